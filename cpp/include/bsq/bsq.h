@@ -1,0 +1,231 @@
+/* The C API of libbsq: Binary Spherical Quantization video coding.
+ *
+ * Frames go into an encoder and packets come out; packets go into a decoder and frames come out.
+ * Both follow the send / receive pattern of libavcodec: a call to receive answers BSQ_AGAIN when
+ * more input is needed and BSQ_EOF after a flush has been drained. Handles are opaque and may be
+ * moved between threads, but one handle serves one thread at a time; a bsq_model is immutable and
+ * may be shared by any number of encoders and decoders in any threads.
+ *
+ * The codestream that packets hold is defined in docs/bitstream.md, the arithmetic of the networks
+ * in docs/numerics.md. This header is plain C11.
+ */
+#ifndef BSQ_BSQ_H
+#define BSQ_BSQ_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(_WIN32) && defined(BSQ_SHARED)
+#ifdef BSQ_BUILDING
+#define BSQ_API __declspec(dllexport)
+#else
+#define BSQ_API __declspec(dllimport)
+#endif
+#elif defined(__GNUC__)
+#define BSQ_API __attribute__((visibility("default")))
+#else
+#define BSQ_API
+#endif
+
+#define BSQ_VERSION_MAJOR 0
+#define BSQ_VERSION_MINOR 1
+#define BSQ_VERSION_PATCH 0
+
+/* Status of a call. Negative values are errors; bsq_*_error() gives the sentence that belongs to
+ * the last error of a handle: what was wrong, where (packet, byte) and what to do. */
+typedef enum bsq_status {
+  BSQ_OK = 0,
+  BSQ_AGAIN = 1,               /* receive: send more input first */
+  BSQ_EOF = 2,                 /* receive: everything has been returned */
+  BSQ_ERROR_ARGUMENT = -1,     /* a parameter is out of range */
+  BSQ_ERROR_BITSTREAM = -2,    /* the codestream is damaged or is not BSQ */
+  BSQ_ERROR_UNSUPPORTED = -3,  /* a version, profile or level this library does not have */
+  BSQ_ERROR_MODEL = -4,        /* a model file is damaged or does not fit */
+  BSQ_ERROR_MODEL_MISSING = -5, /* the stream names a model that was not given */
+  BSQ_ERROR_MEMORY = -6,
+  BSQ_ERROR_STATE = -7 /* calls in the wrong order, e.g. send after flush */
+} bsq_status;
+
+/* How samples are stored in a picture. 8-bit samples are one byte, deeper ones two bytes in native
+ * byte order with the value in the low bits. */
+typedef enum bsq_chroma {
+  BSQ_CHROMA_GRAY = 0, /* one plane */
+  BSQ_CHROMA_420 = 1   /* luma and two planes of half width and height, rounded up */
+} bsq_chroma;
+
+/* ---- models ---- */
+
+typedef struct bsq_model bsq_model;
+
+/* Length of a model id in bytes: the first half of the SHA-256 that closes the model file. */
+#define BSQ_MODEL_ID_SIZE 16
+
+/* Parses a model file held in memory. The bytes are copied. On failure *model is NULL and the
+ * reason, when error is not NULL, is written there as a string of at most error_size bytes. */
+BSQ_API bsq_status bsq_model_load(const uint8_t* data, size_t size, bsq_model** model, char* error,
+                                  size_t error_size);
+/* Models are counted by reference: encoders and decoders keep their own. */
+BSQ_API void bsq_model_free(bsq_model* model);
+BSQ_API void bsq_model_id(const bsq_model* model, uint8_t id[BSQ_MODEL_ID_SIZE]);
+/* Name and JSON description as stored in the model file, UTF-8, owned by the model. */
+BSQ_API const char* bsq_model_name(const bsq_model* model);
+BSQ_API const char* bsq_model_json(const bsq_model* model);
+
+/* ---- pictures and packets ---- */
+
+typedef struct bsq_picture {
+  int32_t width;     /* luma samples, 1 .. 8192 */
+  int32_t height;    /* luma samples, 1 .. 8192 */
+  int32_t chroma;    /* bsq_chroma */
+  int32_t bit_depth; /* 8 or 10 */
+  const void* planes[3];
+  ptrdiff_t strides[3]; /* in bytes */
+  int64_t pts;          /* in units of the time base */
+  int64_t duration;     /* in units of the time base, 0 if unknown */
+  int32_t keyframe;     /* in: force a keyframe; out: decoded from a keyframe packet */
+  int32_t concealed;    /* out: 1 if the picture stands in for lost or damaged data */
+} bsq_picture;
+
+typedef struct bsq_packet {
+  const uint8_t* data;
+  size_t size;
+  int64_t pts;
+  int64_t duration;
+  int32_t keyframe;
+} bsq_packet;
+
+typedef struct bsq_rational {
+  int32_t num;
+  int32_t den;
+} bsq_rational;
+
+/* What the sequence header of a stream says. Colour fields hold the code points of ISO/IEC
+ * 23091-2 (2 = unspecified). */
+typedef struct bsq_sequence {
+  int32_t width;
+  int32_t height;
+  int32_t chroma;
+  int32_t bit_depth;
+  bsq_rational time_base;     /* seconds per tick */
+  bsq_rational frame_rate;    /* 0/1 when variable or unknown */
+  bsq_rational sample_aspect; /* 0/1 when unknown */
+  int32_t color_primaries;
+  int32_t color_transfer;
+  int32_t color_matrix;
+  int32_t full_range; /* 0 limited, 1 full, 2 unspecified */
+  int32_t chroma_location; /* as FFmpeg's AVChromaLocation, 0 = unspecified */
+  int32_t rotation;   /* degrees clockwise for display: 0, 90, 180 or 270; reported, not applied */
+  uint8_t model_id[BSQ_MODEL_ID_SIZE];
+  int32_t version; /* version of the codestream */
+  int32_t level;   /* log2 of the luma samples per picture a decoder must hold, rounded up */
+} bsq_sequence;
+
+/* ---- encoder ---- */
+
+typedef struct bsq_encoder bsq_encoder;
+
+typedef enum bsq_preset { BSQ_PRESET_FAST = 0, BSQ_PRESET_MEDIUM = 1 } bsq_preset;
+
+typedef struct bsq_encoder_config {
+  bsq_sequence sequence; /* model_id, version and level are filled in by the encoder */
+  double crf;            /* 0 (finest) .. 63 (coarsest), in steps of 1/8; default 32 */
+  int32_t gop;           /* most frames from one keyframe to the next, 1 .. 65535; default 250 */
+  int32_t scene_cut;     /* 1: also place keyframes at scene cuts (default) */
+  int32_t threads;       /* 1 .. 64; 0 picks the number of processors */
+  int32_t preset;        /* bsq_preset; default medium */
+} bsq_encoder_config;
+
+/* Fills in defaults: 8-bit 4:2:0, time base 1/90000, everything unknown left unspecified. Width
+ * and height stay 0 and must be set. */
+BSQ_API void bsq_encoder_config_init(bsq_encoder_config* config);
+
+BSQ_API bsq_status bsq_encoder_open(const bsq_encoder_config* config, const bsq_model* model,
+                                    bsq_encoder** encoder, char* error, size_t error_size);
+BSQ_API void bsq_encoder_close(bsq_encoder* encoder);
+BSQ_API const char* bsq_encoder_error(const bsq_encoder* encoder);
+/* The sequence header as it stands in keyframe packets, for a container's codec private data. */
+BSQ_API bsq_status bsq_encoder_header(const bsq_encoder* encoder, const uint8_t** data,
+                                      size_t* size);
+/* Takes one picture; its samples are copied. pts must rise strictly. BSQ_AGAIN: receive first. */
+BSQ_API bsq_status bsq_encoder_send(bsq_encoder* encoder, const bsq_picture* picture);
+/* Announces the end of the input. */
+BSQ_API bsq_status bsq_encoder_flush(bsq_encoder* encoder);
+/* The packet's bytes stay valid until the next call on this encoder. */
+BSQ_API bsq_status bsq_encoder_receive(bsq_encoder* encoder, bsq_packet* packet);
+
+/* What the last packet received from the encoder was made of, in bits, and how it compares with
+ * the ideal code length under the probabilities used. */
+typedef struct bsq_packet_stats {
+  double motion_bits;
+  double skip_bits; /* window, skip and stage symbols */
+  double token_bits;
+  double ideal_bits;     /* sum of -log2 p over all coded symbols */
+  double psnr_y;         /* dB against the source, 100 for identical pictures */
+  int64_t tokens;        /* tokens in the picture, all layers */
+  int64_t coded_tokens;  /* tokens with at least one stage */
+  int64_t coded_stages;
+} bsq_packet_stats;
+BSQ_API bsq_status bsq_encoder_stats(const bsq_encoder* encoder, bsq_packet_stats* stats);
+
+/* ---- decoder ---- */
+
+typedef struct bsq_decoder bsq_decoder;
+
+typedef struct bsq_decoder_config {
+  int32_t threads;   /* 0 picks the number of processors */
+  int32_t max_level; /* refuse streams above it; default 26 (8192 x 8192) */
+  int32_t strict;    /* 1: damage is an error instead of a concealed picture */
+} bsq_decoder_config;
+
+BSQ_API void bsq_decoder_config_init(bsq_decoder_config* config);
+/* models: every model the stream may name; they are kept by reference count. */
+BSQ_API bsq_status bsq_decoder_open(const bsq_decoder_config* config,
+                                    const bsq_model* const* models, size_t model_count,
+                                    bsq_decoder** decoder, char* error, size_t error_size);
+BSQ_API void bsq_decoder_close(bsq_decoder* decoder);
+BSQ_API const char* bsq_decoder_error(const bsq_decoder* decoder);
+/* One packet is one picture. After an error the decoder goes on with the next keyframe. */
+BSQ_API bsq_status bsq_decoder_send(bsq_decoder* decoder, const bsq_packet* packet);
+BSQ_API bsq_status bsq_decoder_flush(bsq_decoder* decoder);
+/* The picture's samples stay valid until the next call on this decoder. */
+BSQ_API bsq_status bsq_decoder_receive(bsq_decoder* decoder, bsq_picture* picture);
+/* Forgets all state, as before a seek. */
+BSQ_API void bsq_decoder_reset(bsq_decoder* decoder);
+/* The sequence header of the last keyframe; BSQ_AGAIN before the first. */
+BSQ_API bsq_status bsq_decoder_sequence(const bsq_decoder* decoder, bsq_sequence* sequence);
+
+/* ---- streams without decoding ---- */
+
+typedef struct bsq_packet_info {
+  int32_t keyframe;
+  int32_t index_in_group; /* 0 at a keyframe */
+  int32_t layers;
+  double crf;             /* of the last layer */
+  int32_t blocks;         /* entropy-coded blocks per layer */
+  int64_t pts;            /* ticks: absolute at a keyframe, since that keyframe otherwise */
+} bsq_packet_info;
+
+/* Reads the headers of a packet and verifies its checksum. sequence may be NULL; it is written
+ * only for keyframes. */
+BSQ_API bsq_status bsq_packet_probe(const uint8_t* data, size_t size, bsq_packet_info* info,
+                                    bsq_sequence* sequence, char* error, size_t error_size);
+
+/* ---- the library ---- */
+
+BSQ_API const char* bsq_version(void);
+/* Names of the kernel sets this processor can run, best first, separated by commas, e.g.
+ * "avx512vnni,avx2,scalar". */
+BSQ_API const char* bsq_kernel_sets(void);
+/* Makes encoders and decoders opened from now on use the named set; NULL for the best. The
+ * environment variable BSQ_KERNELS does the same. */
+BSQ_API bsq_status bsq_set_kernels(const char* name);
+BSQ_API const char* bsq_current_kernels(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* BSQ_BSQ_H */

@@ -1,0 +1,67 @@
+"""A video codec on Binary Spherical Quantization that decodes to the same bits everywhere."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from bsqav.errors import (
+    BitstreamError,
+    BsqError,
+    BsqWarning,
+    EndOfStreamError,
+    MediaError,
+    MissingDependencyError,
+    ModelError,
+    ModelNotFoundError,
+    UnsupportedError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from bsqav.codec import Decoder, Encoder
+
+__all__ = [
+    "BitstreamError",
+    "BsqError",
+    "BsqWarning",
+    "Decoder",
+    "Encoder",
+    "EndOfStreamError",
+    "MediaError",
+    "MissingDependencyError",
+    "ModelError",
+    "ModelNotFoundError",
+    "UnsupportedError",
+    "UsageError",
+    "__version__",
+]
+
+__version__: str
+
+# Where each public name lives. It is imported when it is first used, so that `import bsqav` costs
+# neither PyAV nor NumPy; a type checker reads the same names above.
+_HOMES = {
+    "Decoder": "bsqav.codec",
+    "Encoder": "bsqav.codec",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name or a subpackage at its first use, and computes the version."""
+    value: Any
+    if name == "__version__":
+        value = import_module("importlib.metadata").version("bsqav")
+    elif name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+    elif not name.startswith("_") and find_spec(f"bsqav.{name}") is not None:
+        return import_module(f"bsqav.{name}")
+    else:
+        raise AttributeError(f"module 'bsqav' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

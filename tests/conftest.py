@@ -1,0 +1,58 @@
+"""Fixtures for all tests, and the rule that in continuous integration nothing skips.
+
+Tiers: the default run leaves out the markers `slow` and `host` (pyproject.toml). A test that may
+skip even in continuous integration, because of the processor it runs on, is marked `hardware`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import pytest
+
+from tests.support import find_data, find_tool, tools_are_required
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder with train/ and eval/ clips and pictures, from BSQAV_DATA."""
+    return find_data()
+
+
+@pytest.fixture(scope="session")
+def require_tool() -> Callable[[str], Path]:
+    """A function from a program's name to its path; the test skips, or in CI fails, without it."""
+    return find_tool
+
+
+def _fail_instead_of_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Turns a skip into a failure with the skip's reason."""
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    report.outcome = "failed"
+    report.longrepr = f"{reason} (nothing may skip with BSQAV_REQUIRE_TOOLS=1)"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fails a test that skipped where nothing may be missing (an expected failure stays one)."""
+    report = yield
+    if (
+        report.skipped
+        and tools_are_required()
+        and not hasattr(report, "wasxfail")
+        and item.get_closest_marker("hardware") is None
+    ):
+        _fail_instead_of_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Fails a test file that skipped as a whole (importorskip) where nothing may be missing."""
+    report = yield
+    if report.skipped and tools_are_required():
+        _fail_instead_of_skip(report)
+    return report

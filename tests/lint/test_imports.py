@@ -1,0 +1,174 @@
+"""The direction of imports and includes, and that the codec works without PyTorch."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT
+
+PACKAGE = ROOT / "python" / "bsqav"
+SOURCES = ROOT / "cpp" / "src"
+
+# A folder of cpp/src may include itself, the public header and what stands here.
+CPP_MAY_INCLUDE = {
+    "base": set[str](),
+    "bitstream": {"base"},
+    "kernels": {"base"},
+    "entropy": {"base", "bitstream"},
+    "quantizer": {"base", "kernels"},
+    "motion": {"base", "kernels"},
+    "network": {"base", "kernels"},
+    "codec": {"base", "bitstream", "kernels", "entropy", "quantizer", "motion", "network"},
+    "cuda": {"base", "kernels"},
+}
+
+# A package of bsqav may import itself, FOUNDATION and what stands here.
+FOUNDATION = {"_core", "errors"}
+CODEC_ROOMS = {"codec", "media", "models"}
+PYTHON_MAY_IMPORT = {
+    "codec": {"models"},
+    "models": set[str](),
+    "media": {"codec", "models"},
+    "cli": CODEC_ROOMS | {"evaluation"},
+    "integrations": CODEC_ROOMS,
+    "nn": set[str](),
+    "training": CODEC_ROOMS | {"nn"},
+    "evaluation": CODEC_ROOMS | {"nn"},
+    "export": CODEC_ROOMS | {"nn"},
+    "recipes": CODEC_ROOMS | {"nn", "training", "evaluation", "export"},
+}
+# The command line opens these rooms inside the function that runs the command, never before.
+OPENED_ON_DEMAND = {"training", "evaluation", "export", "recipes", "integrations"}
+WITHOUT_TORCH = ("codec", "media", "cli")
+
+
+def python_files(room: str) -> list[Path]:
+    """The modules of one package of bsqav."""
+    return sorted((PACKAGE / room).rglob("*.py"))
+
+
+def rooms() -> list[str]:
+    """The packages of bsqav that hold Python code."""
+    return sorted(p.name for p in PACKAGE.iterdir() if p.is_dir() and any(p.rglob("*.py")))
+
+
+def imported_names(path: Path, nodes: list[ast.stmt] | None = None) -> set[str]:
+    """Full names of the modules that a file imports: anywhere in it, or in `nodes` alone."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    package = ["bsqav", *path.parent.relative_to(PACKAGE).parts]
+    names = set()
+    for node in (n for top in (tree.body if nodes is None else nodes) for n in ast.walk(top)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            start = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*start, *([node.module] if node.module else [])])
+            names |= {f"{base}.{alias.name}" for alias in node.names}
+    return names
+
+
+def imports_at_load(path: Path) -> set[str]:
+    """Full names of the modules that importing the file imports, not those inside functions."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return imported_names(path, [node for node in tree.body if not isinstance(node, functions)])
+
+
+def rooms_of(names: set[str]) -> set[str]:
+    """The packages of bsqav that full module names belong to."""
+    return {name.split(".")[1] for name in names if name.startswith("bsqav.")}
+
+
+@pytest.mark.parametrize("room", rooms())
+def test_python_imports_go_down(room: str) -> None:
+    assert room in PYTHON_MAY_IMPORT, f"bsqav.{room} has no place in the layout yet"
+    allowed = PYTHON_MAY_IMPORT[room] | FOUNDATION | {room}
+    wrong = []
+    for path in python_files(room):
+        known = allowed
+        if room == "cli":
+            assert not rooms_of(imports_at_load(path)) - allowed, path.relative_to(ROOT)
+            known = allowed | OPENED_ON_DEMAND
+        top_level = {p.stem for p in PACKAGE.glob("*.py")} - FOUNDATION
+        upward = rooms_of(imported_names(path)) & (set(PYTHON_MAY_IMPORT) | top_level) - known
+        wrong += [f"{path.relative_to(ROOT)} imports bsqav.{name}" for name in sorted(upward)]
+    assert not wrong
+
+
+@pytest.mark.parametrize("room", WITHOUT_TORCH)
+def test_no_file_names_torch(room: str) -> None:
+    assert python_files(room), f"bsqav.{room} holds no Python file"
+    for path in python_files(room):
+        roots = {name.split(".")[0] for name in imported_names(path)}
+        assert "torch" not in roots, path.relative_to(ROOT)
+
+
+IMPORT_ALL = """
+import importlib, pkgutil, sys
+sys.modules["torch"] = None  # an import of torch raises ImportError now
+import bsqav
+for room in {rooms!r}:
+    package = importlib.import_module(f"bsqav.{{room}}")
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+"""
+
+
+def test_imports_with_torch_blocked(tmp_path: Path) -> None:
+    script = IMPORT_ALL.format(rooms=WITHOUT_TORCH)
+    result = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_importing_bsqav_is_light(tmp_path: Path) -> None:
+    script = "import bsqav, sys; assert not {'av', 'torch'} & set(sys.modules), sorted(sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_installing_does_not_pull_torch() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    required = {re.split(r"[^\w-]", line)[0] for line in project["dependencies"]}
+    assert required == {"numpy", "av"}
+
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*["<]([^">]+)[">]', re.MULTILINE)
+
+
+def cpp_folders() -> list[str]:
+    """The folders of cpp/src that hold code."""
+    return sorted(p.name for p in SOURCES.iterdir() if p.is_dir())
+
+
+@pytest.mark.parametrize("folder", cpp_folders())
+def test_cpp_includes_go_down(folder: str) -> None:
+    assert folder in CPP_MAY_INCLUDE, f"cpp/src/{folder} has no place in the layout yet"
+    allowed = CPP_MAY_INCLUDE[folder] | {folder}
+    wrong = []
+    for path in sorted((SOURCES / folder).rglob("*")):
+        if path.suffix not in {".h", ".cc", ".cu", ".cuh"}:
+            continue
+        for name in INCLUDE.findall(path.read_text(encoding="utf-8")):
+            target = name.split("/")[0]
+            if "/" in name and target in CPP_MAY_INCLUDE and target not in allowed:
+                wrong.append(f"{path.relative_to(ROOT)} includes {name}")
+    assert not wrong
+
+
+@pytest.mark.parametrize(("role", "other"), [("enc", "dec"), ("dec", "enc")])
+def test_encoder_and_decoder_do_not_include_each_other(role: str, other: str) -> None:
+    for path in sorted((SOURCES / "codec").glob(f"{role}_*")):
+        includes = [Path(name).name for name in INCLUDE.findall(path.read_text(encoding="utf-8"))]
+        assert not [n for n in includes if n.startswith(f"{other}_")], path.relative_to(ROOT)

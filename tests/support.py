@@ -1,0 +1,55 @@
+"""What tests in any folder share: where the data is, and which programs are there.
+
+With BSQAV_REQUIRE_TOOLS=1 (continuous integration) nothing may be missing: what would skip fails.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def tools_are_required() -> bool:
+    """True where a missing program, package or data folder is a failure."""
+    return os.environ.get("BSQAV_REQUIRE_TOOLS") == "1"
+
+
+def skip_or_fail(reason: str) -> NoReturn:
+    """Skips the running test for `reason`, or fails it where nothing may be missing."""
+    if tools_are_required():
+        pytest.fail(f"{reason} (BSQAV_REQUIRE_TOOLS=1)", pytrace=False)
+    pytest.skip(reason)
+
+
+def find_tool(name: str) -> Path:
+    """The path of the program `name`; without it the test skips or fails.
+
+    Looked for beside the running Python first (what came with pip), then as the shell does.
+    """
+    beside_python = str(Path(sys.executable).parent)
+    found = shutil.which(name, path=beside_python) or shutil.which(name)
+    if found is None:
+        skip_or_fail(f"{name} is not on the search path; .ci/apt.txt and the extra 'test' list it")
+    return Path(found)
+
+
+def find_data() -> Path:
+    """The folder named by BSQAV_DATA (train/ and eval/ in it); without it the test skips or fails.
+
+    Raises:
+        NotADirectoryError: BSQAV_DATA names something that is no folder.
+    """
+    name = os.environ.get("BSQAV_DATA")
+    if not name:
+        skip_or_fail("BSQAV_DATA does not name the data folder")
+    folder = Path(name)
+    if not folder.is_dir():
+        raise NotADirectoryError(f"BSQAV_DATA={name} is not a folder")
+    return folder
