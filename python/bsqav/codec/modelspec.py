@@ -1,0 +1,226 @@
+"""What tensors a model consists of, and their limits.
+
+Sources: docs/bitstream.md section 6, docs/numerics.md section 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bsqav.errors import ModelError
+
+__all__ = ["MAX_TENSORS", "ModelConfig", "Tensor", "TensorSpec", "check_tensors", "tensor_specs"]
+
+Tensor = npt.NDArray[Any]
+
+MAX_TENSORS = 4096
+MAX_WIDTH = 512
+MAX_HIDDEN = 1024
+MAX_BLOCKS = 16
+MAX_WEIGHT = 127
+MIN_SHIFT, MAX_SHIFT = 32, 62
+SUM_LIMIT = 2**31
+TOKEN_VECTOR = 104
+SIDE_VECTOR = 104
+SAMPLE_VECTOR = 96
+STAGES = 3
+STAGE_BITS = 32
+FLAGS = 9
+HEADS = 12
+HEAD_BITS = 8
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes of the three networks: width of the residual stream, hidden width, blocks."""
+
+    encoder_width: int = 192
+    encoder_hidden: int = 384
+    encoder_blocks: int = 2
+    decoder_width: int = 192
+    decoder_hidden: int = 384
+    decoder_blocks: int = 3
+    prior_width: int = 128
+    prior_hidden: int = 256
+    prior_blocks: int = 2
+
+    def check(self) -> None:
+        """Raises ModelError if a size breaks a limit."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name.endswith("blocks"):
+                valid, rule = 0 <= value <= MAX_BLOCKS, f"at most {MAX_BLOCKS}"
+            else:
+                limit = MAX_WIDTH if field.name.endswith("width") else MAX_HIDDEN
+                valid = 8 <= value <= limit and value % 8 == 0
+                rule = f"a multiple of 8 of at most {limit}"
+            if not valid:
+                raise ModelError(f"{field.name} is {value}; it must be {rule}")
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One tensor of a model.
+
+    Attributes:
+        shape: its exact shape.
+        dtype: int8 or int32.
+        low, high: range of its values, both ends included.
+        optional: may be left out, and is 0 then.
+        input_limit: for weights, the largest magnitude of the layer's input; the limit on the sums
+            of the layer is checked with it. 0 for tensors that are no weights.
+        inputs_axis: for weights, the axis that is summed over.
+    """
+
+    shape: tuple[int, ...]
+    dtype: type[np.int8] | type[np.int32]
+    low: int
+    high: int
+    optional: bool = False
+    input_limit: int = 0
+    inputs_axis: int = -1
+
+
+Specs = Iterator[tuple[str, TensorSpec]]
+
+
+def _values(shape: tuple[int, ...], *, optional: bool = False) -> TensorSpec:
+    return TensorSpec(shape, np.int32, -(2**31), 2**31 - 1, optional)
+
+
+def _weights(shape: tuple[int, ...], input_limit: int = 127, axis: int = -1) -> TensorSpec:
+    return TensorSpec(shape, np.int8, -127, 127, False, input_limit, axis)
+
+
+def _requant(name: str, channels: tuple[int, ...]) -> Specs:
+    """Multipliers and shift; a leading axis of several layers also has that many shifts."""
+    shifts = channels[:-1] or (1,)
+    yield f"{name}.m", TensorSpec(channels, np.int32, 0, 2**31 - 1)
+    yield f"{name}.n", TensorSpec(shifts, np.int32, MIN_SHIFT, MAX_SHIFT)
+
+
+def _table(name: str) -> Specs:
+    yield name, TensorSpec((256,), np.int8, -127, 127)
+
+
+def _linear(name: str, n: int, k: int, input_limit: int = 127) -> Specs:
+    yield f"{name}.w", _weights((n, k), input_limit)
+    yield f"{name}.b", _values((n,), optional=True)
+    yield from _requant(name, (n,))
+
+
+def _depthwise(name: str, channels: int) -> Specs:
+    yield f"{name}.w", _weights((25, channels), axis=0)
+    yield f"{name}.b", _values((channels,), optional=True)
+    yield from _requant(name, (channels,))
+
+
+def _ffn(name: str, width: int, hidden: int) -> Specs:
+    yield from _requant(f"{name}.in", (width,))
+    yield from _linear(f"{name}.fc1", hidden, width)
+    yield from _table(f"{name}.table")
+    yield from _linear(f"{name}.fc2", width, hidden)
+
+
+def _blocks(network: str, width: int, hidden: int, count: int) -> Specs:
+    for i in range(count):
+        yield from _ffn(f"{network}.block{i}", width, hidden)
+        yield from _depthwise(f"{network}.block{i}.dw", width)
+    yield from _requant(f"{network}.f", (width,))
+
+
+def _encoder(width: int, hidden: int, blocks: int) -> Specs:
+    yield from _linear("enc.in", width, SAMPLE_VECTOR + SIDE_VECTOR, 32767)
+    yield from _blocks("enc", width, hidden, blocks)
+    yield "enc.head.w", _weights((STAGES * STAGE_BITS, width))
+    yield "enc.head.b", _values((STAGES * STAGE_BITS,), optional=True)
+    for pair in ("10", "20", "21"):
+        yield f"enc.fb{pair}", _values((STAGE_BITS, STAGE_BITS))
+
+
+def _decoder(width: int, hidden: int, blocks: int) -> Specs:
+    yield from _linear("dec.tok", width, TOKEN_VECTOR)
+    yield from _linear("dec.side", width, SIDE_VECTOR, 32767)
+    yield from _blocks("dec", width, hidden, blocks)
+    yield from _linear("dec.out", SAMPLE_VECTOR, width)
+
+
+def _prior(width: int, hidden: int, blocks: int) -> Specs:
+    yield from _linear("prior.tok", width, TOKEN_VECTOR)
+    yield from _linear("prior.side", width, SIDE_VECTOR, 32767)
+    yield from _blocks("prior", width, hidden, blocks)
+    yield from _linear("prior.flag", FLAGS, width)
+    yield from _linear("prior.cur", width, TOKEN_VECTOR)
+    yield from _depthwise("prior.ctx", width)
+    yield from _linear("prior.mix", width, width)
+    yield from _ffn("prior.ffn", width, hidden)
+    yield from _requant("prior.head.in", (HEADS, width))
+    yield from _table("prior.head.table")
+    yield "prior.head.w", _weights((HEADS, HEAD_BITS, width))
+    yield "prior.head.b", _values((HEADS, HEAD_BITS), optional=True)
+    yield from _requant("prior.head", (HEADS, HEAD_BITS))
+    yield "prior.emb.w", _weights((HEADS, width, HEAD_BITS))
+    yield from _requant("prior.emb", (HEADS, width))
+
+
+def tensor_specs(config: ModelConfig) -> dict[str, TensorSpec]:
+    """All tensors of a model of these sizes, by name."""
+    config.check()
+    sizes = [getattr(config, field.name) for field in fields(config)]
+    return {
+        **dict(_encoder(*sizes[0:3])),
+        **dict(_decoder(*sizes[3:6])),
+        **dict(_prior(*sizes[6:9])),
+    }
+
+
+def check_tensors(config: ModelConfig, tensors: Mapping[str, Tensor]) -> None:
+    """Raises ModelError, naming the tensor, unless these are the tensors of a valid model."""
+    specs = tensor_specs(config)
+    for name in tensors:
+        if name not in specs:
+            raise ModelError(f"tensor {name} is not known")
+    for name, spec in specs.items():
+        if name in tensors:
+            _check_tensor(name, spec, tensors[name])
+        elif not spec.optional:
+            raise ModelError(f"tensor {name} is missing")
+    for name, spec in specs.items():
+        if spec.input_limit:
+            _check_sums(name, spec, tensors)
+
+
+def _check_tensor(name: str, spec: TensorSpec, tensor: Tensor) -> None:
+    if tensor.dtype != spec.dtype or tensor.shape != spec.shape:
+        raise ModelError(
+            f"tensor {name} is {tensor.dtype} {tensor.shape}, "
+            f"expected {np.dtype(spec.dtype)} {spec.shape}"
+        )
+    low, high = int(tensor.min()), int(tensor.max())
+    if low < spec.low or high > spec.high:
+        raise ModelError(
+            f"tensor {name} holds {low} .. {high}, outside of {spec.low} .. {spec.high}"
+        )
+
+
+def _check_sums(name: str, spec: TensorSpec, tensors: Mapping[str, Tensor]) -> None:
+    bound = np.abs(tensors[name].astype(np.int64)).sum(spec.inputs_axis) * spec.input_limit
+    bias = tensors.get(name.removesuffix(".w") + ".b")
+    if bias is not None:
+        bound += np.abs(bias.astype(np.int64))
+    if name == "enc.head.w":
+        for pair in ("10", "20", "21"):
+            first = STAGE_BITS * int(pair[0])
+            feedback = np.abs(tensors[f"enc.fb{pair}"].astype(np.int64)).sum(1)
+            bound[first : first + STAGE_BITS] += feedback
+    if bound.max() >= SUM_LIMIT:
+        channel = np.unravel_index(int(bound.argmax()), bound.shape)
+        raise ModelError(
+            f"tensor {name}: the sum of output channel {', '.join(map(str, channel))} can reach "
+            f"{int(bound.max())}, which 32 bits do not hold"
+        )

@@ -1,0 +1,214 @@
+"""Turns a fake-quantized CodecNet into the tensors of a model file (docs/bitstream.md, section 6).
+
+Every scale of the fake quantization becomes a multiplier and a shift: an s32 sum whose unit is worth
+`unit` is turned into an s8 or s16 value whose unit is worth `target` by rq with m / 2^n = unit /
+target (docs/numerics.md, section 2).
+"""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bsqav.codec.modelfile import write_model
+from bsqav.codec.modelspec import ModelConfig
+from bsqav.errors import ModelError
+from bsqav.nn.codec import HEADS, CodecNet
+from bsqav.nn.fakequant import ActQuant, Block, FeedForward, Mode, QDepthwise, QLinear, quantize_weight, set_mode
+
+Array = npt.NDArray[Any]
+Tensors = dict[str, Array]
+STREAM_UNIT = 1.0 / 256.0
+TOKEN_UNIT = 1.0 / 64.0
+MAX_SHIFT, MIN_SHIFT = 62, 32
+
+
+def multipliers(scale: Array) -> tuple[Array, int]:
+    """Real factors [N] -> (m [N] int32, n) with m / 2^n nearest to them.
+
+    Raises ModelError for a factor of 1/2 or more, which rq cannot express.
+    """
+    top = float(scale.max())
+    if not 0.0 < top < 0.5 or not np.isfinite(scale).all():
+        raise ModelError(f"a requantization factor of {top:g} is not between 0 and 1/2")
+    n = min(MAX_SHIFT, max(MIN_SHIFT, 30 - math.floor(math.log2(top))))
+    m = np.round(scale * 2.0**n)
+    if m.max() >= 2.0**31:
+        n -= 1
+        m = np.round(scale * 2.0**n)
+    return m.astype(np.int32), n
+
+
+def _array(tensor: Tensor) -> Array:
+    return tensor.detach().double().cpu().numpy()
+
+
+def _scale(point: ActQuant) -> Array:
+    scale = _array(point.scale)
+    if not (scale > 0).all():
+        raise ModelError("ranges were not observed: run the quantized phase of training first")
+    return scale
+
+
+def _requant(out: Tensors, name: str, factor: Array, channels: int) -> None:
+    m, n = multipliers(np.broadcast_to(factor, (channels,)))
+    out[f"{name}.m"] = m
+    out[f"{name}.n"] = np.array([n], np.int32)
+
+
+def _sums(out: Tensors, name: str, layer: QLinear, unit_in: float) -> Array:
+    """Writes weights and bias; returns the worth [N] of one unit of the layer's sums."""
+    q, scale = quantize_weight(layer.weight)
+    unit = _array(scale)[:, 0] * unit_in
+    out[f"{name}.w"] = _array(q).astype(np.int8)
+    if layer.bias is not None:
+        out[f"{name}.b"] = np.round(_array(layer.bias) / unit).astype(np.int32)
+    return unit
+
+
+def _linear(out: Tensors, name: str, layer: QLinear, unit_in: float, unit_out: float) -> None:
+    unit = _sums(out, name, layer, unit_in)
+    _requant(out, name, unit / unit_out, unit.shape[0])
+
+
+def _depthwise(
+    out: Tensors, name: str, layer: QDepthwise, unit_in: Array, unit_out: float
+) -> None:
+    q, scale = quantize_weight(layer.weight)
+    unit = _array(scale)[:, 0] * unit_in
+    out[f"{name}.w"] = np.ascontiguousarray(_array(q).T).astype(np.int8)
+    out[f"{name}.b"] = np.round(_array(layer.bias) / unit).astype(np.int32)
+    _requant(out, name, unit / unit_out, unit.shape[0])
+
+
+def gelu_table(unit_in: float, unit_out: float) -> Array:
+    """T[q + 128] = gelu(q * unit_in) / unit_out, rounded, within -127..127."""
+    x = torch.arange(-128, 128, dtype=torch.float64) * unit_in
+    y = torch.floor(F.gelu(x) / unit_out + 0.5).clamp(-127, 127)
+    return y.numpy().astype(np.int8)
+
+
+def _ffn(out: Tensors, name: str, ffn: FeedForward, unit_in: float) -> None:
+    pre, post = float(_scale(ffn.pre)[0]), float(_scale(ffn.post)[0])
+    _linear(out, f"{name}.fc1", ffn.fc1, unit_in, pre)
+    out[f"{name}.table"] = gelu_table(pre, post)
+    _linear(out, f"{name}.fc2", ffn.fc2, post, STREAM_UNIT)
+
+
+def _blocks(out: Tensors, name: str, network: Any) -> float:
+    """Writes the blocks and the last requantization; returns the unit of its s8 output."""
+    for i, block in enumerate(network.blocks):
+        assert isinstance(block, Block)
+        into, mid = _scale(block.into), float(_scale(block.mid)[0])
+        width = into.shape[0]
+        _requant(out, f"{name}.block{i}.in", STREAM_UNIT / into, width)
+        _depthwise(out, f"{name}.block{i}.dw", block.dw, into, mid)
+        _ffn(out, f"{name}.block{i}", block.ffn, mid)
+    return float(_scale(network.feature)[0])
+
+
+def _encoder(out: Tensors, net: CodecNet) -> None:
+    enc = net.enc
+    _linear(out, "enc.in", enc.into, STREAM_UNIT, STREAM_UNIT)
+    feature = _blocks(out, "enc", enc)
+    _requant(out, "enc.f", np.array(STREAM_UNIT / feature), enc.into.out_features)
+    unit = _sums(out, "enc.head", enc.head, feature)
+    pairs = {"10": enc.fb10, "20": enc.fb20, "21": enc.fb21}
+    for pair, feedback in pairs.items():
+        first = 32 * int(pair[0])
+        rows = unit[first : first + 32, None]
+        out[f"enc.fb{pair}"] = np.round(_array(feedback) / rows).astype(np.int32)
+
+
+def _decoder(out: Tensors, net: CodecNet) -> None:
+    dec = net.dec
+    _linear(out, "dec.tok", dec.tok, TOKEN_UNIT, STREAM_UNIT)
+    _linear(out, "dec.side", dec.side, STREAM_UNIT, STREAM_UNIT)
+    feature = _blocks(out, "dec", dec)
+    _requant(out, "dec.f", np.array(STREAM_UNIT / feature), dec.tok.out_features)
+    _linear(out, "dec.out", dec.out, feature, STREAM_UNIT)
+
+
+def _prior(out: Tensors, net: CodecNet) -> None:
+    prior = net.prior
+    width = prior.tok.out_features
+    _linear(out, "prior.tok", prior.tok, TOKEN_UNIT, STREAM_UNIT)
+    _linear(out, "prior.side", prior.side, STREAM_UNIT, STREAM_UNIT)
+    feature = _blocks(out, "prior", prior)
+    _requant(out, "prior.f", np.array(STREAM_UNIT / feature), width)
+    _linear(out, "prior.flag", prior.flag, feature, STREAM_UNIT)
+    cur, ctx = float(_scale(prior.cur_out)[0]), float(_scale(prior.ctx_out)[0])
+    _linear(out, "prior.cur", prior.cur, TOKEN_UNIT, cur)
+    _depthwise(out, "prior.ctx", prior.ctx, np.array(cur), ctx)
+    _linear(out, "prior.mix", prior.mix, ctx, STREAM_UNIT)
+    into = float(_scale(prior.ffn_in)[0])
+    _requant(out, "prior.ffn.in", np.array(STREAM_UNIT / into), width)
+    _ffn(out, "prior.ffn", prior.ffn, into)
+    _heads(out, net, width)
+
+
+def _heads(out: Tensors, net: CodecNet, width: int) -> None:
+    prior = net.prior
+    into, post = float(_scale(prior.head_in)[0]), float(_scale(prior.head_post)[0])
+    parts: dict[str, list[Array]] = {}
+    for index in range(HEADS):
+        one: Tensors = {}
+        _requant(one, "prior.head.in", np.array(STREAM_UNIT / into), width)
+        head, embed = prior.heads[index], prior.embeds[index]
+        assert isinstance(head, QLinear) and isinstance(embed, QLinear)
+        _linear(one, "prior.head", head, post, STREAM_UNIT)
+        _linear(one, "prior.emb", embed, TOKEN_UNIT, STREAM_UNIT)
+        for name, array in one.items():
+            parts.setdefault(name, []).append(array)
+    for name, arrays in parts.items():
+        out[name] = np.concatenate(arrays) if name.endswith(".n") else np.stack(arrays)
+    out["prior.head.table"] = gelu_table(into, post)
+
+
+def export_tensors(net: CodecNet) -> Tensors:
+    """The tensors of a model file, int8 and int32.
+
+    Raises ModelError when ranges were not observed or a factor cannot be expressed.
+    """
+    out: Tensors = {}
+    _encoder(out, net)
+    _decoder(out, net)
+    _prior(out, net)
+    return out
+
+
+def write_codec_model(net: CodecNet, path: Path, text: Mapping[str, Any]) -> str:
+    """Writes the model file of a trained network and returns its id.
+
+    `text` needs "name"; data, licences, recipe and figures belong there too.
+    """
+    return write_model(path, net.config, export_tensors(net), text)
+
+
+def export_run(
+    run: Path, out: Path, text: Mapping[str, Any], weights: Path | None = None
+) -> str:
+    """Exports the averaged weights of a run's checkpoint; returns the model id.
+
+    weights: also write the state dict there, to start another run from.
+    Raises ModelError when the folder holds no checkpoint or the run has not reached its quantized
+    phase.
+    """
+    path = run / "checkpoint.pt"
+    if not path.exists():
+        raise ModelError(f"{run} holds no checkpoint.pt: train first")
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    if not state["progress"]["quant"]:
+        raise ModelError(f"{path} has not reached the quantized phase of training yet")
+    net = CodecNet(ModelConfig(**state["config"]))
+    net.load_state_dict(state["average"])
+    set_mode(net, Mode.QUANT)
+    if weights is not None:
+        torch.save(state["average"], weights)
+    return write_codec_model(net, out, {"steps": state["progress"]["step"], **text})

@@ -1,0 +1,161 @@
+"""Layers whose arithmetic can be trained in floating point and then under fake quantization.
+
+They mirror docs/numerics.md, section 2: s8 operands, s16 residual stream in Q8, per-channel weight
+scales. A network goes through three modes: FLOAT (plain training), OBSERVE (ranges of activations
+are recorded) and QUANT (values are rounded as the integers will be, gradients pass straight
+through). Shape suffixes: B batch, H rows, W columns of tokens, C channels, N rows of anything.
+"""
+
+import enum
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+INT8_MAX = 127.0
+# The residual stream and every s16 tensor is Q8: real values are limited to +-32767/256.
+STREAM_LIMIT = 32767.0 / 256.0
+
+
+class Mode(enum.IntEnum):
+    """What a quantization point does with the values that pass through it."""
+
+    FLOAT = 0
+    OBSERVE = 1
+    QUANT = 2
+
+
+def round_straight_through(x: Tensor) -> Tensor:
+    """Rounds half up as docs/numerics.md does; the gradient is that of the identity."""
+    return x + (torch.floor(x + 0.5) - x).detach()
+
+
+class ActQuant(nn.Module):
+    """A point where activations become s8, with one scale for the tensor or one per channel."""
+
+    scale: Tensor
+
+    def __init__(self, channels: int = 1, quantile: float = 0.9999) -> None:
+        super().__init__()
+        self.quantile = quantile
+        self.mode = Mode.FLOAT
+        self.register_buffer("scale", torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [..., C] -> the same values, rounded to multiples of the scale in QUANT mode."""
+        if self.mode == Mode.FLOAT:
+            return x
+        if self.mode == Mode.OBSERVE:
+            self._observe(x.detach().float())
+            return x
+        scale = self.scale.to(x.dtype)
+        q = (x / scale).clamp(-INT8_MAX, INT8_MAX)
+        return round_straight_through(q) * scale
+
+    def _observe(self, x: Tensor) -> None:
+        flat = x.reshape(-1, x.shape[-1]).abs()
+        if self.scale.numel() == 1:
+            flat = flat.reshape(-1, 1)
+        rank = max(1, int(flat.shape[0] * (1.0 - self.quantile)))
+        top = flat.topk(min(rank, flat.shape[0]), dim=0).values[-1] / INT8_MAX
+        self.scale.copy_(torch.maximum(self.scale, top.clamp_min(1e-4)))
+
+
+def quantize_weight(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """weight [N, K] -> (integers -127..127 as floats, scale [N, 1]), a scale per output channel."""
+    scale = weight.abs().amax(dim=1, keepdim=True).clamp_min(1e-6) / INT8_MAX
+    return round_straight_through(weight / scale), scale
+
+
+class QLinear(nn.Linear):
+    """A linear layer with s8 weights in QUANT mode. The input is quantized by its producer."""
+
+    def __init__(self, inputs: int, outputs: int, bias: bool = True, gain: float = 1.0) -> None:
+        super().__init__(inputs, outputs, bias)
+        self.mode = Mode.FLOAT
+        nn.init.normal_(self.weight, std=gain * inputs**-0.5)
+        if bias:
+            nn.init.zeros_(self.bias)
+
+    def quantized_weight(self) -> Tensor:
+        """The weight as the forward pass uses it in the current mode."""
+        if self.mode != Mode.QUANT:
+            return self.weight
+        q, scale = quantize_weight(self.weight)
+        return q * scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [..., K] -> [..., N]"""
+        return F.linear(x, self.quantized_weight(), self.bias)
+
+
+class QDepthwise(nn.Module):
+    """Depthwise 5x5 convolution over the token grid, zero outside."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.mode = Mode.FLOAT
+        weight = torch.randn(channels, 25) * 0.1
+        weight[:, 12] += 1.0
+        self.weight = nn.Parameter(weight)
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def quantized_weight(self) -> Tensor:
+        """[C, 25], as the forward pass uses it in the current mode."""
+        if self.mode != Mode.QUANT:
+            return self.weight
+        q, scale = quantize_weight(self.weight)
+        return q * scale
+
+    def forward(self, x_BHWC: Tensor) -> Tensor:
+        """[B, H, W, C] -> [B, H, W, C]"""
+        weight = self.quantized_weight().view(-1, 1, 5, 5)
+        x = x_BHWC.permute(0, 3, 1, 2)
+        y = F.conv2d(x, weight, self.bias, padding=2, groups=weight.shape[0])
+        return y.permute(0, 2, 3, 1)
+
+
+def stream_add(x: Tensor, y: Tensor) -> Tensor:
+    """The saturating sum of two s16 streams (without their rounding, which is far below s8)."""
+    return (x + y).clamp(-STREAM_LIMIT, STREAM_LIMIT)
+
+
+class FeedForward(nn.Module):
+    """y = fc2(gelu(fc1(s8 input))) with the activation as a table from s8 to s8."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = QLinear(width, hidden, gain=1.4)
+        self.pre = ActQuant()
+        self.post = ActQuant()
+        self.fc2 = QLinear(hidden, width, gain=0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., C] -> [..., C]"""
+        return cast(Tensor, self.fc2(self.post(F.gelu(self.pre(self.fc1(x))))))
+
+
+class Block(nn.Module):
+    """x + FeedForward(depthwise(x)) on the residual stream, at active tokens."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.into = ActQuant(width)
+        self.dw = QDepthwise(width)
+        self.mid = ActQuant()
+        self.ffn = FeedForward(width, hidden)
+
+    def forward(self, x_BHWC: Tensor, mask_BHW1: Tensor) -> Tensor:
+        """[B, H, W, C] -> [B, H, W, C]; inactive tokens read as 0."""
+        a = self.into(x_BHWC) * mask_BHW1
+        return stream_add(x_BHWC, self.ffn(self.mid(self.dw(a))))
+
+
+def set_mode(module: nn.Module, mode: Mode) -> None:
+    """Puts every layer of the module into one mode. Entering OBSERVE forgets old ranges."""
+    for child in module.modules():
+        if isinstance(child, ActQuant | QLinear | QDepthwise):
+            child.mode = mode
+        if isinstance(child, ActQuant) and mode == Mode.OBSERVE:
+            child.scale.zero_()

@@ -1,0 +1,1 @@
+"""Recipes: Python functions that return the full configuration of a training run."""

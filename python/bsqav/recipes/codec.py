@@ -1,0 +1,27 @@
+"""Recipes of the codec's own networks, the ones that the package ships."""
+
+from bsqav.training.loop import TrainConfig
+
+
+def codec_v0() -> TrainConfig:
+    """The first shipped model: tokenizer and prior jointly, closed loop, two CPU cores."""
+    return TrainConfig()
+
+
+def codec_smoke() -> TrainConfig:
+    """A few steps on tiny networks, to see that a set-up works."""
+    from bsqav.codec.modelspec import ModelConfig
+    from bsqav.training.data import DataConfig
+
+    return TrainConfig(
+        model=ModelConfig(16, 32, 1, 16, 32, 1, 16, 32, 1),
+        data=DataConfig(size=64, frames=3, batch=2),
+        steps=30,
+        rate_from=5,
+        rate_full=10,
+        warmup=5,
+        bf16=False,
+    )
+
+
+RECIPES = {"codec-v0": codec_v0, "codec-smoke": codec_smoke}

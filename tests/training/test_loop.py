@@ -1,0 +1,84 @@
+"""Training from a recipe: it runs, repeats with its seed, resumes, and its result exports."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from bsqav.codec.modelfile import read_model  # noqa: E402
+from bsqav.errors import ModelError  # noqa: E402
+from bsqav.export.exporter import export_run  # noqa: E402
+from bsqav.recipes.codec import codec_smoke  # noqa: E402
+from bsqav.training.loop import TrainConfig, Trainer  # noqa: E402
+from bsqav.training.rollout import layer_steps  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shards")
+    rng = np.random.default_rng(1)
+    smooth = rng.integers(60, 200, (3, 1, 12, 8)).repeat(12, -2).repeat(12, -1).astype(np.uint8)
+    np.savez(folder / "photos-000.npz", photos=smooth)
+    clips = np.stack([np.roll(smooth[:, 0, :, :], i, axis=-1) for i in range(4)], axis=1)
+    np.savez(folder / "clips-000.npz", clips=clips)
+    return folder
+
+
+def losses(run: Path) -> list[float]:
+    lines = (run / "log.jsonl").read_text().splitlines()
+    return [json.loads(line)["distortion"] for line in lines]
+
+
+def train(config: TrainConfig, shards: Path, run: Path) -> Trainer:
+    trainer = Trainer(config, shards, run)
+    trainer.resume()
+    trainer.train(lambda line: None)
+    return trainer
+
+
+def test_a_run_repeats_and_resumes_and_exports(shards: Path, tmp_path: Path) -> None:
+    config = replace(codec_smoke(), threads=1)
+    whole = train(config, shards, tmp_path / "whole")
+    again = train(config, shards, tmp_path / "again")
+    assert whole.progress.quant and whole.progress.step >= config.steps
+    assert losses(tmp_path / "whole") == losses(tmp_path / "again")
+    for left, right in zip(whole.net.parameters(), again.net.parameters(), strict=True):
+        assert torch.equal(left, right)
+
+    model = tmp_path / "smoke.bsqm"
+    weights = tmp_path / "smoke.pt"
+    model_id = export_run(tmp_path / "whole", model, {"name": "smoke"}, weights)
+    contents = read_model(model)
+    assert contents.id == model_id and contents.text["name"] == "smoke"
+    assert contents.config == config.model
+    follower = Trainer(config, shards, tmp_path / "follower")
+    follower.start_from(weights)
+    assert follower.progress.step == 0
+
+    resumed = Trainer(config, shards, tmp_path / "whole")
+    assert resumed.resume() and resumed.progress.step == whole.progress.step
+    for left, right in zip(whole.net.parameters(), resumed.net.parameters(), strict=True):
+        assert torch.equal(left, right)
+
+
+def test_unfinished_runs_do_not_export(shards: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="train first"):
+        export_run(tmp_path, tmp_path / "x.bsqm", {"name": "x"})
+    trainer = Trainer(codec_smoke(), shards, tmp_path)
+    trainer.save()
+    with pytest.raises(ModelError, match="quantized phase"):
+        export_run(tmp_path, tmp_path / "x.bsqm", {"name": "x"})
+    other = replace(codec_smoke(), model=replace(codec_smoke().model, prior_blocks=2))
+    with pytest.raises(ModelError, match="another model configuration"):
+        Trainer(other, shards, tmp_path).resume()
+
+
+def test_keyframe_layers_go_down_in_even_steps() -> None:
+    assert layer_steps(400, 400) == [400]
+    assert layer_steps(400, 300) == [400, 350, 300]
+    steps = layer_steps(400, 208)
+    assert steps[0] == 400 and steps[-1] == 208 and len(set(np.diff(steps))) == 1
