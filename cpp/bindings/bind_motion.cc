@@ -1,0 +1,278 @@
+// Python face of motion search and compensation, on NumPy arrays: single frames and batches.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "arrays.h"
+#include "base/plane.h"
+#include "base/thread_pool.h"
+#include "bitstream/limits.h"
+#include "motion/compensate.h"
+#include "motion/motion_field.h"
+#include "motion/search.h"
+#include "motion_arrays.h"
+
+namespace py = pybind11;
+
+namespace bsq {
+namespace {
+
+MotionSearchConfig search_config(double lam, int range) {
+  if (!(lam >= 0.0 && lam <= 4096.0)) fail("lam must be 0 to 4096");
+  if (range < 4 || range > 512) fail("range must be 4 to 512 luma samples");
+  return {lam, range};
+}
+
+// The depth of the samples only scales them to the 8 bits of the search: 16-bit arrays whose
+// largest sample fits 8 bits would be searched as black, so the caller states it.
+SearchPicture search_picture(const Samples& samples, size_t index, int bit_depth,
+                             const char* name) {
+  Plane plane;
+  load_or_fail(samples, index, bit_depth, name, plane);
+  return SearchPicture(std::as_const(plane).view(), bit_depth);
+}
+
+void check_pair(const Samples& cur, const Samples& ref) {
+  check_luma(cur, "cur");
+  if (cur.array.ndim() != ref.array.ndim() ||
+      !std::equal(cur.array.shape(), cur.array.shape() + cur.array.ndim(), ref.array.shape())) {
+    fail("cur and ref must have the same shape");
+  }
+}
+
+// A rectangle of windows given as (x_begin, y_begin, x_end, y_end).
+WindowRect window_rect(const std::vector<int>& block, const MotionField& field) {
+  if (block.size() != 4) fail("block: expected (x_begin, y_begin, x_end, y_end) in windows");
+  const WindowRect rect{block[0], block[1], block[2], block[3]};
+  if (rect.x_begin < 0 || rect.y_begin < 0 || rect.x_end > field.windows_x ||
+      rect.y_end > field.windows_y || rect.x_begin >= rect.x_end || rect.y_begin >= rect.y_end) {
+    fail("block: must be a rectangle of windows inside the frame");
+  }
+  return rect;
+}
+
+std::vector<WindowRect> window_rects(const std::optional<std::vector<std::vector<int>>>& blocks,
+                                     const MotionField& field) {
+  if (!blocks) return {whole_frame(field)};
+  std::vector<WindowRect> rects;
+  std::vector<uint8_t> covered(field.split.size());
+  for (const std::vector<int>& block : *blocks) {
+    rects.push_back(window_rect(block, field));
+    const WindowRect& r = rects.back();
+    for (int wy = r.y_begin; wy < r.y_end; ++wy) {
+      for (int wx = r.x_begin; wx < r.x_end; ++wx) {
+        if (std::exchange(covered[static_cast<size_t>(wy * field.windows_x + wx)], 1) != 0) {
+          fail("blocks: must not overlap");
+        }
+      }
+    }
+  }
+  if (std::count(covered.begin(), covered.end(), 0) != 0) fail("blocks: must cover the frame");
+  return rects;
+}
+
+// `previous` as a field whose windows are all split, or nothing.
+std::optional<MotionField> previous_field(const py::object& previous, const MotionField& shape) {
+  if (previous.is_none()) return std::nullopt;
+  Array<uint8_t> all_split(Shape{shape.windows_y, shape.windows_x});
+  std::fill_n(all_split.mutable_data(), shape.split.size(), uint8_t{1});
+  return FieldArrays(all_split, previous, shape, std::nullopt).field(shape, 0);
+}
+
+py::tuple search_one(const py::object& cur_in, const py::object& ref_in, double lam, int range,
+                     const py::object& previous, int bit_depth,
+                     const std::optional<std::vector<std::vector<int>>>& blocks, int threads) {
+  check_depth(bit_depth);
+  const Samples cur(cur_in, 2, "cur");
+  const Samples ref(ref_in, 2, "ref");
+  check_pair(cur, ref);
+  const MotionSearchConfig config = search_config(lam, range);
+  MotionField found(cur.width, cur.height);
+  const std::optional<MotionField> before = previous_field(previous, found);
+  const std::vector<WindowRect> rects = window_rects(blocks, found);
+  {
+    const py::gil_scoped_release release;
+    const SearchPicture a = search_picture(cur, 0, bit_depth, "cur");
+    const SearchPicture b = search_picture(ref, 0, bit_depth, "ref");
+    ThreadPool pool(threads);
+    found = search_motion(a, b, config, before ? &*before : nullptr, rects, pool);
+  }
+  Array<uint8_t> split(Shape{found.windows_y, found.windows_x});
+  Array<int16_t> mv(Shape{found.parts_y, found.parts_x, 2});
+  write_field(found, split.mutable_data(), mv.mutable_data());
+  return py::make_tuple(split, mv);
+}
+
+py::tuple search_batch(const py::object& cur_in, const py::object& ref_in, double lam, int range,
+                       int bit_depth, int threads) {
+  check_depth(bit_depth);
+  const Samples cur(cur_in, 3, "cur");
+  const Samples ref(ref_in, 3, "ref");
+  check_pair(cur, ref);
+  const MotionSearchConfig config = search_config(lam, range);
+  const size_t batch = static_cast<size_t>(cur.array.shape(0));
+  const MotionField shape(cur.width, cur.height);
+  Array<uint8_t> split(Shape{cur.array.shape(0), shape.windows_y, shape.windows_x});
+  Array<int16_t> mv(Shape{cur.array.shape(0), shape.parts_y, shape.parts_x, 2});
+  uint8_t* split_out = split.mutable_data();
+  int16_t* mv_out = mv.mutable_data();
+  {
+    const py::gil_scoped_release release;
+    ThreadPool pool(threads);
+    pool.parallel_for(batch, [&](size_t i) {
+      const SearchPicture a = search_picture(cur, i, bit_depth, "cur");
+      const SearchPicture b = search_picture(ref, i, bit_depth, "ref");
+      ThreadPool alone(1);
+      write_field(search_motion(a, b, config, nullptr, {whole_frame(shape)}, alone),
+                  split_out + i * shape.split.size(), mv_out + i * shape.mv.size() * 2);
+    });
+  }
+  return py::make_tuple(split, mv);
+}
+
+void check_planes(const std::vector<Samples>& planes) {
+  if (planes.size() != 1 && planes.size() != 3) fail("expected 1 plane (gray) or 3 planes");
+  check_luma(planes[0], "plane 0");
+  for (size_t p = 1; p < planes.size(); ++p) {
+    const bool full = planes[p].width == planes[0].width && planes[p].height == planes[0].height;
+    const bool half =
+        planes[p].width * 2 == planes[0].width && planes[p].height * 2 == planes[0].height;
+    if (!full && !half) {
+      fail("plane " + std::to_string(p) +
+           ": must have the size of plane 0 or half of it on both axes");
+    }
+    if (planes[p].wide != planes[0].wide) fail("all planes must have one sample type");
+    if (planes[p].array.ndim() == 3 && planes[p].array.shape(0) != planes[0].array.shape(0)) {
+      fail("all planes must have one batch size");
+    }
+  }
+}
+
+// Predicts the frames of a batch; planes and fields share the batch axis, which may be absent.
+std::vector<py::array> compensate(const std::vector<Samples>& planes, const FieldArrays& fields,
+                                  size_t batch, int bit_depth, int threads) {
+  std::vector<py::array> out;
+  std::vector<void*> out_data;
+  for (const Samples& plane : planes) {
+    out.push_back(plane.empty_like());
+    out_data.push_back(out.back().mutable_data());
+  }
+  const MotionField shape(planes[0].width, planes[0].height);
+  const py::gil_scoped_release release;
+  ThreadPool pool(threads);
+  pool.parallel_for(batch, [&](size_t i) {
+    const MotionField field = fields.field(shape, i);
+    Frame ref;
+    ref.bit_depth = bit_depth;
+    ref.plane_count = static_cast<int>(planes.size());
+    Frame result;
+    for (size_t p = 0; p < planes.size(); ++p) {
+      load_or_fail(planes[p], i, bit_depth, "reference", ref.planes[p]);
+      result.planes[p] = Plane(planes[p].width, planes[p].height);
+    }
+    motion_compensate(ref, field, result);
+    for (size_t p = 0; p < planes.size(); ++p) planes[p].store(result.planes[p], out_data[p], i);
+  });
+  return out;
+}
+
+std::vector<py::array> compensate_one(const std::vector<py::object>& ref_planes,
+                                      const py::object& split, const py::object& mv,
+                                      int bit_depth) {
+  check_depth(bit_depth);
+  std::vector<Samples> planes;
+  planes.reserve(ref_planes.size());
+  for (const py::object& plane : ref_planes) planes.emplace_back(plane, 2, "plane");
+  check_planes(planes);
+  const FieldArrays fields(split, mv, MotionField(planes[0].width, planes[0].height), std::nullopt);
+  return compensate(planes, fields, 1, bit_depth, 1);
+}
+
+py::tuple predict_batch(const py::object& y, const py::object& u, const py::object& v,
+                        const py::object& split, const py::object& mv, int bit_depth, int threads) {
+  check_depth(bit_depth);
+  std::vector<Samples> planes;
+  planes.emplace_back(y, 3, "y");
+  planes.emplace_back(u, 3, "u");
+  planes.emplace_back(v, 3, "v");
+  check_planes(planes);
+  const size_t batch = static_cast<size_t>(planes[0].array.shape(0));
+  const FieldArrays fields(split, mv, MotionField(planes[0].width, planes[0].height), batch);
+  return py::cast(compensate(planes, fields, batch, bit_depth, threads)).cast<py::tuple>();
+}
+
+// Predictors of all vectors of a field, per part; an unsplit window's stands in all its parts.
+Array<int16_t> predictors(int width, int height, const py::object& split, const py::object& mv,
+                          const std::optional<std::vector<int>>& block) {
+  if (width < 8 || height < 8 || width > kMaxPictureSide || height > kMaxPictureSide) {
+    fail("width and height must be 8 to 8192 luma samples");
+  }
+  const MotionField shape(width, height);
+  const MotionField field = FieldArrays(split, mv, shape, std::nullopt).field(shape, 0);
+  const WindowRect rect = block ? window_rect(*block, field) : whole_frame(field);
+  MotionField out = shape;
+  for (int py = 2 * rect.y_begin; py < std::min(2 * rect.y_end, field.parts_y); ++py) {
+    for (int px = 2 * rect.x_begin; px < std::min(2 * rect.x_end, field.parts_x); ++px) {
+      out.mv_at(px, py) = field.split_at(px / 2, py / 2)
+                              ? predict_part_mv(field, rect, px, py)
+                              : predict_window_mv(field, rect, px / 2, py / 2);
+    }
+  }
+  Array<int16_t> result(Shape{shape.parts_y, shape.parts_x, 2});
+  std::vector<uint8_t> unused(out.split.size());
+  write_field(out, unused.data(), result.mutable_data());
+  return result;
+}
+
+}  // namespace
+
+void bind_motion(py::module_& m) {
+  m.def("motion_search", &search_one, py::arg("cur"), py::arg("ref"), py::arg("lam") = 4.0,
+        py::arg("range") = 64, py::arg("previous") = py::none(), py::arg("bit_depth") = 8,
+        py::arg("blocks") = py::none(), py::arg("threads") = 1,
+        R"(Searches the motion of a luma plane against another.
+
+cur, ref: uint8 or uint16 [H, W], H and W multiples of 8. lam: price of an estimated bit of vector,
+in units of absolute difference of 8-bit samples. range: luma samples each way of the coarse search,
+4 to 512. previous: int16 [ceil(H/16), ceil(W/16), 2], vectors to try as well. bit_depth: 8 or 10.
+blocks: (x_begin, y_begin, x_end, y_end) in windows, ends excluded, of the rectangles within which
+vectors are predicted; they tile the frame; None is one block. The result does not depend on threads.
+
+Returns (split uint8 [ceil(H/32), ceil(W/32)], mv int16 [ceil(H/16), ceil(W/16), 2]); mv holds
+(x, y) in quarter luma samples. Raises UsageError for other types, shapes or sample values.)");
+  m.def("motion_search_batch", &search_batch, py::arg("cur"), py::arg("ref"), py::arg("lam") = 4.0,
+        py::arg("range") = 64, py::arg("bit_depth") = 8, py::arg("threads") = 1,
+        R"(motion_search over a batch, without the GIL: cur, ref [B, H, W].
+
+Returns (split uint8 [B, ceil(H/32), ceil(W/32)], mv int16 [B, ceil(H/16), ceil(W/16), 2]).
+The result does not depend on threads.)");
+  m.def("motion_compensate", &compensate_one, py::arg("ref_planes"), py::arg("split"),
+        py::arg("mv"), py::arg("bit_depth") = 8,
+        R"(Predicts a frame from a reference frame and a motion field (docs/bitstream.md).
+
+ref_planes: one plane (gray) or three, uint8 or uint16 [H, W]; the luma sides are multiples of 8,
+chroma has its size or half of it on both axes (4:2:0). split, mv: as motion_search returns them.
+Returns a list of arrays like ref_planes. Raises UsageError for other types, shapes or values.)");
+  m.def("motion_predict_batch", &predict_batch, py::arg("y"), py::arg("u"), py::arg("v"),
+        py::arg("split"), py::arg("mv"), py::arg("bit_depth") = 8, py::arg("threads") = 1,
+        R"(motion_compensate over a batch of 4:2:0 frames, without the GIL.
+
+y [B, H, W], u and v [B, H/2, W/2], split and mv as motion_search_batch returns them.
+Returns (y, u, v) of the same types and shapes.)");
+  m.def("motion_vector_predictors", &predictors, py::arg("width"), py::arg("height"),
+        py::arg("split"), py::arg("mv"), py::arg("block") = py::none(),
+        R"(The vector that each vector of a field is coded against (docs/bitstream.md).
+
+width, height: luma samples. block: (x_begin, y_begin, x_end, y_end) in windows, ends excluded;
+predictors are found inside it, and are zero outside; the whole frame if None.
+Returns int16 [ceil(height/16), ceil(width/16), 2]. Raises UsageError for what does not fit.)");
+}
+
+}  // namespace bsq

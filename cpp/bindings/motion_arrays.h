@@ -1,0 +1,180 @@
+// Planes and motion fields as NumPy arrays, for the motion bindings.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "arrays.h"
+#include "base/plane.h"
+#include "base/status.h"
+#include "bitstream/limits.h"
+#include "motion/motion_field.h"
+
+namespace bsq {
+
+using Shape = std::vector<pybind11::ssize_t>;
+
+[[noreturn]] inline void fail(const std::string& message) {
+  throw Error(BSQ_ERROR_ARGUMENT, message);
+}
+
+// A C-contiguous array of 8- or 16-bit samples whose last two axes are one plane.
+struct Samples {
+  pybind11::array array;
+  const void* data = nullptr;
+  bool wide = false;
+  int height = 0;
+  int width = 0;
+  size_t plane_size = 0;
+
+  Samples(const pybind11::object& value, int axes, const char* name)
+      : array(require_any_array(value, name)) {
+    wide = same_dtype(array.dtype(), pybind11::dtype::of<uint16_t>());
+    if (!wide && !same_dtype(array.dtype(), pybind11::dtype::of<uint8_t>())) {
+      fail(std::string(name) + " must be an array of uint8 or uint16, not " +
+           pybind11::str(array.dtype()).cast<std::string>());
+    }
+    if (array.ndim() != axes) {
+      fail(std::string(name) + " must have " + std::to_string(axes) + " dimensions; its shape is " +
+           shape_text(array));
+    }
+    const pybind11::ssize_t h = array.shape(axes - 2);
+    const pybind11::ssize_t w = array.shape(axes - 1);
+    if (h < 1 || w < 1 || h > kMaxPictureSide || w > kMaxPictureSide) {
+      fail(std::string(name) + ": sides must be 1 to 8192 samples; the shape is " +
+           shape_text(array));
+    }
+    array = pybind11::array::ensure(array, pybind11::array::c_style);
+    data = array.data();
+    height = static_cast<int>(h);
+    width = static_cast<int>(w);
+    plane_size = static_cast<size_t>(h) * static_cast<size_t>(w);
+  }
+
+  // Copies one plane in; false if a sample exceeds `max`. Needs no GIL.
+  bool load(size_t index, int max, Plane& plane) const {
+    plane = Plane(width, height);
+    uint16_t* dst = plane.view().data;
+    const size_t start = index * plane_size;
+    const auto copy = [&](const auto* src) {
+      unsigned all = 0;
+      for (size_t i = 0; i < plane_size; ++i) {
+        dst[i] = src[start + i];
+        all |= dst[i];
+      }
+      return all <= static_cast<unsigned>(max);  // max is a power of two less one
+    };
+    return wide ? copy(static_cast<const uint16_t*>(data))
+                : copy(static_cast<const uint8_t*>(data));
+  }
+
+  void store(const Plane& plane, void* out, size_t index) const {
+    const uint16_t* src = plane.view().data;
+    if (wide) {
+      std::copy_n(src, plane_size, static_cast<uint16_t*>(out) + index * plane_size);
+    } else {
+      uint8_t* dst = static_cast<uint8_t*>(out) + index * plane_size;
+      for (size_t i = 0; i < plane_size; ++i) dst[i] = static_cast<uint8_t>(src[i]);
+    }
+  }
+
+  pybind11::array empty_like() const { return pybind11::array(array.dtype(), shape_of(array)); }
+};
+
+inline void check_depth(int bit_depth) {
+  if (bit_depth != 8 && bit_depth != 10) fail("bit_depth must be 8 or 10");
+}
+
+inline void check_luma(const Samples& luma, const char* name) {
+  if (luma.width % 8 != 0 || luma.height % 8 != 0) {
+    fail(std::string(name) + ": sides must be multiples of 8, got " + std::to_string(luma.height) +
+         " x " + std::to_string(luma.width) + "; pad the frame");
+  }
+}
+
+inline void load_or_fail(const Samples& samples, size_t index, int bit_depth, const char* name,
+                         Plane& plane) {
+  if (!samples.load(index, (1 << bit_depth) - 1, plane)) {
+    fail(std::string(name) + ": a sample exceeds " + std::to_string(bit_depth) + " bits");
+  }
+}
+
+// Motion fields as arrays: split [.., windows_y, windows_x], mv [.., parts_y, parts_x, 2].
+struct FieldArrays {
+  Array<uint8_t> split;
+  Array<int16_t> mv;
+  const uint8_t* split_data = nullptr;
+  const int16_t* mv_data = nullptr;
+
+  FieldArrays(const pybind11::object& split_in, const pybind11::object& mv_in,
+              const MotionField& shape, std::optional<size_t> batch)
+      : split(require_array<uint8_t>(split_in, "split")),
+        mv(require_array<int16_t>(mv_in, "mv")),
+        split_data(split.data()),
+        mv_data(mv.data()) {
+    check(split, field_shape(batch, shape.windows_y, shape.windows_x), "split");
+    Shape mv_shape = field_shape(batch, shape.parts_y, shape.parts_x);
+    mv_shape.push_back(2);
+    check(mv, mv_shape, "mv");
+  }
+
+  static Shape field_shape(std::optional<size_t> batch, int rows, int columns) {
+    if (batch) return {static_cast<pybind11::ssize_t>(*batch), rows, columns};
+    return {rows, columns};
+  }
+
+  // Needs no GIL.
+  MotionField field(MotionField out, size_t index) const {
+    std::copy_n(split_data + index * out.split.size(), out.split.size(), out.split.begin());
+    const int16_t* v = mv_data + index * out.mv.size() * 2;
+    for (Mv& mv_out : out.mv) {
+      if (std::min(v[0], v[1]) < kMvMin || std::max(v[0], v[1]) > kMvMax) {
+        fail("mv: components must be -2048 to 2047 quarter samples");
+      }
+      mv_out = {v[0], v[1]};
+      v += 2;
+    }
+    check_windows(out);
+    return out;
+  }
+
+ private:
+  static void check(const pybind11::array& array, const Shape& shape, const char* name) {
+    if (shape_of(array) == shape) return;
+    std::string wanted;
+    for (const pybind11::ssize_t side : shape) {
+      if (!wanted.empty()) wanted += 'x';
+      wanted += std::to_string(side);
+    }
+    fail(std::string(name) + " must have the shape " + wanted + " for frames of this size, not " +
+         shape_text(array));
+  }
+
+  static void check_windows(const MotionField& f) {
+    for (int py = 0; py < f.parts_y; ++py) {
+      for (int px = 0; px < f.parts_x; ++px) {
+        const uint8_t split = f.split_at(px / 2, py / 2);
+        if (split > 1) fail("split: values must be 0 or 1");
+        if (split == 0 && !(f.mv_at(px, py) == f.mv_at(px & ~1, py & ~1))) {
+          fail("mv: the parts of a window with split 0 must have one vector");
+        }
+      }
+    }
+  }
+};
+
+inline void write_field(const MotionField& field, uint8_t* split, int16_t* mv) {
+  std::copy(field.split.begin(), field.split.end(), split);
+  for (const Mv v : field.mv) {
+    *mv++ = v.x;
+    *mv++ = v.y;
+  }
+}
+
+}  // namespace bsq

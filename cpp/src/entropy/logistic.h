@@ -1,0 +1,29 @@
+// From logits to the 16-bit probabilities of the range coder (normative).
+//
+// A logit l in Q8, ln(p / (1 - p)) * 256, gives p(bit 1) = 65536 / (1 + exp(-l / 256)) rounded to
+// the nearest integer. Logits are clamped to [-2839, 2839], where p reaches 1 and 65535. The table
+// holds the smaller of the two probabilities, for -|l|; the other is 65536 minus it. No entry is
+// close to a tie, so that the table does not depend on how it is computed
+// (cpp/tools/generate_entropy_tables.py).
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "entropy/range_coder.h"
+
+namespace bsq {
+
+constexpr int kLogitBits = 8;  // fraction bits of a logit
+constexpr int32_t kMaxLogit = 2839;
+
+// kLogistic[i] is the probability of a 1 under the logit -i: 32768 at 0, falling to 1 at 2839.
+extern const uint16_t kLogistic[kMaxLogit + 1];
+
+// In 1 .. 65535, for any logit.
+inline uint32_t probability_from_logit(int32_t logit) {
+  const int32_t l = std::clamp(logit, -kMaxLogit, kMaxLogit);
+  return l > 0 ? kProbabilityOne - kLogistic[l] : kLogistic[-l];
+}
+
+}  // namespace bsq

@@ -1,0 +1,122 @@
+// The exhaustive search at quarter size and its refinement at half size.
+#include "motion/search_coarse.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "motion/motion_field.h"
+#include "motion/search_cost.h"
+#include "motion/search_pixel.h"
+
+namespace bsq {
+
+namespace {
+
+constexpr int kMaxLanes =
+    2 * kMaxSearchRange / 4 + 16;  // places along a row of the quarter-size search
+
+// Differences of the four quadrants of a window at every place of one row of the search.
+struct Quadrants {
+  uint16_t sums[4][kMaxLanes];
+
+  void clear(int count) {
+    for (auto& row : sums) std::fill_n(row, count, uint16_t{0});
+  }
+};
+
+}  // namespace
+
+// Exhaustive search at quarter size. Returns vectors in quarter-size samples.
+CoarseShifts CoarseSearch::search_quarter(const SearchArea& window) const {
+  constexpr int kLevel = 2;
+  const int x0 = window.x >> kLevel;
+  const int y0 = window.y >> kLevel;
+  const int width = window.width >> kLevel;
+  const int height = window.height >> kLevel;
+  ShiftLimits lim = pair_.limits(window, kLevel);
+  const int range = range_ >> kLevel;
+  lim = {std::max(lim.x_min, -range), std::min(lim.x_max, range), std::max(lim.y_min, -range),
+         std::min(lim.y_max, range)};
+  const int count = lim.x_max - lim.x_min + 1;
+  // A 16th of the samples are here, so a 16th of a bit's price; a sample is 16 quarter samples.
+  const auto bias = [&](int d) { return (lambda_ * component_bits(16 * d) / 16) / kCostOne; };
+  int bias_x[kMaxLanes];
+  for (int i = 0; i < count; ++i) bias_x[i] = bias(lim.x_min + i);
+
+  CoarseShifts best;
+  int best_window = std::numeric_limits<int>::max();
+  int best_part[4];
+  std::fill_n(best_part, 4, std::numeric_limits<int>::max());
+  Quadrants q;
+  for (int dy = lim.y_min; dy <= lim.y_max; ++dy) {
+    q.clear((count + 15) & ~15);
+    for (int y = 0; y < height; ++y) {
+      for (int x = 0; x < width; x += 4) {
+        accumulate_sad(pair_.current.at(kLevel, x0 + x, y0 + y),
+                       pair_.reference.at(kLevel, x0 + x + lim.x_min, y0 + y + dy),
+                       std::min(4, width - x), count, q.sums[(y >> 2) * 2 + (x >> 2)]);
+      }
+    }
+    const int bias_y = bias(dy);
+    for (int i = 0; i < count; ++i) {
+      const int price = bias_x[i] + bias_y;
+      int sum = price;
+      for (int part = 0; part < 4; ++part) {
+        const int cost = q.sums[part][i];
+        sum += cost;
+        if (cost + price < best_part[part]) {
+          best_part[part] = cost + price;
+          best.part[part] = {lim.x_min + i, dy};
+        }
+      }
+      if (sum < best_window) {
+        best_window = sum;
+        best.window = {lim.x_min + i, dy};
+      }
+    }
+  }
+  return best;
+}
+
+// Refines vectors of quarter-size samples at half size. Returns full samples.
+Shift CoarseSearch::refine_half(const SearchArea& a, Shift first, Shift second) const {
+  constexpr int kLevel = 1;
+  const ShiftLimits lim = pair_.limits(a, kLevel);
+  first = lim.clamp({2 * first.x, 2 * first.y});
+  second = lim.clamp({2 * second.x, 2 * second.y});
+  Shift centre = first;
+  if (!(second == first) && pair_.sad(kLevel, a, second) < pair_.sad(kLevel, a, first))
+    centre = second;
+  Shift best = centre;
+  int best_cost = pair_.sad(kLevel, a, centre);
+  for (int dy = -2; dy <= 2; ++dy) {
+    for (int dx = -2; dx <= 2; ++dx) {
+      const Shift v{centre.x + dx, centre.y + dy};
+      if ((dx == 0 && dy == 0) || !lim.contains(v)) continue;
+      const int cost = pair_.sad(kLevel, a, v);
+      if (cost < best_cost) {
+        best_cost = cost;
+        best = v;
+      }
+    }
+  }
+  return {2 * best.x, 2 * best.y};
+}
+
+CoarseShifts CoarseSearch::search_window(int x, int y) const {
+  const SearchArea window = pair_.area(x, y, kMotionWindowSize);
+  CoarseShifts found;
+  if (pair_.is_static(window)) return found;
+  const CoarseShifts quarter = search_quarter(window);
+  found.window = refine_half(window, quarter.window, Shift{});
+  for (int i = 0; i < 4; ++i) {
+    const int part_x = x + (i & 1) * kMotionPartSize;
+    const int part_y = y + (i >> 1) * kMotionPartSize;
+    if (part_x >= pair_.current.width(0) || part_y >= pair_.current.height(0)) continue;
+    const SearchArea part = pair_.area(part_x, part_y, kMotionPartSize);
+    found.part[i] = refine_half(part, quarter.part[i], quarter.window);
+  }
+  return found;
+}
+
+}  // namespace bsq

@@ -1,0 +1,24 @@
+// The price of motion vectors in the search: an estimate of bits, in integers for determinism.
+#pragma once
+
+#include <bit>
+#include <cstdlib>
+
+#include "motion/motion_field.h"
+
+namespace bsq {
+
+inline constexpr int kMaxSearchRange = 512;  // luma samples each way
+inline constexpr int kCostOne = 16;          // costs count 16ths of an absolute difference of one
+
+// Bits of one component of a vector difference, in quarter samples, as an Elias gamma code.
+inline int component_bits(int d) {
+  return 2 * static_cast<int>(std::bit_width(static_cast<unsigned>(std::abs(d)))) + 1;
+}
+
+// Bits of a vector difference; none at all is by far the commonest.
+inline int vector_bits(int dx, int dy) {
+  return dx == 0 && dy == 0 ? 1 : 1 + component_bits(dx) + component_bits(dy);
+}
+
+}  // namespace bsq

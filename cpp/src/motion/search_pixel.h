@@ -1,0 +1,27 @@
+// Pixel differences of the motion search. The search works on 8-bit luma whatever the depth.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace bsq {
+
+// Sum of absolute differences; width is a sum of 16, 8, 4 and 2, at most 32.
+int block_sad(const uint8_t* a, ptrdiff_t a_stride, const uint8_t* b, ptrdiff_t b_stride, int width,
+              int height);
+
+// Sum of absolute 8x8 Hadamard coefficients over 4: closer than SAD to what a difference costs to
+// code; twice the SAD where the difference is noise, far less where it is smooth. Width and height
+// are multiples of 8, at most 32.
+int block_satd(const uint8_t* a, ptrdiff_t a_stride, const uint8_t* b, ptrdiff_t b_stride,
+               int width, int height);
+
+// Sums of absolute differences at `count` neighbouring places at once: sums[i] grows by the
+// difference of a[0..width) and b[i..i + width). Width is 2 or 4; count is rounded up to 16.
+void accumulate_sad(const uint8_t* a, const uint8_t* b, int width, int count, uint16_t* sums);
+
+// Means of 2x2 samples.
+void halve(const uint8_t* src, ptrdiff_t src_stride, uint8_t* dst, ptrdiff_t dst_stride,
+           int dst_width, int dst_height);
+
+}  // namespace bsq
