@@ -1,0 +1,169 @@
+"""Reading any clip into a y4m file, exactly as long as asked.
+
+A clip shorter than asked is played forward and backward, so that real motion fills the length.
+"""
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import av
+import numpy as np
+
+from bsqav.errors import UsageError
+from bsqav.evaluation.errors import SourceError
+from bsqav.evaluation.y4m import Plane, Planes, Y4mFile, Y4mHeader, Y4mWriter
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+_FALLBACK_RATE = Fraction(25)
+_DIRECT = ("yuv420p", "yuvj420p")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A clip in y4m form, with what was done to it on the way (`notes`)."""
+
+    path: Path
+    header: Y4mHeader
+    frames: int
+    notes: tuple[str, ...] = field(default=())
+
+
+def read_source(
+    clip: Path,
+    y4m: Path,
+    *,
+    frames: int | None = None,
+    scale: tuple[int, int] | None = None,
+) -> Source:
+    """Decode the first video stream of `clip` into `y4m` as 8-bit 4:2:0.
+
+    frames  how many; None takes the whole clip, more than it has plays it forward and backward
+    scale   (width, height) in pixels; None keeps the size
+
+    The frame rate is the stream's mean rate, also for clips of variable rate; rotation is not
+    applied and full-range luma stays as it is. All codecs are compared on the same pictures.
+
+    Raises FileNotFoundError, UsageError (a ValueError) for a count or size below one, and
+    SourceError for what holds no decodable video or breaks before the frames asked for.
+    """
+    if frames is not None and frames < 1:
+        raise UsageError(f"frames is {frames}; at least 1 is needed")
+    if scale is not None and min(scale) < 1:
+        raise UsageError(f"scale is {scale[0]}x{scale[1]}; each side needs at least 1 pixel")
+    if not clip.exists():
+        raise FileNotFoundError(f"{clip}: no such file")
+    try:
+        with av.open(str(clip)) as container:
+            header, notes = _decode(container, clip, y4m, frames, scale)
+    except (av.error.FFmpegError, OSError) as error:
+        raise SourceError(f"{clip}: cannot be read as video: {error}") from error
+    count = len(Y4mFile(y4m))
+    if count == 0:
+        raise SourceError(f"{clip}: holds no video frame")
+    if frames is not None and frames > count:
+        ping_pong(y4m, frames)
+        notes.append(f"{count} frames played forward and backward to {frames}")
+        count = frames
+    return Source(y4m, header, count, tuple(notes))
+
+
+def ping_pong(y4m: Path, frames: int) -> None:
+    """Lengthen a y4m file in place to `frames`: 0 1 2 3, then 2 1 0, then 1 2 3 and so on."""
+    source = Y4mFile(y4m)
+    count = len(source)
+    period = max(1, 2 * (count - 1))
+    with y4m.open("ab") as stream:
+        for i in range(count, frames):
+            phase = i % period
+            planes = source[phase if phase < count else period - phase]
+            stream.write(b"FRAME\n" + b"".join(plane.tobytes() for plane in planes))
+
+
+def _decode(
+    container: "InputContainer",
+    clip: Path,
+    y4m: Path,
+    frames: int | None,
+    scale: tuple[int, int] | None,
+) -> tuple[Y4mHeader, list[str]]:
+    if not container.streams.video:
+        raise SourceError(f"{clip}: holds no video stream")
+    stream = container.streams.video[0]
+    if getattr(stream, "codec_context", None) is None:
+        raise SourceError(f"{clip}: FFmpeg has no decoder for its video stream")
+    stream.thread_type = "AUTO"
+    rate = _rate(stream)
+    writer: Y4mWriter | None = None
+    notes: list[str] = []
+    try:
+        for frame in container.decode(stream):
+            if writer is None:
+                width, height = scale or (frame.width, frame.height)
+                header = Y4mHeader(width, height, rate)
+                writer = Y4mWriter(y4m, header)
+                notes = _notes(frame, header)
+            try:
+                writer.write(frame_planes(frame, scale))
+            except SourceError as error:
+                raise SourceError(f"{clip}: {error}; give a fixed size by scale") from error
+            if writer.frames == frames:
+                break
+    except av.error.FFmpegError as error:
+        done = writer.frames if writer else 0
+        raise SourceError(f"{clip}: decoding broke after {done} frames: {error}") from error
+    finally:
+        if writer is not None:
+            writer.close()
+    if writer is None:
+        raise SourceError(f"{clip}: holds no video frame")
+    return writer.header, notes
+
+
+def frame_planes(frame: Any, scale: tuple[int, int] | None = None) -> Planes:
+    """Y, U and V of a PyAV frame as uint8 arrays without line padding; 4:2:0 whatever it was.
+
+    RGB is converted by the BT.709 matrix; deeper or denser pictures are reduced by swscale.
+    """
+    name = str(frame.format.name)
+    size = scale or (frame.width, frame.height)
+    if name not in _DIRECT or size != (frame.width, frame.height):
+        matrix = "ITU709" if frame.format.is_rgb else None
+        target = name if name in _DIRECT else "yuv420p"
+        frame = frame.reformat(
+            width=size[0],
+            height=size[1],
+            format=target,
+            dst_colorspace=matrix,
+            interpolation="LANCZOS",
+        )
+    y, u, v = frame.planes[:3]
+    chroma = ((frame.width + 1) // 2, (frame.height + 1) // 2)
+    return _plane(y, frame.width, frame.height), _plane(u, *chroma), _plane(v, *chroma)
+
+
+def _plane(plane: Any, width: int, height: int) -> Plane:
+    """The picture part of a plane whose lines are `line_size` bytes apart."""
+    flat = np.frombuffer(plane, dtype=np.uint8)
+    lines = flat[: plane.line_size * height].reshape(height, plane.line_size)
+    return lines[:, :width]
+
+
+def _rate(stream: "VideoStream") -> Fraction:
+    for rate in (stream.average_rate, stream.guessed_rate):
+        if rate is not None and rate > 0:
+            return Fraction(rate).limit_denominator(100_000)
+    return _FALLBACK_RATE
+
+
+def _notes(frame: Any, header: Y4mHeader) -> list[str]:
+    notes = []
+    if frame.format.name not in _DIRECT:
+        notes.append(f"converted from {frame.format.name} to yuv420p")
+    if (frame.width, frame.height) != (header.width, header.height):
+        notes.append(f"scaled from {frame.width}x{frame.height} to {header.width}x{header.height}")
+    return notes

@@ -1,0 +1,92 @@
+"""A comparison as text for a terminal."""
+
+from collections.abc import Sequence
+
+from bsqav.evaluation.compare import ClipResult, CompareResult, Delta, Point
+
+TITLES = {"psnr_y": "PSNR-Y", "ms_ssim": "MS-SSIM", "vmaf": "VMAF"}
+
+
+def format_table(result: CompareResult) -> str:
+    """Per clip the points, the Bjontegaard deltas and the commands; then means and failures."""
+    parts = [_clip_text(clip, result) for clip in result.clips]
+    if len(result.clips) > 1:
+        parts.append(_means_text(result))
+    parts.append("\n".join(result.notes))
+    if result.failures:
+        parts.append("\n".join(["failed:", *(f"  {line}" for line in result.failures)]))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _clip_text(clip: ClipResult, result: CompareResult) -> str:
+    lines = [clip.path]
+    if clip.frames:
+        lines[0] += (
+            f"  {clip.width}x{clip.height}, {clip.frames} frames, {clip.fps:.3g} frames/s, "
+            f"keyframe interval {result.gop}"
+        )
+    lines += [f"  note: {note}" for note in clip.notes]
+    rows = [_row(point, result.metrics) for codec in result.codecs for point in clip.curve(codec)]
+    if rows:
+        titles = [TITLES[metric] for metric in result.metrics]
+        head = ["codec", "quality", "bpp", "kbit/s", *titles, "enc fps", "dec fps"]
+        lines += _align([head, *rows])
+    if clip.deltas:
+        lines += ["", *_align([_DELTA_HEAD, *(_delta_row(delta) for delta in clip.deltas)])]
+    commands = {codec: clip.curve(codec)[0].command for codec in result.codecs if clip.curve(codec)}
+    if commands:
+        lines += ["", "  commands (the quality varies by row)"]
+        lines += [f"  {command}" for command in commands.values()]
+    return "\n".join(lines)
+
+
+def _row(point: Point, metrics: Sequence[str]) -> list[str]:
+    digits = {"psnr_y": 2, "ms_ssim": 4, "vmaf": 1}
+    values = [getattr(point, metric) for metric in metrics]
+    shown = [
+        "-" if value is None else f"{value:.{digits[metric]}f}"
+        for metric, value in zip(metrics, values, strict=True)
+    ]
+    speeds = [f"{point.encode_fps:.1f}", f"{point.decode_fps:.1f}"]
+    return [point.codec, point.setting, f"{point.bpp:.4f}", f"{point.kbps:.1f}", *shown, *speeds]
+
+
+_DELTA_HEAD = ["against", "metric", "BD-rate", "BD-quality", "overlap", "from", "to", ""]
+
+
+def _delta_row(delta: Delta) -> list[str]:
+    rate, quality = delta.rate, delta.quality
+    row = [delta.anchor, TITLES[delta.metric]]
+    row.append("-" if rate.value is None else f"{rate.value:+.1f} %")
+    row.append("-" if quality.value is None else f"{quality.value:+.2f}")
+    row.append(f"{100 * rate.overlap:.0f} %")
+    row += ["-" if end is None else f"{end:.2f}" for end in (rate.low, rate.high)]
+    dropped = sum(rate.dropped)
+    row.append(rate.reason or (f"{dropped} points left out" if dropped else ""))
+    return row
+
+
+def _means_text(result: CompareResult) -> str:
+    rows = []
+    for anchor in (codec for codec in result.codecs if codec != "bsq"):
+        for metric in result.metrics:
+            mean, count = result.mean_rate(anchor, metric)
+            if mean is not None:
+                clips = f"{count} of {len(result.clips)} clips"
+                rows.append([anchor, TITLES[metric], f"{mean:+.1f} %", clips])
+    if not rows:
+        return ""
+    return "\n".join(["mean BD-rate", *_align([["against", "metric", "BD-rate", "over"], *rows])])
+
+
+def _align(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as indented lines of equal columns, the first two to the left."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.ljust(width) if i < 2 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  " + "  ".join(cells).rstrip())
+    return lines

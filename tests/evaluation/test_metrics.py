@@ -1,0 +1,102 @@
+"""Metrics by libvmaf: values known in closed form, pairing by frame number, refusals."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bsqav.evaluation.errors import EvaluationError
+from bsqav.evaluation.ffmpeg import decode_to_y4m
+from bsqav.evaluation.metrics import measure, ms_ssim_db
+from bsqav.evaluation.references import REFERENCES, encode_reference
+from bsqav.evaluation.y4m import Y4mFile, Y4mHeader, Y4mWriter
+
+from .conftest import FRAMES, HEADER, moving_planes, write_y4m
+
+pytestmark = pytest.mark.usefixtures("ffmpeg")
+
+
+def write_changed(path: Path, header: Y4mHeader, indices: list[int], offset: int = 0) -> Path:
+    """Moving pictures by index, with a constant added to luma."""
+    with Y4mWriter(path, header) as writer:
+        for i in indices:
+            y, u, v = moving_planes(header, i)
+            writer.write(((y + offset).astype(np.uint8), u, v))
+    return path
+
+
+def test_a_clip_equals_itself(clip: Path) -> None:
+    quality = measure(write_y4m(clip.parent / "same.y4m", HEADER, FRAMES), clip)
+    assert quality.frames == FRAMES
+    assert quality.psnr_y == 60.0
+    assert quality.ms_ssim == pytest.approx(1.0)
+    assert quality.vmaf > 95
+    assert {len(values) for values in quality.per_frame.values()} == {FRAMES}
+
+
+def test_a_constant_error_has_its_psnr(clip: Path) -> None:
+    brighter = write_changed(clip.parent / "b.y4m", HEADER, list(range(FRAMES)), offset=2)
+    quality = measure(brighter, clip)
+    assert quality.psnr_y == pytest.approx(10 * math.log10(255**2 / 4), abs=1e-3)
+    assert quality.per_frame["psnr_y"] == pytest.approx([quality.psnr_y] * FRAMES)
+
+
+def test_frames_are_paired_by_number(clip: Path) -> None:
+    order = [0, 1, 2, 3, 5, 4, 6, 7, 8]
+    quality = measure(write_changed(clip.parent / "swapped.y4m", HEADER, order), clip)
+    same = [value == 60.0 for value in quality.per_frame["psnr_y"]]
+    assert same == [True] * 4 + [False] * 2 + [True] * 3
+
+
+def test_psnr_through_a_codec_equals_numpy(clip: Path) -> None:
+    folder = clip.parent
+    encode_reference(REFERENCES["mpeg4"], clip, 8, 250, folder / "a.mkv")
+    decode_to_y4m(folder / "a.mkv", folder / "a.y4m", HEADER)
+    decoded = Y4mFile(folder / "a.y4m")
+    errors = [
+        np.mean((decoded[i][0].astype(float) - moving_planes(HEADER, i)[0]) ** 2)
+        for i in range(FRAMES)
+    ]
+    expected = [10 * math.log10(255**2 / error) for error in errors]
+    quality = measure(decoded.path, clip)
+    assert quality.per_frame["psnr_y"] == pytest.approx(expected, abs=1e-3)
+    assert quality.psnr_y == pytest.approx(np.mean(expected), abs=1e-3)
+
+
+@pytest.mark.parametrize("size", [(64, 48), (65, 49), (191, 175)])
+def test_ms_ssim_is_left_out_of_small_pictures(tmp_path: Path, size: tuple[int, int]) -> None:
+    header = Y4mHeader(*size, Fraction(25))
+    source = write_y4m(tmp_path / "source.y4m", header, 2)
+    quality = measure(write_changed(tmp_path / "b.y4m", header, [0, 1], offset=1), source)
+    assert quality.ms_ssim is None
+    assert "ms_ssim" not in quality.per_frame
+    assert quality.psnr_y == pytest.approx(10 * math.log10(255**2), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("header", "frames", "message"),
+    [
+        (HEADER, FRAMES - 1, "has 8 frames, its source has 9"),
+        (HEADER, FRAMES + 1, "has 10 frames, its source has 9"),
+        (HEADER, 0, "has 0 frames"),
+        (dataclasses.replace(HEADER, height=178), FRAMES, "does not match"),
+        (dataclasses.replace(HEADER, rate=Fraction(25)), FRAMES, "does not match"),
+    ],
+)
+def test_clips_that_do_not_correspond_are_refused(
+    clip: Path, header: Y4mHeader, frames: int, message: str
+) -> None:
+    other = write_y4m(clip.parent / "other.y4m", header, frames)
+    with pytest.raises(EvaluationError, match=message):
+        measure(other, clip)
+
+
+def test_ms_ssim_in_decibels() -> None:
+    assert ms_ssim_db(0.9) == pytest.approx(10.0)
+    assert ms_ssim_db(0.999) == pytest.approx(30.0)
+    assert ms_ssim_db(1.0) == pytest.approx(60.0)
