@@ -21,6 +21,7 @@ from bsqav.errors import (
 
 if TYPE_CHECKING:
     from bsqav.codec import Decoder, Encoder
+    from bsqav.media.transcode import Progress, TranscodeResult, transcode
 
 __all__ = [
     "BitstreamError",
@@ -33,9 +34,12 @@ __all__ = [
     "MissingDependencyError",
     "ModelError",
     "ModelNotFoundError",
+    "Progress",
+    "TranscodeResult",
     "UnsupportedError",
     "UsageError",
     "__version__",
+    "transcode",
 ]
 
 __version__: str
@@ -45,6 +49,9 @@ __version__: str
 _HOMES = {
     "Decoder": "bsqav.codec",
     "Encoder": "bsqav.codec",
+    "Progress": "bsqav.media.transcode",
+    "TranscodeResult": "bsqav.media.transcode",
+    "transcode": "bsqav.media.transcode",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -74,6 +75,8 @@ def _tokenizer(args: argparse.Namespace) -> int:
         config = replace(config, steps=args.steps)
     if args.minutes is not None:
         config = replace(config, minutes=args.minutes)
+    # A run that is told to end saves what it has, as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     trainer = Trainer(config, args.data, args.folder)
     _begin(trainer, args.start)
     trainer.train(lambda line: print(line, file=sys.stderr, flush=True))

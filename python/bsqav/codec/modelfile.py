@@ -41,6 +41,7 @@ NUMERICS = 1
 ALIGNMENT = 64
 DIGEST_SIZE = 32
 ID_SIZE = 16
+MAX_TEXT_DEPTH = 64
 _FIXED = struct.Struct("<4sHH12H")
 _TYPES: dict[int, np.dtype[Any]] = {1: np.dtype("<i1"), 3: np.dtype("<i4")}
 _CODES = {np.dtype(np.int8): 1, np.dtype(np.int32): 3}
@@ -90,9 +91,8 @@ def model_bytes(
         ModelError: a tensor is missing, unknown, of a wrong type or shape, or breaks a limit of
             docs/numerics.md section 6; "name" is missing.
     """
-    _check_text(text)
     check_tensors(config, tensors)
-    encoded = json.dumps(dict(text), ensure_ascii=False, sort_keys=True).encode()
+    encoded = _encode_text(text)
     names = sorted(tensors)
     head = _FIXED.pack(MAGIC, VERSION, NUMERICS, *_config_words(config))
     head += struct.pack("<I", len(encoded)) + encoded + struct.pack("<I", len(names))
@@ -194,21 +194,47 @@ def _parse_config(reader: _Reader) -> ModelConfig:
     return config
 
 
-def _check_text(text: Mapping[str, Any]) -> None:
-    name = text.get("name")
-    if not isinstance(name, str) or not name:
-        raise ModelError('the text of a model must be an object with a string "name"')
+def _encode_text(text: Mapping[str, Any]) -> bytes:
+    try:
+        dumped = json.dumps(dict(text), ensure_ascii=False, sort_keys=True, allow_nan=False)
+        encoded = dumped.encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ModelError(f"the text of a model must be JSON: {error}") from error
+    _check_text(json.loads(encoded))
+    return encoded
 
 
 def _parse_text(raw: bytes, what: str) -> dict[str, Any]:
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is not JSON")
+
     try:
-        text = json.loads(raw.decode())
+        text = json.loads(raw.decode(), parse_constant=refuse)
+        _check_text(text)
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"{what}: its text is not JSON in UTF-8: {error}") from error
-    if not isinstance(text, dict):
-        raise ModelError(f"{what}: its text is not a JSON object")
-    _check_text(text)
-    return text
+        raise ModelError(f"{what}: its text is not a valid JSON object: {error}") from error
+    return dict(text)
+
+
+def _check_text(text: object) -> None:
+    """Raises ModelError unless the text is an object with a name that libbsq can read."""
+    name = text.get("name") if isinstance(text, dict) else None
+    if not isinstance(name, str) or not name:
+        raise ModelError('the text of a model must be an object with a string "name"')
+    _check_json(text, 0)
+
+
+def _check_json(value: object, depth: int) -> None:
+    """Raises ModelError for strings and depths that libbsq's reader does not take."""
+    if isinstance(value, str):
+        if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in value):
+            raise ModelError("the text of a model holds a zero character or half a surrogate pair")
+    elif isinstance(value, dict | list):
+        if depth >= MAX_TEXT_DEPTH:
+            raise ModelError(f"the text of a model is nested more than {MAX_TEXT_DEPTH} deep")
+        parts = [*value.keys(), *value.values()] if isinstance(value, dict) else value
+        for part in parts:
+            _check_json(part, depth + 1)
 
 
 def _parse_tensors(reader: _Reader) -> dict[str, Tensor]:

@@ -38,7 +38,7 @@ class TokenizerEncoder(nn.Module):
         self.blocks = nn.ModuleList(
             Block(width, config.encoder_hidden) for _ in range(config.encoder_blocks)
         )
-        self.feature = ActQuant()
+        self.feature = ActQuant(stream=True)
         self.head = QLinear(width, fields.ALL_BITS)
         bits = fields.TOKEN_BITS
         self.fb10 = nn.Parameter(torch.zeros(bits, bits))
@@ -68,7 +68,7 @@ class TokenizerDecoder(nn.Module):
         self.blocks = nn.ModuleList(
             Block(width, config.decoder_hidden) for _ in range(config.decoder_blocks)
         )
-        self.feature = ActQuant()
+        self.feature = ActQuant(stream=True)
         self.out = QLinear(width, fields.SAMPLES, gain=0.3)
 
     def forward(self, token_BHWT: Tensor, side_BHWS: Tensor, mask_BHW1: Tensor) -> Tensor:
@@ -88,16 +88,16 @@ class Prior(nn.Module):
         self.tok = QLinear(fields.TOKEN_WIDTH, width)
         self.side = QLinear(fields.SIDE_WIDTH, width)
         self.blocks = nn.ModuleList(Block(width, hidden) for _ in range(config.prior_blocks))
-        self.feature = ActQuant()
+        self.feature = ActQuant(stream=True)
         self.flag = QLinear(width, 3 * fields.STAGES, gain=0.1)
         self.cur = QLinear(fields.TOKEN_WIDTH, width)
         self.cur_out = ActQuant()
         self.ctx = QDepthwise(width)
         self.ctx_out = ActQuant()
         self.mix = QLinear(width, width)
-        self.ffn_in = ActQuant()
+        self.ffn_in = ActQuant(stream=True)
         self.ffn = FeedForward(width, hidden)
-        self.head_in = ActQuant()
+        self.head_in = ActQuant(stream=True)
         self.head_post = ActQuant()
         self.heads = nn.ModuleList(
             QLinear(width, SUBGROUP_BITS, gain=0.1) for _ in range(HEADS)

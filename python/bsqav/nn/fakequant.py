@@ -16,6 +16,8 @@ from torch import Tensor, nn
 INT8_MAX = 127.0
 # The residual stream and every s16 tensor is Q8: real values are limited to +-32767/256.
 STREAM_LIMIT = 32767.0 / 256.0
+# Two units of the stream: the factor 1/256 / scale of its requantization stays below 1/2.
+STREAM_LEAST_SCALE = 2.01 / 256.0
 
 
 class Mode(enum.IntEnum):
@@ -32,12 +34,18 @@ def round_straight_through(x: Tensor) -> Tensor:
 
 
 class ActQuant(nn.Module):
-    """A point where activations become s8, with one scale for the tensor or one per channel."""
+    """A point where activations become s8, with one scale for the tensor or one per channel.
+
+    stream: the input is the Q8 residual stream, whose values a requantization can only scale down.
+    """
 
     scale: Tensor
 
-    def __init__(self, channels: int = 1, quantile: float = 0.9999) -> None:
+    def __init__(
+        self, channels: int = 1, *, stream: bool = False, quantile: float = 0.9999
+    ) -> None:
         super().__init__()
+        self.least = STREAM_LEAST_SCALE if stream else 1e-4
         self.quantile = quantile
         self.mode = Mode.FLOAT
         self.register_buffer("scale", torch.zeros(channels))
@@ -59,7 +67,7 @@ class ActQuant(nn.Module):
             flat = flat.reshape(-1, 1)
         rank = max(1, int(flat.shape[0] * (1.0 - self.quantile)))
         top = flat.topk(min(rank, flat.shape[0]), dim=0).values[-1] / INT8_MAX
-        self.scale.copy_(torch.maximum(self.scale, top.clamp_min(1e-4)))
+        self.scale.copy_(torch.maximum(self.scale, top.clamp_min(self.least)))
 
 
 def quantize_weight(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -141,7 +149,7 @@ class Block(nn.Module):
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
-        self.into = ActQuant(width)
+        self.into = ActQuant(width, stream=True)
         self.dw = QDepthwise(width)
         self.mid = ActQuant()
         self.ffn = FeedForward(width, hidden)

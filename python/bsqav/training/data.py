@@ -120,7 +120,7 @@ class ClipSampler:
         if self.rng.random() < 0.5:
             return planes
         config = self.config
-        size = int(self.rng.integers(16, config.size // 2)) // 2 * 2
+        size = int(self.rng.integers(config.size // 8, config.size // 2)) // 2 * 2
         x, y = (int(v) // 2 * 2 for v in self.rng.integers(0, config.size - size, 2))
         dx, dy = (int(v) * 2 for v in self.rng.integers(-3, 4, 2))
         for t in range(config.frames):

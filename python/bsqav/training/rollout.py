@@ -18,7 +18,7 @@ from bsqav.training.data import Planes
 from bsqav.training.objective import LayerInput, LayerResult
 
 # Range of the first layer of keyframes and of everything else, in c = 8 * crf.
-INTRA_C = (8 * 42, 8 * 50)
+INTRA_C = (8 * 44, 8 * 54)
 TARGET_C = (8 * 26, 8 * 50)
 # A layer of at most 96 bits for 96 samples cannot do much more than halve the error: refinements go
 # down by at most this much, a factor of 2.4 in the step.

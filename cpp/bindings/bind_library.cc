@@ -1,0 +1,102 @@
+// Python face of the library as a whole: kernel sets, models, packets without decoding.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "arrays.h"
+#include "errors.h"
+#include "handles.h"
+#include "sequence_dict.h"
+
+namespace py = pybind11;
+
+namespace bsq {
+namespace {
+
+std::vector<std::string> kernel_sets() {
+  const std::string all = bsq_kernel_sets();
+  std::vector<std::string> names;
+  for (size_t begin = 0; begin < all.size();) {
+    const size_t end = std::min(all.find(',', begin), all.size());
+    names.push_back(all.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return names;
+}
+
+void set_kernel_set(const std::optional<std::string>& name) {
+  const bsq_status status = bsq_set_kernels(name ? name->c_str() : nullptr);
+  const std::string message = "kernel set \"" + name.value_or("") +
+                              "\" cannot be used here; there are " + bsq_kernel_sets();
+  check(status, message.c_str());
+}
+
+std::string current_kernel_set() {
+  const std::string name = bsq_current_kernels();
+  if (name.empty()) {
+    const std::string message =
+        std::string("the environment variable BSQ_KERNELS names no usable kernel set; there are ") +
+        bsq_kernel_sets();
+    throw Error(BSQ_ERROR_ARGUMENT, message);
+  }
+  return name;
+}
+
+PyModel load_model(const py::object& data) {
+  const BytesView bytes(data, "data");
+  char error[kErrorSize] = "";
+  bsq_model* model = nullptr;
+  check(bsq_model_load(bytes.span().data(), bytes.span().size(), &model, error, sizeof error),
+        error);
+  return PyModel{Handle<bsq_model>(model)};
+}
+
+std::string model_id(const PyModel& model) {
+  uint8_t id[BSQ_MODEL_ID_SIZE];
+  bsq_model_id(model.handle.get(), id);
+  return to_hex(id);
+}
+
+py::dict probe_packet(const py::object& data) {
+  const BytesView bytes(data, "data");
+  char error[kErrorSize] = "";
+  bsq_packet_info info;
+  bsq_sequence sequence;
+  check(bsq_packet_probe(bytes.span().data(), bytes.span().size(), &info, &sequence, error,
+                         sizeof error),
+        error);
+  py::dict d;
+  d["keyframe"] = info.keyframe != 0;
+  d["index_in_group"] = info.index_in_group;
+  d["layers"] = info.layers;
+  d["crf"] = info.crf;
+  d["blocks"] = info.blocks;
+  d["pts"] = info.pts;
+  d["sequence"] = info.keyframe != 0 ? py::object(sequence_dict(sequence)) : py::none();
+  return d;
+}
+
+}  // namespace
+
+void bind_library(py::module_& m) {
+  m.def("kernel_sets", &kernel_sets, "Kernel sets this processor can run, best first.");
+  m.def("set_kernels", &set_kernel_set, py::arg("name").none(true),
+        "Force a kernel set for encoders and decoders opened from now on; None picks the best.");
+  m.def("current_kernels", &current_kernel_set,
+        "The kernel set of encoders and decoders opened from now on.");
+  py::class_<PyModel>(
+      m, "Model", "An immutable model, parsed from the bytes of a model file. Raises ModelError.")
+      .def(py::init(&load_model), py::arg("data"))
+      .def_property_readonly("id", &model_id)
+      .def_property_readonly(
+          "name", [](const PyModel& model) { return bsq_model_name(model.handle.get()); })
+      .def_property_readonly(
+          "json", [](const PyModel& model) { return bsq_model_json(model.handle.get()); });
+  m.def("probe_packet", &probe_packet, py::arg("data"),
+        "Headers of a packet, checksum verified. Raises BitstreamError, UnsupportedError.");
+}
+
+}  // namespace bsq

@@ -1,0 +1,230 @@
+// The integer networks on whole pictures, for tests and for equality with PyTorch.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "arrays.h"
+#include "codec/api.h"
+#include "handles.h"
+#include "kernels/dispatch.h"
+#include "network/layers.h"
+#include "network/prior.h"
+#include "network/tokenizer.h"
+#include "network_arrays.h"
+
+namespace py = pybind11;
+
+namespace bsq {
+
+void bind_network(py::module_& m);
+void bind_kernels(py::module_& m);
+void bind_samples(py::module_& m);
+
+namespace {
+
+constexpr int8_t kOne = 64;
+
+using Name = std::optional<std::string>;
+using Rects = std::vector<std::array<int, 4>>;
+
+std::shared_ptr<const Networks> networks_of(const PyModel& model, const Name& kernels) {
+  const KernelTable& table = kernels ? find_kernels(*kernels) : current_kernels();
+  return model.handle->model->networks(table);
+}
+
+Array<uint8_t> tokenizer_encode(const PyModel& model, const py::object& side_in,
+                                const py::object& residual_in, const py::object& windows,
+                                const Name& kernels, int threads) {
+  const auto side = require_tokens<int16_t>(side_in, "side", kSideVector);
+  const auto residual = require_tokens<int16_t>(residual_in, "residual", kSampleVector);
+  require_same_picture(side, residual);
+  const ActiveTokens active = make_active(side.shape(0), side.shape(1), windows);
+  const auto count = static_cast<size_t>(active.count());
+  std::vector<uint32_t> words(count * kStages);
+  const auto side_rows = gather(side, active);
+  const auto residual_rows = gather(residual, active);
+  {
+    const py::gil_scoped_release release;
+    ThreadPool pool(threads);
+    TokenizerEncoder encoder(networks_of(model, kernels), pool);
+    encoder.encode(active, residual_rows.data(), side_rows.data(), words.data());
+  }
+  std::vector<uint8_t> bits;
+  bits.reserve(words.size() * kStageBits);
+  for (const uint32_t word : words) {
+    for (int i = 0; i < kStageBits; ++i) bits.push_back((word >> i) & 1U);
+  }
+  auto flat = scatter(bits, active, kStages * kStageBits);
+  return flat.reshape(
+      {side.shape(0), side.shape(1), py::ssize_t{kStages}, py::ssize_t{kStageBits}});
+}
+
+Array<int16_t> tokenizer_decode(const PyModel& model, const py::object& tokens_in,
+                                const py::object& side_in, const py::object& windows,
+                                const Name& kernels, int threads) {
+  const auto tokens = require_tokens<int8_t>(tokens_in, "tokens", kTokenVector);
+  const auto side = require_tokens<int16_t>(side_in, "side", kSideVector);
+  require_same_picture(tokens, side);
+  const ActiveTokens active = make_active(side.shape(0), side.shape(1), windows);
+  const auto token_rows = gather(tokens, active);
+  const auto side_rows = gather(side, active);
+  std::vector<int16_t> out(static_cast<size_t>(active.count()) * kSampleVector);
+  {
+    const py::gil_scoped_release release;
+    ThreadPool pool(threads);
+    TokenizerDecoder decoder(networks_of(model, kernels), pool);
+    decoder.decode(active, token_rows.data(), side_rows.data(), out.data());
+  }
+  return scatter(out, active, kSampleVector);
+}
+
+Array<int16_t> prior_flags(const PyModel& model, const py::object& previous_in,
+                           const py::object& side_in, const py::object& windows,
+                           const Name& kernels, int threads) {
+  const auto previous = require_tokens<int8_t>(previous_in, "previous", kTokenVector);
+  const auto side = require_tokens<int16_t>(side_in, "side", kSideVector);
+  require_same_picture(previous, side);
+  const ActiveTokens active = make_active(side.shape(0), side.shape(1), windows);
+  const auto previous_rows = gather(previous, active);
+  const auto side_rows = gather(side, active);
+  std::vector<int16_t> flags(static_cast<size_t>(active.count()) * kFlagOutputs);
+  {
+    const py::gil_scoped_release release;
+    ThreadPool pool(threads);
+    Prior prior(networks_of(model, kernels), pool);
+    prior.trunk(active, previous_rows.data(), side_rows.data(), flags.data());
+  }
+  return scatter(flags, active, kFlagOutputs);
+}
+
+// Stages and bits of token vectors [T, 104].
+struct TokenRows {
+  std::vector<uint8_t> stages;
+  std::vector<uint32_t> bits;
+
+  explicit TokenRows(const std::vector<int8_t>& vectors) {
+    for (size_t at = 0; at < vectors.size(); at += kTokenVector) {
+      const int8_t* vector = vectors.data() + at;
+      int n = 0;
+      while (n < kStages && vector[kStages * kStageBits + n] == kOne) ++n;
+      std::array<uint32_t, kStages> words{};
+      for (int i = 0; i < kStages * kStageBits; ++i) {
+        words[static_cast<size_t>(i / kStageBits)] |= static_cast<uint32_t>(vector[i] > 0)
+                                                      << (i % kStageBits);
+      }
+      std::array<int8_t, kTokenVector> again;
+      token_vector(n, words.data(), again.data());
+      if (!std::equal(again.begin(), again.end(), vector)) {
+        fail_argument("tokens holds a vector that is no token vector (docs/numerics.md section 3)");
+      }
+      stages.push_back(static_cast<uint8_t>(n));
+      bits.insert(bits.end(), words.begin(), words.end());
+    }
+  }
+};
+
+// One block with its true bits, the way encoder and decoder go. logits: [T, 96].
+void force_block(PriorBlock& block, const Prior& prior, const ActiveTokens& active,
+                 const TokenRows& rows, std::vector<int16_t>& logits) {
+  block.begin_layer(prior, active, rows.stages);
+  for (int g = 0; g < kGroups; ++g) {
+    block.begin_group(g);
+    for (int s = 0; s < kStages; ++s) {
+      const std::span<const int32_t> tokens = block.begin_stage(s);
+      for (int j = 0; j < kSubgroups; ++j) {
+        const int16_t* from = block.logits();
+        std::vector<uint8_t> bytes;
+        for (const int32_t token : tokens) {
+          const auto t = static_cast<size_t>(token);
+          const size_t at = (t * kStages + static_cast<size_t>(s)) * kStageBits +
+                            static_cast<size_t>(j * kSubgroupBits);
+          std::copy_n(from, kSubgroupBits, logits.data() + at);
+          from += kSubgroupBits;
+          const uint32_t word = rows.bits[t * kStages + static_cast<size_t>(s)];
+          bytes.push_back(static_cast<uint8_t>(word >> (kSubgroupBits * j)));
+        }
+        block.feed(bytes);
+      }
+    }
+  }
+}
+
+Array<int16_t> prior_logits(const PyModel& model, const py::object& previous_in,
+                            const py::object& side_in, const py::object& windows,
+                            const py::object& tokens_in, const Name& kernels, int threads,
+                            const std::optional<Rects>& blocks) {
+  const auto previous = require_tokens<int8_t>(previous_in, "previous", kTokenVector);
+  const auto side = require_tokens<int16_t>(side_in, "side", kSideVector);
+  const auto tokens = require_tokens<int8_t>(tokens_in, "tokens", kTokenVector);
+  require_same_picture(previous, side);
+  require_same_picture(tokens, side);
+  const ActiveTokens active = make_active(side.shape(0), side.shape(1), windows);
+  const auto previous_rows = gather(previous, active);
+  const auto side_rows = gather(side, active);
+  const TokenRows rows(gather(tokens, active));
+  const Rects rects = blocks.value_or(Rects{{0, 0, active.height(), active.width()}});
+  for (const auto& [y, x, height, width] : rects) {
+    if (y < 0 || x < 0 || height < 1 || width < 1 || height > active.height() - y ||
+        width > active.width() - x) {
+      fail_argument("blocks holds a rectangle that leaves the picture");
+    }
+  }
+  const auto count = static_cast<size_t>(active.count());
+  std::vector<int16_t> flags(count * kFlagOutputs);
+  std::vector<int16_t> logits(count * kStages * kStageBits);
+  {
+    const py::gil_scoped_release release;
+    ThreadPool pool(threads);
+    const auto networks = networks_of(model, kernels);
+    Prior prior(networks, pool);
+    prior.trunk(active, previous_rows.data(), side_rows.data(), flags.data());
+    const auto code = [&](size_t i) {
+      PriorBlock block(networks, {rects[i][0], rects[i][1], rects[i][2], rects[i][3]});
+      force_block(block, prior, active, rows, logits);
+    };
+    if (rects.size() == 1) {
+      code(0);
+    } else {
+      pool.parallel_for(rects.size(), code);
+    }
+  }
+  auto flat = scatter(logits, active, kStages * kStageBits);
+  return flat.reshape(
+      {side.shape(0), side.shape(1), py::ssize_t{kStages}, py::ssize_t{kStageBits}});
+}
+
+}  // namespace
+
+void bind_network(py::module_& m) {
+  const auto windows = py::arg("active") = py::none();
+  const auto kernels = py::arg("kernels") = py::none();
+  const auto threads = py::arg("threads") = 1;
+  m.def("tokenizer_encode", &tokenizer_encode, py::arg("model"), py::arg("side"),
+        py::arg("residual"), windows, py::kw_only(), kernels, threads,
+        "Bits uint8 [H, W, 3, 32] of the tokenizer's encoder; side int16 [H, W, 104], residual "
+        "int16 [H, W, 96], active uint8 [windows_y, windows_x] or None for all; 0 at inactive "
+        "tokens.");
+  m.def("tokenizer_decode", &tokenizer_decode, py::arg("model"), py::arg("tokens"), py::arg("side"),
+        windows, py::kw_only(), kernels, threads,
+        "Output int16 [H, W, 96], Q8 in steps, of the tokenizer's decoder; tokens int8 "
+        "[H, W, 104].");
+  m.def("prior_flags", &prior_flags, py::arg("model"), py::arg("previous"), py::arg("side"),
+        windows, py::kw_only(), kernels, threads,
+        "Logits int16 [H, W, 9] of the stage flags; previous int8 [H, W, 104].");
+  m.def("prior_logits", &prior_logits, py::arg("model"), py::arg("previous"), py::arg("side"),
+        py::arg("active"), py::arg("tokens"), py::kw_only(), kernels, threads,
+        py::arg("blocks") = py::none(),
+        "Logits int16 [H, W, 3, 32] of all coded bits given the tokens before them; tokens int8 "
+        "[H, W, 104] are the truth, blocks a list of (y, x, height, width) in tokens, None for "
+        "one; 0 where nothing is coded.");
+  bind_samples(m);
+  bind_kernels(m);
+}
+
+}  // namespace bsq

@@ -1,0 +1,117 @@
+// Vectors from and to sample planes, for tests of the step between pictures and networks.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <string>
+#include <vector>
+
+#include "arrays.h"
+#include "network/samples.h"
+#include "network_arrays.h"
+
+namespace py = pybind11;
+
+namespace bsq {
+
+void bind_samples(py::module_& m);
+
+namespace {
+
+// Planes uint16 [H, W] (and two of half the size), as a frame of whole tokens.
+Frame frame_of(const std::vector<py::object>& planes, int bit_depth, const char* name) {
+  if ((bit_depth != 8 && bit_depth != 10) || (planes.size() != 1 && planes.size() != 3)) {
+    fail_argument(std::string(name) + " must be one or three planes of 8 or 10 bits");
+  }
+  Frame frame{bit_depth, static_cast<int>(planes.size()), {}};
+  for (size_t i = 0; i < planes.size(); ++i) {
+    const auto samples = require_array<uint16_t>(planes[i], name, 2, 2);
+    frame.planes[i] = Plane(static_cast<int>(samples.shape(1)), static_cast<int>(samples.shape(0)));
+    const std::span<const uint16_t> values = span_of(samples);
+    if (std::any_of(values.begin(), values.end(), [&](int v) { return v >= 1 << bit_depth; })) {
+      fail_argument(std::string(name) + " holds a sample of more than " +
+                    std::to_string(bit_depth) + " bits");
+    }
+    std::copy(values.begin(), values.end(), frame.planes[i].view().data);
+  }
+  const Plane& luma = frame.planes[0];
+  bool fits = luma.width() % kTokenSize == 0 && luma.height() % kTokenSize == 0 && !luma.empty();
+  for (int i = 1; i < frame.plane_count; ++i) {
+    fits = fits && 2 * frame.planes[i].width() == luma.width() &&
+           2 * frame.planes[i].height() == luma.height();
+  }
+  if (!fits) fail_argument(std::string(name) + " must be planes of whole tokens, chroma of 4:2:0");
+  return frame;
+}
+
+ActiveTokens active_in(const Frame& frame, const py::object& windows) {
+  return make_active(frame.planes[0].height() / kTokenSize, frame.planes[0].width() / kTokenSize,
+                     windows);
+}
+
+Array<int16_t> side_of(const std::vector<py::object>& prediction, int bit_depth, int c, bool first,
+                       const py::object& windows, int threads) {
+  const Frame frame = frame_of(prediction, bit_depth, "prediction");
+  const ActiveTokens active = active_in(frame, windows);
+  std::vector<int16_t> rows(static_cast<size_t>(active.count()) * kSideVector);
+  ThreadPool pool(threads);
+  step_q8(c);
+  side_vectors(frame, active, c, first, pool, rows.data());
+  return scatter(rows, active, kSideVector);
+}
+
+Array<int16_t> residual_of(const std::vector<py::object>& source,
+                           const std::vector<py::object>& prediction, int bit_depth, int c,
+                           const py::object& windows, int threads) {
+  const Frame from = frame_of(source, bit_depth, "source");
+  const Frame minus = frame_of(prediction, bit_depth, "prediction");
+  if (from.plane_count != minus.plane_count || from.planes[0].width() != minus.planes[0].width() ||
+      from.planes[0].height() != minus.planes[0].height()) {
+    fail_argument("source and prediction must be of one format");
+  }
+  const ActiveTokens active = active_in(from, windows);
+  std::vector<int16_t> rows(static_cast<size_t>(active.count()) * kSampleVector);
+  ThreadPool pool(threads);
+  residual_vectors(from, minus, active, c, pool, rows.data());
+  return scatter(rows, active, kSampleVector);
+}
+
+std::vector<Array<uint16_t>> reconstruct_planes(const std::vector<py::object>& prediction,
+                                                int bit_depth, const py::object& output_in, int c,
+                                                const py::object& windows, int threads) {
+  Frame frame = frame_of(prediction, bit_depth, "prediction");
+  const auto output = require_tokens<int16_t>(output_in, "output", kSampleVector);
+  const ActiveTokens active = active_in(frame, windows);
+  if (output.shape(0) != active.height() || output.shape(1) != active.width()) {
+    fail_argument("output must have one vector per token; its shape is " + shape_text(output));
+  }
+  const auto rows = gather(output, active);
+  ThreadPool pool(threads);
+  reconstruct(rows.data(), active, c, pool, frame);
+  std::vector<Array<uint16_t>> planes;
+  for (int i = 0; i < frame.plane_count; ++i) {
+    const Plane& plane = frame.planes[i];
+    auto array = make_array<uint16_t>({plane.height(), plane.width()});
+    std::copy_n(plane.view().data, array.size(), array.mutable_data());
+    planes.push_back(std::move(array));
+  }
+  return planes;
+}
+
+}  // namespace
+
+void bind_samples(py::module_& m) {
+  const auto windows = py::arg("active") = py::none();
+  const auto threads = py::arg("threads") = 1;
+  m.def("step_q8", &step_q8, py::arg("c"), "Quantization step of c = 8 * crf, Q8.");
+  m.def("side_vectors", &side_of, py::arg("prediction"), py::arg("bit_depth"), py::arg("c"),
+        py::arg("first_of_keyframe"), windows, py::kw_only(), threads,
+        "Side vectors int16 [H, W, 104] of a list of uint16 planes of whole tokens.");
+  m.def("residual_vectors", &residual_of, py::arg("source"), py::arg("prediction"),
+        py::arg("bit_depth"), py::arg("c"), windows, py::kw_only(), threads,
+        "Residual vectors int16 [H, W, 96].");
+  m.def("reconstruct", &reconstruct_planes, py::arg("prediction"), py::arg("bit_depth"),
+        py::arg("output"), py::arg("c"), windows, py::kw_only(), threads,
+        "Planes of prediction + step * output; output int16 [H, W, 96].");
+}
+
+}  // namespace bsq

@@ -1,0 +1,19 @@
+// Limits of the codestream that readers check and writers keep (docs/bitstream.md).
+#pragma once
+
+#include <cstdint>
+
+namespace bsq {
+
+inline constexpr int kCodestreamVersion = 1;
+inline constexpr int kNumericsVersion = 1;
+inline constexpr int kMaxPictureSide = 8192;
+inline constexpr int kMaxLevel = 26;  // 8192 x 8192
+inline constexpr int kMaxLayers = 8;
+inline constexpr int kMaxStep = 504;  // c of docs/numerics.md section 3
+inline constexpr uint32_t kMaxIndex = 0x7FFFFFFF;
+inline constexpr uint32_t kMaxTicksPerFrame = 0x7FFFFFFF;
+// Timestamps lie within +- this many ticks, so that sums of two of them cannot overflow.
+inline constexpr int64_t kMaxTimestamp = int64_t{1} << 62;
+
+}  // namespace bsq

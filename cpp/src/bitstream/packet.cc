@@ -1,0 +1,191 @@
+// Reading and writing packets.
+#include "bitstream/packet.h"
+
+#include "base/crc32.h"
+#include "base/status.h"
+
+namespace bsq {
+namespace {
+
+constexpr uint8_t kFlagKeyframe = 0x80;
+constexpr uint8_t kFlagSteps = 0x08;
+constexpr uint8_t kFlagDeviation = 0x04;
+constexpr uint8_t kFlagDuration = 0x02;
+constexpr uint8_t kFlagReserved = 0x01;
+constexpr int kLayersShift = 4;
+
+constexpr size_t checksum_size(bool keyframe) { return keyframe ? 4 : 2; }
+
+// A newer version may have another checksum, so the version is looked at first.
+void check_keyframe_start(std::span<const uint8_t> data, const std::string& what) {
+  ByteReader reader(data.subspan(1), what, 1);
+  const auto start = reader.span(5);
+  constexpr std::array<uint8_t, 4> kMagic = {'B', 'S', 'Q', '1'};
+  if (!std::equal(kMagic.begin(), kMagic.end(), start.begin())) {
+    throw Error(BSQ_ERROR_BITSTREAM,
+                what +
+                    ", byte 1: no sequence header where a keyframe has one; the packet is "
+                    "damaged or is not BSQ");
+  }
+  if (start[4] != kCodestreamVersion) {
+    ByteReader header(data.subspan(1), what, 1);
+    parse_sequence_header(header, what);  // throws BSQ_ERROR_UNSUPPORTED
+  }
+}
+
+void verify_checksum(std::span<const uint8_t> data, bool keyframe, const std::string& what) {
+  const size_t size = checksum_size(keyframe);
+  if (data.size() < size + 1) {
+    throw Error(BSQ_ERROR_BITSTREAM, what + ", byte " + std::to_string(data.size()) +
+                                         ": the packet ends before its checksum");
+  }
+  const size_t at = data.size() - size;
+  uint32_t found = 0;
+  for (size_t i = 0; i < size; ++i) found |= static_cast<uint32_t>(data[at + i]) << (8 * i);
+  uint32_t expected = crc32(data.first(at));
+  if (!keyframe) expected &= 0xFFFF;
+  if (found != expected) {
+    throw Error(BSQ_ERROR_BITSTREAM,
+                what + ", byte " + std::to_string(at) +
+                    ": the checksum does not match; the packet is damaged, cut short or not BSQ");
+  }
+}
+
+int64_t read_timestamp(ByteReader& reader, const char* name) {
+  ByteReader ahead = reader;
+  const int64_t value = ahead.signed_varint();
+  if (value > kMaxTimestamp || value < -kMaxTimestamp) {
+    reader.fail(std::string(name) + " is out of range");
+  }
+  reader = ahead;
+  return value;
+}
+
+void read_steps(ByteReader& reader, PacketHeader& header) {
+  for (int i = 0; i < header.layers; ++i) {
+    ByteReader ahead = reader;
+    const uint16_t step = ahead.u16();
+    if (step > kMaxStep) {
+      reader.fail("step " + std::to_string(step) + " of layer " + std::to_string(i) +
+                  " is above the limit of 504");
+    }
+    header.steps[static_cast<size_t>(i)] = step;
+    reader = ahead;
+  }
+}
+
+void read_times(ByteReader& reader, uint8_t flags, PacketHeader& header) {
+  if (header.keyframe) {
+    header.pts = read_timestamp(reader, "the timestamp");
+  } else {
+    ByteReader ahead = reader;
+    header.index = static_cast<uint32_t>(ahead.varint_up_to(kMaxIndex, "the index in the group"));
+    if (header.index == 0) reader.fail("the index in the group is 0, which is the keyframe's");
+    reader = ahead;
+  }
+  if ((flags & kFlagDeviation) != 0) header.deviation = read_timestamp(reader, "the deviation");
+  header.has_duration = (flags & kFlagDuration) != 0;
+  if (header.has_duration) {
+    header.duration = reader.varint_up_to(static_cast<uint64_t>(kMaxTimestamp), "the duration");
+  }
+}
+
+PacketHeader read_header(ByteReader& reader, const std::string& what) {
+  PacketHeader header;
+  ByteReader start = reader;
+  const uint8_t flags = reader.u8();
+  header.keyframe = (flags & kFlagKeyframe) != 0;
+  header.layers = ((flags >> kLayersShift) & 7) + 1;
+  header.has_steps = (flags & kFlagSteps) != 0;
+  if ((flags & kFlagReserved) != 0) start.fail("bit 0 of the flags is set, it must be 0");
+  if (header.keyframe && !header.has_steps) start.fail("a keyframe without steps");
+  if (header.keyframe && (flags & kFlagDeviation) != 0) start.fail("a keyframe with a deviation");
+  if (header.keyframe) header.sequence = parse_sequence_header(reader, what);
+  read_times(reader, flags, header);
+  if (header.has_steps) read_steps(reader, header);
+  return header;
+}
+
+uint8_t flags_of(const PacketHeader& header) {
+  int flags = (header.layers - 1) << kLayersShift;
+  if (header.keyframe) flags |= kFlagKeyframe;
+  if (header.has_steps) flags |= kFlagSteps;
+  if (header.deviation != 0) flags |= kFlagDeviation;
+  if (header.has_duration) flags |= kFlagDuration;
+  return static_cast<uint8_t>(flags);
+}
+
+}  // namespace
+
+PacketView parse_packet(std::span<const uint8_t> data, const std::string& what) {
+  if (data.empty()) throw Error(BSQ_ERROR_BITSTREAM, what + ", byte 0: the packet is empty");
+  const bool keyframe = (data[0] & kFlagKeyframe) != 0;
+  if (keyframe) check_keyframe_start(data, what);
+  verify_checksum(data, keyframe, what);
+  ByteReader reader(data.first(data.size() - checksum_size(keyframe)), what);
+  PacketHeader header = read_header(reader, what);
+  return {header, reader};
+}
+
+std::vector<std::span<const uint8_t>> split_payloads(ByteReader body, size_t blocks) {
+  std::vector<size_t> sizes;
+  sizes.reserve(blocks);
+  size_t total = 0;
+  for (size_t i = 0; i + 1 < blocks; ++i) {
+    // The table itself takes a byte an entry, so that the sum cannot pass the packet's size.
+    ByteReader ahead = body;
+    const uint64_t size = ahead.varint();
+    if (size > ahead.remaining() || total > ahead.remaining() - static_cast<size_t>(size)) {
+      body.fail("the payload of block " + std::to_string(i) + " reaches past the packet's end");
+    }
+    body = ahead;
+    total += static_cast<size_t>(size);
+    sizes.push_back(static_cast<size_t>(size));
+  }
+  if (total > body.remaining()) body.fail("the blocks' payloads reach past the packet's end");
+  std::vector<std::span<const uint8_t>> payloads;
+  payloads.reserve(blocks);
+  for (const size_t size : sizes) payloads.push_back(body.span(size));
+  payloads.push_back(body.span(body.remaining()));
+  return payloads;
+}
+
+int64_t packet_pts(const PacketHeader& header, int64_t keyframe_pts, uint32_t ticks,
+                   const std::string& what) {
+  // |keyframe_pts|, the product and |deviation| are at most 2^62 each: no sum of two overflows.
+  int64_t pts = keyframe_pts + static_cast<int64_t>(header.index) * ticks;
+  const bool fits = pts <= kMaxTimestamp;
+  if (fits) pts += header.deviation;
+  if (!fits || pts > kMaxTimestamp || pts < -kMaxTimestamp) {
+    throw Error(BSQ_ERROR_BITSTREAM, what + ", byte 1: the timestamp is out of range");
+  }
+  return pts;
+}
+
+std::vector<uint8_t> write_packet(const PacketHeader& header,
+                                  std::span<const std::vector<uint8_t>> payloads) {
+  ByteWriter writer;
+  writer.u8(flags_of(header));
+  if (header.keyframe) {
+    write_sequence_header(header.sequence, writer);
+    writer.signed_varint(header.pts);
+  } else {
+    writer.varint(header.index);
+  }
+  if (header.deviation != 0) writer.signed_varint(header.deviation);
+  if (header.has_duration) writer.varint(header.duration);
+  if (header.has_steps) {
+    for (size_t i = 0; i < static_cast<size_t>(header.layers); ++i) writer.u16(header.steps[i]);
+  }
+  for (size_t i = 0; i + 1 < payloads.size(); ++i) writer.varint(payloads[i].size());
+  for (const auto& payload : payloads) writer.span(payload);
+  const uint32_t checksum = crc32(writer.bytes());
+  if (header.keyframe) {
+    writer.u32(checksum);
+  } else {
+    writer.u16(static_cast<uint16_t>(checksum));
+  }
+  return writer.take();
+}
+
+}  // namespace bsq

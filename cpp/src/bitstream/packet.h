@@ -1,0 +1,50 @@
+// A packet's syntax: header, sizes of the blocks' payloads, checksum.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "bitstream/limits.h"
+#include "bitstream/sequence_header.h"
+
+namespace bsq {
+
+struct PacketHeader {
+  bool keyframe = false;
+  int layers = 1;
+  SequenceHeader sequence;  // keyframes only
+  int64_t pts = 0;          // keyframes only, in ticks
+  uint32_t index = 0;       // in the group; 0 at a keyframe
+  int64_t deviation = 0;    // from keyframe pts + index * ticks per frame
+  bool has_duration = false;
+  uint64_t duration = 0;
+  bool has_steps = false;
+  std::array<uint16_t, kMaxLayers> steps{};  // c of the first `layers` layers
+};
+
+struct PacketView {
+  PacketHeader header;
+  ByteReader body;  // sizes and payloads, without the checksum
+};
+
+// Verifies the checksum and reads the header. `what` names the packet in messages ("packet 7").
+// Throws Error: BSQ_ERROR_BITSTREAM for damage, BSQ_ERROR_UNSUPPORTED for other versions.
+PacketView parse_packet(std::span<const uint8_t> data, const std::string& what);
+
+// The payloads of `blocks` >= 1 blocks, as parts of the packet's bytes.
+std::vector<std::span<const uint8_t>> split_payloads(ByteReader body, size_t blocks);
+
+// pts of a packet between keyframes in a group that began at `keyframe_pts`. Throws
+// Error(BSQ_ERROR_BITSTREAM), its message beginning with `what`, if it is out of range.
+int64_t packet_pts(const PacketHeader& header, int64_t keyframe_pts, uint32_t ticks_per_frame,
+                   const std::string& what);
+
+std::vector<uint8_t> write_packet(const PacketHeader& header,
+                                  std::span<const std::vector<uint8_t>> payloads);
+
+}  // namespace bsq

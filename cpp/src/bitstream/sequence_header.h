@@ -1,0 +1,35 @@
+// The sequence header, which begins every keyframe packet and is a container's private data.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/bytes.h"
+#include "bsq/bsq.h"
+
+namespace bsq {
+
+struct SequenceHeader {
+  bsq_sequence info{};
+  uint32_t ticks_per_frame = 0;  // 0 when unknown
+};
+
+// Smallest n with width * height <= 2^n, for sides of 1 .. 8192.
+int picture_level(int width, int height);
+
+// Throws Error(BSQ_ERROR_ARGUMENT) naming the field that a header cannot carry. Level, version and
+// model id are not looked at.
+void check_sequence(const bsq_sequence& info);
+
+// Ticks from one picture to the next by frame rate and time base, rounded; 0 if unknown, or more
+// than the header can carry.
+uint32_t ticks_per_frame(const bsq_sequence& info);
+
+// Level and version are written as they follow from the other fields.
+void write_sequence_header(const SequenceHeader& header, ByteWriter& writer);
+
+// Reads and checks everything. `what` names the whole in messages. Throws BSQ_ERROR_UNSUPPORTED for
+// versions and formats that this library does not have, else the reader's error.
+SequenceHeader parse_sequence_header(ByteReader& reader, const std::string& what);
+
+}  // namespace bsq

@@ -1,0 +1,29 @@
+// C API: packets without decoding.
+#include "codec/api.h"
+#include "codec/geometry.h"
+
+extern "C" {
+
+bsq_status bsq_packet_probe(const uint8_t* data, size_t size, bsq_packet_info* info,
+                            bsq_sequence* sequence, char* error, size_t error_size) {
+  return bsq::guarded(error, error_size, [&] {
+    bsq::require_argument(data != nullptr || size == 0, "data is NULL");
+    bsq::require_argument(info != nullptr, "info is NULL");
+    const bsq::PacketHeader header = bsq::parse_packet({data, size}, "packet").header;
+    *info = bsq_packet_info{};
+    info->keyframe = header.keyframe ? 1 : 0;
+    info->index_in_group = static_cast<int32_t>(header.index);
+    info->layers = header.layers;
+    const auto last = static_cast<size_t>(header.layers - 1);
+    info->crf = header.has_steps ? header.steps[last] / 8.0 : -1.0;
+    info->pts = header.keyframe ? header.pts : header.deviation;
+    if (header.keyframe) {
+      const auto geometry = bsq::Geometry::of(header.sequence.info);
+      info->blocks = static_cast<int32_t>(geometry.blocks.size());
+      if (sequence != nullptr) *sequence = header.sequence.info;
+    }
+    return BSQ_OK;
+  });
+}
+
+}  // extern "C"

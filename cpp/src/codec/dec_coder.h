@@ -1,0 +1,38 @@
+// The coder of symbols.h that reads.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "base/status.h"
+#include "entropy/dec_adaptive_bit.h"
+#include "entropy/dec_range_coder.h"
+
+namespace bsq {
+
+class DecCoder {
+ public:
+  explicit DecCoder(std::span<const uint8_t> bytes) : decoder_(bytes) {}
+
+  bool adaptive(AdaptiveBit& model, bool) { return decode_adaptive(decoder_, model); }
+  int32_t number(SignedModels& models, int32_t) { return decode_signed(decoder_, models); }
+  bool bit(uint32_t probability, bool) { return decoder_.decode(probability); }
+
+  // Stops work on data that has ended long ago.
+  void checkpoint() const {
+    if (decoder_.overrun()) {
+      throw Error(BSQ_ERROR_BITSTREAM, "the entropy-coded data ends before its symbols do");
+    }
+  }
+  void check_end(const char* what) const { decoder_.check_end(what); }
+
+  // Statistics are the encoder's alone.
+  void motion() {}
+  void flags() {}
+  void tokens() {}
+
+ private:
+  RangeDecoder decoder_;
+};
+
+}  // namespace bsq

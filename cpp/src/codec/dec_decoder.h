@@ -1,0 +1,80 @@
+// The decoder: packets in, pictures out, with concealment of what is lost.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "bitstream/packet.h"
+#include "bsq/bsq.h"
+#include "codec/picture_io.h"
+#include "codec/picture_state.h"
+#include "network/model.h"
+
+namespace bsq {
+
+// After a gap or damage the last good picture is shown, marked as concealed, until the next
+// keyframe; a strict decoder throws instead. Without a picture to show, damage is an error in any
+// case, and intact packets before the first keyframe are dropped.
+class Decoder {
+ public:
+  // Throws Error(BSQ_ERROR_ARGUMENT) for settings out of range.
+  Decoder(const bsq_decoder_config& config, std::vector<std::shared_ptr<const Model>> models,
+          const KernelTable& kernels);
+
+  // BSQ_OK, or BSQ_AGAIN when a picture waits to be received. Throws Error; the decoder then goes
+  // on with the next keyframe.
+  bsq_status send(const bsq_packet& packet);
+  void flush();
+  bsq_status receive(bsq_picture& picture);
+  void reset();
+  // The header of the last keyframe that was decoded, or null.
+  const bsq_sequence* sequence() const { return has_sequence_ ? &sequence_.info : nullptr; }
+
+ private:
+  struct Pending {
+    int64_t pts = 0;
+    int64_t duration = 0;
+    bool keyframe = false;
+    bool concealed = false;
+  };
+
+  void decode(std::span<const uint8_t> data, const std::string& what,
+              std::optional<PacketHeader>& header);
+  void decode_keyframe(const PacketView& view, const uint8_t* data, const std::string& what);
+  void decode_between(PacketHeader header, const PacketView& view, const uint8_t* data,
+                      const std::string& what);
+  void finish(const PacketHeader& header, int64_t pts);
+  void conceal(const bsq_packet& packet, const std::optional<PacketHeader>& header);
+  int64_t concealed_pts(const bsq_packet& packet, const std::optional<PacketHeader>& header) const;
+  std::shared_ptr<const Model> find_model(const bsq_sequence& sequence,
+                                          const std::string& what) const;
+  std::unique_ptr<PictureState> make_state(const bsq_sequence& sequence, const Model& model);
+  void check_continuity(const PacketHeader& header, const std::string& what) const;
+
+  const bsq_decoder_config config_;
+  const std::vector<std::shared_ptr<const Model>> models_;
+  const KernelTable& kernels_;
+  ThreadPool pool_;
+
+  std::unique_ptr<PictureState> state_;
+  SequenceHeader sequence_;  // what state_ was made for
+  bool has_sequence_ = false;
+  bool has_picture_ = false;  // state_->reference can be shown
+  bool intact_ = false;       // ... and the next packet of the group can be decoded on it
+  PacketHeader last_;         // of the last packet decoded
+  int64_t keyframe_pts_ = 0;
+  int64_t last_pts_ = 0;  // of the last picture shown
+  int64_t last_duration_ = 0;
+  uint64_t packets_ = 0;  // sent since the start
+  bool flushed_ = false;
+  std::optional<Pending> pending_;
+  PictureBuffer buffer_;
+};
+
+}  // namespace bsq

@@ -1,0 +1,138 @@
+// Energies and errors of tokens, and the choices made from them.
+#include "codec/enc_decide.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <numeric>
+
+#include "codec/enc_tokens.h"
+#include "network/samples.h"
+
+namespace bsq {
+namespace {
+
+constexpr int kLumaSamples = 64;
+
+// The step in sample values of the depth.
+double step_in_samples(int c, int bit_depth) {
+  return static_cast<double>(step_q8(c) << (bit_depth - 8)) / 256.0;
+}
+
+int64_t luma_difference(const ConstPlaneView& a, const ConstPlaneView& b, int x, int y) {
+  int sum = 0;
+  for (int j = y; j < y + kTokenSize; ++j) {
+    for (int i = x; i < x + kTokenSize; ++i) sum += std::abs(a.row(j)[i] - b.row(j)[i]);
+  }
+  return sum;
+}
+
+// Sum of absolute differences from the mean of the token.
+int64_t luma_spread(const ConstPlaneView& a, int x, int y) {
+  int sum = 0;
+  for (int j = y; j < y + kTokenSize; ++j) {
+    for (int i = x; i < x + kTokenSize; ++i) sum += a.row(j)[i];
+  }
+  const int mean = (sum + kLumaSamples / 2) / kLumaSamples;
+  int spread = 0;
+  for (int j = y; j < y + kTokenSize; ++j) {
+    for (int i = x; i < x + kTokenSize; ++i) spread += std::abs(a.row(j)[i] - mean);
+  }
+  return spread;
+}
+
+// Mean square of what is around the mean of luma, and of chroma; and the mean's up to a limit.
+double token_energy(const TokenSamples& source, const TokenSamples& prediction, double step) {
+  int sum = 0;
+  for (size_t i = 0; i < kLumaSamples; ++i) sum += source[i] - prediction[i];
+  const double mean = sum / static_cast<double>(kLumaSamples);
+  const auto squares = static_cast<double>(squared_error(source, prediction));
+  const double around = (squares - kLumaSamples * mean * mean) / kSampleVector;
+  const double scale = 1.0 / (step * step);
+  return around * scale + std::min(mean * mean * scale, kDecisions.mean_limit);
+}
+
+}  // namespace
+
+std::vector<int> keyframe_steps(int c) {
+  const int coarse = std::max(c, kDecisions.coarse_intra);
+  std::vector<int> steps = {coarse};
+  if (coarse - c > kDecisions.middle_gap) steps.push_back((coarse + c) / 2);
+  if (coarse - c > kDecisions.layer_gap) steps.push_back(c);
+  return steps;
+}
+
+void choose_stages(const Frame& source, const Frame& prediction, int c, int at_least,
+                   ThreadPool& pool, TokenField& tokens) {
+  const double step = step_in_samples(c, source.bit_depth);
+  pool.parallel_for(static_cast<size_t>(tokens.height), [&](size_t row) {
+    const int y = static_cast<int>(row);
+    for (int x = 0; x < tokens.width; ++x) {
+      const double energy =
+          token_energy(token_samples(source, y, x), token_samples(prediction, y, x), step);
+      int stages = 0;
+      while (stages < kStages && energy >= kDecisions.stage_energy[stages]) ++stages;
+      tokens.stages[tokens.at(y, x)] = static_cast<uint8_t>(std::max(stages, at_least));
+    }
+  });
+}
+
+void mark_windows(const TokenField& tokens, const Geometry& geometry,
+                  std::vector<uint8_t>& windows) {
+  std::fill(windows.begin(), windows.end(), uint8_t{0});
+  for (int y = 0; y < tokens.height; ++y) {
+    for (int x = 0; x < tokens.width; ++x) {
+      if (tokens.stages[tokens.at(y, x)] == 0) continue;
+      windows[geometry.window_index(x / kWindowTokens, y / kWindowTokens)] = 1;
+    }
+  }
+}
+
+bool drop_tokens(const Frame& source, const Frame& prediction, const int16_t* output,
+                 const ActiveTokens& active, int c, ThreadPool& pool, TokenField& tokens) {
+  const double step = step_in_samples(c, source.bit_depth);
+  const double price = kDecisions.lambda * kDecisions.bits_per_stage * step * step;
+  std::atomic<bool> changed = false;
+  pool.parallel_for(static_cast<size_t>(active.count()), [&](size_t i) {
+    const TokenPosition at = active.tokens()[i];
+    uint8_t& stages = tokens.stages[tokens.at(at.y, at.x)];
+    if (stages == 0) return;
+    const TokenSamples wanted = token_samples(source, at.y, at.x);
+    TokenSamples samples = token_samples(prediction, at.y, at.x);
+    const int64_t before = squared_error(wanted, samples);
+    reconstruct_token(output + i * kSampleVector, c, source.bit_depth, samples.data());
+    const auto gain = static_cast<double>(before - squared_error(wanted, samples));
+    if (gain >= price * stages) return;
+    stages = 0;
+    changed = true;
+  });
+  return changed;
+}
+
+bool is_scene_cut(const Frame& source, const Frame& previous, const Frame& compensated,
+                  ThreadPool& pool) {
+  const ConstPlaneView luma = source.planes[0].view();
+  const ConstPlaneView still = previous.planes[0].view();
+  const ConstPlaneView moved = compensated.planes[0].view();
+  // Sums of every row of tokens by themselves, so that the threads do not matter.
+  const auto rows = static_cast<size_t>(luma.height / kTokenSize);
+  std::vector<int64_t> missed(rows);
+  std::vector<int64_t> spread(rows);
+  pool.parallel_for(rows, [&](size_t row) {
+    const int y = static_cast<int>(row) * kTokenSize;
+    for (int x = 0; x < luma.width; x += kTokenSize) {
+      missed[row] +=
+          std::min(luma_difference(luma, still, x, y), luma_difference(luma, moved, x, y));
+      spread[row] += luma_spread(luma, x, y);
+    }
+  });
+  const auto all_missed =
+      static_cast<double>(std::accumulate(missed.begin(), missed.end(), int64_t{0}));
+  const auto all_spread =
+      static_cast<double>(std::accumulate(spread.begin(), spread.end(), int64_t{0}));
+  const double samples = static_cast<double>(luma.width) * luma.height;
+  const double floor = kDecisions.cut_floor * static_cast<double>(1 << (source.bit_depth - 8));
+  return all_missed >= floor * samples && all_missed >= kDecisions.cut_ratio * all_spread;
+}
+
+}  // namespace bsq

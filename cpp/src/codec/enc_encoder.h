@@ -1,0 +1,80 @@
+// The encoder: pictures in, packets out.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/plane.h"
+#include "base/thread_pool.h"
+#include "bitstream/packet.h"
+#include "bsq/bsq.h"
+#include "codec/enc_picture.h"
+#include "codec/picture_state.h"
+#include "network/model.h"
+
+namespace bsq {
+
+class Encoder {
+ public:
+  // Throws Error(BSQ_ERROR_ARGUMENT) naming the setting that is out of range.
+  Encoder(const bsq_encoder_config& config, std::shared_ptr<const Model> model,
+          const KernelTable& kernels);
+
+  const std::vector<uint8_t>& header() const { return header_; }
+  // BSQ_OK, or BSQ_AGAIN when a packet waits to be received. Throws Error.
+  bsq_status send(const bsq_picture& picture);
+  void flush();
+  bsq_status receive(bsq_packet& packet);
+  const bsq_packet_stats& stats() const { return stats_; }
+
+  // SHA-256 of the last picture as a decoder shows it, in hexadecimal; for tests. Before the first
+  // picture, of no bytes.
+  std::string reconstruction_hash() const;
+
+ private:
+  struct Output {
+    std::vector<uint8_t> data;
+    int64_t pts = 0;
+    int64_t duration = 0;
+    bool keyframe = false;
+    bsq_packet_stats stats{};
+  };
+
+  void check_times(const bsq_picture& picture) const;
+  void predict();
+  bool wants_keyframe(const bsq_picture& picture);
+  bool is_cut();
+  PacketHeader make_header(const bsq_picture& picture, bool keyframe,
+                           const std::vector<int>& steps) const;
+  int64_t deviation(int64_t pts) const;
+  void encode(const bsq_picture& picture);
+  bsq_packet_stats make_stats(const EncodedPicture& picture) const;
+
+  const bsq_encoder_config config_;
+  const int c_;
+  const Geometry geometry_;
+  SequenceHeader sequence_;
+  std::vector<uint8_t> header_;
+  ThreadPool pool_;
+  PictureState state_;
+  PictureEncoder pictures_;
+  Frame source_;
+  Frame previous_source_;  // for scene cuts, with its prediction; luma only
+  Frame cut_prediction_;
+
+  bool started_ = false;
+  bool broken_ = true;  // the next picture must be a keyframe
+  bool flushed_ = false;
+  int index_ = 0;  // of the next picture in its group
+  std::vector<int> last_steps_;
+  int64_t keyframe_pts_ = 0;
+  int64_t last_pts_ = 0;
+  std::optional<Output> waiting_;
+  Output out_;  // whose bytes the caller has
+  bsq_packet_stats stats_{};
+};
+
+}  // namespace bsq

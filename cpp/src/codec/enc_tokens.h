@@ -1,0 +1,39 @@
+// Samples of single tokens, for the encoder's decisions.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "base/plane.h"
+#include "network/token_field.h"
+
+namespace bsq {
+
+// 64 luma samples in raster order, 16 of each chroma plane; gray frames have the middle value.
+using TokenSamples = std::array<uint16_t, kSampleVector>;
+
+inline TokenSamples token_samples(const Frame& frame, int y, int x) {
+  TokenSamples samples;
+  samples.fill(static_cast<uint16_t>(1 << (frame.bit_depth - 1)));
+  uint16_t* to = samples.data();
+  for (int p = 0; p < frame.plane_count; ++p) {
+    const int size = p == 0 ? 8 : 4;
+    const ConstPlaneView plane = frame.planes[p].view();
+    for (int i = 0; i < size; ++i) {
+      const uint16_t* row = plane.row(y * size + i) + x * size;
+      for (int j = 0; j < size; ++j) *to++ = row[j];
+    }
+  }
+  return samples;
+}
+
+inline int64_t squared_error(const TokenSamples& a, const TokenSamples& b) {
+  int64_t sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    const int d = a[i] - b[i];
+    sum += d * d;
+  }
+  return sum;
+}
+
+}  // namespace bsq

@@ -1,0 +1,91 @@
+// What encoder and decoder keep of a sequence from picture to picture, and the steps of a layer
+// that both take alike: prediction, networks, reconstruction.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/plane.h"
+#include "base/thread_pool.h"
+#include "codec/geometry.h"
+#include "codec/symbols.h"
+#include "network/prior.h"
+#include "network/samples.h"
+#include "network/token_field.h"
+#include "network/tokenizer.h"
+
+namespace bsq {
+
+struct BlockState {
+  Block area;
+  TokenRect rect;
+  BlockModels models;
+  PriorBlock prior;
+};
+
+// A picture goes through begin_keyframe() or, once `motion` is known, compensate(); then every
+// layer through list_active() with the active windows set, run_trunk(), begin_bits() with the stage
+// counts set, end_layer() with the bits set; then end_picture().
+class PictureState {
+ public:
+  // The pool must outlive the state.
+  PictureState(const Geometry& geometry, std::shared_ptr<const Networks> networks,
+               ThreadPool& pool);
+
+  const Geometry& geometry() const { return geometry_; }
+  ThreadPool& pool() const { return pool_; }
+
+  // Middle values as the prediction, no earlier tokens, new models.
+  void begin_keyframe();
+  // The prediction from the reference by `motion`.
+  void compensate();
+  // Lists the tokens of the active windows, and makes their side vectors from the prediction.
+  void list_active(int c, bool first_of_keyframe);
+  // The logits of the stage flags, by the prior's trunk.
+  void run_trunk();
+  // Hands the stage counts to the prior of every block.
+  void begin_bits();
+  // The decoder network on the tokens as they stand; its output is in `output`.
+  void run_decoder();
+  // Turns the prediction into the reconstruction, and this layer's tokens into the previous ones.
+  // `decoded`: run_decoder() has been called on exactly these tokens.
+  void end_layer(int c, bool decoded);
+  // Makes the reconstruction the reference.
+  void end_picture();
+
+  // fn(BlockState&, size_t index) for every block; over the pool if there are several, else on the
+  // calling thread so that the networks inside have the pool.
+  template <class Fn>
+  void for_each_block(const Fn& fn) {
+    if (blocks.size() == 1) {
+      fn(blocks[0], size_t{0});
+    } else {
+      pool_.parallel_for(blocks.size(), [&](size_t i) { fn(blocks[i], i); });
+    }
+  }
+
+  std::vector<BlockState> blocks;
+  MotionSymbols motion;
+  WindowFlags windows;
+  TokenField tokens;  // of this layer; inactive tokens hold 0 stages
+  ActiveTokens active;
+  Frame current;    // the prediction, and after end_layer() the reconstruction
+  Frame reference;  // the previous picture
+  std::vector<int16_t> side;
+  std::vector<int16_t> flag_logits;
+  std::vector<int16_t> output;
+
+ private:
+  size_t count() const { return static_cast<size_t>(active.count()); }
+
+  const Geometry geometry_;
+  ThreadPool& pool_;
+  Prior prior_;
+  TokenizerDecoder decoder_;
+  TokenField previous_;
+  std::vector<int8_t> vectors_;
+  std::vector<uint8_t> stages_;  // of the active tokens
+};
+
+}  // namespace bsq

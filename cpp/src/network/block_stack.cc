@@ -1,0 +1,142 @@
+// Residual blocks on the active tokens of a picture, tile by tile.
+#include "network/block_stack.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace bsq {
+namespace {
+
+constexpr int kRowStep = 6;        // a tile is a multiple of what kernels take at once
+constexpr int kSerialTokens = 24;  // waking a thread costs more than so many tokens
+
+// Calls fn(run, first token of the part, count) for the parts of runs within tokens [begin, end).
+template <class Fn>
+void for_runs(const ActiveTokens& active, int begin, int end, const Fn& fn) {
+  const auto& runs = active.runs();
+  auto run =
+      std::upper_bound(runs.begin(), runs.end(), begin,
+                       [](int token, const ActiveTokens::Run& r) { return token < r.first; });
+  --run;
+  for (int t = begin; t < end; ++run) {
+    const int part = std::min(end, run->first + run->count) - t;
+    fn(*run, t, part);
+    t += part;
+  }
+}
+
+}  // namespace
+
+void PaddedGrid::resize(int height, int width, int channels) {
+  if (height == height_ && width == width_ && channels == channels_) return;
+  height_ = height;
+  width_ = width;
+  channels_ = channels;
+  row_stride_ = static_cast<ptrdiff_t>(width + 2 * kBorder) * channels;
+  data_.assign(static_cast<size_t>(row_stride_) * static_cast<size_t>(height + 2 * kBorder), 0);
+  runs_.clear();
+}
+
+void PaddedGrid::prepare(const std::vector<ActiveTokens::Run>& runs) {
+  const auto equal = [](const ActiveTokens::Run& a, const ActiveTokens::Run& b) {
+    return a.y == b.y && a.x == b.x && a.count == b.count;
+  };
+  if (std::equal(runs.begin(), runs.end(), runs_.begin(), runs_.end(), equal)) return;
+  for (const ActiveTokens::Run& run : runs_) {
+    std::memset(at(run.y, run.x), 0,
+                static_cast<size_t>(run.count) * static_cast<size_t>(channels_));
+  }
+  runs_ = runs;
+}
+
+void for_tiles(ThreadPool& pool, int count, const std::function<void(int, int, int)>& fn) {
+  if (count <= 0) return;
+  if (count <= kSerialTokens) return fn(0, count, 0);
+  const int share = (count + pool.threads() - 1) / pool.threads();
+  const int tile = std::min(kMaxTile, (share + kRowStep - 1) / kRowStep * kRowStep);
+  const auto tiles = static_cast<size_t>((count + tile - 1) / tile);
+  pool.parallel_ranges(tiles, [&](size_t begin, size_t end, int thread) {
+    for (size_t i = begin; i < end; ++i) {
+      const int first = static_cast<int>(i) * tile;
+      fn(first, std::min(count, first + tile), thread);
+    }
+  });
+}
+
+TileScratch make_scratch(const NetworkSize& size) {
+  TileScratch scratch;
+  const auto tile = static_cast<size_t>(kMaxTile);
+  scratch.narrow.resize(tile * static_cast<size_t>(std::max(size.width, kTokenVector)));
+  scratch.embedded.resize(scratch.narrow.size());
+  scratch.hidden.resize(tile * static_cast<size_t>(size.hidden));
+  scratch.features.resize(tile * (kSampleVector + kSideVector));
+  return scratch;
+}
+
+void run_ffn(const KernelTable& kernels, const FfnWeights& ffn, const int8_t* d, int rows,
+             int8_t* hidden, int16_t* x) {
+  const LinearView fc1 = ffn.fc1.view();
+  const LinearView fc2 = ffn.fc2.view();
+  kernels.linear8_rq8(fc1, d, fc1.k, rows, ffn.table.data(), hidden, fc1.n);
+  kernels.linear8_rq16(fc2, hidden, fc2.k, rows, true, x, fc2.n);
+}
+
+BlockStack::BlockStack(const KernelTable& kernels, const StackWeights& weights, ThreadPool& pool)
+    : kernels_(kernels), weights_(weights), pool_(pool) {
+  for (int i = 0; i < pool.threads(); ++i) scratch_.push_back(make_scratch(weights.size));
+}
+
+void BlockStack::run(const ActiveTokens& active, const Input& input, const Output& output) {
+  const int width = weights_.size.width;
+  const auto needed = static_cast<size_t>(active.count()) * static_cast<size_t>(width);
+  if (x_.size() < needed) x_.resize(needed);
+  for (PaddedGrid& grid : grids_) {
+    grid.resize(active.height(), active.width(), width);
+    grid.prepare(active.runs());
+  }
+  for (int block = -1; block < weights_.size.blocks; ++block) {
+    for_tiles(pool_, active.count(), [&](int begin, int end, int thread) {
+      TileScratch& scratch = scratch_[static_cast<size_t>(thread)];
+      if (block < 0) {
+        input(begin, end, x_.data() + static_cast<ptrdiff_t>(begin) * width, scratch);
+      } else {
+        run_block(block, active, begin, end, scratch);
+      }
+      after_block(block + 1, active, begin, end, output, scratch);
+    });
+  }
+}
+
+// Makes the input of block `next`, or the output when there is none.
+void BlockStack::after_block(int next, const ActiveTokens& active, int begin, int end,
+                             const Output& output, TileScratch& scratch) {
+  const int width = weights_.size.width;
+  if (next == weights_.size.blocks) {
+    kernels_.requant8(weights_.f.view(), width, x_.data() + static_cast<ptrdiff_t>(begin) * width,
+                      width, end - begin, nullptr, scratch.narrow.data(), width);
+    output(begin, end, scratch.narrow.data(), scratch);
+    return;
+  }
+  const RequantView in = weights_.blocks[static_cast<size_t>(next)].ffn.in.view();
+  PaddedGrid& grid = grids_[next % 2];
+  for_runs(active, begin, end, [&](const ActiveTokens::Run& run, int t, int count) {
+    kernels_.requant8(in, width, x_.data() + static_cast<ptrdiff_t>(t) * width, width, count,
+                      nullptr, grid.at(run.y, run.x + t - run.first), width);
+  });
+}
+
+void BlockStack::run_block(int index, const ActiveTokens& active, int begin, int end,
+                           TileScratch& scratch) {
+  const int width = weights_.size.width;
+  const BlockWeights& block = weights_.blocks[static_cast<size_t>(index)];
+  const DepthwiseView dw = block.dw.view();
+  const PaddedGrid& grid = grids_[index % 2];
+  for_runs(active, begin, end, [&](const ActiveTokens::Run& run, int t, int count) {
+    kernels_.dwconv5_rq8(dw, grid.at(run.y, run.x + t - run.first), grid.row_stride(), count,
+                         scratch.narrow.data() + static_cast<ptrdiff_t>(t - begin) * width, width);
+  });
+  run_ffn(kernels_, block.ffn, scratch.narrow.data(), end - begin, scratch.hidden.data(),
+          x_.data() + static_cast<ptrdiff_t>(begin) * width);
+}
+
+}  // namespace bsq

@@ -1,0 +1,136 @@
+// The networks of a model with their weights packed for one kernel set.
+#include "network/layers.h"
+
+#include "network/tensor_specs.h"
+
+namespace bsq {
+namespace {
+
+// Takes tensors, which have been checked, out of a file by name.
+class Packer {
+ public:
+  Packer(const ModelFile& file, const KernelTable& kernels) : file_(file), kernels_(kernels) {}
+
+  const int32_t* s32(const std::string& name) const {
+    const Tensor* tensor = file_.find(name);
+    return tensor != nullptr ? tensor->s32.data() : nullptr;
+  }
+
+  LinearSource source(const std::string& name) const {
+    const Tensor& w = *file_.find(name + ".w");
+    const int32_t* shift = s32(name + ".n");
+    return {w.shape[0],       w.shape[1],       w.s8.data(),
+            s32(name + ".b"), s32(name + ".m"), shift != nullptr ? *shift : 32};
+  }
+
+  // Layer i of those that share a tensor with a leading axis.
+  LinearSource source(const std::string& name, int i) const {
+    const Tensor& w = *file_.find(name + ".w");
+    const int n = w.shape[1];
+    const int k = w.shape[2];
+    const int32_t* bias = s32(name + ".b");
+    return {n,
+            k,
+            w.s8.data() + static_cast<ptrdiff_t>(i) * n * k,
+            bias != nullptr ? bias + i * n : nullptr,
+            s32(name + ".m") + i * n,
+            s32(name + ".n")[i]};
+  }
+
+  PackedLinear linear8(const std::string& name) const {
+    return kernels_.pack_linear8(source(name));
+  }
+  PackedLinear linear8(const std::string& name, int i) const {
+    return kernels_.pack_linear8(source(name, i));
+  }
+  PackedLinear linear16(const std::string& name) const {
+    return kernels_.pack_linear16(source(name));
+  }
+
+  PackedDepthwise depthwise(const std::string& name) const {
+    const Tensor& w = *file_.find(name + ".w");
+    return kernels_.pack_depthwise(
+        {w.shape[1], w.s8.data(), s32(name + ".b"), s32(name + ".m"), *s32(name + ".n")});
+  }
+
+  PackedRequant requant(const std::string& name, int channels, int i = 0) const {
+    return pack_requant(s32(name + ".m") + i * channels, channels, s32(name + ".n")[i]);
+  }
+
+  AlignedVector<int8_t> table(const std::string& name) const {
+    const std::vector<int8_t>& values = file_.find(name)->s8;
+    return {values.begin(), values.end()};
+  }
+
+  FfnWeights ffn(const std::string& name, int width) const {
+    return {requant(name + ".in", width), linear8(name + ".fc1"), table(name + ".table"),
+            linear8(name + ".fc2")};
+  }
+
+  StackWeights stack(const std::string& network, const NetworkSize& size) const {
+    StackWeights stack{size, {}, requant(network + ".f", size.width)};
+    for (int i = 0; i < size.blocks; ++i) {
+      const std::string block = network + ".block" + std::to_string(i);
+      stack.blocks.push_back({ffn(block, size.width), depthwise(block + ".dw")});
+    }
+    return stack;
+  }
+
+  AlignedVector<int32_t> feedback(const std::string& name) const {
+    const int32_t* values = s32(name);
+    AlignedVector<int32_t> transposed(static_cast<size_t>(kStageBits * kStageBits));
+    for (int i = 0; i < kStageBits; ++i) {
+      for (int j = 0; j < kStageBits; ++j) {
+        transposed[static_cast<size_t>(j * kStageBits + i)] = values[i * kStageBits + j];
+      }
+    }
+    return transposed;
+  }
+
+ private:
+  const ModelFile& file_;
+  const KernelTable& kernels_;
+};
+
+EncoderWeights pack_encoder(const Packer& packer, const NetworkSize& size) {
+  EncoderWeights encoder;
+  encoder.in = packer.linear16("enc.in");
+  encoder.stack = packer.stack("enc", size);
+  encoder.head = packer.linear8("enc.head");
+  for (int i = 0; i < 3; ++i) encoder.feedback[i] = packer.feedback(kFeedback[i].name);
+  return encoder;
+}
+
+DecoderWeights pack_decoder(const Packer& packer, const NetworkSize& size) {
+  return {packer.linear8("dec.tok"), packer.linear16("dec.side"), packer.stack("dec", size),
+          packer.linear8("dec.out")};
+}
+
+PriorWeights pack_prior(const Packer& packer, const NetworkSize& size) {
+  PriorWeights prior;
+  prior.tok = packer.linear8("prior.tok");
+  prior.side = packer.linear16("prior.side");
+  prior.stack = packer.stack("prior", size);
+  prior.flag = packer.linear8("prior.flag");
+  prior.cur = packer.linear8("prior.cur");
+  prior.ctx = packer.depthwise("prior.ctx");
+  prior.mix = packer.linear8("prior.mix");
+  prior.ffn = packer.ffn("prior.ffn", size.width);
+  for (int i = 0; i < kStages * kSubgroups; ++i) {
+    prior.head_in[i] = packer.requant("prior.head.in", size.width, i);
+    prior.head[i] = packer.linear8("prior.head", i);
+    prior.emb[i] = packer.linear8("prior.emb", i);
+  }
+  prior.head_table = packer.table("prior.head.table");
+  return prior;
+}
+
+}  // namespace
+
+Networks pack_networks(const ModelFile& file, const KernelTable& kernels) {
+  const Packer packer(file, kernels);
+  return {kernels, file.config, pack_encoder(packer, file.config.encoder),
+          pack_decoder(packer, file.config.decoder), pack_prior(packer, file.config.prior)};
+}
+
+}  // namespace bsq

@@ -1,0 +1,78 @@
+// The networks of a model with their weights packed for one kernel set. Immutable.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernels/aligned.h"
+#include "kernels/kernel_table.h"
+#include "kernels/packed.h"
+#include "network/model_file.h"
+#include "network/token_field.h"
+
+namespace bsq {
+
+// linear8 - table - linear8 with the requantization of its input.
+struct FfnWeights {
+  PackedRequant in;
+  PackedLinear fc1;
+  AlignedVector<int8_t> table;
+  PackedLinear fc2;
+};
+
+struct BlockWeights {
+  FfnWeights ffn;
+  PackedDepthwise dw;
+};
+
+// Blocks on a residual stream, and the requantization of the stream after them.
+struct StackWeights {
+  NetworkSize size;
+  std::vector<BlockWeights> blocks;
+  PackedRequant f;
+};
+
+struct EncoderWeights {
+  PackedLinear in;  // 16-bit input, 200 wide
+  StackWeights stack;
+  PackedLinear head;  // sums only
+  // Feedback of stage q into stage s, transposed to [q's bit, s's bit]: 1 0, 2 0, 2 1.
+  AlignedVector<int32_t> feedback[3];
+};
+
+struct DecoderWeights {
+  PackedLinear tok;
+  PackedLinear side;
+  StackWeights stack;
+  PackedLinear out;
+};
+
+struct PriorWeights {
+  PackedLinear tok;
+  PackedLinear side;
+  StackWeights stack;
+  PackedLinear flag;
+  PackedLinear cur;
+  PackedDepthwise ctx;
+  PackedLinear mix;
+  FfnWeights ffn;
+  // By 4 * stage + sub-group.
+  PackedRequant head_in[kStages * kSubgroups];
+  PackedLinear head[kStages * kSubgroups];
+  PackedLinear emb[kStages * kSubgroups];
+  AlignedVector<int8_t> head_table;
+};
+
+struct Networks {
+  const KernelTable& kernels;
+  ModelConfig config;
+  EncoderWeights encoder;
+  DecoderWeights decoder;
+  PriorWeights prior;
+};
+
+// Packs a checked model file.
+Networks pack_networks(const ModelFile& file, const KernelTable& kernels);
+
+}  // namespace bsq

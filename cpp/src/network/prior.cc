@@ -1,0 +1,237 @@
+// The prior: logits of stage flags and bits. docs/numerics.md section 4.
+#include "network/prior.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "base/status.h"
+
+namespace bsq {
+
+Prior::Prior(std::shared_ptr<const Networks> networks, ThreadPool& pool)
+    : networks_(std::move(networks)),
+      pool_(pool),
+      stack_(networks_->kernels, networks_->prior.stack, pool) {}
+
+void Prior::trunk(const ActiveTokens& active, const int8_t* previous, const int16_t* side,
+                  int16_t* flags) {
+  const PriorWeights& weights = networks_->prior;
+  const KernelTable& kernels = networks_->kernels;
+  const LinearView from_tokens = weights.tok.view();
+  const LinearView from_side = weights.side.view();
+  const LinearView to_flags = weights.flag.view();
+  const auto input = [&](int begin, int end, int16_t* x, TileScratch&) {
+    const ptrdiff_t first = begin;
+    kernels.linear8_rq16(from_tokens, previous + first * kTokenVector, kTokenVector, end - begin,
+                         false, x, from_tokens.n);
+    kernels.linear16_rq16(from_side, side + first * kSideVector, kSideVector, end - begin, true, x,
+                          from_side.n);
+  };
+  const auto output = [&](int begin, int end, const int8_t* f, TileScratch&) {
+    kernels.linear8_rq16(to_flags, f, to_flags.k, end - begin, false,
+                         flags + static_cast<ptrdiff_t>(begin) * kFlagOutputs, kFlagOutputs);
+  };
+  stack_.run(active, input, output);
+}
+
+PriorBlock::PriorBlock(std::shared_ptr<const Networks> networks, const TokenRect& rect)
+    : networks_(std::move(networks)), rect_(rect) {
+  const LinearView cur = networks_->prior.cur.view();
+  context_.resize(rect.height, rect.width, cur.n);
+  presence_.resize(static_cast<size_t>(kStages + 1) * static_cast<size_t>(cur.n));
+  for (int n = 0; n <= kStages; ++n) {
+    const uint32_t bits[kStages] = {};
+    int8_t vector[kTokenVector];
+    token_vector(n, bits, vector);
+    std::fill_n(vector, kStages * kStageBits, int8_t{0});
+    networks_->kernels.linear8_rq8(cur, vector, kTokenVector, 1, nullptr,
+                                   presence_.data() + static_cast<ptrdiff_t>(n) * cur.n, cur.n);
+  }
+}
+
+void PriorBlock::begin_layer(const Prior& prior, const ActiveTokens& active,
+                             std::span<const uint8_t> stages) {
+  if (stages.size() != static_cast<size_t>(active.count()) ||
+      rect_.y + rect_.height > active.height() || rect_.x + rect_.width > active.width()) {
+    throw Error(BSQ_ERROR_ARGUMENT, "the block or the stage counts do not fit the picture");
+  }
+  prior_ = &prior;
+  active_ = &active;
+  stages_ = stages;
+  const auto threads = static_cast<size_t>(prior.pool().threads());
+  while (scratch_.size() < threads) {
+    scratch_.push_back(make_scratch(networks_->prior.stack.size));
+  }
+  list_tokens();
+  context_.prepare(runs_);
+  place_presence();
+}
+
+// The block's parts of the picture's runs, and its coded tokens by group.
+void PriorBlock::list_tokens() {
+  runs_.clear();
+  for (std::vector<int32_t>& tokens : tokens_) tokens.clear();
+  const auto& runs = active_->runs();
+  auto run = std::lower_bound(runs.begin(), runs.end(), rect_.y,
+                              [](const ActiveTokens::Run& r, int y) { return r.y < y; });
+  for (; run != runs.end() && run->y < rect_.y + rect_.height; ++run) {
+    const int begin = std::max<int>(run->x, rect_.x);
+    const int end = std::min<int>(run->x + run->count, rect_.x + rect_.width);
+    if (begin >= end) continue;
+    const int first = run->first + begin - run->x;
+    runs_.push_back({first, end - begin, static_cast<int16_t>(run->y - rect_.y),
+                     static_cast<int16_t>(begin - rect_.x)});
+    for (int i = 0; i < end - begin; ++i) {
+      const int stages = stages_[static_cast<size_t>(first + i)];
+      if (stages > kStages) {
+        throw Error(BSQ_ERROR_ARGUMENT, std::to_string(stages) + " stages in a token");
+      }
+      if (stages > 0) tokens_[token_group(run->y, begin + i)].push_back(first + i);
+    }
+  }
+}
+
+// e of all tokens while no bit is known.
+void PriorBlock::place_presence() {
+  const auto width = static_cast<size_t>(networks_->config.prior.width);
+  for (const ActiveTokens::Run& run : runs_) {
+    int8_t* to = context_.at(run.y, run.x);
+    for (int i = 0; i < run.count; ++i, to += width) {
+      const size_t stages = stages_[static_cast<size_t>(run.first + i)];
+      std::memcpy(to, presence_.data() + stages * width, width);
+    }
+  }
+}
+
+// e of the tokens of a group whose bits are complete.
+void PriorBlock::embed_group(int group) {
+  const LinearView cur = networks_->prior.cur.view();
+  const std::vector<int32_t>& tokens = tokens_[group];
+  for_tiles(prior_->pool(), static_cast<int>(tokens.size()), [&](int begin, int end, int thread) {
+    TileScratch& scratch = scratch_[static_cast<size_t>(thread)];
+    for (int i = begin; i < end; ++i) {
+      const auto token = static_cast<size_t>(tokens[static_cast<size_t>(i)]);
+      int8_t vector[kTokenVector];
+      token_vector(stages_[token], bits_.data() + static_cast<size_t>(i) * kStages, vector);
+      std::memcpy(scratch.narrow.data() + static_cast<ptrdiff_t>(i - begin) * kTokenVector, vector,
+                  kTokenVector);
+    }
+    AlignedVector<int8_t>& e = scratch.embedded;
+    networks_->kernels.linear8_rq8(cur, scratch.narrow.data(), kTokenVector, end - begin, nullptr,
+                                   e.data(), cur.n);
+    for (int i = begin; i < end; ++i) {
+      const TokenPosition at =
+          active_->tokens()[static_cast<size_t>(tokens[static_cast<size_t>(i)])];
+      std::memcpy(context_.at(at.y - rect_.y, at.x - rect_.x),
+                  e.data() + static_cast<ptrdiff_t>(i - begin) * cur.n, static_cast<size_t>(cur.n));
+    }
+  });
+}
+
+void PriorBlock::begin_group(int group) {
+  if (group > 0) embed_group(group - 1);
+  group_ = group;
+  pending_ = -1;
+  rows_ = tokens_[group];
+  slots_.resize(rows_.size());
+  for (size_t i = 0; i < slots_.size(); ++i) slots_[i] = static_cast<int32_t>(i);
+  bits_.assign(rows_.size() * kStages, 0);
+  const auto width = static_cast<size_t>(networks_->config.prior.width);
+  if (v_.size() < rows_.size() * width) {
+    v_.resize(rows_.size() * width);
+    logits_.resize(rows_.size() * kSubgroupBits);
+  }
+  for_tiles(prior_->pool(), static_cast<int>(rows_.size()), [&](int begin, int end, int thread) {
+    start_rows(begin, end, scratch_[static_cast<size_t>(thread)]);
+  });
+}
+
+// v of rows [begin, end) of the group before any bit of it is known.
+void PriorBlock::start_rows(int begin, int end, TileScratch& scratch) {
+  const PriorWeights& weights = networks_->prior;
+  const KernelTable& kernels = networks_->kernels;
+  const ptrdiff_t width = networks_->config.prior.width;
+  int16_t* v = v_.data() + begin * width;
+  for (int i = begin; i < end; ++i) {
+    const int32_t token = rows_[static_cast<size_t>(i)];
+    const TokenPosition at = active_->tokens()[static_cast<size_t>(token)];
+    kernels.dwconv5_rq8(weights.ctx.view(), context_.at(at.y - rect_.y, at.x - rect_.x),
+                        context_.row_stride(), 1, scratch.narrow.data() + (i - begin) * width,
+                        width);
+    std::memcpy(v + (i - begin) * width, prior_->stream() + token * width,
+                static_cast<size_t>(width) * sizeof *v);
+  }
+  const int count = end - begin;
+  kernels.linear8_rq16(weights.mix.view(), scratch.narrow.data(), width, count, true, v, width);
+  kernels.requant8(weights.ffn.in.view(), static_cast<int>(width), v, width, count, nullptr,
+                   scratch.narrow.data(), width);
+  run_ffn(kernels, weights.ffn, scratch.narrow.data(), count, scratch.hidden.data(), v);
+}
+
+std::span<const int32_t> PriorBlock::begin_stage(int stage) {
+  stage_ = stage;
+  subgroup_ = 0;
+  const auto width = static_cast<size_t>(networks_->config.prior.width);
+  size_t kept = 0;
+  for (size_t i = 0; i < rows_.size(); ++i) {
+    if (stages_[static_cast<size_t>(rows_[i])] <= stage) continue;
+    if (kept != i) {
+      rows_[kept] = rows_[i];
+      slots_[kept] = slots_[i];
+      std::memcpy(v_.data() + kept * width, v_.data() + i * width, width * sizeof(int16_t));
+    }
+    ++kept;
+  }
+  rows_.resize(kept);
+  slots_.resize(kept);
+  return rows_;
+}
+
+// v += emb of the eight bits that were coded last.
+void PriorBlock::append_bits(int begin, int end, TileScratch& scratch) {
+  const LinearView emb = networks_->prior.emb[pending_].view();
+  int8_t* values = scratch.narrow.data();
+  for (int i = begin; i < end; ++i) {
+    const uint32_t byte =
+        bits_of(i)[pending_ / kSubgroups] >> (kSubgroupBits * (pending_ % kSubgroups));
+    for (int k = 0; k < kSubgroupBits; ++k) *values++ = ((byte >> k) & 1U) != 0 ? 64 : -64;
+  }
+  networks_->kernels.linear8_rq16(emb, scratch.narrow.data(), kSubgroupBits, end - begin, true,
+                                  v_.data() + static_cast<ptrdiff_t>(begin) * emb.n, emb.n);
+}
+
+const int16_t* PriorBlock::logits() {
+  const PriorWeights& weights = networks_->prior;
+  const KernelTable& kernels = networks_->kernels;
+  const int head = stage_ * kSubgroups + subgroup_;
+  const LinearView to_logits = weights.head[head].view();
+  const int width = networks_->config.prior.width;
+  for_tiles(prior_->pool(), static_cast<int>(rows_.size()), [&](int begin, int end, int thread) {
+    TileScratch& scratch = scratch_[static_cast<size_t>(thread)];
+    if (pending_ >= 0) append_bits(begin, end, scratch);
+    kernels.requant8(weights.head_in[head].view(), width,
+                     v_.data() + static_cast<ptrdiff_t>(begin) * width, width, end - begin,
+                     weights.head_table.data(), scratch.narrow.data(), width);
+    kernels.linear8_rq16(to_logits, scratch.narrow.data(), width, end - begin, false,
+                         logits_.data() + static_cast<ptrdiff_t>(begin) * kSubgroupBits,
+                         kSubgroupBits);
+  });
+  pending_ = -1;
+  return logits_.data();
+}
+
+void PriorBlock::feed(std::span<const uint8_t> bits) {
+  if (bits.size() != rows_.size()) {
+    throw Error(BSQ_ERROR_ARGUMENT, std::to_string(bits.size()) + " sub-groups of bits for " +
+                                        std::to_string(rows_.size()) + " tokens");
+  }
+  for (size_t i = 0; i < bits.size(); ++i) {
+    bits_of(static_cast<int>(i))[stage_] |= uint32_t{bits[i]} << (kSubgroupBits * subgroup_);
+  }
+  pending_ = stage_ * kSubgroups + subgroup_;
+  ++subgroup_;
+}
+
+}  // namespace bsq

@@ -1,0 +1,147 @@
+// Between sample planes and the vectors of networks: docs/numerics.md sections 3 and 4.
+#include "network/samples.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+
+namespace bsq {
+namespace {
+
+constexpr int kLuma = 64;
+constexpr int kChroma = 16;
+constexpr int kChromaSize = kTokenSize / 2;
+constexpr size_t kTokensPerTask = 64;
+
+// round(65536 * 2^(i / 64))
+constexpr int32_t kPow2[64] = {
+    65536,  66250,  66971,  67700,  68438,  69183,  69936,  70698,  71468,  72246,  73032,
+    73828,  74632,  75444,  76266,  77096,  77936,  78785,  79642,  80510,  81386,  82273,
+    83169,  84074,  84990,  85915,  86851,  87796,  88752,  89719,  90696,  91684,  92682,
+    93691,  94711,  95743,  96785,  97839,  98905,  99982,  101070, 102171, 103283, 104408,
+    105545, 106694, 107856, 109031, 110218, 111418, 112631, 113858, 115098, 116351, 117618,
+    118899, 120194, 121502, 122825, 124163, 125515, 126882, 128263, 129660,
+};
+
+// Step in units of the samples' own depth, Q8.
+int64_t sample_step(int c, int bit_depth) { return int64_t{step_q8(c)} << (bit_depth - 8); }
+
+// Calls fn(token index, position) for all active tokens, spread over the pool.
+template <class Fn>
+void for_tokens(const ActiveTokens& active, ThreadPool& pool, const Fn& fn) {
+  const auto count = static_cast<size_t>(active.count());
+  const auto part = [&](size_t begin, size_t end) {
+    for (size_t t = begin; t < end; ++t) fn(t, active.tokens()[t]);
+  };
+  if (count <= kTokensPerTask) return part(0, count);
+  pool.parallel_ranges(count, [&](size_t begin, size_t end, int) { part(begin, end); });
+}
+
+// Calls fn(first value of the vector, plane, first sample, samples per row) for every row of a
+// token's squares.
+template <class Fn>
+void for_rows(TokenPosition token, int plane_count, const Fn& fn) {
+  for (int y = 0; y < kTokenSize; ++y) {
+    fn(y * kTokenSize, 0, token.y * kTokenSize + y, token.x * kTokenSize, kTokenSize);
+  }
+  for (int plane = 1; plane < plane_count; ++plane) {
+    for (int y = 0; y < kChromaSize; ++y) {
+      fn(kLuma + (plane - 1) * kChroma + y * kChromaSize, plane, token.y * kChromaSize + y,
+         token.x * kChromaSize, kChromaSize);
+    }
+  }
+}
+
+uint16_t reconstructed(uint16_t prediction, int16_t output, int64_t step, int32_t largest) {
+  const auto change = static_cast<int32_t>((output * step + (1 << 15)) >> 16);
+  return static_cast<uint16_t>(std::clamp(prediction + change, 0, largest));
+}
+
+}  // namespace
+
+int32_t step_q8(int c) {
+  if (c < 0 || c > kMaxStepIndex) {
+    throw Error(BSQ_ERROR_ARGUMENT, "step index " + std::to_string(c) + " is not within 0.." +
+                                        std::to_string(kMaxStepIndex));
+  }
+  return static_cast<int32_t>(((int64_t{kPow2[c % 64]} << (c / 64)) + 256) >> 9);
+}
+
+void side_vectors(const Frame& prediction, const ActiveTokens& active, int c,
+                  bool first_of_keyframe, ThreadPool& pool, int16_t* out) {
+  const int middle = 1 << (prediction.bit_depth - 1);
+  const int shift = 10 - prediction.bit_depth;
+  ConstPlaneView planes[3];
+  for (int i = 0; i < prediction.plane_count; ++i) planes[i] = prediction.planes[i].view();
+  for_tokens(active, pool, [&](size_t t, TokenPosition token) {
+    int16_t* vector = out + t * kSideVector;
+    std::fill_n(vector + kLuma, kSideVector - kLuma, int16_t{0});
+    for_rows(token, prediction.plane_count, [&](int first, int plane, int y, int x, int count) {
+      const uint16_t* samples = planes[plane].row(y) + x;
+      for (int i = 0; i < count; ++i) {
+        vector[first + i] = static_cast<int16_t>((samples[i] - middle) << shift);
+      }
+    });
+    vector[kSampleVector] = static_cast<int16_t>(c - 256);
+    vector[kSampleVector + 1] = first_of_keyframe ? 256 : 0;
+  });
+}
+
+void residual_vectors(const Frame& source, const Frame& prediction, const ActiveTokens& active,
+                      int c, ThreadPool& pool, int16_t* out) {
+  // A difference of samples has few values: divide once for each.
+  const int64_t step = sample_step(c, source.bit_depth);
+  const int largest = (1 << source.bit_depth) - 1;
+  std::vector<int16_t> quotients(static_cast<size_t>(2 * largest + 1));
+  for (int difference = -largest; difference <= largest; ++difference) {
+    const int64_t scaled = difference * int64_t{65536} + step / 2;
+    const int64_t quotient = scaled >= 0 ? scaled / step : -((-scaled + step - 1) / step);
+    quotients[static_cast<size_t>(difference + largest)] =
+        static_cast<int16_t>(std::clamp<int64_t>(quotient, -32767, 32767));
+  }
+  const int16_t* zero = quotients.data() + largest;
+  ConstPlaneView from[3];
+  ConstPlaneView minus[3];
+  for (int i = 0; i < source.plane_count; ++i) {
+    from[i] = source.planes[i].view();
+    minus[i] = prediction.planes[i].view();
+  }
+  for_tokens(active, pool, [&](size_t t, TokenPosition token) {
+    int16_t* vector = out + t * kSampleVector;
+    std::fill_n(vector + kLuma, kSampleVector - kLuma, zero[0]);
+    for_rows(token, source.plane_count, [&](int first, int plane, int y, int x, int count) {
+      const uint16_t* samples = from[plane].row(y) + x;
+      const uint16_t* predicted = minus[plane].row(y) + x;
+      for (int i = 0; i < count; ++i) vector[first + i] = zero[samples[i] - predicted[i]];
+    });
+  });
+}
+
+void reconstruct(const int16_t* output, const ActiveTokens& active, int c, ThreadPool& pool,
+                 Frame& picture) {
+  const int64_t step = sample_step(c, picture.bit_depth);
+  const int32_t largest = (1 << picture.bit_depth) - 1;
+  PlaneView planes[3];
+  for (int i = 0; i < picture.plane_count; ++i) planes[i] = picture.planes[i].view();
+  for_tokens(active, pool, [&](size_t t, TokenPosition token) {
+    const int16_t* vector = output + t * kSampleVector;
+    for_rows(token, picture.plane_count, [&](int first, int plane, int y, int x, int count) {
+      uint16_t* samples = planes[plane].row(y) + x;
+      for (int i = 0; i < count; ++i) {
+        samples[i] = reconstructed(samples[i], vector[first + i], step, largest);
+      }
+    });
+  });
+}
+
+void reconstruct_token(const int16_t* output, int c, int bit_depth, uint16_t* samples) {
+  const int64_t step = sample_step(c, bit_depth);
+  const int32_t largest = (1 << bit_depth) - 1;
+  for (int i = 0; i < kSampleVector; ++i) {
+    samples[i] = reconstructed(samples[i], output[i], step, largest);
+  }
+}
+
+}  // namespace bsq

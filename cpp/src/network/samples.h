@@ -1,0 +1,41 @@
+// Between sample planes and the vectors of networks: docs/numerics.md sections 3 and 4.
+//
+// Frames are padded to whole tokens. Gray frames have one plane; networks then read the middle
+// value for chroma, and their chroma output is dropped.
+#pragma once
+
+#include <cstdint>
+
+#include "base/plane.h"
+#include "base/thread_pool.h"
+#include "network/token_field.h"
+
+namespace bsq {
+
+constexpr int kMaxStepIndex = 504;  // c = 8 * crf
+
+// Quantization step of c in 0..504, Q8: 256 is one 8-bit sample value. Throws
+// Error(BSQ_ERROR_ARGUMENT) outside of that range.
+int32_t step_q8(int c);
+
+// Side vectors [active.count(), 104] of a layer. `first_of_keyframe`: the first layer of a
+// keyframe.
+void side_vectors(const Frame& prediction, const ActiveTokens& active, int c,
+                  bool first_of_keyframe, ThreadPool& pool, int16_t* out);
+
+// Residual vectors [active.count(), 96]: (source - prediction) / step. Encoder only. Both frames
+// have the same size, depth and planes.
+void residual_vectors(const Frame& source, const Frame& prediction, const ActiveTokens& active,
+                      int c, ThreadPool& pool, int16_t* out);
+
+// Writes prediction + step * output at the active tokens of `picture`, which holds the prediction
+// before the call. `output` is [active.count(), 96].
+void reconstruct(const int16_t* output, const ActiveTokens& active, int c, ThreadPool& pool,
+                 Frame& picture);
+
+// The same for one token, from and to single squares: `samples` holds the prediction of 96 samples
+// in the order of the vectors (raster luma, first chroma, second chroma) and receives the
+// reconstruction. For decisions in the encoder.
+void reconstruct_token(const int16_t* output, int c, int bit_depth, uint16_t* samples);
+
+}  // namespace bsq

@@ -1,0 +1,87 @@
+// Tokens of a picture: which are active, what they hold, and the vectors that networks read.
+#include "network/token_field.h"
+
+#include <algorithm>
+#include <string>
+
+#include "base/status.h"
+
+namespace bsq {
+namespace {
+
+constexpr int kMaxTokens = 1024;  // 8192 luma samples
+constexpr int8_t kOne = 64;
+constexpr size_t kTokensPerTask = 64;
+
+}  // namespace
+
+ActiveTokens::ActiveTokens(int height, int width) : height_(height), width_(width) {
+  if (height < 1 || height > kMaxTokens || width < 1 || width > kMaxTokens) {
+    throw Error(BSQ_ERROR_ARGUMENT, "a picture of " + std::to_string(width) + " x " +
+                                        std::to_string(height) + " tokens; the limit is " +
+                                        std::to_string(kMaxTokens));
+  }
+  index_.assign(static_cast<size_t>(height) * static_cast<size_t>(width), -1);
+}
+
+void ActiveTokens::set(std::span<const uint8_t> windows) {
+  const auto count = static_cast<size_t>(windows_y()) * static_cast<size_t>(windows_x());
+  if (windows.size() != count) {
+    throw Error(BSQ_ERROR_ARGUMENT, std::to_string(windows.size()) + " window flags for " +
+                                        std::to_string(count) + " windows");
+  }
+  rebuild(windows, false);
+}
+
+void ActiveTokens::set_all() { rebuild({}, true); }
+
+void ActiveTokens::rebuild(std::span<const uint8_t> windows, bool all) {
+  tokens_.clear();
+  runs_.clear();
+  std::fill(index_.begin(), index_.end(), -1);
+  for (int y = 0; y < height_; ++y) {
+    const auto row = static_cast<size_t>(y / kWindowTokens) * static_cast<size_t>(windows_x());
+    bool open = false;  // the token to the left belongs to the last run
+    for (int x = 0; x < width_; ++x) {
+      const auto window = row + static_cast<size_t>(x / kWindowTokens);
+      if (!all && windows[window] == 0) {
+        open = false;
+        continue;
+      }
+      const auto token = static_cast<int32_t>(tokens_.size());
+      const auto y16 = static_cast<int16_t>(y);
+      const auto x16 = static_cast<int16_t>(x);
+      if (!open) runs_.push_back({token, 0, y16, x16});
+      open = true;
+      ++runs_.back().count;
+      index_[static_cast<size_t>(y) * static_cast<size_t>(width_) + static_cast<size_t>(x)] = token;
+      tokens_.push_back({y16, x16});
+    }
+  }
+}
+
+void token_vector(int stages, const uint32_t bits[kStages], int8_t* out) {
+  std::fill_n(out, kTokenVector, int8_t{0});
+  for (int s = 0; s < stages; ++s) {
+    for (int i = 0; i < kStageBits; ++i) {
+      out[kStageBits * s + i] = ((bits[s] >> i) & 1U) != 0 ? kOne : static_cast<int8_t>(-kOne);
+    }
+    out[kStages * kStageBits + s] = kOne;
+  }
+}
+
+void token_vectors(const TokenField& field, const ActiveTokens& active, ThreadPool& pool,
+                   int8_t* out) {
+  const auto fill = [&](size_t begin, size_t end) {
+    for (size_t t = begin; t < end; ++t) {
+      const TokenPosition token = active.tokens()[t];
+      const size_t at = field.at(token.y, token.x);
+      token_vector(field.stages[at], field.bits.data() + kStages * at, out + kTokenVector * t);
+    }
+  };
+  const auto count = static_cast<size_t>(active.count());
+  if (count <= kTokensPerTask) return fill(0, count);
+  pool.parallel_ranges(count, [&](size_t begin, size_t end, int) { fill(begin, end); });
+}
+
+}  // namespace bsq

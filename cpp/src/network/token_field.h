@@ -1,0 +1,117 @@
+// Tokens of a picture: which are active, what they hold, and the vectors that networks read.
+// docs/numerics.md sections 3 and 5.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/thread_pool.h"
+
+namespace bsq {
+
+constexpr int kTokenSize = 8;      // luma samples per token and direction
+constexpr int kWindowTokens = 4;   // tokens per window and direction
+constexpr int kStages = 3;         // at most this many stages per token
+constexpr int kStageBits = 32;     // bits per stage
+constexpr int kSubgroups = 4;      // of eight bits each, per stage
+constexpr int kGroups = 3;         // of tokens, in the order of coding
+constexpr int kTokenVector = 104;  // s8
+constexpr int kSideVector = 104;   // s16
+constexpr int kSampleVector = 96;  // s16: 64 luma, 16 + 16 chroma values
+constexpr int kFlagOutputs = 9;    // stage flags: three contexts each
+constexpr int kSubgroupBits = kStageBits / kSubgroups;
+
+struct TokenPosition {
+  int16_t y;
+  int16_t x;
+};
+
+// A rectangle of tokens.
+struct TokenRect {
+  int y = 0;
+  int x = 0;
+  int height = 0;
+  int width = 0;
+};
+
+// Group of a token in coding order: 0 even row and column, 1 odd row and column, 2 the others.
+constexpr int token_group(int y, int x) {
+  if (((y ^ x) & 1) != 0) return 2;
+  return (y & 1) != 0 ? 1 : 0;
+}
+
+// The tokens of active windows of one layer, listed in raster order over the whole picture. Every
+// array that goes into or comes out of a network has one row per entry of this list.
+class ActiveTokens {
+ public:
+  // A run of neighbours in one token row: `first` is the index of its first token in the list.
+  struct Run {
+    int32_t first;
+    int32_t count;
+    int16_t y;
+    int16_t x;
+  };
+
+  ActiveTokens() = default;
+  // Picture size in tokens; no token is active yet. Throws Error(BSQ_ERROR_ARGUMENT) unless both
+  // are in 1..1024.
+  ActiveTokens(int height, int width);
+
+  // One flag per window in raster order, not 0 for active ones.
+  void set(std::span<const uint8_t> windows);
+  void set_all();
+
+  int height() const { return height_; }
+  int width() const { return width_; }
+  int windows_y() const { return (height_ + kWindowTokens - 1) / kWindowTokens; }
+  int windows_x() const { return (width_ + kWindowTokens - 1) / kWindowTokens; }
+
+  int count() const { return static_cast<int>(tokens_.size()); }
+  const std::vector<TokenPosition>& tokens() const { return tokens_; }
+  const std::vector<Run>& runs() const { return runs_; }
+  // Index in the list, or -1 where the token's window is inactive.
+  int index(int y, int x) const {
+    return index_[static_cast<size_t>(y) * static_cast<size_t>(width_) + static_cast<size_t>(x)];
+  }
+
+ private:
+  void rebuild(std::span<const uint8_t> windows, bool all);
+
+  int height_ = 0;
+  int width_ = 0;
+  std::vector<TokenPosition> tokens_;
+  std::vector<Run> runs_;
+  std::vector<int32_t> index_;  // [height, width]
+};
+
+// What the tokens of one picture hold: number of stages and their bits. Bits of stages that are
+// not coded have no meaning.
+struct TokenField {
+  int height = 0;
+  int width = 0;
+  std::vector<uint8_t> stages;  // [height, width], 0..3
+  std::vector<uint32_t> bits;   // [height, width, 3], bit i of a word is b[s][i]
+
+  TokenField() = default;
+  TokenField(int h, int w)
+      : height(h),
+        width(w),
+        stages(static_cast<size_t>(h) * static_cast<size_t>(w)),
+        bits(stages.size() * kStages) {}
+
+  size_t at(int y, int x) const {
+    return static_cast<size_t>(y) * static_cast<size_t>(width) + static_cast<size_t>(x);
+  }
+  // All tokens with no stage, as before the first layer of a keyframe.
+  void clear() { stages.assign(stages.size(), 0); }
+};
+
+// The token vector of one token: 104 values.
+void token_vector(int stages, const uint32_t bits[kStages], int8_t* out);
+
+// Token vectors [active.count(), 104] of the active tokens. `field` has the picture's size.
+void token_vectors(const TokenField& field, const ActiveTokens& active, ThreadPool& pool,
+                   int8_t* out);
+
+}  // namespace bsq

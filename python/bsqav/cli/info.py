@@ -1,0 +1,112 @@
+"""`bsqav info`: what is in a file, and what its BSQ packets are made of."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from bsqav.cli.values import human_size
+from bsqav.media.inspection import FileReport, TrackReport, inspect
+
+__all__ = ["add_parser", "run"]
+
+
+def add_parser(subparsers: Any) -> None:
+    """Register the subcommand."""
+    parser = subparsers.add_parser(
+        "info",
+        help="show streams, model, blocks and bits per frame",
+        description="Shows a file's streams, and for BSQ its sequence header, model, blocks and "
+        "bits per frame. Every packet is read and none is decoded.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("file", metavar="FILE", help="a file, or - for standard input")
+    parser.add_argument("--json", action="store_true", help="print as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry out the command."""
+    report = inspect(args.file)
+    if args.json:
+        print(json.dumps(report.to_dict(), indent=2))
+        return 0
+    print(_head(report, args.file))
+    for stream in report.streams:
+        print(_stream_line(stream))
+    for track in report.bsq:
+        print(_track_lines(track))
+    for key, value in report.metadata.items():
+        print(f"  {key}: {value}")
+    return 0
+
+
+def _head(report: FileReport, file: str) -> str:
+    parts = [report.format]
+    if report.duration is not None:
+        parts.append(f"{report.duration:.3f} s")
+    if file != "-" and Path(file).is_file():
+        parts.append(human_size(Path(file).stat().st_size))
+    if report.chapters:
+        parts.append(f"{report.chapters} chapters")
+    return f"{file}: {', '.join(parts)}"
+
+
+def _stream_line(stream: dict[str, Any]) -> str:
+    parts = [f"  track {stream['index']}: {stream['type']} {stream['codec'] or 'unknown'}"]
+    if "width" in stream:
+        parts.append(f"{stream['width']}x{stream['height']} {stream['pixel_format']}")
+    if "sample_rate" in stream:
+        parts.append(f"{stream['sample_rate']} Hz {stream['layout']}")
+    if stream.get("frame_rate"):
+        parts.append(f"{float(Fraction(stream['frame_rate'])):.3f} fps")
+    if stream.get("language"):
+        parts.append(stream["language"])
+    if stream.get("title"):
+        parts.append(stream["title"])
+    return ", ".join(parts)
+
+
+def _track_lines(track: TrackReport) -> str:
+    head, bits = track.sequence, track.bits
+    model = f"{track.model_name or 'not installed'} ({head['model_id']})"
+    lines = [
+        f"  BSQ track {track.index}: codestream version {head['version']}, level {head['level']}",
+        f"    size      {head['width']}x{head['height']} {track.pixel_format}, "
+        f"rotation {head['rotation']}, sample aspect {_ratio(head['sample_aspect'])}",
+        f"    colour    primaries {head['color_primaries']}, transfer {head['color_transfer']}, "
+        f"matrix {head['color_matrix']}, "
+        f"{ {0: 'limited', 1: 'full'}.get(head['full_range'], 'unspecified') } range",
+        f"    timing    {_ratio(head['time_base'])} s per tick, {_rate(head['frame_rate'])}",
+        f"    model     {model}",
+        f"    packets   {track.packets}, {track.keyframes} of them keyframes, "
+        f"longest group {track.longest_group}",
+        f"    coding    crf {_range(track.crf)}, {_range(track.layers)} layers, "
+        f"{_range(track.blocks)} blocks a frame",
+    ]
+    if bits is not None:
+        lines += [
+            f"    bits      {bits['mean']:.0f} per frame ({bits['min']} to {bits['max']}), "
+            f"keyframes {bits['keyframe_mean']:.0f}, others {bits['other_mean']:.0f}",
+            f"    rate      {bits['bpp']:.5f} bits per pixel"
+            + (f", {bits['bitrate'] / 1000:.1f} kb/s" if bits["bitrate"] else ""),
+        ]
+    return "\n".join(lines)
+
+
+def _ratio(pair: tuple[int, int]) -> str:
+    return f"{pair[0]}/{pair[1]}" if pair[0] else "unknown"
+
+
+def _rate(pair: tuple[int, int]) -> str:
+    return f"{pair[0] / pair[1]:.3f} fps" if pair[0] else "variable frame rate"
+
+
+def _range(values: tuple[float, float] | None) -> str:
+    if values is None:
+        return "no"
+    low, high = values
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"

@@ -1,0 +1,141 @@
+"""`bsqav transcode`: one video into another."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+from bsqav.cli.display import ProgressDisplay
+from bsqav.cli.values import human_size, rate, seconds, size
+from bsqav.errors import UnsupportedError
+from bsqav.media.transcode import TranscodeResult, transcode
+
+__all__ = ["add_parser", "interruptible", "run"]
+
+_DESCRIPTION = """\
+Writes BSQ (.mkv, .mov, .nut) unless the input is BSQ already, which becomes H.264 or whatever
+-c:v says. Sound is copied; subtitles, chapters, attachments, metadata, colour, rotation and
+timestamps are carried over. OUT is written as OUT.partial and renamed at the end."""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Register the subcommand."""
+    parser = subparsers.add_parser(
+        "transcode",
+        help="turn a video into BSQ, or BSQ into another video",
+        description=_DESCRIPTION,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("input", metavar="IN", help="any video that FFmpeg reads, or - for standard input")
+    add(
+        "output",
+        metavar="OUT",
+        help="a file; - for NUT on standard output; out_%%04d.png for pictures",
+    )
+    add("-c:v", dest="codec", metavar="CODEC", help="bsq, copy, or an encoder of FFmpeg's")
+    add(
+        "-c:a",
+        dest="audio",
+        default="copy",
+        metavar="CODEC",
+        help="copy (default), none, or an encoder of FFmpeg's such as aac",
+    )
+    quality = parser.add_mutually_exclusive_group()
+    quality.add_argument(
+        "--crf", type=float, metavar="N", help="quality: 0 finest .. 63 coarsest, default 32"
+    )
+    quality.add_argument(
+        "--bitrate", type=rate, metavar="RATE", help="e.g. 2M; other encoders than BSQ only"
+    )
+    add("--gop", type=int, metavar="N", help="most frames between keyframes, default 250")
+    add("--preset", metavar="NAME", help="fast or medium (default)")
+    add("--model", metavar="NAME|FILE", help="model to use, see `bsqav models`")
+    add("--scale", type=size, metavar="WxH", help="scale; -1 for a side keeps the proportions")
+    add("--start", type=seconds, metavar="T", help="begin there: seconds or HH:MM:SS.s")
+    add("--duration", type=seconds, metavar="T", help="take that much")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default auto")
+    add("--threads", type=int, default=0, metavar="N", help="default: one for every processor")
+    add("--strict", action="store_true", help="fail instead of leaving a track out")
+    add("-f", "--format", metavar="NAME", help="container of OUT, by FFmpeg's name")
+    add("--input-format", metavar="NAME", help="container of IN, by FFmpeg's name")
+    add("-y", dest="overwrite", action="store_true", help="replace OUT where it exists")
+    add("--quiet", action="store_true", help="no progress, no warnings")
+    add("--json", action="store_true", help="print the result as JSON")
+    parser.set_defaults(run=run)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C or SIGTERM sets; the second ends the program at once.
+
+    An exception raised by the signal itself could come up inside FFmpeg and be lost there.
+    """
+    event = threading.Event()
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        event.set()
+
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    before = [signal.signal(number, handle) for number in numbers]
+    try:
+        yield event
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry out the command."""
+    if args.device == "cuda":
+        raise UnsupportedError("this version has no CUDA backend: leave --device cuda away")
+    display = ProgressDisplay(quiet=args.quiet)
+    with interruptible() as stop:
+        try:
+            result = transcode(
+                args.input,
+                args.output,
+                codec=args.codec,
+                crf=args.crf,
+                bitrate=args.bitrate,
+                gop=args.gop,
+                preset=args.preset,
+                model=args.model,
+                threads=args.threads,
+                start=args.start,
+                duration=args.duration,
+                scale=args.scale,
+                audio=args.audio,
+                strict=args.strict,
+                overwrite=args.overwrite,
+                format=args.format,
+                input_format=args.input_format,
+                progress=display.progress,
+                warn=display.warn,
+                cancelled=stop.is_set,
+            )
+        finally:
+            display.clear()
+    display.line(_summary(args.input, result))
+    if args.json:
+        # Standard output may be the video itself.
+        stream = sys.stderr if args.output == "-" else sys.stdout
+        print(json.dumps(result.to_dict(), indent=2), file=stream)
+    return 0
+
+
+def _summary(source: str, result: TranscodeResult) -> str:
+    speed = result.duration / result.seconds if result.seconds else 0.0
+    return (
+        f"{source} -> {result.output}: {result.codec}, {result.frames_out} frames, "
+        f"{human_size(result.bytes)}, {result.bitrate / 1000:.0f} kb/s, "
+        f"{result.fps:.1f} fps ({speed:.2f}x)"
+    )

@@ -1,0 +1,56 @@
+"""Values on the command line: times, sizes, rates; and figures for people to read."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from fractions import Fraction
+
+__all__ = ["human_size", "human_time", "rate", "seconds", "size"]
+
+_TIME = re.compile(r"(?:(?:(\d+):)?(\d+):(?=[0-5]?\d(?:\.|s|$)))?(\d+(?:\.\d*)?|\.\d+)s?")
+_SIZE = re.compile(r"(-1|\d+)x(-1|\d+)")
+_RATE = re.compile(r"(\d+(?:\.\d*)?|\.\d+)([kKmM]?)")
+_FACTORS = {"": 1, "k": 1000, "m": 1_000_000}
+
+
+def seconds(text: str) -> Fraction:
+    """A time: seconds, MM:SS or HH:MM:SS, with a fraction where wanted."""
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: 12.5, 1:30 or 00:01:30.25")
+    hours, minutes, rest = match.groups()
+    return 3600 * int(hours or 0) + 60 * int(minutes or 0) + Fraction(rest.rstrip("."))
+
+
+def size(text: str) -> tuple[int, int]:
+    """A picture size: WxH, -1 for the side that follows from the proportions."""
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: 640x360, 640x-1 or -1x360")
+    return int(match[1]), int(match[2])
+
+
+def rate(text: str) -> int:
+    """Bits per second: 800k, 2.5M or 1500000."""
+    match = _RATE.fullmatch(text)
+    if match is None or not Fraction(match[1].rstrip(".") or 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is no bit rate: 800k, 2.5M or 1500000")
+    return round(Fraction(match[1].rstrip(".")) * _FACTORS[match[2].lower()])
+
+
+def human_size(count: float) -> str:
+    """A number of bytes in three digits."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.4g} TB"
+
+
+def human_time(value: float) -> str:
+    """A number of seconds as M:SS or H:MM:SS."""
+    whole = round(value)
+    hours, rest = divmod(whole, 3600)
+    minutes, second = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{second:02}" if hours else f"{minutes}:{second:02}"

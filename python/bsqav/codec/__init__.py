@@ -1,0 +1,35 @@
+"""The codec without containers: encoder, decoder, models, and frames as planes."""
+
+from bsqav.codec.decoder import Decoder
+from bsqav.codec.encoder import Encoder
+from bsqav.codec.models import (
+    Model,
+    ModelInfo,
+    default_model,
+    find_model,
+    import_model,
+    list_models,
+    model_folders,
+)
+from bsqav.codec.picture import Colour, FrameConverter, PlaneFormat
+from bsqav.codec.sequence import SequenceHeader, sequence_header
+from bsqav.codec.units import Frame, Packet
+
+__all__ = [
+    "Colour",
+    "Decoder",
+    "Encoder",
+    "Frame",
+    "FrameConverter",
+    "Model",
+    "ModelInfo",
+    "Packet",
+    "PlaneFormat",
+    "SequenceHeader",
+    "default_model",
+    "find_model",
+    "import_model",
+    "list_models",
+    "model_folders",
+    "sequence_header",
+]

@@ -1,0 +1,138 @@
+"""Decoder: packets in, frames out, without a container."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import SupportsBytes
+
+from bsqav import _core
+from bsqav.codec.models import ModelLike, find_model
+from bsqav.codec.sequence import SequenceHeader
+from bsqav.codec.units import Frame
+from bsqav.errors import BitstreamError, EndOfStreamError
+
+__all__ = ["Decoder"]
+
+
+class Decoder:
+    """Packets in, frames out. Models are found by the ids that the stream names.
+
+    Args:
+        models: models to use beside the installed ones: names, ids, paths or Model objects.
+        threads: 1 to 64, 0 for the number of processors.
+        max_level: refuse larger pictures: log2 of the luma samples.
+        strict: damage is an error instead of a concealed picture.
+    """
+
+    def __init__(
+        self,
+        *,
+        models: Iterable[ModelLike] = (),
+        threads: int = 0,
+        max_level: int = 26,
+        strict: bool = False,
+    ) -> None:
+        self._models = {model.id: model for model in map(find_model, models)}
+        self._threads = threads
+        self._max_level = max_level
+        self._strict = strict
+        self._core: _core.Decoder | None = None
+        self._sequence: SequenceHeader | None = None
+        self._flushed = False
+        self._count = 0
+
+    @property
+    def sequence(self) -> SequenceHeader | None:
+        """The last sequence header, None before the first keyframe."""
+        return self._sequence
+
+    def decode(self, packet: SupportsBytes | None, *, pts: int | None = None) -> list[Frame]:
+        """Takes one packet and returns the frames that are ready; None flushes.
+
+        Args:
+            packet: its bytes, or anything that `bytes()` accepts, an av.Packet too.
+            pts: when the picture is due, in ticks of the stream; used only where the packet is
+                so damaged that its own timestamp cannot be read.
+
+        After an error the decoder goes on with the next keyframe.
+
+        Raises:
+            BitstreamError: the packet is no BSQ packet, or (strict) is damaged.
+            ModelNotFoundError: the stream's model is not installed; `.model_id` names it.
+            UnsupportedError: the stream is newer than this library.
+        """
+        if packet is None:
+            return self.flush()
+        if self._flushed:
+            raise EndOfStreamError("the decoder has been flushed: reset() it, or open a new one")
+        data = bytes(packet)
+        number = self._count
+        self._count += 1
+        self._prepare(data, number)
+        core = self._core
+        if core is None:
+            return []
+        try:
+            core.send(data, pts or 0)
+            return self._drain(core)
+        except BitstreamError as error:
+            error.packet = number
+            raise
+
+    def flush(self) -> list[Frame]:
+        """Ends the input and returns what was left."""
+        if self._flushed or self._core is None:
+            self._flushed = True
+            return []
+        self._flushed = True
+        self._core.flush()
+        return self._drain(self._core)
+
+    def reset(self) -> None:
+        """Forgets all pictures, as before a seek; also allows decoding again after a flush."""
+        if self._core is not None:
+            self._core.reset()
+        self._flushed = False
+
+    def _prepare(self, data: bytes, number: int) -> None:
+        """Loads the model that a keyframe names."""
+        try:
+            info = _core.probe_packet(data)
+        except BitstreamError as error:
+            if self._core is None or self._strict:
+                error.packet = number
+                raise
+            return
+        sequence = info["sequence"]
+        if sequence is not None:
+            model_id = sequence["model_id"]
+            if model_id not in self._models or self._core is None:
+                if model_id not in self._models:
+                    self._models[model_id] = find_model(model_id)
+                self._core = _core.Decoder(
+                    list(self._models.values()),
+                    threads=self._threads,
+                    max_level=self._max_level,
+                    strict=self._strict,
+                )
+            self._sequence = sequence
+        elif self._core is None and self._strict:
+            raise BitstreamError("the stream does not begin with a keyframe", packet=number)
+
+    def _drain(self, core: _core.Decoder) -> list[Frame]:
+        frames = []
+        while (picture := core.receive()) is not None:
+            sequence = core.sequence
+            if sequence is None:
+                break
+            frames.append(
+                Frame(
+                    tuple(picture.planes),
+                    picture.pts,
+                    picture.duration,
+                    picture.keyframe,
+                    picture.concealed,
+                    sequence,
+                )
+            )
+        return frames

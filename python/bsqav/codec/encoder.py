@@ -1,0 +1,276 @@
+"""Encoder: frames in, packets out, without a container."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+import av
+import numpy as np
+
+from bsqav import _core
+from bsqav.codec.models import ModelLike, default_model, find_model
+from bsqav.codec.picture import Colour, FrameConverter, PlaneFormat
+from bsqav.codec.sequence import (
+    SequenceHeader,
+    colour_of,
+    plane_format_of,
+    sequence_header,
+    time_base_of,
+)
+from bsqav.codec.units import Packet, Plane
+from bsqav.errors import BsqWarning, EndOfStreamError, UnsupportedError, UsageError
+
+__all__ = ["Encoder", "EncoderInput"]
+
+EncoderInput: TypeAlias = av.VideoFrame | Plane | Sequence[Plane]
+
+# Pixel formats that are coded as they are: FFmpeg's name to chroma and bits per sample.
+PIXEL_FORMATS = {
+    "yuv420p": ("420", 8),
+    "yuv420p10le": ("420", 10),
+    "gray": ("gray", 8),
+    "gray10le": ("gray", 10),
+}
+DEFAULT_TIME_BASE = Fraction(1, 90000)
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, BsqWarning, stacklevel=4)
+
+
+def _layout(width: int, height: int, pix_fmt: str) -> PlaneFormat:
+    try:
+        chroma, bit_depth = PIXEL_FORMATS[pix_fmt]
+    except KeyError:
+        known = ", ".join(PIXEL_FORMATS)
+        raise UnsupportedError(
+            f"pixel format {pix_fmt} is not coded as it is: take one of {known}; "
+            "frames of other formats are converted to it"
+        ) from None
+    return PlaneFormat(width, height, chroma, bit_depth)
+
+
+class Encoder:
+    """Frames in, packets out.
+
+    Args:
+        width, height: size in luma samples, 1 to 8192.
+        pix_fmt: what is coded: yuv420p, yuv420p10le, gray or gray10le. Frames of any other
+            format are converted; RGB with the BT.709 matrix.
+        sequence: all of that as a sequence header (see `bsqav.codec.sequence`) instead.
+        time_base: seconds per tick of the timestamps.
+        frame_rate: pictures per second, where constant; frames without a pts are then spaced so.
+        sample_aspect: width over height of one sample.
+        rotation: degrees clockwise for display: 0, 90, 180 or 270.
+        colour: colour tags; where None, those of the first frame are taken over, as long as
+            `header` has not been read before.
+        model: name, id, path or Model; the default model where None.
+        crf: quality from 0 (finest) to 63 (coarsest).
+        gop: most frames from one keyframe to the next, 1 to 65535.
+        scene_cut: also put keyframes at scene cuts.
+        threads: 1 to 64, 0 for the number of processors.
+        preset: "fast" or "medium".
+
+    Raises:
+        UsageError, UnsupportedError: an argument is out of range.
+        ModelNotFoundError, ModelError: the model is missing or damaged.
+    """
+
+    def __init__(
+        self,
+        width: int = 0,
+        height: int = 0,
+        *,
+        pix_fmt: str = "yuv420p",
+        sequence: Mapping[str, Any] | None = None,
+        time_base: Fraction = DEFAULT_TIME_BASE,
+        frame_rate: Fraction | int | None = None,
+        sample_aspect: Fraction | None = None,
+        rotation: int = 0,
+        colour: Colour | None = None,
+        model: ModelLike | None = None,
+        crf: float = 32.0,
+        gop: int = 250,
+        scene_cut: bool = True,
+        threads: int = 0,
+        preset: str = "medium",
+    ) -> None:
+        if sequence is None:
+            sequence = sequence_header(
+                _layout(width, height, pix_fmt),
+                colour,
+                time_base=Fraction(time_base),
+                frame_rate=Fraction(frame_rate) if frame_rate else None,
+                sample_aspect=sample_aspect,
+                rotation=rotation,
+            )
+        self._sequence = dict(sequence)
+        self._layout = plane_format_of(self._sequence)
+        self._time_base = time_base_of(self._sequence)
+        self._model = default_model() if model is None else find_model(model)
+        self._options: dict[str, Any] = {
+            "crf": float(crf),
+            "gop": int(gop),
+            "scene_cut": bool(scene_cut),
+            "threads": int(threads),
+            "preset": preset,
+        }
+        self._core = _core.Encoder(self._sequence, self._model, **self._options)
+        self._colour_is_open = colour_of(self._sequence) == Colour()
+        self._converter: FrameConverter | None = None
+        self._next_pts = Fraction(0)  # in ticks, exact
+        self._last_pts: int | None = None
+        self._flushed = False
+
+    @property
+    def header(self) -> bytes:
+        """The sequence header, for a container's codec private data."""
+        self._colour_is_open = False
+        return self._core.header
+
+    @property
+    def sequence(self) -> SequenceHeader:
+        """The sequence header as a dictionary, model_id included."""
+        return {**self._sequence, "model_id": self._model.id}
+
+    @property
+    def model(self) -> _core.Model:
+        """The model in use."""
+        return self._model
+
+    @property
+    def time_base(self) -> Fraction:
+        """Seconds per tick."""
+        return self._time_base
+
+    @property
+    def stats(self) -> dict[str, float]:
+        """What the last packet was made of, in bits: the keys of bsq_packet_stats in bsq.h."""
+        return self._core.stats
+
+    def encode(
+        self,
+        frame: EncoderInput | None,
+        *,
+        pts: int | None = None,
+        duration: int = 0,
+        keyframe: bool = False,
+    ) -> list[Packet]:
+        """Takes one frame and returns the packets that are ready; None flushes.
+
+        Args:
+            frame: a PyAV frame of any format and size; or a height x width x 3 array of RGB
+                (uint8); or a height x width array for gray; or a sequence of native planes.
+            pts: in ticks of the encoder's time base. Without it a PyAV frame's own pts is
+                converted, or else the frame follows the one before at the frame rate.
+            duration: in ticks, 0 where unknown.
+            keyframe: code this frame on its own.
+
+        Raises:
+            UsageError: the planes do not fit, or pts does not rise.
+            EndOfStreamError: after a flush.
+        """
+        if frame is None:
+            return self.flush()
+        if self._flushed:
+            raise EndOfStreamError("the encoder has been flushed: open a new one to go on")
+        tick = self._timestamp(frame, pts)
+        if isinstance(frame, av.VideoFrame) and not duration and frame.duration:
+            duration = self._ticks(frame.duration, frame.time_base)
+        planes = self._planes(frame)
+        self._colour_is_open = False
+        self._core.send(planes, tick, duration=duration, keyframe=keyframe)
+        self._last_pts = tick
+        return self._drain()
+
+    def flush(self) -> list[Packet]:
+        """Ends the input and returns what was left. A second call returns nothing."""
+        if self._flushed:
+            return []
+        self._flushed = True
+        self._core.flush()
+        return self._drain()
+
+    def _drain(self) -> list[Packet]:
+        packets = []
+        while (packet := self._core.receive()) is not None:
+            packets.append(
+                Packet(packet.data, packet.pts, packet.duration, packet.keyframe, self._time_base)
+            )
+        return packets
+
+    def _ticks(self, value: int, time_base: Fraction | None) -> int:
+        return value if time_base is None else round(value * time_base / self._time_base)
+
+    def _timestamp(self, frame: EncoderInput, pts: int | None) -> int:
+        if pts is None and isinstance(frame, av.VideoFrame) and frame.pts is not None:
+            pts = self._ticks(frame.pts, frame.time_base)
+        exact = self._next_pts if pts is None else Fraction(pts)
+        pts = round(exact)
+        if self._last_pts is not None and pts <= self._last_pts:
+            raise UsageError(
+                f"pts {pts} does not rise above {self._last_pts} (in ticks of {self._time_base} s)"
+            )
+        rate = self._sequence["frame_rate"]
+        step = Fraction(rate[1], rate[0]) / self._time_base if rate[0] else Fraction(1)
+        self._next_pts = exact + step
+        return pts
+
+    def _planes(self, frame: EncoderInput) -> list[Plane]:
+        if isinstance(frame, av.VideoFrame):
+            return self._convert(frame)
+        if isinstance(frame, np.ndarray):
+            if frame.ndim == 3:
+                return self._convert(_rgb_frame(frame))
+            frame = [frame]
+        planes = list(frame)
+        dtype = np.dtype(np.uint8 if self._layout.bit_depth == 8 else np.uint16)
+        expected = [(height, width) for width, height in self._layout.plane_sizes]
+        if [plane.shape for plane in planes] != expected or any(
+            plane.dtype != dtype for plane in planes
+        ):
+            given = ", ".join(f"{plane.shape} {plane.dtype}" for plane in planes)
+            raise UsageError(
+                f"{self._layout.pixel_format} of {self._layout.width}x{self._layout.height} has "
+                f"planes of the shapes {expected}, {dtype}; given: {given}"
+            )
+        return planes
+
+    def _convert(self, frame: av.VideoFrame) -> list[Plane]:
+        if self._converter is None:
+            self._converter = FrameConverter(
+                frame,
+                scale=(self._layout.width, self._layout.height),
+                max_bit_depth=self._layout.bit_depth,
+                warn=_warn,
+            )
+            self._converter.format = self._layout
+            self._settle_colour(self._converter)
+        return self._converter.convert(frame)
+
+    def _settle_colour(self, converter: FrameConverter) -> None:
+        """Takes the first frame's colour over, or holds the frames to the colour stated."""
+        if not self._colour_is_open or converter.colour == Colour():
+            stated = colour_of(self._sequence)
+            if stated.matrix != 2 or stated.full_range != 2:
+                converter.colour = stated
+            return
+        self._sequence.update(
+            color_primaries=converter.colour.primaries,
+            color_transfer=converter.colour.transfer,
+            color_matrix=converter.colour.matrix,
+            full_range=converter.colour.full_range,
+        )
+        self._core = _core.Encoder(self._sequence, self._model, **self._options)
+
+
+def _rgb_frame(array: Plane) -> av.VideoFrame:
+    if array.shape[2] != 3 or array.dtype != np.uint8:
+        raise UsageError(
+            f"an array of shape {array.shape} and type {array.dtype} is not a picture: RGB is "
+            "height x width x 3, uint8; gray is height x width"
+        )
+    return av.VideoFrame.from_ndarray(np.ascontiguousarray(array, dtype=np.uint8), format="rgb24")

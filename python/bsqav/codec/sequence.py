@@ -1,0 +1,125 @@
+"""Sequence headers as dictionaries: what a stream says of its size, timing, colour and display."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+from bsqav.codec.picture import Colour, PlaneFormat
+from bsqav.errors import UsageError
+
+__all__ = [
+    "SequenceHeader",
+    "colour_of",
+    "frame_rate_of",
+    "plane_format_of",
+    "sample_aspect_of",
+    "sequence_header",
+    "time_base_of",
+]
+
+# The keys of bsq_sequence in bsq.h; see the list in bsqav/_core.pyi.
+SequenceHeader: TypeAlias = dict[str, Any]
+
+MAX_TERM = (1 << 31) - 1
+
+
+def _pair(value: Fraction | None, what: str) -> tuple[int, int]:
+    """A fraction in terms that fit 32 bits, (0, 1) for unknown."""
+    if value is None or value == 0:
+        return (0, 1)
+    if value < 0:
+        raise UsageError(f"{what} {value} is negative")
+    if value.numerator > MAX_TERM or value.denominator > MAX_TERM:
+        raise UsageError(f"{what} {value} has terms above {MAX_TERM}")
+    return (value.numerator, value.denominator)
+
+
+def sequence_header(
+    layout: PlaneFormat,
+    colour: Colour | None = None,
+    *,
+    time_base: Fraction,
+    frame_rate: Fraction | None = None,
+    sample_aspect: Fraction | None = None,
+    chroma_location: int = 0,
+    rotation: int = 0,
+) -> SequenceHeader:
+    """What an encoder needs to know before the first picture.
+
+    Args:
+        layout: size, chroma and bit depth of the planes.
+        colour: colour tags, unspecified where None.
+        time_base: seconds per tick of the timestamps.
+        frame_rate: pictures per second, None where variable or unknown.
+        sample_aspect: width over height of one sample, None where unknown.
+        chroma_location: FFmpeg's AVChromaLocation, 0 unspecified.
+        rotation: degrees clockwise to turn the picture for display: 0, 90, 180 or 270.
+
+    Raises:
+        UsageError: a fraction is negative or too fine, or the rotation is no quarter turn.
+    """
+    if time_base <= 0:
+        raise UsageError(f"time base {time_base} is not positive")
+    if rotation % 90:
+        raise UsageError(f"rotation {rotation} is not a multiple of 90 degrees")
+    colour = colour or Colour()
+    return {
+        "width": layout.width,
+        "height": layout.height,
+        "chroma": layout.chroma,
+        "bit_depth": layout.bit_depth,
+        "time_base": _pair(time_base, "time base"),
+        "frame_rate": _pair(frame_rate, "frame rate"),
+        "sample_aspect": _pair(sample_aspect, "sample aspect ratio"),
+        "color_primaries": colour.primaries,
+        "color_transfer": colour.transfer,
+        "color_matrix": colour.matrix,
+        "full_range": colour.full_range,
+        "chroma_location": chroma_location,
+        "rotation": rotation % 360,
+    }
+
+
+def _fraction(pair: tuple[int, int]) -> Fraction | None:
+    num, den = pair
+    return Fraction(num, den) if num and den else None
+
+
+def time_base_of(sequence: Mapping[str, Any]) -> Fraction:
+    """Seconds per tick of a stream's timestamps."""
+    value = _fraction(sequence["time_base"])
+    if value is None:
+        raise UsageError(f"the sequence header has the time base {sequence['time_base']}")
+    return value
+
+
+def frame_rate_of(sequence: Mapping[str, Any]) -> Fraction | None:
+    """Pictures per second, None where variable or unknown."""
+    return _fraction(sequence.get("frame_rate", (0, 1)))
+
+
+def sample_aspect_of(sequence: Mapping[str, Any]) -> Fraction | None:
+    """Width over height of one sample, None where unknown."""
+    return _fraction(sequence.get("sample_aspect", (0, 1)))
+
+
+def plane_format_of(sequence: Mapping[str, Any]) -> PlaneFormat:
+    """The shape of a stream's planes."""
+    return PlaneFormat(
+        sequence["width"],
+        sequence["height"],
+        sequence.get("chroma", "420"),
+        sequence.get("bit_depth", 8),
+    )
+
+
+def colour_of(sequence: Mapping[str, Any]) -> Colour:
+    """A stream's colour tags; what a header leaves out is unspecified."""
+    return Colour(
+        primaries=sequence.get("color_primaries", 2),
+        transfer=sequence.get("color_transfer", 2),
+        matrix=sequence.get("color_matrix", 2),
+        full_range=sequence.get("full_range", 2),
+    )

@@ -1,0 +1,91 @@
+"""Sound tracks as containers describe them: codec, sampling, private data; and their packets."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+from bsqav.errors import MediaError
+
+__all__ = ["AudioParameters", "adts_to_config", "flac_private", "split_adts", "vorbis_private"]
+
+
+@dataclass(frozen=True)
+class AudioParameters:
+    """What a container must know of a sound track."""
+
+    codec: str  # FFmpeg's canonical name, e.g. "aac"
+    sample_rate: int  # samples per second
+    channels: int
+    extradata: bytes = b""
+
+    @classmethod
+    def of_context(cls, context: Any) -> AudioParameters:
+        """From a PyAV audio codec context, of a stream or of an opened encoder."""
+        return cls(
+            context.codec.canonical_name,
+            context.sample_rate,
+            context.channels,
+            bytes(context.extradata or b""),
+        )
+
+    @property
+    def codec_delay(self) -> int:
+        """Nanoseconds of sound that the decoder puts out before the first sample (Opus)."""
+        if self.codec != "opus" or len(self.extradata) < 12:
+            return 0
+        pre_skip: int = struct.unpack_from("<H", self.extradata, 10)[0]
+        return pre_skip * 1_000_000_000 // 48000
+
+
+def split_adts(data: bytes) -> tuple[bytes, bytes] | None:
+    """(header, payload) of an AAC packet in ADTS (ISO/IEC 13818-7), None for a raw packet."""
+    if len(data) < 7 or data[0] != 0xFF or data[1] & 0xF6 != 0xF0:
+        return None
+    header_size = 7 if data[1] & 1 else 9
+    frame_size = (data[3] & 3) << 11 | data[4] << 3 | data[5] >> 5
+    if frame_size != len(data):
+        return None
+    return data[:header_size], data[header_size:]
+
+
+def adts_to_config(header: bytes) -> bytes:
+    """The AudioSpecificConfig (ISO/IEC 14496-3) that an ADTS header stands for."""
+    object_type = (header[2] >> 6) + 1
+    rate_index = header[2] >> 2 & 15
+    channels = (header[2] & 1) << 2 | header[3] >> 6
+    if rate_index > 12 or channels == 0:
+        raise MediaError(
+            "the AAC track keeps its channel layout inside its packets (ADTS), which a container "
+            "cannot describe: encode the sound anew"
+        )
+    return struct.pack(">H", object_type << 11 | rate_index << 7 | channels << 3)
+
+
+def vorbis_private(extradata: bytes) -> bytes:
+    """The three Vorbis headers in Xiph lacing, as Matroska stores them."""
+    if extradata[:1] == b"\x02":
+        return extradata
+    headers, place = [], 0
+    for _ in range(3):
+        if place + 2 > len(extradata):
+            raise MediaError("the Vorbis track lacks its three headers")
+        size = int.from_bytes(extradata[place : place + 2], "big")
+        headers.append(extradata[place + 2 : place + 2 + size])
+        place += 2 + size
+    if place > len(extradata):
+        raise MediaError("the headers of the Vorbis track are cut short")
+    lacing = b"".join(
+        b"\xff" * (len(part) // 255) + bytes([len(part) % 255]) for part in headers[:2]
+    )
+    return b"\x02" + lacing + b"".join(headers)
+
+
+def flac_private(extradata: bytes) -> bytes:
+    """The FLAC signature and metadata blocks, from them or from a bare STREAMINFO block."""
+    if extradata[:4] == b"fLaC":
+        return extradata
+    if len(extradata) < 34:
+        raise MediaError("the FLAC track lacks its STREAMINFO block")
+    return b"fLaC\x80" + (34).to_bytes(3, "big") + extradata[:34]

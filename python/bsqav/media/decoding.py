@@ -1,0 +1,174 @@
+"""Decoders behind one face: packets of the chosen video stream in, pictures out."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from bsqav.codec import Decoder, Frame
+from bsqav.codec.picture import FrameConverter
+from bsqav.errors import BitstreamError
+from bsqav.media.demux import BsqPacket
+
+__all__ = ["AvDecoding", "AvPacket", "BsqDecoding", "Plane", "VideoDecoding"]
+
+Plane: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+AvPacket: TypeAlias = "av.Packet[Any]"
+
+
+class Decoded(Protocol):
+    """A decoded picture; times in ticks of the stream's time base."""
+
+    pts: int | None
+    duration: int | None
+
+    @property
+    def picture(self) -> av.VideoFrame:
+        """The picture as a PyAV frame."""
+
+    def planes(self, converter: FrameConverter) -> list[Plane]:
+        """The picture in the converter's format."""
+
+
+class VideoDecoding(Protocol):
+    """What a source needs of a decoder."""
+
+    def decode(self, packet: Any) -> Iterator[Decoded]:
+        """Pictures that are ready after this packet."""
+
+    def flush(self) -> Iterator[Decoded]:
+        """Pictures that were held back."""
+
+    def reset(self) -> None:
+        """Forgets everything, as before a seek."""
+
+    def finish(self) -> None:
+        """Says what there is to say at the end."""
+
+
+@dataclass
+class AvDecoded:
+    """A picture of a decoder of FFmpeg's."""
+
+    picture: av.VideoFrame
+    pts: int | None
+    duration: int | None
+
+    def planes(self, converter: FrameConverter) -> list[Plane]:
+        """The picture in the converter's format."""
+        return converter.convert(self.picture)
+
+
+class AvDecoding:
+    """Decodes with FFmpeg. A packet that cannot be decoded is counted and passed over."""
+
+    def __init__(self, stream: Any, threads: int, warn: Callable[[str], None]) -> None:
+        self._stream = stream
+        self._warn = warn
+        self._bad = 0
+        self._first_bad = ""
+        stream.codec_context.thread_type = "AUTO"
+        stream.codec_context.thread_count = threads
+
+    def decode(self, packet: AvPacket) -> Iterator[AvDecoded]:
+        """Pictures that are ready after this packet."""
+        try:
+            frames = packet.decode()
+        except av.FFmpegError as error:
+            self._note(packet, error)
+            return
+        yield from map(self._wrap, frames)
+
+    def flush(self) -> Iterator[AvDecoded]:
+        """Pictures that were held back."""
+        try:
+            frames = self._stream.decode(None)
+        except av.EOFError:
+            return
+        except av.FFmpegError as error:
+            self._note(None, error)
+            return
+        yield from map(self._wrap, frames)
+
+    def reset(self) -> None:
+        """Forgets everything, as before a seek."""
+        self._stream.codec_context.flush_buffers()
+
+    def finish(self) -> None:
+        """Says how many packets could not be decoded."""
+        if self._bad:
+            self._warn(f"{self._bad} video packets could not be decoded: {self._first_bad}")
+
+    def _note(self, packet: AvPacket | None, error: av.FFmpegError) -> None:
+        self._bad += 1
+        if not self._first_bad:
+            place = "at the end"
+            if packet is not None and packet.pts is not None and packet.time_base:
+                place = f"the first at {float(packet.pts * packet.time_base):.3f} s"
+            self._first_bad = f"{place} ({error.strerror or error})"
+
+    def _wrap(self, frame: av.VideoFrame) -> AvDecoded:
+        return AvDecoded(frame, frame.pts if frame.pts is not None else frame.dts, frame.duration)
+
+
+@dataclass
+class BsqDecoded:
+    """A picture of a BSQ decoder."""
+
+    frame: Frame
+    pts: int | None
+    duration: int | None
+
+    @property
+    def picture(self) -> av.VideoFrame:
+        """The picture as a PyAV frame, samples copied."""
+        return self.frame.to_video_frame()
+
+    def planes(self, converter: FrameConverter) -> list[Plane]:
+        """The picture in the converter's format, as it is where that fits."""
+        if self.frame.layout == converter.format:
+            return list(self.frame.planes)
+        return converter.convert(self.picture)
+
+
+class BsqDecoding:
+    """Decodes BSQ. Damage is an error, since what came before it is worth keeping apart."""
+
+    def __init__(self, models: tuple[Any, ...], threads: int) -> None:
+        self._decoder = Decoder(models=models, threads=threads, strict=True)
+        # A cut or joined file has times other than the packets' own: the container's count.
+        self._times: deque[tuple[int | None, int]] = deque()
+
+    def decode(self, packet: BsqPacket) -> Iterator[BsqDecoded]:
+        """Pictures that are ready after this packet."""
+        self._times.append((packet.pts, packet.duration))
+        try:
+            frames = self._decoder.decode(packet)
+        except BitstreamError as error:
+            error.packet = packet.number
+            if packet.number is None and packet.time is not None:
+                error.args = (f"{error.args[0]}, at {float(packet.time):.3f} s",)
+            raise
+        yield from map(self._wrap, frames)
+
+    def flush(self) -> Iterator[BsqDecoded]:
+        """Pictures that were held back."""
+        yield from map(self._wrap, self._decoder.flush())
+
+    def reset(self) -> None:
+        """Forgets everything, as before a seek."""
+        self._times.clear()
+        self._decoder.reset()
+
+    def finish(self) -> None:
+        """Nothing is left to say: damage was raised where it was found."""
+
+    def _wrap(self, frame: Frame) -> BsqDecoded:
+        pts, duration = self._times.popleft() if self._times else (frame.pts, frame.duration)
+        return BsqDecoded(frame, pts, duration or frame.duration)

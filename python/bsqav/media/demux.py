@@ -1,0 +1,337 @@
+"""Reading BSQ tracks, and all other tracks beside them, out of any container that PyAV opens.
+
+FFmpeg does not know the codec: such a stream has no codec context, and nothing but its packets
+tells what it is. So the first packets are looked at, and the sequence headers in them are the
+source of truth. Formats without negative times put the whole file a little later when its sound
+begins before zero: that is undone here, for all tracks.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self, TypeAlias
+
+import av
+
+from bsqav import _core
+from bsqav.errors import BitstreamError, MediaError, UsageError
+from bsqav.media.bsq_track import ROUNDING, BsqPacket, BsqTrack, header_bytes
+from bsqav.media.contents import is_attached_picture
+from bsqav.media.truncation import cut_short
+
+__all__ = ["BsqPacket", "BsqTrack", "Demuxer", "InputNotFoundError", "Source"]
+
+Source: TypeAlias = str | os.PathLike[str] | BinaryIO
+
+# All tracks moved later by no more than this: a muxer made room for sound before zero (seconds).
+MAX_LEAD = 1
+# How far a file is read to find out what its unknown video streams are.
+MAX_PROBED_PACKETS = 5000
+MAX_PROBED_BYTES = 64 << 20
+MAGIC = b"BSQ1"
+# FFmpeg would play any text, or bytes, as an old terminal's screen.
+_TEXT_FORMATS = {"tty", "bin", "xbin", "adf", "idf"}
+
+
+class InputNotFoundError(MediaError, FileNotFoundError):
+    """There is no such file."""
+
+
+def _may_be_bsq(stream: Any) -> bool:
+    """Whether FFmpeg takes a stream for video of a codec that it does not know."""
+    return (
+        stream.type == "video" and stream.codec_context is None and not is_attached_picture(stream)
+    )
+
+
+class Demuxer:
+    """An open file: its BSQ tracks, and PyAV's container underneath for everything else.
+
+    Args:
+        file: a path, an address that FFmpeg opens, or a binary file object.
+        format: FFmpeg's name of the container, guessed where None.
+        options: of FFmpeg's demuxer.
+
+    Raises:
+        InputNotFoundError: there is no such file.
+        MediaError: the file cannot be opened, or is no media file.
+        BitstreamError: a BSQ track has no keyframe that can be read.
+        UnsupportedError: a BSQ track is of a version that this library does not have.
+    """
+
+    def __init__(
+        self,
+        file: Source,
+        *,
+        format: str | None = None,  # noqa: A002
+        options: Mapping[str, str] | None = None,
+    ) -> None:
+        self._file = file
+        self._format = format
+        self._options = dict(options or {})
+        self.name = _name_of(file)
+        self.container: Any = _open(file, self.name, format, self._options)
+        self.truncated = _is_truncated(file)
+        """Whether the file is shorter than it says itself."""
+        self.tracks: list[BsqTrack] = []
+        self.lead = Fraction(0)
+        """Seconds taken off the container's times, see above; packets come without them."""
+        self._ahead: deque[Any] = deque()
+        try:
+            self._packets: Iterator[Any] = self.container.demux()
+            self._find_tracks()
+        except BaseException:
+            self.container.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file; a file object given by the caller stays open."""
+        self._ahead.clear()
+        self.container.close()
+
+    def track_of(self, stream: Any) -> BsqTrack | None:
+        """The BSQ track that a stream (or its index) is, None for any other stream."""
+        index = stream if isinstance(stream, int) else stream.index
+        return next((track for track in self.tracks if track.index == index), None)
+
+    def _find_tracks(self) -> None:
+        """Reads ahead until every stream that may be BSQ has shown what it is."""
+        open_questions = {s.index: s for s in self.container.streams if _may_be_bsq(s)}
+        complaints: dict[int, BitstreamError] = {}
+        size = 0
+        while open_questions and len(self._ahead) < MAX_PROBED_PACKETS and size < MAX_PROBED_BYTES:
+            packet = self._next()
+            if packet is None:
+                break
+            self._ahead.append(packet)
+            size += packet.size
+            stream = open_questions.get(packet.stream_index)
+            if stream is None:
+                continue
+            data = bytes(packet)
+            try:
+                info = _core.probe_packet(data)
+            except BitstreamError as error:
+                if data[1:5] != MAGIC and stream.index not in complaints:
+                    del open_questions[stream.index]  # another codec that FFmpeg has not got
+                complaints.setdefault(stream.index, error)
+                continue
+            if info["sequence"] is not None:
+                self.tracks.append(BsqTrack(stream, info["sequence"], header_bytes(data)))
+                if len(self.tracks) == 1 and packet.pts is not None:
+                    self._settle_lead(self.tracks[0], packet.pts, info["pts"])
+                del open_questions[stream.index]
+        self.tracks.sort(key=lambda track: track.index)
+        for track in self.tracks:
+            track.lead = self.lead
+        for index in open_questions:
+            if index in complaints:
+                raise BitstreamError(
+                    f"{self.name}: track {index} has no keyframe that can be read: "
+                    f"{complaints[index]}"
+                )
+
+    def _settle_lead(self, track: BsqTrack, container_pts: int, tick: int) -> None:
+        move = container_pts * Fraction(track.stream.time_base) - tick * track.time_base
+        if ROUNDING < move <= MAX_LEAD:
+            self.lead = move
+
+    def _without_lead(self, packet: Any) -> Any:
+        if self.lead:
+            ticks = round(self.lead / packet.time_base)
+            packet.pts = None if packet.pts is None else packet.pts - ticks
+            packet.dts = None if packet.dts is None else packet.dts - ticks
+        return packet
+
+    def _next(self) -> Any | None:
+        """The next packet of the container, None at its end."""
+        for packet in self._packets:
+            if packet.size or packet.pts is not None:
+                return packet
+        return None
+
+    def demux(self, *streams: Any) -> Iterator[Any]:
+        """Packets in the file's order: `BsqPacket` of BSQ tracks, `av.Packet` of all others.
+
+        Args:
+            streams: PyAV streams or `BsqTrack`s to read; all of them where none is given.
+
+        Raises:
+            av.FFmpegError: the container is damaged.
+            UnsupportedError: a packet is of a version that this library does not have.
+        """
+        wanted = {stream.index for stream in streams} if streams else None
+        tracks = {track.index: track for track in self.tracks}
+        while True:
+            packet = self._ahead.popleft() if self._ahead else self._next()
+            if packet is None:
+                return
+            index = packet.stream_index
+            track = tracks.get(index)
+            if track is not None:
+                # Unwanted ones are looked at too: they carry the headers that others build on.
+                found = track.packet(packet)
+                if wanted is None or index in wanted:
+                    yield found
+            elif wanted is None or index in wanted:
+                yield self._without_lead(packet)
+
+    def seek(
+        self,
+        seconds: Fraction | float,
+        *,
+        track: Any = None,
+        backward: bool = True,
+        any_frame: bool = False,
+    ) -> None:
+        """Goes to the last keyframe at or before a time (the first at or after it: not backward).
+
+        Args:
+            seconds: on the time line of the packets.
+            track: a `BsqTrack` or PyAV stream whose keyframes count; the first BSQ track, or
+                FFmpeg's choice.
+            backward: take the keyframe before, where there is none at that time.
+            any_frame: take any packet, not only keyframes.
+
+        Raises:
+            MediaError: the input cannot seek.
+        """
+        if not _can_seek(self._file):
+            raise MediaError(f"{self.name} is a pipe: it cannot seek")
+        stream = track
+        if stream is None and self.tracks:
+            stream = self.tracks[0]
+        if isinstance(stream, BsqTrack):
+            stream = stream.stream
+        time_base = Fraction(1, av.time_base) if stream is None else Fraction(stream.time_base)
+        # Rounded as the container rounds: a keyframe's exact time must find that keyframe.
+        offset = round((Fraction(seconds) + self.lead) / time_base)
+        try:
+            self.container.seek(offset, backward=backward, any_frame=any_frame, stream=stream)
+            self._ahead.clear()
+            self._packets = self.container.demux()
+            for each in self.tracks:
+                each.forget_position()
+            if self.container.format.name == "nut" and stream is not None and not any_frame:
+                self._skip_to_keyframe(stream.index, offset if backward else None)
+        except av.FFmpegError as error:
+            raise MediaError(
+                f"{self.name}: seeking to {float(seconds):.3f} s failed: {error.strerror or error}"
+            ) from error
+
+    def _skip_to_keyframe(self, index: int, offset: int | None) -> None:
+        """Reads on to the last keyframe that is not behind an offset: NUT lands further back."""
+        kept: deque[Any] = deque()
+        while (packet := self._next()) is not None:
+            if packet.stream_index == index and packet.pts is not None:
+                if offset is None or packet.pts > offset:
+                    kept.append(packet)
+                    break
+                if packet.is_keyframe:
+                    kept.clear()
+            kept.append(packet)
+        self._ahead = kept
+
+    def keyframes(self, track: BsqTrack | None = None) -> list[int]:
+        """Timestamps of a track's keyframes in its ticks, by reading the whole file once.
+
+        A path is opened a second time for that; with a file object, reading begins anew at the
+        start afterwards.
+        """
+        if track is None:
+            if not self.tracks:
+                raise UsageError(f"{self.name} has no BSQ track")
+            track = self.tracks[0]
+        if isinstance(self._file, str | os.PathLike):
+            with Demuxer(self._file, format=self._format, options=self._options) as other:
+                same = other.track_of(track.index)
+                return [] if same is None else _keyframes(other, same)
+        self.seek(0, track=track)
+        found = _keyframes(self, track)
+        self.seek(0, track=track)
+        return found
+
+
+def _keyframes(demuxer: Demuxer, track: BsqTrack) -> list[int]:
+    return [
+        packet.pts
+        for packet in demuxer.demux(track)
+        if packet.keyframe and packet.pts is not None and packet.damage is None
+    ]
+
+
+def _name_of(file: Source) -> str:
+    if isinstance(file, str | os.PathLike):
+        return os.fspath(file)
+    name = getattr(file, "name", None)
+    return name if isinstance(name, str) else "the input"
+
+
+def _can_seek(file: Source) -> bool:
+    if isinstance(file, str | os.PathLike):
+        return not Path(file).is_fifo()
+    try:
+        return bool(file.seekable())
+    except AttributeError:
+        return False
+
+
+def _is_truncated(file: Source) -> bool:
+    try:
+        if isinstance(file, str | os.PathLike):
+            path = Path(file)
+            if not path.is_file():
+                return False
+            with path.open("rb") as opened:
+                return cut_short(opened)
+        return file.seekable() and cut_short(file)
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _open(file: Source, name: str, format: str | None, options: dict[str, str]) -> Any:  # noqa: A002
+    target: Any = file
+    if isinstance(file, str | os.PathLike):
+        path = Path(file)
+        if path.is_dir():
+            raise MediaError(f"{name} is a folder")
+        if path.is_file():
+            if path.stat().st_size == 0:
+                raise MediaError(f"{name} is empty")
+            # FFmpeg would take a name with a colon for a protocol.
+            target = f"file:{os.fspath(file)}"
+        else:
+            target = os.fspath(file)
+    try:
+        container = av.open(target, "r", format=format, options=options)
+        if format is None and container.format.name in _TEXT_FORMATS:
+            container.close()
+            raise MediaError(f"{name} is a text file, no video")
+        return container
+    except MediaError:
+        raise
+    except av.FileNotFoundError as error:
+        raise InputNotFoundError(f"there is no file {name}") from error
+    except av.InvalidDataError as error:
+        raise MediaError(
+            f"{name} is no media file that can be read: {error.strerror or error}"
+        ) from error
+    except (av.FFmpegError, OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise MediaError(f"{name} cannot be opened: {reason}") from error

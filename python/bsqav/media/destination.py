@@ -1,0 +1,129 @@
+"""Where an output goes: a file that gets its name at the end, a file object, or standard output."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from pathlib import Path
+from typing import IO, Any
+
+from bsqav.errors import MediaError, UsageError
+from bsqav.media.output_file import OutputFile
+from bsqav.media.pipes import name_of, standard_output
+
+__all__ = ["Destination", "OutputClosedError", "OutputExistsError", "explain_os_error"]
+
+
+class OutputExistsError(MediaError, FileExistsError):
+    """The output exists and may not be replaced."""
+
+
+class OutputClosedError(MediaError, BrokenPipeError):
+    """Whoever read the output through a pipe has gone."""
+
+
+def explain_os_error(error: OSError, action: str) -> MediaError:
+    """A sentence for an error of the operating system's, e.g. a full disk."""
+    if isinstance(error, BrokenPipeError):
+        return OutputClosedError(f"{action}: it was closed by its reader")
+    reason = error.strerror or str(error) or type(error).__name__
+    hint = ": make room and run again" if error.errno == errno.ENOSPC else ""
+    return MediaError(f"{action}: {reason}{hint}")
+
+
+def _open_device(path: Path) -> IO[bytes]:
+    try:
+        return path.open("wb")
+    except OSError as error:
+        raise explain_os_error(error, f"{path} cannot be written") from error
+
+
+class Destination:
+    """An output of `transcode`.
+
+    Args:
+        target: a path, a writable file of bytes, or "-" for standard output.
+        overwrite: whether an existing file may be replaced.
+        source: what is read, which must be another file.
+
+    Attributes:
+        name: what messages call it.
+        file: what to write to: the path of the partial file, or the file object.
+
+    Raises:
+        OutputExistsError: the file exists.
+        MediaError: the folder is missing or cannot be written.
+    """
+
+    def __init__(self, target: Any, *, overwrite: bool, source: Any) -> None:
+        self._output: OutputFile | None = None
+        self._device: IO[bytes] | None = None
+        self.file: Any
+        if isinstance(target, str) and target == "-":
+            self.name, self.file = "standard output", standard_output()
+        elif not isinstance(target, str | os.PathLike):
+            self.name, self.file = name_of(target), target
+            if not hasattr(target, "write"):
+                raise UsageError(f"the output is a {type(target).__name__}: no path and no file")
+        else:
+            self.name = os.fspath(target)
+            path = Path(target)
+            if path.exists() and not path.is_file() and not path.is_dir():
+                # A device or a named pipe is written as it is: it must not be renamed over.
+                self.file = self._device = _open_device(path)
+            else:
+                self._output = self._open(path, overwrite, source)
+                self.file = self._output.partial
+
+    def _open(self, path: Path, overwrite: bool, source: Any) -> OutputFile:
+        is_path = isinstance(source, str | os.PathLike)
+        if is_path and path.exists() and Path(source).exists() and path.samefile(source):
+            raise UsageError(f"{path} is both the input and the output")
+        if not path.parent.is_dir():
+            raise MediaError(f"there is no folder {path.parent} to write {path.name} to")
+        try:
+            output = OutputFile(path, overwrite=overwrite)
+        except FileExistsError as error:
+            raise OutputExistsError(
+                f"{path} exists already: -y (overwrite=True) replaces it"
+            ) from error
+        except OSError as error:
+            raise explain_os_error(error, f"{path} cannot be written") from error
+        if not os.access(path.parent, os.W_OK):
+            raise MediaError(f"{path} cannot be written: the folder {path.parent} is read-only")
+        return output
+
+    @property
+    def path(self) -> str | None:
+        """The path of the finished file, None for a file object."""
+        return None if self._output is None else str(self._output.path)
+
+    @property
+    def partial(self) -> str:
+        """What holds the result until it is finished."""
+        return self.name if self._output is None else str(self._output.partial)
+
+    def commit(self) -> int | None:
+        """Gives the finished file its name; returns its size in bytes, None for a file object."""
+        if self._output is None:
+            with contextlib.suppress(AttributeError):
+                self.file.flush()
+            return None
+        try:
+            self._output.commit()
+        except OSError as error:
+            raise explain_os_error(error, f"{self._output.path} cannot be written") from error
+        return self._output.path.stat().st_size
+
+    def close(self) -> None:
+        """Closes what was opened here."""
+        if self._device is not None:
+            with contextlib.suppress(OSError):
+                self._device.close()
+
+    def discard(self) -> None:
+        """Removes what has been written, where that is a file."""
+        if self._output is not None:
+            with contextlib.suppress(OSError):
+                self._output.partial.unlink(missing_ok=True)

@@ -1,0 +1,48 @@
+"""Opening what a user names: a path, a file object, or standard input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from bsqav.errors import MediaError
+from bsqav.media.demux import Demuxer
+from bsqav.media.pipes import name_of, standard_input
+
+__all__ = ["input_name", "open_input"]
+
+# FFmpeg draws plain text as pictures of a terminal, which nobody means.
+_TEXT_FORMATS = {"adf", "bin", "idf", "tty", "xbin"}
+
+
+def input_name(file: Any) -> str:
+    """What to call an input in messages."""
+    return "standard input" if _is_standard_input(file) else name_of(file)
+
+
+def _is_standard_input(file: Any) -> bool:
+    return isinstance(file, str) and file == "-"
+
+
+def open_input(
+    file: Any,
+    *,
+    format: str | None = None,  # noqa: A002
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Demuxer:
+    """A demuxer for a path, a readable file of bytes, or "-" for standard input.
+
+    Args:
+        file: what to open.
+        format: FFmpeg's name of the container, guessed where None.
+        cancelled: polled while waiting for standard input; the input ends when it is true.
+
+    Raises:
+        MediaError: it cannot be opened, or is no video but plain text.
+    """
+    target = standard_input(cancelled) if _is_standard_input(file) else file
+    demuxer = Demuxer(target, format=format)
+    if format is None and demuxer.container.format.name in _TEXT_FORMATS:
+        demuxer.close()
+        raise MediaError(f"{input_name(file)} is a text file, and no video")
+    return demuxer

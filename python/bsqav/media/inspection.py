@@ -1,0 +1,183 @@
+"""What is in a file: its streams, and the headers and sizes of its BSQ packets, none decoded."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from bsqav._core import probe_packet
+from bsqav.codec.models import find_model
+from bsqav.codec.sequence import plane_format_of
+from bsqav.errors import BitstreamError, ModelError, ModelNotFoundError
+from bsqav.media.contents import metadata_of
+from bsqav.media.demux import BsqPacket
+from bsqav.media.inputs import input_name, open_input
+
+__all__ = ["FileReport", "TrackReport", "inspect"]
+
+
+@dataclass
+class TrackReport:
+    """The packets of one BSQ track."""
+
+    index: int
+    sequence: dict[str, Any]
+    pixel_format: str
+    model_name: str | None  # None where the model is not installed
+    packets: int = 0
+    keyframes: int = 0
+    longest_group: int = 0
+    crf: tuple[float, float] | None = None  # smallest and largest
+    layers: tuple[int, int] | None = None
+    blocks: tuple[int, int] | None = None  # per layer
+    bits: dict[str, float] | None = None
+    _sizes: list[tuple[int, bool]] = field(default_factory=list, repr=False)
+    _group: int = field(default=0, repr=False)
+    _end: Fraction = field(default=Fraction(0), repr=False)
+
+    def add(self, packet: BsqPacket) -> None:
+        """Takes one packet's headers and size."""
+        info = probe_packet(packet.data)
+        self._group = 1 if info["keyframe"] else self._group + 1
+        self.longest_group = max(self.longest_group, self._group)
+        self.packets += 1
+        self.keyframes += bool(info["keyframe"])
+        self.layers = _widen(self.layers, info["layers"])
+        # A packet that goes on with the settings of the one before does not repeat them.
+        if info["crf"] >= 0:
+            self.crf = _widen(self.crf, info["crf"])
+        if info["blocks"] > 0:
+            self.blocks = _widen(self.blocks, info["blocks"])
+        self._sizes.append((8 * len(packet.data), bool(info["keyframe"])))
+        end = ((packet.pts or 0) + packet.duration) * packet.time_base
+        self._end = max(self._end, end)
+
+    def finish(self) -> None:
+        """Sums up the sizes."""
+        if not self._sizes:
+            return
+        every = [bits for bits, _ in self._sizes]
+        seconds = float(self._end)
+        pixels = self.sequence["width"] * self.sequence["height"]
+        self.bits = {
+            "total": sum(every),
+            "mean": _mean(every),
+            "min": min(every),
+            "max": max(every),
+            "keyframe_mean": _mean([bits for bits, key in self._sizes if key]),
+            "other_mean": _mean([bits for bits, key in self._sizes if not key]),
+            "bpp": _mean(every) / pixels,
+            "bitrate": sum(every) / seconds if seconds > 0 else 0.0,
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it in types that JSON has."""
+        return {key: value for key, value in asdict(self).items() if not key.startswith("_")}
+
+
+@dataclass
+class FileReport:
+    """One file."""
+
+    format: str
+    duration: float | None  # seconds
+    chapters: int
+    metadata: dict[str, str]
+    streams: list[dict[str, Any]]
+    bsq: list[TrackReport]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it in types that JSON has."""
+        return {**asdict(self), "bsq": [track.to_dict() for track in self.bsq]}
+
+
+def _widen(span: tuple[Any, Any] | None, value: Any) -> tuple[Any, Any]:
+    return (value, value) if span is None else (min(span[0], value), max(span[1], value))
+
+
+def _mean(values: list[int]) -> float:
+    return sum(values) / len(values) if values else 0.0
+
+
+def inspect(file: Any) -> FileReport:
+    """Reads a file through and reports on it.
+
+    Raises:
+        MediaError: it cannot be opened.
+        BitstreamError: a BSQ packet is damaged; the message names packet and byte.
+    """
+    name = input_name(file)
+    with open_input(file) as demuxer:
+        container = demuxer.container
+        tracks = {track.index: _track_report(track) for track in demuxer.tracks}
+        streams = [_describe_stream(stream, tracks) for stream in container.streams]
+        if tracks:
+            for packet in demuxer.demux(*(track.stream for track in demuxer.tracks)):
+                if isinstance(packet, BsqPacket):
+                    _add(tracks[packet.track.index], packet, name)
+        for report in tracks.values():
+            report.finish()
+        return FileReport(
+            format=container.format.name,
+            duration=container.duration / 1_000_000 if container.duration else None,
+            chapters=len(container.chapters()),
+            metadata=metadata_of(container),
+            streams=streams,
+            bsq=list(tracks.values()),
+        )
+
+
+def _add(report: TrackReport, packet: BsqPacket, name: str) -> None:
+    try:
+        report.add(packet)
+    except BitstreamError as error:
+        raise BitstreamError(
+            f"{name}: {error.args[0]}", packet=packet.number, byte=error.byte
+        ) from error
+
+
+def _track_report(track: Any) -> TrackReport:
+    try:
+        model_name: str | None = find_model(track.sequence["model_id"]).name
+    except (ModelError, ModelNotFoundError):
+        model_name = None
+    return TrackReport(
+        index=track.index,
+        sequence=dict(track.sequence),
+        pixel_format=plane_format_of(track.sequence).pixel_format,
+        model_name=model_name,
+    )
+
+
+def _describe_stream(stream: Any, tracks: dict[int, TrackReport]) -> dict[str, Any]:
+    """What FFmpeg says of a stream, or the sequence header where it is BSQ."""
+    known: dict[str, Any] = {"index": stream.index, "type": stream.type, "codec": None}
+    context = stream.codec_context
+    if stream.index in tracks:
+        report = tracks[stream.index]
+        rate = report.sequence["frame_rate"]
+        known |= {
+            "codec": "bsq",
+            "width": report.sequence["width"],
+            "height": report.sequence["height"],
+            "pixel_format": report.pixel_format,
+            "frame_rate": f"{rate[0]}/{rate[1]}" if rate[0] else None,
+        }
+    elif context is not None:
+        known["codec"] = context.codec.canonical_name
+        if stream.type == "video":
+            known |= {
+                "width": context.width,
+                "height": context.height,
+                "pixel_format": context.pix_fmt,
+                "frame_rate": str(stream.average_rate) if stream.average_rate else None,
+            }
+        elif stream.type == "audio":
+            known |= {"sample_rate": context.sample_rate, "layout": context.layout.name}
+    metadata = metadata_of(stream)
+    if metadata.get("language", "und") != "und":
+        known["language"] = metadata["language"]
+    if metadata.get("title"):
+        known["title"] = metadata["title"]
+    return known

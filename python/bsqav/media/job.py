@@ -1,0 +1,318 @@
+"""One transcode at work: source, sink and destination, and what happens between them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import warnings as python_warnings
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import Any, Protocol
+
+import av
+
+from bsqav.errors import BitstreamError, BsqError, BsqWarning, MediaError, UnsupportedError
+from bsqav.media.conformance import ConformanceHash
+from bsqav.media.decoding import AvPacket
+from bsqav.media.destination import Destination, explain_os_error
+from bsqav.media.inputs import input_name
+from bsqav.media.muxers import format_of
+from bsqav.media.options import Options, TranscodeResult
+from bsqav.media.progress import Progress, ProgressCallback
+from bsqav.media.source import Source, SourceFrame
+from bsqav.media.to_bsq import BsqSettings, BsqSink
+from bsqav.media.to_copy import CopySink
+from bsqav.media.to_pictures import PictureSink, is_picture_pattern
+from bsqav.media.to_video import VideoSink, container_format
+from bsqav.media.video_encoder import VideoSettings
+
+__all__ = ["Job"]
+
+
+class Sink(Protocol):
+    """What writes an output. `frames` and `bytes` count what has come out."""
+
+    codec: str
+    frames: int
+    bytes: int
+    sent: int
+
+    def write(self, frame: SourceFrame) -> None:
+        """Takes a picture."""
+
+    def put(self, packet: AvPacket) -> None:
+        """Takes a packet of another track."""
+
+    def finish(self) -> None:
+        """Writes all that was held back, and the end."""
+
+    def abort(self) -> None:
+        """Leaves the output as far as it is; never raises."""
+
+
+class Job:
+    """One transcode: source, sink and destination, and what happens between them."""
+
+    def __init__(
+        self,
+        src: Any,
+        dst: Any,
+        options: Options,
+        warn: Callable[[str], None] | None,
+        progress: ProgressCallback | None,
+        cancelled: Callable[[], bool],
+    ) -> None:
+        self._src, self._dst, self._options = src, dst, options
+        self._warn_user = warn
+        self._progress, self._cancelled = progress, cancelled
+        self._warnings: list[str] = []
+        self._began = time.monotonic()
+        self._end = Fraction(0)
+        self._hash: ConformanceHash | None = None
+        self._source: Source | None = None
+        self._target: Destination | None = None
+
+    def close(self) -> None:
+        """Closes the input, and the output where it is a device."""
+        if self._source is not None:
+            self._source.close()
+        if self._target is not None:
+            self._target.close()
+
+    def _warn(self, message: str) -> None:
+        self._warnings.append(message)
+        if self._warn_user is not None:
+            self._warn_user(message)
+        else:
+            python_warnings.warn(message, BsqWarning, stacklevel=2)
+
+    def run(self, input_format: str | None) -> TranscodeResult:
+        """Does it all."""
+        options = self._options
+        pictures = self._is_pictures()
+        # The output is looked at first: an existing one is refused before any work.
+        self._target = target = None if pictures else self._destination()
+        self._source = source = self._open_source(input_format)
+        if source.is_bsq and options.codec != "copy" and options.scale is None:
+            self._hash = ConformanceHash()
+        with _explained(f"writing {target.partial if target else self._dst} failed"):
+            try:
+                sink = self._open_sink(source, target)
+            except BaseException:
+                if target is not None:
+                    target.discard()
+                raise
+        self._pump(source, sink, target)
+        return self._result(sink, target)
+
+    def _open_source(self, input_format: str | None) -> Source:
+        options = self._options
+        try:
+            return Source(
+                self._src,
+                format=input_format,
+                start=options.start,
+                duration=options.duration,
+                scale=options.scale,
+                models=() if options.model is None else (options.model,),
+                threads=options.threads,
+                decode=options.codec != "copy",
+                warn=self._warn,
+                cancelled=self._cancelled,
+            )
+        except BsqError as error:
+            # A pipe that is called off looks like one that ends too early.
+            if self._cancelled():
+                raise KeyboardInterrupt("interrupted; no frame was written") from None
+            raise _placed(error, input_name(self._src)) from error.__cause__
+
+    def _is_pictures(self) -> bool:
+        dst = self._dst
+        return (
+            isinstance(dst, str | os.PathLike)
+            and self._options.format is None
+            and self._options.codec in (None, "png", "mjpeg", "bmp", "tiff")
+            and is_picture_pattern(os.fspath(dst))
+        )
+
+    def _destination(self) -> Destination:
+        return Destination(self._dst, overwrite=self._options.overwrite, source=self._src)
+
+    def _open_sink(self, source: Source, target: Destination | None) -> Sink:
+        options = self._options
+        if target is None:
+            return PictureSink(
+                os.fspath(self._dst),
+                source,
+                overwrite=options.overwrite,
+                strict=options.strict,
+                warn=self._warn,
+            )
+        codec = options.codec or ("libx264" if source.is_bsq else "bsq")
+        if codec in ("bsq", "copy"):
+            return self._open_bsq(codec, source, target)
+        container = container_format(target.path, options.format)
+        settings = VideoSettings(
+            encoder=options.codec,
+            crf=options.crf,
+            bitrate=options.bitrate,
+            gop=options.gop,
+            preset=options.preset,
+            threads=options.threads,
+            audio=options.audio,
+            strict=options.strict,
+            format=container,
+        )
+        file = str(target.file) if target.path is not None else target.file
+        return VideoSink(file, source, settings, self._warn)
+
+    def _open_bsq(self, codec: str, source: Source, target: Destination) -> Sink:
+        options = self._options
+        if options.bitrate is not None:
+            raise UnsupportedError(
+                "BSQ has no rate control in this version: say the quality with crf (--crf) instead "
+                "of the bit rate"
+            )
+        settings = BsqSettings(
+            crf=32.0 if options.crf is None else options.crf,
+            gop=250 if options.gop is None else options.gop,
+            preset=options.preset or "medium",
+            model=options.model,
+            threads=options.threads,
+            audio=options.audio,
+            strict=options.strict,
+            format=format_of(target.path, options.format)
+            if target.path
+            else options.format or "nut",
+        )
+        opened = CopySink if codec == "copy" else BsqSink
+        return opened(target.file, source, settings, self._warn)
+
+    # ---- the work ----
+
+    def _pump(self, source: Source, sink: Sink, target: Destination | None) -> None:
+        """Moves everything from source to sink; ends it well, or leaves the good part."""
+        partial = target.partial if target is not None else os.fspath(self._dst)
+        writing = f"writing {partial} failed"
+        try:
+            events = source.events()
+            while (event := self._next(source, events)) is not None:
+                with _explained(writing):
+                    self._take(source, sink, event)
+            with _explained(writing):
+                sink.finish()
+                self._check_count(sink)
+        except _DamagedInput as damage:
+            with contextlib.suppress(OSError, av.FFmpegError, BsqError):
+                sink.finish()
+            self._keep(sink, target)
+            raise _with_remark(damage.error, self._remark(sink, partial)) from damage.error
+        except KeyboardInterrupt:
+            sink.abort()
+            self._keep(sink, target)
+            raise KeyboardInterrupt(f"interrupted; {self._remark(sink, partial)}") from None
+        except BaseException as error:
+            sink.abort()
+            self._keep(sink, target)
+            if isinstance(error, MediaError) and sink.frames:
+                # Some of the frames may not have reached the file: they are not counted.
+                raise _with_remark(error, f"what came before is in {partial}") from error.__cause__
+            raise
+
+    def _next(self, source: Source, events: Iterator[Any]) -> Any:
+        """The next event; None at the end. Whatever is wrong with the input is marked as such."""
+        try:
+            event = next(events, None)
+        except BsqError as error:
+            if self._cancelled():
+                raise KeyboardInterrupt from None
+            raise _DamagedInput(_placed(error, source.name)) from error
+        if self._cancelled():
+            raise KeyboardInterrupt
+        return event
+
+    def _take(self, source: Source, sink: Sink, event: Any) -> None:
+        if not isinstance(event, SourceFrame):
+            sink.put(event)
+            return
+        if self._hash is not None:
+            self._hash.update(event.planes)
+        sink.write(event)
+        length = event.duration or source.frame_ticks
+        self._end = (event.pts + length) * source.time_base
+        if self._progress is not None:
+            facts = source.facts
+            self._progress(
+                Progress(
+                    frames=sink.sent,
+                    total_frames=facts.frames,
+                    time=float(self._end),
+                    duration=None if facts.duration is None else float(facts.duration),
+                    elapsed=time.monotonic() - self._began,
+                    bytes=sink.bytes,
+                )
+            )
+
+    def _check_count(self, sink: Sink) -> None:
+        if sink.frames != sink.sent and sink.codec in ("bsq", "copy"):
+            raise BsqError(f"{sink.sent} frames went in and {sink.frames} came out")
+
+    def _keep(self, sink: Sink, target: Destination | None) -> None:
+        """Leaves the good part, unless there is none."""
+        if target is not None and not sink.frames:
+            target.discard()
+
+    @staticmethod
+    def _remark(sink: Sink, partial: str) -> str:
+        if not sink.frames:
+            return "no frame was written"
+        return f"{sink.frames} good frames are in {partial}"
+
+    def _result(self, sink: Sink, target: Destination | None) -> TranscodeResult:
+        size = target.commit() if target is not None else sink.bytes
+        return TranscodeResult(
+            output=target.name if target is not None else os.fspath(self._dst),
+            codec=sink.codec,
+            frames_in=sink.sent,
+            frames_out=sink.frames,
+            bytes=sink.bytes if size is None else size,
+            duration=float(self._end),
+            seconds=time.monotonic() - self._began,
+            hash=self._hash.hexdigest() if self._hash is not None else None,
+            warnings=tuple(self._warnings),
+        )
+
+
+class _DamagedInput(Exception):  # noqa: N818 - never leaves this module
+    """Marks an error of the input's, so that the output is finished properly."""
+
+    def __init__(self, error: BsqError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _placed(error: BsqError, name: str) -> BsqError:
+    """The same error with the input's name before its message, unless it is in there."""
+    if isinstance(error, BitstreamError | MediaError | UnsupportedError) and name not in str(error):
+        error.args = (f"{name}: {error.args[0] if error.args else ''}", *error.args[1:])
+    return error
+
+
+def _with_remark(error: BsqError, remark: str) -> BsqError:
+    """The same error with a remark behind its message."""
+    error.args = (f"{error.args[0] if error.args else ''}; {remark}", *error.args[1:])
+    return error
+
+
+@contextlib.contextmanager
+def _explained(action: str) -> Iterator[None]:
+    """Turns errors of the system and of FFmpeg into sentences."""
+    try:
+        yield
+    except BsqError:
+        raise
+    except (av.FFmpegError, OSError) as error:
+        if isinstance(error, OSError):
+            raise explain_os_error(error, action) from error
+        raise MediaError(f"{action}: {error.strerror or error}") from error

@@ -1,0 +1,170 @@
+"""Writing files with BSQ video: one face for every container, and the choice among them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import av
+
+from bsqav.errors import UsageError
+from bsqav.media.contents import Attachment, Chapter, attachments_of, chapters_of
+from bsqav.media.matroska import MatroskaMuxer, Target
+from bsqav.media.output_file import OutputFile
+from bsqav.media.pyav_muxer import PyAvMuxer
+
+__all__ = [
+    "FORMATS",
+    "Attachment",
+    "Chapter",
+    "MatroskaMuxer",
+    "Muxer",
+    "OutputFile",
+    "PyAvMuxer",
+    "Target",
+    "attachments_of",
+    "chapters_of",
+    "format_of",
+    "open_muxer",
+]
+
+# File name suffixes and the containers they stand for.
+FORMATS = {
+    ".mkv": "matroska",
+    ".mk3d": "matroska",
+    ".mka": "matroska",
+    ".mks": "matroska",
+    ".mov": "mov",
+    ".qt": "mov",
+    ".nut": "nut",
+}
+_REFUSED = {
+    ".mp4": "MP4 has no registration for BSQ: write .mov, which the same programs read, or .mkv",
+    ".m4v": "MP4 has no registration for BSQ: write .mov, which the same programs read, or .mkv",
+    ".webm": "WebM allows only its own codecs: write .mkv, which the same programs read",
+    ".avi": "AVI cannot keep exact timestamps: write .mkv, .mov or .nut",
+    ".ts": "MPEG-TS loses the codec's name: write .mkv, .mov or .nut",
+}
+
+
+@runtime_checkable
+class Muxer(Protocol):
+    """What writes one file. Tracks and descriptions come first, then packets, then close().
+
+    After the first packet, adding or describing raises UsageError. Writing raises OSError.
+    """
+
+    format: str
+    """Name of the container: "matroska", "mov" or "nut"."""
+
+    def refuses(self, stream: Any) -> str | None:
+        """Why a PyAV input stream cannot be copied, None when it can."""
+
+    def add_video(
+        self,
+        header: bytes,
+        sequence: Mapping[str, Any],
+        *,
+        metadata: Mapping[str, str] = ...,
+        disposition: int = ...,
+    ) -> int:
+        """A BSQ track's index: the sequence header as bytes and as a dictionary."""
+
+    def copy_stream(self, stream: Any) -> int:
+        """Index of a sound or subtitle track whose packets come from a PyAV input stream.
+
+        Raises UnsupportedError where `refuses(stream)` gives a reason.
+        """
+
+    def add_audio(
+        self, codec: Any, *, metadata: Mapping[str, str] = ..., disposition: int = ...
+    ) -> int:
+        """Index of a sound track that an opened PyAV audio encoder describes."""
+
+    def set_metadata(self, metadata: Mapping[str, str]) -> None:
+        """The file's title and tags."""
+
+    def set_chapters(self, chapters: Sequence[Chapter]) -> bool:
+        """The file's chapters; False where the container has none."""
+
+    def add_attachment(self, attachment: Attachment) -> bool:
+        """A file to carry along; False where the container cannot."""
+
+    def mux(
+        self,
+        index: int,
+        data: bytes,
+        *,
+        pts: int | None,
+        dts: int | None = None,
+        duration: int = 0,
+        keyframe: bool = False,
+        time_base: Fraction,
+    ) -> None:
+        """Takes one packet; times are in ticks of `time_base` seconds."""
+
+    def mux_packet(self, index: int, packet: av.Packet[Any]) -> None:
+        """Takes a PyAV packet of a copied stream, or of an encoder, as it is."""
+
+    def close(self) -> None:
+        """Finishes the file."""
+
+    def abort(self) -> None:
+        """Ends early: what has come stays playable as far as it can be. Never raises."""
+
+
+def format_of(target: Target, format: str | None = None) -> str:  # noqa: A002
+    """The container for a target: by name where given, else by the suffix of the path.
+
+    Raises:
+        UsageError: the container is unknown, or cannot carry BSQ.
+    """
+    known = sorted(set(FORMATS.values()))
+    if format is not None:
+        name = {"mkv": "matroska"}.get(format, format)
+        if name not in known:
+            raise UsageError(f"BSQ is not written to {format!r}: take one of {', '.join(known)}")
+        return name
+    path = target if isinstance(target, str | os.PathLike) else getattr(target, "name", None)
+    if not isinstance(path, str | os.PathLike):
+        raise UsageError(f"a file object needs a format: one of {', '.join(known)}")
+    suffix = Path(path).suffix
+    if suffix == ".partial":
+        suffix = Path(Path(path).stem).suffix
+    found = FORMATS.get(suffix.lower())
+    if found is None:
+        suffixes = ", ".join(FORMATS)
+        reason = _REFUSED.get(suffix.lower()) or f"the suffix is none of {suffixes}"
+        raise UsageError(f"{os.fspath(path)}: {reason}")
+    return found
+
+
+def open_muxer(
+    target: Target,
+    *,
+    format: str | None = None,  # noqa: A002
+    fragmented: bool = False,
+    options: Mapping[str, str] | None = None,
+) -> Muxer:
+    """Opens a file for writing.
+
+    Args:
+        target: a path, which is overwritten; or a binary file object, which stays open.
+        format: "matroska" (or "mkv"), "mov" or "nut"; by the path's suffix where None.
+        fragmented: MOV only: write in fragments, playable while it grows. An output that cannot
+            seek is always written so.
+        options: of FFmpeg's muxer, for MOV and NUT.
+
+    Raises:
+        UsageError: the container is unknown, or cannot carry BSQ.
+        OSError: the file cannot be opened.
+    """
+    name = format_of(target, format)
+    if name == "matroska":
+        if options:
+            raise UsageError(f"the Matroska writer has no options: {', '.join(options)}")
+        return MatroskaMuxer(target)
+    return PyAvMuxer(target, name, fragmented=fragmented, options=options)

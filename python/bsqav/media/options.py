@@ -1,0 +1,93 @@
+"""The arguments of a transcode, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+from bsqav.errors import UsageError
+
+__all__ = ["Options", "Seconds", "TranscodeResult", "exact"]
+
+Seconds: TypeAlias = float | str | Fraction
+
+
+@dataclass(frozen=True)
+class TranscodeResult:
+    """What `transcode` did."""
+
+    output: str  # path, or what the output calls itself
+    codec: str  # "bsq", "copy", or FFmpeg's name of the encoder
+    frames_in: int
+    frames_out: int
+    bytes: int  # size of the output file; of the packets where the output is no path
+    duration: float  # seconds of video
+    seconds: float  # that it took
+    hash: str | None  # conformance hash of the decoded pictures, where the input was BSQ
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def fps(self) -> float:
+        """Frames per second of work."""
+        return self.frames_out / self.seconds if self.seconds else 0.0
+
+    @property
+    def bitrate(self) -> float:
+        """Bits per second of video, all tracks together."""
+        return 8 * self.bytes / self.duration if self.duration else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it in types that JSON has."""
+        return {**asdict(self), "fps": self.fps, "bitrate": self.bitrate}
+
+
+@dataclass
+class Options:
+    """The arguments of `transcode`, which describes them."""
+
+    codec: str | None
+    crf: float | None
+    bitrate: int | None
+    gop: int | None
+    preset: str | None
+    model: Any
+    threads: int
+    start: Fraction | None
+    duration: Fraction | None
+    scale: tuple[int, int] | None
+    audio: str
+    strict: bool
+    overwrite: bool
+    format: str | None
+
+    def check(self) -> None:
+        """Refuses what no codec takes."""
+        if self.duration is not None and self.duration <= 0:
+            raise UsageError(f"duration {float(self.duration):g} s is not above 0")
+        if self.start is not None and self.start < 0:
+            raise UsageError(f"start {float(self.start):g} s is before the beginning")
+        if self.crf is not None and self.bitrate is not None:
+            raise UsageError("crf and bitrate exclude each other: give one of them")
+        if not 0 <= self.threads <= 64:
+            raise UsageError(f"threads {self.threads} is not in 0 .. 64")
+        if self.gop is not None and not 1 <= self.gop <= 65535:
+            raise UsageError(f"gop {self.gop} is not in 1 .. 65535")
+        if self.scale is not None and not is_scale(self.scale):
+            raise UsageError(
+                f"scale {self.scale[0]}x{self.scale[1]}: each side is 1 .. 8192, or one of them -1"
+            )
+
+
+def is_scale(scale: tuple[int, int]) -> bool:
+    return scale != (-1, -1) and all(side == -1 or 1 <= side <= 8192 for side in scale)
+
+
+def exact(seconds: Seconds | None) -> Fraction | None:
+    """Seconds as a fraction; a float means the decimal number that it prints as."""
+    if seconds is None:
+        return None
+    try:
+        return Fraction(str(seconds)) if isinstance(seconds, float) else Fraction(seconds)
+    except (ValueError, ZeroDivisionError) as error:
+        raise UsageError(f"{seconds!r} is not a number of seconds") from error

@@ -1,0 +1,73 @@
+"""Standard input and output, and other streams, as files that PyAV and the muxers take."""
+
+from __future__ import annotations
+
+import os
+import select
+import stat
+import sys
+from collections.abc import Callable
+from typing import IO, Any
+
+from bsqav.errors import MediaError
+
+__all__ = ["PipeReader", "name_of", "standard_input", "standard_output"]
+
+_POLL_SECONDS = 0.2
+
+
+class PipeReader:
+    """A readable, unseekable file over a file descriptor that can be called off while it waits.
+
+    FFmpeg calls `read` from C, where an exception would be lost: `cancelled` is polled instead,
+    and when it answers true the file ends.
+    """
+
+    def __init__(self, descriptor: int, name: str, cancelled: Callable[[], bool]) -> None:
+        self.name = name
+        self._descriptor = descriptor
+        self._cancelled = cancelled
+
+    def readable(self) -> bool:
+        """Always true."""
+        return True
+
+    def seekable(self) -> bool:
+        """Always false."""
+        return False
+
+    def read(self, size: int) -> bytes:
+        """At most `size` bytes; none at the end, or when called off."""
+        while not self._cancelled():
+            if self._ready():
+                return os.read(self._descriptor, size)
+        return b""
+
+    def _ready(self) -> bool:
+        if sys.platform == "win32":
+            return True
+        return bool(select.select([self._descriptor], [], [], _POLL_SECONDS)[0])
+
+
+def standard_input(cancelled: Callable[[], bool]) -> Any:
+    """Standard input as a file of bytes: seekable where a file is redirected into it."""
+    if sys.stdin is None or sys.stdin.isatty():
+        raise MediaError("standard input is a terminal: pipe a video into it, or name a file")
+    descriptor = sys.stdin.fileno()
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return os.fdopen(descriptor, "rb", closefd=False)
+    return PipeReader(descriptor, "standard input", cancelled)
+
+
+def standard_output() -> IO[bytes]:
+    """Standard output as a file of bytes."""
+    if sys.stdout is None or sys.stdout.isatty():
+        raise MediaError("standard output is a terminal: pipe it on, or name a file")
+    return sys.stdout.buffer
+
+
+def name_of(file: Any) -> str:
+    """What to call an input or an output in messages."""
+    if isinstance(file, (str, os.PathLike)):
+        return os.fspath(file)
+    return str(getattr(file, "name", None) or f"a {type(file).__name__} object")

@@ -1,0 +1,48 @@
+"""How far a transcode has come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+__all__ = ["Progress", "ProgressCallback"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A moment of a transcode."""
+
+    frames: int  # taken in so far
+    total_frames: int | None  # expected, None where unknown
+    time: float  # seconds of video so far
+    duration: float | None  # seconds of video expected, None where unknown
+    elapsed: float  # seconds since the beginning
+    bytes: int  # of packets written so far
+
+    @property
+    def fps(self) -> float:
+        """Frames per second of work."""
+        return self.frames / self.elapsed if self.elapsed > 0 else 0.0
+
+    @property
+    def speed(self) -> float:
+        """Seconds of video per second of work."""
+        return self.time / self.elapsed if self.elapsed > 0 else 0.0
+
+    @property
+    def fraction(self) -> float | None:
+        """Part that is done, 0 to 1, None where the length is unknown."""
+        if not self.duration:
+            return None
+        return min(self.time / self.duration, 1.0)
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds of work left, None where the length is unknown."""
+        if not self.duration or self.speed <= 0:
+            return None
+        return max(self.duration - self.time, 0.0) / self.speed
+
+
+ProgressCallback: TypeAlias = Callable[[Progress], None]

@@ -1,0 +1,415 @@
+"""Reading the video of any input, BSQ or not, as planes with timestamps, beside its other packets.
+
+One pass over the input gives frames and the packets of the other tracks in the order of the file,
+so that memory does not grow with the length and a pipe will do.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+import av
+import av.stream
+
+from bsqav.codec.picture import FrameConverter
+from bsqav.codec.sequence import colour_of, plane_format_of
+from bsqav.errors import BitstreamError, BsqError, MediaError, UsageError
+from bsqav.media.contents import Attachment, is_attached_picture, picture_attachment
+from bsqav.media.decoding import AvDecoding, AvPacket, BsqDecoding, Plane, VideoDecoding
+from bsqav.media.demux import BsqPacket, BsqTrack
+from bsqav.media.facts import (
+    VideoFacts,
+    constant_rate,
+    proportional,
+    rotation_of,
+    scaled_aspect,
+)
+from bsqav.media.inputs import input_name, open_input
+
+__all__ = ["Source", "SourceFrame"]
+
+# How far a cut may lie from a frame's time and still mean that frame: decimal seconds rarely hit a
+# timestamp exactly.
+CUT_TOLERANCE = Fraction(1, 2000)
+# Where to look for a keyframe when a seek lands behind the wanted time: seconds further back.
+SEEK_BACKOFF = (0, 2, 10, 60)
+# Reading goes on this long past the end of a cut for tracks that lag behind the video (seconds).
+TAIL_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class SourceFrame:
+    """One picture, times in ticks of the source's time base.
+
+    `planes` are height x width samples each; none where the source does not decode, and `packet`
+    is then what was read.
+    """
+
+    planes: list[Plane]
+    pts: int
+    duration: int  # 0 where unknown
+    packet: BsqPacket | None = None
+
+
+class Source:
+    """An input whose video is decoded and whose other tracks are passed on as packets.
+
+    Args:
+        file: a path, a readable file of bytes, or "-" for standard input.
+        format: FFmpeg's name of the container, guessed where None.
+        start: seconds after the beginning of the video; the first frame at or after it comes out
+            with timestamp 0.
+        duration: seconds from there on.
+        scale: (width, height) to scale to; -1 for one of them keeps the proportions.
+        max_bit_depth: 8 or 10; deeper samples are reduced to it.
+        models: models to try beside the installed ones, for BSQ input.
+        threads: threads for decoding, 0 for a fitting number.
+        decode: False passes BSQ packets on without decoding them.
+        warn: takes a sentence on everything that is lost or changed.
+        cancelled: polled while waiting for a pipe.
+
+    Raises:
+        MediaError: the input cannot be opened, or has no video that can be decoded.
+        BitstreamError, ModelNotFoundError, UnsupportedError: BSQ input that cannot be decoded.
+    """
+
+    def __init__(
+        self,
+        file: Any,
+        *,
+        format: str | None = None,  # noqa: A002
+        start: Fraction | None = None,
+        duration: Fraction | None = None,
+        scale: tuple[int, int] | None = None,
+        max_bit_depth: int = 10,
+        models: tuple[Any, ...] = (),
+        threads: int = 0,
+        decode: bool = True,
+        warn: Callable[[str], None],
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.name = input_name(file)
+        self._warn = warn
+        self._start, self.cut_duration = start, duration
+        self._demuxer = open_input(file, format=format, cancelled=cancelled)
+        try:
+            self.stream, self.track = self._choose_video()
+            self.time_base = self._video_time_base()
+            self._decoding = self._open_decoder(models, threads, decode)
+            self._scale, self._max_bit_depth = scale, max_bit_depth
+            self._converter: FrameConverter | None = None
+            self._last_pts: int | None = None
+            self._pictures: dict[int, Attachment] = {}
+            self._queue: deque[SourceFrame | AvPacket] = deque()
+            self._prime()
+        except BaseException:
+            self.close()
+            raise
+
+    # ---- what the input holds ----
+
+    @property
+    def container(self) -> Any:
+        """The av.InputContainer underneath."""
+        return self._demuxer.container
+
+    @property
+    def is_bsq(self) -> bool:
+        """Whether the video is BSQ."""
+        return self.track is not None
+
+    def other_streams(self) -> list[av.stream.Stream]:
+        """Every stream beside the video that is read."""
+        return [s for s in self.container.streams if s.index != self.stream.index]
+
+    def _choose_video(self) -> tuple[Any, BsqTrack | None]:
+        if self._demuxer.tracks:
+            track = self._demuxer.tracks[0]
+            return track.stream, track
+        streams = [s for s in self.container.streams.video if not is_attached_picture(s)]
+        decodable = [s for s in streams if s.codec_context is not None]
+        if not decodable:
+            what = "a video stream of a codec that FFmpeg cannot decode" if streams else "no video"
+            raise MediaError(f"{self.name} has {what}")
+        best = self.container.streams.best("video")
+        return (best if best in decodable else decodable[0]), None
+
+    def _open_decoder(
+        self, models: tuple[Any, ...], threads: int, decode: bool
+    ) -> VideoDecoding | None:
+        if self.track is None:
+            return AvDecoding(self.stream, threads, self._warn)
+        return BsqDecoding(models, threads) if decode else None
+
+    def attachments(self) -> list[Attachment]:
+        """Fonts and other attached files, and cover pictures."""
+        files = [
+            Attachment(
+                stream.metadata.get("filename", f"attachment{stream.index}"),
+                stream.mimetype or "application/octet-stream",
+                stream.data,
+                stream.metadata.get("title", ""),
+            )
+            for stream in self.container.streams.attachments
+        ]
+        return [*files, *self._pictures.values()]
+
+    def _video_time_base(self) -> Fraction:
+        if self.track is not None:
+            return self.track.time_base
+        return Fraction(self.stream.time_base or Fraction(1, 90000))
+
+    # ---- beginning: the first frame settles the facts ----
+
+    def _prime(self) -> None:
+        """Reads up to the first frame that is wanted, and settles the facts and the origin."""
+        begin = Fraction(self.stream.start_time or 0) * Fraction(self.stream.time_base or 0)
+        self._wanted = begin + self._start if self._start else None
+        first = self._first_frame()
+        if first is None:
+            self._fail_without_frames()
+        else:
+            self.origin = self._find_origin(first)
+            self._first_time = first.pts * self.time_base
+            self._queue.append(first)
+            self.facts = self._settle_facts()
+
+    def _first_frame(self) -> SourceFrame | None:
+        """The first wanted frame; the packets before it are in the queue."""
+        for backoff in SEEK_BACKOFF if self._wanted else (0,):
+            sought = self._wanted is not None and self._seek(self._wanted - backoff)
+            self._events = self._read()
+            frame = self._next_frame()
+            if frame is None or self._wanted is None:
+                return frame
+            if sought and backoff != SEEK_BACKOFF[-1] and self._is_late(frame):
+                continue
+            while frame is not None and frame.pts * self.time_base < self._wanted - CUT_TOLERANCE:
+                frame = self._next_frame()
+            return frame
+        return None
+
+    def _is_late(self, frame: SourceFrame) -> bool:
+        """Whether a seek landed behind the wanted time although there may be frames before."""
+        assert self._wanted is not None
+        return frame.pts * self.time_base > self._wanted + CUT_TOLERANCE
+
+    def _next_frame(self) -> SourceFrame | None:
+        for event in self._events:
+            if isinstance(event, SourceFrame):
+                return event
+            self._queue.append(event)
+        return None
+
+    def _seek(self, seconds: Fraction) -> bool:
+        self._queue.clear()
+        self._last_pts = None
+        if self._decoding is not None:
+            self._decoding.reset()
+        try:
+            self._demuxer.seek(max(seconds, Fraction(0)), track=self.track)
+        except (av.FFmpegError, BsqError, OSError):
+            return False  # a pipe: read from the beginning and drop what is before
+        return True
+
+    def _fail_without_frames(self) -> None:
+        if self._start and self._last_pts is not None:
+            length = float(self._last_pts * self.time_base)
+            raise UsageError(
+                f"start {float(self._start):g} s is behind the last frame of {self.name}, "
+                f"which is at {length:.3f} s"
+            )
+        raise MediaError(f"{self.name} has a video stream but no picture in it can be decoded")
+
+    def _find_origin(self, first: SourceFrame) -> Fraction:
+        """The time that becomes 0: the first frame of a cut, else the container's late start."""
+        if self._wanted is not None:
+            return first.pts * self.time_base
+        start = self.container.start_time
+        if not start or start < 0:
+            return Fraction(0)
+        seconds = Fraction(start, av.time_base)
+        # The container rounds to microseconds: use the exact time of the video where it is meant.
+        exact = first.pts * self.time_base
+        if abs(exact - seconds) < Fraction(1, 1000):
+            return exact
+        return round(seconds / self.time_base) * self.time_base
+
+    def _settle_facts(self) -> VideoFacts:
+        track = self.track
+        if self._converter is None:  # BSQ that is passed on undecoded
+            assert track is not None
+            layout, colour = plane_format_of(track.sequence), colour_of(track.sequence)
+            self._coded_size, self._rotation = (layout.width, layout.height), track.rotation
+        else:
+            layout, colour = self._converter.format, self._converter.colour
+        aspect = track.sample_aspect if track else self.stream.sample_aspect_ratio or None
+        return VideoFacts(
+            codec="bsq" if track else self.stream.codec_context.name,
+            layout=layout,
+            colour=colour,
+            time_base=self.time_base,
+            frame_rate=self._frame_rate(),
+            sample_aspect=scaled_aspect(aspect, self._coded_size, (layout.width, layout.height)),
+            rotation=self._rotation,
+            duration=self._expected_duration(),
+        )
+
+    def _frame_rate(self) -> Fraction | None:
+        return self.track.frame_rate if self.track else constant_rate(self.stream)
+
+    def _expected_duration(self) -> Fraction | None:
+        total: Fraction | None = None
+        if self.stream.duration and self.stream.time_base:
+            total = Fraction(self.stream.duration * self.stream.time_base)
+        elif self.container.duration:
+            total = Fraction(self.container.duration, av.time_base)
+        if total is not None and self._start:
+            total = max(total - self._start, Fraction(0))
+        if self.cut_duration is not None:
+            total = self.cut_duration if total is None else min(total, self.cut_duration)
+        return total
+
+    # ---- reading ----
+
+    def _read(self) -> Iterator[SourceFrame | AvPacket]:
+        """Frames and packets in the order of the file, not yet cut or shifted."""
+        wanted = [s for s in self.other_streams() if s.type in ("audio", "subtitle")]
+        pictures = [s for s in self.other_streams() if is_attached_picture(s)]
+        try:
+            for packet in self._demuxer.demux(self.stream, *wanted, *pictures):
+                if isinstance(packet, BsqPacket) or packet.stream_index == self.stream.index:
+                    yield from self._decode(packet)
+                elif is_attached_picture(packet.stream):
+                    self._keep_picture(packet)
+                else:
+                    yield packet
+        except av.FFmpegError as error:
+            yield from self._drain()
+            raise MediaError(
+                f"{self.name} is damaged or cut short: {error.strerror or error}"
+            ) from error
+        yield from self._drain()
+        if self._decoding is not None:
+            self._decoding.finish()
+        if self._demuxer.truncated:
+            raise MediaError(f"{self.name} is cut short: it is smaller than it says itself")
+
+    def _decode(self, packet: Any) -> Iterator[SourceFrame]:
+        if self._decoding is not None:
+            yield from map(self._convert, self._decoding.decode(packet))
+        elif packet.damage is not None:
+            raise BitstreamError(packet.damage, packet=packet.number)
+        else:
+            yield SourceFrame([], packet.pts, packet.duration, packet)
+
+    def _drain(self) -> Iterator[SourceFrame]:
+        if self._decoding is not None:
+            yield from map(self._convert, self._decoding.flush())
+
+    def _keep_picture(self, packet: AvPacket) -> None:
+        picture = picture_attachment(packet.stream, bytes(packet))
+        if picture is not None:
+            self._pictures[packet.stream_index] = picture
+
+    def _convert(self, decoded: Any) -> SourceFrame:
+        """One decoded picture as planes with a timestamp that rises."""
+        converter = self._converter or self._settle_format(decoded.picture)
+        pts = decoded.pts
+        if pts is None:
+            pts = 0 if self._last_pts is None else self._last_pts + self.frame_ticks
+        if self._last_pts is not None and pts <= self._last_pts:
+            self._warn_times()
+            pts = self._last_pts + 1
+        self._last_pts = pts
+        return SourceFrame(decoded.planes(converter), pts, max(decoded.duration or 0, 0))
+
+    def _settle_format(self, picture: av.VideoFrame) -> FrameConverter:
+        self._coded_size = (picture.width, picture.height)
+        self._rotation = self.track.rotation if self.track else rotation_of(picture, self._warn)
+        scale = self._scale and proportional(self._scale, self._coded_size)
+        self._converter = FrameConverter(
+            picture, scale=scale or None, max_bit_depth=self._max_bit_depth, warn=self._warn
+        )
+        return self._converter
+
+    @property
+    def frame_ticks(self) -> int:
+        """How long a frame lasts where it does not say itself, in ticks."""
+        rate = self._frame_rate() or self.stream.average_rate or Fraction(25)
+        return max(1, round(1 / (Fraction(rate) * self.time_base)))
+
+    def _warn_times(self) -> None:
+        if not getattr(self, "_said_times", False):
+            self._said_times = True
+            self._warn("timestamps that do not rise were moved behind the frame before")
+
+    # ---- the cut ----
+
+    def events(self) -> Iterator[SourceFrame | AvPacket]:
+        """Frames and packets of other tracks, cut to start and duration, times from 0 on.
+
+        Packets keep their stream; their times are moved by the same amount as the frames'.
+
+        Raises:
+            MediaError, BitstreamError: the input is damaged or cut short; all that came before
+                is good.
+        """
+        while self._queue:
+            yield from self._cut(self._queue.popleft())
+        if self._is_over():
+            return
+        for event in self._events:
+            yield from self._cut(event)
+            if self._is_over():
+                return
+
+    _video_ended = False
+    _tail_ended = False
+
+    def _is_over(self) -> bool:
+        return self._video_ended and (self._tail_ended or not self._has_tail())
+
+    def _has_tail(self) -> bool:
+        return any(s.type in ("audio", "subtitle") for s in self.other_streams())
+
+    def _cut(self, event: SourceFrame | AvPacket) -> Iterator[SourceFrame | AvPacket]:
+        if isinstance(event, SourceFrame):
+            time = event.pts * self.time_base - self._first_time
+            if self.cut_duration is not None and time >= self.cut_duration - CUT_TOLERANCE:
+                self._video_ended = True
+                self._tail_ended |= time > self.cut_duration + TAIL_SECONDS
+                return
+            shift = round(self.origin / self.time_base)
+            yield replace(event, pts=event.pts - shift)
+        elif self._keep(event):
+            yield event
+
+    def _keep(self, packet: AvPacket) -> bool:
+        """Moves a packet by the origin; False where it lies outside the cut."""
+        stamp = packet.dts if packet.pts is None else packet.pts
+        if stamp is None:
+            return False
+        shift = round(self.origin / packet.time_base)
+        if packet.dts is not None:
+            packet.dts -= shift
+        packet.pts = stamp - shift
+        time = packet.pts * packet.time_base
+        subtitle = packet.stream.type == "subtitle"
+        if self._wanted is not None and time < 0:
+            end = packet.pts + (packet.duration or 0)
+            if not subtitle or end <= 0:
+                return False
+            packet.pts, packet.dts, packet.duration = 0, 0, end
+        if self.cut_duration is not None and time >= self.cut_duration:
+            self._tail_ended |= packet.stream.type == "audio"
+            return False
+        return True
+
+    def close(self) -> None:
+        """Closes the input."""
+        self._demuxer.close()

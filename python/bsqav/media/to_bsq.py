@@ -1,0 +1,192 @@
+"""Writing BSQ: frames through the encoder into a container, beside the tracks that are carried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bsqav.codec import Encoder, Packet
+from bsqav.media.audio_convert import AudioConverter
+from bsqav.media.contents import chapters_of, metadata_of
+from bsqav.media.decoding import AvPacket
+from bsqav.media.muxers import open_muxer
+from bsqav.media.source import Source, SourceFrame
+from bsqav.media.tracks import cut_chapters, leave_out, unused_streams
+
+__all__ = ["BsqSettings", "BsqSink", "carry_contents", "carry_tracks"]
+
+
+@dataclass(frozen=True)
+class BsqSettings:
+    """How to code and what to do with the other tracks."""
+
+    crf: float = 32.0
+    gop: int = 250
+    preset: str = "medium"
+    model: Any = None
+    threads: int = 0
+    audio: str = "copy"  # "copy", "none", or the name of an encoder of FFmpeg's
+    strict: bool = False
+    format: str | None = None
+
+
+def carry_contents(muxer: Any, source: Source, warn: Callable[[str], None]) -> None:
+    """Hands metadata, chapters, fonts and cover art of the input to a muxer."""
+    container = source.container
+    muxer.set_metadata(metadata_of(container))
+    chapters = cut_chapters(
+        chapters_of(container), origin=source.origin, duration=source.cut_duration
+    )
+    if chapters and not muxer.set_chapters(chapters):
+        warn(f"{len(chapters)} chapters are left out: {muxer.format} holds none")
+    for attachment in source.attachments():
+        if not muxer.add_attachment(attachment):
+            warn(f"attachment {attachment.name} is left out: {muxer.format} holds none")
+
+
+class CarriedTracks:
+    """Copies, or converts, the packets of other tracks into a muxer."""
+
+    def __init__(self, muxer: Any) -> None:
+        self._muxer = muxer
+        self._copied: dict[int, int] = {}
+        self._converted: dict[int, tuple[int, AudioConverter]] = {}
+
+    def copy(self, stream: Any) -> None:
+        """Carries a track as it is."""
+        self._copied[stream.index] = self._muxer.copy_stream(stream)
+
+    def convert(self, stream: Any, encoder: str) -> None:
+        """Carries an audio track in another codec."""
+        converter = AudioConverter(stream, encoder)
+        track = self._muxer.add_audio(
+            converter.context, metadata=metadata_of(stream), disposition=int(stream.disposition)
+        )
+        self._converted[stream.index] = (track, converter)
+
+    def put(self, packet: AvPacket) -> int:
+        """Writes one packet of the input; returns the bytes written."""
+        index = packet.stream_index
+        if index in self._copied:
+            size = packet.size
+            self._muxer.mux_packet(self._copied[index], packet)
+            return size
+        if index in self._converted:
+            track, converter = self._converted[index]
+            return self._mux(track, converter.convert(packet))
+        return 0
+
+    def finish(self) -> int:
+        """Writes what the converters held back; returns the bytes written."""
+        return sum(self._mux(track, conv.finish()) for track, conv in self._converted.values())
+
+    def _mux(self, track: int, packets: list[AvPacket]) -> int:
+        for packet in packets:
+            self._muxer.mux_packet(track, packet)
+        return sum(packet.size for packet in packets)
+
+
+def carry_tracks(
+    muxer: Any, source: Source, *, audio: str, strict: bool, warn: Callable[[str], None]
+) -> CarriedTracks:
+    """Plans what happens to every track beside the video.
+
+    Raises:
+        UnsupportedError: strict, and a track would be left out.
+    """
+    streams = source.other_streams()
+    tracks = CarriedTracks(muxer)
+    left = unused_streams(streams)
+    for stream in streams:
+        if stream.type not in ("audio", "subtitle"):
+            continue
+        if stream.type == "audio" and audio != "copy":
+            if audio != "none":
+                tracks.convert(stream, audio)
+            continue
+        reason = muxer.refuses(stream)
+        if reason is None:
+            tracks.copy(stream)
+        else:
+            hint = "; -c:a aac converts it" if stream.type == "audio" else ""
+            left.append((stream, reason + hint))
+    leave_out(left, strict=strict, warn=warn)
+    return tracks
+
+
+class BsqSink:
+    """Takes frames and packets and writes a file with BSQ video.
+
+    Args:
+        target: path or writable file of bytes.
+        source: where the frames come from.
+        settings: how to code them.
+        warn: takes a sentence on everything that is left out.
+    """
+
+    codec = "bsq"
+
+    def __init__(
+        self, target: Any, source: Source, settings: BsqSettings, warn: Callable[[str], None]
+    ) -> None:
+        facts = source.facts
+        self.frames = 0
+        self.bytes = 0
+        self.sent = 0
+        self._encoder = Encoder(
+            sequence=facts.sequence(),
+            model=settings.model,
+            crf=settings.crf,
+            gop=settings.gop,
+            threads=settings.threads,
+            preset=settings.preset,
+        )
+        self._muxer = open_muxer(target, format=settings.format)
+        try:
+            self._video = self._muxer.add_video(
+                self._encoder.header,
+                self._encoder.sequence,
+                metadata=metadata_of(source.stream),
+                disposition=int(source.stream.disposition),
+            )
+            self._tracks = carry_tracks(
+                self._muxer, source, audio=settings.audio, strict=settings.strict, warn=warn
+            )
+            carry_contents(self._muxer, source, warn)
+        except BaseException:
+            self._muxer.abort()
+            raise
+
+    def write(self, frame: SourceFrame) -> None:
+        """Codes one frame and writes the packets that are ready."""
+        self.sent += 1
+        self._mux(self._encoder.encode(frame.planes, pts=frame.pts, duration=frame.duration))
+
+    def put(self, packet: AvPacket) -> None:
+        """Writes a packet of another track."""
+        self.bytes += self._tracks.put(packet)
+
+    def finish(self) -> None:
+        """Writes what was held back and finishes the file."""
+        self._mux(self._encoder.flush())
+        self.bytes += self._tracks.finish()
+        self._muxer.close()
+
+    def abort(self) -> None:
+        """Leaves the file as far as it is, readable if possible."""
+        self._muxer.abort()
+
+    def _mux(self, packets: list[Packet]) -> None:
+        for packet in packets:
+            self._muxer.mux(
+                self._video,
+                packet.data,
+                pts=packet.pts,
+                dts=packet.pts,
+                duration=packet.duration,
+                keyframe=packet.keyframe,
+                time_base=packet.time_base,
+            )
+            self.frames += 1
+            self.bytes += len(packet.data)

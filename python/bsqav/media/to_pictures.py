@@ -1,0 +1,163 @@
+"""Writing pictures: every frame as an image file of its own, as `out_%04d.png` says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+from av.video.reformatter import Interpolation, VideoReformatter
+
+from bsqav.codec.picture import planes_to_frame
+from bsqav.errors import MediaError, UnsupportedError, UsageError
+from bsqav.media.decoding import AvPacket
+from bsqav.media.source import Source, SourceFrame
+from bsqav.media.tracks import leave_out
+
+__all__ = ["PictureSink", "is_picture_pattern"]
+
+_NUMBER = re.compile(r"%0?\d*d")
+# Extension to encoder, and its pixel formats for gray and colour, at 8 bits and above.
+_ENCODERS = {
+    ".bmp": ("bmp", ("gray", "gray"), ("bgr24", "bgr24")),
+    ".jpg": ("mjpeg", ("yuvj420p", "yuvj420p"), ("yuvj420p", "yuvj420p")),
+    ".png": ("png", ("gray", "gray16be"), ("rgb24", "rgb48be")),
+    ".tif": ("tiff", ("gray", "gray16le"), ("rgb24", "rgb48le")),
+}
+_ENCODERS |= {".jpeg": _ENCODERS[".jpg"], ".tiff": _ENCODERS[".tif"]}
+_MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
+
+
+def is_picture_pattern(path: str) -> bool:
+    """Whether a path names numbered pictures, or one picture of a kind that is written here."""
+    return Path(path).suffix.lower() in _ENCODERS
+
+
+class PictureSink:
+    """Takes frames and writes each as a picture, numbered from 1.
+
+    Args:
+        pattern: a path with one place for the number, such as `out_%04d.png`; without one, the
+            input may have one frame only.
+        source: where the frames come from.
+        overwrite: whether existing pictures may be replaced.
+        strict: refuse to leave other tracks out.
+        warn: takes a sentence on everything that is left out.
+    """
+
+    def __init__(
+        self,
+        pattern: str,
+        source: Source,
+        *,
+        overwrite: bool,
+        strict: bool,
+        warn: Callable[[str], None],
+    ) -> None:
+        suffix = Path(pattern).suffix.lower()
+        if len(_NUMBER.findall(pattern)) > 1 or pattern.count("%") > 1:
+            raise UsageError(f"{pattern} has more than one place for the picture's number")
+        self.codec, gray, colour = _ENCODERS[suffix]
+        self._pattern, self._overwrite = pattern, overwrite
+        self._source = source
+        self.frames = 0
+        self.bytes = 0
+        self.sent = 0
+        layout = source.facts.layout
+        formats = gray if layout.chroma == "gray" else colour
+        self._pixel_format = formats[layout.bit_depth > 8]
+        self._reformatter = VideoReformatter()
+        self._held: bytes | None = None
+        if strict:
+            others = [s for s in source.other_streams() if s.type != "attachment"]
+            leave_out([(s, "pictures hold none") for s in others], strict=True, warn=warn)
+        self._refuse_existing(self.path(1))
+
+    def path(self, number: int) -> Path:
+        """Where the picture of that number goes."""
+        match = _NUMBER.search(self._pattern)
+        if match is None:
+            return Path(self._pattern)
+        width = int(match[0].strip("%d") or 0)
+        text = f"{number:0{width}d}"
+        return Path(self._pattern[: match.start()] + text + self._pattern[match.end() :])
+
+    def _refuse_existing(self, path: Path) -> None:
+        if path.exists() and not self._overwrite:
+            raise UsageError(f"{path} exists already: -y (overwrite=True) replaces it")
+
+    def write(self, frame: SourceFrame) -> None:
+        """Writes one picture; it appears under its name only when it is whole."""
+        self.sent += 1
+        if _NUMBER.search(self._pattern) is None:
+            self._hold(frame)
+        else:
+            self._save(self.path(self.sent), self._encode(frame))
+
+    def _hold(self, frame: SourceFrame) -> None:
+        """Keeps the only picture back until it is known to be the only one."""
+        if self._held is not None:
+            path = self.path(1)
+            raise UsageError(
+                f"{path} names one picture and there are more: number them as in "
+                f"{path.stem}_%04d{path.suffix}, or cut with --duration"
+            )
+        self._held = self._encode(frame)
+
+    def _save(self, path: Path, data: bytes) -> None:
+        self._refuse_existing(path)
+        partial = path.with_name(path.name + ".partial")
+        try:
+            partial.write_bytes(data)
+            partial.replace(path)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise MediaError(f"{path} cannot be written: {error.strerror}") from error
+        self.frames += 1
+        self.bytes += len(data)
+
+    def _encode(self, frame: SourceFrame) -> bytes:
+        facts = self._source.facts
+        picture = planes_to_frame(frame.planes, facts.layout)
+        full = facts.colour.full_range == 1
+        # Where nothing is said, high definition is BT.709 and the rest BT.601, as players do.
+        matrix = _MATRICES.get(facts.colour.matrix, 1 if facts.layout.height >= 720 else 5)
+        picture = self._reformatter.reformat(
+            picture,
+            format=self._pixel_format,
+            src_colorspace=matrix,
+            dst_colorspace=5 if self.codec == "mjpeg" else None,
+            src_color_range=2 if full or facts.layout.chroma == "gray" else 1,
+            dst_color_range=2,
+            interpolation=Interpolation.BICUBIC
+            | Interpolation.ACCURATE_RND
+            | Interpolation.FULL_CHR_H_INT,
+            threads=1,
+        )
+        try:
+            context: Any = av.CodecContext.create(self.codec, "w")
+            context.width, context.height = facts.layout.width, facts.layout.height
+            context.pix_fmt = self._pixel_format
+            context.time_base = facts.time_base
+            if facts.sample_aspect is not None:
+                context.sample_aspect_ratio = facts.sample_aspect
+            if self.codec == "mjpeg":
+                context.qmin, context.qmax = 2, 2
+            picture.pts = 0
+            packets = [*context.encode(picture), *context.encode(None)]
+        except (av.FFmpegError, ValueError) as error:
+            raise UnsupportedError(f"{self.codec} cannot encode this picture: {error}") from error
+        return b"".join(map(bytes, packets))
+
+    def put(self, packet: AvPacket) -> None:
+        """Other tracks have no place in pictures."""
+
+    def finish(self) -> None:
+        """Writes the only picture; numbered ones are whole already."""
+        if self._held is not None:
+            self._save(self.path(1), self._held)
+
+    def abort(self) -> None:
+        """Every picture is whole already."""

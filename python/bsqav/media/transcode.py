@@ -1,0 +1,98 @@
+"""`bsqav.transcode`: one file or pipe into another, to BSQ, from BSQ, or as it is."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from bsqav.media.job import Job
+from bsqav.media.options import Options, Seconds, TranscodeResult, exact
+from bsqav.media.progress import Progress, ProgressCallback
+
+__all__ = ["Progress", "TranscodeResult", "transcode"]
+
+
+def transcode(
+    src: Any,
+    dst: Any,
+    *,
+    codec: str | None = None,
+    crf: float | None = None,
+    bitrate: int | None = None,
+    gop: int | None = None,
+    preset: str | None = None,
+    model: Any = None,
+    threads: int | None = None,
+    start: Seconds | None = None,
+    duration: Seconds | None = None,
+    scale: tuple[int, int] | None = None,
+    audio: str = "copy",
+    strict: bool = False,
+    overwrite: bool = False,
+    format: str | None = None,  # noqa: A002
+    input_format: str | None = None,
+    progress: ProgressCallback | None = None,
+    warn: Callable[[str], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> TranscodeResult:
+    """Transcodes a file, to BSQ or from it, with everything that belongs to the video.
+
+    Sound is copied byte for byte; subtitles, chapters, attachments, cover art, metadata, colour
+    tags, rotation and timestamps are carried over, variable frame rates too. The output is written
+    to `dst` + ".partial", which is renamed when it is complete.
+
+    Args:
+        src: a path or URL, a readable file of bytes, or "-" for standard input.
+        dst: a path, a writable file of bytes, or "-" for standard output (NUT where `format` says
+            nothing else); `out_%04d.png` writes every frame as a picture.
+        codec: "bsq", "copy" (BSQ into another container, undecoded), or an encoder of FFmpeg's.
+            None: BSQ, unless the input is BSQ already or the output is pictures; then H.264, or
+            what the container is made for.
+        crf: quality, from 0 (finest) to 63 (coarsest) for BSQ, 32 where None; other encoders have
+            scales of their own.
+        bitrate: bits per second, for other encoders than BSQ.
+        gop: most frames from one keyframe to the next; 250 for BSQ.
+        preset: "fast" or "medium" for BSQ.
+        model: name, id or file of the model; the default model where None.
+        threads: 0 or None for the number of processors.
+        start, duration: seconds; frame-exact, except with "copy", which begins at a keyframe.
+        scale: (width, height); -1 for one of them keeps the proportions.
+        audio: "copy", "none", or an encoder of FFmpeg's, such as "aac".
+        strict: refuse to leave a track out, instead of warning.
+        overwrite: replace an existing output.
+        format: FFmpeg's name of the output's container, by the extension where None.
+        input_format: FFmpeg's name of the input's container, guessed where None.
+        progress: called with a `Progress` after every frame.
+        warn: called with a sentence on everything that is lost or changed; where None, Python
+            warnings of the category BsqWarning are given.
+        cancelled: polled between packets; when it answers true, KeyboardInterrupt is raised.
+
+    Raises:
+        MediaError: the input cannot be read, or the output cannot be written; where the input is
+            cut short, the good frames stay in the partial file and the message counts them.
+        BitstreamError: damage in a BSQ input, with packet and byte.
+        ModelNotFoundError, ModelError: the model is missing or damaged.
+        UsageError, UnsupportedError: arguments that are out of range or not supported.
+        KeyboardInterrupt: what was written so far stays in the partial file.
+    """
+    options = Options(
+        codec=codec,
+        crf=crf,
+        bitrate=bitrate,
+        gop=gop,
+        preset=preset,
+        model=model,
+        threads=threads or 0,
+        start=exact(start),
+        duration=exact(duration),
+        scale=scale,
+        audio=audio,
+        strict=strict,
+        overwrite=overwrite,
+        format=format,
+    )
+    options.check()
+    job = Job(src, dst, options, warn, progress, cancelled or (lambda: False))
+    with contextlib.closing(job):
+        return job.run(input_format)

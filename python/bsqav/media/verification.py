@@ -1,0 +1,146 @@
+"""Verifying a BSQ file: checksums, decodability, and the conformance hash."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import av
+
+from bsqav.codec import Decoder, Frame
+from bsqav.codec.models import ModelLike
+from bsqav.errors import BitstreamError, MediaError
+from bsqav.media.conformance import ConformanceHash
+from bsqav.media.demux import BsqPacket
+from bsqav.media.inputs import input_name, open_input
+from bsqav.media.progress import Progress, ProgressCallback
+
+__all__ = ["Verification", "verify"]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """A stream without a fault."""
+
+    hash: str  # conformance hash, see ConformanceHash
+    pictures: int
+    keyframes: int
+    width: int  # of the first picture
+    height: int
+    pixel_format: str
+    model: str  # 32 hexadecimal digits
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it in types that JSON has."""
+        return asdict(self)
+
+
+class _Verifier:
+    """Decodes one track and keeps count."""
+
+    def __init__(self, models: Iterable[ModelLike], threads: int) -> None:
+        self._decoder = Decoder(models=models, threads=threads, strict=True)
+        self._hash = ConformanceHash()
+        self._first: Frame | None = None
+        self.keyframes = 0
+        self.bytes = 0
+        self.end = 0.0
+
+    @property
+    def pictures(self) -> int:
+        """Decoded so far."""
+        return self._hash.pictures
+
+    def add(self, packet: BsqPacket) -> None:
+        """Decodes one packet."""
+        self.bytes += len(packet.data)
+        self.end = float(((packet.pts or 0) + packet.duration) * packet.time_base)
+        self._take(self._decoder.decode(packet))
+
+    def _take(self, frames: list[Frame]) -> None:
+        for frame in frames:
+            self._first = self._first or frame
+            self.keyframes += frame.keyframe
+            self._hash.update(frame.planes)
+
+    def finish(self, name: str) -> Verification:
+        """Decodes what was held back and sums up."""
+        self._take(self._decoder.flush())
+        first = self._first
+        if first is None:
+            raise MediaError(f"{name} has a BSQ track without a picture")
+        return Verification(
+            hash=self._hash.hexdigest(),
+            pictures=self.pictures,
+            keyframes=self.keyframes,
+            width=first.width,
+            height=first.height,
+            pixel_format=first.pix_fmt,
+            model=first.sequence["model_id"],
+        )
+
+
+def verify(
+    file: Any,
+    *,
+    models: Iterable[ModelLike] = (),
+    threads: int = 0,
+    progress: ProgressCallback | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Verification:
+    """Checks every packet of the first BSQ track of a file and decodes every picture.
+
+    Args:
+        file: a path, a readable file of bytes, or "-" for standard input.
+        models: models to try beside the installed ones.
+        threads: 0 for the number of processors.
+        progress: called with a `Progress` after every packet.
+        cancelled: polled between packets; when true, KeyboardInterrupt is raised.
+
+    Raises:
+        BitstreamError: damage; `.packet` and `.byte` say where.
+        MediaError: the file cannot be read, has no BSQ in it, or is cut short.
+        ModelNotFoundError, ModelError, UnsupportedError: it cannot be decoded here.
+    """
+    began = time.monotonic()
+    name = input_name(file)
+    with open_input(file, cancelled=cancelled) as demuxer:
+        if not demuxer.tracks:
+            raise MediaError(f"{name} has no BSQ video in it")
+        length = demuxer.container.duration
+        verifier = _Verifier(models, threads)
+        packets = 0
+        try:
+            for packet in demuxer.demux(demuxer.tracks[0].stream):
+                if cancelled():
+                    raise KeyboardInterrupt
+                verifier.add(packet)
+                packets += 1
+                if progress is not None:
+                    progress(
+                        Progress(
+                            frames=packets,
+                            total_frames=None,
+                            time=verifier.end,
+                            duration=length / av.time_base if length else None,
+                            elapsed=time.monotonic() - began,
+                            bytes=verifier.bytes,
+                        )
+                    )
+        except BitstreamError as error:
+            error.args = (f"{name}: {error.args[0]}", *error.args[1:])
+            error.packet = packets
+            raise
+        except av.FFmpegError as error:
+            raise MediaError(
+                f"{name} is damaged or cut short behind packet {packets - 1}: "
+                f"{error.strerror or error}"
+            ) from error
+        if demuxer.truncated:
+            raise MediaError(
+                f"{name} is cut short: it is smaller than it says itself, and ends behind packet "
+                f"{packets - 1}"
+            )
+        return verifier.finish(name)

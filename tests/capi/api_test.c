@@ -1,0 +1,168 @@
+/* The C API from C11: a round trip, NULL in every place, calls in the wrong order.
+ *
+ *     api_test MODEL.bsqm        prints "all passed"
+ */
+#include <bsq/bsq.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHECK(condition)                                      \
+  do {                                                        \
+    if (!(condition)) {                                       \
+      fprintf(stderr, "line %d: %s\n", __LINE__, #condition); \
+      exit(1);                                                \
+    }                                                         \
+  } while (0)
+
+enum { WIDTH = 50, HEIGHT = 36, FRAMES = 5 };
+
+static uint8_t luma[FRAMES][HEIGHT][WIDTH];
+
+static bsq_model* load(const char* path) {
+  static uint8_t data[1 << 20];
+  char error[100] = "";
+  bsq_model* model = NULL;
+  FILE* file = fopen(path, "rb");
+  CHECK(file != NULL);
+  const size_t size = fread(data, 1, sizeof data, file);
+  fclose(file);
+  CHECK(bsq_model_load(data, size, &model, error, sizeof error) == BSQ_OK);
+  CHECK(error[0] == '\0');
+  return model;
+}
+
+static void test_null(void) {
+  char error[12];
+  bsq_model* model = NULL;
+  bsq_encoder* encoder = NULL;
+  bsq_decoder* decoder = NULL;
+  bsq_packet_info info;
+  memset(error, 'x', sizeof error);
+  CHECK(bsq_model_load(NULL, 5, &model, error, sizeof error) == BSQ_ERROR_ARGUMENT);
+  CHECK(strlen(error) < sizeof error);
+  CHECK(bsq_model_load((const uint8_t*)"text", 4, NULL, NULL, 0) == BSQ_ERROR_ARGUMENT);
+  CHECK(bsq_model_load((const uint8_t*)"text", 4, &model, error, sizeof error) == BSQ_ERROR_MODEL);
+  CHECK(model == NULL && strlen(error) == sizeof error - 1);
+  CHECK(bsq_encoder_open(NULL, NULL, &encoder, NULL, 0) == BSQ_ERROR_ARGUMENT);
+  CHECK(bsq_decoder_open(NULL, NULL, 0, &decoder, NULL, 0) == BSQ_ERROR_ARGUMENT);
+  CHECK(encoder == NULL && decoder == NULL);
+  CHECK(bsq_encoder_send(NULL, NULL) == BSQ_ERROR_ARGUMENT);
+  CHECK(bsq_encoder_flush(NULL) == BSQ_ERROR_ARGUMENT);
+  CHECK(bsq_encoder_receive(NULL, NULL) == BSQ_ERROR_ARGUMENT);
+  CHECK(bsq_encoder_header(NULL, NULL, NULL) == BSQ_ERROR_ARGUMENT);
+  CHECK(bsq_encoder_stats(NULL, NULL) == BSQ_ERROR_ARGUMENT);
+  CHECK(bsq_decoder_send(NULL, NULL) == BSQ_ERROR_ARGUMENT);
+  CHECK(bsq_decoder_flush(NULL) == BSQ_ERROR_ARGUMENT);
+  CHECK(bsq_decoder_receive(NULL, NULL) == BSQ_ERROR_ARGUMENT);
+  CHECK(bsq_decoder_sequence(NULL, NULL) == BSQ_ERROR_ARGUMENT);
+  CHECK(bsq_packet_probe(NULL, 3, &info, NULL, NULL, 0) == BSQ_ERROR_ARGUMENT);
+  CHECK(bsq_packet_probe(NULL, 0, &info, NULL, NULL, 0) == BSQ_ERROR_BITSTREAM);
+  CHECK(bsq_encoder_error(NULL)[0] != '\0' && bsq_decoder_error(NULL)[0] != '\0');
+  CHECK(bsq_model_name(NULL)[0] == '\0' && bsq_model_json(NULL)[0] == '\0');
+  bsq_model_id(NULL, NULL);
+  bsq_encoder_config_init(NULL);
+  bsq_decoder_config_init(NULL);
+  bsq_decoder_reset(NULL);
+  bsq_encoder_close(NULL);
+  bsq_decoder_close(NULL);
+  bsq_model_free(NULL);
+}
+
+static void test_library(void) {
+  char version[32];
+  snprintf(version, sizeof version, "%d.%d.%d", BSQ_VERSION_MAJOR, BSQ_VERSION_MINOR,
+           BSQ_VERSION_PATCH);
+  CHECK(strcmp(bsq_version(), version) == 0);
+  CHECK(strstr(bsq_kernel_sets(), "scalar") != NULL);
+  CHECK(bsq_set_kernels("abacus") == BSQ_ERROR_ARGUMENT);
+  CHECK(bsq_set_kernels("scalar") == BSQ_OK);
+  CHECK(strcmp(bsq_current_kernels(), "scalar") == 0);
+  CHECK(bsq_set_kernels(NULL) == BSQ_OK);
+}
+
+static bsq_encoder* open_encoder(const bsq_model* model) {
+  bsq_encoder_config config;
+  bsq_encoder* encoder = NULL;
+  char error[200];
+  bsq_encoder_config_init(&config);
+  CHECK(config.crf == 32.0 && config.gop == 250 && config.scene_cut == 1);
+  CHECK(bsq_encoder_open(&config, model, &encoder, error, sizeof error) == BSQ_ERROR_ARGUMENT);
+  CHECK(strstr(error, "width") != NULL);
+  config.sequence.width = WIDTH;
+  config.sequence.height = HEIGHT;
+  config.sequence.chroma = BSQ_CHROMA_GRAY;
+  config.threads = 1;
+  CHECK(bsq_encoder_open(&config, NULL, &encoder, NULL, 0) == BSQ_ERROR_ARGUMENT);
+  CHECK(bsq_encoder_open(&config, model, NULL, NULL, 0) == BSQ_ERROR_ARGUMENT);
+  CHECK(bsq_encoder_open(&config, model, &encoder, error, sizeof error) == BSQ_OK);
+  CHECK(error[0] == '\0');
+  return encoder;
+}
+
+static void test_round_trip(const bsq_model* model) {
+  bsq_encoder* encoder = open_encoder(model);
+  bsq_decoder_config config;
+  bsq_decoder* decoder = NULL;
+  bsq_sequence sequence;
+  bsq_packet packet;
+  bsq_picture picture;
+  bsq_decoder_config_init(&config);
+  CHECK(config.max_level == 26);
+  CHECK(bsq_decoder_open(&config, &model, 1, &decoder, NULL, 0) == BSQ_OK);
+  CHECK(bsq_decoder_sequence(decoder, &sequence) == BSQ_AGAIN);
+  CHECK(bsq_encoder_send(encoder, NULL) == BSQ_ERROR_ARGUMENT);
+  CHECK(bsq_encoder_error(encoder)[0] != '\0');
+  CHECK(bsq_encoder_receive(encoder, &packet) == BSQ_AGAIN);
+  for (int i = 0; i < FRAMES; ++i) {
+    bsq_picture in;
+    memset(&in, 0, sizeof in);
+    in.width = WIDTH;
+    in.height = HEIGHT;
+    in.chroma = BSQ_CHROMA_GRAY;
+    in.bit_depth = 8;
+    in.pts = 100 * i;
+    CHECK(bsq_encoder_send(encoder, &in) == BSQ_ERROR_ARGUMENT); /* no plane */
+    in.planes[0] = luma[i];
+    in.strides[0] = WIDTH - 1;
+    CHECK(bsq_encoder_send(encoder, &in) == BSQ_ERROR_ARGUMENT);
+    in.strides[0] = WIDTH;
+    CHECK(bsq_encoder_send(encoder, &in) == BSQ_OK);
+    CHECK(bsq_encoder_send(encoder, &in) == BSQ_AGAIN);
+    CHECK(bsq_encoder_receive(encoder, &packet) == BSQ_OK);
+    CHECK(packet.pts == 100 * i && packet.keyframe == (i == 0));
+    CHECK(bsq_decoder_send(decoder, &packet) == BSQ_OK);
+    CHECK(bsq_decoder_send(decoder, &packet) == BSQ_AGAIN);
+    CHECK(bsq_decoder_receive(decoder, &picture) == BSQ_OK);
+    CHECK(picture.pts == 100 * i && !picture.concealed && picture.planes[1] == NULL);
+    CHECK(picture.width == WIDTH && picture.height == HEIGHT && picture.bit_depth == 8);
+  }
+  CHECK(bsq_encoder_flush(encoder) == BSQ_OK);
+  CHECK(bsq_encoder_flush(encoder) == BSQ_ERROR_STATE);
+  CHECK(bsq_encoder_receive(encoder, &packet) == BSQ_EOF);
+  CHECK(bsq_decoder_flush(decoder) == BSQ_OK);
+  CHECK(bsq_decoder_receive(decoder, &picture) == BSQ_EOF);
+  CHECK(bsq_decoder_sequence(decoder, &sequence) == BSQ_OK);
+  CHECK(sequence.width == WIDTH && sequence.version == 1);
+  bsq_encoder_close(encoder);
+  bsq_decoder_close(decoder);
+}
+
+int main(int argc, char** argv) {
+  uint8_t id[BSQ_MODEL_ID_SIZE];
+  CHECK(argc == 2);
+  for (int i = 0; i < FRAMES; ++i) {
+    for (int y = 0; y < HEIGHT; ++y) {
+      for (int x = 0; x < WIDTH; ++x) luma[i][y][x] = (uint8_t)(3 * x + y * y / 4 + 9 * i);
+    }
+  }
+  test_null();
+  test_library();
+  bsq_model* model = load(argv[1]);
+  bsq_model_id(model, id);
+  CHECK(bsq_model_name(model)[0] != '\0' && bsq_model_json(model)[0] == '{');
+  test_round_trip(model);
+  bsq_model_free(model);
+  puts("all passed");
+  return 0;
+}

@@ -1,0 +1,91 @@
+"""bsq.h is C11, and a C program gets along with nothing else; the C example decodes a stream."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT, find_tool
+
+STRICT = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic-errors")
+INCLUDE = ROOT / "cpp" / "include"
+PROGRAM = ROOT / "tests" / "capi" / "api_test.c"
+VECTORS = ROOT / "tests" / "vectors"
+
+
+def run(*command: str | Path) -> str:
+    """Runs a program and returns what it prints; fails the test where it fails."""
+    result = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, check=False, timeout=600
+    )
+    if result.returncode != 0:
+        pytest.fail(f"{command[0]}:\n{result.stdout}{result.stderr}", pytrace=False)
+    return result.stdout
+
+
+def test_the_header_is_c11(tmp_path: Path) -> None:
+    run(find_tool("cc"), *STRICT, "-I", INCLUDE, "-c", PROGRAM, "-o", tmp_path / "api_test.o")
+
+
+def test_the_header_alone_is_enough(tmp_path: Path) -> None:
+    for name in ("alone.c", "alone.cc"):
+        (tmp_path / name).write_text("#include <bsq/bsq.h>\nint bsq_unused;\n")
+    run(find_tool("cc"), *STRICT, "-I", INCLUDE, "-fsyntax-only", tmp_path / "alone.c")
+    run(find_tool("c++"), "-Wall", "-Werror", "-I", INCLUDE, "-fsyntax-only", tmp_path / "alone.cc")
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory: pytest.TempPathFactory, require_tool: Callable[[str], Path]) -> Path:
+    """A build of the library and its examples."""
+    folder = tmp_path_factory.mktemp("capi")
+    cmake = require_tool("cmake")
+    run(
+        *(cmake, "-S", ROOT, "-B", folder, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release"),
+        f"-DCMAKE_MAKE_PROGRAM={require_tool('ninja')}",
+        "-DBSQ_BUILD_EXAMPLES=ON",
+    )
+    run(cmake, "--build", folder)
+    return folder
+
+
+@pytest.mark.host
+def test_a_c_program(build: Path, tmp_path: Path) -> None:
+    run(find_tool("cc"), *STRICT, "-I", INCLUDE, "-c", PROGRAM, "-o", tmp_path / "api_test.o")
+    run(
+        *(find_tool("c++"), tmp_path / "api_test.o", build / "libbsq.a", "-pthread"),
+        *("-o", tmp_path / "api_test"),
+    )
+    assert run(tmp_path / "api_test", VECTORS / "tiny.bsqm") == "all passed\n"
+
+
+def y4m_hash(path: Path) -> str:
+    """SHA-256 of the samples of a YUV4MPEG2 file of 8 bits, headers left out."""
+    data = path.read_bytes()
+    at = data.index(b"\n") + 1
+    fields = {field[:1]: field[1:] for field in data[: at - 1].decode().split()[1:]}
+    width, height = int(fields["W"]), int(fields["H"])
+    size = width * height
+    if fields["C"] != "mono":
+        size += 2 * ((width + 1) // 2) * ((height + 1) // 2)
+    digest = hashlib.sha256()
+    while at < len(data):
+        assert data[at : at + 6] == b"FRAME\n"
+        digest.update(data[at + 6 : at + 6 + size])
+        at += 6 + size
+    return digest.hexdigest()
+
+
+@pytest.mark.host
+@pytest.mark.parametrize("name", ["7x5", "33x17_gray", "176x144"])
+def test_the_example_decodes_golden_streams(build: Path, tmp_path: Path, name: str) -> None:
+    example = build / "cpp" / "examples" / f"decode_y4m{'.exe' if os.name == 'nt' else ''}"
+    out = tmp_path / "out.y4m"
+    run(example, VECTORS / "golden" / f"{name}.ivf", out, VECTORS / "tiny.bsqm")
+    index = json.loads((VECTORS / "golden" / "golden.json").read_text())
+    assert y4m_hash(out) == index[name]["hash"]

@@ -1,0 +1,210 @@
+"""Lost, damaged and foreign packets: concealed and announced, or a clear error; never a crash."""
+
+from __future__ import annotations
+
+import random
+import zlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bsqav import _core
+from bsqav.errors import (
+    BitstreamError,
+    BsqError,
+    EndOfStreamError,
+    ModelNotFoundError,
+    UnsupportedError,
+)
+from tests.bitstream.packets import Header, PacketFields
+from tests.codec.streams import Format, Stream, clip, decode, encode, picture_hash, tiny_model
+
+FORM = Format(64, 48)
+
+
+@pytest.fixture(scope="module")
+def stream() -> Stream:
+    """Three groups of four pictures."""
+    return encode(clip(FORM, 12), FORM, gop=4, scene_cut=False, crf=30, preset="fast")
+
+
+def flip(data: bytes, bit: int) -> bytes:
+    """The data with one bit changed."""
+    damaged = bytearray(data)
+    damaged[bit // 8] ^= 1 << bit % 8
+    return bytes(damaged)
+
+
+def seal(data: bytes) -> bytes:
+    """The data with a new checksum in place of its own, as an attacker would."""
+    size = 4 if data[0] & 0x80 else 2
+    body = data[:-size]
+    return body + (zlib.crc32(body) & (1 << 8 * size) - 1).to_bytes(size, "little")
+
+
+def test_a_lost_packet_is_concealed_until_the_next_keyframe(stream: Stream) -> None:
+    pictures = decode(stream.packets[:5] + stream.packets[6:])
+    assert [p.concealed for p in pictures] == [False] * 5 + [True] * 2 + [False] * 4
+    assert [p.pts for p in pictures] == stream.pts[:5] + stream.pts[6:]
+    hashes = [picture_hash(p) for p in pictures]
+    assert hashes[5] == hashes[6] == stream.hashes[4]
+    assert hashes[7:] == stream.hashes[8:]
+    assert [p.keyframe for p in pictures if p.concealed] == [False, False]
+
+
+def test_a_lost_keyframe_conceals_its_group(stream: Stream) -> None:
+    pictures = decode(stream.packets[:4] + stream.packets[5:])
+    assert [p.concealed for p in pictures] == [False] * 4 + [True] * 3 + [False] * 4
+    assert {picture_hash(p) for p in pictures[4:7]} == {stream.hashes[3]}
+    ticks = [p.pts for p in pictures]
+    assert ticks == sorted(set(ticks))
+
+
+@pytest.mark.parametrize("lost", [0, 3])
+def test_a_packet_that_comes_twice_is_a_gap(stream: Stream, lost: int) -> None:
+    packets = stream.packets[:4]
+    pictures = decode([*packets, packets[lost]])
+    assert pictures[4].concealed is (lost != 0)
+
+
+def test_a_damaged_packet_is_concealed(stream: Stream) -> None:
+    packets = list(stream.packets)
+    packets[2] = flip(packets[2], 8 * len(packets[2]) // 2)
+    pictures = decode(packets)
+    assert [p.concealed for p in pictures] == [False, False, True, True] + [False] * 8
+    assert [p.pts for p in pictures] == stream.pts
+
+
+def test_strict_decoding_says_which_packet_and_byte(stream: Stream) -> None:
+    packets = list(stream.packets)
+    packets[2] = packets[2][:-3]
+    decoder = _core.Decoder([tiny_model()], strict=True)
+    shown = []
+    errors = []
+    for data in packets:
+        try:
+            decoder.send(data)
+        except BitstreamError as error:
+            errors.append(error)
+        else:
+            picture = decoder.receive()
+            assert picture is not None
+            shown.append(picture.pts)
+    assert shown == stream.pts[:2] + stream.pts[4:]
+    assert [error.packet for error in errors] == [2, 3]
+    assert errors[0].byte == len(packets[2]) - 2
+    assert "checksum" in str(errors[0])
+    assert "packet 2" in str(errors[0])
+
+
+def test_before_the_first_keyframe_pictures_are_dropped(stream: Stream) -> None:
+    pictures = decode(stream.packets[2:6])
+    assert [p.pts for p in pictures] == stream.pts[4:6]
+
+
+def test_damage_without_a_picture_to_show_is_an_error(stream: Stream) -> None:
+    decoder = _core.Decoder([tiny_model()])
+    with pytest.raises(BitstreamError, match="checksum"):
+        decoder.send(stream.packets[0][:-1])
+    assert decoder.receive() is None
+    decoder.send(stream.packets[0])
+    picture = decoder.receive()
+    assert picture is not None
+    assert picture_hash(picture) == stream.hashes[0]
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\x00", b"\x80", b"This is a text file, not a packet.\n" * 20, bytes(5000)]
+)
+def test_foreign_data_is_an_error(data: bytes) -> None:
+    with pytest.raises(BitstreamError):
+        _core.Decoder([tiny_model()]).send(data)
+
+
+def test_a_missing_model_is_named(stream: Stream) -> None:
+    decoder = _core.Decoder([])
+    with pytest.raises(ModelNotFoundError) as caught:
+        decoder.send(stream.packets[0])
+    assert caught.value.model_id == tiny_model().id  # type: ignore[attr-defined]
+    assert tiny_model().id in str(caught.value)
+    decoder.send(stream.packets[1])
+    assert decoder.receive() is None
+
+
+def test_a_stream_of_a_newer_version_is_unsupported() -> None:
+    header = Header(model=bytes.fromhex(tiny_model().id), version=2)
+    with pytest.raises(UnsupportedError, match="version 2"):
+        _core.Decoder([tiny_model()]).send(PacketFields(header=header).write())
+
+
+@pytest.mark.parametrize(("level", "size"), [(25, (8192, 8192)), (11, (64, 48)), (0, (2, 1))])
+def test_pictures_above_the_level_are_refused(level: int, size: tuple[int, int]) -> None:
+    """Before anything is allocated: the largest would take gigabytes."""
+    header = Header(size[0], size[1], model=bytes.fromhex(tiny_model().id))
+    with pytest.raises(UnsupportedError, match="level"):
+        _core.Decoder([tiny_model()], max_level=level).send(PacketFields(header=header).write())
+
+
+@pytest.mark.parametrize("body", [b"", b"\x00" * 8, b"\xff" * 8, b"\x55" * 300])
+def test_a_large_picture_of_little_data_ends_at_once(body: bytes) -> None:
+    header = Header(1920, 1080, format=0, model=bytes.fromhex(tiny_model().id))
+    sizes = bytes([0, 0])
+    packet = PacketFields(header=header, layers=8, steps=[0] * 8, body=sizes + body).write()
+    with pytest.raises(BitstreamError):
+        _core.Decoder([tiny_model()]).send(packet)
+
+
+def test_random_damage_behind_a_good_checksum_is_survived(stream: Stream) -> None:
+    """Symbols, vectors, sizes and headers of any value: pictures or errors come out."""
+    rng = random.Random(7)
+    decoder = _core.Decoder([tiny_model()])
+    for _ in range(300):
+        packets = list(stream.packets[:4])
+        at = rng.randrange(4)
+        data = packets[at]
+        for _ in range(rng.choice([1, 1, 2, 8])):
+            data = flip(data, rng.randrange(8 * len(data)))
+        if rng.random() < 0.3:
+            data = data[: rng.randrange(5, len(data) + 1)]
+        packets[at] = seal(data)
+        decoder.reset()
+        for packet in packets:
+            try:
+                decoder.send(packet)
+            except BsqError:
+                continue
+            decoder.receive()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_any_payload_is_survived(data: st.DataObject) -> None:
+    header = Header(70, 40, model=bytes.fromhex(tiny_model().id))
+    layers = data.draw(st.integers(1, 3))
+    steps = data.draw(st.lists(st.integers(0, 504), min_size=layers, max_size=layers))
+    body = data.draw(st.binary(max_size=200))
+    decoder = _core.Decoder([tiny_model()])
+    try:
+        decoder.send(PacketFields(header=header, layers=layers, steps=steps, body=body).write())
+    except BitstreamError as error:
+        assert error.packet == 0
+        assert error.byte is not None
+    else:
+        assert decoder.receive() is not None
+
+
+def test_calls_in_the_wrong_order(stream: Stream) -> None:
+    decoder = _core.Decoder([tiny_model()])
+    decoder.send(stream.packets[0])
+    with pytest.raises(ValueError, match="waits"):
+        decoder.send(stream.packets[1])
+    assert decoder.receive() is not None
+    decoder.flush()
+    with pytest.raises(EndOfStreamError):
+        decoder.send(stream.packets[1])
+    decoder.reset()
+    decoder.send(stream.packets[4])
+    picture = decoder.receive()
+    assert picture is not None
+    assert picture_hash(picture) == stream.hashes[4]

@@ -1,0 +1,40 @@
+"""Threads and kernel sets change neither packets nor pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from bsqav import _core
+from tests.codec.streams import Format, clip, decode, encode, picture_hash
+
+FORMATS = [Format(130, 98), Format(96, 40, "gray", 10), Format(1928, 488, "gray")]
+
+
+@pytest.fixture(autouse=True)
+def _best_kernels_afterwards() -> Iterator[None]:
+    yield
+    _core.set_kernels(None)
+
+
+@pytest.mark.parametrize("form", FORMATS, ids=str)
+@pytest.mark.parametrize("threads", [2, 3, 5])
+def test_threads_do_not_matter(form: Format, threads: int) -> None:
+    pictures = clip(form, 3)
+    stream = encode(pictures, form, threads=1)
+    assert encode(pictures, form, threads=threads).packets == stream.packets
+    decoded = decode(stream.packets, threads=threads)
+    assert [picture_hash(p) for p in decoded] == stream.hashes
+
+
+@pytest.mark.parametrize("form", FORMATS, ids=str)
+def test_kernel_sets_do_not_matter(form: Format) -> None:
+    pictures = clip(form, 3)
+    _core.set_kernels("scalar")
+    stream = encode(pictures, form)
+    for name in _core.kernel_sets():
+        _core.set_kernels(name)
+        assert _core.current_kernels() == name
+        assert encode(pictures, form).packets == stream.packets
+        assert [picture_hash(p) for p in decode(stream.packets)] == stream.hashes

@@ -1,0 +1,155 @@
+"""The networks of libbsq equal the reference, for every kernel set, activity and thread count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from bsqav import _core
+from tests.network.models import SMALL, UNEVEN, random_model
+from tests.reference import numerics
+
+SETS = _core.kernel_sets()
+MODELS = {config: random_model(config, seed) for seed, config in enumerate((SMALL, UNEVEN), 7)}
+
+
+@dataclass
+class Picture:
+    """Random inputs of all networks, [H, W, ..]; `windows` as bindings take them."""
+
+    side: npt.NDArray[np.int16]
+    residual: npt.NDArray[np.int16]
+    stages: npt.NDArray[np.int64]
+    bits: npt.NDArray[np.int64]
+    previous: npt.NDArray[np.int8]
+    windows: npt.NDArray[np.uint8]
+
+    @property
+    def active(self) -> numerics.Bool:
+        height, width = self.stages.shape
+        return self.windows.repeat(4, 0).repeat(4, 1)[:height, :width] != 0
+
+    @property
+    def tokens(self) -> npt.NDArray[np.int8]:
+        return numerics.token_vectors(self.stages, self.bits).astype(np.int8)
+
+
+def picture(height: int, width: int, seed: int, density: float = 0.7) -> Picture:
+    rng = np.random.default_rng(seed)
+    windows = (rng.random((-(-height // 4), -(-width // 4))) < density).astype(np.uint8)
+    spread = rng.choice([5, 200, 9000])
+    side = np.clip(np.rint(rng.normal(0, spread, (height, width, 104))), -32767, 32767)
+    residual = np.clip(np.rint(rng.normal(0, spread, (height, width, 96))), -32767, 32767)
+    draw = rng.integers(0, 4, (2, height, width))
+    bits = rng.integers(0, 2, (2, height, width, 3, 32))
+    result = Picture(
+        side.astype(np.int16),
+        residual.astype(np.int16),
+        draw[0],
+        bits[0],
+        numerics.token_vectors(draw[1], bits[1]).astype(np.int8),
+        windows,
+    )
+    result.stages[~result.active] = 0
+    return result
+
+
+SIZES = [(1, 1), (3, 5), (4, 4), (9, 14), (13, 31)]
+
+
+@pytest.fixture(params=MODELS, ids=["small", "uneven"])
+def model(request: pytest.FixtureRequest) -> tuple[_core.Model, numerics.Networks]:
+    data, tensors = MODELS[request.param]
+    return _core.Model(data), numerics.Networks(tensors)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_networks_equal_the_reference(
+    model: tuple[_core.Model, numerics.Networks], size: tuple[int, int]
+) -> None:
+    loaded, reference = model
+    x = picture(*size, seed=sum(size))
+    active = x.active
+    for kernels in SETS:
+        bits = _core.tokenizer_encode(loaded, x.side, x.residual, x.windows, kernels=kernels)
+        np.testing.assert_array_equal(bits, reference.encode(x.residual, x.side, active))
+        out = _core.tokenizer_decode(loaded, x.tokens, x.side, x.windows, kernels=kernels)
+        np.testing.assert_array_equal(out, reference.decode(x.tokens, x.side, active))
+        stream, flags = reference.trunk(x.previous, x.side, active)
+        got = _core.prior_flags(loaded, x.previous, x.side, x.windows, kernels=kernels)
+        np.testing.assert_array_equal(got, flags)
+        logits = _core.prior_logits(
+            loaded, x.previous, x.side, x.windows, x.tokens, kernels=kernels
+        )
+        expected = reference.logits(stream, x.stages, x.bits, active)
+        np.testing.assert_array_equal(logits, expected)
+
+
+def test_random_models_are_no_trivial_test(model: tuple[_core.Model, numerics.Networks]) -> None:
+    loaded, _ = model
+    x = picture(13, 31, seed=44, density=1.0)
+    out = _core.tokenizer_decode(loaded, x.tokens, x.side, x.windows)
+    logits = _core.prior_logits(loaded, x.previous, x.side, x.windows, x.tokens)
+    coded = logits[x.stages == 3]
+    for values in (out, coded):
+        assert values.std() > 100
+        assert (np.abs(values) == 32767).mean() < 0.05
+    bits = _core.tokenizer_encode(loaded, x.side, x.residual, x.windows)
+    assert 0.2 < bits.mean() < 0.8
+
+
+def test_thread_count_changes_nothing(model: tuple[_core.Model, numerics.Networks]) -> None:
+    loaded, _ = model
+    x = picture(23, 41, seed=5)
+    for threads in (2, 3):
+        np.testing.assert_array_equal(
+            _core.tokenizer_encode(loaded, x.side, x.residual, x.windows),
+            _core.tokenizer_encode(loaded, x.side, x.residual, x.windows, threads=threads),
+        )
+        np.testing.assert_array_equal(
+            _core.tokenizer_decode(loaded, x.tokens, x.side, x.windows),
+            _core.tokenizer_decode(loaded, x.tokens, x.side, x.windows, threads=threads),
+        )
+        np.testing.assert_array_equal(
+            _core.prior_flags(loaded, x.previous, x.side, x.windows),
+            _core.prior_flags(loaded, x.previous, x.side, x.windows, threads=threads),
+        )
+        np.testing.assert_array_equal(
+            _core.prior_logits(loaded, x.previous, x.side, x.windows, x.tokens),
+            _core.prior_logits(loaded, x.previous, x.side, x.windows, x.tokens, threads=threads),
+        )
+
+
+def test_blocks_read_nothing_of_each_other(
+    model: tuple[_core.Model, numerics.Networks],
+) -> None:
+    loaded, reference = model
+    x = picture(13, 18, seed=6)
+    stream, _ = reference.trunk(x.previous, x.side, x.active)
+    blocks = [(0, 0, 8, 8), (0, 8, 8, 10), (8, 0, 5, 8), (8, 8, 5, 10)]
+    logits = _core.prior_logits(
+        loaded, x.previous, x.side, x.windows, x.tokens, blocks=blocks, threads=2
+    )
+    for y, left, height, width in blocks:
+        cut = (slice(y, y + height), slice(left, left + width))
+        expected = reference.logits(stream[cut], x.stages[cut], x.bits[cut], x.active[cut])
+        np.testing.assert_array_equal(logits[cut], expected)
+
+
+def test_no_active_window_gives_zeros(model: tuple[_core.Model, numerics.Networks]) -> None:
+    loaded, _ = model
+    x = picture(9, 9, seed=8, density=0.0)
+    assert not _core.tokenizer_decode(loaded, x.tokens, x.side, x.windows).any()
+    assert not _core.prior_logits(loaded, x.previous, x.side, x.windows, x.tokens).any()
+
+
+def test_absent_window_flags_mean_all(model: tuple[_core.Model, numerics.Networks]) -> None:
+    loaded, _ = model
+    x = picture(6, 7, seed=9, density=1.0)
+    np.testing.assert_array_equal(
+        _core.tokenizer_decode(loaded, x.tokens, x.side),
+        _core.tokenizer_decode(loaded, x.tokens, x.side, x.windows),
+    )

@@ -1,0 +1,222 @@
+"""Sequence headers, packets and blocks, written from docs/bitstream.md sections 1 to 3 and 7."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+KEYFRAME, STEPS, DEVIATION, DURATION, RESERVED = 0x80, 0x08, 0x04, 0x02, 0x01
+ONE_BLOCK_SAMPLES = 1280 * 720
+BLOCK_WINDOWS = 900
+
+
+class DamageError(ValueError):
+    """A stream that does not follow docs/bitstream.md."""
+
+
+def require(condition: bool, message: str) -> None:
+    """Raises DamageError with the message unless the condition holds."""
+    if not condition:
+        raise DamageError(message)
+
+
+class Reader:
+    """A cursor over bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.position = 0
+
+    def take(self, size: int) -> bytes:
+        """The next `size` bytes."""
+        part = self.data[self.position : self.position + size]
+        require(len(part) == size, f"byte {self.position}: the data ends early")
+        self.position += size
+        return part
+
+    def number(self, size: int) -> int:
+        """An unsigned integer of `size` bytes."""
+        return int.from_bytes(self.take(size), "little")
+
+    def varint(self) -> int:
+        """LEB128 in its shortest form."""
+        value = 0
+        for index in range(10):
+            byte = self.number(1)
+            value |= (byte & 0x7F) << 7 * index
+            if byte < 0x80:
+                require(byte > 0 or index == 0, f"byte {self.position}: not the shortest form")
+                return value
+        raise DamageError(f"byte {self.position}: a number of more than 10 bytes")
+
+    def zigzag(self) -> int:
+        """A signed varint."""
+        value = self.varint()
+        return -(value + 1) // 2 if value & 1 else value // 2
+
+
+@dataclass(frozen=True)
+class Header:
+    """A sequence header; the names are those of section 2.2."""
+
+    chroma: int
+    depth: int
+    width: int
+    height: int
+    time_base: tuple[int, int]
+    ticks_per_frame: int
+    frame_rate: tuple[int, int]
+    sample_aspect: tuple[int, int]
+    colour: bytes
+    display: int
+    model: bytes
+
+    @property
+    def coded_size(self) -> tuple[int, int]:
+        """Coded width and height."""
+        return -(-self.width // 8) * 8, -(-self.height // 8) * 8
+
+
+def parse_header(reader: Reader) -> Header:
+    """Reads a sequence header (section 2.2)."""
+    require(reader.take(4) == b"BSQ1", "no sequence header")
+    require(reader.number(1) == 1, "unknown version")
+    fields = Reader(reader.take(reader.varint()))
+    require(fields.number(1) == 1, "unknown numerics")
+    form = fields.number(1)
+    require(form & ~5 == 0, f"unknown format {form}")
+    width, height = fields.varint(), fields.varint()
+    require(1 <= width <= 8192 and 1 <= height <= 8192, f"size {width}x{height}")
+    require(fields.number(1) == (width * height - 1).bit_length(), "wrong level")
+    time_base = (fields.varint(), fields.varint())
+    require(all(1 <= part < 2**31 for part in time_base), f"time base {time_base}")
+    ticks = fields.varint()
+    rate, aspect = ((fields.varint(), fields.varint()) for _ in range(2))
+    require(rate[1] > 0 and aspect[1] > 0, "a denominator of 0")
+    colour, display, model = fields.take(3), fields.number(1), fields.take(16)
+    require(display & 3 < 3 and display >> 2 & 15 <= 6, f"display {display}")
+    depth = 8 + 2 * (form >> 2)
+    return Header(
+        form & 3, depth, width, height, time_base, ticks, rate, aspect, colour, display, model
+    )
+
+
+@dataclass(frozen=True)
+class Packet:
+    """A packet taken apart.
+
+    `header` is that of the packet or of its group, `steps` may be those of the packet before.
+    """
+
+    header: Header
+    keyframe: bool
+    index: int
+    pts: int
+    duration: int
+    steps: tuple[int, ...]
+    payloads: tuple[bytes, ...]
+
+
+class PacketParser:
+    """Takes packets apart, one after the other (section 2.1)."""
+
+    def __init__(self) -> None:
+        self.previous: Packet | None = None
+        self.keyframe_pts = 0
+
+    def parse(self, data: bytes) -> Packet:
+        """One packet; a gap is an error here."""
+        require(len(data) > 0, "an empty packet")
+        flags, previous = data[0], self.previous
+        keyframe = bool(flags & KEYFRAME)
+        body = self._check(data, keyframe)
+        reader = Reader(body)
+        reader.take(1)
+        require(not flags & RESERVED, "bit 0 of the flags is set")
+        require(not keyframe or flags & (STEPS | DEVIATION) == STEPS, "flags of a keyframe")
+        if keyframe:
+            header, index = parse_header(reader), 0
+            pts = self.keyframe_pts = reader.zigzag()
+        else:
+            require(previous is not None, "the stream does not begin with a keyframe")
+            assert previous is not None
+            header, index = previous.header, reader.varint()
+            require(index == previous.index + 1, f"gap: index {index} follows {previous.index}")
+            deviation = reader.zigzag() if flags & DEVIATION else 0
+            pts = self.keyframe_pts + index * header.ticks_per_frame + deviation
+        require(previous is None or pts > previous.pts, f"timestamp {pts} does not rise")
+        duration = reader.varint() if flags & DURATION else header.ticks_per_frame
+        layers = (flags >> 4 & 7) + 1
+        if flags & STEPS:
+            steps = tuple(reader.number(2) for _ in range(layers))
+            require(max(steps) <= 504, f"steps {steps}")
+        else:
+            assert previous is not None
+            steps = previous.steps
+            require(len(steps) == layers, "the packet before has another number of layers")
+        payloads = self._payloads(reader, len(blocks(*header.coded_size)))
+        self.previous = Packet(header, keyframe, index, pts, duration, steps, payloads)
+        return self.previous
+
+    def _check(self, data: bytes, keyframe: bool) -> bytes:
+        """The packet without its checksum, which is verified."""
+        size = 4 if keyframe else 2
+        require(len(data) > size, "the packet ends early")
+        body, checksum = data[:-size], int.from_bytes(data[-size:], "little")
+        require(zlib.crc32(body) & (1 << 8 * size) - 1 == checksum, "wrong checksum")
+        return body
+
+    def _payloads(self, reader: Reader, count: int) -> tuple[bytes, ...]:
+        sizes = [reader.varint() for _ in range(count - 1)]
+        parts = [reader.take(size) for size in sizes]
+        return (*parts, reader.data[reader.position :])
+
+
+@dataclass(frozen=True)
+class Block:
+    """The windows x0 <= x < x1, y0 <= y < y1."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+
+def blocks(width: int, height: int) -> list[Block]:
+    """The blocks of a coded size (section 3), in raster order."""
+    windows_x, windows_y = -(-width // 32), -(-height // 32)
+    if width * height <= ONE_BLOCK_SAMPLES:
+        return [Block(0, 0, windows_x, windows_y)]
+    best = None
+    for columns in range(1, windows_x + 1):
+        for rows in range(1, windows_y + 1):
+            w, h = -(-windows_x // columns), -(-windows_y // rows)
+            if w * h <= BLOCK_WINDOWS:
+                rank = (columns * rows, Fraction(max(w, h), min(w, h)), columns, rows)
+                best = min(best or rank, rank)
+                break  # more rows only make more blocks
+    assert best is not None
+    xs = _cuts(windows_x, best[2])
+    ys = _cuts(windows_y, best[3])
+    return [Block(x0, y0, x1, y1) for y0, y1 in ys for x0, x1 in xs]
+
+
+def _cuts(windows: int, parts: int) -> list[tuple[int, int]]:
+    return [(i * windows // parts, (i + 1) * windows // parts) for i in range(parts)]
+
+
+def conformance_hash(pictures: Iterable[Sequence[Plane]]) -> str:
+    """SHA-256 over the decoded pictures (section 7), in hexadecimal digits."""
+    digest = hashlib.sha256()
+    for picture in pictures:
+        for plane in picture:
+            digest.update(plane.astype(f"<u{plane.itemsize}").tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,221 @@
+"""A second decoder in plain Python and NumPy, written from docs/bitstream.md and docs/numerics.md.
+
+It is slow and plain, and it stops with DamageError where the real decoder would conceal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bsqav.codec.modelfile import parse_model
+from tests.reference import numerics
+from tests.reference.bitstream import (
+    Block,
+    Header,
+    Packet,
+    PacketParser,
+    Plane,
+    blocks,
+    conformance_hash,
+    require,
+)
+from tests.reference.motion import BlockMotion, compensate, empty_field
+from tests.reference.range_decoder import BlockModels, RangeDecoder, probabilities
+
+__all__ = ["Decoder", "conformance_hash", "decode_stream"]
+
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+TOKENS = 4  # tokens along the side of a window
+
+
+@dataclass
+class Field:
+    """What one layer says of every token, and of the windows.
+
+    Attributes:
+        windows: bool [windows_y, windows_x], the active ones.
+        stages: int64 [rows, columns], n of every token.
+        bits: int64 [rows, columns, 3, 32].
+    """
+
+    windows: BoolArray
+    stages: IntArray
+    bits: IntArray
+
+    @classmethod
+    def empty(cls, width: int, height: int) -> Field:
+        """A field without active windows, for a coded size in luma samples."""
+        rows, columns = height // 8, width // 8
+        return cls(
+            np.zeros((-(-rows // TOKENS), -(-columns // TOKENS)), np.bool_),
+            np.zeros((rows, columns), np.int64),
+            np.zeros((rows, columns, 3, 32), np.int64),
+        )
+
+    @property
+    def active(self) -> BoolArray:
+        """Bool [rows, columns]: the tokens of active windows."""
+        rows, columns = self.stages.shape
+        return self.windows.repeat(TOKENS, 0).repeat(TOKENS, 1)[:rows, :columns]
+
+    @property
+    def vectors(self) -> IntArray:
+        """Token vectors [rows, columns, 104]."""
+        return numerics.token_vectors(self.stages, self.bits)
+
+
+class Decoder:
+    """Decodes the packets of a stream, one after the other."""
+
+    def __init__(self, model: bytes) -> None:
+        contents = parse_model(model)
+        self.model_id = bytes.fromhex(contents.id)
+        self.networks = numerics.Networks(contents.tensors)
+        self.parser = PacketParser()
+        self.models: list[BlockModels] = []
+        self.planes: list[IntArray] = []
+        self.field: Field | None = None
+
+    def decode(self, data: bytes) -> list[Plane]:
+        """The planes of a packet's picture, cropped."""
+        packet = self.parser.parse(data)
+        coders = [RangeDecoder(payload) for payload in packet.payloads]
+        planes = self.decode_symbols(packet, coders)
+        for coder in coders:
+            coder.finish()
+        return planes
+
+    def decode_symbols(self, packet: Packet, coders: Sequence[RangeDecoder]) -> list[Plane]:
+        """The planes of a packet's picture, with the symbols that the coders give."""
+        header = packet.header
+        if packet.keyframe:
+            require(header.model == self.model_id, f"another model: {header.model.hex()}")
+            self.field = None
+            self.models = [BlockModels() for _ in blocks(*header.coded_size)]
+        for layer in range(len(packet.steps)):
+            self._decode_layer(packet, layer, coders)
+        return _crop(self.planes, header)
+
+    def _decode_layer(self, packet: Packet, layer: int, coders: Sequence[RangeDecoder]) -> None:
+        """Replaces `planes` and `field` by those of the layer."""
+        header, c = packet.header, packet.steps[layer]
+        first_of_keyframe = packet.keyframe and layer == 0
+        if first_of_keyframe:
+            self.planes = _middle(header)
+        size = header.coded_size
+        field, previous = Field.empty(*size), self.field or Field.empty(*size)
+        parts = [
+            _BlockReader(block, coder, models, field)
+            for block, coder, models in zip(blocks(*size), coders, self.models, strict=True)
+        ]
+        if layer == 0 and not packet.keyframe:
+            vectors = empty_field(*size)
+            for part in parts:
+                part.read_windows(previous.windows, vectors)
+            self.planes = compensate(self.planes, vectors, header.depth)
+        else:
+            for part in parts:
+                part.read_windows(previous.windows, None)
+        side = numerics.side_vectors(list(self.planes), header.depth, c, first_of_keyframe)
+        stream, flags = self.networks.trunk(previous.vectors, side, field.active)
+        for part in parts:
+            part.read_stages(flags)
+            part.read_bits(stream, self.networks)
+        output = self.networks.decode(field.vectors, side, field.active)
+        self.planes = numerics.reconstruct(list(self.planes), output, header.depth, c, field.active)
+        self.field = field
+
+
+class _BlockReader:
+    """Reads the symbols of one layer in one block into the picture's field (section 3.1)."""
+
+    def __init__(
+        self, block: Block, coder: RangeDecoder, models: BlockModels, field: Field
+    ) -> None:
+        self.block, self.coder, self.models, self.field = block, coder, models, field
+        self.tokens = (
+            slice(block.y0 * TOKENS, min(block.y1 * TOKENS, field.stages.shape[0])),
+            slice(block.x0 * TOKENS, min(block.x1 * TOKENS, field.stages.shape[1])),
+        )
+
+    def read_windows(self, previous: BoolArray, vectors: IntArray | None) -> None:
+        """Motion, where there are `vectors` to fill, and active flags."""
+        block, active = self.block, self.field.windows
+        motion = BlockMotion(vectors, self.coder, self.models) if vectors is not None else None
+        for y in range(block.y0, block.y1):
+            for x in range(block.x0, block.x1):
+                if motion is not None:
+                    motion.read_window(x, y)
+                above = y > block.y0 and bool(active[y - 1, x])
+                left = x > block.x0 and bool(active[y, x - 1])
+                context = 6 * (motion is None) + 2 * (above + left) + int(previous[y, x])
+                active[y, x] = self.models.active[context].read(self.coder)
+
+    def read_stages(self, flag_logits: IntArray) -> None:
+        """The stage counts; `flag_logits` [rows, columns, 9] are the trunk's."""
+        p = probabilities(flag_logits[self.tokens])
+        active, stages = self.field.active[self.tokens], self.field.stages[self.tokens]
+        for y, x in np.argwhere(active):
+            above = stages[y - 1, x] if y > 0 else 0
+            left = stages[y, x - 1] if x > 0 else 0
+            n = 0
+            while n < 3:
+                near = int(above > n) + int(left > n)
+                if not self.coder.bit(int(p[y, x, 3 * n + near])):
+                    break
+                n += 1
+            stages[y, x] = n
+
+    def read_bits(self, stream: IntArray, networks: numerics.Networks) -> None:
+        """The bits of all stages; `stream` [rows, columns, P] is the trunk's."""
+        active, stages = self.field.active[self.tokens], self.field.stages[self.tokens]
+        bits = self.field.bits[self.tokens]
+        row, column = np.indices(stages.shape)
+        group = np.where(row % 2 != column % 2, 2, row % 2)
+        for g in range(3):
+            tokens = numerics.token_vectors(stages, bits)
+            v = networks.group_stream(stream[self.tokens], tokens, group < g, active)
+            for s in range(3):
+                coded = (group == g) & (stages > s)
+                if not coded.any():
+                    break
+                u = v[coded]
+                for j in range(4):
+                    p = probabilities(networks.head(u, 4 * s + j))
+                    new = np.reshape(self.coder.bits(p.ravel().tolist()), p.shape)
+                    bits[coded, s, 8 * j : 8 * j + 8] = new
+                    u = networks.embed(u, new, 4 * s + j)
+                v[coded] = u
+
+
+def _middle(header: Header) -> list[IntArray]:
+    """The prediction of a keyframe's first layer."""
+    width, height = header.coded_size
+    shapes = [(height, width)] + [(height // 2, width // 2)] * (2 * header.chroma)
+    return [np.full(shape, 2 ** (header.depth - 1), np.int64) for shape in shapes]
+
+
+def _crop(planes: list[IntArray], header: Header) -> list[Plane]:
+    """The planes without what was added to make the sides multiples of 8."""
+    dtype = np.uint8 if header.depth == 8 else np.uint16
+    sizes = [(header.height, header.width)]
+    sizes += [(-(-header.height // 2), -(-header.width // 2))] * (len(planes) - 1)
+    return [
+        plane[:height, :width].astype(dtype)
+        for plane, (height, width) in zip(planes, sizes, strict=True)
+    ]
+
+
+def decode_stream(packets: Iterable[bytes], model: bytes) -> list[list[Plane]]:
+    """The pictures of a stream, each a list of cropped planes (uint8 for 8 bits, else uint16).
+
+    Raises:
+        DamageError: the stream breaks a rule, has a gap, or needs another model.
+    """
+    decoder = Decoder(model)
+    return [decoder.decode(packet) for packet in packets]

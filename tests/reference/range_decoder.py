@@ -1,0 +1,112 @@
+"""The range decoder and its adaptive models, from docs/bitstream.md sections 3.2, 3.3 and 5."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from tests.reference.bitstream import require
+
+MAX_IMPLIED_BYTES = 8
+MAX_LOGIT = 2839
+BYPASS = 32768
+
+
+class RangeDecoder:
+    """Reads the bits of one block (section 5.1)."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.position = 0
+        self.range = 0xFFFFFFFF
+        self.code = 0
+        for _ in range(4):
+            self.code = self.code * 256 + self._next()
+        require(self.code != 0xFFFFFFFF, "a block begins with FFFFFFFF")
+
+    def _next(self) -> int:
+        self.position += 1
+        return self.data[self.position - 1] if self.position <= len(self.data) else 0
+
+    def bit(self, p: int) -> int:
+        """One bit that is 1 with probability p / 65536."""
+        bound = self.range * p >> 16
+        bit = int(self.code < bound)
+        if bit:
+            self.range = bound
+        else:
+            self.code -= bound
+            self.range -= bound
+        while self.range < 1 << 24:
+            self.range *= 256
+            self.code = self.code * 256 + self._next()
+        return bit
+
+    def bits(self, probabilities: Iterable[int]) -> list[int]:
+        """Bits under these probabilities."""
+        return [self.bit(p) for p in probabilities]
+
+    def number(self, size: int) -> int:
+        """A number of `size` bypass bits."""
+        value = 0
+        for _ in range(size):
+            value = 2 * value + self.bit(BYPASS)
+        return value
+
+    def finish(self) -> None:
+        """Checks that all bytes were read, and not too many beyond them."""
+        excess = self.position - len(self.data)
+        require(0 <= excess <= MAX_IMPLIED_BYTES, f"a block ends {excess} bytes after its data")
+
+
+def probabilities(logits: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Probabilities of a 1 in units of 2^-16 (section 5.3)."""
+    clamped = np.clip(logits, -MAX_LOGIT, MAX_LOGIT)
+    return np.rint(65536 / (1 + np.exp(-clamped / 256))).astype(np.int64)
+
+
+class AdaptiveBit:
+    """A model of one bit (section 3.2)."""
+
+    def __init__(self) -> None:
+        self.a = self.b = 32768
+
+    def read(self, coder: RangeDecoder) -> int:
+        """One bit; the model learns from it."""
+        bit = coder.bit(min(max(self.a + self.b >> 1, 32), 65504))
+        target = 65535 * bit
+        self.a += target - self.a >> 4
+        self.b += target - self.b >> 7
+        return bit
+
+
+class AdaptiveInteger:
+    """A model of signed integers (section 3.3)."""
+
+    def __init__(self) -> None:
+        self.zero = AdaptiveBit()
+        self.prefix = [AdaptiveBit() for _ in range(15)]
+
+    def read(self, coder: RangeDecoder) -> int:
+        """One integer from -32767 to 32767."""
+        if self.zero.read(coder):
+            return 0
+        negative = coder.bit(BYPASS)
+        for k, model in enumerate(self.prefix):
+            if not model.read(coder):
+                value = (1 << k) + coder.number(k)
+                return -value if negative else value
+        require(False, "fifteen ones in the prefix of an integer")
+        raise AssertionError
+
+
+class BlockModels:
+    """The adaptive models of one block (end of section 3.3)."""
+
+    def __init__(self) -> None:
+        self.active = [AdaptiveBit() for _ in range(12)]
+        self.split = [AdaptiveBit() for _ in range(3)]
+        self.same = [AdaptiveBit() for _ in range(3)]
+        self.difference = (AdaptiveInteger(), AdaptiveInteger())

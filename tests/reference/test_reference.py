@@ -1,0 +1,144 @@
+"""The codec decodes to the same pictures as the reference decoder, bit for bit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from bsqav import _core
+from tests.bitstream.packets import Header
+from tests.codec.streams import TINY_MODEL, Format, clip, decode, encode
+from tests.reference.bitstream import (
+    BLOCK_WINDOWS,
+    Block,
+    Plane,
+    blocks,
+    conformance_hash,
+)
+from tests.reference.decoder import decode_stream
+from tests.reference.forge import Forger
+from tests.reference.range_decoder import RangeDecoder
+from tests.vectors.ivf import read_ivf
+from tests.vectors.make_golden import FOLDER, INDEX
+
+MODEL = TINY_MODEL.read_bytes()
+GOLDEN: dict[str, dict[str, Any]] = json.loads(INDEX.read_text()) if INDEX.exists() else {}
+QUICK_SAMPLES = 300_000
+
+
+def assert_same(pictures: Sequence[_core.Picture], expected: Sequence[Sequence[Plane]]) -> None:
+    """The pictures have the type, shape and samples of the expected planes."""
+    assert len(pictures) == len(expected)
+    for index, (picture, planes) in enumerate(zip(pictures, expected, strict=True)):
+        shown = picture.planes
+        assert [p.dtype for p in shown] == [p.dtype for p in planes]
+        assert [p.shape for p in shown] == [p.shape for p in planes]
+        differing = [int((a != b).sum()) for a, b in zip(shown, planes, strict=True)]
+        assert not any(differing), f"picture {index}: {differing} samples differ"
+
+
+@pytest.mark.parametrize("crf", [20, 40, 55])
+@pytest.mark.parametrize("depth", [8, 10])
+@pytest.mark.parametrize("chroma", ["gray", "420"])
+@pytest.mark.parametrize("size", [(1, 1), (24, 40), (70, 54)])
+def test_encoded_streams(size: tuple[int, int], chroma: str, depth: int, crf: int) -> None:
+    form = Format(*size, chroma, depth)
+    stream = encode(clip(form, 5), form, crf=crf, gop=3)
+    assert stream.keyframes == [True, False, False, True, False]
+    expected = decode_stream(stream.packets, MODEL)
+    pictures = decode(stream.packets, strict=True)
+    assert_same(pictures, expected)
+    assert conformance_hash(p.planes for p in pictures) == conformance_hash(expected)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_symbols(seed: int) -> None:
+    """All of the syntax: splits, far vectors, one to eight layers, timestamps, unknown fields."""
+    header = Header(
+        *[(70, 54), (101, 35), (40, 24), (9, 130)][seed % 4],
+        format=[1, 0, 5, 4][seed // 2],
+        ticks=[0, 4, 100][seed % 3],
+        extra=bytes(seed),
+    )
+    forger = Forger(header, MODEL, seed, [0.5, 0.3][seed % 2])
+    for picture, layers in enumerate([1 + seed, 1, 2, 2, 1, 8 - seed]):
+        forger.add(picture % 5 == 0, layers)
+    assert_same_stream(forger)
+
+
+def assert_same_stream(forger: Forger) -> None:
+    """Both decoders give the pictures that the stream was made from."""
+    expected = decode_stream(forger.packets, MODEL)
+    assert conformance_hash(expected) == conformance_hash(forger.pictures)
+    pictures = decode(forger.packets, strict=True)
+    assert_same(pictures, expected)
+    assert [(p.pts, p.duration) for p in pictures] == forger.times
+
+
+def test_a_picture_of_two_blocks() -> None:
+    header = Header(width=1288, height=720, format=0)
+    forger = Forger(header, MODEL, 0, 0.0)
+    for picture in range(2):
+        forger.add(picture == 0, 1)
+    assert len(blocks(1288, 720)) == 2
+    assert_same_stream(forger)
+
+
+@pytest.mark.slow
+def test_a_picture_of_many_blocks_and_layers() -> None:
+    forger = Forger(Header(width=1930, height=1082, format=5), MODEL, 1, 0.05)
+    for picture, layers in enumerate([1, 2, 2]):
+        forger.add(picture == 0, layers)
+    assert_same_stream(forger)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (e["width"] * e["height"] > QUICK_SAMPLES))
+        for name, e in GOLDEN.items()
+    ],
+)
+def test_golden_streams(name: str) -> None:
+    packets = [data for data, _ in read_ivf(FOLDER / f"{name}.ivf")]
+    assert conformance_hash(decode_stream(packets, MODEL)) == GOLDEN[name]["hash"]
+
+
+@pytest.mark.parametrize(
+    ("size", "columns", "rows"),
+    [
+        ((8, 8), 1, 1),
+        ((1280, 720), 1, 1),
+        ((1920, 1080), 3, 1),
+        ((3840, 2160), 5, 2),
+        ((8192, 8192), 2, 37),
+    ],
+)
+def test_blocks(size: tuple[int, int], columns: int, rows: int) -> None:
+    """The examples of section 3, and that blocks tile the picture."""
+    cut = blocks(*size)
+    assert len(cut) == columns * rows
+    assert len({block.y0 for block in cut}) == rows
+    assert cut == sorted(cut, key=lambda block: (block.y0, block.x0))
+    windows = [(block.x1 - block.x0) * (block.y1 - block.y0) for block in cut]
+    assert sum(windows) == -(-size[0] // 32) * -(-size[1] // 32)
+    if columns * rows > 1:
+        assert max(windows) <= BLOCK_WINDOWS
+        assert cut[0] == Block(0, 0, *best_sides(cut))
+
+
+def best_sides(cut: Sequence[Block]) -> tuple[int, int]:
+    """Sides of the first block, which is never larger than the largest."""
+    first = cut[0]
+    assert Fraction(first.x1, first.y1) > 0
+    return first.x1, first.y1
+
+
+def test_the_example_of_the_range_coder() -> None:
+    coder = RangeDecoder(bytes([0x30]))
+    assert coder.bits([49152, 16384, 256]) == [1, 0, 1]
+    coder.finish()
