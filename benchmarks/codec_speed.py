@@ -1,11 +1,11 @@
 """Frames per second of the codec, beside PyTorch running the same networks in bfloat16.
 
-    python benchmarks/codec_speed.py [CLIP] [--size 640x360] [--frames 48] [--crf 32] [--threads 2]
+    python benchmarks/codec_speed.py [CLIP] [--size 640x360] [--frames 48] [--crf 32]
 
-The clip is scaled to the size and played forward and backward to the number of frames; without one a
-moving texture is made. PyTorch runs what an encoder (decoder) runs of the networks for one picture
-with every window active, on the same number of threads, in the same process, right after. Needs the
-extra `train` for the PyTorch rows. Prints JSON.
+The clip is scaled to the size and played forward and backward to the number of frames; without
+one a moving texture is made. PyTorch runs what an encoder (decoder) runs of the networks for one
+picture with every window active, on the same number of threads, in the same process, right after.
+Needs the extra `train` for the PyTorch rows. Prints JSON.
 """
 
 from __future__ import annotations

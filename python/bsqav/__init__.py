@@ -21,6 +21,7 @@ from bsqav.errors import (
 
 if TYPE_CHECKING:
     from bsqav.codec import Decoder, Encoder
+    from bsqav.media.container import open
     from bsqav.media.transcode import Progress, TranscodeResult, transcode
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "UnsupportedError",
     "UsageError",
     "__version__",
+    "open",
     "transcode",
 ]
 
@@ -51,6 +53,7 @@ _HOMES = {
     "Encoder": "bsqav.codec",
     "Progress": "bsqav.media.transcode",
     "TranscodeResult": "bsqav.media.transcode",
+    "open": "bsqav.media.container",
     "transcode": "bsqav.media.transcode",
 }
 

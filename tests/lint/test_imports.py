@@ -38,7 +38,7 @@ PYTHON_MAY_IMPORT = {
     "media": {"codec", "models"},
     "cli": CODEC_ROOMS | {"evaluation"},
     "integrations": CODEC_ROOMS,
-    "nn": set[str](),
+    "nn": {"codec"},
     "training": CODEC_ROOMS | {"nn"},
     "evaluation": CODEC_ROOMS | {"nn"},
     "export": CODEC_ROOMS | {"nn"},

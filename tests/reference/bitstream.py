@@ -16,6 +16,8 @@ Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 KEYFRAME, STEPS, DEVIATION, DURATION, RESERVED = 0x80, 0x08, 0x04, 0x02, 0x01
 ONE_BLOCK_SAMPLES = 1280 * 720
 BLOCK_WINDOWS = 900
+MAX_NUMBER = 2**31 - 1
+MAX_TIME = 2**62
 
 
 class DamageError(ValueError):
@@ -54,13 +56,22 @@ class Reader:
             value |= (byte & 0x7F) << 7 * index
             if byte < 0x80:
                 require(byte > 0 or index == 0, f"byte {self.position}: not the shortest form")
+                require(value < 2**64, f"byte {self.position}: more than 64 bits")
                 return value
         raise DamageError(f"byte {self.position}: a number of more than 10 bytes")
 
-    def zigzag(self) -> int:
-        """A signed varint."""
+    def up_to(self, limit: int) -> int:
+        """A varint of at most `limit`."""
         value = self.varint()
-        return -(value + 1) // 2 if value & 1 else value // 2
+        require(value <= limit, f"byte {self.position}: {value} is more than {limit}")
+        return value
+
+    def time(self) -> int:
+        """A timestamp or a deviation, a signed varint."""
+        value = self.varint()
+        value = -(value + 1) // 2 if value & 1 else value // 2
+        require(abs(value) <= MAX_TIME, f"byte {self.position}: time {value}")
+        return value
 
 
 @dataclass(frozen=True)
@@ -96,10 +107,10 @@ def parse_header(reader: Reader) -> Header:
     width, height = fields.varint(), fields.varint()
     require(1 <= width <= 8192 and 1 <= height <= 8192, f"size {width}x{height}")
     require(fields.number(1) == (width * height - 1).bit_length(), "wrong level")
-    time_base = (fields.varint(), fields.varint())
-    require(all(1 <= part < 2**31 for part in time_base), f"time base {time_base}")
-    ticks = fields.varint()
-    rate, aspect = ((fields.varint(), fields.varint()) for _ in range(2))
+    time_base = (fields.up_to(MAX_NUMBER), fields.up_to(MAX_NUMBER))
+    require(min(time_base) > 0, f"time base {time_base}")
+    ticks = fields.up_to(MAX_NUMBER)
+    rate, aspect = ((fields.up_to(MAX_NUMBER), fields.up_to(MAX_NUMBER)) for _ in range(2))
     require(rate[1] > 0 and aspect[1] > 0, "a denominator of 0")
     colour, display, model = fields.take(3), fields.number(1), fields.take(16)
     require(display & 3 < 3 and display >> 2 & 15 <= 6, f"display {display}")
@@ -144,16 +155,17 @@ class PacketParser:
         require(not keyframe or flags & (STEPS | DEVIATION) == STEPS, "flags of a keyframe")
         if keyframe:
             header, index = parse_header(reader), 0
-            pts = self.keyframe_pts = reader.zigzag()
+            pts = self.keyframe_pts = reader.time()
         else:
             require(previous is not None, "the stream does not begin with a keyframe")
             assert previous is not None
-            header, index = previous.header, reader.varint()
+            header, index = previous.header, reader.up_to(MAX_NUMBER)
             require(index == previous.index + 1, f"gap: index {index} follows {previous.index}")
-            deviation = reader.zigzag() if flags & DEVIATION else 0
+            deviation = reader.time() if flags & DEVIATION else 0
             pts = self.keyframe_pts + index * header.ticks_per_frame + deviation
+            require(abs(pts) <= MAX_TIME, f"timestamp {pts}")
         require(previous is None or pts > previous.pts, f"timestamp {pts} does not rise")
-        duration = reader.varint() if flags & DURATION else header.ticks_per_frame
+        duration = reader.up_to(MAX_TIME) if flags & DURATION else header.ticks_per_frame
         layers = (flags >> 4 & 7) + 1
         if flags & STEPS:
             steps = tuple(reader.number(2) for _ in range(layers))

@@ -202,13 +202,12 @@ def _middle(header: Header) -> list[IntArray]:
 
 def _crop(planes: list[IntArray], header: Header) -> list[Plane]:
     """The planes without what was added to make the sides multiples of 8."""
-    dtype = np.uint8 if header.depth == 8 else np.uint16
     sizes = [(header.height, header.width)]
     sizes += [(-(-header.height // 2), -(-header.width // 2))] * (len(planes) - 1)
-    return [
-        plane[:height, :width].astype(dtype)
-        for plane, (height, width) in zip(planes, sizes, strict=True)
-    ]
+    cut = [plane[:h, :w] for plane, (h, w) in zip(planes, sizes, strict=True)]
+    if header.depth == 8:
+        return [plane.astype(np.uint8) for plane in cut]
+    return [plane.astype(np.uint16) for plane in cut]
 
 
 def decode_stream(packets: Iterable[bytes], model: bytes) -> list[list[Plane]]:

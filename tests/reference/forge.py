@@ -43,10 +43,13 @@ class Forger:
         times: pts and duration of every packet.
     """
 
-    def __init__(self, header: HeaderFields, model: bytes, seed: int, ones: float) -> None:
+    def __init__(
+        self, header: HeaderFields, model: bytes, seed: int, ones: float, start: int = -200
+    ) -> None:
         """A stream of `model` (the bytes of its file), whose id the header gets.
 
         `ones` is the share of ones among half of the symbols: above all of what is active.
+        The first timestamp follows `start`.
         """
         self.decoder = Decoder(model)
         header.model = self.decoder.model_id
@@ -54,6 +57,7 @@ class Forger:
         self.header = parse_header(Reader(header.write()))
         self.rng = random.Random(seed)
         self.ones = ones
+        self.start = start
         self.packets: list[bytes] = []
         self.pictures: list[list[Plane]] = []
         self.times: list[tuple[int, int]] = []
@@ -72,7 +76,7 @@ class Forger:
     def _draw_fields(self, keyframe: bool, layers: int) -> tuple[Packet, PacketFields]:
         rng, before, ticks = self.rng, self.previous, self.header.ticks_per_frame
         index = 0 if keyframe or before is None else before.index + 1
-        pts = (before.pts if before else -200) + rng.randint(1, 300)
+        pts = (before.pts if before else self.start) + rng.randint(1, 300)
         fields = PacketFields(keyframe, self.fields, layers, pts, index)
         if keyframe:
             self.keyframe_pts = pts

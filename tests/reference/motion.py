@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tests.motion.reference import compensate_plane
-from tests.reference.bitstream import Block, require
+from tests.reference.bitstream import require
 from tests.reference.range_decoder import BlockModels, RangeDecoder
 
 IntArray = npt.NDArray[np.int64]
@@ -82,6 +82,3 @@ def compensate(planes: list[IntArray], vectors: IntArray, depth: int) -> list[In
     return [
         compensate_plane(plane, vectors, index == 0, depth) for index, plane in enumerate(planes)
     ]
-
-
-__all__ = ["Block", "BlockMotion", "compensate", "empty_field"]

@@ -39,9 +39,8 @@ class PublicBsq:
         """See `BsqCodec`."""
         import bsqav
 
-        options = {} if self._model is None else {"model": self._model}
         start = time.perf_counter()
-        bsqav.transcode(y4m, out, codec="bsq", crf=crf, gop=gop, **options)
+        bsqav.transcode(y4m, out, codec="bsq", crf=crf, gop=gop, model=self._model)
         seconds = time.perf_counter() - start
         shown = f"bsqav transcode {y4m.name} {out.name} --crf {crf:g} --gop {gop}"
         if self._model is not None:

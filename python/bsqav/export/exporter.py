@@ -1,8 +1,8 @@
 """Turns a fake-quantized CodecNet into the tensors of a model file (docs/bitstream.md, section 6).
 
-Every scale of the fake quantization becomes a multiplier and a shift: an s32 sum whose unit is worth
-`unit` is turned into an s8 or s16 value whose unit is worth `target` by rq with m / 2^n = unit /
-target (docs/numerics.md, section 2).
+Every scale of the fake quantization becomes a multiplier and a shift: an s32 sum whose unit is
+worth `unit` is turned into an s8 or s16 value whose unit is worth `target` by rq with
+m / 2^n = unit / target (docs/numerics.md, section 2).
 """
 
 import math
@@ -20,7 +20,16 @@ from bsqav.codec.modelfile import write_model
 from bsqav.codec.modelspec import ModelConfig
 from bsqav.errors import ModelError
 from bsqav.nn.codec import HEADS, CodecNet
-from bsqav.nn.fakequant import ActQuant, Block, FeedForward, Mode, QDepthwise, QLinear, quantize_weight, set_mode
+from bsqav.nn.fakequant import (
+    ActQuant,
+    Block,
+    FeedForward,
+    Mode,
+    QDepthwise,
+    QLinear,
+    quantize_weight,
+    set_mode,
+)
 
 Array = npt.NDArray[Any]
 Tensors = dict[str, Array]
@@ -77,9 +86,7 @@ def _linear(out: Tensors, name: str, layer: QLinear, unit_in: float, unit_out: f
     _requant(out, name, unit / unit_out, unit.shape[0])
 
 
-def _depthwise(
-    out: Tensors, name: str, layer: QDepthwise, unit_in: Array, unit_out: float
-) -> None:
+def _depthwise(out: Tensors, name: str, layer: QDepthwise, unit_in: Array, unit_out: float) -> None:
     q, scale = quantize_weight(layer.weight)
     unit = _array(scale)[:, 0] * unit_in
     out[f"{name}.w"] = np.ascontiguousarray(_array(q).T).astype(np.int8)
@@ -191,9 +198,7 @@ def write_codec_model(net: CodecNet, path: Path, text: Mapping[str, Any]) -> str
     return write_model(path, net.config, export_tensors(net), text)
 
 
-def export_run(
-    run: Path, out: Path, text: Mapping[str, Any], weights: Path | None = None
-) -> str:
+def export_run(run: Path, out: Path, text: Mapping[str, Any], weights: Path | None = None) -> str:
     """Exports the averaged weights of a run's checkpoint; returns the model id.
 
     weights: also write the state dict there, to start another run from.

@@ -110,6 +110,8 @@ class InputContainer:
             MediaError: where the container is damaged; at the end, where it is cut short.
         """
         chosen = self.streams.get(*args, **kwargs)
+        if not chosen:
+            return
         by_index = {stream.index: stream for stream in self.streams}
         packets = self._demuxer.demux(*chosen)
         while True:

@@ -77,7 +77,7 @@ def uint(element_id: int, value: int, width: int = 0) -> bytes:
 
 def signed(element_id: int, value: int) -> bytes:
     """A signed integer in the fewest bytes."""
-    width = max(1, (value.bit_length() + 8) // 8)
+    width = ((value if value >= 0 else ~value).bit_length() + 8) // 8
     return binary(element_id, value.to_bytes(width, "big", signed=True))
 
 

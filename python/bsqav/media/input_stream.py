@@ -281,9 +281,9 @@ class StreamList:
             if isinstance(item, int):
                 found.append(self._streams[item])
             elif isinstance(item, tuple | list):
-                found += self.get(*item)
+                found += self.get(*item) if item else []
             elif isinstance(item, dict):
-                found += self.get(**item)
+                found += self.get(**item) if item else []
             else:
                 found.append(item)
         for kind, numbers in by_type.items():

@@ -25,7 +25,7 @@ def sphere_signs(z: Tensor) -> Tensor:
     """z [..., L] -> signs +-1 with the straight-through gradient of sqrt(L) * z / |z|."""
     u = F.normalize(z.float(), dim=-1, eps=1e-6) * z.shape[-1] ** 0.5
     signs = torch.where(z >= 0, 1.0, -1.0)
-    return u + (signs - u).detach()
+    return cast(Tensor, u + (signs - u).detach())
 
 
 class TokenizerEncoder(nn.Module):
@@ -99,9 +99,7 @@ class Prior(nn.Module):
         self.ffn = FeedForward(width, hidden)
         self.head_in = ActQuant(stream=True)
         self.head_post = ActQuant()
-        self.heads = nn.ModuleList(
-            QLinear(width, SUBGROUP_BITS, gain=0.1) for _ in range(HEADS)
-        )
+        self.heads = nn.ModuleList(QLinear(width, SUBGROUP_BITS, gain=0.1) for _ in range(HEADS))
         self.embeds = nn.ModuleList(
             QLinear(SUBGROUP_BITS, width, bias=False, gain=0.5) for _ in range(HEADS)
         )

@@ -41,7 +41,7 @@ def tokens_to_planes(x_BHWS: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         grid = part.view(b, h, w, size, size).permute(0, 1, 3, 2, 4)
         return grid.reshape(b, h * size, w * size)
 
-    y, u, v = x_BHWS.split([LUMA, 16, 16], dim=-1)
+    y, u, v = torch.split(x_BHWS, [LUMA, 16, 16], dim=-1)
     return paste(y, 8), paste(u, 4), paste(v, 4)
 
 
@@ -81,7 +81,7 @@ def choose_stages(residual_BHWS: Tensor, intra: bool, jitter: float = 0.0) -> Te
 
 def active_tokens(stages_BHW: Tensor) -> Tensor:
     """[B, H, W, 1] of 0 and 1: tokens of windows with at least one coded token."""
-    b, h, w = stages_BHW.shape
+    _, h, w = stages_BHW.shape
     coded = (stages_BHW > 0).float().unsqueeze(1)
     windows = F.max_pool2d(coded, WINDOW, ceil_mode=True)
     spread = windows.repeat_interleave(WINDOW, 2).repeat_interleave(WINDOW, 3)

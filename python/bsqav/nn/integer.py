@@ -1,4 +1,4 @@
-"""Exact integer evaluation of a model file in PyTorch: the numbers of docs/numerics.md, bit for bit.
+"""Exact integer evaluation of a model file in PyTorch, as docs/numerics.md has it, bit for bit.
 
 Sums run in float64, where all of them are exact (below 2^53); everything else is int64. Meant for
 checking networks on many pictures at once and for equality with libbsq, not for speed.
@@ -73,7 +73,7 @@ class IntegerNets:
         """s16 residual [.., 96] and side [.., 104] vectors -> signs +-1 [.., 96]."""
         x = self._linear(torch.cat([residual, side], -1), "enc.in", INT16)
         x = self._blocks(x, mask, "enc", self.config.encoder_blocks)
-        z0, z1, z2 = self._sum(self._rq(x, "enc.f", INT8), "enc.head").split(32, -1)
+        z0, z1, z2 = torch.split(self._sum(self._rq(x, "enc.f", INT8), "enc.head"), 32, -1)
         s0 = torch.where(z0 >= 0, 1, -1)
         s1 = torch.where(z1 + self._feedback(s0, "10") >= 0, 1, -1)
         s2 = torch.where(z2 + self._feedback(s0, "20") + self._feedback(s1, "21") >= 0, 1, -1)

@@ -90,8 +90,10 @@ class ClipSampler:
             photos = np.ascontiguousarray(_mirror(photos))
         planes = _as_float(unpack_planes(torch.from_numpy(photos)))
         grid = self._camera_path(photos.shape[-1])
-        moved = [_warp(plane, grid, config.size // (1 if i == 0 else 2))
-                 for i, plane in enumerate(planes)]
+        moved = [
+            _warp(plane, grid, config.size // (1 if i == 0 else 2))
+            for i, plane in enumerate(planes)
+        ]
         moved = self._occlude(moved)
         y = self._light(moved[0])
         return y.round(), moved[1].round().clamp(0, 255), moved[2].round().clamp(0, 255)

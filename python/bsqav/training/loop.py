@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from bsqav.errors import ModelError
 from bsqav.codec.modelspec import ModelConfig
+from bsqav.errors import ModelError
 from bsqav.nn.codec import CodecNet
 from bsqav.nn.fakequant import ActQuant, Mode, set_mode
 from bsqav.training.data import ClipSampler, DataConfig
@@ -77,11 +77,15 @@ class Trainer:
         self.progress = Progress()
         self.optimizer = torch.optim.AdamW(
             [
-                {"params": [*self.net.enc.parameters(), *self.net.dec.parameters()],
-                 "peak": config.lr},
+                {
+                    "params": [*self.net.enc.parameters(), *self.net.dec.parameters()],
+                    "peak": config.lr,
+                },
                 {"params": list(self.net.prior.parameters()), "peak": config.prior_lr},
             ],
-            lr=config.lr, betas=(0.9, 0.98), weight_decay=config.weight_decay,
+            lr=config.lr,
+            betas=(0.9, 0.98),
+            weight_decay=config.weight_decay,
         )
         self.sampler = ClipSampler(data, config.data, config.seed)
         self.log = (run / "log.jsonl").open("a", encoding="utf-8")
@@ -150,8 +154,7 @@ class Trainer:
         return min(1.0, max(0.0, done))
 
     def _drop_share(self) -> float:
-        """How often the encoder's rate-distortion choice of tokens is made in training: never
-        while the networks are young, always at the end."""
+        """How often the encoder's choice of tokens is made: never at first, always at the end."""
         return self._rate_share() * min(1.0, max(self.config.drop, 2 * self.share() - 0.6))
 
     def _set_quant(self) -> None:
@@ -191,9 +194,7 @@ class Trainer:
             report(line)
 
     def _rollout(self, train: bool) -> str:
-        generator = torch.Generator().manual_seed(
-            self.config.seed * 1_000_003 + self.progress.step
-        )
+        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + self.progress.step)
         rollout = Rollout(self.sampler.batch(), self.config.rollout, generator)
         parts = []
         for layer in rollout.layers():
@@ -207,8 +208,7 @@ class Trainer:
                 self._step(result.loss)
             rollout.accept(result)
             parts.append(self._describe(layer.intra, result))
-        line = f"step {self.progress.step} {self.progress.elapsed:.1f} min " + " ".join(parts)
-        return line
+        return f"step {self.progress.step} {self.progress.elapsed:.1f} min " + " ".join(parts)
 
     def _code(self, layer: LayerInput, stages: Tensor) -> LayerResult:
         with torch.autocast("cpu", torch.bfloat16, enabled=self.config.bf16):

@@ -20,7 +20,7 @@ from bsqav.nn.codec import CodecNet
 # dead zone at that step (0.85 * 2^((QP-12)/3) of H.264 expressed in its step is 0.13).
 LAMBDA = 0.13
 CHROMA_WEIGHT = 0.8
-# Mean energy of a token's residual, in steps squared over its samples, above which losses are scaled.
+# Mean energy of a token's residual, in steps squared, above which losses are scaled.
 ENERGY_KNEE = 150.0
 
 
@@ -118,7 +118,7 @@ def code_layer(
     skipped = (residual.square() * weights).sum(-1)
     worth = skipped - distortion.detach() - LAMBDA * token_bits.detach()
     loss = distortion.sum() / count + LAMBDA * rate_weight * bits / count
-    # A residual far above its step (a network at its start, a scene change) must not drown the rest.
+    # A residual far above its step (a young network, a scene change) must not drown the rest.
     energy = (residual.square().sum(-1) * mask[..., 0]).sum() / count
     loss = loss / (energy / ENERGY_KNEE).clamp_min(1.0)
     return LayerResult(

@@ -1,13 +1,14 @@
 """Packs photos and clips into shards of planar 4:2:0 samples that training reads as a whole.
 
-A shard is an .npz of at most 60 MB with one array: `clips` [N, T, 3/2 * S, S] uint8 (luma rows, then
-both chroma planes side by side) or `photos`, the same with T = 1.
+A shard is an .npz of at most 60 MB with one array: `clips` [N, T, 3/2 * S, S] uint8 (luma rows,
+then both chroma planes side by side) or `photos`, the same with T = 1.
 """
 
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -39,7 +40,7 @@ def frame_to_array(frame: av.VideoFrame) -> Samples:
 
 
 def _even(value: float, least: int) -> int:
-    return max(least, int(round(value / 2)) * 2)
+    return max(least, round(value / 2) * 2)
 
 
 def _scaled(frame: av.VideoFrame, scale: float, least: int) -> Samples:
@@ -127,7 +128,8 @@ def photo_squares(path: Path, config: PackConfig, rng: random.Random) -> Iterato
 
 
 def _write(out: Path, kind: str, squares: list[Samples], number: int) -> None:
-    np.savez(out / f"{kind}-{number:03d}.npz", **{kind: np.stack(squares)})
+    arrays: dict[str, Any] = {kind: np.stack(squares)}
+    np.savez(out / f"{kind}-{number:03d}.npz", **arrays)
 
 
 def pack(source: Path, out: Path, config: PackConfig | None = None) -> dict[str, int]:

@@ -83,8 +83,8 @@ class Rollout:
         empty = first.new_zeros(*first.shape[:3], fields.TOKEN_WIDTH)
         gray = torch.full_like(first, 128.0)
         yield LayerInput(first, gray, empty, self._c(self.c_layers[0]), intra=True)
-        for c in self.c_layers[1:]:
-            yield self._next(first, self._recon(), self._c(c))
+        for finer in self.c_layers[1:]:
+            yield self._next(first, self._recon(), self._c(finer))
         for t in range(1, frames):
             target = self._frame(t)
             c = self._c(self.c_layers[-1])
