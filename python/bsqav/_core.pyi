@@ -107,6 +107,9 @@ class Encoder:
     @property
     def stats(self) -> dict[str, float]:
         """Of the last packet: keys of bsq_packet_stats."""
+    @property
+    def reconstruction_hash(self) -> str:
+        """SHA-256 of the last picture's samples as a decoder shows them; for tests."""
 
 class Decoder:
     """send() packets, receive() pictures until None. Raises BitstreamError (with .packet and
@@ -131,5 +134,311 @@ class Decoder:
 
 def probe_packet(data: bytes) -> dict[str, Any]:
     """Headers of a packet, checksum verified: keyframe, index_in_group, layers, crf, blocks, pts,
-    and `sequence` (a dictionary, or None between keyframes). Raises BitstreamError,
-    UnsupportedError."""
+    and `sequence` (a dictionary, or None between keyframes). Between keyframes blocks is 0, pts is
+    the deviation from the regular time, and crf is -1 where the packet has the steps of the one
+    before: only the stream tells. Raises BitstreamError, UnsupportedError."""
+
+# ---- parts of the codec, for training, tests and tools ----
+#
+# Arrays have exactly the types stated and any layout. All raise UsageError for other types, shapes
+# or values. `threads` never changes a result; `kernels` is a kernel set, None for the current one.
+
+Bytes = bytes | bytearray | memoryview | npt.NDArray[Any]
+_U8 = npt.NDArray[np.uint8]
+_U16 = npt.NDArray[np.uint16]
+_U64 = npt.NDArray[np.uint64]
+_S8 = npt.NDArray[np.int8]
+_S16 = npt.NDArray[np.int16]
+_S32 = npt.NDArray[np.int32]
+_F32 = npt.NDArray[np.float32]
+_Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+_Bits = npt.NDArray[np.uint8] | npt.NDArray[np.bool_]
+
+# ---- hashes ----
+
+def sha256(data: Bytes) -> str:
+    """SHA-256 as 64 hexadecimal digits."""
+
+def crc32(data: Bytes, previous: int = 0) -> int:
+    """CRC-32 as in zlib.crc32; `previous` is the checksum of the bytes before."""
+
+# ---- range coder ----
+
+class RangeEncoder:
+    """Codes bits under given probabilities. A probability is that of a 1, in units of 2^-16, from
+    1 to 65535."""
+
+    def __init__(self) -> None: ...
+    @property
+    def bits(self) -> float:
+        """Bits taken by the symbols so far."""
+    def encode(self, bit: int, p: int) -> None: ...
+    def encode_bits(self, bits: _Bits, probs: _U16) -> None:
+        """Bits [N] under probs [N]."""
+    def encode_logits(self, bits: _Bits, logits: _S16) -> None:
+        """Bits [N] under logits [N] in units of 1/256."""
+    def finish(self) -> bytes:
+        """Ends the code and returns its bytes; the encoder then starts anew."""
+
+class RangeDecoder:
+    """Decodes what RangeEncoder wrote, given the same probabilities. Any bytes decode to
+    something; check_end() tells whether they were sound."""
+
+    def __init__(self, data: Bytes) -> None: ...
+    @property
+    def overrun(self) -> bool:
+        """True if no encoder can have written these bytes for the symbols decoded so far."""
+    @property
+    def unread(self) -> int:
+        """Bytes that decoding has not reached: none after the last symbol of an intact code."""
+    def decode(self, p: int) -> int: ...
+    def decode_bits(self, probs: _U16) -> _U8:
+        """Bits [N] under probs [N]."""
+    def decode_logits(self, logits: _S16) -> _U8:
+        """Bits [N] under logits [N] in units of 1/256."""
+    def check_end(self) -> None:
+        """Raises BitstreamError if overrun or if bytes are left; for after the last symbol."""
+
+class AdaptiveBit:
+    """A binary model that learns while it is coded; `initial` is the probability of a 1."""
+
+    def __init__(self, initial: int = 32768) -> None: ...
+    @property
+    def probability(self) -> int:
+        """Probability of a 1 in units of 2^-16, 32 .. 65504."""
+    def update(self, bit: int) -> None: ...
+    def encode(self, encoder: RangeEncoder, bit: int) -> None: ...
+    def decode(self, decoder: RangeDecoder) -> int: ...
+
+class SignedModels:
+    """Adaptive models for integers from -32767 to 32767 (Exp-Golomb)."""
+
+    def __init__(self) -> None: ...
+    def cost(self, value: int) -> float:
+        """Bits that coding the integer would take now."""
+    def encode(self, encoder: RangeEncoder, value: int) -> None: ...
+    def decode(self, decoder: RangeDecoder) -> int:
+        """Raises BitstreamError on damaged data."""
+
+def probability_from_logit(logits: _S16) -> _U16:
+    """Probabilities of a 1 for logits in units of 1/256, any shape."""
+
+def bit_cost(bits: _Bits, probs: _U16) -> npt.NDArray[np.float64]:
+    """What each of the bits [N] costs under probs [N], in bits."""
+
+# ---- quantizer and blocks ----
+
+def quantize(z: _F32) -> _U64:
+    """Codes [...] of vectors z [..., L], L from 1 to 64: bit i is set where z[..., i] >= 0."""
+
+def project(z: _F32) -> _F32:
+    """z / |z| along the last dimension; (1, ..., 1)/sqrt(L) for |z| = 0."""
+
+def dequantize(codes: _U64, bits: int) -> _F32:
+    """Vectors [..., bits] of codes [...]: +-1/sqrt(bits)."""
+
+def pack_bits(codes: _U64, bits: int) -> bytes:
+    """Codes [N] as bytes, `bits` bits each, lowest bit first, without gaps."""
+
+def unpack_bits(data: Bytes, count: int, bits: int) -> _U64:
+    """The codes [count] that pack_bits packed. Raises BitstreamError if the size does not fit or
+    padding bits are set."""
+
+class BlockGrid:
+    """How a frame is cut into blocks."""
+
+    @property
+    def tokens_x(self) -> int: ...
+    @property
+    def tokens_y(self) -> int: ...
+    @property
+    def windows_x(self) -> int: ...
+    @property
+    def windows_y(self) -> int: ...
+    @property
+    def columns(self) -> int: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def blocks(self) -> list[tuple[int, int, int, int]]:
+        """(x, y, width, height) of every block in windows, raster order."""
+
+def block_grid(width: int, height: int) -> BlockGrid:
+    """The block grid of a frame of the given size in luma samples, 1 to 8192 either way."""
+
+# ---- motion ----
+
+def motion_search(
+    cur: _Samples,
+    ref: _Samples,
+    lam: float = 4.0,
+    range: int = 64,
+    previous: _S16 | None = None,
+    bit_depth: int = 8,
+    blocks: Sequence[Sequence[int]] | None = None,
+    threads: int = 1,
+) -> tuple[_U8, _S16]:
+    """Searches the motion of a luma plane [H, W] against another; H and W are multiples of 8.
+
+    lam: price of an estimated bit of vector, in units of absolute difference of 8-bit samples.
+    range: luma samples each way of the coarse search, 4 to 512. previous: [ceil(H/16),
+    ceil(W/16), 2], vectors to try as well. blocks: (x_begin, y_begin, x_end, y_end) in windows,
+    ends excluded, tiling the frame, within which vectors are predicted; None is one block.
+    Returns (split [ceil(H/32), ceil(W/32)], mv [ceil(H/16), ceil(W/16), 2]); mv holds (x, y) in
+    quarter luma samples.
+    """
+
+def motion_search_batch(
+    cur: _Samples,
+    ref: _Samples,
+    lam: float = 4.0,
+    range: int = 64,
+    bit_depth: int = 8,
+    threads: int = 1,
+) -> tuple[_U8, _S16]:
+    """motion_search over a batch [B, H, W], without the GIL."""
+
+def motion_compensate(
+    ref_planes: Sequence[_Samples], split: _U8, mv: _S16, bit_depth: int = 8
+) -> list[_Samples]:
+    """Predicts a frame from a reference frame and a motion field.
+
+    ref_planes: one plane (gray) or three [H, W]; chroma has the size of luma, or half of it on
+    both axes. split, mv: as motion_search returns them.
+    """
+
+def motion_predict_batch(
+    y: _Samples,
+    u: _Samples,
+    v: _Samples,
+    split: _U8,
+    mv: _S16,
+    bit_depth: int = 8,
+    threads: int = 1,
+) -> tuple[_Samples, _Samples, _Samples]:
+    """motion_compensate over a batch of 4:2:0 frames, without the GIL: y [B, H, W], u and v
+    [B, H/2, W/2]."""
+
+def motion_vector_predictors(
+    width: int, height: int, split: _U8, mv: _S16, block: Sequence[int] | None = None
+) -> _S16:
+    """The vector that each vector of a field is coded against.
+
+    block: (x_begin, y_begin, x_end, y_end) in windows, ends excluded; predictors are found inside
+    it, and are zero outside; the whole frame if None. Returns [ceil(H/16), ceil(W/16), 2].
+    """
+
+# ---- networks (docs/numerics.md) ----
+#
+# H and W are in tokens; active: [windows_y, windows_x], not 0 where active, None for all.
+
+def step_q8(c: int) -> int:
+    """Quantization step of c = 8 * crf, Q8."""
+
+def side_vectors(
+    prediction: Sequence[_U16],
+    bit_depth: int,
+    c: int,
+    first_of_keyframe: bool,
+    active: _U8 | None = None,
+    *,
+    threads: int = 1,
+) -> _S16:
+    """Side vectors [H, W, 104] of a list of planes of whole tokens."""
+
+def residual_vectors(
+    source: Sequence[_U16],
+    prediction: Sequence[_U16],
+    bit_depth: int,
+    c: int,
+    active: _U8 | None = None,
+    *,
+    threads: int = 1,
+) -> _S16:
+    """Residual vectors [H, W, 96]."""
+
+def reconstruct(
+    prediction: Sequence[_U16],
+    bit_depth: int,
+    output: _S16,
+    c: int,
+    active: _U8 | None = None,
+    *,
+    threads: int = 1,
+) -> list[_U16]:
+    """Planes of prediction + step * output; output [H, W, 96]."""
+
+def tokenizer_encode(
+    model: Model,
+    side: _S16,
+    residual: _S16,
+    active: _U8 | None = None,
+    *,
+    kernels: str | None = None,
+    threads: int = 1,
+) -> _U8:
+    """Bits [H, W, 3, 32] of the tokenizer's encoder; side [H, W, 104], residual [H, W, 96]; 0 at
+    inactive tokens."""
+
+def tokenizer_decode(
+    model: Model,
+    tokens: _S8,
+    side: _S16,
+    active: _U8 | None = None,
+    *,
+    kernels: str | None = None,
+    threads: int = 1,
+) -> _S16:
+    """Output [H, W, 96], Q8 in steps, of the tokenizer's decoder; tokens [H, W, 104]."""
+
+def prior_flags(
+    model: Model,
+    previous: _S8,
+    side: _S16,
+    active: _U8 | None = None,
+    *,
+    kernels: str | None = None,
+    threads: int = 1,
+) -> _S16:
+    """Logits [H, W, 9] of the stage flags; previous [H, W, 104]."""
+
+def prior_logits(
+    model: Model,
+    previous: _S8,
+    side: _S16,
+    active: _U8 | None,
+    tokens: _S8,
+    *,
+    kernels: str | None = None,
+    threads: int = 1,
+    blocks: Sequence[Sequence[int]] | None = None,
+) -> _S16:
+    """Logits [H, W, 3, 32] of all coded bits given the tokens before them; tokens [H, W, 104] are
+    the truth, blocks a list of (y, x, height, width) in tokens, None for one; 0 where nothing is
+    coded."""
+
+# ---- kernels, for their tests and benchmarks ----
+
+def kernel_linear8(kernels: str, x: _S8, w: _S8, b: _S32) -> _S32:
+    """Sums [T, N] of x [T, K], w [N, K]; K a multiple of 8."""
+
+def kernel_linear8_rq8(
+    kernels: str, x: _S8, w: _S8, b: _S32, m: _S32, n: int, table: _S8 | None = None
+) -> _S8:
+    """table(rq8(linear8(x))) [T, N]."""
+
+def kernel_linear8_rq16(
+    kernels: str, x: _S8, w: _S8, b: _S32, m: _S32, n: int, add: _S16 | None = None
+) -> _S16:
+    """add16(add, rq16(linear8(x))) [T, N]."""
+
+def kernel_linear16_rq16(
+    kernels: str, x: _S16, w: _S8, b: _S32, m: _S32, n: int, add: _S16 | None = None
+) -> _S16:
+    """add16(add, rq16(linear16(x))) [T, N]."""
+
+def kernel_dwconv5(kernels: str, x: _S8, w: _S8, b: _S32, m: _S32, n: int) -> _S8:
+    """rq8(dwconv5(x)) [H, W, C] of x [H + 4, W + 4, C] with its border."""
+
+def kernel_requant8(kernels: str, x: _S16, m: _S32, n: int, table: _S8 | None = None) -> _S8:
+    """table(rq8(x)) of x [T, C]."""

@@ -7,13 +7,11 @@ import json
 import signal
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bsqav.errors import MissingDependencyError, UsageError
-
-if TYPE_CHECKING:
-    from bsqav.training.loop import Trainer
 
 HELP = "train the codec's networks (needs PyTorch: pip install 'bsqav[train]')"
 
@@ -46,12 +44,8 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the job; returns the exit status."""
-    try:
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise MissingDependencyError(
-            "training needs PyTorch: pip install 'bsqav[train]'"
-        ) from error
+    if find_spec("torch") is None:
+        raise MissingDependencyError("training needs PyTorch: pip install 'bsqav[train]'")
     jobs = {"pack": _pack, "tokenizer": _tokenizer, "export": _export}
     return jobs[args.job](args)
 
@@ -78,16 +72,12 @@ def _tokenizer(args: argparse.Namespace) -> int:
     # A run that is told to end saves what it has, as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     trainer = Trainer(config, args.data, args.folder)
-    _begin(trainer, args.start)
-    trainer.train(lambda line: print(line, file=sys.stderr, flush=True))
-    return 0
-
-
-def _begin(trainer: Trainer, start: Path | None) -> None:
     if trainer.resume():
         print(f"resumed at step {trainer.progress.step}", file=sys.stderr)
-    elif start is not None:
-        trainer.start_from(start)
+    elif args.start is not None:
+        trainer.start_from(args.start)
+    trainer.train(lambda line: print(line, file=sys.stderr, flush=True))
+    return 0
 
 
 def _export(args: argparse.Namespace) -> int:
