@@ -28,14 +28,14 @@ Planes = list[npt.NDArray[np.uint8]]
 
 
 def read_clip(path: str, width: int, height: int, count: int) -> list[Planes]:
-    """The clip's pictures, scaled, forward and backward until there are `count`."""
+    """The clip's pictures, forward and backward until there are `count`; width 0 keeps its size."""
     import av
 
     pictures: list[Planes] = []
     with av.open(path) as container:
         for frame in container.decode(video=0):
-            frame = frame.reformat(width=width, height=height, format="yuv420p")
-            pictures.append(split_planes(frame.to_ndarray(), width, height))
+            frame = frame.reformat(width=width or None, height=height or None, format="yuv420p")
+            pictures.append(split_planes(frame.to_ndarray(), frame.width, frame.height))
             if len(pictures) == count:
                 break
     turn = pictures + pictures[-2:0:-1]

@@ -243,6 +243,25 @@ class PyDecoder {
     return sequence_dict(sequence);
   }
 
+  py::object tokens() {
+    bsq_tokens tokens{};
+    std::vector<uint8_t> stages;
+    std::vector<uint32_t> bits;
+    const bsq_status status = call([&](bsq_decoder* decoder) {
+      const bsq_status got = bsq_decoder_tokens(decoder, &tokens);
+      if (got != BSQ_OK) return got;
+      const auto count = static_cast<size_t>(tokens.width) * static_cast<size_t>(tokens.height);
+      stages.assign(tokens.stages, tokens.stages + count);
+      bits.assign(tokens.bits, tokens.bits + 3 * count);
+      return got;
+    });
+    if (status != BSQ_OK) return py::none();
+    const py::ssize_t h = tokens.height;
+    const py::ssize_t w = tokens.width;
+    return py::make_tuple(py::array_t<uint8_t>({h, w}, stages.data()),
+                          py::array_t<uint32_t>({h, w, py::ssize_t{3}}, bits.data()));
+  }
+
  private:
   static py::array array_of(const std::vector<uint8_t>& samples, const bsq_picture& info,
                             size_t plane) {
@@ -322,7 +341,8 @@ void bind_codec(py::module_& m) {
       .def("flush", &PyDecoder::flush)
       .def("receive", &PyDecoder::receive)
       .def("reset", &PyDecoder::reset)
-      .def_property_readonly("sequence", &PyDecoder::sequence);
+      .def_property_readonly("sequence", &PyDecoder::sequence)
+      .def_property_readonly("tokens", &PyDecoder::tokens);
 }
 
 }  // namespace bsq

@@ -75,6 +75,7 @@ py::dict probe_packet(const py::object& data) {
   d["crf"] = info.crf;
   d["blocks"] = info.blocks;
   d["pts"] = info.pts;
+  d["ticks_per_frame"] = info.ticks_per_frame;
   d["sequence"] = info.keyframe != 0 ? py::object(sequence_dict(sequence)) : py::none();
   return d;
 }

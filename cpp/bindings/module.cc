@@ -98,6 +98,8 @@ void raise(const Error& error) {
 }  // namespace
 
 void register_error_translator() {
+  // pybind11 passes it by value.
+  // NOLINTNEXTLINE(performance-unnecessary-value-param)
   py::register_exception_translator([](std::exception_ptr pointer) {
     try {
       if (pointer) std::rethrow_exception(pointer);

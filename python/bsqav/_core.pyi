@@ -131,11 +131,15 @@ class Decoder:
     @property
     def sequence(self) -> dict[str, Any] | None:
         """The last sequence header, None before the first keyframe."""
+    @property
+    def tokens(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint32]] | None:
+        """Of the last layer decoded: stages [H, W] (0..3 per 8x8 token) and bits [H, W, 3], bit i of
+        a word being bit i of that stage. None before the first picture."""
 
 def probe_packet(data: bytes) -> dict[str, Any]:
     """Headers of a packet, checksum verified: keyframe, index_in_group, layers, crf, blocks, pts,
-    and `sequence` (a dictionary, or None between keyframes). Between keyframes blocks is 0, pts is
-    the deviation from the regular time, and crf is -1 where the packet has the steps of the one
+    ticks_per_frame and `sequence` (a dictionary, or None between keyframes). Between keyframes
+    blocks and ticks_per_frame are 0, pts is the deviation from the regular time, and crf is -1 where the packet has the steps of the one
     before: only the stream tells. Raises BitstreamError, UnsupportedError."""
 
 # ---- parts of the codec, for training, tests and tools ----
@@ -272,7 +276,7 @@ def motion_search(
     cur: _Samples,
     ref: _Samples,
     lam: float = 4.0,
-    range: int = 64,
+    range: int = 64,  # noqa: A002 - the word of the C++ side
     previous: _S16 | None = None,
     bit_depth: int = 8,
     blocks: Sequence[Sequence[int]] | None = None,
@@ -292,7 +296,7 @@ def motion_search_batch(
     cur: _Samples,
     ref: _Samples,
     lam: float = 4.0,
-    range: int = 64,
+    range: int = 64,  # noqa: A002 - the word of the C++ side
     bit_depth: int = 8,
     threads: int = 1,
 ) -> tuple[_U8, _S16]:

@@ -164,7 +164,9 @@ class PacketParser:
             deviation = reader.time() if flags & DEVIATION else 0
             pts = self.keyframe_pts + index * header.ticks_per_frame + deviation
             require(abs(pts) <= MAX_TIME, f"timestamp {pts}")
-        require(previous is None or pts > previous.pts, f"timestamp {pts} does not rise")
+        require(
+            keyframe or previous is None or pts > previous.pts, f"timestamp {pts} does not rise"
+        )
         duration = reader.up_to(MAX_TIME) if flags & DURATION else header.ticks_per_frame
         layers = (flags >> 4 & 7) + 1
         if flags & STEPS:

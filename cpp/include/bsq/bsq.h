@@ -39,12 +39,12 @@ extern "C" {
  * the last error of a handle: what was wrong, where (packet, byte) and what to do. */
 typedef enum bsq_status {
   BSQ_OK = 0,
-  BSQ_AGAIN = 1,               /* receive: send more input first */
-  BSQ_EOF = 2,                 /* receive: everything has been returned */
-  BSQ_ERROR_ARGUMENT = -1,     /* a parameter is out of range */
-  BSQ_ERROR_BITSTREAM = -2,    /* the codestream is damaged or is not BSQ */
-  BSQ_ERROR_UNSUPPORTED = -3,  /* a version, profile or level this library does not have */
-  BSQ_ERROR_MODEL = -4,        /* a model file is damaged or does not fit */
+  BSQ_AGAIN = 1,                /* receive: send more input first */
+  BSQ_EOF = 2,                  /* receive: everything has been returned */
+  BSQ_ERROR_ARGUMENT = -1,      /* a parameter is out of range */
+  BSQ_ERROR_BITSTREAM = -2,     /* the codestream is damaged or is not BSQ */
+  BSQ_ERROR_UNSUPPORTED = -3,   /* a version, profile or level this library does not have */
+  BSQ_ERROR_MODEL = -4,         /* a model file is damaged or does not fit */
   BSQ_ERROR_MODEL_MISSING = -5, /* the stream names a model that was not given */
   BSQ_ERROR_MEMORY = -6,
   BSQ_ERROR_STATE = -7 /* calls in the wrong order, e.g. send after flush */
@@ -116,9 +116,9 @@ typedef struct bsq_sequence {
   int32_t color_primaries;
   int32_t color_transfer;
   int32_t color_matrix;
-  int32_t full_range; /* 0 limited, 1 full, 2 unspecified */
+  int32_t full_range;      /* 0 limited, 1 full, 2 unspecified */
   int32_t chroma_location; /* as FFmpeg's AVChromaLocation, 0 = unspecified */
-  int32_t rotation;   /* degrees clockwise for display: 0, 90, 180 or 270; reported, not applied */
+  int32_t rotation; /* degrees clockwise for display: 0, 90, 180 or 270; reported, not applied */
   uint8_t model_id[BSQ_MODEL_ID_SIZE];
   int32_t version; /* version of the codestream */
   int32_t level;   /* log2 of the luma samples per picture a decoder must hold, rounded up */
@@ -163,10 +163,10 @@ typedef struct bsq_packet_stats {
   double motion_bits;
   double skip_bits; /* window, skip and stage symbols */
   double token_bits;
-  double ideal_bits;     /* sum of -log2 p over all coded symbols */
-  double psnr_y;         /* dB against the source, 100 for identical pictures */
-  int64_t tokens;        /* tokens in the picture, all layers */
-  int64_t coded_tokens;  /* tokens with at least one stage */
+  double ideal_bits;    /* sum of -log2 p over all coded symbols */
+  double psnr_y;        /* dB against the source, 100 for identical pictures */
+  int64_t tokens;       /* tokens in the picture, all layers */
+  int64_t coded_tokens; /* tokens with at least one stage */
   int64_t coded_stages;
 } bsq_packet_stats;
 BSQ_API bsq_status bsq_encoder_stats(const bsq_encoder* encoder, bsq_packet_stats* stats);
@@ -198,15 +198,29 @@ BSQ_API void bsq_decoder_reset(bsq_decoder* decoder);
 /* The sequence header of the last keyframe; BSQ_AGAIN before the first. */
 BSQ_API bsq_status bsq_decoder_sequence(const bsq_decoder* decoder, bsq_sequence* sequence);
 
+/* Tokens of 8x8 luma samples in raster order, as the last layer of the last packet decoded them. */
+typedef struct bsq_tokens {
+  int32_t width; /* tokens in a row */
+  int32_t height;
+  const uint8_t* stages; /* [height, width]: stages of each token, 0 (skipped) .. 3 */
+  const uint32_t* bits;  /* [height, width, 3]: bit i of word s is bit i of stage s; words of
+                            stages that a token does not have mean nothing */
+} bsq_tokens;
+/* For analysis. The arrays stay valid until the next call on this decoder; BSQ_AGAIN before the
+ * first picture. */
+BSQ_API bsq_status bsq_decoder_tokens(const bsq_decoder* decoder, bsq_tokens* tokens);
+
 /* ---- streams without decoding ---- */
 
 typedef struct bsq_packet_info {
   int32_t keyframe;
   int32_t index_in_group; /* 0 at a keyframe */
   int32_t layers;
-  double crf;             /* of the last layer */
-  int32_t blocks;         /* entropy-coded blocks per layer */
-  int64_t pts;            /* ticks: absolute at a keyframe, since that keyframe otherwise */
+  double crf;              /* of the last layer */
+  int32_t blocks;          /* entropy-coded blocks per layer */
+  int64_t pts;             /* at a keyframe its tick; otherwise the deviation from that keyframe's
+                              tick + index_in_group * ticks_per_frame */
+  int32_t ticks_per_frame; /* of the sequence header; 0 between keyframes or when unknown */
 } bsq_packet_info;
 
 /* Reads the headers of a packet and verifies its checksum. sequence may be NULL; it is written

@@ -1,6 +1,8 @@
 // Reading and writing packets.
 #include "bitstream/packet.h"
 
+#include <utility>
+
 #include "base/crc32.h"
 #include "base/status.h"
 
@@ -57,7 +59,7 @@ int64_t read_timestamp(ByteReader& reader, const char* name) {
   if (value > kMaxTimestamp || value < -kMaxTimestamp) {
     reader.fail(std::string(name) + " is out of range");
   }
-  reader = ahead;
+  reader = std::move(ahead);
   return value;
 }
 
@@ -70,7 +72,7 @@ void read_steps(ByteReader& reader, PacketHeader& header) {
                   " is above the limit of 504");
     }
     header.steps[static_cast<size_t>(i)] = step;
-    reader = ahead;
+    reader = std::move(ahead);
   }
 }
 
@@ -81,7 +83,7 @@ void read_times(ByteReader& reader, uint8_t flags, PacketHeader& header) {
     ByteReader ahead = reader;
     header.index = static_cast<uint32_t>(ahead.varint_up_to(kMaxIndex, "the index in the group"));
     if (header.index == 0) reader.fail("the index in the group is 0, which is the keyframe's");
-    reader = ahead;
+    reader = std::move(ahead);
   }
   if ((flags & kFlagDeviation) != 0) header.deviation = read_timestamp(reader, "the deviation");
   header.has_duration = (flags & kFlagDuration) != 0;
@@ -138,7 +140,7 @@ std::vector<std::span<const uint8_t>> split_payloads(ByteReader body, size_t blo
     if (size > ahead.remaining() || total > ahead.remaining() - static_cast<size_t>(size)) {
       body.fail("the payload of block " + std::to_string(i) + " reaches past the packet's end");
     }
-    body = ahead;
+    body = std::move(ahead);
     total += static_cast<size_t>(size);
     sizes.push_back(static_cast<size_t>(size));
   }

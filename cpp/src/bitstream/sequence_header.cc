@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "base/status.h"
 #include "bitstream/limits.h"
@@ -80,7 +81,7 @@ void read_level(ByteReader& reader, bsq_sequence& info) {
                 std::to_string(info.width) + "x" + std::to_string(info.height) +
                 ", which has level " + std::to_string(expected));
   }
-  reader = ahead;
+  reader = std::move(ahead);
 }
 
 void read_display(ByteReader& reader, bsq_sequence& info) {
@@ -94,7 +95,7 @@ void read_display(ByteReader& reader, bsq_sequence& info) {
     reader.fail("the chroma location is " + std::to_string(info.chroma_location) +
                 ", it must be 0 to 6");
   }
-  reader = ahead;
+  reader = std::move(ahead);
 }
 
 SequenceHeader read_fields(ByteReader& reader, const std::string& what) {
@@ -204,7 +205,7 @@ SequenceHeader parse_sequence_header(ByteReader& reader, const std::string& what
   const uint64_t length = ahead.varint_up_to(ahead.remaining(), "the sequence header's length");
   ByteReader fields = ahead.part(static_cast<size_t>(length));
   const SequenceHeader header = read_fields(fields, what);
-  reader = ahead;
+  reader = std::move(ahead);
   return header;
 }
 

@@ -72,4 +72,12 @@ bsq_status bsq_decoder_sequence(const bsq_decoder* decoder, bsq_sequence* sequen
   return BSQ_OK;
 }
 
+bsq_status bsq_decoder_tokens(const bsq_decoder* decoder, bsq_tokens* tokens) {
+  if (decoder == nullptr || tokens == nullptr) return BSQ_ERROR_ARGUMENT;
+  const bsq::TokenField* found = decoder->decoder.tokens();
+  if (found == nullptr) return BSQ_AGAIN;
+  *tokens = {found->width, found->height, found->stages.data(), found->bits.data()};
+  return BSQ_OK;
+}
+
 }  // extern "C"

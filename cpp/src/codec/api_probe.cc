@@ -18,6 +18,7 @@ bsq_status bsq_packet_probe(const uint8_t* data, size_t size, bsq_packet_info* i
     info->crf = header.has_steps ? header.steps[last] / 8.0 : -1.0;
     info->pts = header.keyframe ? header.pts : header.deviation;
     if (header.keyframe) {
+      info->ticks_per_frame = header.sequence.ticks_per_frame;
       const auto geometry = bsq::Geometry::of(header.sequence.info);
       info->blocks = static_cast<int32_t>(geometry.blocks.size());
       if (sequence != nullptr) *sequence = header.sequence.info;

@@ -30,6 +30,7 @@ class DecCoder {
   void motion() {}
   void flags() {}
   void tokens() {}
+  void token(int32_t) {}
 
  private:
   RangeDecoder decoder_;

@@ -155,7 +155,8 @@ void Decoder::finish(const PacketHeader& header, int64_t pts) {
 int64_t Decoder::concealed_pts(const bsq_packet& packet,
                                const std::optional<PacketHeader>& header) const {
   if (header && header->keyframe && header->pts > last_pts_) return header->pts;
-  if (header && !header->keyframe) {
+  // An index that does not go on belongs to a group whose keyframe is lost: its base is unknown.
+  if (header && !header->keyframe && header->index > last_.index) {
     const int64_t base =
         keyframe_pts_ + static_cast<int64_t>(header->index) * sequence_.ticks_per_frame;
     const int64_t pts = base > kMaxTimestamp ? base : base + header->deviation;
@@ -167,6 +168,10 @@ int64_t Decoder::concealed_pts(const bsq_packet& packet,
 
 void Decoder::conceal(const bsq_packet& packet, const std::optional<PacketHeader>& header) {
   const int64_t pts = concealed_pts(packet, header);
+  if (header && header->keyframe) {
+    keyframe_pts_ = header->pts;
+    last_.index = 0;
+  }
   pending_ = Pending{pts, last_duration_, false, true};
   last_pts_ = pts;
 }

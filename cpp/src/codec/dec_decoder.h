@@ -36,6 +36,9 @@ class Decoder {
   // The header of the last keyframe that was decoded, or null.
   const bsq_sequence* sequence() const { return has_sequence_ ? &sequence_.info : nullptr; }
 
+  // Of the picture that was decoded last, or null.
+  const TokenField* tokens() const { return has_picture_ ? &state_->coded_tokens() : nullptr; }
+
  private:
   struct Pending {
     int64_t pts = 0;

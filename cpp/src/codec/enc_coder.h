@@ -16,6 +16,8 @@ struct SymbolCosts {
   double flags = 0;
   double tokens = 0;
 
+  double all() const { return motion + flags + tokens; }
+
   SymbolCosts& operator+=(const SymbolCosts& other) {
     motion += other.motion;
     flags += other.flags;
@@ -47,6 +49,7 @@ class EncCoder {
   void motion() { cost_ = &motion_; }
   void flags() { cost_ = &flags_; }
   void tokens() { cost_ = &tokens_; }
+  void token(int32_t) const {}
 
   SymbolCosts costs() const { return {in_bits(motion_), in_bits(flags_), in_bits(tokens_)}; }
   std::vector<uint8_t> finish() { return encoder_.finish(); }
@@ -63,6 +66,25 @@ class EncCoder {
   uint64_t flags_ = 0;
   uint64_t tokens_ = 0;
   uint64_t* cost_ = &flags_;
+};
+
+// A coder that writes nothing and bills every token for its bits.
+class BillCoder {
+ public:
+  // `bills`: bits by active token, in 2^-24, counted up.
+  explicit BillCoder(std::vector<uint64_t>& bills) : bills_(bills) {}
+
+  bool bit(uint32_t probability, bool bit) {
+    *bill_ += bit_cost_q24(bit, probability);
+    return bit;
+  }
+  void checkpoint() const {}
+  void tokens() const {}
+  void token(int32_t index) { bill_ = &bills_[static_cast<size_t>(index)]; }
+
+ private:
+  std::vector<uint64_t>& bills_;
+  uint64_t* bill_ = nullptr;
 };
 
 }  // namespace bsq

@@ -89,9 +89,10 @@ void mark_windows(const TokenField& tokens, const Geometry& geometry,
 }
 
 bool drop_tokens(const Frame& source, const Frame& prediction, const int16_t* output,
-                 const ActiveTokens& active, int c, ThreadPool& pool, TokenField& tokens) {
+                 std::span<const uint64_t> bills, const ActiveTokens& active, int c,
+                 ThreadPool& pool, TokenField& tokens) {
   const double step = step_in_samples(c, source.bit_depth);
-  const double price = kDecisions.lambda * kDecisions.bits_per_stage * step * step;
+  const double price = kDecisions.lambda * step * step;
   std::atomic<bool> changed = false;
   pool.parallel_for(static_cast<size_t>(active.count()), [&](size_t i) {
     const TokenPosition at = active.tokens()[i];
@@ -102,7 +103,8 @@ bool drop_tokens(const Frame& source, const Frame& prediction, const int16_t* ou
     const int64_t before = squared_error(wanted, samples);
     reconstruct_token(output + i * kSampleVector, c, source.bit_depth, samples.data());
     const auto gain = static_cast<double>(before - squared_error(wanted, samples));
-    if (gain >= price * stages) return;
+    const double bits = static_cast<double>(bills[i]) / (1 << 24) + kDecisions.flag_bits;
+    if (gain >= price * bits) return;
     stages = 0;
     changed = true;
   });

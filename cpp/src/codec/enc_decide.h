@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "base/plane.h"
@@ -24,7 +25,8 @@ struct Decisions {
   double mean_limit = 1.0;
   // A token is coded if that lowers the squared error by more than lambda * step^2 per bit.
   double lambda = 0.13;
-  double bits_per_stage = 16.0;
+  // What the flags of a coded token cost more than those of a skipped one, in bits.
+  double flag_bits = 1.0;
   // The motion search's price of a bit, in steps of absolute error: about sqrt(lambda).
   double motion_lambda = 0.36;
   // A scene cut: the prediction misses by at least `cut_ratio` times what the mean of each token
@@ -50,9 +52,11 @@ void mark_windows(const TokenField& tokens, const Geometry& geometry,
                   std::vector<uint8_t>& windows);
 
 // Takes all stages from tokens that are not worth their bits; `output` [active.count(), 96] is the
-// decoder network's for the tokens as they are. Returns whether any token has changed.
+// decoder network's for the tokens as they are, `bills` [active.count()] their bits in 2^-24.
+// Returns whether any token has changed.
 bool drop_tokens(const Frame& source, const Frame& prediction, const int16_t* output,
-                 const ActiveTokens& active, int c, ThreadPool& pool, TokenField& tokens);
+                 std::span<const uint64_t> bills, const ActiveTokens& active, int c,
+                 ThreadPool& pool, TokenField& tokens);
 
 // Whether the picture is better begun anew than predicted. Looks at luma only, and at the source of
 // the picture before, since how coarsely that was coded says nothing about the scene: as it is, and

@@ -25,7 +25,7 @@ void require(bool good, const std::string& message) {
   if (!good) throw Error(BSQ_ERROR_ARGUMENT, message);
 }
 
-const bsq_encoder_config& checked(const bsq_encoder_config& config) {
+bsq_encoder_config checked(const bsq_encoder_config& config) {
   check_sequence(config.sequence);
   require(config.crf >= 0.0 && config.crf <= kMaxStep / 8.0, "crf must be 0 to 63");
   require(config.gop >= 1 && config.gop <= 65535, "gop must be 1 to 65535");
@@ -77,7 +77,7 @@ double psnr(const Frame& a, const Frame& b, const Geometry& g) {
 
 }  // namespace
 
-Encoder::Encoder(const bsq_encoder_config& config, std::shared_ptr<const Model> model,
+Encoder::Encoder(const bsq_encoder_config& config, const std::shared_ptr<const Model>& model,
                  const KernelTable& kernels)
     : config_(checked(config)),
       c_(static_cast<int>(std::lround(config.crf * 8.0))),
@@ -189,7 +189,7 @@ bsq_packet_stats Encoder::make_stats(const EncodedPicture& picture) const {
   stats.motion_bits = picture.costs.motion;
   stats.skip_bits = picture.costs.flags;
   stats.token_bits = picture.costs.tokens;
-  stats.ideal_bits = picture.costs.motion + picture.costs.flags + picture.costs.tokens;
+  stats.ideal_bits = picture.costs.all();
   stats.psnr_y = psnr(source_, state_.current, geometry_);
   stats.tokens = picture.tokens;
   stats.coded_tokens = picture.coded_tokens;

@@ -20,7 +20,7 @@ namespace bsq {
 class Encoder {
  public:
   // Throws Error(BSQ_ERROR_ARGUMENT) naming the setting that is out of range.
-  Encoder(const bsq_encoder_config& config, std::shared_ptr<const Model> model,
+  Encoder(const bsq_encoder_config& config, const std::shared_ptr<const Model>& model,
           const KernelTable& kernels);
 
   const std::vector<uint8_t>& header() const { return header_; }

@@ -22,8 +22,8 @@ EncodedPicture PictureEncoder::encode(const Frame& source, const std::vector<int
     const bool first = i == 0;
     choose_tokens(source, steps[i], keyframe && first);
     encode_tokens(source, steps[i]);
-    const bool decoded = refine_tokens(source, steps[i], keyframe && first);
     state_.run_trunk();
+    const bool decoded = refine_tokens(source, steps[i], keyframe && first);
     write_symbols(first && !keyframe);
     count(picture);
     state_.end_layer(steps[i], decoded);
@@ -61,14 +61,28 @@ bool PictureEncoder::refine_tokens(const Frame& source, int c, bool first_of_key
   if (!refine_ || first_of_keyframe) return false;
   state_.run_decoder();
   if (state_.active.count() == 0) return true;
-  if (!drop_tokens(source, state_.current, state_.output.data(), state_.active, c, state_.pool(),
-                   state_.tokens)) {
+  bill_tokens();
+  if (!drop_tokens(source, state_.current, state_.output.data(), bills_, state_.active, c,
+                   state_.pool(), state_.tokens)) {
     return true;
   }
   const std::vector<uint8_t> before = state_.windows.active;
   mark_windows(state_.tokens, state_.geometry(), state_.windows.active);
-  if (state_.windows.active != before) state_.list_active(c, first_of_keyframe);
+  if (state_.windows.active != before) {
+    state_.list_active(c, first_of_keyframe);
+    state_.run_trunk();
+  }
   return false;
+}
+
+// What the bits of every active token would cost.
+void PictureEncoder::bill_tokens() {
+  bills_.assign(static_cast<size_t>(state_.active.count()), 0);
+  state_.begin_bits();
+  state_.for_each_block([&](BlockState& block, size_t) {
+    BillCoder coder(bills_);
+    code_token_bits(coder, block.prior, state_.active, state_.tokens);
+  });
 }
 
 void PictureEncoder::write_symbols(bool with_motion) {

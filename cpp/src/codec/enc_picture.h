@@ -33,6 +33,7 @@ class PictureEncoder {
   void choose_tokens(const Frame& source, int c, bool first_of_keyframe);
   void encode_tokens(const Frame& source, int c);
   bool refine_tokens(const Frame& source, int c, bool first_of_keyframe);
+  void bill_tokens();
   void write_symbols(bool with_motion);
   void count(EncodedPicture& picture) const;
 
@@ -42,6 +43,7 @@ class PictureEncoder {
   std::vector<std::unique_ptr<EncCoder>> coders_;  // one per block
   std::vector<int16_t> residual_;
   std::vector<uint32_t> bits_;
+  std::vector<uint64_t> bills_;  // of the active tokens, in 2^-24 bits
 };
 
 }  // namespace bsq

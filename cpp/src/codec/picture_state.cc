@@ -8,8 +8,8 @@
 
 namespace bsq {
 
-PictureState::PictureState(const Geometry& geometry, std::shared_ptr<const Networks> networks,
-                           ThreadPool& pool)
+PictureState::PictureState(const Geometry& geometry,
+                           const std::shared_ptr<const Networks>& networks, ThreadPool& pool)
     : motion(geometry),
       tokens(geometry.tokens_y, geometry.tokens_x),
       active(geometry.tokens_y, geometry.tokens_x),

@@ -30,7 +30,7 @@ struct BlockState {
 class PictureState {
  public:
   // The pool must outlive the state.
-  PictureState(const Geometry& geometry, std::shared_ptr<const Networks> networks,
+  PictureState(const Geometry& geometry, const std::shared_ptr<const Networks>& networks,
                ThreadPool& pool);
 
   const Geometry& geometry() const { return geometry_; }
@@ -51,6 +51,8 @@ class PictureState {
   // Turns the prediction into the reconstruction, and this layer's tokens into the previous ones.
   // `decoded`: run_decoder() has been called on exactly these tokens.
   void end_layer(int c, bool decoded);
+  // The tokens of the layer that ended last.
+  const TokenField& coded_tokens() const { return previous_; }
   // Makes the reconstruction the reference.
   void end_picture();
 

@@ -9,6 +9,7 @@
 //   bool bit(uint32_t probability, bool bit)
 //   void checkpoint()          throws when a decoder has read far past the end of its data
 //   void motion(), flags(), tokens()   tell what the symbols from here on belong to
+//   void token(int32_t index)  tells whose bits follow, as an index of an active token
 #pragma once
 
 #include <algorithm>
@@ -192,6 +193,7 @@ void code_token_bits(Coder& coder, PriorBlock& prior, const ActiveTokens& active
       for (int j = 0; j < kSubgroups; ++j) {
         const int16_t* logits = prior.logits();
         for (size_t i = 0; i < list.size(); ++i) {
+          coder.token(list[i]);
           const TokenPosition at = active.tokens()[static_cast<size_t>(list[i])];
           uint32_t& word =
               tokens.bits[tokens.at(at.y, at.x) * kStages + static_cast<size_t>(stage)];

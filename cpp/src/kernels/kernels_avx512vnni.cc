@@ -165,9 +165,7 @@ struct Input8 {
     return _mm512_xor_si512(_mm512_set1_epi32(four), _mm512_set1_epi8(-128));
   }
   BSQ_INLINE static __m512i weights(const int8_t* w) { return _mm512_load_si512(w); }
-  BSQ_INLINE static __m512i product(__m512i sum, __m512i a, __m512i w) {
-    return dot4(sum, a, w);
-  }
+  BSQ_INLINE static __m512i product(__m512i sum, __m512i a, __m512i w) { return dot4(sum, a, w); }
 };
 
 struct Input16 {
@@ -183,9 +181,7 @@ struct Input16 {
   BSQ_INLINE static __m512i weights(const int8_t* w) {
     return _mm512_cvtepi8_epi16(_mm256_load_si256(reinterpret_cast<const __m256i*>(w)));
   }
-  BSQ_INLINE static __m512i product(__m512i sum, __m512i a, __m512i w) {
-    return dot2(sum, a, w);
-  }
+  BSQ_INLINE static __m512i product(__m512i sum, __m512i a, __m512i w) { return dot2(sum, a, w); }
 };
 
 template <int kR, int kP, class Input>

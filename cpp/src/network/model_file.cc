@@ -199,6 +199,7 @@ void parse_tensors(ByteReader& reader, std::span<const uint8_t> body, ModelFile&
                 std::to_string(kMaxTensors));
   }
   std::vector<Entry> entries;
+  entries.reserve(count);
   for (uint32_t i = 0; i < count; ++i) entries.push_back(parse_entry(reader, body.size()));
   check_gaps(body, reader.offset(), entries);
   for (const Entry& entry : entries) {

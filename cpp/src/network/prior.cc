@@ -203,6 +203,9 @@ void PriorBlock::append_bits(int begin, int end, TileScratch& scratch) {
 }
 
 const int16_t* PriorBlock::logits() {
+  if (subgroup_ >= kSubgroups) {
+    throw Error(BSQ_ERROR_STATE, "internal error: all sub-groups of the stage have been coded");
+  }
   const PriorWeights& weights = networks_->prior;
   const KernelTable& kernels = networks_->kernels;
   const int head = stage_ * kSubgroups + subgroup_;
@@ -223,7 +226,7 @@ const int16_t* PriorBlock::logits() {
 }
 
 void PriorBlock::feed(std::span<const uint8_t> bits) {
-  if (bits.size() != rows_.size()) {
+  if (bits.size() != rows_.size() || subgroup_ >= kSubgroups) {
     throw Error(BSQ_ERROR_ARGUMENT, std::to_string(bits.size()) + " sub-groups of bits for " +
                                         std::to_string(rows_.size()) + " tokens");
   }

@@ -25,7 +25,6 @@ __all__ = ["ROUNDING", "BsqPacket", "BsqTrack", "header_bytes"]
 
 # Container times this near to a packet's own time are rounding, not a move (seconds).
 ROUNDING = Fraction(2, 1000)
-MAX_TICKS_PER_FRAME = (1 << 31) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ class BsqTrack:
         self.time_base = time_base_of(sequence)
         self._container_tick = Fraction(stream.time_base)
         self._own_tick = self.time_base  # of the latest header; a joined file may change it
-        self._ticks_per_frame = ticks_per_frame(sequence)
+        self._ticks_per_frame = 0  # of the latest keyframe
         self._keyframe_tick: int | None = None
         self._move = Fraction(0)  # seconds from the packets' own times to the container's
         self.lead = Fraction(0)  # seconds to take off the container's times first
@@ -127,6 +126,7 @@ class BsqTrack:
             keyframe, index = bool(info["keyframe"]), int(info["index_in_group"])
             if keyframe:
                 self._take_header(info["sequence"], data)
+                self._ticks_per_frame = int(info["ticks_per_frame"])
                 self._keyframe_tick = tick = int(info["pts"])
             elif self._keyframe_tick is not None:
                 # What is stated is how far the packet lies from its place in an even row.
@@ -150,7 +150,6 @@ class BsqTrack:
         self.sequence = {**sequence, "time_base": self.sequence["time_base"]}
         self.header = header_bytes(data)
         self._own_tick = time_base_of(sequence)
-        self._ticks_per_frame = ticks_per_frame(sequence)
 
     def _place(self, tick: int | None, container_pts: int | None) -> int | None:
         """The time in ticks of the track: the packet's own, moved as the container moved it."""
@@ -186,12 +185,3 @@ def header_bytes(data: bytes) -> bytes:
         if byte < 0x80:
             break
     return data[1 : place + length]
-
-
-def ticks_per_frame(sequence: SequenceHeader) -> int:
-    """Ticks from one picture to the next, 0 where unknown, as the encoder rounds it."""
-    rate = frame_rate_of(sequence)
-    if rate is None:
-        return 0
-    ticks = int(1 / (rate * time_base_of(sequence)) + Fraction(1, 2))
-    return ticks if ticks <= MAX_TICKS_PER_FRAME else 0

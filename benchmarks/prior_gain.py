@@ -1,0 +1,147 @@
+"""What the learned prior and earlier frames save, on real clips.
+
+    python benchmarks/prior_gain.py CLIP... [--crf 32] [--frames 48] [--gop 250]
+
+Encodes each clip, decodes it again, and counts the same tokens (stage flags and bits, of packets
+between keyframes) in two ways: as the codec coded them, and under an adaptive count for every flag
+and every bit position of every stage (Krichevsky-Trofimov, learning over the whole clip). Then codes
+the clip once more with every picture a keyframe. Prints JSON: bits and savings per clip and over all
+clips, and the bytes of the packets over what the model's probabilities ask for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from codec_speed import Planes, read_clip
+
+from bsqav import _core
+from bsqav.codec.models import find_model
+
+STAGES, BITS = 3, 32
+# Bytes a packet may hold besides coded symbols (header, sizes, checksum, the coder's last bytes).
+PACKET_ALLOWANCE = 12
+
+
+class AdaptiveCounts:
+    """One Krichevsky-Trofimov estimator per column of bits; costs are in bits."""
+
+    def __init__(self, columns: int) -> None:
+        self.counts = np.full((2, columns), 0.5)
+        self.bits = 0.0
+
+    def code(self, column: int, values: npt.NDArray[Any]) -> None:
+        """Costs of a run of bits in one column, learning bit by bit."""
+        ones = np.cumsum(values) - values
+        seen = np.arange(len(values))
+        one, zero = self.counts[1, column] + ones, self.counts[0, column] + seen - ones
+        chosen = np.where(values == 1, one, zero)
+        self.bits += float(-np.log2(chosen / (one + zero)).sum())
+        self.counts[1, column] += values.sum()
+        self.counts[0, column] += len(values) - values.sum()
+
+
+def baseline_bits(
+    stages: npt.NDArray[np.uint8],
+    words: npt.NDArray[np.uint32],
+    flags: AdaptiveCounts,
+    bits: AdaptiveCounts,
+) -> None:
+    """Codes one picture's tokens of active windows under adaptive counts."""
+    h, w = stages.shape
+    active = np.zeros_like(stages, bool)
+    for y in range(0, h, 4):
+        for x in range(0, w, 4):
+            active[y : y + 4, x : x + 4] = stages[y : y + 4, x : x + 4].any()
+    here = active
+    for k in range(STAGES):
+        more = stages > k
+        flags.code(k, more[here].astype(np.int64))
+        here = here & more
+        chosen = words[..., k][here]
+        for i in range(BITS):
+            bits.code(k * BITS + i, ((chosen >> i) & 1).astype(np.int64))
+
+
+def encode(pictures: Iterable[Planes], model: Any, crf: float, gop: int) -> list[tuple[Any, Any]]:
+    """Packets with their statistics."""
+    pictures = list(pictures)
+    height, width = pictures[0][0].shape
+    encoder = _core.Encoder({"width": width, "height": height}, model, crf=crf, gop=gop)
+    out = []
+
+    def drain() -> None:
+        while (packet := encoder.receive()) is not None:
+            out.append((packet, encoder.stats))
+
+    for index, planes in enumerate(pictures):
+        encoder.send(planes, index)
+        drain()
+    encoder.flush()
+    drain()
+    return out
+
+
+def measure(path: str, model: Any, args: argparse.Namespace) -> dict[str, float]:
+    """Figures of one clip, in bits."""
+    pictures = read_clip(path, 0, 0, args.frames)
+    packets = encode(pictures, model, args.crf, args.gop)
+    decoder = _core.Decoder([model])
+    flags, bits = AdaptiveCounts(STAGES), AdaptiveCounts(STAGES * BITS)
+    coded = 0.0
+    for packet, stats in packets:
+        decoder.send(packet.data)
+        decoder.receive()
+        if not packet.keyframe:
+            tokens = decoder.tokens
+            assert tokens is not None
+            baseline_bits(*tokens, flags, bits)
+            coded += stats["skip_bits"] + stats["token_bits"]
+    intra = encode(pictures, model, args.crf, 1)
+    total = 8.0 * sum(len(packet.data) for packet, _ in packets)
+    ideal = sum(stats["ideal_bits"] for _, stats in packets)
+    return {
+        "coded": coded,
+        "baseline": flags.bits + bits.bits,
+        "total": total,
+        "intra_total": 8.0 * sum(len(packet.data) for packet, _ in intra),
+        "ideal": ideal,
+        "allowed": 1.01 * ideal + 8.0 * PACKET_ALLOWANCE * len(packets),
+    }
+
+
+def summary(figures: dict[str, float]) -> dict[str, float]:
+    """Ratios that the figures give."""
+    return {
+        "prior_saves_percent": round(100 * (1 - figures["coded"] / figures["baseline"]), 2),
+        "without_earlier_frames_percent": round(
+            100 * (figures["intra_total"] / figures["total"] - 1), 1
+        ),
+        "packet_bits_over_cross_entropy": round(figures["total"] / figures["ideal"], 5),
+        "within_allowance": figures["total"] <= figures["allowed"],
+    }
+
+
+def main() -> None:
+    """Parses the arguments and prints the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("clips", nargs="+")
+    parser.add_argument("--crf", type=float, default=32.0)
+    parser.add_argument("--frames", type=int, default=48)
+    parser.add_argument("--gop", type=int, default=250)
+    parser.add_argument("--model", default=None)
+    args = parser.parse_args()
+    model = find_model(args.model)
+    rows = {path: measure(path, model, args) for path in args.clips}
+    overall = {key: sum(row[key] for row in rows.values()) for key in next(iter(rows.values()))}
+    result = {"clips": {path: summary(row) for path, row in rows.items()}, "all": summary(overall)}
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""The types in _core.pyi name exactly what the compiled module has."""
+
+from __future__ import annotations
+
+import ast
+
+from bsqav import _core
+from tests.support import ROOT
+
+STUB = ast.parse((ROOT / "python" / "bsqav" / "_core.pyi").read_text())
+
+
+def public(names: object) -> set[str]:
+    """Names that do not begin with an underscore."""
+    return {name for name in dir(names) if not name.startswith("_")}
+
+
+def test_functions_and_classes() -> None:
+    defined = (ast.FunctionDef, ast.ClassDef)
+    assert {node.name for node in STUB.body if isinstance(node, defined)} == public(_core)
+
+
+def test_methods() -> None:
+    for node in STUB.body:
+        if isinstance(node, ast.ClassDef):
+            methods = {item.name for item in node.body if isinstance(item, ast.FunctionDef)}
+            assert methods - {"__init__"} == public(getattr(_core, node.name)), node.name
