@@ -4,9 +4,9 @@
 
 Encodes each clip, decodes it again, and counts the same tokens (stage flags and bits, of packets
 between keyframes) in two ways: as the codec coded them, and under an adaptive count for every flag
-and every bit position of every stage (Krichevsky-Trofimov, learning over the whole clip). Then codes
-the clip once more with every picture a keyframe. Prints JSON: bits and savings per clip and over all
-clips, and the bytes of the packets over what the model's probabilities ask for.
+and every bit position of every stage (Krichevsky-Trofimov, learning over the whole clip). Then
+codes the clip once more with every picture a keyframe. Prints JSON: bits and savings per clip and
+over all clips, and the bytes of the packets over what the model's probabilities ask for.
 """
 
 from __future__ import annotations

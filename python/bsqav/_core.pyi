@@ -133,14 +133,16 @@ class Decoder:
         """The last sequence header, None before the first keyframe."""
     @property
     def tokens(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint32]] | None:
-        """Of the last layer decoded: stages [H, W] (0..3 per 8x8 token) and bits [H, W, 3], bit i of
-        a word being bit i of that stage. None before the first picture."""
+        """Of the last layer decoded: stages [H, W] (0..3 per 8x8 token) and bits [H, W, 3], bit i
+        of a word being bit i of that stage. None before the first picture."""
 
 def probe_packet(data: bytes) -> dict[str, Any]:
     """Headers of a packet, checksum verified: keyframe, index_in_group, layers, crf, blocks, pts,
     ticks_per_frame and `sequence` (a dictionary, or None between keyframes). Between keyframes
-    blocks and ticks_per_frame are 0, pts is the deviation from the regular time, and crf is -1 where the packet has the steps of the one
-    before: only the stream tells. Raises BitstreamError, UnsupportedError."""
+    blocks and ticks_per_frame are 0, pts is the deviation from the regular time, and crf is -1
+    where the packet has the steps of the one before: only the stream tells.
+
+    Raises BitstreamError, UnsupportedError."""
 
 # ---- parts of the codec, for training, tests and tools ----
 #

@@ -52,8 +52,8 @@ def test_every_rate_and_preset(crf: float, preset: str) -> None:
     stream = encode(clip(SMALL, 4), SMALL, crf=crf, preset=preset)
     check(stream, SMALL, decode(stream.packets))
     info = _core.probe_packet(stream.packets[0])
-    assert info["crf"] == (crf if crf < 43 else max(crf, 44))
-    assert 1 <= info["layers"] <= 3
+    assert info["crf"] == max(0, crf - 5)  # keyframes are finer than what follows
+    assert 1 <= info["layers"] <= 8
 
 
 def test_keyframes_come_by_force_and_by_the_group_length() -> None:

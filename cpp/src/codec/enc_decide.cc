@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <numeric>
 
+#include "bitstream/limits.h"
 #include "codec/enc_tokens.h"
 #include "network/samples.h"
 
@@ -54,11 +55,16 @@ double token_energy(const TokenSamples& source, const TokenSamples& prediction, 
 
 }  // namespace
 
-std::vector<int> keyframe_steps(int c) {
+std::vector<int> keyframe_steps(int stream_c) {
+  const int c = std::max(0, stream_c - kDecisions.keyframe_gain);
   const int coarse = std::max(c, kDecisions.coarse_intra);
-  std::vector<int> steps = {coarse};
-  if (coarse - c > kDecisions.middle_gap) steps.push_back((coarse + c) / 2);
-  if (coarse - c > kDecisions.layer_gap) steps.push_back(c);
+  const int drop = coarse - c;
+  const int parts =
+      std::min(kMaxLayers - 1,
+               (drop - kDecisions.layer_slack + kDecisions.layer_drop - 1) / kDecisions.layer_drop);
+  if (parts <= 0) return {c};
+  std::vector<int> steps;
+  for (int i = 0; i <= parts; ++i) steps.push_back(coarse - drop * i / parts);
   return steps;
 }
 
@@ -89,10 +95,10 @@ void mark_windows(const TokenField& tokens, const Geometry& geometry,
 }
 
 bool drop_tokens(const Frame& source, const Frame& prediction, const int16_t* output,
-                 std::span<const uint64_t> bills, const ActiveTokens& active, int c,
+                 std::span<const uint64_t> bills, const ActiveTokens& active, int c, double lambda,
                  ThreadPool& pool, TokenField& tokens) {
   const double step = step_in_samples(c, source.bit_depth);
-  const double price = kDecisions.lambda * step * step;
+  const double price = lambda * step * step;
   std::atomic<bool> changed = false;
   pool.parallel_for(static_cast<size_t>(active.count()), [&](size_t i) {
     const TokenPosition at = active.tokens()[i];

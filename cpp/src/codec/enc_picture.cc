@@ -18,12 +18,13 @@ EncodedPicture PictureEncoder::encode(const Frame& source, const std::vector<int
   EncodedPicture picture;
   coders_.clear();
   for (size_t i = 0; i < state_.blocks.size(); ++i) coders_.push_back(std::make_unique<EncCoder>());
+  const double lambda = keyframe ? kDecisions.keyframe_lambda : kDecisions.lambda;
   for (size_t i = 0; i < steps.size(); ++i) {
     const bool first = i == 0;
     choose_tokens(source, steps[i], keyframe && first);
     encode_tokens(source, steps[i]);
     state_.run_trunk();
-    const bool decoded = refine_tokens(source, steps[i], keyframe && first);
+    const bool decoded = !(keyframe && first) && refine_tokens(source, steps[i], lambda);
     write_symbols(first && !keyframe);
     count(picture);
     state_.end_layer(steps[i], decoded);
@@ -57,19 +58,19 @@ void PictureEncoder::encode_tokens(const Frame& source, int c) {
 }
 
 // Returns whether the decoder network's output stands for the tokens as they are.
-bool PictureEncoder::refine_tokens(const Frame& source, int c, bool first_of_keyframe) {
-  if (!refine_ || first_of_keyframe) return false;
+bool PictureEncoder::refine_tokens(const Frame& source, int c, double lambda) {
+  if (!refine_) return false;
   state_.run_decoder();
   if (state_.active.count() == 0) return true;
   bill_tokens();
-  if (!drop_tokens(source, state_.current, state_.output.data(), bills_, state_.active, c,
+  if (!drop_tokens(source, state_.current, state_.output.data(), bills_, state_.active, c, lambda,
                    state_.pool(), state_.tokens)) {
     return true;
   }
   const std::vector<uint8_t> before = state_.windows.active;
   mark_windows(state_.tokens, state_.geometry(), state_.windows.active);
   if (state_.windows.active != before) {
-    state_.list_active(c, first_of_keyframe);
+    state_.list_active(c, false);
     state_.run_trunk();
   }
   return false;

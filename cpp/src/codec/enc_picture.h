@@ -32,7 +32,7 @@ class PictureEncoder {
  private:
   void choose_tokens(const Frame& source, int c, bool first_of_keyframe);
   void encode_tokens(const Frame& source, int c);
-  bool refine_tokens(const Frame& source, int c, bool first_of_keyframe);
+  bool refine_tokens(const Frame& source, int c, double lambda);
   void bill_tokens();
   void write_symbols(bool with_motion);
   void count(EncodedPicture& picture) const;

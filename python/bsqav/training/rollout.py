@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -16,6 +17,7 @@ from bsqav import _core
 from bsqav.nn import fields
 from bsqav.training.data import Planes
 from bsqav.training.objective import LayerInput, LayerResult
+from bsqav.training.pack import Samples
 
 # Range of the first layer of keyframes and of everything else, in c = 8 * crf.
 INTRA_C = (8 * 44, 8 * 54)
@@ -43,14 +45,19 @@ class RolloutConfig:
 
 def predict(recon: Planes, target_y: Tensor, step: float) -> Planes:
     """Motion-compensated prediction of frames from the decoded ones, by the codec's own search."""
-    ref = [plane.round().to(torch.uint8).cpu().numpy() for plane in recon]
-    cur = target_y.to(torch.uint8).cpu().numpy()
-    split, mv = _core.motion_search_batch(
-        np.ascontiguousarray(cur), np.ascontiguousarray(ref[0]), MOTION_LAMBDA * step
-    )
-    y, u, v = _core.motion_predict_batch(*(np.ascontiguousarray(p) for p in ref), split, mv)
     device = target_y.device
-    return tuple(torch.from_numpy(p).to(device).float() for p in (y, u, v))  # type: ignore[return-value]
+
+    def samples(plane: Tensor) -> Samples:
+        return np.ascontiguousarray(plane.round().to(torch.uint8).cpu().numpy())
+
+    ref_y, ref_u, ref_v = (samples(plane) for plane in recon)
+    split, mv = _core.motion_search_batch(samples(target_y), ref_y, MOTION_LAMBDA * step)
+    y, u, v = _core.motion_predict_batch(ref_y, ref_u, ref_v, split, mv)
+
+    def back(plane: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> Tensor:
+        return torch.from_numpy(plane).to(device).float()
+
+    return back(y), back(u), back(v)
 
 
 class Rollout:
