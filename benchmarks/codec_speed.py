@@ -20,9 +20,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import bsqav
 from bsqav import _core
-from bsqav.codec.models import find_model
+from bsqav.codec.models import default_model, find_model
 
 Planes = list[npt.NDArray[np.uint8]]
 
@@ -154,7 +153,7 @@ def main() -> None:
         pictures = read_clip(args.clip, width, height, args.frames)
     else:
         pictures = moving_texture(width, height, args.frames)
-    model = find_model(args.model)
+    model = default_model() if args.model is None else find_model(args.model)
     rows: dict[str, Any] = {}
     for name in _core.kernel_sets():
         _core.set_kernels(name)
@@ -162,7 +161,7 @@ def main() -> None:
         rows[name], _ = code(short, model, args.crf, args.threads)
     _core.set_kernels(None)
     result = {
-        "version": bsqav.__version__,
+        "version": _core.__version__,
         "size": args.size,
         "crf": args.crf,
         "threads": args.threads,

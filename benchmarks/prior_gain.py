@@ -21,7 +21,7 @@ import numpy.typing as npt
 from codec_speed import Planes, read_clip
 
 from bsqav import _core
-from bsqav.codec.models import find_model
+from bsqav.codec.models import default_model, find_model
 
 STAGES, BITS = 3, 32
 # Bytes a packet may hold besides coded symbols (header, sizes, checksum, the coder's last bytes).
@@ -136,7 +136,7 @@ def main() -> None:
     parser.add_argument("--gop", type=int, default=250)
     parser.add_argument("--model", default=None)
     args = parser.parse_args()
-    model = find_model(args.model)
+    model = default_model() if args.model is None else find_model(args.model)
     rows = {path: measure(path, model, args) for path in args.clips}
     overall = {key: sum(row[key] for row in rows.values()) for key in next(iter(rows.values()))}
     result = {"clips": {path: summary(row) for path, row in rows.items()}, "all": summary(overall)}

@@ -48,6 +48,17 @@ inline pybind11::array require_any_array(const pybind11::object& value, const ch
   return pybind11::reinterpret_borrow<pybind11::array>(value);
 }
 
+// The array in C order, copied if it is not; `name` says in the message what it is.
+inline pybind11::array dense_array(const pybind11::array& array, const char* name) {
+  auto dense = pybind11::array::ensure(array, pybind11::array::c_style);
+  // What looks small may be vast: a broadcast array repeats few bytes any number of times.
+  if (!dense) {
+    throw Error(BSQ_ERROR_MEMORY,
+                std::string(name) + " of " + shape_text(array) + " does not fit in memory");
+  }
+  return dense;
+}
+
 // The array with elements of type T and at least `min_dims` and at most `max_dims` dimensions
 // (-1: any number), in C order; one that is not is copied.
 template <class T>
@@ -67,7 +78,7 @@ Array<T> require_array(const pybind11::object& value, const char* name, int min_
     throw Error(BSQ_ERROR_ARGUMENT, std::string(name) + " must have " + wanted_dims +
                                         " dimensions; its shape is " + shape_text(array));
   }
-  return Array<T>::ensure(array);
+  return Array<T>::ensure(dense_array(array, name));
 }
 
 // A vector of bits: one dimension, uint8 or bool, zeros and ones only.

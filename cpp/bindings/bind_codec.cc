@@ -52,7 +52,7 @@ py::array plane_array(const py::handle& value, size_t index, const bsq_sequence&
                     std::to_string(width) + " " + py::str(wanted).cast<std::string>() + ", not " +
                     shape_text(array) + " " + py::str(array.dtype()).cast<std::string>());
   }
-  if (array.strides(1) != array.itemsize()) array = py::array::ensure(array, py::array::c_style);
+  if (array.strides(1) != array.itemsize()) array = dense_array(array, name.c_str());
   return array;
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "arrays.h"
+#include "bitstream/limits.h"
 #include "network/samples.h"
 #include "network_arrays.h"
 
@@ -25,6 +26,9 @@ Frame frame_of(const std::vector<py::object>& planes, int bit_depth, const char*
   Frame frame{bit_depth, static_cast<int>(planes.size()), {}};
   for (size_t i = 0; i < planes.size(); ++i) {
     const auto samples = require_array<uint16_t>(planes[i], name, 2, 2);
+    if (std::max(samples.shape(0), samples.shape(1)) > kMaxPictureSide) {
+      fail_argument(std::string(name) + " must have sides of at most 8192 samples");
+    }
     frame.planes[i] = Plane(static_cast<int>(samples.shape(1)), static_cast<int>(samples.shape(0)));
     const std::span<const uint16_t> values = span_of(samples);
     if (std::any_of(values.begin(), values.end(), [&](int v) { return v >= 1 << bit_depth; })) {

@@ -50,7 +50,7 @@ struct Samples {
       fail(std::string(name) + ": sides must be 1 to 8192 samples; the shape is " +
            shape_text(array));
     }
-    array = pybind11::array::ensure(array, pybind11::array::c_style);
+    array = dense_array(array, name);
     data = array.data();
     height = static_cast<int>(h);
     width = static_cast<int>(w);

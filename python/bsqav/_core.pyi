@@ -134,7 +134,8 @@ class Decoder:
     @property
     def tokens(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint32]] | None:
         """Of the last layer decoded: stages [H, W] (0..3 per 8x8 token) and bits [H, W, 3], bit i
-        of a word being bit i of that stage. None before the first picture."""
+        of a word being bit i of that stage. None before the first picture and while pictures are
+        concealed."""
 
 def probe_packet(data: bytes) -> dict[str, Any]:
     """Headers of a packet, checksum verified: keyframe, index_in_group, layers, crf, blocks, pts,

@@ -17,7 +17,7 @@ from bsqav.errors import (
     ModelNotFoundError,
     UnsupportedError,
 )
-from tests.bitstream.packets import Header, PacketFields
+from tests.bitstream.packets import Header, PacketFields, zigzag
 from tests.codec.streams import Format, Stream, clip, decode, encode, picture_hash, tiny_model
 
 FORM = Format(64, 48)
@@ -175,6 +175,35 @@ def test_random_damage_behind_a_good_checksum_is_survived(stream: Stream) -> Non
             except BsqError:
                 continue
             decoder.receive()
+
+
+@pytest.mark.parametrize("limit", [2**62, -(2**62)])
+def test_times_that_leave_their_range_are_damage(stream: Stream, limit: int) -> None:
+    """Keyframe and deviation at the limit each: 2^63 in all, which 64 bits do not hold."""
+    at = 1 + len(stream.header)
+    keyframe = seal(stream.packets[0][:at] + zigzag(limit) + stream.packets[0][at + 1 :])
+    between = PacketFields(keyframe=False, deviation=limit).write()
+    decoder = _core.Decoder([tiny_model()], strict=True)
+    decoder.send(keyframe)
+    picture = decoder.receive()
+    assert picture is not None
+    assert (picture.pts, picture_hash(picture)) == (limit, stream.hashes[0])
+    with pytest.raises(BitstreamError, match="timestamp is out of range"):
+        decoder.send(between)
+    first, second = decode([keyframe, between])
+    assert second.concealed
+    assert second.pts > first.pts
+
+
+def test_concealed_pictures_have_no_tokens(stream: Stream) -> None:
+    """Those of the damaged packet may have been decoded in part."""
+    decoder = _core.Decoder([tiny_model()])
+    known = []
+    for data in [*stream.packets[:2], *stream.packets[3:5]]:
+        decoder.send(data)
+        assert decoder.receive() is not None
+        known.append(decoder.tokens is not None)
+    assert known == [True, True, False, True]
 
 
 @settings(max_examples=60, deadline=None)

@@ -33,7 +33,8 @@ def run(*arguments: str) -> int:
 class PyAVFace:
     """What bsqav.open gives back, over a file that PyAV can decode by itself."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, models: object = ()) -> None:
+        del models
         self._container = av.open(str(path))
 
     def __enter__(self) -> PyAVFace:
@@ -50,8 +51,8 @@ class PyAVFace:
 def mpeg4_as_bsq(monkeypatch: pytest.MonkeyPatch, ffmpeg: str) -> None:
     """Puts MPEG-4 behind bsqav.transcode and bsqav.open, and shortens the references' curves."""
 
-    def transcode(src: Path, dst: Path, *, codec: str, crf: float, gop: int) -> None:
-        assert codec == "bsq"
+    def transcode(src: Path, dst: Path, *, codec: str, crf: float, gop: int, model: object) -> None:
+        assert (codec, model) == ("bsq", None)
         arguments = ["-i", src.name, "-c:v", "mpeg4", "-q:v", f"{crf:g}", "-g", str(gop), dst.name]
         run_ffmpeg(arguments, src.parent)
 

@@ -16,6 +16,7 @@ from bsqav.errors import (
     BsqError,
     BsqWarning,
     MediaError,
+    ModelNotFoundError,
     UnsupportedError,
     UsageError,
 )
@@ -184,6 +185,24 @@ def test_the_name_is_given_at_the_end(tmp_path: Path) -> None:
     assert not (tmp_path / "a.mkv.partial").exists()
     with pytest.raises(FileExistsError):
         open_container(path, "w", overwrite=False)
+
+
+def test_a_stream_without_a_frame_makes_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    write(path)
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match="no frame yet"), open_container(path, "w") as output:
+        output.add_stream("bsq", rate=25)
+    assert path.read_bytes() == before
+
+
+def test_a_missing_model_leaves_no_file_open(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    write(path)
+    with pytest.raises(ModelNotFoundError) as caught:  # which keeps the call's objects alive
+        open_container(path, models=["nonsense"])
+    assert path not in {each.resolve() for each in Path("/proc/self/fd").iterdir()}
+    assert "nonsense" in str(caught.value)
 
 
 def test_a_truncated_file_gives_what_is_good_and_raises(tmp_path: Path) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import warnings
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
+import numpy as np
 import pytest
 
 import bsqav
+from bsqav.media.audio_convert import AudioConverter
 from bsqav.media.demux import BsqPacket, Demuxer
 from tests.media.clips import (
     SUBTITLES,
@@ -20,6 +23,7 @@ from tests.media.clips import (
     payloads,
     plane_hash,
 )
+from tests.media.containers import packets_of, sound
 
 CONTAINERS = ["mkv", "mov", "nut"]
 
@@ -262,6 +266,30 @@ def test_audio_option(tmp_path: Path) -> None:
         bsqav.transcode(clip, tmp_path / "x.mkv", audio="nonsense")
 
 
+def test_sound_without_a_layout_is_converted(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "in.mkv", frames=12, audio="pcm_s16le")
+    with av.open(str(clip)) as container:
+        assert container.streams.audio[0].codec_context.layout.name.endswith("channels")
+    convert(clip, tmp_path / "out.mkv", audio="aac")
+    with av.open(str(tmp_path / "out.mkv")) as container:
+        seconds = sum(f.samples for f in container.decode(audio=0)) / 48000
+    assert seconds == pytest.approx(12 / 25, abs=0.05)
+
+
+def test_sound_may_change_its_form_on_the_way() -> None:
+    with av.open(sound("mp2")) as container:
+        stream = container.streams.audio[0]
+        converter = AudioConverter(stream, "aac")
+        packets = [converter.convert(packet) for packet in packets_of(container, stream)]
+    before = sum(map(len, packets))
+    mono = av.AudioFrame.from_ndarray(np.zeros((1, 32000), np.int16), format="s16", layout="mono")
+    mono.sample_rate, mono.pts, mono.time_base = 32000, 32000, Fraction(1, 32000)
+    made = converter.convert(SimpleNamespace(decode=lambda: [mono]))
+    made += converter.context.encode(None)
+    assert before > 20
+    assert len(made) == pytest.approx(48000 / 1024, abs=3)
+
+
 def test_copy_moves_packets_between_containers(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "in.mp4", frames=12)
     convert(clip, tmp_path / "one.mkv", gop=4)
@@ -273,6 +301,10 @@ def test_copy_moves_packets_between_containers(tmp_path: Path) -> None:
         assert payloads(tmp_path / name, "audio") == payloads(clip, "audio")
     with pytest.raises(bsqav.UsageError, match="no BSQ video to copy"):
         bsqav.transcode(clip, tmp_path / "x.mkv", codec="copy")
+    with pytest.raises(bsqav.UsageError, match="leave crf, scale away"):
+        bsqav.transcode(
+            tmp_path / "one.mkv", tmp_path / "x.mkv", codec="copy", crf=30, scale=(32, -1)
+        )
 
 
 def test_the_hash_stands_for_the_decoded_pictures(tmp_path: Path) -> None:
@@ -286,6 +318,26 @@ def test_the_hash_stands_for_the_decoded_pictures(tmp_path: Path) -> None:
         assert plane_hash(list(container.decode(video=0))) == one.hash
 
 
+@pytest.mark.parametrize("rotation", [90, 180, 270])
+def test_pictures_are_turned_where_nothing_says_how_they_stand(
+    tmp_path: Path, rotation: int
+) -> None:
+    clip = make_clip(tmp_path / "in.mp4", frames=2, rotation=rotation, audio=None)
+    convert(clip, tmp_path / "out.mkv")
+    convert(tmp_path / "out.mkv", tmp_path / "one.png", duration=0.04)
+    convert(tmp_path / "out.mkv", tmp_path / "out.avi", codec="ffv1")
+    with bsqav.open(tmp_path / "out.mkv") as container:
+        lying = next(container.decode(video=0))
+    upright = np.rot90(lying.to_ndarray()[: lying.height], -rotation // 90)
+    with av.open(str(tmp_path / "out.avi")) as container:
+        frame = next(container.decode(video=0))
+        assert frame.rotation == 0
+        np.testing.assert_array_equal(frame.to_ndarray()[: frame.height], upright)
+    with av.open(str(tmp_path / "one.png")) as container:
+        frame = next(container.decode(video=0))
+        assert (frame.height, frame.width) == upright.shape
+
+
 def test_pictures(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "in.mp4", frames=5)
     convert(clip, tmp_path / "out.mkv")
@@ -296,13 +348,34 @@ def test_pictures(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "still_001.png")) as container:
         frame = next(container.decode(video=0))
         assert (frame.width, frame.height, frame.format.name) == (64, 48, "rgb24")
-    with pytest.raises(bsqav.UsageError, match="exists already"):
+    with pytest.raises(FileExistsError, match="exists already"):
         bsqav.transcode(tmp_path / "out.mkv", tmp_path / "still_%03d.png")
     with pytest.raises(bsqav.UsageError, match="names one picture"):
         bsqav.transcode(tmp_path / "out.mkv", tmp_path / "one.png")
     assert not (tmp_path / "one.png").exists()
     convert(tmp_path / "out.mkv", tmp_path / "one.png", start=0.08, duration=0.04)
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "still_003.png").read_bytes()
+
+
+@pytest.mark.parametrize("encoder", ["mpeg2video", "mpeg4"])
+def test_a_variable_rate_in_encoders_that_count_frames(tmp_path: Path, encoder: str) -> None:
+    times = [0, 10, 20, 500, 510, 1000, 2000]
+    clip = make_clip(tmp_path / "in.mkv", frames=len(times), times=times, audio=None)
+    with pytest.warns(bsqav.BsqWarning, match="constant rate"):
+        result = bsqav.transcode(clip, tmp_path / "out.mkv", codec=encoder)
+    assert result.frames_out == len(times)
+    assert len(frame_times(tmp_path / "out.mkv")) == len(times)
+
+
+@pytest.mark.parametrize("name", ["a:b.mkv", "http:c.mp4"])
+def test_a_name_with_a_colon_is_no_protocol(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    make_clip(tmp_path / "in.mkv", frames=5)
+    monkeypatch.chdir(tmp_path)
+    convert(Path("in.mkv"), Path("bsq:.mkv"))
+    convert(Path("bsq:.mkv"), Path(name), codec="libx264")
+    assert len(frame_times(tmp_path / name)) == 5
 
 
 def test_file_objects(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -68,6 +69,18 @@ def test_cuts_of_bsq_are_exact_to_the_frame(tmp_path: Path, numbered: Path) -> N
     assert decoded(tmp_path / "part.mkv") == decoded(tmp_path / "whole.mkv")[17:27]
 
 
+@pytest.mark.parametrize("suffix", ["mkv", "mov", "nut"])
+def test_sound_before_zero_does_not_move_a_cut(tmp_path: Path, suffix: str) -> None:
+    clip = make_clip(tmp_path / "in.mp4", frames=30)
+    coded = tmp_path / f"all.{suffix}"
+    bsqav.transcode(clip, coded)
+    bsqav.transcode(coded, tmp_path / "whole.mkv", codec="ffv1", audio="none")
+    bsqav.transcode(coded, tmp_path / "part.mkv", codec="ffv1", audio="none", start="0.48")
+    assert decoded(tmp_path / "part.mkv") == decoded(tmp_path / "whole.mkv")[12:]
+    with bsqav.open(coded) as container:
+        assert container.streams.video[0].start_time == 0
+
+
 def test_a_pipe_is_read_up_to_the_start(tmp_path: Path, numbered: Path) -> None:
     with numbered.open("rb") as file:
         cut(Pipe(file), tmp_path / "cut.mkv", start=0.8, duration=0.2)
@@ -81,6 +94,19 @@ def test_sound_is_cut_with_the_picture(tmp_path: Path, numbered: Path) -> None:
     kept = [data for time, data in whole if 1 <= time < Fraction(16, 10)]
     assert [data for _, data in sound] == kept
     assert abs(float(sound[0][0])) < 0.03
+
+
+def test_joined_transport_streams_go_on_in_time(tmp_path: Path) -> None:
+    one = make_clip(tmp_path / "one.ts", frames=25)
+    (tmp_path / "two.ts").write_bytes(2 * one.read_bytes())
+    with pytest.warns(bsqav.BsqWarning, match="jump"):
+        result = bsqav.transcode(tmp_path / "two.ts", tmp_path / "out.mkv", codec="ffv1")
+    assert result.frames_out == 50
+    times = [float(time) for time in frame_times(tmp_path / "out.mkv")]
+    assert times[49] - times[25] == pytest.approx(24 / RATE, abs=0.002)
+    assert 0.03 < times[25] - times[24] < 0.1
+    sound = [float(time) for time, _ in packets(tmp_path / "out.mkv", "audio")]
+    assert all(0.02 < after - before < 0.03 for before, after in itertools.pairwise(sound))
 
 
 def test_a_start_behind_the_end_is_refused(tmp_path: Path, numbered: Path) -> None:

@@ -155,6 +155,14 @@ def test_an_existing_output_is_kept(tmp_path: Path, clip: Path) -> None:
         bsqav.transcode(clip, clip, overwrite=True)
 
 
+def test_what_an_earlier_run_has_left_stays_until_there_is_more(tmp_path: Path, clip: Path) -> None:
+    left = tmp_path / "out.mkv.partial"
+    left.write_bytes(b"frames of an interrupted run")
+    with pytest.raises(bsqav.UsageError):
+        bsqav.transcode(clip, tmp_path / "out.mkv", crf=64)
+    assert left.read_bytes() == b"frames of an interrupted run"
+
+
 def test_outputs_that_cannot_be(tmp_path: Path, clip: Path) -> None:
     with pytest.raises(bsqav.MediaError, match="no folder"):
         bsqav.transcode(clip, tmp_path / "nope" / "out.mkv")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -89,3 +91,13 @@ def test_empty_and_strided_arrays() -> None:
     assert np.array_equal(_core.quantize(z.T), codes_by_numpy(z.T))
     assert np.array_equal(_core.quantize(z[::2, ::-1]), codes_by_numpy(z[::2, ::-1]))
     assert _core.quantize(z[0, 0]).shape == ()
+
+
+@pytest.mark.skipif(
+    "asan" in os.environ.get("LD_PRELOAD", ""), reason="ends the process where memory is refused"
+)
+def test_an_array_beyond_all_memory_is_an_error() -> None:
+    """One number that is repeated; in C order it would take 256 TiB."""
+    vast = np.broadcast_to(np.zeros(1, np.float32), (2**40, 64))
+    with pytest.raises(MemoryError, match="does not fit in memory"):
+        _core.quantize(vast)

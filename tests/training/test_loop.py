@@ -77,6 +77,15 @@ def test_unfinished_runs_do_not_export(shards: Path, tmp_path: Path) -> None:
         Trainer(other, shards, tmp_path).resume()
 
 
+def test_weights_that_do_not_fit_are_a_clear_error(shards: Path, tmp_path: Path) -> None:
+    trainer = Trainer(codec_smoke(), shards, tmp_path / "run")
+    torch.save({"enc": torch.zeros(1)}, tmp_path / "other.pt")
+    (tmp_path / "text.pt").write_text("no weights")
+    for name in ("other.pt", "text.pt"):
+        with pytest.raises(ModelError, match=name):
+            trainer.start_from(tmp_path / name)
+
+
 def test_keyframe_layers_go_down_in_even_steps() -> None:
     assert layer_steps(400, 400) == [400]
     assert layer_steps(400, 300) == [400, 350, 300]

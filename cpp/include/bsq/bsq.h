@@ -207,7 +207,7 @@ typedef struct bsq_tokens {
                             stages that a token does not have mean nothing */
 } bsq_tokens;
 /* For analysis. The arrays stay valid until the next call on this decoder; BSQ_AGAIN before the
- * first picture. */
+ * first picture and while pictures are concealed. */
 BSQ_API bsq_status bsq_decoder_tokens(const bsq_decoder* decoder, bsq_tokens* tokens);
 
 /* ---- streams without decoding ---- */
@@ -216,8 +216,8 @@ typedef struct bsq_packet_info {
   int32_t keyframe;
   int32_t index_in_group; /* 0 at a keyframe */
   int32_t layers;
-  double crf;              /* of the last layer */
-  int32_t blocks;          /* entropy-coded blocks per layer */
+  double crf;              /* of the last layer; -1 where that of the packet before holds on */
+  int32_t blocks;          /* entropy-coded blocks per layer; 0 between keyframes */
   int64_t pts;             /* at a keyframe its tick; otherwise the deviation from that keyframe's
                               tick + index_in_group * ticks_per_frame */
   int32_t ticks_per_frame; /* of the sequence header; 0 between keyframes or when unknown */

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -39,8 +40,13 @@ PacketView parse_packet(std::span<const uint8_t> data, const std::string& what);
 // The payloads of `blocks` >= 1 blocks, as parts of the packet's bytes.
 std::vector<std::span<const uint8_t>> split_payloads(ByteReader body, size_t blocks);
 
-// pts of a packet between keyframes in a group that began at `keyframe_pts`. Throws
-// Error(BSQ_ERROR_BITSTREAM), its message beginning with `what`, if it is out of range.
+// pts of a packet between keyframes in a group that began at `keyframe_pts`, a valid timestamp;
+// nothing if it is out of range.
+std::optional<int64_t> packet_time(const PacketHeader& header, int64_t keyframe_pts,
+                                   uint32_t ticks_per_frame);
+
+// The same, but throws Error(BSQ_ERROR_BITSTREAM), its message beginning with `what`, if it is out
+// of range.
 int64_t packet_pts(const PacketHeader& header, int64_t keyframe_pts, uint32_t ticks_per_frame,
                    const std::string& what);
 

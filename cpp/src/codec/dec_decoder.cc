@@ -157,10 +157,8 @@ int64_t Decoder::concealed_pts(const bsq_packet& packet,
   if (header && header->keyframe && header->pts > last_pts_) return header->pts;
   // An index that does not go on belongs to a group whose keyframe is lost: its base is unknown.
   if (header && !header->keyframe && header->index > last_.index) {
-    const int64_t base =
-        keyframe_pts_ + static_cast<int64_t>(header->index) * sequence_.ticks_per_frame;
-    const int64_t pts = base > kMaxTimestamp ? base : base + header->deviation;
-    if (pts > last_pts_ && pts <= kMaxTimestamp) return pts;
+    const auto pts = packet_time(*header, keyframe_pts_, sequence_.ticks_per_frame);
+    if (pts && *pts > last_pts_) return *pts;
   }
   if (packet.pts > last_pts_ && packet.pts <= kMaxTimestamp) return packet.pts;
   return last_pts_ + std::clamp<int64_t>(last_duration_, 1, kMaxTicksPerFrame);

@@ -36,8 +36,11 @@ class Decoder {
   // The header of the last keyframe that was decoded, or null.
   const bsq_sequence* sequence() const { return has_sequence_ ? &sequence_.info : nullptr; }
 
-  // Of the picture that was decoded last, or null.
-  const TokenField* tokens() const { return has_picture_ ? &state_->coded_tokens() : nullptr; }
+  // Of the picture that was decoded last, or null, also when packets after it were damaged: they
+  // may have got as far as the tokens.
+  const TokenField* tokens() const {
+    return has_picture_ && intact_ ? &state_->coded_tokens() : nullptr;
+  }
 
  private:
   struct Pending {

@@ -169,12 +169,9 @@ void Encoder::encode(const bsq_picture& picture) {
   const std::vector<int> steps = keyframe ? keyframe_steps(c_) : std::vector<int>{c_};
   const PacketHeader header = make_header(picture, keyframe, steps);
   const EncodedPicture encoded = pictures_.encode(source_, steps, keyframe);
-  waiting_.emplace();
-  waiting_->data = write_packet(header, encoded.payloads);
-  waiting_->pts = picture.pts;
-  waiting_->duration = picture.duration;
-  waiting_->keyframe = keyframe;
-  waiting_->stats = make_stats(encoded);
+  // Complete before it waits: nobody may receive half of it after an exception.
+  waiting_ = Output{write_packet(header, encoded.payloads), picture.pts, picture.duration, keyframe,
+                    make_stats(encoded)};
   state_.end_picture();
   std::swap(source_.planes[0], previous_source_.planes[0]);
   started_ = true;

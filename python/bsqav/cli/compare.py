@@ -8,7 +8,7 @@ from pathlib import Path
 from bsqav.errors import BsqError
 
 DEFAULT_CODECS = "mjpeg,mpeg2,x264,x265"
-DEFAULT_CRFS = "18,23,28,33,39,45"
+DEFAULT_CRFS = "26,32,38,44,50"
 # names on the command line -> names in results
 _METRIC_NAMES = {"psnr": "psnr_y", "ms-ssim": "ms_ssim", "vmaf": "vmaf"}
 

@@ -12,12 +12,9 @@ from bsqav.cli.display import ProgressDisplay
 from bsqav.cli.transcode import interruptible
 from bsqav.cli.values import seconds
 from bsqav.errors import MediaError
-from bsqav.media.inputs import open_input
 from bsqav.media.transcode import transcode
 
 __all__ = ["add_parser", "run"]
-
-_TURNS = {90: "transpose=clock", 180: "hflip,vflip", 270: "transpose=cclock"}
 
 
 def add_parser(subparsers: Any) -> None:
@@ -28,7 +25,7 @@ def add_parser(subparsers: Any) -> None:
         description="Decodes a file and shows it with FFmpeg's ffplay, sound included.",
         allow_abbrev=False,
     )
-    parser.add_argument("file", metavar="FILE")
+    parser.add_argument("file", metavar="FILE", help="a file, or - for standard input")
     parser.add_argument("--start", type=seconds, metavar="T", help="begin there")
     parser.add_argument("--model", metavar="NAME|FILE", help="model to try beside the installed")
     parser.add_argument("--threads", type=int, default=0, metavar="N")
@@ -42,10 +39,6 @@ def run(args: argparse.Namespace) -> int:
         raise MediaError("ffplay is not installed: it comes with FFmpeg (apt install ffmpeg)")
     command = [player, "-hide_banner", "-loglevel", "error", "-autoexit"]
     command += ["-window_title", args.file, "-f", "nut", "-i", "-"]
-    rotation = _rotation(args.file)
-    if rotation:
-        # NUT carries no rotation.
-        command += ["-vf", _TURNS[rotation]]
     display = ProgressDisplay()
     with interruptible() as stop, subprocess.Popen(command, stdin=subprocess.PIPE) as process:
         # A window that is closed ends the playing, and that is no failure.
@@ -65,9 +58,3 @@ def run(args: argparse.Namespace) -> int:
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.close()
         return 1 if process.wait() else 0
-
-
-def _rotation(file: str) -> int:
-    """Degrees clockwise that a BSQ file wants to be turned by."""
-    with open_input(file) as demuxer:
-        return int(demuxer.tracks[0].sequence["rotation"]) if demuxer.tracks else 0

@@ -65,6 +65,9 @@ def _tokenizer(args: argparse.Namespace) -> int:
     if args.recipe not in RECIPES:
         raise UsageError(f"no recipe {args.recipe!r}; there are {', '.join(RECIPES)}")
     config = RECIPES[args.recipe]()
+    for option, value in (("--steps", args.steps), ("--minutes", args.minutes)):
+        if value is not None and not value > 0:
+            raise UsageError(f"{option} {value}: more than 0")
     if args.steps is not None:
         config = replace(config, steps=args.steps)
     if args.minutes is not None:
@@ -83,7 +86,18 @@ def _tokenizer(args: argparse.Namespace) -> int:
 def _export(args: argparse.Namespace) -> int:
     from bsqav.export.exporter import export_run
 
-    card = json.loads(args.card.read_text(encoding="utf-8")) if args.card else {}
+    card = _card(args.card) if args.card else {}
     model_id = export_run(args.folder, args.out, {**card, "name": args.name}, args.weights)
     print(f"{args.out}: model {model_id}")
     return 0
+
+
+def _card(path: Path) -> dict[str, Any]:
+    """The JSON object in a file."""
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(f"{path} is no JSON: {error}") from error
+    if not isinstance(card, dict):
+        raise UsageError(f"{path} holds no JSON object")
+    return card

@@ -72,7 +72,10 @@ def write_model(
     Arguments and errors are those of model_bytes().
     """
     data = model_bytes(config, tensors, text)
-    Path(path).write_bytes(data)
+    target = Path(path)
+    partial = target.with_name(target.name + ".partial")
+    partial.write_bytes(data)
+    partial.replace(target)
     return data[-DIGEST_SIZE:][:ID_SIZE].hex()
 
 

@@ -212,6 +212,14 @@ def default_model() -> Model:
     return find_model(model_id)
 
 
+def _marked_id() -> str | None:
+    """Id of the model that `default_model` gives, None where it gives none."""
+    try:
+        return default_model().id
+    except (ModelError, ModelNotFoundError, UsageError):
+        return None
+
+
 def _description(model: Model) -> dict[str, Any]:
     try:
         value = json.loads(model.json)
@@ -234,7 +242,7 @@ def _info(path: Path, model: Model, default: str | None) -> ModelInfo:
 
 def list_models() -> list[ModelInfo]:
     """All models that can be loaded, in the order of search, each once; broken files left out."""
-    default = _default_id()
+    default = _marked_id()
     seen: dict[str, ModelInfo] = {}
     for path in _candidates():
         try:
@@ -266,4 +274,4 @@ def import_model(
         raise ModelError(f"{path} changed while it was read")
     partial.write_bytes(data)
     partial.replace(target)
-    return _info(target, model, _default_id())
+    return _info(target, model, _marked_id())

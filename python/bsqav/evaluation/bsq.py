@@ -52,7 +52,11 @@ class PublicBsq:
         import bsqav
 
         start = time.perf_counter()
-        with bsqav.open(stream) as container, Y4mWriter(y4m, header) as writer:
+        models = () if self._model is None else (self._model,)
+        with (
+            bsqav.open(stream, models=models) as container,
+            Y4mWriter(y4m, header) as writer,
+        ):
             for frame in container.decode(video=0):
                 writer.write(frame_planes(frame))
         return time.perf_counter() - start

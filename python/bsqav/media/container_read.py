@@ -38,11 +38,15 @@ class InputContainer:
         self._demuxer = Demuxer(file, format=format, options=options)
         self.name = self._demuxer.name
         streams = []
-        for stream in self._demuxer.container.streams:
-            track = self._demuxer.track_of(stream)
-            streams.append(
-                stream if track is None else BsqInputStream(self, track, models, threads, strict)
-            )
+        try:
+            for stream in self._demuxer.container.streams:
+                track = self._demuxer.track_of(stream)
+                if track is not None:
+                    stream = BsqInputStream(self, track, models, threads, strict)
+                streams.append(stream)
+        except BaseException:
+            self._demuxer.close()
+            raise
         self.streams = StreamList(streams)
 
     def __enter__(self) -> Self:
@@ -113,16 +117,7 @@ class InputContainer:
         if not chosen:
             return
         by_index = {stream.index: stream for stream in self.streams}
-        packets = self._demuxer.demux(*chosen)
-        while True:
-            try:
-                packet = next(packets, None)
-            except av.FFmpegError as error:
-                raise MediaError(
-                    f"{self.name} is damaged or cut short: {error.strerror or error}"
-                ) from error
-            if packet is None:
-                break
+        for packet in self._demuxer.demux(*chosen):
             if isinstance(packet, BsqPacket):
                 yield InputPacket(by_index[packet.track.index], packet)
             else:

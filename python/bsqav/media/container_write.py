@@ -272,11 +272,12 @@ class OutputContainer:
 
         Raises:
             OSError: the file cannot be finished (the disk is full).
+            UsageError: a BSQ stream has had no frame; the partial file keeps its name.
         """
         if self._closed:
             return
         try:
-            if not self._started and (self._waiting or self._can_start()):
+            if not self._started and self._streams:
                 self._start()
         except BaseException:
             self.abort()

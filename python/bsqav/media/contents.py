@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -14,6 +14,7 @@ __all__ = [
     "Attachment",
     "Chapter",
     "attachments_of",
+    "av_chapters",
     "chapters_of",
     "is_attached_picture",
     "metadata_of",
@@ -69,6 +70,21 @@ def chapters_of(container: av.container.InputContainer) -> list[Chapter]:
             )
         )
     return found
+
+
+def av_chapters(chapters: Iterable[Chapter]) -> list[Any]:
+    """Chapters as PyAV's `set_chapters` takes them, times in nanoseconds."""
+    tick = Fraction(1, 1_000_000_000)
+    return [
+        {
+            "id": number,
+            "start": round(chapter.start / tick),
+            "end": round(chapter.end / tick),
+            "time_base": tick,
+            "metadata": dict(chapter.metadata),
+        }
+        for number, chapter in enumerate(chapters, 1)
+    ]
 
 
 def is_attached_picture(stream: Any) -> bool:

@@ -8,17 +8,15 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import av
-import numpy as np
-import numpy.typing as npt
 
 from bsqav.codec import Decoder, Frame
 from bsqav.codec.picture import FrameConverter
+from bsqav.codec.units import Plane
 from bsqav.errors import BitstreamError
 from bsqav.media.demux import BsqPacket
 
 __all__ = ["AvDecoding", "AvPacket", "BsqDecoding", "Plane", "VideoDecoding"]
 
-Plane: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 AvPacket: TypeAlias = "av.Packet[Any]"
 
 

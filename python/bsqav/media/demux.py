@@ -22,6 +22,7 @@ from bsqav import _core
 from bsqav.errors import BitstreamError, MediaError, UsageError
 from bsqav.media.bsq_track import ROUNDING, BsqPacket, BsqTrack, header_bytes
 from bsqav.media.contents import is_attached_picture
+from bsqav.media.pipes import name_of
 from bsqav.media.truncation import cut_short
 
 __all__ = ["BsqPacket", "BsqTrack", "Demuxer", "InputNotFoundError", "Source"]
@@ -56,6 +57,7 @@ class Demuxer:
         file: a path, an address that FFmpeg opens, or a binary file object.
         format: FFmpeg's name of the container, guessed where None.
         options: of FFmpeg's demuxer.
+        name: what messages call the file; its own name where None.
 
     Raises:
         InputNotFoundError: there is no such file.
@@ -70,11 +72,12 @@ class Demuxer:
         *,
         format: str | None = None,  # noqa: A002
         options: Mapping[str, str] | None = None,
+        name: str | None = None,
     ) -> None:
         self._file = file
         self._format = format
         self._options = dict(options or {})
-        self.name = _name_of(file)
+        self.name = name or name_of(file)
         self.container: Any = _open(file, self.name, format, self._options)
         self.truncated = _is_truncated(file)
         """Whether the file is shorter than it says itself."""
@@ -161,9 +164,14 @@ class Demuxer:
 
     def _next(self) -> Any | None:
         """The next packet of the container, None at its end."""
-        for packet in self._packets:
-            if packet.size or packet.pts is not None:
-                return packet
+        try:
+            for packet in self._packets:
+                if packet.size or packet.pts is not None:
+                    return packet
+        except av.FFmpegError as error:
+            raise MediaError(
+                f"{self.name} is damaged or cut short: {error.strerror or error}"
+            ) from error
         return None
 
     def demux(self, *streams: Any) -> Iterator[Any]:
@@ -173,7 +181,7 @@ class Demuxer:
             streams: PyAV streams or `BsqTrack`s to read; all of them where none is given.
 
         Raises:
-            av.FFmpegError: the container is damaged.
+            MediaError: the container is damaged.
             UnsupportedError: a packet is of a version that this library does not have.
         """
         wanted = {stream.index for stream in streams} if streams else None
@@ -274,13 +282,6 @@ def _keyframes(demuxer: Demuxer, track: BsqTrack) -> list[int]:
         for packet in demuxer.demux(track)
         if packet.keyframe and packet.pts is not None and packet.damage is None
     ]
-
-
-def _name_of(file: Source) -> str:
-    if isinstance(file, str | os.PathLike):
-        return os.fspath(file)
-    name = getattr(file, "name", None)
-    return name if isinstance(name, str) else "the input"
 
 
 def _can_seek(file: Source) -> bool:

@@ -9,14 +9,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from bsqav.errors import MediaError, UsageError
-from bsqav.media.output_file import OutputFile
+from bsqav.media.output_file import OutputExistsError, OutputFile
 from bsqav.media.pipes import name_of, standard_output
 
 __all__ = ["Destination", "OutputClosedError", "OutputExistsError", "explain_os_error"]
-
-
-class OutputExistsError(MediaError, FileExistsError):
-    """The output exists and may not be replaced."""
 
 
 class OutputClosedError(MediaError, BrokenPipeError):
@@ -59,6 +55,7 @@ class Destination:
     def __init__(self, target: Any, *, overwrite: bool, source: Any) -> None:
         self._output: OutputFile | None = None
         self._device: IO[bytes] | None = None
+        self._before: tuple[int, int] | None = None  # what an earlier run has left
         self.file: Any
         if isinstance(target, str) and target == "-":
             self.name, self.file = "standard output", standard_output()
@@ -75,6 +72,7 @@ class Destination:
             else:
                 self._output = self._open(path, overwrite, source)
                 self.file = self._output.partial
+                self._before = self._state()
 
     def _open(self, path: Path, overwrite: bool, source: Any) -> OutputFile:
         is_path = isinstance(source, str | os.PathLike)
@@ -84,10 +82,8 @@ class Destination:
             raise MediaError(f"there is no folder {path.parent} to write {path.name} to")
         try:
             output = OutputFile(path, overwrite=overwrite)
-        except FileExistsError as error:
-            raise OutputExistsError(
-                f"{path} exists already: -y (overwrite=True) replaces it"
-            ) from error
+        except OutputExistsError:
+            raise
         except OSError as error:
             raise explain_os_error(error, f"{path} cannot be written") from error
         if not os.access(path.parent, os.W_OK):
@@ -107,8 +103,11 @@ class Destination:
     def commit(self) -> int | None:
         """Gives the finished file its name; returns its size in bytes, None for a file object."""
         if self._output is None:
-            with contextlib.suppress(AttributeError):
-                self.file.flush()
+            try:
+                with contextlib.suppress(AttributeError):
+                    self.file.flush()
+            except OSError as error:
+                raise explain_os_error(error, f"writing {self.name} failed") from error
             return None
         try:
             self._output.commit()
@@ -123,7 +122,15 @@ class Destination:
                 self._device.close()
 
     def discard(self) -> None:
-        """Removes what has been written, where that is a file."""
-        if self._output is not None:
+        """Removes what has been written, where that is a file; what was there before stays."""
+        if self._output is not None and self._state() != self._before:
             with contextlib.suppress(OSError):
                 self._output.partial.unlink(missing_ok=True)
+
+    def _state(self) -> tuple[int, int] | None:
+        """Size and time of the partial file, None where there is none."""
+        try:
+            found = Path(self.partial).stat()
+        except OSError:
+            return None
+        return found.st_size, found.st_mtime_ns

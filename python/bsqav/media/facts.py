@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
 import av
+import numpy as np
 
 from bsqav.codec.picture import Colour, PlaneFormat
 from bsqav.codec.sequence import SequenceHeader, sequence_header
+from bsqav.codec.units import Plane
 
-__all__ = ["VideoFacts", "constant_rate", "proportional", "rotation_of", "scaled_aspect"]
+__all__ = [
+    "VideoFacts",
+    "constant_rate",
+    "proportional",
+    "rotation_of",
+    "scaled_aspect",
+    "turn_planes",
+    "turned",
+]
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,20 @@ class VideoFacts:
             sample_aspect=self.sample_aspect,
             rotation=self.rotation,
         )
+
+
+def turned(facts: VideoFacts) -> VideoFacts:
+    """What is known of the same video once its pictures are turned as they are to be shown."""
+    layout, aspect = facts.layout, facts.sample_aspect
+    if facts.rotation % 180:
+        layout = replace(layout, width=layout.height, height=layout.width)
+        aspect = 1 / aspect if aspect else None
+    return replace(facts, layout=layout, sample_aspect=aspect, rotation=0)
+
+
+def turn_planes(planes: Sequence[Plane], rotation: int) -> list[Plane]:
+    """Planes (height x width) turned clockwise by a multiple of 90 degrees."""
+    return [np.rot90(plane, -rotation // 90) for plane in planes]
 
 
 def constant_rate(stream: Any) -> Fraction | None:

@@ -149,8 +149,9 @@ class BsqInputStream:
 
     @property
     def start_time(self) -> int | None:
-        """The container's start time in ticks."""
-        return self._ticks(self.track.stream.start_time)
+        """The container's start time in ticks, on the time line of the packets."""
+        start = self._ticks(self.track.stream.start_time)
+        return None if start is None else start - round(self.track.lead / self.time_base)
 
     @property
     def duration(self) -> int | None:

@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from bsqav.errors import MediaError
 from bsqav.media.demux import Demuxer
 from bsqav.media.pipes import name_of, standard_input
 
 __all__ = ["input_name", "open_input"]
-
-# FFmpeg draws plain text as pictures of a terminal, which nobody means.
-_TEXT_FORMATS = {"adf", "bin", "idf", "tty", "xbin"}
 
 
 def input_name(file: Any) -> str:
@@ -38,11 +34,7 @@ def open_input(
         cancelled: polled while waiting for standard input; the input ends when it is true.
 
     Raises:
-        MediaError: it cannot be opened, or is no video but plain text.
+        MediaError: it cannot be opened, or is plain text.
     """
     target = standard_input(cancelled) if _is_standard_input(file) else file
-    demuxer = Demuxer(target, format=format)
-    if format is None and demuxer.container.format.name in _TEXT_FORMATS:
-        demuxer.close()
-        raise MediaError(f"{input_name(file)} is a text file, and no video")
-    return demuxer
+    return Demuxer(target, format=format, name=input_name(file))

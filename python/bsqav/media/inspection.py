@@ -32,9 +32,11 @@ class TrackReport:
     layers: tuple[int, int] | None = None
     blocks: tuple[int, int] | None = None  # per layer
     bits: dict[str, float] | None = None
-    _sizes: list[tuple[int, bool]] = field(default_factory=list, repr=False)
+    _total: int = field(default=0, repr=False)  # bits
+    _key_total: int = field(default=0, repr=False)
+    _sizes: tuple[int, int] | None = field(default=None, repr=False)  # smallest, largest; bits
     _group: int = field(default=0, repr=False)
-    _end: Fraction = field(default=Fraction(0), repr=False)
+    _times: tuple[Fraction, Fraction] | None = field(default=None, repr=False)  # first, last; s
 
     def add(self, packet: BsqPacket) -> None:
         """Takes one packet's headers and size."""
@@ -42,33 +44,39 @@ class TrackReport:
         self._group = 1 if info["keyframe"] else self._group + 1
         self.longest_group = max(self.longest_group, self._group)
         self.packets += 1
-        self.keyframes += bool(info["keyframe"])
+        size = 8 * len(packet.data)
+        self._total += size
+        self._sizes = _widen(self._sizes, size)
+        if info["keyframe"]:
+            self.keyframes += 1
+            self._key_total += size
         self.layers = _widen(self.layers, info["layers"])
         # A packet that goes on with the settings of the one before does not repeat them.
         if info["crf"] >= 0:
             self.crf = _widen(self.crf, info["crf"])
         if info["blocks"] > 0:
             self.blocks = _widen(self.blocks, info["blocks"])
-        self._sizes.append((8 * len(packet.data), bool(info["keyframe"])))
-        end = ((packet.pts or 0) + packet.duration) * packet.time_base
-        self._end = max(self._end, end)
+        if packet.pts is not None:
+            self._times = _widen(self._times, packet.pts * packet.time_base)
+            end = (packet.pts + packet.duration) * packet.time_base
+            self._times = _widen(self._times, end)
 
     def finish(self) -> None:
         """Sums up the sizes."""
-        if not self._sizes:
+        if self._sizes is None:
             return
-        every = [bits for bits, _ in self._sizes]
-        seconds = float(self._end)
+        first, last = self._times or (Fraction(0), Fraction(0))
+        seconds = float(last - first)
         pixels = self.sequence["width"] * self.sequence["height"]
         self.bits = {
-            "total": sum(every),
-            "mean": _mean(every),
-            "min": min(every),
-            "max": max(every),
-            "keyframe_mean": _mean([bits for bits, key in self._sizes if key]),
-            "other_mean": _mean([bits for bits, key in self._sizes if not key]),
-            "bpp": _mean(every) / pixels,
-            "bitrate": sum(every) / seconds if seconds > 0 else 0.0,
+            "total": self._total,
+            "mean": self._total / self.packets,
+            "min": self._sizes[0],
+            "max": self._sizes[1],
+            "keyframe_mean": _mean(self._key_total, self.keyframes),
+            "other_mean": _mean(self._total - self._key_total, self.packets - self.keyframes),
+            "bpp": self._total / self.packets / pixels,
+            "bitrate": self._total / seconds if seconds > 0 else 0.0,
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -96,8 +104,8 @@ def _widen(span: tuple[Any, Any] | None, value: Any) -> tuple[Any, Any]:
     return (value, value) if span is None else (min(span[0], value), max(span[1], value))
 
 
-def _mean(values: list[int]) -> float:
-    return sum(values) / len(values) if values else 0.0
+def _mean(total: int, count: int) -> float:
+    return total / count if count else 0.0
 
 
 def inspect(file: Any) -> FileReport:

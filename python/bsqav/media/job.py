@@ -164,8 +164,7 @@ class Job:
             strict=options.strict,
             format=container,
         )
-        file = str(target.file) if target.path is not None else target.file
-        return VideoSink(file, source, settings, self._warn)
+        return VideoSink(target.file, source, settings, self._warn)
 
     def _open_bsq(self, codec: str, source: Source, target: Destination) -> Sink:
         options = self._options

@@ -67,6 +67,10 @@ class Options:
             raise UsageError(f"duration {float(self.duration):g} s is not above 0")
         if self.start is not None and self.start < 0:
             raise UsageError(f"start {float(self.start):g} s is before the beginning")
+        encoding = ("crf", "bitrate", "gop", "preset", "scale")
+        useless = [name for name in encoding if getattr(self, name) is not None]
+        if self.codec == "copy" and useless:
+            raise UsageError(f"codec copy encodes nothing: leave {', '.join(useless)} away")
         if self.crf is not None and self.bitrate is not None:
             raise UsageError("crf and bitrate exclude each other: give one of them")
         if not 0 <= self.threads <= 64:

@@ -36,16 +36,12 @@ class OutputFile:
 
     def _check(self) -> None:
         if not self._overwrite and self.path.exists():
-            raise OutputExistsError(f"{self.path} exists; it is not overwritten")
+            raise OutputExistsError(f"{self.path} exists already: -y (overwrite=True) replaces it")
 
     def commit(self) -> None:
         """Gives the finished file its name."""
         self._check()
         self.partial.replace(self.path)
-
-    def keep(self) -> Path:
-        """Leaves the partial file where it is; returns its path."""
-        return self.partial
 
     def discard(self) -> None:
         """Removes the partial file, where there is one."""

@@ -70,4 +70,5 @@ def name_of(file: Any) -> str:
     """What to call an input or an output in messages."""
     if isinstance(file, (str, os.PathLike)):
         return os.fspath(file)
-    return str(getattr(file, "name", None) or f"a {type(file).__name__} object")
+    name = getattr(file, "name", None)  # a number where it was opened by its descriptor
+    return name if isinstance(name, str) and name else f"a {type(file).__name__} object"

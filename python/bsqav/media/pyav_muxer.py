@@ -25,7 +25,7 @@ from bsqav.codec.sequence import (
     time_base_of,
 )
 from bsqav.errors import MediaError, UnsupportedError, UsageError
-from bsqav.media.contents import Attachment, Chapter, metadata_of
+from bsqav.media.contents import Attachment, Chapter, av_chapters, metadata_of
 from bsqav.media.matroska import Target
 from bsqav.media.matroska_file import can_seek
 from bsqav.media.subtitles import TEXT_CODECS, subrip_to_mov_text, to_subrip
@@ -34,7 +34,7 @@ __all__ = ["PyAvMuxer"]
 
 TAG = "BSQ1"
 STAND_IN = "png"
-MICROSECONDS = Fraction(1, 1_000_000)
+MILLISECONDS = Fraction(1, 1000)
 LAX = {"strict": "-1"}
 EMPTY: Mapping[str, str] = {}
 # MOV keeps when tracks begin in these units; its default of 1000 would round frames away.
@@ -172,7 +172,7 @@ class PyAvMuxer:
         if self._becomes_mov_text(codec):
             made = self._container.add_stream("mov_text")
             made.codec_context.subtitle_header = _PLAIN_STYLE
-            made.codec_context.time_base = made.time_base = MICROSECONDS * 1000
+            made.codec_context.time_base = made.time_base = MILLISECONDS
             self._convert[made.index] = codec
         else:
             made = self._container.add_stream_from_template(stream)
@@ -201,18 +201,7 @@ class PyAvMuxer:
     def set_chapters(self, chapters: Sequence[Chapter]) -> bool:
         """The file's chapters; False where the container has none."""
         self._require_unsealed()
-        self._container.set_chapters(
-            [
-                {
-                    "id": number,
-                    "start": round(chapter.start / MICROSECONDS),
-                    "end": round(chapter.end / MICROSECONDS),
-                    "time_base": MICROSECONDS,
-                    "metadata": dict(chapter.metadata),
-                }
-                for number, chapter in enumerate(chapters, 1)
-            ]
-        )
+        self._container.set_chapters(av_chapters(chapters))
         return True
 
     def add_attachment(self, _attachment: Attachment) -> bool:

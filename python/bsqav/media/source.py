@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -18,8 +17,15 @@ import av.stream
 from bsqav.codec.picture import FrameConverter
 from bsqav.codec.sequence import colour_of, plane_format_of
 from bsqav.errors import BitstreamError, BsqError, MediaError, UsageError
-from bsqav.media.contents import Attachment, is_attached_picture, picture_attachment
-from bsqav.media.decoding import AvDecoding, AvPacket, BsqDecoding, Plane, VideoDecoding
+from bsqav.media.contents import (
+    Attachment,
+    attachments_of,
+    is_attached_picture,
+    picture_attachment,
+)
+from bsqav.media.continuity import Continuity
+from bsqav.media.cut import CUT_TOLERANCE, Cut, SourceFrame
+from bsqav.media.decoding import AvDecoding, AvPacket, BsqDecoding, VideoDecoding
 from bsqav.media.demux import BsqPacket, BsqTrack
 from bsqav.media.facts import (
     VideoFacts,
@@ -32,27 +38,8 @@ from bsqav.media.inputs import input_name, open_input
 
 __all__ = ["Source", "SourceFrame"]
 
-# How far a cut may lie from a frame's time and still mean that frame: decimal seconds rarely hit a
-# timestamp exactly.
-CUT_TOLERANCE = Fraction(1, 2000)
 # Where to look for a keyframe when a seek lands behind the wanted time: seconds further back.
 SEEK_BACKOFF = (0, 2, 10, 60)
-# Reading goes on this long past the end of a cut for tracks that lag behind the video (seconds).
-TAIL_SECONDS = 5
-
-
-@dataclass(frozen=True)
-class SourceFrame:
-    """One picture, times in ticks of the source's time base.
-
-    `planes` are height x width samples each; none where the source does not decode, and `packet`
-    is then what was read.
-    """
-
-    planes: list[Plane]
-    pts: int
-    duration: int  # 0 where unknown
-    packet: BsqPacket | None = None
 
 
 class Source:
@@ -97,6 +84,7 @@ class Source:
         self._start, self.cut_duration = start, duration
         self._demuxer = open_input(file, format=format, cancelled=cancelled)
         try:
+            self._continuity = Continuity(self.container, warn)
             self.stream, self.track = self._choose_video()
             self.time_base = self._video_time_base()
             self._decoding = self._open_decoder(models, threads, decode)
@@ -147,16 +135,7 @@ class Source:
 
     def attachments(self) -> list[Attachment]:
         """Fonts and other attached files, and cover pictures."""
-        files = [
-            Attachment(
-                stream.metadata.get("filename", f"attachment{stream.index}"),
-                stream.mimetype or "application/octet-stream",
-                stream.data,
-                stream.metadata.get("title", ""),
-            )
-            for stream in self.container.streams.attachments
-        ]
-        return [*files, *self._pictures.values()]
+        return [*attachments_of(self.container), *self._pictures.values()]
 
     def _video_time_base(self) -> Fraction:
         if self.track is not None:
@@ -168,6 +147,7 @@ class Source:
     def _prime(self) -> None:
         """Reads up to the first frame that is wanted, and settles the facts and the origin."""
         begin = Fraction(self.stream.start_time or 0) * Fraction(self.stream.time_base or 0)
+        begin -= self._demuxer.lead  # packets come without it
         self._wanted = begin + self._start if self._start else None
         first = self._first_frame()
         if first is None:
@@ -202,12 +182,22 @@ class Source:
         for event in self._events:
             if isinstance(event, SourceFrame):
                 return event
-            self._queue.append(event)
+            if not self._is_before_cut(event):
+                self._queue.append(event)
         return None
+
+    def _is_before_cut(self, packet: AvPacket) -> bool:
+        """Whether a packet ends well before the cut: a pipe may bring hours of them."""
+        stamp = packet.dts if packet.pts is None else packet.pts
+        if self._wanted is None or stamp is None:
+            return False
+        end = (stamp + (packet.duration or 0)) * packet.time_base
+        return bool(end < self._wanted - CUT_TOLERANCE)
 
     def _seek(self, seconds: Fraction) -> bool:
         self._queue.clear()
         self._last_pts = None
+        self._continuity.reset()
         if self._decoding is not None:
             self._decoding.reset()
         try:
@@ -282,17 +272,17 @@ class Source:
         pictures = [s for s in self.other_streams() if is_attached_picture(s)]
         try:
             for packet in self._demuxer.demux(self.stream, *wanted, *pictures):
-                if isinstance(packet, BsqPacket) or packet.stream_index == self.stream.index:
+                if isinstance(packet, BsqPacket):
                     yield from self._decode(packet)
+                elif packet.stream_index == self.stream.index:
+                    yield from self._decode(self._continuity.mend(packet))
                 elif is_attached_picture(packet.stream):
                     self._keep_picture(packet)
                 else:
-                    yield packet
-        except av.FFmpegError as error:
-            yield from self._drain()
-            raise MediaError(
-                f"{self.name} is damaged or cut short: {error.strerror or error}"
-            ) from error
+                    yield self._continuity.mend(packet)
+        except MediaError:
+            yield from self._drain()  # what came before the damage is good
+            raise
         yield from self._drain()
         if self._decoding is not None:
             self._decoding.finish()
@@ -359,56 +349,26 @@ class Source:
             MediaError, BitstreamError: the input is damaged or cut short; all that came before
                 is good.
         """
+        cut = Cut(
+            time_base=self.time_base,
+            origin=self.origin,
+            first=self._first_time,
+            duration=self.cut_duration,
+            begins=self._wanted is not None,
+            others=self.other_streams(),
+        )
+        for event in self._all():
+            taken = cut.take(event)
+            if taken is not None:
+                yield taken
+            if cut.is_over:
+                return
+
+    def _all(self) -> Iterator[SourceFrame | AvPacket]:
+        """Everything from the first wanted frame on, and the packets before it."""
         while self._queue:
-            yield from self._cut(self._queue.popleft())
-        if self._is_over():
-            return
-        for event in self._events:
-            yield from self._cut(event)
-            if self._is_over():
-                return
-
-    _video_ended = False
-    _tail_ended = False
-
-    def _is_over(self) -> bool:
-        return self._video_ended and (self._tail_ended or not self._has_tail())
-
-    def _has_tail(self) -> bool:
-        return any(s.type in ("audio", "subtitle") for s in self.other_streams())
-
-    def _cut(self, event: SourceFrame | AvPacket) -> Iterator[SourceFrame | AvPacket]:
-        if isinstance(event, SourceFrame):
-            time = event.pts * self.time_base - self._first_time
-            if self.cut_duration is not None and time >= self.cut_duration - CUT_TOLERANCE:
-                self._video_ended = True
-                self._tail_ended |= time > self.cut_duration + TAIL_SECONDS
-                return
-            shift = round(self.origin / self.time_base)
-            yield replace(event, pts=event.pts - shift)
-        elif self._keep(event):
-            yield event
-
-    def _keep(self, packet: AvPacket) -> bool:
-        """Moves a packet by the origin; False where it lies outside the cut."""
-        stamp = packet.dts if packet.pts is None else packet.pts
-        if stamp is None:
-            return False
-        shift = round(self.origin / packet.time_base)
-        if packet.dts is not None:
-            packet.dts -= shift
-        packet.pts = stamp - shift
-        time = packet.pts * packet.time_base
-        subtitle = packet.stream.type == "subtitle"
-        if self._wanted is not None and time < 0:
-            end = packet.pts + (packet.duration or 0)
-            if not subtitle or end <= 0:
-                return False
-            packet.pts, packet.dts, packet.duration = 0, 0, end
-        if self.cut_duration is not None and time >= self.cut_duration:
-            self._tail_ended |= packet.stream.type == "audio"
-            return False
-        return True
+            yield self._queue.popleft()
+        yield from self._events
 
     def close(self) -> None:
         """Closes the input."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bsqav.codec import Encoder, Packet
+from bsqav.codec.sequence import SequenceHeader
 from bsqav.media.audio_convert import AudioConverter
 from bsqav.media.contents import chapters_of, metadata_of
 from bsqav.media.decoding import AvPacket
@@ -14,7 +15,7 @@ from bsqav.media.muxers import open_muxer
 from bsqav.media.source import Source, SourceFrame
 from bsqav.media.tracks import cut_chapters, leave_out, unused_streams
 
-__all__ = ["BsqSettings", "BsqSink", "carry_contents", "carry_tracks"]
+__all__ = ["BsqSettings", "BsqSink", "MuxedSink"]
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,74 @@ def carry_tracks(
     return tracks
 
 
-class BsqSink:
+class MuxedSink:
+    """A file with one BSQ track, and beside it whatever the source has.
+
+    Args:
+        target: path or writable file of bytes.
+        source: where everything comes from.
+        settings: the container, and what to do with the other tracks.
+        warn: takes a sentence on everything that is left out.
+        header, sequence: the sequence header as bytes and as a dictionary.
+    """
+
+    def __init__(
+        self,
+        target: Any,
+        source: Source,
+        settings: BsqSettings,
+        warn: Callable[[str], None],
+        *,
+        header: bytes,
+        sequence: SequenceHeader,
+    ) -> None:
+        self.frames = 0
+        self.bytes = 0
+        self.sent = 0
+        self._muxer = open_muxer(target, format=settings.format)
+        try:
+            self._video = self._muxer.add_video(
+                header,
+                sequence,
+                metadata=metadata_of(source.stream),
+                disposition=int(source.stream.disposition),
+            )
+            self._tracks = carry_tracks(
+                self._muxer, source, audio=settings.audio, strict=settings.strict, warn=warn
+            )
+            carry_contents(self._muxer, source, warn)
+        except BaseException:
+            self._muxer.abort()
+            raise
+
+    def put(self, packet: AvPacket) -> None:
+        """Writes a packet of another track."""
+        self.bytes += self._tracks.put(packet)
+
+    def finish(self) -> None:
+        """Writes what was held back of the other tracks and finishes the file."""
+        self.bytes += self._tracks.finish()
+        self._muxer.close()
+
+    def abort(self) -> None:
+        """Leaves the file as far as it is, readable if possible."""
+        self._muxer.abort()
+
+    def _mux(self, packet: Packet) -> None:
+        self._muxer.mux(
+            self._video,
+            packet.data,
+            pts=packet.pts,
+            dts=packet.pts,
+            duration=packet.duration,
+            keyframe=packet.keyframe,
+            time_base=packet.time_base,
+        )
+        self.frames += 1
+        self.bytes += len(packet.data)
+
+
+class BsqSink(MuxedSink):
     """Takes frames and packets and writes a file with BSQ video.
 
     Args:
@@ -130,63 +198,31 @@ class BsqSink:
     def __init__(
         self, target: Any, source: Source, settings: BsqSettings, warn: Callable[[str], None]
     ) -> None:
-        facts = source.facts
-        self.frames = 0
-        self.bytes = 0
-        self.sent = 0
         self._encoder = Encoder(
-            sequence=facts.sequence(),
+            sequence=source.facts.sequence(),
             model=settings.model,
             crf=settings.crf,
             gop=settings.gop,
             threads=settings.threads,
             preset=settings.preset,
         )
-        self._muxer = open_muxer(target, format=settings.format)
-        try:
-            self._video = self._muxer.add_video(
-                self._encoder.header,
-                self._encoder.sequence,
-                metadata=metadata_of(source.stream),
-                disposition=int(source.stream.disposition),
-            )
-            self._tracks = carry_tracks(
-                self._muxer, source, audio=settings.audio, strict=settings.strict, warn=warn
-            )
-            carry_contents(self._muxer, source, warn)
-        except BaseException:
-            self._muxer.abort()
-            raise
+        super().__init__(
+            target,
+            source,
+            settings,
+            warn,
+            header=self._encoder.header,
+            sequence=self._encoder.sequence,
+        )
 
     def write(self, frame: SourceFrame) -> None:
         """Codes one frame and writes the packets that are ready."""
         self.sent += 1
-        self._mux(self._encoder.encode(frame.planes, pts=frame.pts, duration=frame.duration))
-
-    def put(self, packet: AvPacket) -> None:
-        """Writes a packet of another track."""
-        self.bytes += self._tracks.put(packet)
+        for packet in self._encoder.encode(frame.planes, pts=frame.pts, duration=frame.duration):
+            self._mux(packet)
 
     def finish(self) -> None:
         """Writes what was held back and finishes the file."""
-        self._mux(self._encoder.flush())
-        self.bytes += self._tracks.finish()
-        self._muxer.close()
-
-    def abort(self) -> None:
-        """Leaves the file as far as it is, readable if possible."""
-        self._muxer.abort()
-
-    def _mux(self, packets: list[Packet]) -> None:
-        for packet in packets:
-            self._muxer.mux(
-                self._video,
-                packet.data,
-                pts=packet.pts,
-                dts=packet.pts,
-                duration=packet.duration,
-                keyframe=packet.keyframe,
-                time_base=packet.time_base,
-            )
-            self.frames += 1
-            self.bytes += len(packet.data)
+        for packet in self._encoder.flush():
+            self._mux(packet)
+        super().finish()

@@ -13,6 +13,8 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from bsqav.codec.picture import planes_to_frame
 from bsqav.errors import MediaError, UnsupportedError, UsageError
 from bsqav.media.decoding import AvPacket
+from bsqav.media.facts import turn_planes, turned
+from bsqav.media.output_file import OutputExistsError
 from bsqav.media.source import Source, SourceFrame
 from bsqav.media.tracks import leave_out
 
@@ -36,7 +38,7 @@ def is_picture_pattern(path: str) -> bool:
 
 
 class PictureSink:
-    """Takes frames and writes each as a picture, numbered from 1.
+    """Takes frames and writes each as a picture, turned upright, numbered from 1.
 
     Args:
         pattern: a path with one place for the number, such as `out_%04d.png`; without one, the
@@ -61,11 +63,12 @@ class PictureSink:
             raise UsageError(f"{pattern} has more than one place for the picture's number")
         self.codec, gray, colour = _ENCODERS[suffix]
         self._pattern, self._overwrite = pattern, overwrite
-        self._source = source
+        self._rotation = source.facts.rotation
         self.frames = 0
         self.bytes = 0
         self.sent = 0
-        layout = source.facts.layout
+        self._facts = turned(source.facts)  # picture files are shown as they are
+        layout = self._facts.layout
         formats = gray if layout.chroma == "gray" else colour
         self._pixel_format = formats[layout.bit_depth > 8]
         self._reformatter = VideoReformatter()
@@ -86,7 +89,7 @@ class PictureSink:
 
     def _refuse_existing(self, path: Path) -> None:
         if path.exists() and not self._overwrite:
-            raise UsageError(f"{path} exists already: -y (overwrite=True) replaces it")
+            raise OutputExistsError(f"{path} exists already: -y (overwrite=True) replaces it")
 
     def write(self, frame: SourceFrame) -> None:
         """Writes one picture; it appears under its name only when it is whole."""
@@ -119,8 +122,9 @@ class PictureSink:
         self.bytes += len(data)
 
     def _encode(self, frame: SourceFrame) -> bytes:
-        facts = self._source.facts
-        picture = planes_to_frame(frame.planes, facts.layout)
+        facts = self._facts
+        planes = turn_planes(frame.planes, self._rotation)
+        picture = planes_to_frame(planes, facts.layout)
         full = facts.colour.full_range == 1
         # Where nothing is said, high definition is BT.709 and the rest BT.601, as players do.
         matrix = _MATRICES.get(facts.colour.matrix, 1 if facts.layout.height >= 720 else 5)

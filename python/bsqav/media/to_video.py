@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -13,8 +14,9 @@ import av
 
 from bsqav.errors import UnsupportedError, UsageError
 from bsqav.media.audio_convert import AudioConverter
-from bsqav.media.contents import chapters_of, metadata_of
+from bsqav.media.contents import av_chapters, chapters_of, metadata_of
 from bsqav.media.decoding import AvPacket
+from bsqav.media.facts import turn_planes, turned
 from bsqav.media.source import Source, SourceFrame
 from bsqav.media.subtitles import subrip_to_mov_text, to_subrip
 from bsqav.media.tracks import cut_chapters, describe, leave_out, unused_streams
@@ -47,6 +49,8 @@ _ENCODERS = {
     "webm": "libvpx-vp9",
     "yuv4mpegpipe": "wrapped_avframe",
 }
+# Containers that say how pictures are to be turned; for all others they are turned before.
+_KEEPS_ROTATION = {"3g2", "3gp", "ipod", "ismv", "matroska", "mov", "mp4", "psp", "webm"}
 # Text subtitles become what the container has; ASS stays as it is where that is possible.
 _TEXT_CODECS = {"mp4": "mov_text", "mov": "mov_text", "matroska": "subrip", "webm": "webvtt"}
 _TEXT_SOURCES = {"subrip", "ass", "mov_text", "webvtt"}
@@ -109,12 +113,16 @@ class VideoSink:
         self._texts: dict[int, tuple[Any, str]] = {}
         self._converted: dict[int, tuple[Any, AudioConverter]] = {}
         self._first_packets: list[AvPacket] = []
+        if isinstance(target, str | os.PathLike):
+            target = f"file:{os.fspath(target)}"  # a name with a colon is no protocol
         self._container: Any = av.open(target, "w", format=self._format)
         try:
             rate = Fraction(source.stream.average_rate or 25)
-            self._encoder = VideoEncoder(
-                self._container, self.codec, source.facts, rate, settings, warn
-            )
+            facts = source.facts
+            self._turn = 0 if self._format in _KEEPS_ROTATION else facts.rotation
+            if self._turn:
+                facts = turned(facts)
+            self._encoder = VideoEncoder(self._container, self.codec, facts, rate, settings, warn)
             self._encoder.stream.metadata.update(metadata_of(source.stream))
             self._add_tracks()
             self._add_contents()
@@ -126,7 +134,8 @@ class VideoSink:
     def write(self, frame: SourceFrame) -> None:
         """Encodes one frame and writes the packets that are ready."""
         self.sent += 1
-        self._mux(self._encoder.encode(frame.planes, frame.pts, frame.duration))
+        planes = turn_planes(frame.planes, self._turn) if self._turn else frame.planes
+        self._mux(self._encoder.encode(planes, frame.pts, frame.duration))
 
     # ---- the other tracks ----
 
@@ -232,19 +241,7 @@ class VideoSink:
         chapters = cut_chapters(
             chapters_of(source.container), origin=source.origin, duration=source.cut_duration
         )
-        tick = Fraction(1, 1_000_000_000)
-        self._container.set_chapters(
-            [
-                {
-                    "id": number,
-                    "start": round(chapter.start / tick),
-                    "end": round(chapter.end / tick),
-                    "time_base": tick,
-                    "metadata": dict(chapter.metadata),
-                }
-                for number, chapter in enumerate(chapters, 1)
-            ]
-        )
+        self._container.set_chapters(av_chapters(chapters))
         for attachment in source.attachments():
             if self._format == "matroska":
                 self._container.add_attachment(

@@ -133,11 +133,8 @@ def verify(
             error.args = (f"{name}: {error.args[0]}", *error.args[1:])
             error.packet = packets
             raise
-        except av.FFmpegError as error:
-            raise MediaError(
-                f"{name} is damaged or cut short behind packet {packets - 1}: "
-                f"{error.strerror or error}"
-            ) from error
+        except MediaError as error:
+            raise MediaError(f"{error}, behind packet {packets - 1}") from error.__cause__
         if demuxer.truncated:
             raise MediaError(
                 f"{name} is cut short: it is smaller than it says itself, and ends behind packet "

@@ -80,6 +80,8 @@ class VideoEncoder:
         if self.stream.type != "video":
             raise UsageError(f"{name} encodes {self.stream.type}, not video")
         self._reformatter = VideoReformatter()
+        self._warn, self._moved = warn, False
+        self._last_tick = -1  # of encoders that count frames
         self._layout = self._even_layout(warn)
         self._describe()
         self._set_options(settings)
@@ -154,7 +156,22 @@ class VideoEncoder:
         picture.pts = pts
         picture.time_base = self._facts.time_base
         picture.duration = duration
+        if self._name in _FRAME_TICKS:
+            self._count_in_frames(picture, pts)
         return list(self.stream.encode(picture))
+
+    def _count_in_frames(self, picture: av.VideoFrame, pts: int) -> None:
+        """The picture's time in frames of the constant rate, each later than the one before."""
+        frame = 1 / Fraction(self.stream.codec_context.framerate)
+        exact = pts * self._facts.time_base / frame
+        self._last_tick = max(round(exact), self._last_tick + 1)
+        if abs(self._last_tick - exact) > Fraction(1, 2) and not self._moved:
+            self._moved = True
+            self._warn(
+                f"{self._name} has a constant rate: pictures that are closer than "
+                f"{float(frame):.4f} s are moved later"
+            )
+        picture.pts, picture.time_base, picture.duration = self._last_tick, frame, 1
 
     def flush(self) -> list[AvPacket]:
         """Packets that were held back."""

@@ -7,6 +7,7 @@ budget is a number of steps or of minutes, whichever ends first.
 
 import json
 import math
+import pickle
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -124,10 +125,19 @@ class Trainer:
         return True
 
     def start_from(self, weights: Path) -> None:
-        """Takes weights (a state dict file) without optimizer state or progress."""
-        state = torch.load(weights, weights_only=True)
-        self.net.load_state_dict(state)
-        self.average.load_state_dict(state)
+        """Takes weights (a state dict file) without optimizer state or progress.
+
+        Raises ModelError for a file that holds no weights of this configuration.
+        """
+        try:
+            state = torch.load(weights, map_location="cpu", weights_only=True)
+            self.net.load_state_dict(state)
+            self.average.load_state_dict(state)
+        except (EOFError, RuntimeError, TypeError, pickle.UnpicklingError) as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise ModelError(
+                f"{weights} holds no weights of this configuration: {reason}"
+            ) from error
 
     def save_weights(self, path: Path) -> None:
         """The averaged weights, for export or as the start of another run."""
