@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass, field
 
-KEYFRAME, STEPS, DEVIATION, DURATION, RESERVED = 0x80, 0x08, 0x04, 0x02, 0x01
+KEYFRAME, STEPS, DEVIATION, DURATION, PARITY = 0x80, 0x08, 0x04, 0x02, 0x01
 
 
 def varint(value: int) -> bytes:
@@ -72,7 +72,7 @@ class PacketFields:
     duration: int | None = None
     steps: list[int] | None = field(default_factory=lambda: [256])
     body: bytes = b""
-    reserved: bool = False
+    parity: bool = False
     checksum_error: int = 0
 
     def write(self) -> bytes:
@@ -82,7 +82,7 @@ class PacketFields:
         flags |= STEPS if self.steps is not None else 0
         flags |= DEVIATION if self.deviation is not None else 0
         flags |= DURATION if self.duration is not None else 0
-        flags |= RESERVED if self.reserved else 0
+        flags |= PARITY if self.parity else 0
         data = bytes([flags])
         data += self.header.write() + zigzag(self.pts) if self.keyframe else varint(self.index)
         if self.deviation is not None:

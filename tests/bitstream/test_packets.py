@@ -135,7 +135,6 @@ def test_what_a_newer_library_may_read_is_unsupported(change: dict[str, Any], me
 
 
 WRONG_PACKETS = [
-    (PacketFields(reserved=True), 0, "bit 0"),
     (PacketFields(steps=None), 0, "steps"),
     (PacketFields(deviation=3), 0, "deviation"),
     (PacketFields(steps=[505]), 40, "505"),

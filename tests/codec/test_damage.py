@@ -61,6 +61,14 @@ def test_a_lost_keyframe_conceals_its_group(stream: Stream) -> None:
     assert ticks == sorted(set(ticks))
 
 
+def test_a_lost_keyframe_shows_where_the_indices_go_on() -> None:
+    # A group of one picture, then one whose keyframe is lost: index 1 follows index 0.
+    stream = encode(clip(FORM, 5), FORM, force=[1], scene_cut=False, crf=30, preset="fast")
+    pictures = decode([stream.packets[0], *stream.packets[2:]])
+    assert [p.concealed for p in pictures] == [False, True, True, True]
+    assert {picture_hash(p) for p in pictures} == {stream.hashes[0]}
+
+
 @pytest.mark.parametrize("lost", [0, 3])
 def test_a_packet_that_comes_twice_is_a_gap(stream: Stream, lost: int) -> None:
     packets = stream.packets[:4]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
-KEYFRAME, STEPS, DEVIATION, DURATION, RESERVED = 0x80, 0x08, 0x04, 0x02, 0x01
+KEYFRAME, STEPS, DEVIATION, DURATION, PARITY = 0x80, 0x08, 0x04, 0x02, 0x01
 ONE_BLOCK_SAMPLES = 1280 * 720
 BLOCK_WINDOWS = 900
 MAX_NUMBER = 2**31 - 1
@@ -129,6 +129,7 @@ class Packet:
 
     header: Header
     keyframe: bool
+    parity: bool
     index: int
     pts: int
     duration: int
@@ -151,7 +152,7 @@ class PacketParser:
         body = self._check(data, keyframe)
         reader = Reader(body)
         reader.take(1)
-        require(not flags & RESERVED, "bit 0 of the flags is set")
+        parity = bool(flags & PARITY)
         require(not keyframe or flags & (STEPS | DEVIATION) == STEPS, "flags of a keyframe")
         if keyframe:
             header, index = parse_header(reader), 0
@@ -161,6 +162,7 @@ class PacketParser:
             assert previous is not None
             header, index = previous.header, reader.up_to(MAX_NUMBER)
             require(index == previous.index + 1, f"gap: index {index} follows {previous.index}")
+            require(parity == previous.parity, "gap: the packet is of another group")
             deviation = reader.time() if flags & DEVIATION else 0
             pts = self.keyframe_pts + index * header.ticks_per_frame + deviation
             require(abs(pts) <= MAX_TIME, f"timestamp {pts}")
@@ -177,7 +179,7 @@ class PacketParser:
             steps = previous.steps
             require(len(steps) == layers, "the packet before has another number of layers")
         payloads = self._payloads(reader, len(blocks(*header.coded_size)))
-        self.previous = Packet(header, keyframe, index, pts, duration, steps, payloads)
+        self.previous = Packet(header, keyframe, parity, index, pts, duration, steps, payloads)
         return self.previous
 
     def _check(self, data: bytes, keyframe: bool) -> bytes:

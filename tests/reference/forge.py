@@ -77,7 +77,8 @@ class Forger:
         rng, before, ticks = self.rng, self.previous, self.header.ticks_per_frame
         index = 0 if keyframe or before is None else before.index + 1
         pts = (before.pts if before else self.start) + rng.randint(1, 300)
-        fields = PacketFields(keyframe, self.fields, layers, pts, index)
+        parity = rng.random() < 0.5 if keyframe or before is None else before.parity
+        fields = PacketFields(keyframe, self.fields, layers, pts, index, parity=parity)
         if keyframe:
             self.keyframe_pts = pts
         else:
@@ -90,7 +91,7 @@ class Forger:
             steps = tuple(fields.steps)
         fields.duration = rng.choice([None, 0, 1, 1000])
         duration = ticks if fields.duration is None else fields.duration
-        return Packet(self.header, keyframe, index, pts, duration, steps, ()), fields
+        return Packet(self.header, keyframe, parity, index, pts, duration, steps, ()), fields
 
     def _draw_symbols(self, packet: Packet) -> list[ForgedCoder]:
         """Coders with the packet's symbols; vectors out of range are drawn again."""

@@ -13,7 +13,7 @@ constexpr uint8_t kFlagKeyframe = 0x80;
 constexpr uint8_t kFlagSteps = 0x08;
 constexpr uint8_t kFlagDeviation = 0x04;
 constexpr uint8_t kFlagDuration = 0x02;
-constexpr uint8_t kFlagReserved = 0x01;
+constexpr uint8_t kFlagParity = 0x01;
 constexpr int kLayersShift = 4;
 
 constexpr size_t checksum_size(bool keyframe) { return keyframe ? 4 : 2; }
@@ -99,7 +99,7 @@ PacketHeader read_header(ByteReader& reader, const std::string& what) {
   header.keyframe = (flags & kFlagKeyframe) != 0;
   header.layers = ((flags >> kLayersShift) & 7) + 1;
   header.has_steps = (flags & kFlagSteps) != 0;
-  if ((flags & kFlagReserved) != 0) start.fail("bit 0 of the flags is set, it must be 0");
+  header.parity = (flags & kFlagParity) != 0;
   if (header.keyframe && !header.has_steps) start.fail("a keyframe without steps");
   if (header.keyframe && (flags & kFlagDeviation) != 0) start.fail("a keyframe with a deviation");
   if (header.keyframe) header.sequence = parse_sequence_header(reader, what);
@@ -114,6 +114,7 @@ uint8_t flags_of(const PacketHeader& header) {
   if (header.has_steps) flags |= kFlagSteps;
   if (header.deviation != 0) flags |= kFlagDeviation;
   if (header.has_duration) flags |= kFlagDuration;
+  if (header.parity) flags |= kFlagParity;
   return static_cast<uint8_t>(flags);
 }
 

@@ -21,6 +21,7 @@ struct PacketHeader {
   SequenceHeader sequence;  // keyframes only
   int64_t pts = 0;          // keyframes only, in ticks
   uint32_t index = 0;       // in the group; 0 at a keyframe
+  bool parity = false;      // of the group: tells it from the one before
   int64_t deviation = 0;    // from keyframe pts + index * ticks per frame
   bool has_duration = false;
   uint64_t duration = 0;

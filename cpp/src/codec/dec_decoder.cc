@@ -115,6 +115,9 @@ void Decoder::check_continuity(const PacketHeader& header, const std::string& wh
   if (!intact_) {
     fail("the packet builds on one that was lost or damaged; decoding goes on at a keyframe");
   }
+  if (header.parity != last_.parity) {
+    fail("the packet belongs to another group than the picture before: a keyframe is missing");
+  }
   if (header.index != last_.index + 1) {
     fail("the packet has index " + std::to_string(header.index) + " in its group where " +
          std::to_string(last_.index + 1) + " should follow: packets are missing");
@@ -155,8 +158,10 @@ void Decoder::finish(const PacketHeader& header, int64_t pts) {
 int64_t Decoder::concealed_pts(const bsq_packet& packet,
                                const std::optional<PacketHeader>& header) const {
   if (header && header->keyframe && header->pts > last_pts_) return header->pts;
-  // An index that does not go on belongs to a group whose keyframe is lost: its base is unknown.
-  if (header && !header->keyframe && header->index > last_.index) {
+  // Another parity, or an index that does not go on, belongs to a group whose keyframe is lost: its
+  // base is unknown.
+  if (header && !header->keyframe && header->parity == last_.parity &&
+      header->index > last_.index) {
     const auto pts = packet_time(*header, keyframe_pts_, sequence_.ticks_per_frame);
     if (pts && *pts > last_pts_) return *pts;
   }
@@ -169,6 +174,7 @@ void Decoder::conceal(const bsq_packet& packet, const std::optional<PacketHeader
   if (header && header->keyframe) {
     keyframe_pts_ = header->pts;
     last_.index = 0;
+    last_.parity = header->parity;
   }
   pending_ = Pending{pts, last_duration_, false, true};
   last_pts_ = pts;

@@ -108,6 +108,9 @@ bool drop_tokens(const Frame& source, const Frame& prediction, const int16_t* ou
     TokenSamples samples = token_samples(prediction, at.y, at.x);
     const int64_t before = squared_error(wanted, samples);
     reconstruct_token(output + i * kSampleVector, c, source.bit_depth, samples.data());
+    // A gray picture drops the network's chroma.
+    if (source.plane_count == 1)
+      std::copy(wanted.begin() + kLumaSamples, wanted.end(), samples.begin() + kLumaSamples);
     const auto gain = static_cast<double>(before - squared_error(wanted, samples));
     const double bits = static_cast<double>(bills[i]) / (1 << 24) + kDecisions.flag_bits;
     if (gain >= price * bits) return;

@@ -143,6 +143,7 @@ PacketHeader Encoder::make_header(const bsq_picture& picture, bool keyframe,
                                   const std::vector<int>& steps) const {
   PacketHeader header;
   header.keyframe = keyframe;
+  header.parity = parity_;
   header.layers = static_cast<int>(steps.size());
   if (keyframe) {
     header.sequence = sequence_;
@@ -164,6 +165,7 @@ void Encoder::encode(const bsq_picture& picture) {
   if (keyframe) {
     state_.begin_keyframe();
     index_ = 0;
+    parity_ = started_ && !parity_;
     keyframe_pts_ = picture.pts;
   }
   const std::vector<int> steps = keyframe ? keyframe_steps(c_) : std::vector<int>{c_};

@@ -68,7 +68,8 @@ class Encoder {
   bool started_ = false;
   bool broken_ = true;  // the next picture must be a keyframe
   bool flushed_ = false;
-  int index_ = 0;  // of the next picture in its group
+  int index_ = 0;        // of the next picture in its group
+  bool parity_ = false;  // of the group
   std::vector<int> last_steps_;
   int64_t keyframe_pts_ = 0;
   int64_t last_pts_ = 0;
