@@ -91,3 +91,20 @@ def test_keyframe_layers_go_down_in_even_steps() -> None:
     assert layer_steps(400, 300) == [400, 350, 300]
     steps = layer_steps(400, 208)
     assert steps[0] == 400 and steps[-1] == 208 and len(set(np.diff(steps))) == 1
+
+
+def test_the_prior_alone_leaves_the_tokenizer_as_it_is(shards: Path, tmp_path: Path) -> None:
+    config = replace(codec_smoke(), threads=1)
+    train(config, shards, tmp_path / "whole")
+    first, second = tmp_path / "first.bsqm", tmp_path / "second.bsqm"
+    export_run(tmp_path / "whole", first, {"name": "first"}, tmp_path / "first.pt")
+    alone = replace(config, tokenizer=False, steps=12, drop=1.0)
+    trainer = Trainer(alone, shards, tmp_path / "prior")
+    trainer.start_from(tmp_path / "first.pt")
+    trainer.train(lambda line: None)
+    export_run(tmp_path / "prior", second, {"name": "second"})
+    before, after = read_model(first).tensors, read_model(second).tensors
+    changed = {
+        name.split(".")[0] for name in before if not np.array_equal(before[name], after[name])
+    }
+    assert changed == {"prior"}

@@ -1,11 +1,26 @@
 """Recipes of the codec's own networks, the ones that the package ships."""
 
 from bsqav.training.loop import TrainConfig
+from bsqav.training.rollout import RolloutConfig
 
 
 def codec_v0() -> TrainConfig:
     """The first shipped model: tokenizer and prior jointly, closed loop, two CPU cores."""
     return TrainConfig()
+
+
+def codec_v0_prior() -> TrainConfig:
+    """The prior alone, on the tokens that the encoder will choose, from the weights of codec-v0."""
+    return TrainConfig(
+        rollout=RolloutConfig(jitter=0.1, keyframe_gain=40.0),
+        tokenizer=False,
+        rate_from=-1,
+        rate_full=0,
+        drop=1.0,
+        drop_price=0.3,
+        decay_from=0.3,
+        seed=2,
+    )
 
 
 def codec_smoke() -> TrainConfig:
@@ -24,4 +39,4 @@ def codec_smoke() -> TrainConfig:
     )
 
 
-RECIPES = {"codec-v0": codec_v0, "codec-smoke": codec_smoke}
+RECIPES = {"codec-v0": codec_v0, "codec-v0-prior": codec_v0_prior, "codec-smoke": codec_smoke}

@@ -21,7 +21,7 @@ from bsqav.errors import ModelError
 from bsqav.nn.codec import CodecNet
 from bsqav.nn.fakequant import ActQuant, Mode, set_mode
 from bsqav.training.data import ClipSampler, DataConfig
-from bsqav.training.objective import LayerInput, LayerResult, code_layer, drop_worthless
+from bsqav.training.objective import LAMBDA, LayerInput, LayerResult, code_layer, drop_worthless
 from bsqav.training.rollout import Rollout, RolloutConfig
 
 
@@ -30,6 +30,8 @@ class TrainConfig:
     """A whole run; `resume` repeats from the last checkpoint, `start` from weights alone.
 
     steps counts layers coded (optimizer steps). quant_from and decay_from are shares of the budget.
+    drop is how often, at least, tokens not worth drop_price per bit are skipped. With tokenizer
+    False the prior alone is trained, on the quantized tokens of finished weights.
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -44,6 +46,8 @@ class TrainConfig:
     rate_from: int = 600
     rate_full: int = 2500
     drop: float = 0.3
+    drop_price: float = LAMBDA
+    tokenizer: bool = True
     quant_from: float = 0.6
     decay_from: float = 0.6
     clip: float = 1.0
@@ -138,6 +142,8 @@ class Trainer:
             raise ModelError(
                 f"{weights} holds no weights of this configuration: {reason}"
             ) from error
+        if not self.config.tokenizer:
+            self._set_quant()
 
     def save_weights(self, path: Path) -> None:
         """The averaged weights, for export or as the start of another run."""
@@ -212,7 +218,9 @@ class Trainer:
             chance = torch.rand(1, generator=generator).item()
             if not layer.intra and chance < self._drop_share():
                 with torch.no_grad():
-                    stages = drop_worthless(stages, self._code(layer, stages))
+                    stages = drop_worthless(
+                        stages, self._code(layer, stages), self.config.drop_price
+                    )
             result = self._code(layer, stages)
             if train:
                 self._step(result.loss)
@@ -223,7 +231,12 @@ class Trainer:
     def _code(self, layer: LayerInput, stages: Tensor) -> LayerResult:
         with torch.autocast("cpu", torch.bfloat16, enabled=self.config.bf16):
             return code_layer(
-                self.net, layer, stages, rate_weight=1.0, rate_grad=self._rate_share()
+                self.net,
+                layer,
+                stages,
+                rate_weight=1.0,
+                rate_grad=self._rate_share(),
+                tokenizer=self.config.tokenizer,
             )
 
     def _step(self, loss: Tensor) -> None:

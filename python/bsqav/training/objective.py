@@ -39,8 +39,7 @@ class LayerInput:
 class LayerResult:
     """Losses are means per active token; bits are counted over the batch.
 
-    worth_BHW: by how much coding a token lowers its error, in steps squared, less LAMBDA times its
-    bits; negative where skipping it would have been better.
+    gain_BHW: by how much coding a token lowers its error, in steps squared.
     """
 
     loss: Tensor
@@ -50,7 +49,8 @@ class LayerResult:
     recon_BHWS: Tensor
     token_BHWT: Tensor
     stages_BHW: Tensor
-    worth_BHW: Tensor
+    gain_BHW: Tensor
+    token_bits_BHW: Tensor
 
 
 def sample_weights(device: torch.device) -> Tensor:
@@ -79,27 +79,38 @@ def flag_bits(logits_BHWF: Tensor, stages_BHW: Tensor, mask_BHW1: Tensor) -> Ten
     return total
 
 
-def drop_worthless(stages_BHW: Tensor, result: LayerResult) -> Tensor:
-    """The stage counts without the tokens that cost more than they bring, as the encoder does."""
-    return torch.where(result.worth_BHW < 0, torch.zeros_like(stages_BHW), stages_BHW)
+def drop_worthless(stages_BHW: Tensor, result: LayerResult, price: float = LAMBDA) -> Tensor:
+    """The stage counts without the tokens that cost more than they bring, as the encoder does.
+
+    price: of a bit, in squared steps.
+    """
+    worth = result.gain_BHW - price * result.token_bits_BHW
+    return torch.where(worth < 0, torch.zeros_like(stages_BHW), stages_BHW)
 
 
 def code_layer(
-    net: CodecNet, layer: LayerInput, stages_BHW: Tensor, rate_weight: float, rate_grad: float
+    net: CodecNet,
+    layer: LayerInput,
+    stages_BHW: Tensor,
+    rate_weight: float,
+    rate_grad: float,
+    tokenizer: bool = True,
 ) -> LayerResult:
     """Runs one layer through the networks.
 
     rate_weight multiplies LAMBDA; rate_grad (0..1) is how much of the rate's gradient reaches the
     tokenizer: the prior learns from the first step, the codes feel their cost once they carry
-    something (trials: too much rate early and the codes die).
+    something (trials: too much rate early and the codes die). With tokenizer False the tokenizer
+    stays as it is and the loss is the rate alone.
     """
     step_B111 = fields.step_of(layer.c_B).view(-1, 1, 1, 1)
     residual = ((layer.target_BHWS - layer.pred_BHWS) / step_B111).clamp(-127.0, 127.0)
     side = fields.side_vector(layer.pred_BHWS, layer.c_B, layer.intra)
     mask = fields.active_tokens(stages_BHW)
-    signs = net.enc(residual, side, mask)
-    token = fields.token_vector(signs, stages_BHW)
-    out = net.dec(token, side, mask).float()
+    with torch.set_grad_enabled(tokenizer and torch.is_grad_enabled()):
+        signs = net.enc(residual, side, mask)
+        token = fields.token_vector(signs, stages_BHW)
+        out = net.dec(token, side, mask).float()
     recon = layer.pred_BHWS + out.detach() * step_B111 * mask
     weights = sample_weights(out.device)
     distortion = ((out - residual).square() * weights).sum(-1) * mask[..., 0]
@@ -116,8 +127,9 @@ def code_layer(
     count = mask.sum().clamp_min(1.0)
     bits = (flags + token_bits).sum()
     skipped = (residual.square() * weights).sum(-1)
-    worth = skipped - distortion.detach() - LAMBDA * token_bits.detach()
-    loss = distortion.sum() / count + LAMBDA * rate_weight * bits / count
+    loss = LAMBDA * rate_weight * bits / count
+    if tokenizer:
+        loss = loss + distortion.sum() / count
     # A residual far above its step (a young network, a scene change) must not drown the rest.
     energy = (residual.square().sum(-1) * mask[..., 0]).sum() / count
     loss = loss / (energy / ENERGY_KNEE).clamp_min(1.0)
@@ -129,5 +141,6 @@ def code_layer(
         recon_BHWS=recon.detach().round().clamp(0, 255),
         token_BHWT=token.detach(),
         stages_BHW=stages_BHW,
-        worth_BHW=worth,
+        gain_BHW=skipped - distortion.detach(),
+        token_bits_BHW=token_bits.detach(),
     )

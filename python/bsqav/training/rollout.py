@@ -37,10 +37,14 @@ def layer_steps(first: float, target: float) -> list[float]:
 
 @dataclass(frozen=True)
 class RolloutConfig:
-    """jitter spreads the stage thresholds; spread that of c within a batch (standard deviation)."""
+    """jitter spreads the stage thresholds; spread that of c within a batch (standard deviation).
+
+    keyframe_gain: by how much c of a keyframe's last layer is finer than that of what follows.
+    """
 
     jitter: float = 0.35
     spread: float = 12.0
+    keyframe_gain: float = 0.0
 
 
 def predict(recon: Planes, target_y: Tensor, step: float) -> Planes:
@@ -69,7 +73,8 @@ class Rollout:
         self.generator = generator
         target = self._uniform(*TARGET_C)
         first = max(target, self._uniform(*INTRA_C))
-        self.c_layers = layer_steps(first, target)
+        self.c_layers = layer_steps(first, max(0.0, target - config.keyframe_gain))
+        self.c_target = target
         self.recon: Tensor | None = None
         self.token: Tensor | None = None
 
@@ -94,7 +99,7 @@ class Rollout:
             yield self._next(first, self._recon(), self._c(finer))
         for t in range(1, frames):
             target = self._frame(t)
-            c = self._c(self.c_layers[-1])
+            c = self._c(self.c_target)
             step = fields.step_of(c).mean().item()
             pred = predict(fields.tokens_to_planes(self._recon()), target[0], step)
             yield self._next(self._tokens(target), self._tokens(pred), c)
