@@ -6,12 +6,21 @@ skip even in continuous integration, because of the processor it runs on, is mar
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
 
 from tests.support import find_data, find_tool, tools_are_required
+
+
+def pytest_report_header() -> list[str]:
+    """Says which kernel sets this run exercises, and which it must (BSQAV_REQUIRE_KERNELS)."""
+    from bsqav import _core
+
+    required = os.environ.get("BSQAV_REQUIRE_KERNELS", "none")
+    return [f"bsqav kernel sets: {', '.join(_core.kernel_sets())} (required: {required})"]
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,11 @@ def test_scalar_is_always_there_and_last() -> None:
     assert _core.kernel_sets()[-1] == "scalar"
 
 
+def test_required_sets_are_there() -> None:
+    required = set(filter(None, os.environ.get("BSQAV_REQUIRE_KERNELS", "").split(",")))
+    assert required <= set(_core.kernel_sets())
+
+
 @pytest.mark.usefixtures("automatic")
 def test_best_set_is_the_default_and_any_can_be_forced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BSQ_KERNELS", raising=False)
