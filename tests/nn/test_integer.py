@@ -47,7 +47,7 @@ def net() -> CodecNet:
     with torch.no_grad():
         for seed in range(3):
             layer, stages = random_layer(seed, batch=4)
-            code_layer(net, layer, stages, 1.0, 1.0)
+            code_layer(net, layer, stages, rate_grad=1.0)
     set_mode(net, Mode.QUANT)
     return net
 

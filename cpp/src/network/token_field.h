@@ -7,11 +7,10 @@
 #include <vector>
 
 #include "base/thread_pool.h"
+#include "base/tokens.h"
 
 namespace bsq {
 
-constexpr int kTokenSize = 8;      // luma samples per token and direction
-constexpr int kWindowTokens = 4;   // tokens per window and direction
 constexpr int kStages = 3;         // at most this many stages per token
 constexpr int kStageBits = 32;     // bits per stage
 constexpr int kSubgroups = 4;      // of eight bits each, per stage

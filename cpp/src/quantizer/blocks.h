@@ -16,10 +16,10 @@
 
 #include <vector>
 
+#include "base/tokens.h"
+
 namespace bsq {
 
-constexpr int kTokenSize = 8;  // luma samples
-constexpr int kWindowTokens = 4;
 constexpr int kWindowSize = kTokenSize * kWindowTokens;
 constexpr int kMaxFrameSize = 8192;              // luma samples, either way
 constexpr int kMaxOneBlockSamples = 1280 * 720;  // luma samples of a frame that is one block

@@ -118,7 +118,7 @@ class Prior(nn.Module):
     def context(self, trunk_BHWP: Tensor, token_BHWT: Tensor, mask_BHW1: Tensor) -> Tensor:
         """Context of every token given the tokens of earlier groups -> [B, H, W, P]."""
         b, h, w, _ = trunk_BHWP.shape
-        group_HW = fields.GroupCoding.of(h, w, trunk_BHWP.device).index_HW
+        group_HW = fields.group_index(h, w, trunk_BHWP.device)
         context = torch.zeros((b, h, w, trunk_BHWP.shape[-1]), dtype=trunk_BHWP.dtype)
         context = context.to(trunk_BHWP.device)
         for group in range(3):

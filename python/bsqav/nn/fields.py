@@ -4,8 +4,6 @@ The float counterpart of docs/numerics.md, sections 3 and 5, and of the contexts
 docs/bitstream.md, section 3.1. Fields are [B, H, W, channels] over the token grid.
 """
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -109,16 +107,11 @@ def flag_contexts(stages_BHW: Tensor) -> Tensor:
     return (above + left).long()
 
 
-@dataclass(frozen=True)
-class GroupCoding:
-    """Which group of the autoregressive order each token belongs to, as [H, W] of 0, 1, 2."""
+def group_index(height: int, width: int, device: torch.device) -> Tensor:
+    """[H, W]: group of each token in the autoregressive order.
 
-    index_HW: Tensor
-
-    @staticmethod
-    def of(height: int, width: int, device: torch.device) -> "GroupCoding":
-        """Group 0: even row and column; 1: odd row and column; 2: the others."""
-        row = torch.arange(height, device=device).view(-1, 1) % 2
-        col = torch.arange(width, device=device).view(1, -1) % 2
-        index = torch.where(row == col, row, torch.full_like(row + col, 2))
-        return GroupCoding(index)
+    0: even row and column; 1: odd row and column; 2: the others.
+    """
+    row = torch.arange(height, device=device).view(-1, 1) % 2
+    col = torch.arange(width, device=device).view(1, -1) % 2
+    return torch.where(row == col, row, torch.full_like(row + col, 2))

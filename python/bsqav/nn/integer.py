@@ -106,7 +106,7 @@ class IntegerNets:
     def bit_logits(self, trunk: Tensor, token: Tensor, mask: Tensor) -> Tensor:
         """Teacher-forced logits [.., 96], Q8, for token vectors of a picture of one block."""
         _, h, w, _ = trunk.shape
-        group_HW = fields.GroupCoding.of(h, w, trunk.device).index_HW
+        group_HW = fields.group_index(h, w, trunk.device)
         context = torch.zeros_like(trunk)
         for group in range(3):
             known = (group_HW < group).view(1, h, w, 1)

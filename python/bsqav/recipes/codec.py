@@ -1,5 +1,7 @@
 """Recipes of the codec's own networks, the ones that the package ships."""
 
+from bsqav.codec.modelspec import ModelConfig
+from bsqav.training.data import DataConfig
 from bsqav.training.loop import TrainConfig
 from bsqav.training.rollout import RolloutConfig
 
@@ -25,9 +27,6 @@ def codec_v0_prior() -> TrainConfig:
 
 def codec_smoke() -> TrainConfig:
     """A few steps on tiny networks, to see that a set-up works."""
-    from bsqav.codec.modelspec import ModelConfig
-    from bsqav.training.data import DataConfig
-
     return TrainConfig(
         model=ModelConfig(16, 32, 1, 16, 32, 1, 16, 32, 1),
         data=DataConfig(size=64, frames=3, batch=2),

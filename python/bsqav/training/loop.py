@@ -234,7 +234,6 @@ class Trainer:
                 self.net,
                 layer,
                 stages,
-                rate_weight=1.0,
                 rate_grad=self._rate_share(),
                 tokenizer=self.config.tokenizer,
             )

@@ -92,13 +92,12 @@ def code_layer(
     net: CodecNet,
     layer: LayerInput,
     stages_BHW: Tensor,
-    rate_weight: float,
     rate_grad: float,
     tokenizer: bool = True,
 ) -> LayerResult:
     """Runs one layer through the networks.
 
-    rate_weight multiplies LAMBDA; rate_grad (0..1) is how much of the rate's gradient reaches the
+    rate_grad (0..1) is how much of the rate's gradient reaches the
     tokenizer: the prior learns from the first step, the codes feel their cost once they carry
     something (trials: too much rate early and the codes die). With tokenizer False the tokenizer
     stays as it is and the loss is the rate alone.
@@ -127,7 +126,7 @@ def code_layer(
     count = mask.sum().clamp_min(1.0)
     bits = (flags + token_bits).sum()
     skipped = (residual.square() * weights).sum(-1)
-    loss = LAMBDA * rate_weight * bits / count
+    loss = LAMBDA * bits / count
     if tokenizer:
         loss = loss + distortion.sum() / count
     # A residual far above its step (a young network, a scene change) must not drown the rest.
