@@ -4,8 +4,8 @@
 
 The clip is scaled to the size and played forward and backward to the number of frames; without
 one a moving texture is made. PyTorch runs what an encoder (decoder) runs of the networks for one
-picture with every window active, on the same number of threads, in the same process, right after.
-Needs the extra `train` for the PyTorch rows. Prints JSON.
+layer with every window active and one stage per token, on the same number of threads, in the same
+process, right after. Needs the extra `train` for the PyTorch rows. Prints JSON.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ from bsqav import _core
 from bsqav.codec.models import default_model, find_model
 
 Planes = list[npt.NDArray[np.uint8]]
+
+# Share of bits that are 1 in the tokens PyTorch works on.
+ONES = 0.2
 
 
 def read_clip(path: str, width: int, height: int, count: int) -> list[Planes]:
@@ -118,13 +121,16 @@ def pytorch_fps(width: int, height: int, threads: int) -> dict[str, float] | Non
     h, w = -(-height // 8), -(-width // 8)
     side, residual = torch.randn(1, h, w, fields.SIDE_WIDTH), torch.randn(1, h, w, fields.SAMPLES)
     mask = torch.ones(1, h, w, 1)
-    signs = torch.where(torch.randn(1, h, w, fields.ALL_BITS) > 0, 1.0, -1.0)
-    token = fields.token_vector(signs, torch.ones(1, h, w, dtype=torch.long))
+    bits = (torch.rand(1, h, w, net.config.stages * fields.STAGE_BITS) < ONES).float()
+    stages = torch.ones(1, h, w, dtype=torch.long)
+    token = fields.token_vector(bits, stages)
+    flat_bits, flat_stages = bits.flatten(0, 2), stages.flatten()
 
     def decode() -> None:
         trunk = net.prior.trunk(token, side, mask)
         net.prior.flag_logits(trunk)
-        net.prior.bit_logits(net.prior.context(trunk, token, mask), signs)
+        context = net.prior.context(trunk, token, mask).flatten(0, 2)
+        net.prior.bit_logits(context, flat_bits, flat_stages)
         net.dec(token, side, mask)
 
     def encode() -> None:

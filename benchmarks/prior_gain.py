@@ -2,11 +2,13 @@
 
     python benchmarks/prior_gain.py CLIP... [--crf 32] [--frames 48] [--gop 250]
 
-Encodes each clip, decodes it again, and counts the same tokens (stage flags and bits, of packets
-between keyframes) in two ways: as the codec coded them, and under an adaptive count for every flag
-and every bit position of every stage (Krichevsky-Trofimov, learning over the whole clip). Then
-codes the clip once more with every picture a keyframe. Prints JSON: bits and savings per clip and
-over all clips, and the bytes of the packets over what the model's probabilities ask for.
+Encodes each clip, decodes it again, and counts the same tokens (stage flags and bits, in all layers
+of the packets between keyframes) in two ways: as the codec coded them, with the flags of windows,
+and under an adaptive count for every flag and every bit position of every stage, one of last layers
+and one of those before (Krichevsky-Trofimov, learning over the whole clip), without those of
+windows. Then codes the clip once more with every picture a keyframe. Prints JSON: bits and savings
+per clip and over all clips, and the bytes of the packets over what the model's probabilities ask
+for.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ from codec_speed import Planes, read_clip
 from bsqav import _core
 from bsqav.codec.models import default_model, find_model
 
-STAGES, BITS = 3, 32
+# Of any model; a stage has BITS bits.
+MOST_STAGES, BITS = 8, 32
 # Bytes a packet may hold besides coded symbols (header, sizes, checksum, the coder's last bytes).
 PACKET_ALLOWANCE = 12
 
@@ -46,26 +49,33 @@ class AdaptiveCounts:
         self.counts[0, column] += len(values) - values.sum()
 
 
-def baseline_bits(
-    stages: npt.NDArray[np.uint8],
-    words: npt.NDArray[np.uint32],
-    flags: AdaptiveCounts,
-    bits: AdaptiveCounts,
-) -> None:
-    """Codes one picture's tokens of active windows under adaptive counts."""
-    h, w = stages.shape
-    active = np.zeros_like(stages, bool)
-    for y in range(0, h, 4):
-        for x in range(0, w, 4):
-            active[y : y + 4, x : x + 4] = stages[y : y + 4, x : x + 4].any()
-    here = active
-    for k in range(STAGES):
-        more = stages > k
-        flags.code(k, more[here].astype(np.int64))
-        here = here & more
-        chosen = words[..., k][here]
-        for i in range(BITS):
-            bits.code(k * BITS + i, ((chosen >> i) & 1).astype(np.int64))
+class TokenCounts:
+    """Adaptive counts for all flags and bits of tokens."""
+
+    def __init__(self) -> None:
+        self.flag_counts = AdaptiveCounts(MOST_STAGES)
+        self.bit_counts = AdaptiveCounts(MOST_STAGES * BITS)
+
+    @property
+    def bits(self) -> float:
+        """What everything so far costs."""
+        return self.flag_counts.bits + self.bit_counts.bits
+
+    def code(self, stages: npt.NDArray[np.uint8], words: npt.NDArray[np.uint32]) -> None:
+        """Codes one layer's tokens of active windows."""
+        h, w = stages.shape
+        active = np.zeros_like(stages, bool)
+        for y in range(0, h, 4):
+            for x in range(0, w, 4):
+                active[y : y + 4, x : x + 4] = stages[y : y + 4, x : x + 4].any()
+        here = active
+        for k in range(words.shape[-1]):
+            more = stages > k
+            self.flag_counts.code(k, more[here].astype(np.int64))
+            here = here & more
+            chosen = words[..., k][here]
+            for i in range(BITS):
+                self.bit_counts.code(k * BITS + i, ((chosen >> i) & 1).astype(np.int64))
 
 
 def encode(pictures: Iterable[Planes], model: Any, crf: float, gop: int) -> list[tuple[Any, Any]]:
@@ -91,23 +101,24 @@ def measure(path: str, model: Any, args: argparse.Namespace) -> dict[str, float]
     """Figures of one clip, in bits."""
     pictures = read_clip(path, 0, 0, args.frames)
     packets = encode(pictures, model, args.crf, args.gop)
-    decoder = _core.Decoder([model])
-    flags, bits = AdaptiveCounts(STAGES), AdaptiveCounts(STAGES * BITS)
+    decoder = _core.Decoder([model], keep_layers=True)
+    last, earlier = TokenCounts(), TokenCounts()
     coded = 0.0
     for packet, stats in packets:
         decoder.send(packet.data)
         decoder.receive()
         if not packet.keyframe:
-            tokens = decoder.tokens
-            assert tokens is not None
-            baseline_bits(*tokens, flags, bits)
+            *before, tokens = decoder.layer_tokens
+            last.code(*tokens)
+            for layer in before:
+                earlier.code(*layer)
             coded += stats["skip_bits"] + stats["token_bits"]
     intra = encode(pictures, model, args.crf, 1)
     total = 8.0 * sum(len(packet.data) for packet, _ in packets)
     ideal = sum(stats["ideal_bits"] for _, stats in packets)
     return {
         "coded": coded,
-        "baseline": flags.bits + bits.bits,
+        "baseline": last.bits + earlier.bits,
         "total": total,
         "intra_total": 8.0 * sum(len(packet.data) for packet, _ in intra),
         "ideal": ideal,
@@ -115,10 +126,13 @@ def measure(path: str, model: Any, args: argparse.Namespace) -> dict[str, float]
     }
 
 
-def summary(figures: dict[str, float]) -> dict[str, float]:
-    """Ratios that the figures give."""
+def summary(figures: dict[str, float]) -> dict[str, float | None]:
+    """Ratios that the figures give; None for the prior's where all pictures are keyframes."""
+    saves = None
+    if figures["baseline"]:
+        saves = round(100 * (1 - figures["coded"] / figures["baseline"]), 2)
     return {
-        "prior_saves_percent": round(100 * (1 - figures["coded"] / figures["baseline"]), 2),
+        "prior_saves_percent": saves,
         "without_earlier_frames_percent": round(
             100 * (figures["intra_total"] / figures["total"] - 1), 1
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Generator
 from pathlib import Path
 
@@ -12,9 +13,13 @@ from tests.codec.streams import TINY_MODEL
 
 
 @pytest.fixture(scope="session")
-def model_file() -> Path:
-    """The model that the tests code with: the frozen one, or the file in BSQAV_TEST_MODEL."""
-    return Path(os.environ.get("BSQAV_TEST_MODEL", TINY_MODEL))
+def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model that the tests code with: the frozen one, or the file in BSQAV_TEST_MODEL.
+
+    It is a copy, alone in its folder: beside the frozen one lies that of an older version.
+    """
+    source = Path(os.environ.get("BSQAV_TEST_MODEL", TINY_MODEL))
+    return Path(shutil.copy(source, tmp_path_factory.mktemp("model")))
 
 
 @pytest.fixture(autouse=True)

@@ -176,12 +176,15 @@ class PyEncoder {
 
 class PyDecoder {
  public:
-  PyDecoder(const std::vector<const PyModel*>& models, int threads, int max_level, bool strict) {
+  PyDecoder(const std::vector<const PyModel*>& models, int threads, int max_level, bool strict,
+            bool keep_layers)
+      : keep_layers_(keep_layers) {
     bsq_decoder_config config;
     bsq_decoder_config_init(&config);
     config.threads = threads;
     config.max_level = max_level;
     config.strict = strict ? 1 : 0;
+    config.keep_layers = keep_layers ? 1 : 0;
     std::vector<const bsq_model*> handles;
     for (const PyModel* model : models) {
       if (model == nullptr) throw Error(BSQ_ERROR_ARGUMENT, "models must be Model objects");
@@ -243,23 +246,36 @@ class PyDecoder {
     return sequence_dict(sequence);
   }
 
-  py::object tokens() {
+  // Of a layer, or None where there is no such layer or no picture.
+  py::object tokens(int layer) {
     bsq_tokens tokens{};
     std::vector<uint8_t> stages;
     std::vector<uint32_t> bits;
     const bsq_status status = call([&](bsq_decoder* decoder) {
-      const bsq_status got = bsq_decoder_tokens(decoder, &tokens);
-      if (got != BSQ_OK) return got;
+      const bsq_status got = bsq_decoder_tokens(decoder, layer, &tokens);
+      if (got != BSQ_OK) return BSQ_AGAIN;
       const auto count = static_cast<size_t>(tokens.width) * static_cast<size_t>(tokens.height);
       stages.assign(tokens.stages, tokens.stages + count);
-      bits.assign(tokens.bits, tokens.bits + 3 * count);
+      bits.assign(tokens.bits, tokens.bits + count * static_cast<size_t>(tokens.max_stages));
       return got;
     });
     if (status != BSQ_OK) return py::none();
     const py::ssize_t h = tokens.height;
     const py::ssize_t w = tokens.width;
-    return py::make_tuple(py::array_t<uint8_t>({h, w}, stages.data()),
-                          py::array_t<uint32_t>({h, w, py::ssize_t{3}}, bits.data()));
+    return py::make_tuple(
+        py::array_t<uint8_t>({h, w}, stages.data()),
+        py::array_t<uint32_t>({h, w, py::ssize_t{tokens.max_stages}}, bits.data()));
+  }
+
+  py::object layer_tokens() {
+    if (!keep_layers_) throw Error(BSQ_ERROR_ARGUMENT, "open the decoder with keep_layers=True");
+    py::list layers;
+    for (int layer = 0;; ++layer) {
+      py::object one = tokens(layer);
+      if (one.is_none()) break;
+      layers.append(one);
+    }
+    return layers;
   }
 
  private:
@@ -288,6 +304,7 @@ class PyDecoder {
   }
 
   std::mutex mutex_;
+  const bool keep_layers_;
   Handle<bsq_decoder> handle_;
 };
 
@@ -333,16 +350,17 @@ void bind_codec(py::module_& m) {
       .def_property_readonly("reconstruction_hash", &PyEncoder::reconstruction_hash,
                              "SHA-256 of the last picture's samples as a decoder shows them.");
   py::class_<PyDecoder>(m, "Decoder", "send() packets, receive() pictures until None.")
-      .def(py::init<const std::vector<const PyModel*>&, int, int, bool>(), py::arg("models"),
+      .def(py::init<const std::vector<const PyModel*>&, int, int, bool, bool>(), py::arg("models"),
            py::kw_only(), py::arg("threads") = 0, py::arg("max_level") = 26,
-           py::arg("strict") = false)
+           py::arg("strict") = false, py::arg("keep_layers") = false)
       .def("send", &PyDecoder::send, py::arg("data"), py::arg("pts") = 0, py::kw_only(),
            py::arg("duration") = 0)
       .def("flush", &PyDecoder::flush)
       .def("receive", &PyDecoder::receive)
       .def("reset", &PyDecoder::reset)
       .def_property_readonly("sequence", &PyDecoder::sequence)
-      .def_property_readonly("tokens", &PyDecoder::tokens);
+      .def_property_readonly("tokens", [](PyDecoder& decoder) { return decoder.tokens(-1); })
+      .def_property_readonly("layer_tokens", &PyDecoder::layer_tokens);
 }
 
 }  // namespace bsq

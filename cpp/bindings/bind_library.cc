@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "arrays.h"
+#include "codec/api.h"
 #include "errors.h"
 #include "handles.h"
 #include "sequence_dict.h"
@@ -95,7 +96,13 @@ void bind_library(py::module_& m) {
       .def_property_readonly(
           "name", [](const PyModel& model) { return bsq_model_name(model.handle.get()); })
       .def_property_readonly(
-          "json", [](const PyModel& model) { return bsq_model_json(model.handle.get()); });
+          "json", [](const PyModel& model) { return bsq_model_json(model.handle.get()); })
+      .def_property_readonly(
+          "numerics", [](const PyModel& model) { return model.handle->model->config().numerics; },
+          "Version of docs/numerics.md; models of version 1 only decode.")
+      .def_property_readonly(
+          "stages", [](const PyModel& model) { return model.handle->model->config().stages; },
+          "Stages of 32 bits that a token has at most.");
   m.def("probe_packet", &probe_packet, py::arg("data"),
         "Headers of a packet, checksum verified. Raises BitstreamError, UnsupportedError.");
 }

@@ -15,6 +15,7 @@
 #include "kernels/dispatch.h"
 #include "network/layers.h"
 #include "network/prior.h"
+#include "network/tensor_specs.h"
 #include "network/tokenizer.h"
 #include "network_arrays.h"
 
@@ -38,37 +39,38 @@ std::shared_ptr<const Networks> networks_of(const PyModel& model, const Name& ke
   return model.handle->model->networks(table);
 }
 
+TokenLayout layout_of(const PyModel& model) { return token_layout(model.handle->model->config()); }
+
 Array<uint8_t> tokenizer_encode(const PyModel& model, const py::object& side_in,
                                 const py::object& residual_in, const py::object& windows,
                                 const Name& kernels, int threads) {
+  const TokenLayout layout = layout_of(model);
   const auto side = require_tokens<int16_t>(side_in, "side", kSideVector);
   const auto residual = require_tokens<int16_t>(residual_in, "residual", kSampleVector);
   require_same_picture(side, residual);
   const ActiveTokens active = make_active(side.shape(0), side.shape(1), windows);
   const auto count = static_cast<size_t>(active.count());
-  std::vector<uint32_t> words(count * kStages);
+  std::vector<int8_t> z(count * static_cast<size_t>(layout.bits()));
   const auto side_rows = gather(side, active);
   const auto residual_rows = gather(residual, active);
   {
     const py::gil_scoped_release release;
     ThreadPool pool(threads);
     TokenizerEncoder encoder(networks_of(model, kernels), pool);
-    encoder.encode(active, residual_rows.data(), side_rows.data(), words.data());
+    encoder.encode(active, residual_rows.data(), side_rows.data(), z.data());
   }
   std::vector<uint8_t> bits;
-  bits.reserve(words.size() * kStageBits);
-  for (const uint32_t word : words) {
-    for (int i = 0; i < kStageBits; ++i) bits.push_back((word >> i) & 1U);
-  }
-  auto flat = scatter(bits, active, kStages * kStageBits);
+  bits.reserve(z.size());
+  for (const int8_t value : z) bits.push_back(value >= 0 ? 1 : 0);
+  auto flat = scatter(bits, active, layout.bits());
   return flat.reshape(
-      {side.shape(0), side.shape(1), py::ssize_t{kStages}, py::ssize_t{kStageBits}});
+      {side.shape(0), side.shape(1), py::ssize_t{layout.stages}, py::ssize_t{kStageBits}});
 }
 
 Array<int16_t> tokenizer_decode(const PyModel& model, const py::object& tokens_in,
                                 const py::object& side_in, const py::object& windows,
                                 const Name& kernels, int threads) {
-  const auto tokens = require_tokens<int8_t>(tokens_in, "tokens", kTokenVector);
+  const auto tokens = require_tokens<int8_t>(tokens_in, "tokens", layout_of(model).width());
   const auto side = require_tokens<int16_t>(side_in, "side", kSideVector);
   require_same_picture(tokens, side);
   const ActiveTokens active = make_active(side.shape(0), side.shape(1), windows);
@@ -87,66 +89,67 @@ Array<int16_t> tokenizer_decode(const PyModel& model, const py::object& tokens_i
 Array<int16_t> prior_flags(const PyModel& model, const py::object& previous_in,
                            const py::object& side_in, const py::object& windows,
                            const Name& kernels, int threads) {
-  const auto previous = require_tokens<int8_t>(previous_in, "previous", kTokenVector);
+  const auto previous = require_tokens<int8_t>(previous_in, "previous", layout_of(model).width());
   const auto side = require_tokens<int16_t>(side_in, "side", kSideVector);
   require_same_picture(previous, side);
   const ActiveTokens active = make_active(side.shape(0), side.shape(1), windows);
   const auto previous_rows = gather(previous, active);
   const auto side_rows = gather(side, active);
-  std::vector<int16_t> flags(static_cast<size_t>(active.count()) * kFlagOutputs);
+  const int outputs = layout_of(model).flags();
+  std::vector<int16_t> flags(static_cast<size_t>(active.count()) * static_cast<size_t>(outputs));
   {
     const py::gil_scoped_release release;
     ThreadPool pool(threads);
     Prior prior(networks_of(model, kernels), pool);
     prior.trunk(active, previous_rows.data(), side_rows.data(), flags.data());
   }
-  return scatter(flags, active, kFlagOutputs);
+  return scatter(flags, active, outputs);
 }
 
-// Stages and bits of token vectors [T, 104].
+// Stages and bits of token vectors [T, V].
 struct TokenRows {
   std::vector<uint8_t> stages;
   std::vector<uint32_t> bits;
 
-  explicit TokenRows(const std::vector<int8_t>& vectors) {
-    for (size_t at = 0; at < vectors.size(); at += kTokenVector) {
+  TokenRows(const TokenLayout& layout, const std::vector<int8_t>& vectors) {
+    std::vector<int8_t> again(static_cast<size_t>(layout.width()));
+    for (size_t at = 0; at < vectors.size(); at += again.size()) {
       const int8_t* vector = vectors.data() + at;
       int n = 0;
-      while (n < kStages && vector[kStages * kStageBits + n] == kOne) ++n;
-      std::array<uint32_t, kStages> words{};
-      for (int i = 0; i < kStages * kStageBits; ++i) {
+      while (n < layout.stages && vector[layout.bits() + n] == kOne) ++n;
+      std::array<uint32_t, kMaxStages> words{};
+      for (int i = 0; i < layout.bits(); ++i) {
         words[static_cast<size_t>(i / kStageBits)] |= static_cast<uint32_t>(vector[i] > 0)
                                                       << (i % kStageBits);
       }
-      std::array<int8_t, kTokenVector> again;
-      token_vector(n, words.data(), again.data());
+      token_vector(layout, n, words.data(), again.data());
       if (!std::equal(again.begin(), again.end(), vector)) {
         fail_argument("tokens holds a vector that is no token vector (docs/numerics.md section 3)");
       }
       stages.push_back(static_cast<uint8_t>(n));
-      bits.insert(bits.end(), words.begin(), words.end());
+      bits.insert(bits.end(), words.begin(), words.begin() + layout.stages);
     }
   }
 };
 
-// One block with its true bits, the way encoder and decoder go. logits: [T, 96].
-void force_block(PriorBlock& block, const Prior& prior, const ActiveTokens& active,
-                 const TokenRows& rows, std::vector<int16_t>& logits) {
+// One block with its true bits, the way encoder and decoder go. logits: [T, 32 S].
+void force_block(const TokenLayout& layout, PriorBlock& block, const Prior& prior,
+                 const ActiveTokens& active, const TokenRows& rows, std::vector<int16_t>& logits) {
   block.begin_layer(prior, active, rows.stages);
   for (int g = 0; g < kGroups; ++g) {
     block.begin_group(g);
-    for (int s = 0; s < kStages; ++s) {
+    for (int s = 0; s < layout.stages; ++s) {
       const std::span<const int32_t> tokens = block.begin_stage(s);
       for (int j = 0; j < kSubgroups; ++j) {
         const int16_t* from = block.logits();
         std::vector<uint8_t> bytes;
         for (const int32_t token : tokens) {
           const auto t = static_cast<size_t>(token);
-          const size_t at = (t * kStages + static_cast<size_t>(s)) * kStageBits +
-                            static_cast<size_t>(j * kSubgroupBits);
+          const size_t word_at = t * static_cast<size_t>(layout.stages) + static_cast<size_t>(s);
+          const size_t at = word_at * kStageBits + static_cast<size_t>(j * kSubgroupBits);
           std::copy_n(from, kSubgroupBits, logits.data() + at);
           from += kSubgroupBits;
-          const uint32_t word = rows.bits[t * kStages + static_cast<size_t>(s)];
+          const uint32_t word = rows.bits[word_at];
           bytes.push_back(static_cast<uint8_t>(word >> (kSubgroupBits * j)));
         }
         block.feed(bytes);
@@ -159,15 +162,16 @@ Array<int16_t> prior_logits(const PyModel& model, const py::object& previous_in,
                             const py::object& side_in, const py::object& windows,
                             const py::object& tokens_in, const Name& kernels, int threads,
                             const std::optional<Rects>& blocks) {
-  const auto previous = require_tokens<int8_t>(previous_in, "previous", kTokenVector);
+  const auto previous = require_tokens<int8_t>(previous_in, "previous", layout_of(model).width());
   const auto side = require_tokens<int16_t>(side_in, "side", kSideVector);
-  const auto tokens = require_tokens<int8_t>(tokens_in, "tokens", kTokenVector);
+  const auto tokens = require_tokens<int8_t>(tokens_in, "tokens", layout_of(model).width());
   require_same_picture(previous, side);
   require_same_picture(tokens, side);
   const ActiveTokens active = make_active(side.shape(0), side.shape(1), windows);
   const auto previous_rows = gather(previous, active);
   const auto side_rows = gather(side, active);
-  const TokenRows rows(gather(tokens, active));
+  const TokenLayout layout = layout_of(model);
+  const TokenRows rows(layout, gather(tokens, active));
   const Rects rects = blocks.value_or(Rects{{0, 0, active.height(), active.width()}});
   for (const auto& [y, x, height, width] : rects) {
     if (y < 0 || x < 0 || height < 1 || width < 1 || height > active.height() - y ||
@@ -176,8 +180,8 @@ Array<int16_t> prior_logits(const PyModel& model, const py::object& previous_in,
     }
   }
   const auto count = static_cast<size_t>(active.count());
-  std::vector<int16_t> flags(count * kFlagOutputs);
-  std::vector<int16_t> logits(count * kStages * kStageBits);
+  std::vector<int16_t> flags(count * static_cast<size_t>(layout.flags()));
+  std::vector<int16_t> logits(count * static_cast<size_t>(layout.bits()));
   {
     const py::gil_scoped_release release;
     ThreadPool pool(threads);
@@ -186,7 +190,7 @@ Array<int16_t> prior_logits(const PyModel& model, const py::object& previous_in,
     prior.trunk(active, previous_rows.data(), side_rows.data(), flags.data());
     const auto code = [&](size_t i) {
       PriorBlock block(networks, {rects[i][0], rects[i][1], rects[i][2], rects[i][3]});
-      force_block(block, prior, active, rows, logits);
+      force_block(layout, block, prior, active, rows, logits);
     };
     if (rects.size() == 1) {
       code(0);
@@ -194,9 +198,9 @@ Array<int16_t> prior_logits(const PyModel& model, const py::object& previous_in,
       pool.parallel_for(rects.size(), code);
     }
   }
-  auto flat = scatter(logits, active, kStages * kStageBits);
+  auto flat = scatter(logits, active, layout.bits());
   return flat.reshape(
-      {side.shape(0), side.shape(1), py::ssize_t{kStages}, py::ssize_t{kStageBits}});
+      {side.shape(0), side.shape(1), py::ssize_t{layout.stages}, py::ssize_t{kStageBits}});
 }
 
 }  // namespace
@@ -207,21 +211,21 @@ void bind_network(py::module_& m) {
   const auto threads = py::arg("threads") = 1;
   m.def("tokenizer_encode", &tokenizer_encode, py::arg("model"), py::arg("side"),
         py::arg("residual"), windows, py::kw_only(), kernels, threads,
-        "Bits uint8 [H, W, 3, 32] of the tokenizer's encoder; side int16 [H, W, 104], residual "
+        "Bits uint8 [H, W, S, 32] of the tokenizer's encoder; side int16 [H, W, 104], residual "
         "int16 [H, W, 96], active uint8 [windows_y, windows_x] or None for all; 0 at inactive "
         "tokens.");
   m.def("tokenizer_decode", &tokenizer_decode, py::arg("model"), py::arg("tokens"), py::arg("side"),
         windows, py::kw_only(), kernels, threads,
         "Output int16 [H, W, 96], Q8 in steps, of the tokenizer's decoder; tokens int8 "
-        "[H, W, 104].");
+        "[H, W, V].");
   m.def("prior_flags", &prior_flags, py::arg("model"), py::arg("previous"), py::arg("side"),
         windows, py::kw_only(), kernels, threads,
-        "Logits int16 [H, W, 9] of the stage flags; previous int8 [H, W, 104].");
+        "Logits int16 [H, W, 3 S] of the stage flags; previous int8 [H, W, V].");
   m.def("prior_logits", &prior_logits, py::arg("model"), py::arg("previous"), py::arg("side"),
         py::arg("active"), py::arg("tokens"), py::kw_only(), kernels, threads,
         py::arg("blocks") = py::none(),
-        "Logits int16 [H, W, 3, 32] of all coded bits given the tokens before them; tokens int8 "
-        "[H, W, 104] are the truth, blocks a list of (y, x, height, width) in tokens, None for "
+        "Logits int16 [H, W, S, 32] of all coded bits given the tokens before them; tokens int8 "
+        "[H, W, V] are the truth, blocks a list of (y, x, height, width) in tokens, None for "
         "one; 0 where nothing is coded.");
   bind_samples(m);
   bind_kernels(m);

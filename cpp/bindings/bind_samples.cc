@@ -52,19 +52,19 @@ ActiveTokens active_in(const Frame& frame, const py::object& windows) {
                      windows);
 }
 
-Array<int16_t> side_of(const std::vector<py::object>& prediction, int bit_depth, int c, bool first,
-                       const py::object& windows, int threads) {
+Array<int16_t> side_of(const std::vector<py::object>& prediction, int bit_depth, int q, bool first,
+                       bool later, int above, const py::object& windows, int threads) {
   const Frame frame = frame_of(prediction, bit_depth, "prediction");
   const ActiveTokens active = active_in(frame, windows);
   std::vector<int16_t> rows(static_cast<size_t>(active.count()) * kSideVector);
   ThreadPool pool(threads);
-  step_q8(c);
-  side_vectors(frame, active, c, first, pool, rows.data());
+  step_q8(q);
+  side_vectors(frame, active, q, {first, later, above}, pool, rows.data());
   return scatter(rows, active, kSideVector);
 }
 
 Array<int16_t> residual_of(const std::vector<py::object>& source,
-                           const std::vector<py::object>& prediction, int bit_depth, int c,
+                           const std::vector<py::object>& prediction, int bit_depth, int q,
                            const py::object& windows, int threads) {
   const Frame from = frame_of(source, bit_depth, "source");
   const Frame minus = frame_of(prediction, bit_depth, "prediction");
@@ -75,12 +75,12 @@ Array<int16_t> residual_of(const std::vector<py::object>& source,
   const ActiveTokens active = active_in(from, windows);
   std::vector<int16_t> rows(static_cast<size_t>(active.count()) * kSampleVector);
   ThreadPool pool(threads);
-  residual_vectors(from, minus, active, c, pool, rows.data());
+  residual_vectors(from, minus, active, q, pool, rows.data());
   return scatter(rows, active, kSampleVector);
 }
 
 std::vector<Array<uint16_t>> reconstruct_planes(const std::vector<py::object>& prediction,
-                                                int bit_depth, const py::object& output_in, int c,
+                                                int bit_depth, const py::object& output_in, int q,
                                                 const py::object& windows, int threads) {
   Frame frame = frame_of(prediction, bit_depth, "prediction");
   const auto output = require_tokens<int16_t>(output_in, "output", kSampleVector);
@@ -90,7 +90,7 @@ std::vector<Array<uint16_t>> reconstruct_planes(const std::vector<py::object>& p
   }
   const auto rows = gather(output, active);
   ThreadPool pool(threads);
-  reconstruct(rows.data(), active, c, pool, frame);
+  reconstruct(rows.data(), active, q, pool, frame);
   std::vector<Array<uint16_t>> planes;
   for (int i = 0; i < frame.plane_count; ++i) {
     const Plane& plane = frame.planes[i];
@@ -106,15 +106,16 @@ std::vector<Array<uint16_t>> reconstruct_planes(const std::vector<py::object>& p
 void bind_samples(py::module_& m) {
   const auto windows = py::arg("active") = py::none();
   const auto threads = py::arg("threads") = 1;
-  m.def("step_q8", &step_q8, py::arg("c"), "Quantization step of c = 8 * crf, Q8.");
-  m.def("side_vectors", &side_of, py::arg("prediction"), py::arg("bit_depth"), py::arg("c"),
-        py::arg("first_of_keyframe"), windows, py::kw_only(), threads,
-        "Side vectors int16 [H, W, 104] of a list of uint16 planes of whole tokens.");
+  m.def("step_q8", &step_q8, py::arg("q"),
+        "Quantization step of q, Q8: docs/numerics.md section 3.");
+  m.def("side_vectors", &side_of, py::arg("prediction"), py::arg("bit_depth"), py::arg("q"),
+        py::arg("first_of_keyframe"), py::arg("later"), py::arg("above"), windows, py::kw_only(),
+        threads, "Side vectors int16 [H, W, 104] of a list of uint16 planes of whole tokens.");
   m.def("residual_vectors", &residual_of, py::arg("source"), py::arg("prediction"),
-        py::arg("bit_depth"), py::arg("c"), windows, py::kw_only(), threads,
+        py::arg("bit_depth"), py::arg("q"), windows, py::kw_only(), threads,
         "Residual vectors int16 [H, W, 96].");
   m.def("reconstruct", &reconstruct_planes, py::arg("prediction"), py::arg("bit_depth"),
-        py::arg("output"), py::arg("c"), windows, py::kw_only(), threads,
+        py::arg("output"), py::arg("q"), windows, py::kw_only(), threads,
         "Planes of prediction + step * output; output int16 [H, W, 96].");
 }
 

@@ -34,6 +34,12 @@ class Model:
     def name(self) -> str: ...
     @property
     def json(self) -> str: ...
+    @property
+    def numerics(self) -> int:
+        """Version of docs/numerics.md; models of version 1 only decode."""
+    @property
+    def stages(self) -> int:
+        """Stages of 32 bits that a token has at most."""
 
 # ---- codestream ----
 
@@ -106,7 +112,9 @@ class Encoder:
         """None: more input is needed, or everything has been returned after flush()."""
     @property
     def stats(self) -> dict[str, float]:
-        """Of the last packet: keys of bsq_packet_stats."""
+        """Of the last packet, with the keys of bsq_packet_stats: motion_bits, skip_bits and
+        token_bits, by the model's probabilities, and ideal_bits, their sum; psnr_y; tokens,
+        coded_tokens and coded_stages, of all layers."""
     @property
     def reconstruction_hash(self) -> str:
         """SHA-256 of the last picture's samples as a decoder shows them; for tests."""
@@ -123,6 +131,7 @@ class Decoder:
         threads: int = 0,
         max_level: int = 26,
         strict: bool = False,
+        keep_layers: bool = False,
     ) -> None: ...
     def send(self, data: bytes, pts: int = 0, *, duration: int = 0) -> None: ...
     def flush(self) -> None: ...
@@ -133,9 +142,13 @@ class Decoder:
         """The last sequence header, None before the first keyframe."""
     @property
     def tokens(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint32]] | None:
-        """Of the last layer decoded: stages [H, W] (0..3 per 8x8 token) and bits [H, W, 3], bit i
+        """Of the last layer decoded: stages [H, W] (0..S per 8x8 token) and bits [H, W, S], bit i
         of a word being bit i of that stage. None before the first picture and while pictures are
         concealed."""
+    @property
+    def layer_tokens(self) -> list[tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint32]]]:
+        """The same of all layers of the last packet, in coding order; none where `tokens` is None.
+        Needs keep_layers=True: raises BsqError without."""
 
 def probe_packet(data: bytes) -> dict[str, Any]:
     """Headers of a packet, checksum verified: keyframe, index_in_group, layers, crf, blocks, pts,
@@ -337,16 +350,19 @@ def motion_vector_predictors(
 
 # ---- networks (docs/numerics.md) ----
 #
-# H and W are in tokens; active: [windows_y, windows_x], not 0 where active, None for all.
+# H and W are in tokens; S stages a token, V values a token vector;
+# active: [windows_y, windows_x], not 0 where active, None for all.
 
-def step_q8(c: int) -> int:
-    """Quantization step of c = 8 * crf, Q8."""
+def step_q8(q: int) -> int:
+    """Quantization step of q, Q8: docs/numerics.md section 3."""
 
 def side_vectors(
     prediction: Sequence[_U16],
     bit_depth: int,
-    c: int,
+    q: int,
     first_of_keyframe: bool,
+    later: bool,
+    above: int,
     active: _U8 | None = None,
     *,
     threads: int = 1,
@@ -357,7 +373,7 @@ def residual_vectors(
     source: Sequence[_U16],
     prediction: Sequence[_U16],
     bit_depth: int,
-    c: int,
+    q: int,
     active: _U8 | None = None,
     *,
     threads: int = 1,
@@ -368,7 +384,7 @@ def reconstruct(
     prediction: Sequence[_U16],
     bit_depth: int,
     output: _S16,
-    c: int,
+    q: int,
     active: _U8 | None = None,
     *,
     threads: int = 1,
@@ -384,7 +400,7 @@ def tokenizer_encode(
     kernels: str | None = None,
     threads: int = 1,
 ) -> _U8:
-    """Bits [H, W, 3, 32] of the tokenizer's encoder; side [H, W, 104], residual [H, W, 96]; 0 at
+    """Bits [H, W, S, 32] of the tokenizer's encoder; side [H, W, 104], residual [H, W, 96]; 0 at
     inactive tokens."""
 
 def tokenizer_decode(
@@ -396,7 +412,7 @@ def tokenizer_decode(
     kernels: str | None = None,
     threads: int = 1,
 ) -> _S16:
-    """Output [H, W, 96], Q8 in steps, of the tokenizer's decoder; tokens [H, W, 104]."""
+    """Output [H, W, 96], Q8 in steps, of the tokenizer's decoder; tokens [H, W, V]."""
 
 def prior_flags(
     model: Model,
@@ -407,7 +423,7 @@ def prior_flags(
     kernels: str | None = None,
     threads: int = 1,
 ) -> _S16:
-    """Logits [H, W, 9] of the stage flags; previous [H, W, 104]."""
+    """Logits [H, W, 3 S] of the stage flags; previous [H, W, V]."""
 
 def prior_logits(
     model: Model,
@@ -420,7 +436,7 @@ def prior_logits(
     threads: int = 1,
     blocks: Sequence[Sequence[int]] | None = None,
 ) -> _S16:
-    """Logits [H, W, 3, 32] of all coded bits given the tokens before them; tokens [H, W, 104] are
+    """Logits [H, W, S, 32] of all coded bits given the tokens before them; tokens [H, W, V] are
     the truth, blocks a list of (y, x, height, width) in tokens, None for one; 0 where nothing is
     coded."""
 

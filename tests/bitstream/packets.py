@@ -43,8 +43,8 @@ class Header:
     colour: bytes = b"\x02\x02\x02"
     display: int = 2
     model: bytes = bytes(16)
-    numerics: int = 1
-    version: int = 1
+    numerics: int = 2
+    version: int = 2
     magic: bytes = b"BSQ1"
     extra: bytes = b""
 

@@ -36,8 +36,16 @@ headers = st.builds(
 )
 
 
-@given(headers, st.integers(-(2**62), 2**62), st.lists(st.integers(0, 504), min_size=1, max_size=8))
-def test_keyframe_headers_are_read_as_written(header: Header, pts: int, steps: list[int]) -> None:
+@given(
+    headers,
+    st.integers(1, 2),
+    st.integers(-(2**62), 2**62),
+    st.lists(st.integers(0, 504), min_size=1, max_size=8),
+)
+def test_keyframe_headers_are_read_as_written(
+    header: Header, version: int, pts: int, steps: list[int]
+) -> None:
+    header = dataclasses.replace(header, version=version, numerics=version)
     packet = PacketFields(header=header, pts=pts, layers=len(steps), steps=steps)
     info = _core.probe_packet(packet.write())
     assert info["keyframe"] is True
@@ -59,7 +67,7 @@ def test_keyframe_headers_are_read_as_written(header: Header, pts: int, steps: l
         "chroma_location": header.display >> 2 & 15,
         "rotation": 90 * (header.display >> 6),
         "model_id": header.model.hex(),
-        "version": 1,
+        "version": version,
         "level": level_of(header.width, header.height),
     }
     assert sequence == expected
@@ -121,7 +129,9 @@ def test_a_wrong_sequence_header_is_an_error_that_names_the_byte(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 2}, "version 2"),
+        ({"version": 3}, "version 3"),
+        ({"version": 3, "numerics": 3}, "version 3"),
+        ({"version": 0, "numerics": 0}, "version 0"),
         ({"numerics": 9}, "version 9"),
         ({"format": 2}, "format"),
         ({"format": 1 | 3 << 2}, "format"),
@@ -131,6 +141,13 @@ def test_a_wrong_sequence_header_is_an_error_that_names_the_byte(
 def test_what_a_newer_library_may_read_is_unsupported(change: dict[str, Any], message: str) -> None:
     packet = PacketFields(header=dataclasses.replace(Header(), **change))
     with pytest.raises(UnsupportedError, match=message):
+        _core.probe_packet(packet.write())
+
+
+@pytest.mark.parametrize(("version", "numerics"), [(1, 2), (2, 1)])
+def test_version_and_numerics_go_together(version: int, numerics: int) -> None:
+    packet = PacketFields(header=Header(version=version, numerics=numerics))
+    with pytest.raises(UnsupportedError, match=f"version {numerics} .* of version {version}"):
         _core.probe_packet(packet.write())
 
 

@@ -1,6 +1,6 @@
 /* The C API from C11: a round trip, NULL in every place, calls in the wrong order.
  *
- *     api_test MODEL.bsqm        prints "all passed"
+ *     api_test MODEL.bsqm OLD.bsqm        prints "all passed"
  */
 #include <bsq/bsq.h>
 #include <stdio.h>
@@ -100,6 +100,21 @@ static bsq_encoder* open_encoder(const bsq_model* model) {
   return encoder;
 }
 
+/* Every layer by its number from either end, and none beyond. */
+static void check_tokens(const bsq_decoder* decoder, int32_t layers) {
+  bsq_tokens front;
+  bsq_tokens back;
+  for (int32_t i = 0; i < layers; ++i) {
+    CHECK(bsq_decoder_tokens(decoder, i, &front) == BSQ_OK);
+    CHECK(bsq_decoder_tokens(decoder, i - layers, &back) == BSQ_OK);
+    CHECK(front.stages == back.stages && front.bits == back.bits);
+    CHECK(front.width == (WIDTH + 7) / 8 && front.height == (HEIGHT + 7) / 8);
+    CHECK(front.max_stages >= 1 && front.stages[0] <= front.max_stages);
+  }
+  CHECK(bsq_decoder_tokens(decoder, layers, &front) == BSQ_ERROR_ARGUMENT);
+  CHECK(bsq_decoder_tokens(decoder, -layers - 1, &front) == BSQ_ERROR_ARGUMENT);
+}
+
 static void test_round_trip(const bsq_model* model) {
   bsq_encoder* encoder = open_encoder(model);
   bsq_decoder_config config;
@@ -107,10 +122,15 @@ static void test_round_trip(const bsq_model* model) {
   bsq_sequence sequence;
   bsq_packet packet;
   bsq_picture picture;
+  bsq_packet_stats stats;
+  bsq_packet_info info;
+  bsq_tokens tokens;
   bsq_decoder_config_init(&config);
-  CHECK(config.max_level == 26);
+  CHECK(config.max_level == 26 && config.keep_layers == 0);
+  config.keep_layers = 1;
   CHECK(bsq_decoder_open(&config, &model, 1, &decoder, NULL, 0) == BSQ_OK);
   CHECK(bsq_decoder_sequence(decoder, &sequence) == BSQ_AGAIN);
+  CHECK(bsq_decoder_tokens(decoder, 0, &tokens) == BSQ_AGAIN);
   CHECK(bsq_encoder_send(encoder, NULL) == BSQ_ERROR_ARGUMENT);
   CHECK(bsq_encoder_error(encoder)[0] != '\0');
   CHECK(bsq_encoder_receive(encoder, &packet) == BSQ_AGAIN);
@@ -130,11 +150,15 @@ static void test_round_trip(const bsq_model* model) {
     CHECK(bsq_encoder_send(encoder, &in) == BSQ_OK);
     CHECK(bsq_encoder_send(encoder, &in) == BSQ_AGAIN);
     CHECK(bsq_encoder_receive(encoder, &packet) == BSQ_OK);
+    CHECK(bsq_encoder_stats(encoder, &stats) == BSQ_OK);
+    CHECK(stats.ideal_bits > 0 && stats.ideal_bits < 8.0 * (double)packet.size);
     CHECK(packet.pts == 100 * i && packet.keyframe == (i == 0));
     CHECK(bsq_decoder_send(decoder, &packet) == BSQ_OK);
     CHECK(bsq_decoder_send(decoder, &packet) == BSQ_AGAIN);
     CHECK(bsq_decoder_receive(decoder, &picture) == BSQ_OK);
     CHECK(picture.pts == 100 * i && !picture.concealed && picture.planes[1] == NULL);
+    CHECK(bsq_packet_probe(packet.data, packet.size, &info, NULL, NULL, 0) == BSQ_OK);
+    check_tokens(decoder, info.layers);
     CHECK(picture.width == WIDTH && picture.height == HEIGHT && picture.bit_depth == 8);
   }
   CHECK(bsq_encoder_flush(encoder) == BSQ_OK);
@@ -143,14 +167,26 @@ static void test_round_trip(const bsq_model* model) {
   CHECK(bsq_decoder_flush(decoder) == BSQ_OK);
   CHECK(bsq_decoder_receive(decoder, &picture) == BSQ_EOF);
   CHECK(bsq_decoder_sequence(decoder, &sequence) == BSQ_OK);
-  CHECK(sequence.width == WIDTH && sequence.version == 1);
+  CHECK(sequence.width == WIDTH && sequence.version == 2);
   bsq_encoder_close(encoder);
   bsq_decoder_close(decoder);
 }
 
+/* A model of numerics 1 only decodes. */
+static void test_old_model(const bsq_model* model) {
+  bsq_encoder_config config;
+  bsq_encoder* encoder = NULL;
+  char error[200];
+  bsq_encoder_config_init(&config);
+  config.sequence.width = WIDTH;
+  config.sequence.height = HEIGHT;
+  CHECK(bsq_encoder_open(&config, model, &encoder, error, sizeof error) == BSQ_ERROR_UNSUPPORTED);
+  CHECK(encoder == NULL && strstr(error, "numerics 1") != NULL);
+}
+
 int main(int argc, char** argv) {
   uint8_t id[BSQ_MODEL_ID_SIZE];
-  CHECK(argc == 2);
+  CHECK(argc == 3);
   for (int i = 0; i < FRAMES; ++i) {
     for (int y = 0; y < HEIGHT; ++y) {
       for (int x = 0; x < WIDTH; ++x) luma[i][y][x] = (uint8_t)(3 * x + y * y / 4 + 9 * i);
@@ -162,6 +198,9 @@ int main(int argc, char** argv) {
   bsq_model_id(model, id);
   CHECK(bsq_model_name(model)[0] != '\0' && bsq_model_json(model)[0] == '{');
   test_round_trip(model);
+  bsq_model_free(model);
+  model = load(argv[2]);
+  test_old_model(model);
   bsq_model_free(model);
   puts("all passed");
   return 0;

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.codec.streams import OLD_MODEL, TINY_MODEL
 from tests.support import ROOT, find_tool
+from tests.vectors.make_golden import FOLDER, INDEX, VERSION_1
 
 STRICT = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic-errors")
 INCLUDE = ROOT / "cpp" / "include"
 PROGRAM = ROOT / "tests" / "capi" / "api_test.c"
-VECTORS = ROOT / "tests" / "vectors"
 
 
 def run(*command: str | Path) -> str:
@@ -61,7 +62,7 @@ def test_a_c_program(build: Path, tmp_path: Path) -> None:
         *(find_tool("c++"), tmp_path / "api_test.o", build / "libbsq.a", "-pthread"),
         *("-o", tmp_path / "api_test"),
     )
-    assert run(tmp_path / "api_test", VECTORS / "tiny.bsqm") == "all passed\n"
+    assert run(tmp_path / "api_test", TINY_MODEL, OLD_MODEL) == "all passed\n"
 
 
 def y4m_hash(path: Path) -> str:
@@ -82,10 +83,10 @@ def y4m_hash(path: Path) -> str:
 
 
 @pytest.mark.host
-@pytest.mark.parametrize("name", ["7x5", "33x17_gray", "176x144"])
+@pytest.mark.parametrize("name", ["7x5", "176x144", "v2_7x5", "v2_33x17_gray", "v2_64x48"])
 def test_the_example_decodes_golden_streams(build: Path, tmp_path: Path, name: str) -> None:
     example = build / "cpp" / "examples" / f"decode_y4m{'.exe' if os.name == 'nt' else ''}"
     out = tmp_path / "out.y4m"
-    run(example, VECTORS / "golden" / f"{name}.ivf", out, VECTORS / "tiny.bsqm")
-    index = json.loads((VECTORS / "golden" / "golden.json").read_text())
-    assert y4m_hash(out) == index[name]["hash"]
+    model = OLD_MODEL if name in VERSION_1 else TINY_MODEL
+    run(example, FOLDER / f"{name}.ivf", out, model)
+    assert y4m_hash(out) == json.loads(INDEX.read_text())[name]["hash"]

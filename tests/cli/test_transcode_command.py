@@ -18,6 +18,7 @@ from bsqav.cli.display import ProgressDisplay
 from bsqav.cli.main import main
 from bsqav.media.demux import Demuxer
 from bsqav.media.progress import Progress
+from tests.codec.streams import OLD_MODEL
 from tests.media.clips import make_clip, payloads
 
 PROGRAM = [sys.executable, "-m", "bsqav.cli.main"]
@@ -132,6 +133,7 @@ def test_an_interrupt_leaves_the_partial_file_only(
         (["{clip}", "{tmp}/out.mkv", "--bitrate", "2M"], 1, "rate control"),
         (["{clip}", "{tmp}/out.mkv", "--device", "cuda"], 1, "CUDA"),
         (["{clip}", "{tmp}/out.mkv", "--model", "nosuch"], 1, "nosuch"),
+        (["{clip}", "{tmp}/out.mkv", "--model", str(OLD_MODEL)], 1, "numerics 1"),
         (["{clip}", "{tmp}/out.mkv", "--crf", "99"], 2, "crf"),
         (["{clip}", "{tmp}/out.mp4"], 2, "out.mp4"),
         (["{clip}", "{tmp}/out.mkv", "-c:v", "copy"], 2, "no BSQ video to copy"),

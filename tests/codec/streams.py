@@ -15,13 +15,22 @@ import numpy.typing as npt
 from bsqav import _core
 
 Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-TINY_MODEL = Path(__file__).resolve().parent.parent / "vectors" / "tiny.bsqm"
+VECTORS = Path(__file__).resolve().parent.parent / "vectors"
+TINY_MODEL = VECTORS / "tiny2.bsqm"
+# The frozen test model of numerics 1, which only decodes.
+OLD_MODEL = VECTORS / "tiny.bsqm"
 
 
 @functools.cache
 def tiny_model() -> _core.Model:
     """The frozen test model."""
     return _core.Model(TINY_MODEL.read_bytes())
+
+
+@functools.cache
+def old_model() -> _core.Model:
+    """The frozen test model of numerics 1."""
+    return _core.Model(OLD_MODEL.read_bytes())
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,16 @@ from bsqav.errors import (
     UnsupportedError,
 )
 from tests.bitstream.packets import Header, PacketFields, zigzag
-from tests.codec.streams import Format, Stream, clip, decode, encode, picture_hash, tiny_model
+from tests.codec.streams import (
+    Format,
+    Stream,
+    clip,
+    decode,
+    encode,
+    old_model,
+    picture_hash,
+    tiny_model,
+)
 
 FORM = Format(64, 48)
 
@@ -141,9 +150,19 @@ def test_a_missing_model_is_named(stream: Stream) -> None:
 
 
 def test_a_stream_of_a_newer_version_is_unsupported() -> None:
-    header = Header(model=bytes.fromhex(tiny_model().id), version=2)
-    with pytest.raises(UnsupportedError, match="version 2"):
+    header = Header(model=bytes.fromhex(tiny_model().id), version=3)
+    with pytest.raises(UnsupportedError, match="version 3"):
         _core.Decoder([tiny_model()]).send(PacketFields(header=header).write())
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_stream_of_another_version_than_its_model_is_refused(version: int) -> None:
+    model = tiny_model() if version == 1 else old_model()
+    header = Header(model=bytes.fromhex(model.id), version=version, numerics=version)
+    decoder = _core.Decoder([tiny_model(), old_model()])
+    with pytest.raises(BitstreamError, match=f"version {version} .* numerics {3 - version}"):
+        decoder.send(PacketFields(header=header).write())
+    assert decoder.receive() is None
 
 
 @pytest.mark.parametrize(("level", "size"), [(25, (8192, 8192)), (11, (64, 48)), (0, (2, 1))])

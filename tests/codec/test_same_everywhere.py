@@ -38,3 +38,22 @@ def test_kernel_sets_do_not_matter(form: Format) -> None:
         assert _core.current_kernels() == name
         assert encode(pictures, form).packets == stream.packets
         assert [picture_hash(p) for p in decode(stream.packets)] == stream.hashes
+
+
+@pytest.mark.parametrize("preset", ["fast", "medium"])
+@pytest.mark.parametrize("form", FORMATS[:2], ids=str)
+def test_pictures_of_several_layers_are_the_same_everywhere(form: Format, preset: str) -> None:
+    """Between keyframes, too, one picture may take more layers than another."""
+    pictures = clip(form, 6)
+    pictures[4:] = [pictures[3]] * 2  # nothing but what is left of the picture before
+    stream = encode(pictures, form, crf=30, preset=preset, scene_cut=False)
+    layers = [_core.probe_packet(data)["layers"] for data in stream.packets[1:]]
+    assert max(layers) > 1
+    assert len(set(layers)) > 1
+    for name in _core.kernel_sets():
+        _core.set_kernels(name)
+        for threads in (1, 2):
+            options = {"crf": 30, "preset": preset, "scene_cut": False, "threads": threads}
+            assert encode(pictures, form, **options).packets == stream.packets
+            decoded = decode(stream.packets, threads=threads)
+            assert [picture_hash(p) for p in decoded] == stream.hashes

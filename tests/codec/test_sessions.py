@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,9 @@ from bsqav.errors import (
     UnsupportedError,
     UsageError,
 )
-from tests.codec.streams import TINY_MODEL, Format, clip, tiny_model
+from tests.codec.streams import TINY_MODEL, VECTORS, Format, clip, tiny_model
+from tests.vectors.ivf import read_ivf
+from tests.vectors.make_golden import FOLDER, INDEX
 
 CLIP = clip(Format(50, 38), 12)
 
@@ -133,6 +137,19 @@ def test_the_model_is_found_by_the_id_in_the_stream(monkeypatch: pytest.MonkeyPa
     with pytest.raises(ModelNotFoundError, match=tiny_model().id) as caught:
         Decoder().decode(packets[0])
     assert caught.value.model_id == tiny_model().id
+
+
+@pytest.mark.parametrize("name", ["64x48", "v2_64x48"])
+def test_streams_of_all_versions_find_their_model(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BSQAV_MODEL_PATH", str(VECTORS))
+    session = Decoder()
+    packets = [data for data, _ in read_ivf(FOLDER / f"{name}.ivf")]
+    frames = [frame for data in packets for frame in session.decode(data)]
+    frames += session.decode(None)
+    digest = hashlib.sha256(b"".join(plane.tobytes() for f in frames for plane in f.planes))
+    assert digest.hexdigest() == json.loads(INDEX.read_text())[name]["hash"]
 
 
 def test_damage_is_concealed_or_an_error_with_its_place() -> None:

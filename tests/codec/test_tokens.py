@@ -1,18 +1,25 @@
 """Tokens of a decoded picture, for analysis."""
 
 import numpy as np
+import pytest
 
 from bsqav import _core
-from tests.codec.streams import Format, clip, tiny_model
+from bsqav.errors import BsqError
+from tests.codec.streams import Format, clip, old_model, tiny_model
+from tests.vectors.ivf import read_ivf
+from tests.vectors.make_golden import FOLDER
 
 FORM = Format(70, 54)
 
 
-def test_tokens_are_those_that_the_encoder_counted() -> None:
-    encoder = _core.Encoder(FORM.sequence, tiny_model(), crf=36, preset="fast")
-    decoder = _core.Decoder([tiny_model()])
+@pytest.mark.parametrize(("crf", "several"), [(28, True), (63, False)])
+def test_tokens_are_those_that_the_encoder_counted(crf: float, several: bool) -> None:
+    model = tiny_model()
+    encoder = _core.Encoder(FORM.sequence, model, crf=crf, preset="fast")
+    decoder = _core.Decoder([model], keep_layers=True)
     assert decoder.tokens is None
-    coded = 0
+    assert decoder.layer_tokens == []
+    coded, between = 0, []
     for index, planes in enumerate(clip(FORM, 4)):
         encoder.send(planes, index)
         packet = encoder.receive()
@@ -20,15 +27,44 @@ def test_tokens_are_those_that_the_encoder_counted() -> None:
         stats = encoder.stats
         decoder.send(packet.data)
         assert decoder.receive() is not None
-        tokens = decoder.tokens
-        assert tokens is not None
-        stages, bits = tokens
-        assert stages.shape == (7, 9) and bits.shape == (7, 9, 3)
-        assert stages.dtype == np.uint8 and bits.dtype == np.uint32 and stages.max() <= 3
-        if not packet.keyframe:  # a keyframe's statistics count all of its layers
-            assert stats["coded_tokens"] == np.count_nonzero(stages)
-            assert stats["coded_stages"] == stages.sum()
-            coded += int(stages.sum())
+        layers = decoder.layer_tokens
+        assert len(layers) == _core.probe_packet(packet.data)["layers"]
+        if not packet.keyframe:
+            between.append(len(layers))
+        for stages, bits in layers:
+            assert stages.shape == (7, 9) and bits.shape == (7, 9, model.stages)
+            assert stages.dtype == np.uint8 and bits.dtype == np.uint32
+            assert stages.max() <= model.stages
+        assert stats["tokens"] == 63 * len(layers)
+        assert stats["coded_tokens"] == sum(np.count_nonzero(stages) for stages, _ in layers)
+        assert stats["coded_stages"] == sum(int(stages.sum()) for stages, _ in layers)
+        assert decoder.tokens is not None
+        for shown, last in zip(decoder.tokens, layers[-1], strict=True):
+            np.testing.assert_array_equal(shown, last)
+        coded += int(stats["coded_stages"])
     assert coded > 0
+    assert (max(between) > 1) is several
     decoder.reset()
     assert decoder.tokens is None
+    assert decoder.layer_tokens == []
+
+
+def test_layers_are_kept_where_asked_for() -> None:
+    decoder = _core.Decoder([tiny_model()])
+    for data, _ in read_ivf(FOLDER / "v2_64x48.ivf"):
+        decoder.send(data)
+        assert decoder.receive() is not None
+        assert decoder.tokens is not None
+    with pytest.raises(BsqError, match="keep_layers"):
+        _ = decoder.layer_tokens
+
+
+def test_tokens_of_an_old_model_have_three_stages() -> None:
+    decoder = _core.Decoder([old_model()])
+    for data, _ in read_ivf(FOLDER / "64x48.ivf"):
+        decoder.send(data)
+        assert decoder.receive() is not None
+        assert decoder.tokens is not None
+        stages, bits = decoder.tokens
+        assert stages.shape == (6, 8) and bits.shape == (6, 8, 3)
+        assert stages.max() <= 3

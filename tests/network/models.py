@@ -8,8 +8,11 @@ import numpy.typing as npt
 from bsqav.codec.modelfile import model_bytes
 from bsqav.codec.modelspec import ModelConfig, Tensor, TensorSpec, tensor_specs
 
-SMALL = ModelConfig(16, 32, 1, 16, 32, 1, 16, 32, 1)
-UNEVEN = ModelConfig(24, 40, 2, 72, 136, 1, 8, 88, 3)
+SMALL = ModelConfig(16, 32, 1, 16, 32, 1, 16, 32, 1, stages=3)
+UNEVEN = ModelConfig(24, 40, 2, 72, 136, 1, 8, 88, 3, stages=8)
+ONE_STAGE = ModelConfig(8, 8, 0, 8, 8, 0, 8, 8, 0, stages=1)
+# The sizes of SMALL in a model of numerics 1.
+OLD = ModelConfig(16, 32, 1, 16, 32, 1, 16, 32, 1, stages=3, numerics=1)
 
 # Standard deviations that the requantized values of a layer should have.
 BYTES, WORDS = 40.0, 1500.0

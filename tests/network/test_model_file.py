@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,15 @@ from bsqav import _core
 from bsqav.codec.modelfile import model_bytes, parse_model, read_model, write_model
 from bsqav.codec.modelspec import ModelConfig, Tensor, tensor_specs
 from bsqav.errors import BsqError, ModelError, UnsupportedError
-from tests.network.models import SMALL, UNEVEN, random_tensors
+from tests.network.models import OLD, ONE_STAGE, SMALL, UNEVEN, random_tensors
 from tests.vectors.make_tiny import PATH, tiny_model
 
 TENSORS = random_tensors(SMALL, seed=1)
 TEXT = {"name": "größer", "nested": [1, -2.5e3, {"a": None, "b": [True, False]}], "q": '\\"\n😀'}
 GOOD = model_bytes(SMALL, TENSORS, TEXT)
+OLD_TENSORS = random_tensors(OLD, seed=1)
+GOOD_OLD = model_bytes(OLD, OLD_TENSORS, TEXT)
+OLD_TINY = PATH.with_name("tiny.bsqm")
 LONG_TEXT = model_bytes(SMALL, TENSORS, {"name": "x" * 2000})
 TEXT_AT = 32  # its length, after magic, versions and configuration
 
@@ -72,7 +76,7 @@ def both_refuse(data: bytes, match: str, error: type[BsqError] = ModelError) -> 
         parse_model(data)
 
 
-@pytest.mark.parametrize("config", [SMALL, UNEVEN, ModelConfig(8, 8, 0, 8, 8, 0, 8, 8, 0)])
+@pytest.mark.parametrize("config", [SMALL, UNEVEN, ONE_STAGE, OLD])
 def test_files_come_back(config: ModelConfig, tmp_path: Path) -> None:
     tensors = random_tensors(config, seed=2)
     path = tmp_path / "model.bsqm"
@@ -85,6 +89,7 @@ def test_files_come_back(config: ModelConfig, tmp_path: Path) -> None:
         np.testing.assert_array_equal(contents.tensors[key], tensor)
     loaded = _core.Model(path.read_bytes())
     assert (loaded.id, loaded.name) == (name, TEXT["name"])
+    assert (loaded.stages, loaded.numerics) == (config.stages, config.numerics)
     assert parse_model(path.read_bytes()).text == TEXT
 
 
@@ -93,11 +98,15 @@ def test_equal_contents_give_equal_files() -> None:
     assert model_bytes(SMALL, backwards, dict(reversed(TEXT.items()))) == GOOD
 
 
-def test_the_frozen_model_is_frozen() -> None:
+def test_the_frozen_models_are_frozen() -> None:
     data = PATH.read_bytes()
     assert len(data) < 200_000
-    assert _core.Model(data).id == "a3c0802c2a9fc6f6a9468066f1ec05d2"
+    assert _core.Model(data).id == "0e5abd39bef591658a7c0cd5313a4738"
     assert tiny_model() == data
+    old = OLD_TINY.read_bytes()
+    assert _core.Model(old).id == "a3c0802c2a9fc6f6a9468066f1ec05d2"
+    contents = parse_model(old)
+    assert model_bytes(contents.config, contents.tensors, contents.text) == old
 
 
 @pytest.mark.parametrize("size", [0, 3, 4, 7, 8, 31, 32, 40, 63, 64, len(GOOD) // 2, -1])
@@ -116,15 +125,28 @@ def test_every_flipped_byte_is_found() -> None:
 
 
 def test_other_versions_are_not_supported() -> None:
-    for at in (4, 6):
-        both_refuse(changed(put(at, b"\x02\0")), "version", UnsupportedError)
+    for at, value in ((4, b"\x02\0"), (6, b"\x03\0"), (6, b"\0\0"), (6, b"\x02\x01")):
+        both_refuse(changed(put(at, value)), "version", UnsupportedError)
+
+
+def test_a_model_of_one_version_is_none_of_the_other() -> None:
+    both_refuse(changed(put(6, b"\x01\0")), r"enc\.(fb10|head\.m)")
+    both_refuse(changed(put(6, b"\x02\0"), GOOD_OLD), r"enc\.(fb10|head\.m)")
+    both_refuse(changed(put(10, b"\x02\0"), GOOD_OLD), "model file, byte")
+    refused({**TENSORS, "enc.fb10": OLD_TENSORS["enc.fb10"]}, "enc.fb10 is not known")
+    with pytest.raises(ModelError, match="stages is 4; it must be 3"):
+        tensor_specs(replace(OLD, stages=4))
+    with pytest.raises(ModelError, match="numerics is 3"):
+        tensor_specs(replace(SMALL, numerics=3))
 
 
 @pytest.mark.parametrize(
     ("at", "value"),
     [
         (8, 31),  # bits
-        (10, 4),  # stages
+        (10, 0),  # stages
+        (10, 9),
+        (10, 4),  # stages that the tensors do not have
         (12, 0),  # widths
         (12, 12),
         (18, 520),
@@ -215,10 +237,10 @@ def test_gaps_must_be_zero() -> None:
     both_refuse(changed(put(end, b"\x01")), "gap before tensor .* is not zero")
 
 
-def refused(tensors: dict[str, Tensor], name: str) -> None:
-    """The writer refuses these tensors; a file of them that was made elsewhere is refused too."""
+def refused(tensors: dict[str, Tensor], name: str, config: ModelConfig = SMALL) -> None:
+    """The writer refuses these tensors, naming the one that is wrong."""
     with pytest.raises(ModelError, match=name):
-        model_bytes(SMALL, tensors, TEXT)
+        model_bytes(config, tensors, TEXT)
 
 
 @pytest.mark.parametrize(
@@ -238,14 +260,15 @@ def refused(tensors: dict[str, Tensor], name: str) -> None:
     ],
 )
 def test_limits_of_the_numerics_are_kept(name: str, value: int) -> None:
-    tensors = {**TENSORS}
-    for key, spec in tensor_specs(SMALL).items():
+    feedback = name.startswith("enc.fb")
+    config, tensors = (OLD, {**OLD_TENSORS}) if feedback else (SMALL, {**TENSORS})
+    for key, spec in tensor_specs(config).items():
         if spec.optional and key not in tensors:
             tensors[key] = np.zeros(spec.shape, spec.dtype)
-    good = model_bytes(SMALL, tensors, TEXT)
+    good = model_bytes(config, tensors, TEXT)
     tensors[name] = tensors[name].copy()
     tensors[name].flat[3 % tensors[name].size] = value
-    refused(tensors, "enc.head" if name.startswith("enc.fb") else name.removesuffix(".b"))
+    refused(tensors, "enc.head" if feedback else name.removesuffix(".b"), config)
     at = good.index(bytes([len(name)]) + name.encode())
     dimensions = good[at + 1 + len(name) + 1]
     (offset,) = struct.unpack_from("<Q", good, at + 1 + len(name) + 2 + 4 * dimensions)
@@ -276,25 +299,26 @@ def test_biases_may_be_left_out() -> None:
     assert _core.Model(model_bytes(SMALL, without, TEXT)).name == TEXT["name"]
 
 
-def test_random_damage_under_a_valid_digest_never_crashes() -> None:
+@pytest.mark.parametrize("good", [GOOD, GOOD_OLD], ids=["numerics 2", "numerics 1"])
+def test_random_damage_under_a_valid_digest_never_crashes(good: bytes) -> None:
     rng = np.random.default_rng(12)
     head = offset_of(min(TENSORS, key=offset_of))  # everything before the data
     verdicts = {True: 0, False: 0}
-    for _ in range(1500):
+    for _ in range(1000):
 
         def change(body: bytearray) -> None:
             for _ in range(int(rng.integers(1, 4))):
                 at = int(rng.integers(8, head if rng.random() < 0.8 else len(body)))
                 body[at] = int(rng.choice([0, 1, 0x7F, 0x80, 0xFF, int(rng.integers(256))]))
 
-        data = changed(change)
+        data = changed(change, good)
         try:
             _core.Model(data)
-            good = True
+            valid = True
         except BsqError:
-            good = False
-        verdicts[good] += 1
-        if good:
+            valid = False
+        verdicts[valid] += 1
+        if valid:
             parse_model(data)
         else:
             with pytest.raises(BsqError):

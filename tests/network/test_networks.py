@@ -1,4 +1,7 @@
-"""The networks of libbsq equal the reference, for every kernel set, activity and thread count."""
+"""The networks of libbsq equal the reference, for every kernel set, activity and thread count.
+
+In models of both numerics, with one to eight stages.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,25 @@ import numpy.typing as npt
 import pytest
 
 from bsqav import _core
-from tests.network.models import SMALL, UNEVEN, random_model
+from bsqav.codec.modelspec import ModelConfig
+from bsqav.errors import UnsupportedError
+from tests.network.models import OLD, ONE_STAGE, SMALL, UNEVEN, random_model
 from tests.reference import numerics
 
 SETS = _core.kernel_sets()
-MODELS = {config: random_model(config, seed) for seed, config in enumerate((SMALL, UNEVEN), 7)}
+CONFIGS = {"small": SMALL, "uneven": UNEVEN, "one stage": ONE_STAGE, "numerics 1": OLD}
+MODELS = {
+    name: random_model(config, seed) for seed, (name, config) in enumerate(CONFIGS.items(), 7)
+}
+
+
+@dataclass
+class Pair:
+    """A model for libbsq, and the reference's networks of the same tensors."""
+
+    loaded: _core.Model
+    reference: numerics.Networks
+    config: ModelConfig
 
 
 @dataclass
@@ -24,6 +41,7 @@ class Picture:
     residual: npt.NDArray[np.int16]
     stages: npt.NDArray[np.int64]
     bits: npt.NDArray[np.int64]
+    tokens: npt.NDArray[np.int8]
     previous: npt.NDArray[np.int8]
     windows: npt.NDArray[np.uint8]
 
@@ -32,50 +50,57 @@ class Picture:
         height, width = self.stages.shape
         return self.windows.repeat(4, 0).repeat(4, 1)[:height, :width] != 0
 
-    @property
-    def tokens(self) -> npt.NDArray[np.int8]:
-        return numerics.token_vectors(self.stages, self.bits).astype(np.int8)
 
-
-def picture(height: int, width: int, seed: int, density: float = 0.7) -> Picture:
+def picture(model: Pair, height: int, width: int, seed: int, density: float = 0.7) -> Picture:
     rng = np.random.default_rng(seed)
     windows = (rng.random((-(-height // 4), -(-width // 4))) < density).astype(np.uint8)
     spread = rng.choice([5, 200, 9000])
     side = np.clip(np.rint(rng.normal(0, spread, (height, width, 104))), -32767, 32767)
     residual = np.clip(np.rint(rng.normal(0, spread, (height, width, 96))), -32767, 32767)
-    draw = rng.integers(0, 4, (2, height, width))
-    bits = rng.integers(0, 2, (2, height, width, 3, 32))
-    result = Picture(
+    count = model.config.stages
+    stages = rng.integers(0, count + 1, (2, height, width))
+    bits = rng.integers(0, 2, (2, height, width, count, 32))
+    stages[0][windows.repeat(4, 0).repeat(4, 1)[:height, :width] == 0] = 0
+    tokens, previous = (
+        model.reference.token_vectors(stages[i], bits[i]).astype(np.int8) for i in range(2)
+    )
+    return Picture(
         side.astype(np.int16),
         residual.astype(np.int16),
-        draw[0],
+        stages[0],
         bits[0],
-        numerics.token_vectors(draw[1], bits[1]).astype(np.int8),
+        tokens,
+        previous,
         windows,
     )
-    result.stages[~result.active] = 0
-    return result
 
 
 SIZES = [(1, 1), (3, 5), (4, 4), (9, 14), (13, 31)]
 
 
-@pytest.fixture(params=MODELS, ids=["small", "uneven"])
-def model(request: pytest.FixtureRequest) -> tuple[_core.Model, numerics.Networks]:
+@pytest.fixture(params=MODELS)
+def model(request: pytest.FixtureRequest) -> Pair:
     data, tensors = MODELS[request.param]
-    return _core.Model(data), numerics.Networks(tensors)
+    config = CONFIGS[request.param]
+    return Pair(_core.Model(data), numerics.Networks(tensors, config.numerics), config)
+
+
+def test_models_tell_their_sizes(model: Pair) -> None:
+    assert (model.loaded.stages, model.loaded.numerics) == (
+        model.config.stages,
+        model.config.numerics,
+    )
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_networks_equal_the_reference(
-    model: tuple[_core.Model, numerics.Networks], size: tuple[int, int]
-) -> None:
-    loaded, reference = model
-    x = picture(*size, seed=sum(size))
+def test_networks_equal_the_reference(model: Pair, size: tuple[int, int]) -> None:
+    loaded, reference = model.loaded, model.reference
+    x = picture(model, *size, seed=sum(size))
     active = x.active
     for kernels in SETS:
-        bits = _core.tokenizer_encode(loaded, x.side, x.residual, x.windows, kernels=kernels)
-        np.testing.assert_array_equal(bits, reference.encode(x.residual, x.side, active))
+        if model.config.numerics > 1:
+            bits = _core.tokenizer_encode(loaded, x.side, x.residual, x.windows, kernels=kernels)
+            np.testing.assert_array_equal(bits, reference.encode(x.residual, x.side, active))
         out = _core.tokenizer_decode(loaded, x.tokens, x.side, x.windows, kernels=kernels)
         np.testing.assert_array_equal(out, reference.decode(x.tokens, x.side, active))
         stream, flags = reference.trunk(x.previous, x.side, active)
@@ -88,27 +113,29 @@ def test_networks_equal_the_reference(
         np.testing.assert_array_equal(logits, expected)
 
 
-def test_random_models_are_no_trivial_test(model: tuple[_core.Model, numerics.Networks]) -> None:
-    loaded, _ = model
-    x = picture(13, 31, seed=44, density=1.0)
+def test_random_models_are_no_trivial_test(model: Pair) -> None:
+    loaded = model.loaded
+    x = picture(model, 13, 31, seed=44, density=1.0)
     out = _core.tokenizer_decode(loaded, x.tokens, x.side, x.windows)
     logits = _core.prior_logits(loaded, x.previous, x.side, x.windows, x.tokens)
-    coded = logits[x.stages == 3]
+    coded = logits[x.stages == model.config.stages]
     for values in (out, coded):
         assert values.std() > 100
         assert (np.abs(values) == 32767).mean() < 0.05
-    bits = _core.tokenizer_encode(loaded, x.side, x.residual, x.windows)
-    assert 0.2 < bits.mean() < 0.8
+    if model.config.numerics > 1:
+        bits = _core.tokenizer_encode(loaded, x.side, x.residual, x.windows)
+        assert 0.2 < bits.mean() < 0.8
 
 
-def test_thread_count_changes_nothing(model: tuple[_core.Model, numerics.Networks]) -> None:
-    loaded, _ = model
-    x = picture(23, 41, seed=5)
+def test_thread_count_changes_nothing(model: Pair) -> None:
+    loaded = model.loaded
+    x = picture(model, 23, 41, seed=5)
     for threads in (2, 3):
-        np.testing.assert_array_equal(
-            _core.tokenizer_encode(loaded, x.side, x.residual, x.windows),
-            _core.tokenizer_encode(loaded, x.side, x.residual, x.windows, threads=threads),
-        )
+        if model.config.numerics > 1:
+            np.testing.assert_array_equal(
+                _core.tokenizer_encode(loaded, x.side, x.residual, x.windows),
+                _core.tokenizer_encode(loaded, x.side, x.residual, x.windows, threads=threads),
+            )
         np.testing.assert_array_equal(
             _core.tokenizer_decode(loaded, x.tokens, x.side, x.windows),
             _core.tokenizer_decode(loaded, x.tokens, x.side, x.windows, threads=threads),
@@ -123,11 +150,9 @@ def test_thread_count_changes_nothing(model: tuple[_core.Model, numerics.Network
         )
 
 
-def test_blocks_read_nothing_of_each_other(
-    model: tuple[_core.Model, numerics.Networks],
-) -> None:
-    loaded, reference = model
-    x = picture(13, 18, seed=6)
+def test_blocks_read_nothing_of_each_other(model: Pair) -> None:
+    loaded, reference = model.loaded, model.reference
+    x = picture(model, 13, 18, seed=6)
     stream, _ = reference.trunk(x.previous, x.side, x.active)
     blocks = [(0, 0, 8, 8), (0, 8, 8, 10), (8, 0, 5, 8), (8, 8, 5, 10)]
     logits = _core.prior_logits(
@@ -139,17 +164,24 @@ def test_blocks_read_nothing_of_each_other(
         np.testing.assert_array_equal(logits[cut], expected)
 
 
-def test_no_active_window_gives_zeros(model: tuple[_core.Model, numerics.Networks]) -> None:
-    loaded, _ = model
-    x = picture(9, 9, seed=8, density=0.0)
+def test_no_active_window_gives_zeros(model: Pair) -> None:
+    loaded = model.loaded
+    x = picture(model, 9, 9, seed=8, density=0.0)
     assert not _core.tokenizer_decode(loaded, x.tokens, x.side, x.windows).any()
     assert not _core.prior_logits(loaded, x.previous, x.side, x.windows, x.tokens).any()
 
 
-def test_absent_window_flags_mean_all(model: tuple[_core.Model, numerics.Networks]) -> None:
-    loaded, _ = model
-    x = picture(6, 7, seed=9, density=1.0)
+def test_absent_window_flags_mean_all(model: Pair) -> None:
+    loaded = model.loaded
+    x = picture(model, 6, 7, seed=9, density=1.0)
     np.testing.assert_array_equal(
         _core.tokenizer_decode(loaded, x.tokens, x.side),
         _core.tokenizer_decode(loaded, x.tokens, x.side, x.windows),
     )
+
+
+@pytest.mark.parametrize("model", ["numerics 1"], indirect=True)
+def test_models_of_numerics_1_only_decode(model: Pair) -> None:
+    x = picture(model, 4, 4, seed=10)
+    with pytest.raises(UnsupportedError, match="numerics 1"):
+        _core.tokenizer_encode(model.loaded, x.side, x.residual)

@@ -19,35 +19,35 @@ def random_planes(rng: np.random.Generator, count: int, depth: int, rows: int, c
 
 
 def test_steps_equal_the_reference_and_double_every_8_crf() -> None:
-    steps = [_core.step_q8(c) for c in range(505)]
-    assert steps == [numerics.step(c) for c in range(505)]
+    steps = [_core.step_q8(q) for q in range(569)]
+    assert steps == [numerics.step(q) for q in range(569)]
     assert steps[64] == 256
-    for c in (-1, 505):
+    for q in (-1, 569):
         with pytest.raises(UsageError):
-            _core.step_q8(c)
+            _core.step_q8(q)
 
 
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("depth", [8, 10])
-@pytest.mark.parametrize("c", [0, 63, 256, 504])
-def test_vectors_equal_the_reference(count: int, depth: int, c: int) -> None:
-    rng = np.random.default_rng(c + depth + count)
+@pytest.mark.parametrize("q", [0, 63, 256, 568])
+def test_vectors_equal_the_reference(count: int, depth: int, q: int) -> None:
+    rng = np.random.default_rng(q + depth + count)
     source, prediction = (random_planes(rng, count, depth, 6, 13) for _ in range(2))
     source[0][:8, :16] = prediction[0][:8, :16]
     windows = np.array([[1, 0, 1, 1], [0, 1, 1, 0]], np.uint8)
     active = windows.repeat(4, 0).repeat(4, 1)[:6, :13] != 0
-    for first in (False, True):
-        side = _core.side_vectors(prediction, depth, c, first, windows)
-        expected = numerics.side_vectors(prediction, depth, c, first)
+    for first, later, above in ((False, False, 0), (True, False, 0), (False, True, 504)):
+        side = _core.side_vectors(prediction, depth, q, first, later, above, windows)
+        expected = numerics.side_vectors(prediction, depth, q, first, later, above)
         np.testing.assert_array_equal(side, np.where(active[..., None], expected, 0))
-    residual = _core.residual_vectors(source, prediction, depth, c, windows)
-    expected = numerics.residual_vectors(source, prediction, depth, c)
+    residual = _core.residual_vectors(source, prediction, depth, q, windows)
+    expected = numerics.residual_vectors(source, prediction, depth, q)
     np.testing.assert_array_equal(residual, np.where(active[..., None], expected, 0))
     output = rng.integers(-32767, 32768, (6, 13, 96), np.int16)
     output[:, 5:] //= 64
     for threads in (1, 2):
-        planes = _core.reconstruct(prediction, depth, output, c, windows, threads=threads)
-        expected_planes = numerics.reconstruct(prediction, output, depth, c, active)
+        planes = _core.reconstruct(prediction, depth, output, q, windows, threads=threads)
+        expected_planes = numerics.reconstruct(prediction, output, depth, q, active)
         for plane, wanted in zip(planes, expected_planes, strict=True):
             np.testing.assert_array_equal(plane, wanted)
 

@@ -1,5 +1,6 @@
 """One network, three ways: fake quantization, exact integers in PyTorch, and libbsq."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,40 +15,64 @@ from bsqav.errors import ModelError  # noqa: E402
 from bsqav.export.exporter import export_tensors, multipliers, write_codec_model  # noqa: E402
 from bsqav.nn import fields  # noqa: E402
 from bsqav.nn.codec import CodecNet  # noqa: E402
-from bsqav.nn.fakequant import Mode, set_mode  # noqa: E402
+from bsqav.nn.fakequant import Mode, QLinear, set_mode  # noqa: E402
 from bsqav.nn.integer import (  # noqa: E402
     IntegerNets,
     quantized_residual,
     quantized_side,
     step_q8,
 )
+from bsqav.nn.sparse import start_from_transform  # noqa: E402
 from bsqav.training.objective import LayerInput, code_layer  # noqa: E402
 
 ROWS, COLS = 9, 14
+PLACE = fields.LayerPlace(intra=False, later=True, above=96.0)
+# The default number of stages, and one that leaves unused values at the end of token vectors.
+CONFIGS = {
+    "8-stages": ModelConfig(96, 48, 2, 104, 64, 1, 16, 40, 1, stages=8),
+    "3-stages": ModelConfig(104, 48, 1, 96, 64, 2, 24, 40, 1, stages=3),
+}
 
 
-def random_layer(seed: int, batch: int = 1) -> tuple[LayerInput, "torch.Tensor"]:
+def random_layer(seed: int, stages: int, batch: int = 1) -> tuple[LayerInput, "torch.Tensor"]:
+    """A layer, and the stage counts that its tokens may have: none in one window."""
     torch.manual_seed(seed)
     coarse = torch.randint(20, 236, (batch, ROWS, COLS, 1))
     pred = (coarse + torch.randint(-9, 10, (batch, ROWS, COLS, 96))).clamp(0, 255).float()
     strength = torch.randint(0, 30, (batch, ROWS, COLS, 1))
     target = (pred + strength * torch.randn(batch, ROWS, COLS, 96)).round().clamp(0, 255)
     c = torch.full((batch,), 256.0)
-    previous = torch.zeros(batch, ROWS, COLS, fields.TOKEN_WIDTH)
-    stages = torch.randint(0, 4, (batch, ROWS, COLS))
-    stages[:, 4:8, 8:12] = 0
-    return LayerInput(target, pred, previous, c, intra=False), stages
+    previous = torch.zeros(batch, ROWS, COLS, fields.token_width(stages))
+    most = torch.randint(0, stages + 1, (batch, ROWS, COLS))
+    most[:, 4:8, 8:12] = 0
+    return LayerInput(target, pred, previous, c, PLACE), most
 
 
-@pytest.fixture(scope="module")
-def net() -> CodecNet:
+def perturb(net: CodecNet) -> None:
+    """Noise on every weight, biases nearer to 0 so that all stages are used."""
+    with torch.no_grad():
+        for module in net.modules():
+            if isinstance(module, QLinear):
+                spread = float(module.weight.abs().amax().clamp_min(0.25)) * 0.02
+                module.weight.add_(spread * torch.randn_like(module.weight))
+                if module.bias is not None:
+                    module.bias.add_(0.05 * torch.randn_like(module.bias))
+        net.enc.head.bias.mul_(0.3)
+        net.dec.side.weight[3] = 0  # an output of which only the bias is left
+        net.dec.side.bias[3] = 0.7
+
+
+@pytest.fixture(scope="module", params=CONFIGS.values(), ids=CONFIGS.keys())
+def net(request: pytest.FixtureRequest) -> CodecNet:
     torch.manual_seed(11)
-    net = CodecNet(ModelConfig(24, 48, 2, 32, 64, 1, 16, 40, 1))
+    net = CodecNet(request.param)
+    start_from_transform(net)
+    perturb(net)
     set_mode(net, Mode.OBSERVE)
     with torch.no_grad():
         for seed in range(3):
-            layer, stages = random_layer(seed, batch=4)
-            code_layer(net, layer, stages, rate_grad=1.0)
+            layer, most = random_layer(seed, net.config.stages, batch=4)
+            code_layer(net, layer, (most > 0).float(), rate_grad=1.0)
     set_mode(net, Mode.QUANT)
     return net
 
@@ -59,17 +84,25 @@ def model(net: CodecNet, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
-def inputs(seed: int) -> dict[str, "torch.Tensor"]:
-    layer, stages = random_layer(seed)
-    c = layer.c_B.long()
+def inputs(seed: int, stages: int) -> dict[str, "torch.Tensor"]:
+    layer, most = random_layer(seed, stages)
+    c = layer.q_B.long()
     return {
-        "side": quantized_side(layer.pred_BHWS, c, layer.intra),
+        "side": quantized_side(layer.pred_BHWS, c, layer.place),
         "residual": quantized_residual(
             layer.target_BHWS.long(), layer.pred_BHWS.long(), step_q8(c)
         ),
-        "stages": stages,
-        "mask": fields.active_tokens(stages).long(),
+        "most": most,
+        "mask": fields.active_tokens(most).long(),
     }
+
+
+def tokens_of(bits: "torch.Tensor", most: "torch.Tensor") -> tuple["torch.Tensor", "torch.Tensor"]:
+    """Stage counts and token vectors (real values) of bits in at most `most` stages."""
+    allowed = fields.presence(most, bits.shape[-1] // 32).repeat_interleave(32, dim=-1)
+    bits = bits * allowed
+    stages = fields.count_stages(bits)
+    return stages, fields.token_vector(bits, stages)
 
 
 def windows(mask: "torch.Tensor") -> np.ndarray:
@@ -83,16 +116,20 @@ def array(tensor: "torch.Tensor", dtype: type) -> np.ndarray:
 @pytest.mark.parametrize("seed", [21, 22])
 def test_libbsq_equals_pytorch_integers(model: bytes, seed: int) -> None:
     nets, loaded = IntegerNets(parse_model(model)), _core.Model(model)
-    x = inputs(seed)
+    count = nets.config.stages
+    x = inputs(seed, count)
     active = windows(x["mask"])
     side, residual = array(x["side"], np.int16), array(x["residual"], np.int16)
 
-    signs = nets.encode(x["residual"], x["side"], x["mask"])
+    exact = nets.encode(x["residual"], x["side"], x["mask"])
     bits = _core.tokenizer_encode(loaded, side, residual, active)
     on = x["mask"][0, ..., 0].bool().numpy()
-    np.testing.assert_array_equal(bits.reshape(ROWS, COLS, 96)[on], (signs[0] > 0).numpy()[on])
+    assert bits.shape == (ROWS, COLS, count, 32)
+    np.testing.assert_array_equal(bits.reshape(ROWS, COLS, -1)[on], exact[0].numpy()[on])
 
-    token = (fields.token_vector(signs.float(), x["stages"]) * 64).long()
+    stages, token = tokens_of(exact.float(), x["most"])
+    assert set(stages.unique().tolist()) == set(range(count + 1))
+    token = (token * 64).long()
     out = nets.decode(token, x["side"], x["mask"])
     token8 = array(token, np.int8)
     decoded = _core.tokenizer_decode(loaded, token8, side, active)
@@ -104,28 +141,54 @@ def test_libbsq_equals_pytorch_integers(model: bytes, seed: int) -> None:
     np.testing.assert_array_equal(flags[on], array(nets.flag_logits(trunk), np.int16)[on])
     logits = _core.prior_logits(loaded, array(previous, np.int8), side, active, token8)
     expected = array(nets.bit_logits(trunk, token, x["mask"]), np.int16)
-    coded = fields.presence(x["stages"])[0].bool().numpy().repeat(32, axis=-1)
-    np.testing.assert_array_equal(logits.reshape(ROWS, COLS, 96)[coded], expected[coded])
+    coded = fields.presence(stages, count)[0].bool().numpy().repeat(32, axis=-1)
+    np.testing.assert_array_equal(logits.reshape(ROWS, COLS, -1)[coded], expected[coded])
 
 
 def test_fake_quantization_is_close_to_the_integers(net: CodecNet, model: bytes) -> None:
-    nets, x = IntegerNets(parse_model(model)), inputs(31)
+    count = net.config.stages
+    nets, x = IntegerNets(parse_model(model)), inputs(31, count)
     mask = x["mask"].float()
     side, on = x["side"].float() / 256, x["mask"][..., 0].bool()
     with torch.no_grad():
-        signs = net.enc(x["residual"].float() / 256, side, mask)
-        exact_signs = nets.encode(x["residual"], x["side"], x["mask"])
-        assert (signs != exact_signs)[on].float().mean() < 0.05
-        token = fields.token_vector(exact_signs.float(), x["stages"])
+        bits = net.enc(x["residual"].float() / 256, side, mask)
+        exact_bits = nets.encode(x["residual"], x["side"], x["mask"]).float()
+        ones = exact_bits[on].mean()
+        assert 0.1 < ones < 0.9
+        assert (bits != exact_bits)[on].float().mean() < 0.05 * ones
+        stages, token = tokens_of(exact_bits, x["most"])
         token8 = (token * 64).long()
         out = net.dec(token, side, mask)[on]
         exact = nets.decode(token8, x["side"], x["mask"])[on].float() / 256
         assert (out - exact).norm() < 0.05 * out.norm()
         trunk = net.prior.trunk(token, side, mask)
-        logits = net.prior.bit_logits(net.prior.context(trunk, token, mask), exact_signs.float())
         exact_trunk = nets.trunk(token8, x["side"], x["mask"])
-        exact_logits = nets.bit_logits(exact_trunk, token8, x["mask"]).float() / 256
-        assert (logits - exact_logits)[on].abs().mean() < 0.05
+        flags = net.prior.flag_logits(trunk)
+        exact_flags = nets.flag_logits(exact_trunk).float() / 256
+        assert (flags - exact_flags)[on].abs().mean() < 0.05 * flags[on].std()
+        coded = stages > 0
+        context = net.prior.context(trunk, token, mask)[coded]
+        logits = net.prior.bit_logits(context, exact_bits[coded], stages[coded])
+        exact_logits = nets.bit_logits(exact_trunk, token8, x["mask"]).float()[coded] / 256
+        here = fields.presence(stages, count)[coded].bool().repeat_interleave(32, dim=-1)
+        assert (logits - exact_logits)[here].abs().mean() < 0.05 * logits[here].std()
+
+
+def test_side_vectors_say_where_a_layer_stands() -> None:
+    pred, c = torch.full((1, 2, 3, 96), 200.0), torch.tensor([304])
+    side = quantized_side(pred, c, PLACE)
+    assert side[0, 1, 2, 95:].tolist() == [(200 - 128) * 4, 304 - 256, 0, 256, 96, 0, 0, 0, 0]
+    side = quantized_side(pred, c, fields.LayerPlace(intra=True, above=37.0))
+    assert side[0, 0, 0, 96:100].tolist() == [304 - 256, 256, 0, 37]
+
+
+def test_models_of_version_1_are_refused(model: bytes) -> None:
+    contents = parse_model(model)
+    old = replace(contents.config, stages=3, numerics=1)
+    with pytest.raises(ModelError, match="version 2"):
+        IntegerNets(replace(contents, config=old))
+    with pytest.raises(ModelError, match="version 2"):
+        CodecNet(old)
 
 
 def test_multipliers_keep_31_bits() -> None:

@@ -78,6 +78,7 @@ class Reader:
 class Header:
     """A sequence header; the names are those of section 2.2."""
 
+    version: int
     chroma: int
     depth: int
     width: int
@@ -99,9 +100,10 @@ class Header:
 def parse_header(reader: Reader) -> Header:
     """Reads a sequence header (section 2.2)."""
     require(reader.take(4) == b"BSQ1", "no sequence header")
-    require(reader.number(1) == 1, "unknown version")
+    version = reader.number(1)
+    require(version in (1, 2), f"unknown version {version}")
     fields = Reader(reader.take(reader.varint()))
-    require(fields.number(1) == 1, "unknown numerics")
+    require(fields.number(1) == version, "the numerics are not those of the version")
     form = fields.number(1)
     require(form & ~5 == 0, f"unknown format {form}")
     width, height = fields.varint(), fields.varint()
@@ -116,7 +118,18 @@ def parse_header(reader: Reader) -> Header:
     require(display & 3 < 3 and display >> 2 & 15 <= 6, f"display {display}")
     depth = 8 + 2 * (form >> 2)
     return Header(
-        form & 3, depth, width, height, time_base, ticks, rate, aspect, colour, display, model
+        version,
+        form & 3,
+        depth,
+        width,
+        height,
+        time_base,
+        ticks,
+        rate,
+        aspect,
+        colour,
+        display,
+        model,
     )
 
 

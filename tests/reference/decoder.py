@@ -1,6 +1,7 @@
 """A second decoder in plain Python and NumPy, written from docs/bitstream.md and docs/numerics.md.
 
-It is slow and plain, and it stops with DamageError where the real decoder would conceal.
+It decodes both versions of them. It is slow and plain, and it stops with DamageError where the
+real decoder would conceal.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from tests.reference.bitstream import (
     require,
 )
 from tests.reference.motion import BlockMotion, compensate, empty_field
-from tests.reference.range_decoder import BlockModels, RangeDecoder, probabilities
+from tests.reference.range_decoder import BlockModels, RangeDecoder
 
 __all__ = ["Decoder", "conformance_hash", "decode_stream"]
 
@@ -40,7 +41,7 @@ class Field:
     Attributes:
         windows: bool [windows_y, windows_x], the active ones.
         stages: int64 [rows, columns], n of every token.
-        bits: int64 [rows, columns, 3, 32].
+        bits: int64 [rows, columns, S, 32].
     """
 
     windows: BoolArray
@@ -48,13 +49,13 @@ class Field:
     bits: IntArray
 
     @classmethod
-    def empty(cls, width: int, height: int) -> Field:
-        """A field without active windows, for a coded size in luma samples."""
+    def empty(cls, width: int, height: int, stages: int) -> Field:
+        """A field without active windows, for a coded size in luma samples and S stages."""
         rows, columns = height // 8, width // 8
         return cls(
             np.zeros((-(-rows // TOKENS), -(-columns // TOKENS)), np.bool_),
             np.zeros((rows, columns), np.int64),
-            np.zeros((rows, columns, 3, 32), np.int64),
+            np.zeros((rows, columns, stages, 32), np.int64),
         )
 
     @property
@@ -63,11 +64,6 @@ class Field:
         rows, columns = self.stages.shape
         return self.windows.repeat(TOKENS, 0).repeat(TOKENS, 1)[:rows, :columns]
 
-    @property
-    def vectors(self) -> IntArray:
-        """Token vectors [rows, columns, 104]."""
-        return numerics.token_vectors(self.stages, self.bits)
-
 
 class Decoder:
     """Decodes the packets of a stream, one after the other."""
@@ -75,7 +71,7 @@ class Decoder:
     def __init__(self, model: bytes) -> None:
         contents = parse_model(model)
         self.model_id = bytes.fromhex(contents.id)
-        self.networks = numerics.Networks(contents.tensors)
+        self.networks = numerics.Networks(contents.tensors, contents.config.numerics)
         self.parser = PacketParser()
         self.models: list[BlockModels] = []
         self.planes: list[IntArray] = []
@@ -95,20 +91,24 @@ class Decoder:
         header = packet.header
         if packet.keyframe:
             require(header.model == self.model_id, f"another model: {header.model.hex()}")
+            version = self.networks.version
+            require(header.version == version, f"the model's numerics are {version}")
             self.field = None
-            self.models = [BlockModels() for _ in blocks(*header.coded_size)]
+            self.models = [BlockModels(version) for _ in blocks(*header.coded_size)]
         for layer in range(len(packet.steps)):
             self._decode_layer(packet, layer, coders)
         return _crop(self.planes, header)
 
     def _decode_layer(self, packet: Packet, layer: int, coders: Sequence[RangeDecoder]) -> None:
         """Replaces `planes` and `field` by those of the layer."""
-        header, c = packet.header, packet.steps[layer]
-        first_of_keyframe = packet.keyframe and layer == 0
-        if first_of_keyframe:
+        header, networks = packet.header, self.networks
+        q = packet.steps[layer] + numerics.step_offset(networks.version)
+        if packet.keyframe and layer == 0:
             self.planes = _middle(header)
         size = header.coded_size
-        field, previous = Field.empty(*size), self.field or Field.empty(*size)
+        field = Field.empty(*size, networks.stages)
+        previous = self.field or Field.empty(*size, networks.stages)
+        context = self._active_context(packet, layer)
         parts = [
             _BlockReader(block, coder, models, field)
             for block, coder, models in zip(blocks(*size), coders, self.models, strict=True)
@@ -116,19 +116,35 @@ class Decoder:
         if layer == 0 and not packet.keyframe:
             vectors = empty_field(*size)
             for part in parts:
-                part.read_windows(previous.windows, vectors)
+                part.read_windows(previous.windows, context, vectors)
             self.planes = compensate(self.planes, vectors, header.depth)
         else:
             for part in parts:
-                part.read_windows(previous.windows, None)
-        side = numerics.side_vectors(list(self.planes), header.depth, c, first_of_keyframe)
-        stream, flags = self.networks.trunk(previous.vectors, side, field.active)
+                part.read_windows(previous.windows, context, None)
+        side = self._side_vectors(packet, layer)
+        before = networks.token_vectors(previous.stages, previous.bits)
+        stream, flags = networks.trunk(before, side, field.active)
         for part in parts:
-            part.read_stages(flags)
-            part.read_bits(stream, self.networks)
-        output = self.networks.decode(field.vectors, side, field.active)
-        self.planes = numerics.reconstruct(list(self.planes), output, header.depth, c, field.active)
+            part.read_stages(flags, networks.stages, context)
+            part.read_bits(stream, networks, context)
+        tokens = networks.token_vectors(field.stages, field.bits)
+        output = networks.decode(tokens, side, field.active)
+        self.planes = numerics.reconstruct(list(self.planes), output, header.depth, q, field.active)
         self.field = field
+
+    def _active_context(self, packet: Packet, layer: int) -> int:
+        """t of section 3.1: which set of contexts the active flags of a layer use."""
+        special = 0 if self.networks.version == 1 else len(packet.steps) - 1
+        return int(packet.keyframe or layer != special)
+
+    def _side_vectors(self, packet: Packet, layer: int) -> IntArray:
+        depth = packet.header.depth
+        q = packet.steps[layer] + numerics.step_offset(self.networks.version)
+        later, above = layer > 0, packet.steps[layer] - packet.steps[-1]
+        if self.networks.version == 1:
+            later, above = False, 0
+        first = packet.keyframe and layer == 0
+        return numerics.side_vectors(list(self.planes), depth, q, first, later, above)
 
 
 class _BlockReader:
@@ -143,8 +159,8 @@ class _BlockReader:
             slice(block.x0 * TOKENS, min(block.x1 * TOKENS, field.stages.shape[1])),
         )
 
-    def read_windows(self, previous: BoolArray, vectors: IntArray | None) -> None:
-        """Motion, where there are `vectors` to fill, and active flags."""
+    def read_windows(self, previous: BoolArray, t: int, vectors: IntArray | None) -> None:
+        """Motion, where there are `vectors` to fill, and active flags in the contexts of t."""
         block, active = self.block, self.field.windows
         motion = BlockMotion(vectors, self.coder, self.models) if vectors is not None else None
         for y in range(block.y0, block.y1):
@@ -153,41 +169,49 @@ class _BlockReader:
                     motion.read_window(x, y)
                 above = y > block.y0 and bool(active[y - 1, x])
                 left = x > block.x0 and bool(active[y, x - 1])
-                context = 6 * (motion is None) + 2 * (above + left) + int(previous[y, x])
+                context = 6 * t + 2 * (above + left) + int(previous[y, x])
                 active[y, x] = self.models.active[context].read(self.coder)
 
-    def read_stages(self, flag_logits: IntArray) -> None:
-        """The stage counts; `flag_logits` [rows, columns, 9] are the trunk's."""
-        p = probabilities(flag_logits[self.tokens])
+    def read_stages(self, flag_logits: IntArray, most: int, t: int) -> None:
+        """The stage counts up to `most`; `flag_logits` [rows, columns, 3 S] are the trunk's."""
+        logits, corrections = flag_logits[self.tokens], self.models.flags[t]
         active, stages = self.field.active[self.tokens], self.field.stages[self.tokens]
         for y, x in np.argwhere(active):
             above = stages[y - 1, x] if y > 0 else 0
             left = stages[y, x - 1] if x > 0 else 0
             n = 0
-            while n < 3:
+            while n < most:
                 near = int(above > n) + int(left > n)
-                if not self.coder.bit(int(p[y, x, 3 * n + near])):
+                output = 3 * n + near
+                if not corrections[output].read(self.coder, int(logits[y, x, output])):
                     break
                 n += 1
             stages[y, x] = n
 
-    def read_bits(self, stream: IntArray, networks: numerics.Networks) -> None:
+    def read_bits(self, stream: IntArray, networks: numerics.Networks, t: int) -> None:
         """The bits of all stages; `stream` [rows, columns, P] is the trunk's."""
         active, stages = self.field.active[self.tokens], self.field.stages[self.tokens]
         bits = self.field.bits[self.tokens]
         row, column = np.indices(stages.shape)
         group = np.where(row % 2 != column % 2, 2, row % 2)
         for g in range(3):
-            tokens = numerics.token_vectors(stages, bits)
+            tokens = networks.token_vectors(stages, bits)
             v = networks.group_stream(stream[self.tokens], tokens, group < g, active)
-            for s in range(3):
+            for s in range(networks.stages):
                 coded = (group == g) & (stages > s)
                 if not coded.any():
                     break
                 u = v[coded]
                 for j in range(4):
-                    p = probabilities(networks.head(u, 4 * s + j))
-                    new = np.reshape(self.coder.bits(p.ravel().tolist()), p.shape)
+                    logits = networks.head(u, 4 * s + j)
+                    first = 32 * s + 8 * j
+                    models = self.models.bits[t][first : first + 8]
+                    new = np.array(
+                        [
+                            [m.read(self.coder, int(v)) for m, v in zip(models, row, strict=True)]
+                            for row in logits
+                        ]
+                    )
                     bits[coded, s, 8 * j : 8 * j + 8] = new
                     u = networks.embed(u, new, 4 * s + j)
                 v[coded] = u

@@ -46,13 +46,14 @@ class Forger:
     def __init__(
         self, header: HeaderFields, model: bytes, seed: int, ones: float, start: int = -200
     ) -> None:
-        """A stream of `model` (the bytes of its file), whose id the header gets.
+        """A stream of `model` (the bytes of its file), whose id and version the header gets.
 
         `ones` is the share of ones among half of the symbols: above all of what is active.
         The first timestamp follows `start`.
         """
         self.decoder = Decoder(model)
         header.model = self.decoder.model_id
+        header.version = header.numerics = self.decoder.networks.version
         self.fields = header
         self.header = parse_header(Reader(header.write()))
         self.rng = random.Random(seed)

@@ -1,5 +1,6 @@
 """The arithmetic and the networks of docs/numerics.md in NumPy, written from that document alone.
 
+Both versions of it: a model says which is its own, and its tensors how many stages S a token has.
 Slow and plain: an array of int64 for every tensor, one line for every line of the document. Shapes
 are [H, W, channels] over a whole picture; `active` is bool [H, W], true for tokens of active
 windows.
@@ -18,6 +19,7 @@ Bool = npt.NDArray[np.bool_]
 Tensors = Mapping[str, npt.NDArray[Any]]
 
 LUMA, CHROMA = 8, 4
+STAGE_BITS = 32
 
 
 def wide(values: npt.ArrayLike) -> Int:
@@ -65,13 +67,18 @@ def add16(x: Int, y: Int) -> Int:
 # ---- section 3 ----
 
 
-def step(c: int) -> int:
+def step(q: int) -> int:
     pow2 = [round(65536 * 2 ** (i / 64)) for i in range(64)]
-    return (pow2[c % 64] * 2 ** (c // 64) + 256) >> 9
+    return (pow2[q % 64] * 2 ** (q // 64) + 256) >> 9
 
 
-def own_step(c: int, depth: int) -> int:
-    return step(c) * (1 if depth == 8 else 4)
+def step_offset(version: int) -> int:
+    """q - c of section 3."""
+    return 0 if version == 1 else 64
+
+
+def own_step(q: int, depth: int) -> int:
+    return step(q) * (1 if depth == 8 else 4)
 
 
 def squares(planes: list[npt.NDArray[Any]], missing: int) -> Int:
@@ -99,44 +106,65 @@ def planes_of(values: Int, count: int) -> list[Int]:
 
 
 def side_vectors(
-    prediction: list[npt.NDArray[Any]], depth: int, c: int, first_of_keyframe: bool
+    prediction: list[npt.NDArray[Any]],
+    depth: int,
+    q: int,
+    first_of_keyframe: bool,
+    later: bool = False,
+    above: int = 0,
 ) -> Int:
+    """[H, W, 104]; `later`: not the first layer of its packet; `above`: q over the last layer's.
+
+    In version 1 `later` and `above` are not told.
+    """
     middle = 2 ** (depth - 1)
     p = squares(prediction, middle)
     side = np.zeros((*p.shape[:2], 104), np.int64)
     side[..., :96] = (p - middle) * (4 if depth == 8 else 1)
-    side[..., 96] = c - 256
+    side[..., 96] = q - 256
     side[..., 97] = 256 if first_of_keyframe else 0
+    side[..., 98] = 256 if later else 0
+    side[..., 99] = above
     return side
 
 
 def residual_vectors(
-    source: list[npt.NDArray[Any]], prediction: list[npt.NDArray[Any]], depth: int, c: int
+    source: list[npt.NDArray[Any]], prediction: list[npt.NDArray[Any]], depth: int, q: int
 ) -> Int:
     middle = 2 ** (depth - 1)
-    own = own_step(c, depth)
+    own = own_step(q, depth)
     difference = squares(source, middle) - squares(prediction, middle)
     return np.clip((difference * 2**16 + own // 2) // own, -32767, 32767)
 
 
 def reconstruct(
-    prediction: list[npt.NDArray[Any]], output: Int, depth: int, c: int, active: Bool
+    prediction: list[npt.NDArray[Any]], output: Int, depth: int, q: int, active: Bool
 ) -> list[Int]:
     p = squares(prediction, 2 ** (depth - 1))
-    sample = p + ((wide(output) * own_step(c, depth) + 2**15) >> 16)
+    sample = p + ((wide(output) * own_step(q, depth) + 2**15) >> 16)
     sample = np.clip(sample, 0, 2**depth - 1)
     return planes_of(np.where(active[..., None], sample, p), len(prediction))
 
 
-def token_vectors(stages: npt.NDArray[Any], bits: npt.NDArray[Any]) -> Int:
-    """Stages [H, W], bits [H, W, 3, 32] -> [H, W, 104]."""
-    out = np.zeros((*stages.shape, 104), np.int64)
-    for s in range(3):
+def token_width(stages: int) -> int:
+    """V of a model with S stages."""
+    return -(-33 * stages // 8) * 8
+
+
+def bit_values(bits: npt.NDArray[Any], version: int) -> Int:
+    """What networks read for the bits of coded stages."""
+    return np.where(bits == 1, 64, -64 if version == 1 else 0).astype(np.int64)
+
+
+def token_vectors(stages: npt.NDArray[Any], bits: npt.NDArray[Any], version: int = 2) -> Int:
+    """Stages [H, W], bits [H, W, S, 32] -> [H, W, V]."""
+    count = bits.shape[-2]
+    out = np.zeros((*stages.shape, token_width(count)), np.int64)
+    for s in range(count):
         present = stages > s
-        out[..., 32 * s : 32 * s + 32] = np.where(
-            present[..., None], np.where(bits[..., s, :] == 1, 64, -64), 0
-        )
-        out[..., 96 + s] = np.where(present, 64, 0)
+        values = bit_values(bits[..., s, :], version)
+        out[..., 32 * s : 32 * s + 32] = np.where(present[..., None], values, 0)
+        out[..., 32 * count + s] = np.where(present, 64, 0)
     return out
 
 
@@ -144,10 +172,12 @@ def token_vectors(stages: npt.NDArray[Any], bits: npt.NDArray[Any]) -> Int:
 
 
 class Networks:
-    """The three networks of a model file's tensors."""
+    """The three networks of a model file's tensors; `version` is its numerics."""
 
-    def __init__(self, tensors: Tensors) -> None:
+    def __init__(self, tensors: Tensors, version: int) -> None:
         self.tensors = tensors
+        self.version = version
+        self.stages = tensors["prior.flag.w"].shape[0] // 3
 
     def _rq8(self, a: Int, name: str, i: int | None = None) -> Int:
         return rq8(a, *self._scale(name, i))
@@ -184,6 +214,10 @@ class Networks:
             i += 1
         return x
 
+    def token_vectors(self, stages: npt.NDArray[Any], bits: npt.NDArray[Any]) -> Int:
+        """Stages [H, W], bits [H, W, S, 32] -> [H, W, V], as this model reads them."""
+        return token_vectors(stages, bits, self.version)
+
     def decode(self, tokens: Int, side: Int, active: Bool) -> Int:
         """Output o [H, W, 96], 0 at inactive tokens."""
         x = add16(
@@ -195,21 +229,17 @@ class Networks:
         return np.where(active[..., None], o, 0)
 
     def encode(self, residual: Int, side: Int, active: Bool) -> Int:
-        """Bits [H, W, 3, 32], 0 at inactive tokens."""
+        """Bits [H, W, S, 32], 0 at inactive tokens; of version 2 alone."""
+        assert self.version == 2, "version 1 has no encoder any more"
         e = np.concatenate([residual, side], axis=-1)
         x = self._rq16(self._linear(e, "enc.in"), "enc.in")
         f = self._rq8(self._blocks(x, active, "enc"), "enc.f")
-        heads = self._linear(f, "enc.head")
-        bits = np.zeros((*heads.shape[:2], 3, 32), np.int64)
-        for s in range(3):
-            z = heads[..., 32 * s : 32 * s + 32]
-            for q in range(s):
-                z = z + linear(2 * bits[..., q, :] - 1, self.tensors[f"enc.fb{s}{q}"])
-            bits[..., s, :] = z >= 0
-        return np.where(active[..., None, None], bits, 0)
+        z = self._rq8(self._linear(f, "enc.head"), "enc.head")
+        bits = (z >= 0).reshape(*z.shape[:2], self.stages, STAGE_BITS)
+        return np.where(active[..., None, None], bits, 0).astype(np.int64)
 
     def trunk(self, previous: Int, side: Int, active: Bool) -> tuple[Int, Int]:
-        """Residual stream [H, W, P], and flag logits [H, W, 9], 0 at inactive tokens."""
+        """Residual stream [H, W, P], and flag logits [H, W, 3 S], 0 at inactive tokens."""
         x = add16(
             self._rq16(self._linear(previous, "prior.tok"), "prior.tok"),
             self._rq16(self._linear(side, "prior.side"), "prior.side"),
@@ -219,17 +249,17 @@ class Networks:
         return x, np.where(active[..., None], flags, 0)
 
     def logits(self, x: Int, stages: npt.NDArray[Any], bits: npt.NDArray[Any], active: Bool) -> Int:
-        """Logits [H, W, 3, 32] of the coded bits of one block, 0 where nothing is coded.
+        """Logits [H, W, S, 32] of the coded bits of one block, 0 where nothing is coded.
 
         All arrays are cut to the block.
         """
         rows, columns = np.indices(stages.shape)
         group = np.where(rows % 2 != columns % 2, 2, rows % 2)
-        truth = token_vectors(stages, bits)
-        out = np.zeros((*stages.shape, 3, 32), np.int64)
+        truth = self.token_vectors(stages, bits)
+        out = np.zeros(bits.shape, np.int64)
         for g in range(3):
             v = self.group_stream(x, truth, group < g, active)
-            for s in range(3):
+            for s in range(self.stages):
                 coded = active & (group == g) & (stages > s)
                 for j in range(4):
                     part = slice(8 * j, 8 * j + 8)
@@ -240,7 +270,7 @@ class Networks:
     def group_stream(self, x: Int, tokens: Int, known: Bool, active: Bool) -> Int:
         """Stream v [H, W, P] of a group; `known`: the tokens of the groups before it."""
         cur = tokens.copy()
-        cur[~known, :96] = 0
+        cur[~known, : STAGE_BITS * self.stages] = 0
         e = self._rq8(self._linear(cur, "prior.cur"), "prior.cur")
         e = np.where(active[..., None], e, 0)
         d = self._rq8(self._dwconv5(e, "prior.ctx"), "prior.ctx")
@@ -254,5 +284,5 @@ class Networks:
 
     def embed(self, v: Int, bits: npt.NDArray[Any], i: int) -> Int:
         """Stream v [..., P] with the eight bits [..., 8] of head i added."""
-        y = self._linear(64 * (2 * wide(bits) - 1), "prior.emb", i)
+        y = self._linear(bit_values(bits, self.version), "prior.emb", i)
         return add16(v, self._rq16(y, "prior.emb", i))

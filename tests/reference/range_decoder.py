@@ -1,11 +1,8 @@
-"""The range decoder and its adaptive models, from docs/bitstream.md sections 3.2, 3.3 and 5."""
+"""The range decoder and its adaptive models, from docs/bitstream.md sections 3.2 to 3.4 and 5."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-import numpy as np
-import numpy.typing as npt
+import math
 
 from tests.reference.bitstream import require
 
@@ -44,10 +41,6 @@ class RangeDecoder:
             self.code = self.code * 256 + self._next()
         return bit
 
-    def bits(self, probabilities: Iterable[int]) -> list[int]:
-        """Bits under these probabilities."""
-        return [self.bit(p) for p in probabilities]
-
     def number(self, size: int) -> int:
         """A number of `size` bypass bits."""
         value = 0
@@ -61,10 +54,25 @@ class RangeDecoder:
         require(0 <= excess <= MAX_IMPLIED_BYTES, f"a block ends {excess} bytes after its data")
 
 
-def probabilities(logits: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Probabilities of a 1 in units of 2^-16 (section 5.3)."""
-    clamped = np.clip(logits, -MAX_LOGIT, MAX_LOGIT)
-    return np.rint(65536 / (1 + np.exp(-clamped / 256))).astype(np.int64)
+def probability(logit: int) -> int:
+    """Probability of a 1 in units of 2^-16 (section 5.3)."""
+    clamped = min(max(logit, -MAX_LOGIT), MAX_LOGIT)
+    return round(65536 / (1 + math.exp(-clamped / 256)))
+
+
+class CorrectedBit:
+    """A bit with a logit, and the correction that learns from it (3.4), except in version 1."""
+
+    def __init__(self, version: int) -> None:
+        self.k, self.learns = 0, version > 1
+
+    def read(self, coder: RangeDecoder, logit: int) -> int:
+        """One bit; the correction learns from it."""
+        p = probability(logit + (self.k >> 13))
+        bit = coder.bit(p)
+        if self.learns:
+            self.k = min(max(self.k + 65536 * bit - p, -(2**24)), 2**24)
+        return bit
 
 
 class AdaptiveBit:
@@ -103,9 +111,11 @@ class AdaptiveInteger:
 
 
 class BlockModels:
-    """The adaptive models of one block (end of section 3.3)."""
+    """The adaptive models of one block (ends of sections 3.3 and 3.4)."""
 
-    def __init__(self) -> None:
+    def __init__(self, version: int) -> None:
+        self.flags = [[CorrectedBit(version) for _ in range(24)] for _ in range(2)]
+        self.bits = [[CorrectedBit(version) for _ in range(256)] for _ in range(2)]
         self.active = [AdaptiveBit() for _ in range(12)]
         self.split = [AdaptiveBit() for _ in range(3)]
         self.same = [AdaptiveBit() for _ in range(3)]

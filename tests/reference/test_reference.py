@@ -1,4 +1,4 @@
-"""The codec decodes to the same pictures as the reference decoder, bit for bit."""
+"""The codec decodes to the same pictures as the reference decoder, bit for bit, in all versions."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from bsqav import _core
+from bsqav.codec.modelfile import parse_model
 from bsqav.errors import BsqError
-from tests.bitstream.packets import Header
-from tests.codec.streams import TINY_MODEL, Format, clip, decode, encode, tiny_model
+from tests.bitstream.packets import Header, PacketFields
+from tests.codec.streams import TINY_MODEL, Format, clip, decode, encode
 from tests.reference.bitstream import (
     BLOCK_WINDOWS,
     KEYFRAME,
@@ -28,9 +29,18 @@ from tests.reference.range_decoder import RangeDecoder
 from tests.vectors.ivf import read_ivf
 from tests.vectors.make_golden import FOLDER, INDEX
 
-MODEL = TINY_MODEL.read_bytes()
+VECTORS = FOLDER.parent
+# The test models of numerics 1 and 2, and by their ids what the golden streams need.
+MODELS = {1: (VECTORS / "tiny.bsqm").read_bytes(), 2: (VECTORS / "tiny2.bsqm").read_bytes()}
+BY_ID = {parse_model(data).id: data for data in MODELS.values()}
+VERSIONS = pytest.mark.parametrize("version", MODELS)
 GOLDEN: dict[str, dict[str, Any]] = json.loads(INDEX.read_text()) if INDEX.exists() else {}
 QUICK_SAMPLES = 300_000
+
+
+def strict_decoder() -> _core.Decoder:
+    """A decoder of all versions that stops at damage."""
+    return _core.Decoder([_core.Model(data) for data in MODELS.values()], strict=True)
 
 
 def assert_same(pictures: Sequence[_core.Picture], expected: Sequence[Sequence[Plane]]) -> None:
@@ -52,14 +62,15 @@ def test_encoded_streams(size: tuple[int, int], chroma: str, depth: int, crf: in
     form = Format(*size, chroma, depth)
     stream = encode(clip(form, 5), form, crf=crf, gop=3)
     assert stream.keyframes == [True, False, False, True, False]
-    expected = decode_stream(stream.packets, MODEL)
-    pictures = decode(stream.packets, strict=True)
+    expected = decode_stream(stream.packets, TINY_MODEL.read_bytes())
+    pictures = decode(stream.packets, strict_decoder())
     assert_same(pictures, expected)
     assert conformance_hash(p.planes for p in pictures) == conformance_hash(expected)
 
 
+@VERSIONS
 @pytest.mark.parametrize("seed", range(8))
-def test_random_symbols(seed: int) -> None:
+def test_random_symbols(seed: int, version: int) -> None:
     """All of the syntax: splits, far vectors, one to eight layers, timestamps, unknown fields."""
     header = Header(
         *[(70, 54), (101, 35), (40, 24), (9, 130)][seed % 4],
@@ -67,7 +78,7 @@ def test_random_symbols(seed: int) -> None:
         ticks=[0, 4, 100][seed % 3],
         extra=bytes(seed),
     )
-    forger = Forger(header, MODEL, seed, [0.5, 0.85, 0.3, 0.7][seed % 4])
+    forger = Forger(header, MODELS[version], seed, [0.5, 0.85, 0.3, 0.7][seed % 4])
     for picture, layers in enumerate([1 + seed, 1, 2, 2, 1, 8 - seed]):
         forger.add(picture % 5 == 0, layers)
     assert_same_stream(forger)
@@ -75,39 +86,66 @@ def test_random_symbols(seed: int) -> None:
 
 def assert_same_stream(forger: Forger) -> None:
     """Both decoders give the pictures that the stream was made from."""
-    expected = decode_stream(forger.packets, MODEL)
+    expected = decode_stream(forger.packets, BY_ID[forger.header.model.hex()])
     assert conformance_hash(expected) == conformance_hash(forger.pictures)
-    pictures = decode(forger.packets, strict=True)
+    pictures = decode(forger.packets, strict_decoder())
     assert_same(pictures, expected)
     assert [(p.pts, p.duration) for p in pictures] == forger.times
 
 
-def test_a_header_that_changes() -> None:
-    first = Forger(Header(70, 54, format=1), MODEL, 20, 0.5)
+@VERSIONS
+def test_a_header_that_changes(version: int) -> None:
+    first = Forger(Header(70, 54, format=1), MODELS[version], 20, 0.5)
     first.add(True, 1)
     first.add(False, 2)
-    second = Forger(Header(33, 17, format=4, time_base=(1, 3)), MODEL, 21, 0.5, start=1000)
+    fields = Header(33, 17, format=4, time_base=(1, 3))
+    second = Forger(fields, MODELS[version], 21, 0.5, start=1000)
     second.add(True, 2)
     second.add(False, 2)
     packets = first.packets + second.packets
-    expected = decode_stream(packets, MODEL)
+    expected = decode_stream(packets, MODELS[version])
     assert conformance_hash(expected) == conformance_hash(first.pictures + second.pictures)
-    assert_same(decode(packets, strict=True), expected)
+    assert_same(decode(packets, strict_decoder()), expected)
 
 
-def test_a_picture_of_two_blocks() -> None:
-    forger = Forger(Header(width=1288, height=720, format=0), MODEL, 0, 0.0)
+def test_a_stream_that_goes_on_in_another_version() -> None:
+    packets, pictures = [], []
+    for seed, (size, version) in enumerate([((70, 54), 1), ((70, 54), 2), ((40, 24), 1)]):
+        forger = Forger(Header(*size, format=1), MODELS[version], seed, 0.5, start=1000 * seed)
+        for picture in range(2):
+            forger.add(picture == 0, 2)
+        packets += forger.packets
+        pictures += forger.pictures
+    assert_same(decode(packets, strict_decoder()), pictures)
+
+
+@pytest.mark.parametrize(("version", "numerics"), [(1, 2), (2, 1), (1, 1), (2, 2)])
+def test_the_version_is_that_of_the_numerics_and_of_the_model(version: int, numerics: int) -> None:
+    """Headers that contradict themselves, or whose model is of the other version, are refused."""
+    other = MODELS[3 - version]
+    header = Header(model=bytes.fromhex(parse_model(other).id), version=version, numerics=numerics)
+    packet = PacketFields(header=header).write()
+    with pytest.raises(DamageError, match="numerics"):
+        Decoder(other).decode(packet)
+    with pytest.raises(BsqError):
+        decode([packet], strict_decoder())
+
+
+@VERSIONS
+def test_a_picture_of_two_blocks(version: int) -> None:
+    forger = Forger(Header(width=1288, height=720, format=0), MODELS[version], 0, 0.0)
     forger.add(True, 1)
-    forger.add(False, 1)
+    forger.add(False, 2)
     assert len(blocks(1288, 720)) == 2
-    assert_same(decode(forger.packets, strict=True), forger.pictures)
+    assert_same(decode(forger.packets, strict_decoder()), forger.pictures)
 
 
+@VERSIONS
 @pytest.mark.parametrize("seed", range(4))
-def test_damaged_streams(seed: int) -> None:
+def test_damaged_streams(seed: int, version: int) -> None:
     """What one decoder refuses the other refuses too, and otherwise the pictures are equal."""
     rng = random.Random(seed)
-    forger = Forger(Header(33, 17, format=[0, 1, 4, 5][seed]), MODEL, seed, 0.5)
+    forger = Forger(Header(33, 17, format=[0, 1, 4, 5][seed]), MODELS[version], seed, 0.5)
     for picture in range(3):
         forger.add(picture == 0, 1 + picture % 2)
     refused = 0
@@ -115,14 +153,12 @@ def test_damaged_streams(seed: int) -> None:
         packets = list(forger.packets)
         index = rng.randrange(3)
         packets[index] = damage(packets[index], rng)
-        expected, message = decode_until_damage(packets)
-        decoder = _core.Decoder([tiny_model()], strict=True)
-        assert_same(decode(packets[: len(expected)], decoder), expected)
+        expected, message = decode_until_damage(packets, MODELS[version])
+        assert_same(decode(packets[: len(expected)], strict_decoder()), expected)
         if message is not None:
             refused += 1
-            decoder = _core.Decoder([tiny_model()], strict=True)
             with pytest.raises(BsqError):
-                decode(packets[: len(expected) + 1], decoder)
+                decode(packets[: len(expected) + 1], strict_decoder())
     assert 0 < refused < 25
 
 
@@ -142,9 +178,11 @@ def damage(packet: bytes, rng: random.Random) -> bytes:
     return bytes(body) + (zlib.crc32(body) & (1 << 8 * size) - 1).to_bytes(size, "little")
 
 
-def decode_until_damage(packets: Sequence[bytes]) -> tuple[list[list[Plane]], str | None]:
+def decode_until_damage(
+    packets: Sequence[bytes], model: bytes
+) -> tuple[list[list[Plane]], str | None]:
     """The pictures before the first packet that the reference refuses, and why it does."""
-    decoder = Decoder(MODEL)
+    decoder = Decoder(model)
     pictures = []
     for packet in packets:
         try:
@@ -154,9 +192,10 @@ def decode_until_damage(packets: Sequence[bytes]) -> tuple[list[list[Plane]], st
     return pictures, None
 
 
+@VERSIONS
 @pytest.mark.slow
-def test_a_picture_of_many_blocks_and_layers() -> None:
-    forger = Forger(Header(width=1930, height=1082, format=5), MODEL, 1, 0.02)
+def test_a_picture_of_many_blocks_and_layers(version: int) -> None:
+    forger = Forger(Header(width=1930, height=1082, format=5), MODELS[version], 1, 0.02)
     for picture, layers in enumerate([2, 1]):
         forger.add(picture == 0, layers)
     assert_same_stream(forger)
@@ -171,7 +210,8 @@ def test_a_picture_of_many_blocks_and_layers() -> None:
 )
 def test_golden_streams(name: str) -> None:
     packets = [data for data, _ in read_ivf(FOLDER / f"{name}.ivf")]
-    assert conformance_hash(decode_stream(packets, MODEL)) == GOLDEN[name]["hash"]
+    pictures = decode_stream(packets, BY_ID[GOLDEN[name]["model"]])
+    assert conformance_hash(pictures) == GOLDEN[name]["hash"]
 
 
 @pytest.mark.parametrize(
@@ -197,5 +237,5 @@ def test_blocks(size: tuple[int, int], columns: int, rows: int) -> None:
 
 def test_the_example_of_the_range_coder() -> None:
     coder = RangeDecoder(bytes([0x30]))
-    assert coder.bits([49152, 16384, 256]) == [1, 0, 1]
+    assert [coder.bit(p) for p in (49152, 16384, 256)] == [1, 0, 1]
     coder.finish()

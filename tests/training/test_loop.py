@@ -12,9 +12,13 @@ torch = pytest.importorskip("torch")
 from bsqav.codec.modelfile import read_model  # noqa: E402
 from bsqav.errors import ModelError  # noqa: E402
 from bsqav.export.exporter import export_run  # noqa: E402
+from bsqav.nn.codec import CodecNet  # noqa: E402
+from bsqav.nn.sparse import start_from_transform  # noqa: E402
 from bsqav.recipes.codec import codec_smoke  # noqa: E402
+from bsqav.training.data import ClipSampler  # noqa: E402
 from bsqav.training.loop import TrainConfig, Trainer  # noqa: E402
-from bsqav.training.rollout import layer_steps  # noqa: E402
+from bsqav.training.objective import code_layer  # noqa: E402
+from bsqav.training.rollout import LAYER_DROP, Rollout, RolloutConfig, layer_steps  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +81,48 @@ def test_unfinished_runs_do_not_export(shards: Path, tmp_path: Path) -> None:
         Trainer(other, shards, tmp_path).resume()
 
 
+def test_checkpoints_of_other_networks_are_a_clear_error(shards: Path, tmp_path: Path) -> None:
+    trainer = Trainer(codec_smoke(), shards, tmp_path)
+    trainer.progress.quant = True
+    trainer.save()
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    del state["config"]["numerics"]  # one field fewer, the same networks
+    torch.save(state, tmp_path / "checkpoint.pt")
+    assert Trainer(codec_smoke(), shards, tmp_path).resume()
+    for change in ({"config": {"feedback": 3}}, {"net": {}, "average": {}}):
+        torch.save({**state, **change}, tmp_path / "checkpoint.pt")
+        with pytest.raises(ModelError, match="another version"):
+            Trainer(codec_smoke(), shards, tmp_path).resume()
+        with pytest.raises(ModelError, match="another version"):
+            export_run(tmp_path, tmp_path / "x.bsqm", {"name": "x"})
+
+
+def test_the_layers_of_a_clip_follow_each_other(shards: Path) -> None:
+    config = codec_smoke()
+    sampler = ClipSampler(shards, config.data, 3)
+    rollout = Rollout(
+        sampler.batch(), RolloutConfig(), config.model.stages, torch.Generator().manual_seed(8)
+    )
+    net = CodecNet(config.model)
+    start_from_transform(net)
+    places, steps = [], []
+    with torch.no_grad():
+        for layer in rollout.layers():
+            rollout.accept(code_layer(net, layer, rollout.candidates(layer), rate_grad=1.0))
+            places.append(layer.place)
+            steps.append(layer.q_B)
+    first = [place for place in places if place.intra]
+    assert first == places[:1] and not places[0].later
+    last = [place for place in places if place.above == 0]
+    assert len(last) == config.data.frames  # every picture ends at its own step
+    for index, place in enumerate(places[:-1]):
+        following = places[index + 1]
+        assert following.later == (place.above > 0)
+        if following.later:
+            assert following.above < place.above
+            assert (steps[index + 1] <= steps[index]).all()
+
+
 def test_weights_that_do_not_fit_are_a_clear_error(shards: Path, tmp_path: Path) -> None:
     trainer = Trainer(codec_smoke(), shards, tmp_path / "run")
     torch.save({"enc": torch.zeros(1)}, tmp_path / "other.pt")
@@ -87,10 +133,13 @@ def test_weights_that_do_not_fit_are_a_clear_error(shards: Path, tmp_path: Path)
 
 
 def test_keyframe_layers_go_down_in_even_steps() -> None:
+    drop = LAYER_DROP
     assert layer_steps(400, 400) == [400]
-    assert layer_steps(400, 300) == [400, 350, 300]
-    steps = layer_steps(400, 208)
-    assert steps[0] == 400 and steps[-1] == 208 and len(set(np.diff(steps))) == 1
+    assert layer_steps(400, 400 - drop) == [400, 400 - drop]
+    assert layer_steps(400, 400 - 1.1 * drop) == [400, 400 - 1.1 * drop]  # not worth a layer more
+    assert layer_steps(400, 400 - 1.5 * drop) == [400, 400 - 0.75 * drop, 400 - 1.5 * drop]
+    steps = layer_steps(400, 400 - 3 * drop)
+    assert len(steps) == 4 and len(set(np.diff(steps))) == 1
 
 
 def test_the_prior_alone_leaves_the_tokenizer_as_it_is(shards: Path, tmp_path: Path) -> None:

@@ -176,9 +176,10 @@ BSQ_API bsq_status bsq_encoder_stats(const bsq_encoder* encoder, bsq_packet_stat
 typedef struct bsq_decoder bsq_decoder;
 
 typedef struct bsq_decoder_config {
-  int32_t threads;   /* 0 picks the number of processors */
-  int32_t max_level; /* refuse streams above it; default 26 (8192 x 8192) */
-  int32_t strict;    /* 1: damage is an error instead of a concealed picture */
+  int32_t threads;     /* 0 picks the number of processors */
+  int32_t max_level;   /* refuse streams above it; default 26 (8192 x 8192) */
+  int32_t strict;      /* 1: damage is an error instead of a concealed picture */
+  int32_t keep_layers; /* 1: keep the tokens of all layers for bsq_decoder_tokens */
 } bsq_decoder_config;
 
 BSQ_API void bsq_decoder_config_init(bsq_decoder_config* config);
@@ -198,17 +199,21 @@ BSQ_API void bsq_decoder_reset(bsq_decoder* decoder);
 /* The sequence header of the last keyframe; BSQ_AGAIN before the first. */
 BSQ_API bsq_status bsq_decoder_sequence(const bsq_decoder* decoder, bsq_sequence* sequence);
 
-/* Tokens of 8x8 luma samples in raster order, as the last layer of the last packet decoded them. */
+/* Tokens of 8x8 luma samples in raster order, as one layer of the last packet decoded them. */
 typedef struct bsq_tokens {
   int32_t width; /* tokens in a row */
   int32_t height;
-  const uint8_t* stages; /* [height, width]: stages of each token, 0 (skipped) .. 3 */
-  const uint32_t* bits;  /* [height, width, 3]: bit i of word s is bit i of stage s; words of
-                            stages that a token does not have mean nothing */
+  int32_t max_stages;    /* of the model: 1 .. 8 */
+  const uint8_t* stages; /* [height, width]: stages of each token, 0 (skipped) .. max_stages */
+  const uint32_t* bits;  /* [height, width, max_stages]: bit i of word s is bit i of stage s; words
+                            of stages that a token does not have mean nothing */
 } bsq_tokens;
-/* For analysis. The arrays stay valid until the next call on this decoder; BSQ_AGAIN before the
- * first picture and while pictures are concealed. */
-BSQ_API bsq_status bsq_decoder_tokens(const bsq_decoder* decoder, bsq_tokens* tokens);
+/* For analysis. `layer` counts from 0, or from -1 for the last one backwards; without keep_layers
+ * there is only the last one. The arrays stay valid until the next call on this decoder. BSQ_AGAIN
+ * before the first picture and while pictures are concealed, BSQ_ERROR_ARGUMENT for a layer that is
+ * not there. */
+BSQ_API bsq_status bsq_decoder_tokens(const bsq_decoder* decoder, int32_t layer,
+                                      bsq_tokens* tokens);
 
 /* ---- streams without decoding ---- */
 

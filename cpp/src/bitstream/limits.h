@@ -5,8 +5,8 @@
 
 namespace bsq {
 
-inline constexpr int kCodestreamVersion = 1;
-inline constexpr int kNumericsVersion = 1;
+// The newest version; a stream has that of its model's numerics.
+inline constexpr int kCodestreamVersion = 2;
 inline constexpr int kMaxPictureSide = 8192;
 inline constexpr int kMaxLevel = 26;  // 8192 x 8192
 inline constexpr int kMaxLayers = 8;

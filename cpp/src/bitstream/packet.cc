@@ -29,7 +29,7 @@ void check_keyframe_start(std::span<const uint8_t> data, const std::string& what
                     ", byte 1: no sequence header where a keyframe has one; the packet is "
                     "damaged or is not BSQ");
   }
-  if (start[4] != kCodestreamVersion) {
+  if (start[4] < 1 || start[4] > kCodestreamVersion) {
     ByteReader header(data.subspan(1), what, 1);
     parse_sequence_header(header, what);  // throws BSQ_ERROR_UNSUPPORTED
   }

@@ -98,15 +98,16 @@ void read_display(ByteReader& reader, bsq_sequence& info) {
   reader = std::move(ahead);
 }
 
-SequenceHeader read_fields(ByteReader& reader, const std::string& what) {
+SequenceHeader read_fields(ByteReader& reader, int version, const std::string& what) {
   SequenceHeader header;
   bsq_sequence& info = header.info;
-  info.version = kCodestreamVersion;
+  info.version = version;
   const size_t at = reader.offset();
-  if (const int numerics = reader.u8(); numerics != kNumericsVersion) {
+  if (const int numerics = reader.u8(); numerics != version) {
     fail_unsupported(what, at,
                      "version " + std::to_string(numerics) +
-                         " of the networks' arithmetic; this library has version 1");
+                         " of the networks' arithmetic in a stream of version " +
+                         std::to_string(version));
   }
   read_format(reader, what, info);
   info.width = read_side(reader, "the picture's width");
@@ -169,7 +170,7 @@ uint32_t ticks_per_frame(const bsq_sequence& s) {
 void write_sequence_header(const SequenceHeader& header, ByteWriter& writer) {
   const bsq_sequence& s = header.info;
   ByteWriter fields;
-  fields.u8(kNumericsVersion);
+  fields.u8(static_cast<uint8_t>(s.version));
   fields.u8(format_byte(s));
   fields.varint(static_cast<uint32_t>(s.width));
   fields.varint(static_cast<uint32_t>(s.height));
@@ -184,7 +185,7 @@ void write_sequence_header(const SequenceHeader& header, ByteWriter& writer) {
   fields.u8(display_byte(s));
   fields.span(s.model_id);
   writer.span(kMagic);
-  writer.u8(kCodestreamVersion);
+  writer.u8(static_cast<uint8_t>(s.version));
   writer.varint(fields.size());
   writer.span(fields.bytes());
 }
@@ -196,15 +197,16 @@ SequenceHeader parse_sequence_header(ByteReader& reader, const std::string& what
     reader.fail("the sequence header does not begin with BSQ1; this is no BSQ codestream");
   }
   const size_t at = ahead.offset();
-  if (const int version = ahead.u8(); version != kCodestreamVersion) {
+  const int version = ahead.u8();
+  if (version < 1 || version > kCodestreamVersion) {
     fail_unsupported(what, at,
                      "version " + std::to_string(version) +
-                         " of the codestream; this library reads version 1, a newer one may read "
-                         "this stream");
+                         " of the codestream; this library reads versions 1 and 2, a newer one may "
+                         "read this stream");
   }
   const uint64_t length = ahead.varint_up_to(ahead.remaining(), "the sequence header's length");
   ByteReader fields = ahead.part(static_cast<size_t>(length));
-  const SequenceHeader header = read_fields(fields, what);
+  const SequenceHeader header = read_fields(fields, version, what);
   reader = std::move(ahead);
   return header;
 }

@@ -25,7 +25,7 @@ void check_sequence(const bsq_sequence& info);
 // than the header can carry.
 uint32_t ticks_per_frame(const bsq_sequence& info);
 
-// Level and version are written as they follow from the other fields.
+// The level is written as it follows from the other fields; the version is 1 or 2.
 void write_sequence_header(const SequenceHeader& header, ByteWriter& writer);
 
 // Reads and checks everything. `what` names the whole in messages. Throws BSQ_ERROR_UNSUPPORTED for

@@ -72,11 +72,15 @@ bsq_status bsq_decoder_sequence(const bsq_decoder* decoder, bsq_sequence* sequen
   return BSQ_OK;
 }
 
-bsq_status bsq_decoder_tokens(const bsq_decoder* decoder, bsq_tokens* tokens) {
+bsq_status bsq_decoder_tokens(const bsq_decoder* decoder, int32_t layer, bsq_tokens* tokens) {
   if (decoder == nullptr || tokens == nullptr) return BSQ_ERROR_ARGUMENT;
-  const bsq::TokenField* found = decoder->decoder.tokens();
-  if (found == nullptr) return BSQ_AGAIN;
-  *tokens = {found->width, found->height, found->stages.data(), found->bits.data()};
+  const std::span<const bsq::TokenField> layers = decoder->decoder.tokens();
+  if (layers.empty()) return BSQ_AGAIN;
+  const auto count = static_cast<int64_t>(layers.size());
+  const int64_t index = layer < 0 ? layer + count : layer;
+  if (index < 0 || index >= count) return BSQ_ERROR_ARGUMENT;
+  const bsq::TokenField& found = layers[static_cast<size_t>(index)];
+  *tokens = {found.width, found.height, found.max_stages, found.stages.data(), found.bits.data()};
   return BSQ_OK;
 }
 

@@ -12,6 +12,8 @@ namespace bsq {
 
 class DecCoder {
  public:
+  static constexpr bool kLearns = true;
+
   explicit DecCoder(std::span<const uint8_t> bytes) : decoder_(bytes) {}
 
   bool adaptive(AdaptiveBit& model, bool) { return decode_adaptive(decoder_, model); }
@@ -30,7 +32,7 @@ class DecCoder {
   void motion() {}
   void flags() {}
   void tokens() {}
-  void token(int32_t) {}
+  void token(int32_t, int) {}
 
  private:
   RangeDecoder decoder_;

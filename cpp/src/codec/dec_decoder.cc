@@ -94,13 +94,18 @@ void Decoder::decode_keyframe(const PacketView& view, const uint8_t* data,
                     std::to_string(config_.max_level) + " set by max_level");
   }
   const std::shared_ptr<const Model> model = find_model(sequence.info, what);
+  if (model->config().numerics != sequence.info.version) {
+    throw Error(BSQ_ERROR_BITSTREAM,
+                what + ", byte 1: a stream of version " + std::to_string(sequence.info.version) +
+                    " names a model of numerics " + std::to_string(model->config().numerics));
+  }
   const bool reuse = state_ != nullptr && same_format(sequence.info, sequence_.info);
   // The old picture stays until the new one stands: it may be needed for concealment.
   std::unique_ptr<PictureState> fresh;
   if (!reuse) fresh = make_state(sequence.info, *model);
   PictureState& state = reuse ? *state_ : *fresh;
   const auto payloads = split_payloads(view.body, state.blocks.size());
-  decode_picture(state, view.header, payloads, data, what);
+  decode_picture(state, view.header, payloads, data, what, kept_layers());
   if (!reuse) state_ = std::move(fresh);
   sequence_ = sequence;
   has_sequence_ = true;
@@ -137,7 +142,7 @@ void Decoder::decode_between(PacketHeader header, const PacketView& view, const 
     throw Error(BSQ_ERROR_BITSTREAM, what + ", byte 1: the timestamp does not rise");
   }
   const auto payloads = split_payloads(view.body, state_->blocks.size());
-  decode_picture(*state_, header, payloads, data, what);
+  decode_picture(*state_, header, payloads, data, what, kept_layers());
   finish(header, pts);
 }
 

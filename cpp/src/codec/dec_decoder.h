@@ -36,10 +36,12 @@ class Decoder {
   // The header of the last keyframe that was decoded, or null.
   const bsq_sequence* sequence() const { return has_sequence_ ? &sequence_.info : nullptr; }
 
-  // Of the picture that was decoded last, or null, also when packets after it were damaged: they
-  // may have got as far as the tokens.
-  const TokenField* tokens() const {
-    return has_picture_ && intact_ ? &state_->coded_tokens() : nullptr;
+  // By layers, of the picture that was decoded last; empty without one, also when packets after it
+  // were damaged: they may have got as far as the tokens.
+  std::span<const TokenField> tokens() const {
+    if (!has_picture_ || !intact_) return {};
+    return config_.keep_layers != 0 ? std::span<const TokenField>(layers_)
+                                    : std::span<const TokenField>(&state_->coded_tokens(), 1);
   }
 
  private:
@@ -56,6 +58,7 @@ class Decoder {
   void decode_between(PacketHeader header, const PacketView& view, const uint8_t* data,
                       const std::string& what);
   void finish(const PacketHeader& header, int64_t pts);
+  std::vector<TokenField>* kept_layers() { return config_.keep_layers != 0 ? &layers_ : nullptr; }
   void conceal(const bsq_packet& packet, const std::optional<PacketHeader>& header);
   int64_t concealed_pts(const bsq_packet& packet, const std::optional<PacketHeader>& header) const;
   std::shared_ptr<const Model> find_model(const bsq_sequence& sequence,
@@ -81,6 +84,7 @@ class Decoder {
   bool flushed_ = false;
   std::optional<Pending> pending_;
   PictureBuffer buffer_;
+  std::vector<TokenField> layers_;  // of the last packet, if they are kept
 };
 
 }  // namespace bsq

@@ -20,23 +20,32 @@ class PictureDecoder {
     }
   }
 
-  void layer(int c, bool keyframe, bool first) {
+  void layer(const PacketHeader& header, int index) {
+    const bool keyframe = header.keyframe;
+    const bool first = index == 0;
+    const int c = header.steps[static_cast<size_t>(index)];
+    const int q = c + state_.step_offset();
     MotionSymbols* motion = first && !keyframe ? &state_.motion : nullptr;
+    const int type = state_.flag_type(keyframe, first, index + 1 == header.layers);
     each_block([&](BlockState& block, DecCoder& coder) {
-      code_windows(coder, block.models, state_.geometry(), block.area, motion, state_.windows);
+      code_windows(coder, block.models, state_.geometry(), block.area, motion, type,
+                   state_.windows);
     });
     if (motion != nullptr) state_.compensate();
-    state_.list_active(c, first && keyframe);
+    const int last = header.steps[static_cast<size_t>(header.layers - 1)];
+    state_.list_active(q, {first && keyframe, !first, c - last});
     state_.run_trunk();
     state_.tokens.clear();
     each_block([&](BlockState& block, DecCoder& coder) {
-      code_stage_counts(coder, block.rect, state_.active, state_.flag_logits.data(), state_.tokens);
+      code_stage_counts(coder, state_.layer_models(block, type), block.rect, state_.active,
+                        state_.flag_logits.data(), state_.tokens);
     });
     state_.begin_bits();
     each_block([&](BlockState& block, DecCoder& coder) {
-      code_token_bits(coder, block.prior, state_.active, state_.tokens);
+      code_token_bits(coder, state_.layer_models(block, type), block.prior, state_.active,
+                      state_.tokens);
     });
-    state_.end_layer(c, false);
+    state_.end_layer(q, false);
   }
 
   void check_end() const {
@@ -64,11 +73,13 @@ class PictureDecoder {
 
 void decode_picture(PictureState& state, const PacketHeader& header,
                     std::span<const std::span<const uint8_t>> payloads, const uint8_t* packet,
-                    const std::string& what) {
+                    const std::string& what, std::vector<TokenField>* layers) {
+  if (layers != nullptr) layers->clear();
   if (header.keyframe) state.begin_keyframe();
   PictureDecoder decoder(state, payloads, packet, what);
   for (int i = 0; i < header.layers; ++i) {
-    decoder.layer(header.steps[static_cast<size_t>(i)], header.keyframe, i == 0);
+    decoder.layer(header, i);
+    if (layers != nullptr) layers->push_back(state.coded_tokens());
   }
   decoder.check_end();
 }

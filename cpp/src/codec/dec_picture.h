@@ -16,6 +16,6 @@ namespace bsq {
 // state's reference is then untouched, all else in it needs a keyframe.
 void decode_picture(PictureState& state, const PacketHeader& header,
                     std::span<const std::span<const uint8_t>> payloads, const uint8_t* packet,
-                    const std::string& what);
+                    const std::string& what, std::vector<TokenField>* layers);
 
 }  // namespace bsq

@@ -28,6 +28,8 @@ struct SymbolCosts {
 
 class EncCoder {
  public:
+  static constexpr bool kLearns = true;
+
   bool adaptive(AdaptiveBit& model, bool bit) {
     *cost_ += bit_cost_q24(bit, model.probability());
     encode_adaptive(encoder_, model, bit);
@@ -49,7 +51,7 @@ class EncCoder {
   void motion() { cost_ = &motion_; }
   void flags() { cost_ = &flags_; }
   void tokens() { cost_ = &tokens_; }
-  void token(int32_t) const {}
+  void token(int32_t, int) const {}
 
   SymbolCosts costs() const { return {in_bits(motion_), in_bits(flags_), in_bits(tokens_)}; }
   std::vector<uint8_t> finish() { return encoder_.finish(); }
@@ -68,23 +70,49 @@ class EncCoder {
   uint64_t* cost_ = &flags_;
 };
 
-// A coder that writes nothing and bills every token for its bits.
+// A coder that writes nothing, settles the bits by what they cost, and bills every token for them.
+//
+// A bit is 1 where its latent z says so by more than its price: in a quadratic error, a 1 that
+// costs dR bits more than a 0 has to bring lambda * dR, which moves the threshold of z in
+// proportion.
 class BillCoder {
  public:
-  // `bills`: bits by active token, in 2^-24, counted up.
-  explicit BillCoder(std::vector<uint64_t>& bills) : bills_(bills) {}
+  static constexpr bool kLearns = false;
 
-  bool bit(uint32_t probability, bool bit) {
-    *bill_ += bit_cost_q24(bit, probability);
-    return bit;
+  // z [active tokens, stride]: latents; z_per_bit: by how much a bit of cost moves the threshold,
+  // in units of z; the networks' own threshold fits a cost of `usual` bits. `bills`: bits by active
+  // token, in 2^-24, counted up.
+  BillCoder(const std::vector<int8_t>& z, size_t stride, double z_per_bit, double usual,
+            std::vector<uint64_t>& bills)
+      : z_(z),
+        stride_(stride),
+        slope_(static_cast<int64_t>(z_per_bit * 256)),
+        usual_(static_cast<int64_t>(usual * (1 << 24))),
+        bills_(bills) {}
+
+  bool bit(uint32_t probability, bool) {
+    const uint32_t one = bit_cost_q24(true, probability);
+    const uint32_t zero = bit_cost_q24(false, probability);
+    const int64_t more = int64_t{one} - int64_t{zero} - usual_;
+    const bool chosen = (int64_t{*z_at_++} << 32) >= slope_ * more;
+    *bill_ += chosen ? one : zero;
+    return chosen;
   }
   void checkpoint() const {}
   void tokens() const {}
-  void token(int32_t index) { bill_ = &bills_[static_cast<size_t>(index)]; }
+  void token(int32_t index, int first) {
+    bill_ = &bills_[static_cast<size_t>(index)];
+    z_at_ = z_.data() + static_cast<size_t>(index) * stride_ + first;
+  }
 
  private:
+  const std::vector<int8_t>& z_;
+  const size_t stride_;
+  const int64_t slope_;
+  const int64_t usual_;
   std::vector<uint64_t>& bills_;
   uint64_t* bill_ = nullptr;
+  const int8_t* z_at_ = nullptr;
 };
 
 }  // namespace bsq

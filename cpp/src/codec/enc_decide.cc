@@ -16,8 +16,8 @@ namespace {
 constexpr int kLumaSamples = 64;
 
 // The step in sample values of the depth.
-double step_in_samples(int c, int bit_depth) {
-  return static_cast<double>(step_q8(c) << (bit_depth - 8)) / 256.0;
+double step_in_samples(int q, int bit_depth) {
+  return static_cast<double>(step_q8(q) << (bit_depth - 8)) / 256.0;
 }
 
 int64_t luma_difference(const ConstPlaneView& a, const ConstPlaneView& b, int x, int y) {
@@ -55,32 +55,44 @@ double token_energy(const TokenSamples& source, const TokenSamples& prediction, 
 
 }  // namespace
 
-std::vector<int> keyframe_steps(int stream_c) {
-  const int c = std::max(0, stream_c - kDecisions.keyframe_gain);
-  const int coarse = std::max(c, kDecisions.coarse_intra);
-  const int drop = coarse - c;
+std::vector<int> keyframe_steps(int stream_q) {
+  const int q = std::max(kDecisions.finest, stream_q - kDecisions.keyframe_gain);
+  const int coarse = std::max(q, kDecisions.coarse_intra);
+  const int drop = coarse - q;
   const int parts =
       std::min(kMaxLayers - 1,
                (drop - kDecisions.layer_slack + kDecisions.layer_drop - 1) / kDecisions.layer_drop);
-  if (parts <= 0) return {c};
+  if (parts <= 0) return {q};
   std::vector<int> steps;
   for (int i = 0; i <= parts; ++i) steps.push_back(coarse - drop * i / parts);
   return steps;
 }
 
-void choose_stages(const Frame& source, const Frame& prediction, int c, int at_least,
-                   ThreadPool& pool, TokenField& tokens) {
-  const double step = step_in_samples(c, source.bit_depth);
+std::vector<int> picture_steps(int stream_q) {
+  std::vector<int> steps;
+  for (int i = kDecisions.coarse_layers; i >= 0; --i) {
+    const int q = stream_q + i * kDecisions.layer_drop;
+    if (q <= kMaxStepIndex) steps.push_back(q);
+  }
+  return steps;
+}
+
+bool find_candidates(const Frame& source, const Frame& prediction, int q, double energy,
+                     ThreadPool& pool, TokenField& tokens) {
+  const double step = step_in_samples(q, source.bit_depth);
+  std::atomic<bool> any = false;
   pool.parallel_for(static_cast<size_t>(tokens.height), [&](size_t row) {
     const int y = static_cast<int>(row);
+    bool found = false;
     for (int x = 0; x < tokens.width; ++x) {
-      const double energy =
-          token_energy(token_samples(source, y, x), token_samples(prediction, y, x), step);
-      int stages = 0;
-      while (stages < kStages && energy >= kDecisions.stage_energy[stages]) ++stages;
-      tokens.stages[tokens.at(y, x)] = static_cast<uint8_t>(std::max(stages, at_least));
+      const bool candidate = token_energy(token_samples(source, y, x),
+                                          token_samples(prediction, y, x), step) >= energy;
+      tokens.stages[tokens.at(y, x)] = candidate ? 1 : 0;
+      found |= candidate;
     }
+    if (found) any = true;
   });
+  return any;
 }
 
 void mark_windows(const TokenField& tokens, const Geometry& geometry,
@@ -95,9 +107,9 @@ void mark_windows(const TokenField& tokens, const Geometry& geometry,
 }
 
 bool drop_tokens(const Frame& source, const Frame& prediction, const int16_t* output,
-                 std::span<const uint64_t> bills, const ActiveTokens& active, int c, double lambda,
+                 std::span<const uint64_t> bills, const ActiveTokens& active, int q, double lambda,
                  ThreadPool& pool, TokenField& tokens) {
-  const double step = step_in_samples(c, source.bit_depth);
+  const double step = step_in_samples(q, source.bit_depth);
   const double price = lambda * step * step;
   std::atomic<bool> changed = false;
   pool.parallel_for(static_cast<size_t>(active.count()), [&](size_t i) {
@@ -107,7 +119,7 @@ bool drop_tokens(const Frame& source, const Frame& prediction, const int16_t* ou
     const TokenSamples wanted = token_samples(source, at.y, at.x);
     TokenSamples samples = token_samples(prediction, at.y, at.x);
     const int64_t before = squared_error(wanted, samples);
-    reconstruct_token(output + i * kSampleVector, c, source.bit_depth, samples.data());
+    reconstruct_token(output + i * kSampleVector, q, source.bit_depth, samples.data());
     // A gray picture drops the network's chroma.
     if (source.plane_count == 1)
       std::copy(wanted.begin() + kLumaSamples, wanted.end(), samples.begin() + kLumaSamples);

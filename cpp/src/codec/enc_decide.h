@@ -12,24 +12,34 @@
 
 namespace bsq {
 
-// Steps are given as c = 8 * crf; a difference of 64 is a factor of two.
+// Steps are given as q, see docs/numerics.md section 3; a difference of 64 is a factor of two.
 struct Decisions {
   // A keyframe starts at this step or a coarser one, and refines in layers of about `layer_drop` at
-  // most down to the step asked for: 96 bits for 96 samples do not do much more than halve the
-  // error. Remainders up to `layer_slack` are not worth a layer. The models are trained like this.
-  int coarse_intra = 8 * 48;
+  // most down to the step asked for: most bits say "a step up" or "a step down", so that a layer's
+  // step is less than half of that of the layer before. Remainders up to `layer_slack` are not
+  // worth a layer. The models are trained like this.
+  int coarse_intra = 8 * 55;
+  int finest = 64;  // no step is finer: that of c = 0
   // How much finer a keyframe ends than the pictures that are predicted from it.
-  int keyframe_gain = 8 * 5;
+  int keyframe_gain = 8 * 6;
   int layer_drop = 8 * 10;
   int layer_slack = 8 * 2;
-  // Energies, in squared steps per sample, from which a token has 1, 2 and 3 stages; the mean of
-  // its luma adds at most `mean_limit`.
-  double stage_energy[kStages] = {0.10, 0.45, 1.8};
+  // Pictures between keyframes begin with at most so many coarse layers, for tokens that one layer
+  // cannot bring all the way.
+  int coarse_layers = 2;
+  // Energies, in squared steps per sample, from which the networks look for bits of a token, in the
+  // last layer and in those before; the mean of its luma adds at most `mean_limit`.
+  double token_energy = 0.04;
+  double coarse_energy = 0.1;
   double mean_limit = 1.0;
   // A token is coded if that lowers the squared error by more than lambda * step^2 per bit.
   // Keyframes are what all that follows is predicted from, and pay for themselves later.
-  double lambda = 0.3;
+  double lambda = 0.16;
   double keyframe_lambda = 0.10;
+  // By how many sixteenths a bit of cost moves the threshold of a latent, and the cost that the
+  // networks' own threshold fits: see BillCoder.
+  double latent_per_bit = 2.0;
+  double usual_cost = 0.0;
   // What the flags of a coded token cost more than those of a skipped one, in bits.
   double flag_bits = 1.0;
   // The motion search's price of a bit, in steps of absolute error: about sqrt(lambda).
@@ -44,13 +54,22 @@ struct Decisions {
 
 inline constexpr Decisions kDecisions;
 
-// Steps of the layers of a keyframe in a stream at step c.
-std::vector<int> keyframe_steps(int stream_c);
+// Steps of the layers of a keyframe in a stream at step q.
+std::vector<int> keyframe_steps(int stream_q);
 
-// Sets the stage counts of all tokens from what the prediction misses. `at_least`: fewest stages
-// of every token.
-void choose_stages(const Frame& source, const Frame& prediction, int c, int at_least,
-                   ThreadPool& pool, TokenField& tokens);
+// Steps of the layers that a picture between keyframes may have.
+std::vector<int> picture_steps(int stream_q);
+
+// Sets the stage counts of all tokens: 1 for those whose energy of what the prediction misses is at
+// least `energy`, else 0. Returns whether there are any.
+bool find_candidates(const Frame& source, const Frame& prediction, int q, double energy,
+                     ThreadPool& pool, TokenField& tokens);
+
+// The number of stages up to the last one with a bit that is 1.
+inline int count_stages(const uint32_t* words, int stages) {
+  while (stages > 0 && words[stages - 1] == 0) --stages;
+  return stages;
+}
 
 // Sets one flag per window in raster order: 1 if a token of it has stages.
 void mark_windows(const TokenField& tokens, const Geometry& geometry,
@@ -61,7 +80,7 @@ void mark_windows(const TokenField& tokens, const Geometry& geometry,
 // `lambda` the price of a bit in squared steps.
 // Returns whether any token has changed.
 bool drop_tokens(const Frame& source, const Frame& prediction, const int16_t* output,
-                 std::span<const uint64_t> bills, const ActiveTokens& active, int c, double lambda,
+                 std::span<const uint64_t> bills, const ActiveTokens& active, int q, double lambda,
                  ThreadPool& pool, TokenField& tokens);
 
 // Whether the picture is better begun anew than predicted. Looks at luma only, and at the source of

@@ -38,7 +38,7 @@ bsq_encoder_config checked(const bsq_encoder_config& config) {
 SequenceHeader make_sequence(const bsq_encoder_config& config, const Model& model) {
   SequenceHeader sequence;
   sequence.info = config.sequence;
-  sequence.info.version = kCodestreamVersion;
+  sequence.info.version = model.config().numerics;
   sequence.info.level = picture_level(config.sequence.width, config.sequence.height);
   std::copy(model.id().begin(), model.id().end(), sequence.info.model_id);
   sequence.ticks_per_frame = ticks_per_frame(config.sequence);
@@ -80,12 +80,12 @@ double psnr(const Frame& a, const Frame& b, const Geometry& g) {
 Encoder::Encoder(const bsq_encoder_config& config, const std::shared_ptr<const Model>& model,
                  const KernelTable& kernels)
     : config_(checked(config)),
-      c_(static_cast<int>(std::lround(config.crf * 8.0))),
       geometry_(Geometry::of(config.sequence)),
       sequence_(make_sequence(config, *model)),
       header_(header_bytes(sequence_)),
       pool_(thread_count(config.threads)),
       state_(geometry_, model->networks(kernels), pool_),
+      q_(static_cast<int>(std::lround(config.crf * 8.0)) + state_.step_offset()),
       pictures_(state_, model->networks(kernels), config.preset == BSQ_PRESET_MEDIUM),
       source_(geometry_.make_frame()),
       previous_source_(luma_frame(geometry_)),
@@ -118,7 +118,7 @@ int64_t Encoder::deviation(int64_t pts) const {
 void Encoder::predict() {
   const int range = config_.preset == BSQ_PRESET_FAST ? kSearchRangeFast : kSearchRangeMedium;
   state_.motion.field =
-      search_picture(source_, state_.reference, c_, range, geometry_, state_.motion.field, pool_);
+      search_picture(source_, state_.reference, q_, range, geometry_, state_.motion.field, pool_);
   state_.compensate();
 }
 
@@ -168,9 +168,11 @@ void Encoder::encode(const bsq_picture& picture) {
     parity_ = started_ && !parity_;
     keyframe_pts_ = picture.pts;
   }
-  const std::vector<int> steps = keyframe ? keyframe_steps(c_) : std::vector<int>{c_};
+  const EncodedPicture encoded =
+      pictures_.encode(source_, keyframe ? keyframe_steps(q_) : picture_steps(q_), keyframe);
+  std::vector<int> steps = encoded.steps;
+  for (int& step : steps) step -= state_.step_offset();
   const PacketHeader header = make_header(picture, keyframe, steps);
-  const EncodedPicture encoded = pictures_.encode(source_, steps, keyframe);
   // Complete before it waits: nobody may receive half of it after an exception.
   waiting_ = Output{write_packet(header, encoded.payloads), picture.pts, picture.duration, keyframe,
                     make_stats(encoded)};
@@ -179,7 +181,7 @@ void Encoder::encode(const bsq_picture& picture) {
   started_ = true;
   broken_ = false;
   ++index_;
-  last_steps_ = steps;
+  last_steps_ = std::move(steps);
   last_pts_ = picture.pts;
 }
 

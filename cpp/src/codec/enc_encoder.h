@@ -54,12 +54,12 @@ class Encoder {
   bsq_packet_stats make_stats(const EncodedPicture& picture) const;
 
   const bsq_encoder_config config_;
-  const int c_;
   const Geometry geometry_;
   SequenceHeader sequence_;
   std::vector<uint8_t> header_;
   ThreadPool pool_;
   PictureState state_;
+  const int q_;  // of the stream: docs/numerics.md section 3
   PictureEncoder pictures_;
   Frame source_;
   Frame previous_source_;  // for scene cuts, with its prediction; luma only

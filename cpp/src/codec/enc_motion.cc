@@ -9,7 +9,7 @@
 
 namespace bsq {
 
-MotionField search_picture(const Frame& source, const Frame& reference, int c, int range,
+MotionField search_picture(const Frame& source, const Frame& reference, int q, int range,
                            const Geometry& geometry, const MotionField& previous,
                            ThreadPool& pool) {
   SearchPicture pictures[2];
@@ -18,7 +18,7 @@ MotionField search_picture(const Frame& source, const Frame& reference, int c, i
     pictures[i] = SearchPicture(frames[i]->planes[0].view(), frames[i]->bit_depth);
   });
   MotionSearchConfig config;
-  config.lambda = std::max(kDecisions.motion_lambda * step_q8(c) / 256.0, 0.5);
+  config.lambda = std::max(kDecisions.motion_lambda * step_q8(q) / 256.0, 0.5);
   config.range = range;
   MotionSearch search(pictures[0], pictures[1], config, &previous);
   pool.parallel_for(static_cast<size_t>(geometry.windows_y), [&](size_t row) {

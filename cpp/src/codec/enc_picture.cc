@@ -9,6 +9,17 @@
 
 namespace bsq {
 
+namespace {
+
+// Bit i is 1 where z[i] is not negative.
+uint32_t signs(const int8_t z[kStageBits]) {
+  uint32_t word = 0;
+  for (int i = 0; i < kStageBits; ++i) word |= static_cast<uint32_t>(z[i] >= 0) << i;
+  return word;
+}
+
+}  // namespace
+
 PictureEncoder::PictureEncoder(PictureState& state, std::shared_ptr<const Networks> networks,
                                bool refine)
     : state_(state), tokenizer_(std::move(networks), state.pool()), refine_(refine) {}
@@ -18,16 +29,19 @@ EncodedPicture PictureEncoder::encode(const Frame& source, const std::vector<int
   EncodedPicture picture;
   coders_.clear();
   for (size_t i = 0; i < state_.blocks.size(); ++i) coders_.push_back(std::make_unique<EncCoder>());
-  const double lambda = keyframe ? kDecisions.keyframe_lambda : kDecisions.lambda;
-  for (size_t i = 0; i < steps.size(); ++i) {
-    const bool first = i == 0;
-    choose_tokens(source, steps[i], keyframe && first);
-    encode_tokens(source, steps[i]);
-    state_.run_trunk();
-    const bool decoded = !(keyframe && first) && refine_tokens(source, steps[i], lambda);
-    write_symbols(first && !keyframe);
+  for (const int q : steps) {
+    const bool first = picture.steps.empty();
+    const Layer layer{
+        q, {keyframe && first, !first, q - steps.back()}, keyframe, q == steps.back()};
+    const bool optional = !keyframe && !layer.last;
+    if (!choose_tokens(source, layer) && optional) continue;
+    encode_tokens(source, layer);
+    const bool decoded = refine_tokens(source, layer);
+    if (optional && state_.active.count() == 0) continue;
+    write_symbols(layer);
     count(picture);
-    state_.end_layer(steps[i], decoded);
+    state_.end_layer(q, decoded);
+    picture.steps.push_back(q);
   }
   for (const auto& coder : coders_) {
     picture.costs += coder->costs();
@@ -36,64 +50,108 @@ EncodedPicture PictureEncoder::encode(const Frame& source, const std::vector<int
   return picture;
 }
 
-void PictureEncoder::choose_tokens(const Frame& source, int c, bool first_of_keyframe) {
-  choose_stages(source, state_.current, c, first_of_keyframe ? 1 : 0, state_.pool(), state_.tokens);
+// Returns whether any token may have bits.
+bool PictureEncoder::choose_tokens(const Frame& source, const Layer& layer) {
+  const double energy = layer.place.first_of_keyframe ? 0.0
+                        : layer.last                  ? kDecisions.token_energy
+                                                      : kDecisions.coarse_energy;
+  const bool any =
+      find_candidates(source, state_.current, layer.q, energy, state_.pool(), state_.tokens);
   mark_windows(state_.tokens, state_.geometry(), state_.windows.active);
-  state_.list_active(c, first_of_keyframe);
+  state_.list_active(layer.q, layer.place);
+  return any;
 }
 
-void PictureEncoder::encode_tokens(const Frame& source, int c) {
+// Lists the tokens anew if windows are no longer active. Returns whether they are not.
+bool PictureEncoder::relist_tokens(const Layer& layer) {
+  const std::vector<uint8_t> before = state_.windows.active;
+  mark_windows(state_.tokens, state_.geometry(), state_.windows.active);
+  if (state_.windows.active == before) return false;
+  state_.list_active(layer.q, layer.place);
+  return true;
+}
+
+// The networks' bits of the candidates, and the trunk on the tokens that have any.
+void PictureEncoder::encode_tokens(const Frame& source, const Layer& layer) {
   const ActiveTokens& active = state_.active;
   const auto count = static_cast<size_t>(active.count());
   if (count == 0) return;
+  TokenField& tokens = state_.tokens;
+  const int bits = tokens.max_stages * kStageBits;
   residual_.resize(count * kSampleVector);
-  bits_.resize(count * kStages);
-  residual_vectors(source, state_.current, active, c, state_.pool(), residual_.data());
-  tokenizer_.encode(active, residual_.data(), state_.side.data(), bits_.data());
+  latents_.resize(count * static_cast<size_t>(bits));
+  residual_vectors(source, state_.current, active, layer.q, state_.pool(), residual_.data());
+  tokenizer_.encode(active, residual_.data(), state_.side.data(), latents_.data());
   for (size_t i = 0; i < count; ++i) {
     const TokenPosition at = active.tokens()[i];
-    std::copy_n(&bits_[i * kStages], kStages,
-                &state_.tokens.bits[state_.tokens.at(at.y, at.x) * kStages]);
+    const size_t token = tokens.at(at.y, at.x);
+    if (tokens.stages[token] == 0) continue;
+    const int8_t* z = &latents_[i * static_cast<size_t>(bits)];
+    uint32_t* words = tokens.words(token);
+    for (int s = 0; s < tokens.max_stages; ++s, z += kStageBits) words[s] = signs(z);
+    tokens.stages[token] = static_cast<uint8_t>(count_stages(words, tokens.max_stages));
+  }
+  const std::vector<TokenPosition> before = active.tokens();
+  if (relist_tokens(layer)) keep_latents(before);
+  state_.run_trunk();
+}
+
+// Takes the latents of tokens that are no longer listed out.
+void PictureEncoder::keep_latents(const std::vector<TokenPosition>& before) {
+  const auto bits = static_cast<size_t>(state_.tokens.max_stages * kStageBits);
+  size_t kept = 0;
+  for (size_t i = 0; i < before.size(); ++i) {
+    if (state_.active.index(before[i].y, before[i].x) < 0) continue;
+    if (kept != i) std::copy_n(&latents_[i * bits], bits, &latents_[kept * bits]);
+    ++kept;
   }
 }
 
 // Returns whether the decoder network's output stands for the tokens as they are.
-bool PictureEncoder::refine_tokens(const Frame& source, int c, double lambda) {
-  if (!refine_) return false;
+bool PictureEncoder::refine_tokens(const Frame& source, const Layer& layer) {
+  if (!refine_ || state_.active.count() == 0) return false;
+  settle_bits(layer);
   state_.run_decoder();
-  if (state_.active.count() == 0) return true;
-  bill_tokens();
-  if (!drop_tokens(source, state_.current, state_.output.data(), bills_, state_.active, c, lambda,
-                   state_.pool(), state_.tokens)) {
-    return true;
+  bool changed = false;
+  if (!layer.place.first_of_keyframe) {
+    const double lambda = layer.keyframe ? kDecisions.keyframe_lambda : kDecisions.lambda;
+    changed = drop_tokens(source, state_.current, state_.output.data(), bills_, state_.active,
+                          layer.q, lambda, state_.pool(), state_.tokens);
   }
-  const std::vector<uint8_t> before = state_.windows.active;
-  mark_windows(state_.tokens, state_.geometry(), state_.windows.active);
-  if (state_.windows.active != before) {
-    state_.list_active(c, false);
-    state_.run_trunk();
-  }
-  return false;
+  const bool relisted = relist_tokens(layer);
+  if (relisted) state_.run_trunk();
+  return !changed && !relisted;
 }
 
-// What the bits of every active token would cost.
-void PictureEncoder::bill_tokens() {
+// Chooses the bits of every active token by their latents and costs, and bills the token for them.
+void PictureEncoder::settle_bits(const Layer& layer) {
   bills_.assign(static_cast<size_t>(state_.active.count()), 0);
   state_.begin_bits();
+  const auto stride = static_cast<size_t>(state_.tokens.max_stages * kStageBits);
+  const int type = flag_type(layer);
   state_.for_each_block([&](BlockState& block, size_t) {
-    BillCoder coder(bills_);
-    code_token_bits(coder, block.prior, state_.active, state_.tokens);
+    BillCoder coder(latents_, stride, kDecisions.latent_per_bit, kDecisions.usual_cost, bills_);
+    code_token_bits(coder, state_.layer_models(block, type), block.prior, state_.active,
+                    state_.tokens);
   });
+  TokenField& tokens = state_.tokens;
+  for (size_t i = 0; i < tokens.stages.size(); ++i) {
+    const int n = count_stages(tokens.words(i), tokens.stages[i]);
+    tokens.stages[i] = static_cast<uint8_t>(n);
+  }
 }
 
-void PictureEncoder::write_symbols(bool with_motion) {
+void PictureEncoder::write_symbols(const Layer& layer) {
   state_.begin_bits();
-  MotionSymbols* motion = with_motion ? &state_.motion : nullptr;
+  MotionSymbols* motion = layer.keyframe || layer.place.later ? nullptr : &state_.motion;
+  const int type = flag_type(layer);
   state_.for_each_block([&](BlockState& block, size_t i) {
     EncCoder& coder = *coders_[i];
-    code_windows(coder, block.models, state_.geometry(), block.area, motion, state_.windows);
-    code_stage_counts(coder, block.rect, state_.active, state_.flag_logits.data(), state_.tokens);
-    code_token_bits(coder, block.prior, state_.active, state_.tokens);
+    code_windows(coder, block.models, state_.geometry(), block.area, motion, type, state_.windows);
+    const LayerModels models = state_.layer_models(block, type);
+    code_stage_counts(coder, models, block.rect, state_.active, state_.flag_logits.data(),
+                      state_.tokens);
+    code_token_bits(coder, models, block.prior, state_.active, state_.tokens);
   });
 }
 

@@ -14,6 +14,7 @@ namespace bsq {
 
 struct EncodedPicture {
   std::vector<std::vector<uint8_t>> payloads;  // one per block
+  std::vector<int> steps;                      // q of every layer
   SymbolCosts costs;
   int64_t tokens = 0;
   int64_t coded_tokens = 0;
@@ -26,15 +27,28 @@ class PictureEncoder {
   PictureEncoder(PictureState& state, std::shared_ptr<const Networks> networks, bool refine);
 
   // state.current holds the prediction; afterwards it is the reconstruction, which the caller makes
-  // the reference. `steps`: c of every layer.
+  // the reference. `steps`: q of the layers; between keyframes, layers before the last one that
+  // have nothing to code are left out.
   EncodedPicture encode(const Frame& source, const std::vector<int>& steps, bool keyframe);
 
  private:
-  void choose_tokens(const Frame& source, int c, bool first_of_keyframe);
-  void encode_tokens(const Frame& source, int c);
-  bool refine_tokens(const Frame& source, int c, double lambda);
-  void bill_tokens();
-  void write_symbols(bool with_motion);
+  struct Layer {
+    int q = 0;
+    LayerPlace place;
+    bool keyframe = false;
+    bool last = false;
+  };
+
+  bool choose_tokens(const Frame& source, const Layer& layer);
+  void encode_tokens(const Frame& source, const Layer& layer);
+  bool relist_tokens(const Layer& layer);
+  bool refine_tokens(const Frame& source, const Layer& layer);
+  void keep_latents(const std::vector<TokenPosition>& before);
+  void settle_bits(const Layer& layer);
+  int flag_type(const Layer& layer) const {
+    return state_.flag_type(layer.keyframe, !layer.place.later, layer.last);
+  }
+  void write_symbols(const Layer& layer);
   void count(EncodedPicture& picture) const;
 
   PictureState& state_;
@@ -42,7 +56,7 @@ class PictureEncoder {
   const bool refine_;
   std::vector<std::unique_ptr<EncCoder>> coders_;  // one per block
   std::vector<int16_t> residual_;
-  std::vector<uint32_t> bits_;
+  std::vector<int8_t> latents_;  // of the active tokens
   std::vector<uint64_t> bills_;  // of the active tokens, in 2^-24 bits
 };
 

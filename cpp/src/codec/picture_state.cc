@@ -11,15 +11,16 @@ namespace bsq {
 PictureState::PictureState(const Geometry& geometry,
                            const std::shared_ptr<const Networks>& networks, ThreadPool& pool)
     : motion(geometry),
-      tokens(geometry.tokens_y, geometry.tokens_x),
+      tokens(geometry.tokens_y, geometry.tokens_x, networks->layout.stages),
       active(geometry.tokens_y, geometry.tokens_x),
       current(geometry.make_frame()),
       reference(geometry.make_frame()),
       geometry_(geometry),
+      networks_(networks),
       pool_(pool),
       prior_(networks, pool),
       decoder_(networks, pool),
-      previous_(geometry.tokens_y, geometry.tokens_x) {
+      previous_(geometry.tokens_y, geometry.tokens_x, networks->layout.stages) {
   blocks.reserve(geometry_.blocks.size());
   for (const Block& area : geometry_.blocks) {
     const TokenRect rect = token_rect(geometry_, area);
@@ -47,18 +48,22 @@ void PictureState::compensate() {
   });
 }
 
-void PictureState::list_active(int c, bool first_of_keyframe) {
+void PictureState::list_active(int q, const LayerPlace& place) {
   active.set(windows.active);
   if (count() == 0) return;
   side.resize(count() * kSideVector);
-  side_vectors(current, active, c, first_of_keyframe, pool_, side.data());
+  // Networks of numerics 1 know nothing but the first layer of a keyframe.
+  const LayerPlace told =
+      networks_->config.numerics > 1 ? place : LayerPlace{place.first_of_keyframe};
+  side_vectors(current, active, q, told, pool_, side.data());
 }
 
 void PictureState::run_trunk() {
   if (count() == 0) return;
-  vectors_.resize(count() * kTokenVector);
-  token_vectors(previous_, active, pool_, vectors_.data());
-  flag_logits.resize(count() * kFlagOutputs);
+  const TokenLayout& layout = networks_->layout;
+  vectors_.resize(count() * static_cast<size_t>(layout.width()));
+  token_vectors(layout, previous_, active, pool_, vectors_.data());
+  flag_logits.resize(count() * static_cast<size_t>(layout.flags()));
   prior_.trunk(active, vectors_.data(), side.data(), flag_logits.data());
 }
 
@@ -73,15 +78,16 @@ void PictureState::begin_bits() {
 
 void PictureState::run_decoder() {
   if (count() == 0) return;
-  vectors_.resize(count() * kTokenVector);
-  token_vectors(tokens, active, pool_, vectors_.data());
+  const TokenLayout& layout = networks_->layout;
+  vectors_.resize(count() * static_cast<size_t>(layout.width()));
+  token_vectors(layout, tokens, active, pool_, vectors_.data());
   output.resize(count() * kSampleVector);
   decoder_.decode(active, vectors_.data(), side.data(), output.data());
 }
 
-void PictureState::end_layer(int c, bool decoded) {
+void PictureState::end_layer(int q, bool decoded) {
   if (!decoded) run_decoder();
-  if (count() != 0) reconstruct(output.data(), active, c, pool_, current);
+  if (count() != 0) reconstruct(output.data(), active, q, pool_, current);
   std::swap(tokens, previous_);
   std::swap(windows.active, windows.previous);
 }

@@ -10,6 +10,7 @@
 #include "base/thread_pool.h"
 #include "codec/geometry.h"
 #include "codec/symbols.h"
+#include "network/layers.h"
 #include "network/prior.h"
 #include "network/samples.h"
 #include "network/token_field.h"
@@ -34,14 +35,24 @@ class PictureState {
                ThreadPool& pool);
 
   const Geometry& geometry() const { return geometry_; }
+  // What to add to c of the packets for q, the index of a step: docs/numerics.md section 3.
+  int step_offset() const { return networks_->config.numerics > 1 ? 64 : 0; }
   ThreadPool& pool() const { return pool_; }
 
   // Middle values as the prediction, no earlier tokens, new models.
   void begin_keyframe();
   // The prediction from the reference by `motion`.
   void compensate();
+  // t of the contexts of active flags: docs/bitstream.md section 3.1.
+  int flag_type(bool keyframe, bool first, bool last) const {
+    const bool main = networks_->config.numerics > 1 ? last : first;
+    return !keyframe && main ? 0 : 1;
+  }
+  LayerModels layer_models(BlockState& block, int type) const {
+    return {block.models.corrections[static_cast<size_t>(type)], networks_->config.numerics > 1};
+  }
   // Lists the tokens of the active windows, and makes their side vectors from the prediction.
-  void list_active(int c, bool first_of_keyframe);
+  void list_active(int q, const LayerPlace& place);
   // The logits of the stage flags, by the prior's trunk.
   void run_trunk();
   // Hands the stage counts to the prior of every block.
@@ -50,7 +61,7 @@ class PictureState {
   void run_decoder();
   // Turns the prediction into the reconstruction, and this layer's tokens into the previous ones.
   // `decoded`: run_decoder() has been called on exactly these tokens.
-  void end_layer(int c, bool decoded);
+  void end_layer(int q, bool decoded);
   // The tokens of the layer that ended last.
   const TokenField& coded_tokens() const { return previous_; }
   // Makes the reconstruction the reference.
@@ -82,6 +93,7 @@ class PictureState {
   size_t count() const { return static_cast<size_t>(active.count()); }
 
   const Geometry geometry_;
+  const std::shared_ptr<const Networks> networks_;
   ThreadPool& pool_;
   Prior prior_;
   TokenizerDecoder decoder_;

@@ -7,9 +7,11 @@
 //   bool adaptive(AdaptiveBit& model, bool bit)
 //   int32_t number(SignedModels& models, int32_t value)
 //   bool bit(uint32_t probability, bool bit)
+//   static constexpr bool kLearns   whether corrections of logits follow what is coded
 //   void checkpoint()          throws when a decoder has read far past the end of its data
 //   void motion(), flags(), tokens()   tell what the symbols from here on belong to
-//   void token(int32_t index)  tells whose bits follow, as an index of an active token
+//   void token(int32_t index, int first)  tells whose bits follow, as an index of an active token,
+//                                         and the number of the first of them
 #pragma once
 
 #include <algorithm>
@@ -29,6 +31,29 @@
 
 namespace bsq {
 
+// Corrections of the prior's logits, which follow the picture at hand: docs/bitstream.md
+// section 3.4. In numerics 1 they stay 0.
+class LogitCorrection {
+ public:
+  uint32_t probability(int16_t logit) const {
+    return probability_from_logit(logit + (value_ >> kShift));
+  }
+  void learn(bool bit, uint32_t probability) {
+    const int32_t error = (bit ? 65536 : 0) - static_cast<int32_t>(probability);
+    value_ = std::clamp(value_ + error, -kLimit, kLimit);
+  }
+
+ private:
+  static constexpr int kShift = 13;
+  static constexpr int32_t kLimit = 1 << 24;
+  int32_t value_ = 0;
+};
+
+struct LogitCorrections {
+  std::array<LogitCorrection, 3 * kMaxStages> flags;
+  std::array<LogitCorrection, kMaxStages * kStageBits> bits;
+};
+
 // The adaptive models of a block; a new set at every keyframe.
 struct BlockModels {
   std::array<AdaptiveBit, 12> active;
@@ -36,7 +61,24 @@ struct BlockModels {
   std::array<AdaptiveBit, 3> same_vector;
   SignedModels difference_x;
   SignedModels difference_y;
+  std::array<LogitCorrections, 2> corrections;  // by t of section 3.1
 };
+
+// What the symbols of a layer are coded with, beside the prior.
+struct LayerModels {
+  LogitCorrections& corrections;
+  bool learn;  // not in numerics 1
+};
+
+// One bit under a logit of the prior.
+template <class Coder>
+bool code_logit(Coder& coder, const LayerModels& models, LogitCorrection& correction, int16_t logit,
+                bool bit) {
+  const uint32_t p = correction.probability(logit);
+  const bool coded = coder.bit(p, bit);
+  if (Coder::kLearns && models.learn) correction.learn(coded, p);
+  return coded;
+}
 
 // Motion of one picture as it is coded: vectors, and which parts differ from their predictor.
 struct MotionSymbols {
@@ -110,11 +152,11 @@ struct WindowFlags {
   std::vector<uint8_t> previous;  // of the layer that gives the previous token field
 };
 
-// Step 1: windows of the block. `motion` is null except in the first layer between keyframes.
+// Step 1: windows of the block. `motion` is null except in the first layer between keyframes;
+// `type` is t of the flags' context.
 template <class Coder>
 void code_windows(Coder& coder, BlockModels& models, const Geometry& g, const Block& block,
-                  MotionSymbols* motion, WindowFlags& flags) {
-  const int type = motion != nullptr ? 0 : 1;
+                  MotionSymbols* motion, int type, WindowFlags& flags) {
   for (int wy = block.y_begin; wy < block.y_end; ++wy) {
     for (int wx = block.x_begin; wx < block.x_end; ++wx) {
       coder.motion();
@@ -139,25 +181,26 @@ inline TokenRect token_rect(const Geometry& g, const Block& b) {
           std::min(b.x_end * kWindowTokens, g.tokens_x) - x};
 }
 
-// Step 2: stage counts of the active tokens of the block, from the logits [active.count(), 9] of
+// Step 2: stage counts of the active tokens of the block, from the logits [active.count(), 3 S] of
 // the prior's trunk. Tokens of inactive windows must hold 0 stages.
 template <class Coder>
-void code_stage_counts(Coder& coder, const TokenRect& rect, const ActiveTokens& active,
-                       const int16_t* logits, TokenField& tokens) {
+void code_stage_counts(Coder& coder, const LayerModels& models, const TokenRect& rect,
+                       const ActiveTokens& active, const int16_t* logits, TokenField& tokens) {
   coder.flags();
   for (int y = rect.y; y < rect.y + rect.height; ++y) {
     for (int x = rect.x; x < rect.x + rect.width; ++x) {
       const int index = active.index(y, x);
       if (index < 0) continue;
-      const int16_t* outputs = logits + static_cast<ptrdiff_t>(index) * kFlagOutputs;
+      const int16_t* outputs = logits + static_cast<ptrdiff_t>(index) * 3 * tokens.max_stages;
       const int left = x > rect.x ? tokens.stages[tokens.at(y, x - 1)] : 0;
       const int above = y > rect.y ? tokens.stages[tokens.at(y - 1, x)] : 0;
       uint8_t& stages = tokens.stages[tokens.at(y, x)];
       int n = 0;
-      while (n < kStages) {
+      while (n < tokens.max_stages) {
         const int context = (left > n ? 1 : 0) + (above > n ? 1 : 0);
-        const int16_t logit = outputs[3 * n + context];
-        if (!coder.bit(probability_from_logit(logit), stages > n)) break;
+        const int output = 3 * n + context;
+        LogitCorrection& correction = models.corrections.flags[static_cast<size_t>(output)];
+        if (!code_logit(coder, models, correction, outputs[output], stages > n)) break;
         ++n;
       }
       stages = static_cast<uint8_t>(n);
@@ -168,10 +211,11 @@ void code_stage_counts(Coder& coder, const TokenRect& rect, const ActiveTokens& 
 
 // Eight bits of one token under their logits.
 template <class Coder>
-uint8_t code_byte(Coder& coder, const int16_t* logits, unsigned value) {
+uint8_t code_byte(Coder& coder, const LayerModels& models, LogitCorrection* corrections,
+                  const int16_t* logits, unsigned value) {
   unsigned coded = 0;
   for (int i = 0; i < kSubgroupBits; ++i) {
-    const bool bit = coder.bit(probability_from_logit(logits[i]), ((value >> i) & 1) != 0);
+    const bool bit = code_logit(coder, models, corrections[i], logits[i], ((value >> i) & 1) != 0);
     coded |= (bit ? 1U : 0U) << i;
   }
   return static_cast<uint8_t>(coded);
@@ -179,26 +223,28 @@ uint8_t code_byte(Coder& coder, const int16_t* logits, unsigned value) {
 
 // Step 3: the bits of the block's tokens, group by group. `prior` has begun the layer.
 template <class Coder>
-void code_token_bits(Coder& coder, PriorBlock& prior, const ActiveTokens& active,
-                     TokenField& tokens) {
+void code_token_bits(Coder& coder, const LayerModels& models, PriorBlock& prior,
+                     const ActiveTokens& active, TokenField& tokens) {
   coder.tokens();
   if (active.count() == 0) return;
   std::vector<uint8_t> bytes;
   for (int group = 0; group < kGroups; ++group) {
     prior.begin_group(group);
-    for (int stage = 0; stage < kStages; ++stage) {
+    for (int stage = 0; stage < tokens.max_stages; ++stage) {
       const std::span<const int32_t> list = prior.begin_stage(stage);
       if (list.empty()) break;  // no token has more stages either
       bytes.resize(list.size());
       for (int j = 0; j < kSubgroups; ++j) {
         const int16_t* logits = prior.logits();
+        const int first = stage * kStageBits + j * kSubgroupBits;
+        LogitCorrection* corrections = models.corrections.bits.data() + first;
         for (size_t i = 0; i < list.size(); ++i) {
-          coder.token(list[i]);
+          coder.token(list[i], first);
           const TokenPosition at = active.tokens()[static_cast<size_t>(list[i])];
-          uint32_t& word =
-              tokens.bits[tokens.at(at.y, at.x) * kStages + static_cast<size_t>(stage)];
+          uint32_t& word = tokens.words(tokens.at(at.y, at.x))[stage];
           const int shift = j * kSubgroupBits;
-          bytes[i] = code_byte(coder, logits + i * kSubgroupBits, (word >> shift) & 0xFF);
+          bytes[i] = code_byte(coder, models, corrections, logits + i * kSubgroupBits,
+                               (word >> shift) & 0xFF);
           word = (word & ~(0xFFU << shift)) | static_cast<uint32_t>(bytes[i]) << shift;
         }
         coder.checkpoint();

@@ -66,9 +66,10 @@ void for_tiles(ThreadPool& pool, int count, const std::function<void(int, int, i
 TileScratch make_scratch(const NetworkSize& size) {
   TileScratch scratch;
   const auto tile = static_cast<size_t>(kMaxTile);
-  scratch.narrow.resize(tile * static_cast<size_t>(std::max(size.width, kTokenVector)));
+  scratch.narrow.resize(tile * static_cast<size_t>(size.width));
   scratch.embedded.resize(scratch.narrow.size());
   scratch.hidden.resize(tile * static_cast<size_t>(size.hidden));
+  scratch.tokens.resize(tile * kMaxTokenVector);
   scratch.features.resize(tile * (kSampleVector + kSideVector));
   return scratch;
 }

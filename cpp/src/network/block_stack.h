@@ -52,8 +52,9 @@ void for_tiles(ThreadPool& pool, int count, const std::function<void(int, int, i
 
 // Working memory of one thread for one tile.
 struct TileScratch {
-  AlignedVector<int8_t> narrow;     // [kMaxTile, the larger of width and 104]
+  AlignedVector<int8_t> narrow;     // [kMaxTile, width]
   AlignedVector<int8_t> embedded;   // the same again
+  AlignedVector<int8_t> tokens;     // [kMaxTile, kMaxTokenVector]
   AlignedVector<int8_t> hidden;     // [kMaxTile, hidden]
   AlignedVector<int16_t> features;  // [kMaxTile, 200]
 };

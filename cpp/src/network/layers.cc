@@ -76,17 +76,6 @@ class Packer {
     return stack;
   }
 
-  AlignedVector<int32_t> feedback(const std::string& name) const {
-    const int32_t* values = s32(name);
-    AlignedVector<int32_t> transposed(static_cast<size_t>(kStageBits * kStageBits));
-    for (int i = 0; i < kStageBits; ++i) {
-      for (int j = 0; j < kStageBits; ++j) {
-        transposed[static_cast<size_t>(j * kStageBits + i)] = values[i * kStageBits + j];
-      }
-    }
-    return transposed;
-  }
-
  private:
   const ModelFile& file_;
   const KernelTable& kernels_;
@@ -97,7 +86,6 @@ EncoderWeights pack_encoder(const Packer& packer, const NetworkSize& size) {
   encoder.in = packer.linear16("enc.in");
   encoder.stack = packer.stack("enc", size);
   encoder.head = packer.linear8("enc.head");
-  for (int i = 0; i < 3; ++i) encoder.feedback[i] = packer.feedback(kFeedback[i].name);
   return encoder;
 }
 
@@ -106,7 +94,7 @@ DecoderWeights pack_decoder(const Packer& packer, const NetworkSize& size) {
           packer.linear8("dec.out")};
 }
 
-PriorWeights pack_prior(const Packer& packer, const NetworkSize& size) {
+PriorWeights pack_prior(const Packer& packer, const NetworkSize& size, int heads) {
   PriorWeights prior;
   prior.tok = packer.linear8("prior.tok");
   prior.side = packer.linear16("prior.side");
@@ -116,10 +104,10 @@ PriorWeights pack_prior(const Packer& packer, const NetworkSize& size) {
   prior.ctx = packer.depthwise("prior.ctx");
   prior.mix = packer.linear8("prior.mix");
   prior.ffn = packer.ffn("prior.ffn", size.width);
-  for (int i = 0; i < kStages * kSubgroups; ++i) {
-    prior.head_in[i] = packer.requant("prior.head.in", size.width, i);
-    prior.head[i] = packer.linear8("prior.head", i);
-    prior.emb[i] = packer.linear8("prior.emb", i);
+  for (int i = 0; i < heads; ++i) {
+    prior.head_in.push_back(packer.requant("prior.head.in", size.width, i));
+    prior.head.push_back(packer.linear8("prior.head", i));
+    prior.emb.push_back(packer.linear8("prior.emb", i));
   }
   prior.head_table = packer.table("prior.head.table");
   return prior;
@@ -129,8 +117,13 @@ PriorWeights pack_prior(const Packer& packer, const NetworkSize& size) {
 
 Networks pack_networks(const ModelFile& file, const KernelTable& kernels) {
   const Packer packer(file, kernels);
-  return {kernels, file.config, pack_encoder(packer, file.config.encoder),
-          pack_decoder(packer, file.config.decoder), pack_prior(packer, file.config.prior)};
+  const TokenLayout layout = token_layout(file.config);
+  return {kernels,
+          file.config,
+          layout,
+          pack_encoder(packer, file.config.encoder),
+          pack_decoder(packer, file.config.decoder),
+          pack_prior(packer, file.config.prior, layout.heads())};
 }
 
 }  // namespace bsq

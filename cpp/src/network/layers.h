@@ -36,9 +36,7 @@ struct StackWeights {
 struct EncoderWeights {
   PackedLinear in;  // 16-bit input, 200 wide
   StackWeights stack;
-  PackedLinear head;  // sums only
-  // Feedback of stage q into stage s, transposed to [q's bit, s's bit]: 1 0, 2 0, 2 1.
-  AlignedVector<int32_t> feedback[3];
+  PackedLinear head;  // sums only in numerics 1
 };
 
 struct DecoderWeights {
@@ -58,15 +56,16 @@ struct PriorWeights {
   PackedLinear mix;
   FfnWeights ffn;
   // By 4 * stage + sub-group.
-  PackedRequant head_in[kStages * kSubgroups];
-  PackedLinear head[kStages * kSubgroups];
-  PackedLinear emb[kStages * kSubgroups];
+  std::vector<PackedRequant> head_in;
+  std::vector<PackedLinear> head;
+  std::vector<PackedLinear> emb;
   AlignedVector<int8_t> head_table;
 };
 
 struct Networks {
   const KernelTable& kernels;
   ModelConfig config;
+  TokenLayout layout;
   EncoderWeights encoder;
   DecoderWeights decoder;
   PriorWeights prior;

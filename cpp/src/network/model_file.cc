@@ -17,7 +17,8 @@ namespace {
 
 constexpr size_t kDigestSize = 32;
 constexpr int kVersion = 1;
-constexpr int kNumerics = 1;
+constexpr int kNumerics = 2;     // the newest known
+constexpr int kFirstStages = 3;  // of every model of numerics 1
 constexpr uint32_t kMaxTensors = 4096;
 constexpr uint64_t kOffsetMultiple = 64;
 constexpr int kMaxWidth = 512;
@@ -48,19 +49,21 @@ std::string describe(TensorType type, const std::vector<int>& shape) {
 
 // ---- structure ----
 
-void check_magic_and_version(ByteReader& reader) {
+// Returns the version of the numerics.
+int check_magic_and_version(ByteReader& reader) {
   if (reader.remaining() < 4 || std::memcmp(reader.span(4).data(), "BSQM", 4) != 0) {
     fail("byte 0", "not a model file: it does not begin with BSQM");
   }
   const int version = reader.u16();
   const int numerics = reader.u16();
-  if (version != kVersion || numerics != kNumerics) {
+  if (version != kVersion || numerics < 1 || numerics > kNumerics) {
     throw Error(BSQ_ERROR_UNSUPPORTED, "model file, byte 4: version " + std::to_string(version) +
                                            " with numerics " + std::to_string(numerics) +
                                            "; this library knows version " +
-                                           std::to_string(kVersion) + " with numerics " +
+                                           std::to_string(kVersion) + " with numerics up to " +
                                            std::to_string(kNumerics) + ": update it");
   }
+  return numerics;
 }
 
 std::array<uint8_t, 16> check_digest(std::span<const uint8_t> bytes) {
@@ -93,19 +96,23 @@ NetworkSize parse_size(ByteReader& reader) {
   return size;
 }
 
-ModelConfig parse_config(ByteReader& reader) {
+ModelConfig parse_config(ByteReader& reader, int numerics) {
   const ByteReader start = reader;
   const int bits = reader.u16();
-  const int stages = reader.u16();
   ModelConfig config;
+  config.numerics = numerics;
+  config.stages = reader.u16();
   config.encoder = parse_size(reader);
   config.decoder = parse_size(reader);
   config.prior = parse_size(reader);
   const int reserved = reader.u16();
-  if (bits != 32 || stages != 3 || reserved != 0) {
-    start.fail("a model of " + std::to_string(stages) + " stages of " + std::to_string(bits) +
-               " bits, with " + std::to_string(reserved) +
-               " in the reserved field; known are 3 stages of 32 bits, with 0");
+  const bool stages_fit = numerics == 1 ? config.stages == kFirstStages
+                                        : config.stages >= 1 && config.stages <= kMaxStages;
+  if (bits != kStageBits || !stages_fit || reserved != 0) {
+    start.fail("a model of " + std::to_string(config.stages) + " stages of " +
+               std::to_string(bits) + " bits, with " + std::to_string(reserved) +
+               " in the reserved field; known are " +
+               (numerics == 1 ? "3 stages" : "1 to 8 stages") + " of 32 bits, with 0");
   }
   return config;
 }
@@ -269,7 +276,7 @@ void check_sums(const TensorSpec& spec, const ModelFile& file) {
     }
     int64_t bound = sum * spec.input_limit;
     if (bias != nullptr) bound += std::abs(int64_t{bias->s32[n]});
-    if (layer == "enc.head") bound += feedback_bound(file, n);
+    if (layer == "enc.head" && file.config.numerics == 1) bound += feedback_bound(file, n);
     if (bound >= kSumLimit) {
       fail(place(spec.name, weights), "the sum of output " + std::to_string(n) + " can reach " +
                                           std::to_string(bound) + ", which 32 bits do not hold");
@@ -300,14 +307,14 @@ const Tensor* ModelFile::find(const std::string& tensor) const {
 
 ModelFile parse_model_file(std::span<const uint8_t> bytes) {
   ByteReader reader(bytes, "model file", 0, BSQ_ERROR_MODEL);
-  check_magic_and_version(reader);
+  const int numerics = check_magic_and_version(reader);
   ModelFile file;
   file.id = check_digest(bytes);
   const auto body = bytes.first(bytes.size() - kDigestSize);
   const size_t start = reader.offset();
   if (start > body.size()) fail("byte " + std::to_string(start), "the data ends early");
   reader = ByteReader(body.subspan(start), "model file", start, BSQ_ERROR_MODEL);
-  file.config = parse_config(reader);
+  file.config = parse_config(reader, numerics);
   const uint32_t text_size = reader.u32();
   const size_t text_start = reader.offset();
   const auto text = reader.span(text_size);

@@ -24,14 +24,14 @@ void Prior::trunk(const ActiveTokens& active, const int8_t* previous, const int1
   const LinearView to_flags = weights.flag.view();
   const auto input = [&](int begin, int end, int16_t* x, TileScratch&) {
     const ptrdiff_t first = begin;
-    kernels.linear8_rq16(from_tokens, previous + first * kTokenVector, kTokenVector, end - begin,
+    kernels.linear8_rq16(from_tokens, previous + first * from_tokens.k, from_tokens.k, end - begin,
                          false, x, from_tokens.n);
     kernels.linear16_rq16(from_side, side + first * kSideVector, kSideVector, end - begin, true, x,
                           from_side.n);
   };
   const auto output = [&](int begin, int end, const int8_t* f, TileScratch&) {
     kernels.linear8_rq16(to_flags, f, to_flags.k, end - begin, false,
-                         flags + static_cast<ptrdiff_t>(begin) * kFlagOutputs, kFlagOutputs);
+                         flags + static_cast<ptrdiff_t>(begin) * to_flags.n, to_flags.n);
   };
   stack_.run(active, input, output);
 }
@@ -40,13 +40,14 @@ PriorBlock::PriorBlock(std::shared_ptr<const Networks> networks, const TokenRect
     : networks_(std::move(networks)), rect_(rect) {
   const LinearView cur = networks_->prior.cur.view();
   context_.resize(rect.height, rect.width, cur.n);
-  presence_.resize(static_cast<size_t>(kStages + 1) * static_cast<size_t>(cur.n));
-  for (int n = 0; n <= kStages; ++n) {
-    const uint32_t bits[kStages] = {};
-    int8_t vector[kTokenVector];
-    token_vector(n, bits, vector);
-    std::fill_n(vector, kStages * kStageBits, int8_t{0});
-    networks_->kernels.linear8_rq8(cur, vector, kTokenVector, 1, nullptr,
+  const TokenLayout& layout = networks_->layout;
+  presence_.resize(static_cast<size_t>(layout.stages + 1) * static_cast<size_t>(cur.n));
+  for (int n = 0; n <= layout.stages; ++n) {
+    const uint32_t bits[kMaxStages] = {};
+    int8_t vector[kMaxTokenVector];
+    token_vector(layout, n, bits, vector);
+    std::fill_n(vector, layout.bits(), int8_t{0});
+    networks_->kernels.linear8_rq8(cur, vector, cur.k, 1, nullptr,
                                    presence_.data() + static_cast<ptrdiff_t>(n) * cur.n, cur.n);
   }
 }
@@ -85,7 +86,7 @@ void PriorBlock::list_tokens() {
                      static_cast<int16_t>(begin - rect_.x)});
     for (int i = 0; i < end - begin; ++i) {
       const int stages = stages_[static_cast<size_t>(first + i)];
-      if (stages > kStages) {
+      if (stages > networks_->layout.stages) {
         throw Error(BSQ_ERROR_ARGUMENT, std::to_string(stages) + " stages in a token");
       }
       if (stages > 0) tokens_[token_group(run->y, begin + i)].push_back(first + i);
@@ -108,18 +109,17 @@ void PriorBlock::place_presence() {
 // e of the tokens of a group whose bits are complete.
 void PriorBlock::embed_group(int group) {
   const LinearView cur = networks_->prior.cur.view();
+  const TokenLayout& layout = networks_->layout;
   const std::vector<int32_t>& tokens = tokens_[group];
   for_tiles(prior_->pool(), static_cast<int>(tokens.size()), [&](int begin, int end, int thread) {
     TileScratch& scratch = scratch_[static_cast<size_t>(thread)];
     for (int i = begin; i < end; ++i) {
       const auto token = static_cast<size_t>(tokens[static_cast<size_t>(i)]);
-      int8_t vector[kTokenVector];
-      token_vector(stages_[token], bits_.data() + static_cast<size_t>(i) * kStages, vector);
-      std::memcpy(scratch.narrow.data() + static_cast<ptrdiff_t>(i - begin) * kTokenVector, vector,
-                  kTokenVector);
+      token_vector(layout, stages_[token], bits_.data() + static_cast<ptrdiff_t>(i) * layout.stages,
+                   scratch.tokens.data() + static_cast<ptrdiff_t>(i - begin) * cur.k);
     }
     AlignedVector<int8_t>& e = scratch.embedded;
-    networks_->kernels.linear8_rq8(cur, scratch.narrow.data(), kTokenVector, end - begin, nullptr,
+    networks_->kernels.linear8_rq8(cur, scratch.tokens.data(), cur.k, end - begin, nullptr,
                                    e.data(), cur.n);
     for (int i = begin; i < end; ++i) {
       const TokenPosition at =
@@ -137,7 +137,7 @@ void PriorBlock::begin_group(int group) {
   rows_ = tokens_[group];
   slots_.resize(rows_.size());
   for (size_t i = 0; i < slots_.size(); ++i) slots_[i] = static_cast<int32_t>(i);
-  bits_.assign(rows_.size() * kStages, 0);
+  bits_.assign(rows_.size() * static_cast<size_t>(networks_->layout.stages), 0);
   const auto width = static_cast<size_t>(networks_->config.prior.width);
   if (v_.size() < rows_.size() * width) {
     v_.resize(rows_.size() * width);
@@ -191,12 +191,13 @@ std::span<const int32_t> PriorBlock::begin_stage(int stage) {
 
 // v += emb of the eight bits that were coded last.
 void PriorBlock::append_bits(int begin, int end, TileScratch& scratch) {
-  const LinearView emb = networks_->prior.emb[pending_].view();
+  const LinearView emb = networks_->prior.emb[static_cast<size_t>(pending_)].view();
+  const int8_t zero = networks_->layout.zero;
   int8_t* values = scratch.narrow.data();
   for (int i = begin; i < end; ++i) {
     const uint32_t byte =
         bits_of(i)[pending_ / kSubgroups] >> (kSubgroupBits * (pending_ % kSubgroups));
-    for (int k = 0; k < kSubgroupBits; ++k) *values++ = ((byte >> k) & 1U) != 0 ? 64 : -64;
+    for (int k = 0; k < kSubgroupBits; ++k) *values++ = ((byte >> k) & 1U) != 0 ? 64 : zero;
   }
   networks_->kernels.linear8_rq16(emb, scratch.narrow.data(), kSubgroupBits, end - begin, true,
                                   v_.data() + static_cast<ptrdiff_t>(begin) * emb.n, emb.n);
@@ -208,7 +209,7 @@ const int16_t* PriorBlock::logits() {
   }
   const PriorWeights& weights = networks_->prior;
   const KernelTable& kernels = networks_->kernels;
-  const int head = stage_ * kSubgroups + subgroup_;
+  const auto head = static_cast<size_t>(stage_ * kSubgroups + subgroup_);
   const LinearView to_logits = weights.head[head].view();
   const int width = networks_->config.prior.width;
   for_tiles(prior_->pool(), static_cast<int>(rows_.size()), [&](int begin, int end, int thread) {

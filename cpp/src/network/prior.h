@@ -8,7 +8,7 @@
 //     block.begin_layer(prior, active, stages);
 //     for g in 0..2:
 //       block.begin_group(g);
-//       for s in 0..2:
+//       for s in 0..S-1:
 //         tokens = block.begin_stage(s);                   // those of the group with n > s
 //         for j in 0..3:
 //           logits = block.logits();                       // [tokens, 8], bits 8j .. 8j+7
@@ -32,8 +32,8 @@ class Prior {
  public:
   Prior(std::shared_ptr<const Networks> networks, ThreadPool& pool);
 
-  // flags [active.count(), 9]: Q8 logits of the stage flags. previous: token vectors
-  // [active.count(), 104] of the previous token field at the active tokens of this layer.
+  // flags [active.count(), 3 S]: Q8 logits of the stage flags. previous: token vectors
+  // [active.count(), V] of the previous token field at the active tokens of this layer.
   void trunk(const ActiveTokens& active, const int8_t* previous, const int16_t* side,
              int16_t* flags);
 
@@ -60,7 +60,7 @@ class PriorBlock {
   // Groups in order 0, 1, 2; all bits of earlier groups must have been fed.
   void begin_group(int group);
   // Indices in `active` of the group's tokens with n > stage, in the order of coding: raster
-  // order in the block. Stages in order 0, 1, 2; the span lives until the next begin_stage().
+  // order in the block. Stages in rising order; the span lives until the next begin_stage().
   std::span<const int32_t> begin_stage(int stage);
   // Logits [tokens of the stage, 8] of the sub-group that comes next.
   const int16_t* logits();
@@ -73,12 +73,14 @@ class PriorBlock {
   void embed_group(int group);
   void start_rows(int begin, int end, TileScratch& scratch);
   void append_bits(int begin, int end, TileScratch& scratch);
-  uint32_t* bits_of(int row) { return bits_.data() + kStages * slots_[static_cast<size_t>(row)]; }
+  uint32_t* bits_of(int row) {
+    return bits_.data() + networks_->layout.stages * slots_[static_cast<size_t>(row)];
+  }
 
   std::shared_ptr<const Networks> networks_;
   TokenRect rect_;
   AlignedVector<int8_t>
-      presence_;        // e of a token without bits, by its number of stages: [4, width]
+      presence_;        // e of a token without bits, by its number of stages: [S + 1, width]
   PaddedGrid context_;  // e of every token of the block
 
   // The layer at hand.
@@ -90,7 +92,7 @@ class PriorBlock {
 
   // The group at hand.
   int group_ = 0;
-  std::vector<uint32_t> bits_;  // [tokens_[group_], 3]
+  std::vector<uint32_t> bits_;  // [tokens_[group_], S]
 
   // The stage at hand: one row per token with n > stage_.
   int stage_ = 0;

@@ -26,7 +26,7 @@ constexpr int32_t kPow2[64] = {
 };
 
 // Step in units of the samples' own depth, Q8.
-int64_t sample_step(int c, int bit_depth) { return int64_t{step_q8(c)} << (bit_depth - 8); }
+int64_t sample_step(int q, int bit_depth) { return int64_t{step_q8(q)} << (bit_depth - 8); }
 
 // Calls fn(token index, position) for all active tokens, spread over the pool.
 template <class Fn>
@@ -61,16 +61,16 @@ uint16_t reconstructed(uint16_t prediction, int16_t output, int64_t step, int32_
 
 }  // namespace
 
-int32_t step_q8(int c) {
-  if (c < 0 || c > kMaxStepIndex) {
-    throw Error(BSQ_ERROR_ARGUMENT, "step index " + std::to_string(c) + " is not within 0.." +
+int32_t step_q8(int q) {
+  if (q < 0 || q > kMaxStepIndex) {
+    throw Error(BSQ_ERROR_ARGUMENT, "step index " + std::to_string(q) + " is not within 0.." +
                                         std::to_string(kMaxStepIndex));
   }
-  return static_cast<int32_t>(((int64_t{kPow2[c % 64]} << (c / 64)) + 256) >> 9);
+  return static_cast<int32_t>(((int64_t{kPow2[q % 64]} << (q / 64)) + 256) >> 9);
 }
 
-void side_vectors(const Frame& prediction, const ActiveTokens& active, int c,
-                  bool first_of_keyframe, ThreadPool& pool, int16_t* out) {
+void side_vectors(const Frame& prediction, const ActiveTokens& active, int q,
+                  const LayerPlace& place, ThreadPool& pool, int16_t* out) {
   const int middle = 1 << (prediction.bit_depth - 1);
   const int shift = 10 - prediction.bit_depth;
   ConstPlaneView planes[3];
@@ -84,15 +84,17 @@ void side_vectors(const Frame& prediction, const ActiveTokens& active, int c,
         vector[first + i] = static_cast<int16_t>((samples[i] - middle) << shift);
       }
     });
-    vector[kSampleVector] = static_cast<int16_t>(c - 256);
-    vector[kSampleVector + 1] = first_of_keyframe ? 256 : 0;
+    vector[kSampleVector] = static_cast<int16_t>(q - 256);
+    vector[kSampleVector + 1] = place.first_of_keyframe ? 256 : 0;
+    vector[kSampleVector + 2] = place.later ? 256 : 0;
+    vector[kSampleVector + 3] = static_cast<int16_t>(place.above);
   });
 }
 
 void residual_vectors(const Frame& source, const Frame& prediction, const ActiveTokens& active,
-                      int c, ThreadPool& pool, int16_t* out) {
+                      int q, ThreadPool& pool, int16_t* out) {
   // A difference of samples has few values: divide once for each.
-  const int64_t step = sample_step(c, source.bit_depth);
+  const int64_t step = sample_step(q, source.bit_depth);
   const int largest = (1 << source.bit_depth) - 1;
   std::vector<int16_t> quotients(static_cast<size_t>(2 * largest + 1));
   for (int difference = -largest; difference <= largest; ++difference) {
@@ -119,9 +121,9 @@ void residual_vectors(const Frame& source, const Frame& prediction, const Active
   });
 }
 
-void reconstruct(const int16_t* output, const ActiveTokens& active, int c, ThreadPool& pool,
+void reconstruct(const int16_t* output, const ActiveTokens& active, int q, ThreadPool& pool,
                  Frame& picture) {
-  const int64_t step = sample_step(c, picture.bit_depth);
+  const int64_t step = sample_step(q, picture.bit_depth);
   const int32_t largest = (1 << picture.bit_depth) - 1;
   PlaneView planes[3];
   for (int i = 0; i < picture.plane_count; ++i) planes[i] = picture.planes[i].view();
@@ -136,8 +138,8 @@ void reconstruct(const int16_t* output, const ActiveTokens& active, int c, Threa
   });
 }
 
-void reconstruct_token(const int16_t* output, int c, int bit_depth, uint16_t* samples) {
-  const int64_t step = sample_step(c, bit_depth);
+void reconstruct_token(const int16_t* output, int q, int bit_depth, uint16_t* samples) {
+  const int64_t step = sample_step(q, bit_depth);
   const int32_t largest = (1 << bit_depth) - 1;
   for (int i = 0; i < kSampleVector; ++i) {
     samples[i] = reconstructed(samples[i], output[i], step, largest);

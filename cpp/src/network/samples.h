@@ -12,30 +12,36 @@
 
 namespace bsq {
 
-constexpr int kMaxStepIndex = 504;  // c = 8 * crf
+constexpr int kMaxStepIndex = 568;  // q of docs/numerics.md section 3
 
-// Quantization step of c in 0..504, Q8: 256 is one 8-bit sample value. Throws
+// Quantization step of q in 0..568, Q8: 256 is one 8-bit sample value. Throws
 // Error(BSQ_ERROR_ARGUMENT) outside of that range.
-int32_t step_q8(int c);
+int32_t step_q8(int q);
 
-// Side vectors [active.count(), 104] of a layer. `first_of_keyframe`: the first layer of a
-// keyframe.
-void side_vectors(const Frame& prediction, const ActiveTokens& active, int c,
-                  bool first_of_keyframe, ThreadPool& pool, int16_t* out);
+// Where a layer stands in its packet.
+struct LayerPlace {
+  bool first_of_keyframe = false;
+  bool later = false;  // not the first of its packet
+  int above = 0;       // its q minus that of the packet's last layer
+};
+
+// Side vectors [active.count(), 104] of a layer.
+void side_vectors(const Frame& prediction, const ActiveTokens& active, int q,
+                  const LayerPlace& place, ThreadPool& pool, int16_t* out);
 
 // Residual vectors [active.count(), 96]: (source - prediction) / step. Encoder only. Both frames
 // have the same size, depth and planes.
 void residual_vectors(const Frame& source, const Frame& prediction, const ActiveTokens& active,
-                      int c, ThreadPool& pool, int16_t* out);
+                      int q, ThreadPool& pool, int16_t* out);
 
 // Writes prediction + step * output at the active tokens of `picture`, which holds the prediction
 // before the call. `output` is [active.count(), 96].
-void reconstruct(const int16_t* output, const ActiveTokens& active, int c, ThreadPool& pool,
+void reconstruct(const int16_t* output, const ActiveTokens& active, int q, ThreadPool& pool,
                  Frame& picture);
 
 // The same for one token, from and to single squares: `samples` holds the prediction of 96 samples
 // in the order of the vectors (raster luma, first chroma, second chroma) and receives the
 // reconstruction. For decisions in the encoder.
-void reconstruct_token(const int16_t* output, int c, int bit_depth, uint16_t* samples);
+void reconstruct_token(const int16_t* output, int q, int bit_depth, uint16_t* samples);
 
 }  // namespace bsq

@@ -3,8 +3,6 @@
 
 #include <limits>
 
-#include "network/token_field.h"
-
 namespace bsq {
 namespace {
 
@@ -14,7 +12,6 @@ constexpr int kMaxShift = 62;
 constexpr int kTaps = 25;
 constexpr int kInput8 = 127;
 constexpr int kInput16 = 32767;
-constexpr int kHeads = kStages * kSubgroups;
 constexpr int kTableSize = 256;
 
 class Builder {
@@ -78,48 +75,62 @@ class Builder {
   std::vector<TensorSpec> specs_;
 };
 
-void add_encoder(const NetworkSize& size, Builder& builder) {
+void add_encoder(const ModelConfig& config, Builder& builder) {
+  const NetworkSize& size = config.encoder;
+  const int bits = token_layout(config).bits();
   builder.linear("enc.in", size.width, kSampleVector + kSideVector, kInput16);
   builder.stack("enc", size);
-  builder.weights("enc.head", {kStages * kStageBits, size.width}, kInput8, 1);
-  builder.bias("enc.head", {kStages * kStageBits});
+  builder.weights("enc.head", {bits, size.width}, kInput8, 1);
+  builder.bias("enc.head", {bits});
+  if (config.numerics > 1) {
+    builder.requant("enc.head", {bits}, 1);
+    return;
+  }
   for (const FeedbackTensor& feedback : kFeedback) {
     builder.values(feedback.name, {kStageBits, kStageBits}, false);
   }
 }
 
-void add_decoder(const NetworkSize& size, Builder& builder) {
-  builder.linear("dec.tok", size.width, kTokenVector, kInput8);
+void add_decoder(const ModelConfig& config, Builder& builder) {
+  const NetworkSize& size = config.decoder;
+  builder.linear("dec.tok", size.width, token_layout(config).width(), kInput8);
   builder.linear("dec.side", size.width, kSideVector, kInput16);
   builder.stack("dec", size);
   builder.linear("dec.out", kSampleVector, size.width, kInput8);
 }
 
-void add_prior(const NetworkSize& size, Builder& builder) {
-  builder.linear("prior.tok", size.width, kTokenVector, kInput8);
+void add_prior(const ModelConfig& config, Builder& builder) {
+  const NetworkSize& size = config.prior;
+  const TokenLayout layout = token_layout(config);
+  const int heads = layout.heads();
+  builder.linear("prior.tok", size.width, layout.width(), kInput8);
   builder.linear("prior.side", size.width, kSideVector, kInput16);
   builder.stack("prior", size);
-  builder.linear("prior.flag", kFlagOutputs, size.width, kInput8);
-  builder.linear("prior.cur", size.width, kTokenVector, kInput8);
+  builder.linear("prior.flag", layout.flags(), size.width, kInput8);
+  builder.linear("prior.cur", size.width, layout.width(), kInput8);
   builder.depthwise("prior.ctx", size.width);
   builder.linear("prior.mix", size.width, size.width, kInput8);
   builder.ffn("prior.ffn", size.width, size.hidden);
-  builder.requant("prior.head.in", {kHeads, size.width}, kHeads);
+  builder.requant("prior.head.in", {heads, size.width}, heads);
   builder.table("prior.head.table");
-  builder.weights("prior.head", {kHeads, kSubgroupBits, size.width}, kInput8, 2);
-  builder.bias("prior.head", {kHeads, kSubgroupBits});
-  builder.requant("prior.head", {kHeads, kSubgroupBits}, kHeads);
-  builder.weights("prior.emb", {kHeads, size.width, kSubgroupBits}, kInput8, 2);
-  builder.requant("prior.emb", {kHeads, size.width}, kHeads);
+  builder.weights("prior.head", {heads, kSubgroupBits, size.width}, kInput8, 2);
+  builder.bias("prior.head", {heads, kSubgroupBits});
+  builder.requant("prior.head", {heads, kSubgroupBits}, heads);
+  builder.weights("prior.emb", {heads, size.width, kSubgroupBits}, kInput8, 2);
+  builder.requant("prior.emb", {heads, size.width}, heads);
 }
 
 }  // namespace
 
+TokenLayout token_layout(const ModelConfig& config) {
+  return {config.stages, static_cast<int8_t>(config.numerics > 1 ? 0 : -64)};
+}
+
 std::vector<TensorSpec> tensor_specs(const ModelConfig& config) {
   Builder builder;
-  add_encoder(config.encoder, builder);
-  add_decoder(config.decoder, builder);
-  add_prior(config.prior, builder);
+  add_encoder(config, builder);
+  add_decoder(config, builder);
+  add_prior(config, builder);
   return builder.take();
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "network/model_file.h"
+#include "network/token_field.h"
 
 namespace bsq {
 
@@ -25,12 +26,15 @@ struct TensorSpec {
   int inputs_axis = 0;
 };
 
-// Tensors with feedback from earlier stages, and the stage that each feeds.
+// Feedback from earlier stages in encoders of numerics 1, and the stage that each feeds.
 struct FeedbackTensor {
   const char* name;
   int stage;
 };
 constexpr FeedbackTensor kFeedback[3] = {{"enc.fb10", 1}, {"enc.fb20", 2}, {"enc.fb21", 2}};
+
+// How the tokens of such a model enter its networks.
+TokenLayout token_layout(const ModelConfig& config);
 
 // All tensors of a model of these sizes, which keep the limits.
 std::vector<TensorSpec> tensor_specs(const ModelConfig& config);

@@ -60,23 +60,24 @@ void ActiveTokens::rebuild(std::span<const uint8_t> windows, bool all) {
   }
 }
 
-void token_vector(int stages, const uint32_t bits[kStages], int8_t* out) {
-  std::fill_n(out, kTokenVector, int8_t{0});
-  for (int s = 0; s < stages; ++s) {
+void token_vector(const TokenLayout& layout, int n, const uint32_t* bits, int8_t* out) {
+  std::fill_n(out, layout.width(), int8_t{0});
+  for (int s = 0; s < n; ++s) {
     for (int i = 0; i < kStageBits; ++i) {
-      out[kStageBits * s + i] = ((bits[s] >> i) & 1U) != 0 ? kOne : static_cast<int8_t>(-kOne);
+      out[kStageBits * s + i] = ((bits[s] >> i) & 1U) != 0 ? kOne : layout.zero;
     }
-    out[kStages * kStageBits + s] = kOne;
+    out[layout.bits() + s] = kOne;
   }
 }
 
-void token_vectors(const TokenField& field, const ActiveTokens& active, ThreadPool& pool,
-                   int8_t* out) {
+void token_vectors(const TokenLayout& layout, const TokenField& field, const ActiveTokens& active,
+                   ThreadPool& pool, int8_t* out) {
+  const auto width = static_cast<size_t>(layout.width());
   const auto fill = [&](size_t begin, size_t end) {
     for (size_t t = begin; t < end; ++t) {
       const TokenPosition token = active.tokens()[t];
       const size_t at = field.at(token.y, token.x);
-      token_vector(field.stages[at], field.bits.data() + kStages * at, out + kTokenVector * t);
+      token_vector(layout, field.stages[at], field.words(at), out + width * t);
     }
   };
   const auto count = static_cast<size_t>(active.count());

@@ -11,15 +11,27 @@
 
 namespace bsq {
 
-constexpr int kStages = 3;         // at most this many stages per token
-constexpr int kStageBits = 32;     // bits per stage
-constexpr int kSubgroups = 4;      // of eight bits each, per stage
-constexpr int kGroups = 3;         // of tokens, in the order of coding
-constexpr int kTokenVector = 104;  // s8
-constexpr int kSideVector = 104;   // s16
-constexpr int kSampleVector = 96;  // s16: 64 luma, 16 + 16 chroma values
-constexpr int kFlagOutputs = 9;    // stage flags: three contexts each
+constexpr int kMaxStages = 8;         // at most this many stages per token, of any model
+constexpr int kStageBits = 32;        // bits per stage
+constexpr int kSubgroups = 4;         // of eight bits each, per stage
+constexpr int kGroups = 3;            // of tokens, in the order of coding
+constexpr int kMaxTokenVector = 264;  // s8
+constexpr int kSideVector = 104;      // s16
+constexpr int kSampleVector = 96;     // s16: 64 luma, 16 + 16 chroma values
 constexpr int kSubgroupBits = kStageBits / kSubgroups;
+
+// What a model's tokens look like to its networks.
+struct TokenLayout {
+  int stages = 0;   // at most, per token
+  int8_t zero = 0;  // a bit that is 0; one that is 1 is 64
+
+  // s8 values of a token vector.
+  constexpr int width() const { return (stages * (kStageBits + 1) + 7) / 8 * 8; }
+  constexpr int bits() const { return stages * kStageBits; }
+  constexpr int heads() const { return stages * kSubgroups; }
+  // Stage flags, three contexts each.
+  constexpr int flags() const { return stages * 3; }
+};
 
 struct TokenPosition {
   int16_t y;
@@ -89,28 +101,36 @@ class ActiveTokens {
 struct TokenField {
   int height = 0;
   int width = 0;
-  std::vector<uint8_t> stages;  // [height, width], 0..3
-  std::vector<uint32_t> bits;   // [height, width, 3], bit i of a word is b[s][i]
+  int max_stages = 0;           // S of the model
+  std::vector<uint8_t> stages;  // [height, width], 0..S
+  std::vector<uint32_t> bits;   // [height, width, S], bit i of a word is b[s][i]
 
   TokenField() = default;
-  TokenField(int h, int w)
+  TokenField(int h, int w, int s)
       : height(h),
         width(w),
+        max_stages(s),
         stages(static_cast<size_t>(h) * static_cast<size_t>(w)),
-        bits(stages.size() * kStages) {}
+        bits(stages.size() * static_cast<size_t>(s)) {}
 
   size_t at(int y, int x) const {
     return static_cast<size_t>(y) * static_cast<size_t>(width) + static_cast<size_t>(x);
+  }
+  // The words of the token with that index in `stages`.
+  uint32_t* words(size_t token) { return bits.data() + token * static_cast<size_t>(max_stages); }
+  const uint32_t* words(size_t token) const {
+    return bits.data() + token * static_cast<size_t>(max_stages);
   }
   // All tokens with no stage, as before the first layer of a keyframe.
   void clear() { stages.assign(stages.size(), 0); }
 };
 
-// The token vector of one token: 104 values.
-void token_vector(int stages, const uint32_t bits[kStages], int8_t* out);
+// The token vector of one token: layout.width() values from n words of bits.
+void token_vector(const TokenLayout& layout, int n, const uint32_t* bits, int8_t* out);
 
-// Token vectors [active.count(), 104] of the active tokens. `field` has the picture's size.
-void token_vectors(const TokenField& field, const ActiveTokens& active, ThreadPool& pool,
-                   int8_t* out);
+// Token vectors [active.count(), layout.width()] of the active tokens. `field` has the picture's
+// size.
+void token_vectors(const TokenLayout& layout, const TokenField& field, const ActiveTokens& active,
+                   ThreadPool& pool, int8_t* out);
 
 }  // namespace bsq

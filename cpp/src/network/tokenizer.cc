@@ -4,21 +4,24 @@
 #include <cstring>
 #include <utility>
 
+#include "base/status.h"
+
 namespace bsq {
 
 TokenizerEncoder::TokenizerEncoder(std::shared_ptr<const Networks> networks, ThreadPool& pool)
-    : networks_(std::move(networks)),
-      pool_(pool),
-      stack_(networks_->kernels, networks_->encoder.stack, pool) {}
+    : networks_(std::move(networks)), stack_(networks_->kernels, networks_->encoder.stack, pool) {
+  if (networks_->config.numerics < 2) {
+    throw Error(BSQ_ERROR_UNSUPPORTED,
+                "a model of numerics 1 can be decoded with, but not encoded: choose a newer model");
+  }
+}
 
-void TokenizerEncoder::run(const ActiveTokens& active, const int16_t* residual,
-                           const int16_t* side) {
+void TokenizerEncoder::encode(const ActiveTokens& active, const int16_t* residual,
+                              const int16_t* side, int8_t* z) {
   const EncoderWeights& weights = networks_->encoder;
   const KernelTable& kernels = networks_->kernels;
   const LinearView in = weights.in.view();
   const LinearView head = weights.head.view();
-  const size_t needed = static_cast<size_t>(active.count()) * kSampleVector;
-  if (heads_.size() < needed) heads_.resize(needed);
   const auto input = [&](int begin, int end, int16_t* x, TileScratch& scratch) {
     int16_t* features = scratch.features.data();
     for (ptrdiff_t t = begin; t < end; ++t, features += in.k) {
@@ -28,41 +31,10 @@ void TokenizerEncoder::run(const ActiveTokens& active, const int16_t* residual,
     kernels.linear16_rq16(in, scratch.features.data(), in.k, end - begin, false, x, in.n);
   };
   const auto output = [&](int begin, int end, const int8_t* f, TileScratch&) {
-    kernels.linear8_s32(head, f, head.k, end - begin,
-                        heads_.data() + static_cast<ptrdiff_t>(begin) * kSampleVector, head.n);
+    kernels.linear8_rq8(head, f, head.k, end - begin, nullptr,
+                        z + static_cast<ptrdiff_t>(begin) * head.n, head.n);
   };
   stack_.run(active, input, output);
-}
-
-void TokenizerEncoder::stage_sums(int stage, const int32_t* heads, const uint32_t bits[kStages],
-                                  int32_t z[kStageBits]) const {
-  // Sums within a stage cannot overflow, in any order: numerics.md section 6.
-  std::memcpy(z, heads + stage * kStageBits, kStageBits * sizeof *z);
-  for (int q = 0; q < stage; ++q) {
-    const int32_t* feedback = networks_->encoder.feedback[stage == 1 ? 0 : 1 + q].data();
-    for (int j = 0; j < kStageBits; ++j, feedback += kStageBits) {
-      // (f ^ mask) - mask is f for the mask 0 and -f for -1.
-      const int32_t mask = ((bits[q] >> j) & 1U) != 0 ? 0 : -1;
-      for (int i = 0; i < kStageBits; ++i) z[i] += (feedback[i] ^ mask) - mask;
-    }
-  }
-}
-
-void TokenizerEncoder::encode(const ActiveTokens& active, const int16_t* residual,
-                              const int16_t* side, uint32_t* bits) {
-  run(active, residual, side);
-  for_tiles(pool_, active.count(), [&](int begin, int end, int) {
-    for (ptrdiff_t t = begin; t < end; ++t) {
-      uint32_t* token = bits + t * kStages;
-      for (int s = 0; s < kStages; ++s) {
-        int32_t z[kStageBits];
-        stage_sums(s, heads_.data() + t * kSampleVector, token, z);
-        uint32_t word = 0;
-        for (int i = 0; i < kStageBits; ++i) word |= static_cast<uint32_t>(z[i] >= 0) << i;
-        token[s] = word;
-      }
-    }
-  });
 }
 
 TokenizerDecoder::TokenizerDecoder(std::shared_ptr<const Networks> networks, ThreadPool& pool)
@@ -77,7 +49,7 @@ void TokenizerDecoder::decode(const ActiveTokens& active, const int8_t* tokens, 
   const LinearView to_samples = weights.out.view();
   const auto input = [&](int begin, int end, int16_t* x, TileScratch&) {
     const ptrdiff_t first = begin;
-    kernels.linear8_rq16(from_tokens, tokens + first * kTokenVector, kTokenVector, end - begin,
+    kernels.linear8_rq16(from_tokens, tokens + first * from_tokens.k, from_tokens.k, end - begin,
                          false, x, from_tokens.n);
     kernels.linear16_rq16(from_side, side + first * kSideVector, kSideVector, end - begin, true, x,
                           from_side.n);

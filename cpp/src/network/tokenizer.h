@@ -18,26 +18,17 @@ namespace bsq {
 
 class TokenizerEncoder {
  public:
+  // Throws Error(BSQ_ERROR_UNSUPPORTED) for a model of numerics 1, whose encoder is no more.
   TokenizerEncoder(std::shared_ptr<const Networks> networks, ThreadPool& pool);
 
-  // Bits of all three stages: bits[3 * t + s], bit i of a word is b[s][i].
+  // Latents of all stages, z [active.count(), 32 S] in sixteenths: bit i of stage s of token t is 1
+  // where z[t, 32 s + i] >= 0.
   // residual: [active.count(), 96], side: [active.count(), 104]; see samples.h.
-  void encode(const ActiveTokens& active, const int16_t* residual, const int16_t* side,
-              uint32_t* bits);
-
-  // What encode() does in parts, for an encoder that chooses bits itself. run() computes the sums
-  // linear8(f; head), kept in heads(): [active.count(), 96] until the next call.
-  void run(const ActiveTokens& active, const int16_t* residual, const int16_t* side);
-  const int32_t* heads() const { return heads_.data(); }
-  // z of one stage of one token from its 96 sums and the bits chosen for the stages before.
-  void stage_sums(int stage, const int32_t* heads, const uint32_t bits[kStages],
-                  int32_t z[kStageBits]) const;
+  void encode(const ActiveTokens& active, const int16_t* residual, const int16_t* side, int8_t* z);
 
  private:
   std::shared_ptr<const Networks> networks_;
-  ThreadPool& pool_;
   BlockStack stack_;
-  std::vector<int32_t> heads_;
 };
 
 class TokenizerDecoder {
@@ -45,7 +36,7 @@ class TokenizerDecoder {
   TokenizerDecoder(std::shared_ptr<const Networks> networks, ThreadPool& pool);
 
   // out [active.count(), 96], Q8, in steps; see reconstruct() in samples.h.
-  // tokens: [active.count(), 104] of this layer, side: [active.count(), 104].
+  // tokens: [active.count(), V] of this layer, side: [active.count(), 104].
   void decode(const ActiveTokens& active, const int8_t* tokens, const int16_t* side, int16_t* out);
 
  private:

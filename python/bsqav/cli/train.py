@@ -25,7 +25,7 @@ def add_parser(subparsers: Any) -> None:
     pack.add_argument("out", type=Path, help="folder for the shards")
     pack.add_argument("--seed", type=int, default=1)
     train = jobs.add_parser("tokenizer", help="train tokenizer and prior jointly")
-    train.add_argument("recipe", help="name of a recipe, e.g. codec-v0")
+    train.add_argument("recipe", help="name of a recipe, e.g. codec-v1")
     train.add_argument("--data", type=Path, required=True, help="folder of shards")
     train.add_argument(
         "--run", dest="folder", type=Path, required=True, help="folder of the run; resumes there"

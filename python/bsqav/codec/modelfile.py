@@ -10,7 +10,7 @@ import hashlib
 import json
 import struct
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ import numpy.typing as npt
 
 from bsqav.codec.modelspec import (
     MAX_TENSORS,
+    NUMERICS,
+    STAGE_BITS,
     ModelConfig,
     Tensor,
     check_tensors,
@@ -37,7 +39,7 @@ __all__ = [
 
 MAGIC = b"BSQM"
 VERSION = 1
-NUMERICS = 1
+CONFIG_SIZES = 9  # the first fields of ModelConfig, in the order of the header
 ALIGNMENT = 64
 DIGEST_SIZE = 32
 ID_SIZE = 16
@@ -53,7 +55,7 @@ class ModelContents:
 
     Attributes:
         id: first 16 bytes of the file's SHA-256, 32 hexadecimal digits.
-        config: sizes of the networks.
+        config: sizes of the networks, and the version of the numerics.
         text: the JSON object; "name" is always there.
         tensors: int8 and int32 arrays by name.
     """
@@ -85,7 +87,7 @@ def model_bytes(
     """The bytes of a model file. Equal arguments give equal bytes.
 
     Args:
-        config: sizes of the networks.
+        config: sizes of the networks, and the version of the numerics that they are made for.
         tensors: arrays of exactly the types int8 and int32, named and shaped as the specification
             says; biases may be left out where it allows that.
         text: a JSON object with at least "name".
@@ -97,7 +99,7 @@ def model_bytes(
     check_tensors(config, tensors)
     encoded = _encode_text(text)
     names = sorted(tensors)
-    head = _FIXED.pack(MAGIC, VERSION, NUMERICS, *_config_words(config))
+    head = _FIXED.pack(MAGIC, VERSION, config.numerics, *_config_words(config))
     head += struct.pack("<I", len(encoded)) + encoded + struct.pack("<I", len(names))
     entry_bytes = sum(1 + len(name) + 1 + 1 + 4 * tensors[name].ndim + 8 for name in names)
     offset = _align(len(head) + entry_bytes)
@@ -137,10 +139,11 @@ def parse_model(data: bytes, what: str = "model file") -> ModelContents:
     if magic != MAGIC:
         raise ModelError(f"{what}, byte 0: not a model file (it does not begin with BSQM)")
     version, numerics = reader.unpack("<HH")
-    if version != VERSION or numerics != NUMERICS:
+    if version != VERSION or numerics not in NUMERICS:
+        known = " and ".join(map(str, NUMERICS))
         raise UnsupportedError(
             f"{what}, byte 4: version {version} with numerics {numerics}; "
-            f"known here are version {VERSION} with numerics {NUMERICS}: update bsqav"
+            f"known here are version {VERSION} with numerics {known}: update bsqav"
         )
     if len(data) < _FIXED.size + DIGEST_SIZE:
         raise ModelError(f"{what}: the data ends early, after {len(data)} bytes")
@@ -148,7 +151,7 @@ def parse_model(data: bytes, what: str = "model file") -> ModelContents:
     if digest != data[-DIGEST_SIZE:]:
         raise ModelError(f"{what}: the SHA-256 at its end does not match: fetch the file again")
     reader.end = len(data) - DIGEST_SIZE
-    config = _parse_config(reader)
+    config = _parse_config(reader, numerics)
     (size,) = reader.unpack("<I")
     text = _parse_text(reader.take(size), what)
     tensors = _parse_tensors(reader)
@@ -184,16 +187,22 @@ def _align(offset: int) -> int:
 
 
 def _config_words(config: ModelConfig) -> tuple[int, ...]:
-    return (32, 3, *astuple(config), 0)
+    return (STAGE_BITS, config.stages, *astuple(config)[:CONFIG_SIZES], 0)
 
 
-def _parse_config(reader: _Reader) -> ModelConfig:
+def _parse_config(reader: _Reader, numerics: int) -> ModelConfig:
     start = reader.position
-    words = reader.unpack("<12H")
-    if words[0] != 32 or words[1] != 3 or words[11] != 0:
-        raise ModelError(f"{reader.what}, byte {start}: configuration {words} is not known")
-    config = ModelConfig(*words[2:11])
-    config.check()
+    bits, stages, *sizes, reserved = reader.unpack("<12H")
+    if bits != STAGE_BITS or reserved != 0:
+        raise ModelError(
+            f"{reader.what}, byte {start}: {bits} bits a stage and a reserved {reserved}; "
+            f"only {STAGE_BITS} and 0 are known"
+        )
+    config = replace(ModelConfig(*sizes), stages=stages, numerics=numerics)
+    try:
+        config.check()
+    except ModelError as error:
+        raise ModelError(f"{reader.what}, byte {start}: {error}") from error
     return config
 
 

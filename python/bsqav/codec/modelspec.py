@@ -14,10 +14,21 @@ import numpy.typing as npt
 
 from bsqav.errors import ModelError
 
-__all__ = ["MAX_TENSORS", "ModelConfig", "Tensor", "TensorSpec", "check_tensors", "tensor_specs"]
+__all__ = [
+    "MAX_TENSORS",
+    "NUMERICS",
+    "ModelConfig",
+    "Tensor",
+    "TensorSpec",
+    "check_tensors",
+    "tensor_specs",
+    "token_width",
+]
 
 Tensor = npt.NDArray[Any]
 
+# Versions of docs/numerics.md that are known here; new models are of the last.
+NUMERICS = (1, 2)
 MAX_TENSORS = 4096
 MAX_WIDTH = 512
 MAX_HIDDEN = 1024
@@ -25,19 +36,29 @@ MAX_BLOCKS = 16
 MAX_WEIGHT = 127
 MIN_SHIFT, MAX_SHIFT = 32, 62
 SUM_LIMIT = 2**31
-TOKEN_VECTOR = 104
 SIDE_VECTOR = 104
 SAMPLE_VECTOR = 96
-STAGES = 3
+MAX_STAGES = 8
+STAGES_OF_1 = 3
+FEEDBACK_OF_1 = ("10", "20", "21")
 STAGE_BITS = 32
-FLAGS = 9
-HEADS = 12
+FLAG_CONTEXTS = 3
 HEAD_BITS = 8
+STAGE_HEADS = STAGE_BITS // HEAD_BITS
+
+
+def token_width(stages: int) -> int:
+    """Width of the token vectors of a model with that many stages: 33 each, then up to 8s."""
+    return (stages * (STAGE_BITS + 1) + 7) // 8 * 8
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes of the three networks: width of the residual stream, hidden width, blocks."""
+    """Sizes of the three networks: width of the residual stream, hidden width, blocks.
+
+    `stages` is how many times 32 bits a token has at most, `numerics` the version of
+    docs/numerics.md that the model is of.
+    """
 
     encoder_width: int = 192
     encoder_hidden: int = 384
@@ -48,19 +69,30 @@ class ModelConfig:
     prior_width: int = 128
     prior_hidden: int = 256
     prior_blocks: int = 2
+    stages: int = 8
+    numerics: int = 2
 
     def check(self) -> None:
         """Raises ModelError if a size breaks a limit."""
         for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name.endswith("blocks"):
-                valid, rule = 0 <= value <= MAX_BLOCKS, f"at most {MAX_BLOCKS}"
-            else:
-                limit = MAX_WIDTH if field.name.endswith("width") else MAX_HIDDEN
-                valid = 8 <= value <= limit and value % 8 == 0
-                rule = f"a multiple of 8 of at most {limit}"
+            valid, rule = self._rule(field.name, getattr(self, field.name))
             if not valid:
+                value = getattr(self, field.name)
                 raise ModelError(f"{field.name} is {value}; it must be {rule}")
+
+    def _rule(self, name: str, value: int) -> tuple[bool, str]:
+        """Whether the field may have this value, and what is allowed."""
+        if name == "numerics":
+            return value in NUMERICS, f"one of {NUMERICS}"
+        if name == "stages":
+            if self.numerics == 1:
+                return value == STAGES_OF_1, f"{STAGES_OF_1} in models of numerics 1"
+            return 1 <= value <= MAX_STAGES, f"1 to {MAX_STAGES}"
+        if name.endswith("blocks"):
+            return 0 <= value <= MAX_BLOCKS, f"at most {MAX_BLOCKS}"
+        limit = MAX_WIDTH if name.endswith("width") else MAX_HIDDEN
+        valid = 8 <= value <= limit and value % 8 == 0
+        return valid, f"a multiple of 8 of at most {limit}"
 
 
 @dataclass(frozen=True)
@@ -134,49 +166,54 @@ def _blocks(network: str, width: int, hidden: int, count: int) -> Specs:
     yield from _requant(f"{network}.f", (width,))
 
 
-def _encoder(width: int, hidden: int, blocks: int) -> Specs:
+def _encoder(config: ModelConfig) -> Specs:
+    width, count = config.encoder_width, config.stages * STAGE_BITS
     yield from _linear("enc.in", width, SAMPLE_VECTOR + SIDE_VECTOR, 32767)
-    yield from _blocks("enc", width, hidden, blocks)
-    yield "enc.head.w", _weights((STAGES * STAGE_BITS, width))
-    yield "enc.head.b", _values((STAGES * STAGE_BITS,), optional=True)
-    for pair in ("10", "20", "21"):
-        yield f"enc.fb{pair}", _values((STAGE_BITS, STAGE_BITS))
+    yield from _blocks("enc", width, config.encoder_hidden, config.encoder_blocks)
+    yield "enc.head.w", _weights((count, width))
+    yield "enc.head.b", _values((count,), optional=True)
+    if config.numerics > 1:
+        yield from _requant("enc.head", (count,))
+    else:
+        for pair in FEEDBACK_OF_1:
+            yield f"enc.fb{pair}", _values((STAGE_BITS, STAGE_BITS))
 
 
-def _decoder(width: int, hidden: int, blocks: int) -> Specs:
-    yield from _linear("dec.tok", width, TOKEN_VECTOR)
-    yield from _linear("dec.side", width, SIDE_VECTOR, 32767)
-    yield from _blocks("dec", width, hidden, blocks)
+def _two_inputs(network: str, width: int, stages: int) -> Specs:
+    yield from _linear(f"{network}.tok", width, token_width(stages))
+    yield from _linear(f"{network}.side", width, SIDE_VECTOR, 32767)
+
+
+def _decoder(config: ModelConfig) -> Specs:
+    width = config.decoder_width
+    yield from _two_inputs("dec", width, config.stages)
+    yield from _blocks("dec", width, config.decoder_hidden, config.decoder_blocks)
     yield from _linear("dec.out", SAMPLE_VECTOR, width)
 
 
-def _prior(width: int, hidden: int, blocks: int) -> Specs:
-    yield from _linear("prior.tok", width, TOKEN_VECTOR)
-    yield from _linear("prior.side", width, SIDE_VECTOR, 32767)
-    yield from _blocks("prior", width, hidden, blocks)
-    yield from _linear("prior.flag", FLAGS, width)
-    yield from _linear("prior.cur", width, TOKEN_VECTOR)
+def _prior(config: ModelConfig) -> Specs:
+    width, hidden, stages = config.prior_width, config.prior_hidden, config.stages
+    heads = STAGE_HEADS * stages
+    yield from _two_inputs("prior", width, stages)
+    yield from _blocks("prior", width, hidden, config.prior_blocks)
+    yield from _linear("prior.flag", FLAG_CONTEXTS * stages, width)
+    yield from _linear("prior.cur", width, token_width(stages))
     yield from _depthwise("prior.ctx", width)
     yield from _linear("prior.mix", width, width)
     yield from _ffn("prior.ffn", width, hidden)
-    yield from _requant("prior.head.in", (HEADS, width))
+    yield from _requant("prior.head.in", (heads, width))
     yield from _table("prior.head.table")
-    yield "prior.head.w", _weights((HEADS, HEAD_BITS, width))
-    yield "prior.head.b", _values((HEADS, HEAD_BITS), optional=True)
-    yield from _requant("prior.head", (HEADS, HEAD_BITS))
-    yield "prior.emb.w", _weights((HEADS, width, HEAD_BITS))
-    yield from _requant("prior.emb", (HEADS, width))
+    yield "prior.head.w", _weights((heads, HEAD_BITS, width))
+    yield "prior.head.b", _values((heads, HEAD_BITS), optional=True)
+    yield from _requant("prior.head", (heads, HEAD_BITS))
+    yield "prior.emb.w", _weights((heads, width, HEAD_BITS))
+    yield from _requant("prior.emb", (heads, width))
 
 
 def tensor_specs(config: ModelConfig) -> dict[str, TensorSpec]:
     """All tensors of a model of these sizes, by name."""
     config.check()
-    sizes = [getattr(config, field.name) for field in fields(config)]
-    return {
-        **dict(_encoder(*sizes[0:3])),
-        **dict(_decoder(*sizes[3:6])),
-        **dict(_prior(*sizes[6:9])),
-    }
+    return {**dict(_encoder(config)), **dict(_decoder(config)), **dict(_prior(config))}
 
 
 def check_tensors(config: ModelConfig, tensors: Mapping[str, Tensor]) -> None:
@@ -214,10 +251,11 @@ def _check_sums(name: str, spec: TensorSpec, tensors: Mapping[str, Tensor]) -> N
     if bias is not None:
         bound += np.abs(bias.astype(np.int64))
     if name == "enc.head.w":
-        for pair in ("10", "20", "21"):
-            first = STAGE_BITS * int(pair[0])
-            feedback = np.abs(tensors[f"enc.fb{pair}"].astype(np.int64)).sum(1)
-            bound[first : first + STAGE_BITS] += feedback
+        for pair in FEEDBACK_OF_1:
+            if f"enc.fb{pair}" in tensors:
+                first = STAGE_BITS * int(pair[0])
+                feedback = np.abs(tensors[f"enc.fb{pair}"].astype(np.int64)).sum(1)
+                bound[first : first + STAGE_BITS] += feedback
     if bound.max() >= SUM_LIMIT:
         channel = np.unravel_index(int(bound.argmax()), bound.shape)
         raise ModelError(

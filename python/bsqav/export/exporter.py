@@ -19,7 +19,7 @@ from torch import Tensor
 from bsqav.codec.modelfile import write_model
 from bsqav.codec.modelspec import ModelConfig
 from bsqav.errors import ModelError
-from bsqav.nn.codec import HEADS, CodecNet
+from bsqav.nn.codec import CodecNet
 from bsqav.nn.fakequant import (
     ActQuant,
     Block,
@@ -35,7 +35,10 @@ Array = npt.NDArray[Any]
 Tensors = dict[str, Array]
 STREAM_UNIT = 1.0 / 256.0
 TOKEN_UNIT = 1.0 / 64.0
+LATENT_UNIT = 1.0 / 16.0
 MAX_SHIFT, MIN_SHIFT = 62, 32
+# Leaves room for the largest sum of weights (docs/numerics.md, section 6).
+MAX_BIAS = 2.0**29
 
 
 def multipliers(scale: Array) -> tuple[Array, int]:
@@ -71,13 +74,25 @@ def _requant(out: Tensors, name: str, factor: Array, channels: int) -> None:
     out[f"{name}.n"] = np.array([n], np.int32)
 
 
+def _integers(weight: Array, bias: Array | None, unit_in: float | Array) -> tuple[Array, Array]:
+    """Weights [N, K] as int8 and the worth [N] of one unit of their sums.
+
+    Scales are those of fake quantization, except where next to nothing but a bias is left of an
+    output: that bias would not fit 32 bits.
+    """
+    scale = _array(quantize_weight(torch.from_numpy(weight))[1])[:, 0]
+    if bias is not None:
+        scale = np.maximum(scale, np.abs(bias) / (MAX_BIAS * unit_in))
+    q = np.floor(weight / scale[:, None] + 0.5)
+    return q.astype(np.int8), scale * unit_in
+
+
 def _sums(out: Tensors, name: str, layer: QLinear, unit_in: float) -> Array:
     """Writes weights and bias; returns the worth [N] of one unit of the layer's sums."""
-    q, scale = quantize_weight(layer.weight)
-    unit = _array(scale)[:, 0] * unit_in
-    out[f"{name}.w"] = _array(q).astype(np.int8)
-    if layer.bias is not None:
-        out[f"{name}.b"] = np.round(_array(layer.bias) / unit).astype(np.int32)
+    bias = None if layer.bias is None else _array(layer.bias)
+    out[f"{name}.w"], unit = _integers(_array(layer.weight), bias, unit_in)
+    if bias is not None:
+        out[f"{name}.b"] = np.round(bias / unit).astype(np.int32)
     return unit
 
 
@@ -87,10 +102,10 @@ def _linear(out: Tensors, name: str, layer: QLinear, unit_in: float, unit_out: f
 
 
 def _depthwise(out: Tensors, name: str, layer: QDepthwise, unit_in: Array, unit_out: float) -> None:
-    q, scale = quantize_weight(layer.weight)
-    unit = _array(scale)[:, 0] * unit_in
-    out[f"{name}.w"] = np.ascontiguousarray(_array(q).T).astype(np.int8)
-    out[f"{name}.b"] = np.round(_array(layer.bias) / unit).astype(np.int32)
+    bias = _array(layer.bias)
+    weight, unit = _integers(_array(layer.weight), bias, unit_in)
+    out[f"{name}.w"] = np.ascontiguousarray(weight.T)
+    out[f"{name}.b"] = np.round(bias / unit).astype(np.int32)
     _requant(out, name, unit / unit_out, unit.shape[0])
 
 
@@ -125,12 +140,7 @@ def _encoder(out: Tensors, net: CodecNet) -> None:
     _linear(out, "enc.in", enc.into, STREAM_UNIT, STREAM_UNIT)
     feature = _blocks(out, "enc", enc)
     _requant(out, "enc.f", np.array(STREAM_UNIT / feature), enc.into.out_features)
-    unit = _sums(out, "enc.head", enc.head, feature)
-    pairs = {"10": enc.fb10, "20": enc.fb20, "21": enc.fb21}
-    for pair, feedback in pairs.items():
-        first = 32 * int(pair[0])
-        rows = unit[first : first + 32, None]
-        out[f"enc.fb{pair}"] = np.round(_array(feedback) / rows).astype(np.int32)
+    _linear(out, "enc.head", enc.head, feature, LATENT_UNIT)
 
 
 def _decoder(out: Tensors, net: CodecNet) -> None:
@@ -164,10 +174,9 @@ def _heads(out: Tensors, net: CodecNet, width: int) -> None:
     prior = net.prior
     into, post = float(_scale(prior.head_in)[0]), float(_scale(prior.head_post)[0])
     parts: dict[str, list[Array]] = {}
-    for index in range(HEADS):
+    for head, embed in zip(prior.heads, prior.embeds, strict=True):
         one: Tensors = {}
         _requant(one, "prior.head.in", np.array(STREAM_UNIT / into), width)
-        head, embed = prior.heads[index], prior.embeds[index]
         assert isinstance(head, QLinear) and isinstance(embed, QLinear)
         _linear(one, "prior.head", head, post, STREAM_UNIT)
         _linear(one, "prior.emb", embed, TOKEN_UNIT, STREAM_UNIT)
@@ -202,8 +211,8 @@ def export_run(run: Path, out: Path, text: Mapping[str, Any], weights: Path | No
     """Exports the averaged weights of a run's checkpoint; returns the model id.
 
     weights: also write the state dict there, to start another run from.
-    Raises ModelError when the folder holds no checkpoint or the run has not reached its quantized
-    phase.
+    Raises ModelError when the folder holds no checkpoint, one of other networks than today's, or
+    one of a run that has not reached its quantized phase.
     """
     path = run / "checkpoint.pt"
     if not path.exists():
@@ -211,8 +220,11 @@ def export_run(run: Path, out: Path, text: Mapping[str, Any], weights: Path | No
     state = torch.load(path, map_location="cpu", weights_only=True)
     if not state["progress"]["quant"]:
         raise ModelError(f"{path} has not reached the quantized phase of training yet")
-    net = CodecNet(ModelConfig(**state["config"]))
-    net.load_state_dict(state["average"])
+    try:
+        net = CodecNet(ModelConfig(**state["config"]))
+        net.load_state_dict(state["average"])
+    except (TypeError, RuntimeError) as error:
+        raise ModelError(f"{path} was written by another version of bsqav: train again") from error
     set_mode(net, Mode.QUANT)
     if weights is not None:
         torch.save(state["average"], weights)

@@ -1,9 +1,10 @@
 """The codec's networks: tokenizer encoder and decoder around the BSQ bottleneck, and the prior.
 
 Binary Spherical Quantization (arXiv 2406.07548, section 3): the latent is projected on the unit
-sphere, each of its L signs is one bit, the gradient passes straight through. A token carries up to
-three stages of L bits; a later stage sees the bits of the earlier ones. Structure and operations
-are those of docs/numerics.md, section 4, so that bsqav.export can turn them into integers.
+sphere and each of its signs is one bit; projection does not change signs. A token carries up to
+config.stages stages of 32 bits, likelier ones first; a stage that is not coded reads as zeros, as
+one does whose bits are all 0. Structure and operations are those of docs/numerics.md, section 4, so
+that bsqav.export can turn them into integers.
 """
 
 from typing import cast
@@ -13,23 +14,39 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bsqav.codec.modelspec import ModelConfig
+from bsqav.errors import ModelError
 from bsqav.nn import fields
 from bsqav.nn.fakequant import ActQuant, Block, FeedForward, QDepthwise, QLinear, stream_add
 
+# The version of docs/numerics.md that these networks follow.
+NUMERICS = 2
 SUBGROUPS = 4
-SUBGROUP_BITS = fields.TOKEN_BITS // SUBGROUPS
-HEADS = fields.STAGES * SUBGROUPS
+SUBGROUP_BITS = fields.STAGE_BITS // SUBGROUPS
 
 
-def sphere_signs(z: Tensor) -> Tensor:
-    """z [..., L] -> signs +-1 with the straight-through gradient of sqrt(L) * z / |z|."""
-    u = F.normalize(z.float(), dim=-1, eps=1e-6) * z.shape[-1] ** 0.5
-    signs = torch.where(z >= 0, 1.0, -1.0)
-    return cast(Tensor, u + (signs - u).detach())
+def require_numerics(config: ModelConfig) -> None:
+    """Raises ModelError unless the configuration is of the version these networks follow."""
+    if config.numerics != NUMERICS:
+        raise ModelError(
+            f"the PyTorch networks follow version {NUMERICS} of the numerics; a model of version "
+            f"{config.numerics} can be decoded, but neither trained nor evaluated here"
+        )
+
+
+def soft_bits(z: Tensor) -> Tensor:
+    """z [...] -> bits 0 and 1 of its signs (sign(0) = +1), with the gradient of sigmoid(z).
+
+    The window of the sigmoid lets only latents near zero feel what the other value would bring,
+    from both sides: for a quadratic error the mean of the two slopes is the exact difference of a
+    flip.
+    """
+    z = z.float()
+    soft = torch.sigmoid(z)
+    return soft + ((z >= 0).to(soft.dtype) - soft).detach()
 
 
 class TokenizerEncoder(nn.Module):
-    """Residual and side vectors -> signs of three stages."""
+    """Residual and side vectors -> bits of all stages."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -39,22 +56,14 @@ class TokenizerEncoder(nn.Module):
             Block(width, config.encoder_hidden) for _ in range(config.encoder_blocks)
         )
         self.feature = ActQuant(stream=True)
-        self.head = QLinear(width, fields.ALL_BITS)
-        bits = fields.TOKEN_BITS
-        self.fb10 = nn.Parameter(torch.zeros(bits, bits))
-        self.fb20 = nn.Parameter(torch.zeros(bits, bits))
-        self.fb21 = nn.Parameter(torch.zeros(bits, bits))
+        self.head = QLinear(width, config.stages * fields.STAGE_BITS)
 
     def forward(self, residual_BHWS: Tensor, side_BHWS: Tensor, mask_BHW1: Tensor) -> Tensor:
-        """Residual in steps [B, H, W, 96] and side [B, H, W, 104] -> signs [B, H, W, 96]."""
+        """Residual in steps [B, H, W, 96] and side [B, H, W, 104] -> bits [B, H, W, 32 stages]."""
         x = self.into(torch.cat([residual_BHWS, side_BHWS], dim=-1))
         for block in self.blocks:
             x = block(x, mask_BHW1)
-        z0, z1, z2 = self.head(self.feature(x)).float().split(fields.TOKEN_BITS, dim=-1)
-        s0 = sphere_signs(z0)
-        s1 = sphere_signs(z1 + F.linear(s0, self.fb10))
-        s2 = sphere_signs(z2 + F.linear(s0, self.fb20) + F.linear(s1, self.fb21))
-        return torch.cat([s0, s1, s2], dim=-1)
+        return soft_bits(self.head(self.feature(x)))
 
 
 class TokenizerDecoder(nn.Module):
@@ -63,7 +72,7 @@ class TokenizerDecoder(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         width = config.decoder_width
-        self.tok = QLinear(fields.TOKEN_WIDTH, width, gain=1.4)
+        self.tok = QLinear(fields.token_width(config.stages), width, gain=1.4)
         self.side = QLinear(fields.SIDE_WIDTH, width)
         self.blocks = nn.ModuleList(
             Block(width, config.decoder_hidden) for _ in range(config.decoder_blocks)
@@ -72,7 +81,7 @@ class TokenizerDecoder(nn.Module):
         self.out = QLinear(width, fields.SAMPLES, gain=0.3)
 
     def forward(self, token_BHWT: Tensor, side_BHWS: Tensor, mask_BHW1: Tensor) -> Tensor:
-        """[B, H, W, 104] twice -> [B, H, W, 96] in steps; meaningful at active tokens only."""
+        """Token and side vectors -> [B, H, W, 96] in steps; meaningful at active tokens only."""
         x = stream_add(self.tok(token_BHWT), self.side(side_BHWS))
         for block in self.blocks:
             x = block(x, mask_BHW1)
@@ -85,12 +94,14 @@ class Prior(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         width, hidden = config.prior_width, config.prior_hidden
-        self.tok = QLinear(fields.TOKEN_WIDTH, width)
+        token_width = fields.token_width(config.stages)
+        heads = config.stages * SUBGROUPS
+        self.tok = QLinear(token_width, width)
         self.side = QLinear(fields.SIDE_WIDTH, width)
         self.blocks = nn.ModuleList(Block(width, hidden) for _ in range(config.prior_blocks))
         self.feature = ActQuant(stream=True)
-        self.flag = QLinear(width, 3 * fields.STAGES, gain=0.1)
-        self.cur = QLinear(fields.TOKEN_WIDTH, width)
+        self.flag = QLinear(width, 3 * config.stages, gain=0.1)
+        self.cur = QLinear(token_width, width)
         self.cur_out = ActQuant()
         self.ctx = QDepthwise(width)
         self.ctx_out = ActQuant()
@@ -99,9 +110,9 @@ class Prior(nn.Module):
         self.ffn = FeedForward(width, hidden)
         self.head_in = ActQuant(stream=True)
         self.head_post = ActQuant()
-        self.heads = nn.ModuleList(QLinear(width, SUBGROUP_BITS, gain=0.1) for _ in range(HEADS))
+        self.heads = nn.ModuleList(QLinear(width, SUBGROUP_BITS, gain=0.1) for _ in range(heads))
         self.embeds = nn.ModuleList(
-            QLinear(SUBGROUP_BITS, width, bias=False, gain=0.5) for _ in range(HEADS)
+            QLinear(SUBGROUP_BITS, width, bias=False, gain=0.5) for _ in range(heads)
         )
 
     def trunk(self, previous_BHWT: Tensor, side_BHWS: Tensor, mask_BHW1: Tensor) -> Tensor:
@@ -112,19 +123,20 @@ class Prior(nn.Module):
         return x
 
     def flag_logits(self, trunk_BHWP: Tensor) -> Tensor:
-        """[B, H, W, 9]: output 3k + context for flag "n > k"."""
+        """[B, H, W, 3 stages]: output 3k + context for flag "n > k"."""
         return cast(Tensor, self.flag(self.feature(trunk_BHWP)))
 
     def context(self, trunk_BHWP: Tensor, token_BHWT: Tensor, mask_BHW1: Tensor) -> Tensor:
         """Context of every token given the tokens of earlier groups -> [B, H, W, P]."""
         b, h, w, _ = trunk_BHWP.shape
         group_HW = fields.group_index(h, w, trunk_BHWP.device)
+        bits = len(self.heads) * SUBGROUP_BITS
         context = torch.zeros((b, h, w, trunk_BHWP.shape[-1]), dtype=trunk_BHWP.dtype)
         context = context.to(trunk_BHWP.device)
         for group in range(3):
             known = (group_HW < group).view(1, h, w, 1).to(token_BHWT.dtype)
             visible = torch.cat(
-                [token_BHWT[..., : fields.ALL_BITS] * known, token_BHWT[..., fields.ALL_BITS :]],
+                [token_BHWT[..., :bits] * known, token_BHWT[..., bits:]],
                 dim=-1,
             )
             e = self.cur_out(self.cur(visible)) * mask_BHW1
@@ -134,24 +146,38 @@ class Prior(nn.Module):
         v = stream_add(trunk_BHWP, self.mix(context))
         return stream_add(v, self.ffn(self.ffn_in(v)))
 
-    def bit_logits(self, context_BHWP: Tensor, signs_BHWL: Tensor) -> Tensor:
-        """Teacher-forced logits of all 96 bits, each sub-group seeing the earlier ones."""
-        v = context_BHWP
-        logits = []
-        for index in range(HEADS):
-            h = self.head_post(F.gelu(self.head_in(v)))
-            logits.append(self.heads[index](h))
-            bits = slice(index * SUBGROUP_BITS, (index + 1) * SUBGROUP_BITS)
-            v = stream_add(v, self.embeds[index](signs_BHWL[..., bits]))
-        return torch.cat(logits, dim=-1)
+    def bit_logits(self, context_NP: Tensor, bits_NL: Tensor, stages_N: Tensor) -> Tensor:
+        """Teacher-forced logits [N, L], each sub-group seeing the earlier ones; 0 where not coded.
+
+        N tokens with their contexts, bits and stage counts.
+        """
+        rows = torch.arange(stages_N.shape[0], device=stages_N.device)
+        logits = context_NP.new_zeros(bits_NL.shape, dtype=torch.float32)
+        v = context_NP
+        for index, (head, embed) in enumerate(zip(self.heads, self.embeds, strict=True)):
+            stage, first = divmod(index, SUBGROUPS)
+            if first == 0:  # later stages have fewer tokens
+                keep = stages_N[rows] > stage
+                rows, v = rows[keep], v[keep]
+                if not len(rows):
+                    break
+            part = slice(index * SUBGROUP_BITS, (index + 1) * SUBGROUP_BITS)
+            one = head(self.head_post(F.gelu(self.head_in(v)))).float()
+            logits[rows, part] = one
+            v = stream_add(v, embed(bits_NL[rows, part]))
+        return logits
 
 
 class CodecNet(nn.Module):
-    """The three networks that one model file holds."""
+    """The three networks that one model file holds.
+
+    Raises ModelError for a configuration of another version of docs/numerics.md than NUMERICS.
+    """
 
     def __init__(self, config: ModelConfig | None = None) -> None:
         super().__init__()
         self.config = config or ModelConfig()
+        require_numerics(self.config)
         self.enc = TokenizerEncoder(self.config)
         self.dec = TokenizerDecoder(self.config)
         self.prior = Prior(self.config)

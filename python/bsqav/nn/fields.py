@@ -4,20 +4,30 @@ The float counterpart of docs/numerics.md, sections 3 and 5, and of the contexts
 docs/bitstream.md, section 3.1. Fields are [B, H, W, channels] over the token grid.
 """
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-TOKEN_BITS = 32
-STAGES = 3
-ALL_BITS = TOKEN_BITS * STAGES
+from bsqav.codec.modelspec import token_width as token_width
+
+STAGE_BITS = 32
 SAMPLES = 96
 LUMA = 64
-TOKEN_WIDTH = 104
 SIDE_WIDTH = 104
 WINDOW = 4
-# Between keyframes and in later layers; the first layer of a keyframe codes at least one stage.
-STAGE_THRESHOLDS = (0.10, 0.45, 1.8)
+# Mean energy of a token's residual, in steps squared, from which the encoder looks for bits.
+CANDIDATE_ENERGY = 0.04
+
+
+@dataclass(frozen=True)
+class LayerPlace:
+    """Where a layer stands: first of a keyframe; after another; q above the last's."""
+
+    intra: bool = False
+    later: bool = False
+    above: float = 0.0
 
 
 def planes_to_tokens(y: Tensor, u: Tensor, v: Tensor) -> Tensor:
@@ -43,17 +53,19 @@ def tokens_to_planes(x_BHWS: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return paste(y, 8), paste(u, 4), paste(v, 4)
 
 
-def step_of(c: Tensor) -> Tensor:
-    """Step in 8-bit sample values for c = 8 * crf."""
-    return torch.exp2((c - 64.0) / 64.0)
+def step_of(q: Tensor) -> Tensor:
+    """Step in 8-bit sample values; q = 8 * crf + 64 is its index (docs/numerics.md, section 3)."""
+    return torch.exp2((q - 64.0) / 64.0)
 
 
-def side_vector(pred_BHWS: Tensor, c_B: Tensor, intra: bool) -> Tensor:
-    """Prediction (0..255), c = 8 * crf -> side vectors [B, H, W, 104] in real values (Q8 / 256)."""
+def side_vector(pred_BHWS: Tensor, q_B: Tensor, place: "LayerPlace") -> Tensor:
+    """Prediction (0..255) and q -> side vectors [B, H, W, 104] in real values (Q8 / 256)."""
     b, h, w, _ = pred_BHWS.shape
     extra = pred_BHWS.new_zeros(b, h, w, SIDE_WIDTH - SAMPLES)
-    extra[..., 0] = ((c_B - 256.0) / 256.0).view(b, 1, 1)
-    extra[..., 1] = float(intra)
+    extra[..., 0] = ((q_B - 256.0) / 256.0).view(b, 1, 1)
+    extra[..., 1] = float(place.intra)
+    extra[..., 2] = float(place.later)
+    extra[..., 3] = place.above / 256.0
     return torch.cat([(pred_BHWS - 128.0) / 64.0, extra], dim=-1)
 
 
@@ -65,16 +77,20 @@ def token_energy(residual_BHWS: Tensor) -> Tensor:
     return around.square().mean(-1) + mean.squeeze(-1).square().clamp_max(1.0)
 
 
-def choose_stages(residual_BHWS: Tensor, intra: bool, jitter: float = 0.0) -> Tensor:
-    """Number of stages [B, H, W], 0..3, by energy; jitter spreads the thresholds for training."""
+def candidates(residual_BHWS: Tensor, least: float, jitter: float = 0.0) -> Tensor:
+    """[B, H, W] of 0 and 1: tokens with mean energy of at least `least`, spread by jitter."""
     energy = token_energy(residual_BHWS)
     if jitter > 0:
         energy = energy * torch.exp(jitter * torch.randn_like(energy[:, :1, :1]))
-        energy = energy * torch.exp(0.4 * jitter * torch.randn_like(energy))
-    count = torch.zeros_like(energy, dtype=torch.long)
-    for threshold in STAGE_THRESHOLDS:
-        count += (energy >= threshold).long()
-    return count.clamp_min(1) if intra else count
+    return (energy >= least).float()
+
+
+def count_stages(bits_BHWL: Tensor) -> Tensor:
+    """Number of stages [B, H, W] up to the last one with a bit that is 1."""
+    b, h, w, length = bits_BHWL.shape
+    used = bits_BHWL.view(b, h, w, length // STAGE_BITS, STAGE_BITS).amax(-1) > 0.5
+    order = torch.arange(1, used.shape[-1] + 1, device=used.device)
+    return (used.long() * order).amax(-1)
 
 
 def active_tokens(stages_BHW: Tensor) -> Tensor:
@@ -86,22 +102,28 @@ def active_tokens(stages_BHW: Tensor) -> Tensor:
     return spread[:, :, :h, :w].permute(0, 2, 3, 1)
 
 
-def presence(stages_BHW: Tensor) -> Tensor:
-    """[B, H, W, 3]: 1 where the token has more than s stages."""
-    levels = torch.arange(STAGES, device=stages_BHW.device)
+def presence(stages_BHW: Tensor, stages: int) -> Tensor:
+    """[B, H, W, stages]: 1 where the token has more than s stages."""
+    levels = torch.arange(stages, device=stages_BHW.device)
     return (stages_BHW.unsqueeze(-1) > levels).float()
 
 
-def token_vector(signs_BHWL: Tensor, stages_BHW: Tensor) -> Tensor:
-    """Signs (+-1, 96 per token) and stage counts -> token vectors [B, H, W, 104]."""
-    here = presence(stages_BHW).to(signs_BHWL.dtype)
-    bits = signs_BHWL * here.repeat_interleave(TOKEN_BITS, dim=-1)
-    return F.pad(torch.cat([bits, here], dim=-1), (0, TOKEN_WIDTH - ALL_BITS - STAGES))
+def pad_token(bits_BHWL: Tensor, stages_BHW: Tensor) -> Tensor:
+    """Bits and the presence of stages side by side -> [B, H, W, token_width]."""
+    stages = bits_BHWL.shape[-1] // STAGE_BITS
+    here = presence(stages_BHW, stages).to(bits_BHWL.dtype)
+    return F.pad(torch.cat([bits_BHWL, here], dim=-1), (0, token_width(stages) - stages * 33))
 
 
-def flag_contexts(stages_BHW: Tensor) -> Tensor:
-    """[B, H, W, 3]: for each flag "n > k", how many of the tokens above and left have n > k."""
-    here = presence(stages_BHW)
+def token_vector(bits_BHWL: Tensor, stages_BHW: Tensor) -> Tensor:
+    """Bits (0 or 1, 32 per stage) and stage counts -> token vectors [B, H, W, token_width]."""
+    here = presence(stages_BHW, bits_BHWL.shape[-1] // STAGE_BITS).to(bits_BHWL.dtype)
+    return pad_token(bits_BHWL * here.repeat_interleave(STAGE_BITS, dim=-1), stages_BHW)
+
+
+def flag_contexts(stages_BHW: Tensor, stages: int) -> Tensor:
+    """[B, H, W, stages]: for each flag "n > k", how many of the tokens above and left have it."""
+    here = presence(stages_BHW, stages)
     above = F.pad(here, (0, 0, 0, 0, 1, 0))[:, :-1]
     left = F.pad(here, (0, 0, 1, 0))[:, :, :-1]
     return (above + left).long()

@@ -10,15 +10,19 @@ from torch import Tensor
 
 from bsqav.codec.modelfile import ModelContents
 from bsqav.nn import fields
-from bsqav.nn.codec import HEADS, SUBGROUP_BITS
+from bsqav.nn.codec import SUBGROUP_BITS, SUBGROUPS, require_numerics
 
 INT8, INT16 = 127, 32767
 
 
 class IntegerNets:
-    """Tokenizer and prior of a model file. All fields are int64 [B, H, W, channels]."""
+    """Tokenizer and prior of a model file. All fields are int64 [B, H, W, channels].
+
+    Raises ModelError for a model of version 1 of the numerics.
+    """
 
     def __init__(self, contents: ModelContents, device: str = "cpu") -> None:
+        require_numerics(contents.config)
         self.config = contents.config
         self.tensors = {
             name: torch.from_numpy(array).to(device).long()
@@ -70,17 +74,10 @@ class IntegerNets:
     # ---- networks ----
 
     def encode(self, residual: Tensor, side: Tensor, mask: Tensor) -> Tensor:
-        """s16 residual [.., 96] and side [.., 104] vectors -> signs +-1 [.., 96]."""
+        """s16 residual [.., 96] and side [.., 104] vectors -> bits 0 and 1 [.., 32 stages]."""
         x = self._linear(torch.cat([residual, side], -1), "enc.in", INT16)
         x = self._blocks(x, mask, "enc", self.config.encoder_blocks)
-        z0, z1, z2 = torch.split(self._sum(self._rq(x, "enc.f", INT8), "enc.head"), 32, -1)
-        s0 = torch.where(z0 >= 0, 1, -1)
-        s1 = torch.where(z1 + self._feedback(s0, "10") >= 0, 1, -1)
-        s2 = torch.where(z2 + self._feedback(s0, "20") + self._feedback(s1, "21") >= 0, 1, -1)
-        return torch.cat([s0, s1, s2], -1)
-
-    def _feedback(self, signs: Tensor, pair: str) -> Tensor:
-        return F.linear(signs.double(), self.tensors[f"enc.fb{pair}"].double()).long()
+        return (self._linear(self._rq(x, "enc.f", INT8), "enc.head", INT8) >= 0).long()
 
     def _two_inputs(self, token: Tensor, side: Tensor, network: str) -> Tensor:
         return self._add(
@@ -100,24 +97,28 @@ class IntegerNets:
         return self._blocks(x, mask, "prior", self.config.prior_blocks)
 
     def flag_logits(self, trunk: Tensor) -> Tensor:
-        """[.., 9], Q8."""
+        """[.., 3 stages], Q8."""
         return self._linear(self._rq(trunk, "prior.f", INT8), "prior.flag", INT16)
 
     def bit_logits(self, trunk: Tensor, token: Tensor, mask: Tensor) -> Tensor:
-        """Teacher-forced logits [.., 96], Q8, for token vectors of a picture of one block."""
+        """Teacher-forced logits [.., 32 stages], Q8, for token vectors of a picture of one block.
+
+        Tokens have logits for stages that are not coded, too; no decoder computes those.
+        """
         _, h, w, _ = trunk.shape
         group_HW = fields.group_index(h, w, trunk.device)
         context = torch.zeros_like(trunk)
+        all_bits = self.config.stages * fields.STAGE_BITS
         for group in range(3):
             known = (group_HW < group).view(1, h, w, 1)
-            bits, rest = token[..., : fields.ALL_BITS], token[..., fields.ALL_BITS :]
+            bits, rest = token[..., :all_bits], token[..., all_bits:]
             visible = torch.cat([bits * known, rest], -1)
             d = self._depthwise(self._linear(visible, "prior.cur", INT8) * mask, "prior.ctx")
             context = torch.where((group_HW == group).view(1, h, w, 1), d, context)
         v = self._add(trunk, self._linear(context, "prior.mix", INT16))
         v = self._add(v, self._ffn(self._rq(v, "prior.ffn.in", INT8), "prior.ffn"))
         logits = []
-        for index in range(HEADS):
+        for index in range(self.config.stages * SUBGROUPS):
             into = self._rq(v, "prior.head.in", INT8, index)
             h8 = self._table(into, "prior.head.table")
             logits.append(self._linear(h8, "prior.head", INT16, index))
@@ -126,9 +127,9 @@ class IntegerNets:
         return torch.cat(logits, -1)
 
 
-def quantized_side(pred: Tensor, c_B: Tensor, intra: bool) -> Tensor:
-    """Integer predictions 0..255 and c -> side vectors as docs/numerics.md has them."""
-    side = fields.side_vector(pred.double(), c_B.double(), intra) * 256
+def quantized_side(pred: Tensor, q_B: Tensor, place: fields.LayerPlace) -> Tensor:
+    """Integer predictions 0..255 and q -> side vectors as docs/numerics.md has them."""
+    side = fields.side_vector(pred.double(), q_B.double(), place) * 256
     return side.round().long()
 
 
@@ -139,7 +140,7 @@ def quantized_residual(target: Tensor, pred: Tensor, step_q8: Tensor) -> Tensor:
     return torch.div(scaled, step, rounding_mode="floor").clamp(-INT16, INT16)
 
 
-def step_q8(c_B: Tensor) -> Tensor:
-    """step(c) of docs/numerics.md, section 3."""
+def step_q8(q_B: Tensor) -> Tensor:
+    """step(q) of docs/numerics.md, section 3."""
     powers = torch.tensor([round(65536 * 2 ** (i / 64)) for i in range(64)])
-    return (powers[c_B % 64] * (1 << (c_B // 64)) + 256) >> 9
+    return (powers[q_B % 64] * (1 << (q_B // 64)) + 256) >> 9

@@ -20,6 +20,8 @@ from bsqav.codec.modelspec import ModelConfig
 from bsqav.errors import ModelError
 from bsqav.nn.codec import CodecNet
 from bsqav.nn.fakequant import ActQuant, Mode, set_mode
+from bsqav.nn.fields import LayerPlace
+from bsqav.nn.sparse import start_from_transform
 from bsqav.training.data import ClipSampler, DataConfig
 from bsqav.training.objective import LAMBDA, LayerInput, LayerResult, code_layer, drop_worthless
 from bsqav.training.rollout import Rollout, RolloutConfig
@@ -39,12 +41,12 @@ class TrainConfig:
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
     steps: int = 40_000
     minutes: float = math.inf
-    lr: float = 1e-3
-    prior_lr: float = 1e-3
+    lr: float = 4e-4
+    prior_lr: float = 1.5e-3
     weight_decay: float = 1e-3
     warmup: int = 200
-    rate_from: int = 600
-    rate_full: int = 2500
+    rate_from: int = 300
+    rate_full: int = 900
     drop: float = 0.3
     drop_price: float = LAMBDA
     tokenizer: bool = True
@@ -77,6 +79,7 @@ class Trainer:
         torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
         self.net = CodecNet(config.model)
+        start_from_transform(self.net)
         self.average = CodecNet(config.model)
         self.average.load_state_dict(self.net.state_dict())
         self.progress = Progress()
@@ -110,15 +113,21 @@ class Trainer:
         (self.run / "checkpoint.partial").rename(self.run / "checkpoint.pt")
 
     def resume(self) -> bool:
-        """Goes on from the folder's checkpoint, if there is one."""
+        """Goes on from the folder's checkpoint, if there is one.
+
+        Raises ModelError for one of other networks.
+        """
         path = self.run / "checkpoint.pt"
         if not path.exists():
             return False
         state = torch.load(path, weights_only=True)
-        if state["config"] != asdict(self.config.model):
-            raise ModelError(f"{path} belongs to another model configuration")
-        self.net.load_state_dict(state["net"])
-        self.average.load_state_dict(state["average"])
+        try:
+            if ModelConfig(**state["config"]) != self.config.model:
+                raise ModelError(f"{path} belongs to another model configuration")
+            self.net.load_state_dict(state["net"])
+            self.average.load_state_dict(state["average"])
+        except (TypeError, RuntimeError) as error:
+            raise ModelError(f"{path} was written by another version of bsqav") from error
         self.optimizer.load_state_dict(state["optimizer"])
         self.progress = Progress(**state["progress"])
         self.sampler.rng = type(self.sampler.rng)(
@@ -211,29 +220,30 @@ class Trainer:
 
     def _rollout(self, train: bool) -> str:
         generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + self.progress.step)
-        rollout = Rollout(self.sampler.batch(), self.config.rollout, generator)
+        rollout = Rollout(
+            self.sampler.batch(), self.config.rollout, self.config.model.stages, generator
+        )
         parts = []
         for layer in rollout.layers():
-            stages = rollout.stages(layer)
+            candidates = rollout.candidates(layer)
             chance = torch.rand(1, generator=generator).item()
-            if not layer.intra and chance < self._drop_share():
+            if not layer.place.intra and chance < self._drop_share():
                 with torch.no_grad():
-                    stages = drop_worthless(
-                        stages, self._code(layer, stages), self.config.drop_price
-                    )
-            result = self._code(layer, stages)
+                    result = self._code(layer, candidates)
+                candidates = candidates * drop_worthless(result, self.config.drop_price)
+            result = self._code(layer, candidates)
             if train:
                 self._step(result.loss)
             rollout.accept(result)
-            parts.append(self._describe(layer.intra, result))
+            parts.append(self._describe(layer.place, result))
         return f"step {self.progress.step} {self.progress.elapsed:.1f} min " + " ".join(parts)
 
-    def _code(self, layer: LayerInput, stages: Tensor) -> LayerResult:
+    def _code(self, layer: LayerInput, candidates: Tensor) -> LayerResult:
         with torch.autocast("cpu", torch.bfloat16, enabled=self.config.bf16):
             return code_layer(
                 self.net,
                 layer,
-                stages,
+                candidates,
                 rate_grad=self._rate_share(),
                 tokenizer=self.config.tokenizer,
             )
@@ -256,21 +266,24 @@ class Trainer:
                 mean.lerp_(value, 1.0 - decay)
         self.progress.step += 1
 
-    def _describe(self, intra: bool, result: LayerResult) -> str:
-        bits = (result.bits / result.active).item()
+    def _describe(self, place: LayerPlace, result: LayerResult) -> str:
+        kind = "I" if place.intra else "L" if place.above > 0 else "P"
         record = {
             "step": self.progress.step,
             "minutes": round(self.progress.elapsed, 2),
-            "intra": intra,
+            "kind": kind,
+            "later": place.later,
+            "loss": round(result.loss.item(), 4),
             "distortion": round(result.distortion.item(), 4),
-            "bits_per_active_token": round(bits, 4),
-            "active": round((result.active / result.stages_BHW.numel()).item(), 4),
+            "bits": round(result.bits.item(), 4),
+            "active": round(result.active.item(), 4),
             "stages": round(result.stages_BHW.float().mean().item(), 4),
         }
         self.log.write(json.dumps(record) + "\n")
         self.log.flush()
-        kind = "I" if intra else "P"
-        return f"{kind}[D {record['distortion']:.2f} R {bits:.2f} n {record['stages']:.2f}]"
+        return (
+            f"{kind}[D {record['distortion']:.2f} R {record['bits']:.2f} n {record['stages']:.2f}]"
+        )
 
 
 def copy_scales(source: nn.Module, target: nn.Module) -> None:

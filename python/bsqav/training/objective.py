@@ -2,8 +2,8 @@
 
 With distortion measured in units of the step squared, the trade-off does not depend on the step:
 one constant serves all rates, which is what lets one model cover them. A bit's cost
--[b log2 p + (1 - b) log2(1 - p)] is linear in b, so the straight-through gradient of the signs
-carries the rate into the encoder.
+-[b log2 p + (1 - b) log2(1 - p)] is linear in b, so the soft gradient of the bits carries the rate
+into the encoder.
 """
 
 import math
@@ -22,6 +22,8 @@ LAMBDA = 0.13
 CHROMA_WEIGHT = 0.8
 # Mean energy of a token's residual, in steps squared, above which losses are scaled.
 ENERGY_KNEE = 150.0
+# What the first bit of a stage that is not coded would cost: the price that keeps it at 0.
+NEW_STAGE_BITS = 6.0
 
 
 @dataclass
@@ -31,13 +33,13 @@ class LayerInput:
     target_BHWS: Tensor
     pred_BHWS: Tensor
     previous_BHWT: Tensor
-    c_B: Tensor
-    intra: bool
+    q_B: Tensor
+    place: fields.LayerPlace
 
 
 @dataclass
 class LayerResult:
-    """Losses are means per active token; bits are counted over the batch.
+    """distortion, in steps squared, and bits are means per token; loss is one per candidate.
 
     gain_BHW: by how much coding a token lowers its error, in steps squared.
     """
@@ -67,10 +69,11 @@ def binary_cost(logits: Tensor, bits: Tensor) -> Tensor:
 
 def flag_bits(logits_BHWF: Tensor, stages_BHW: Tensor, mask_BHW1: Tensor) -> Tensor:
     """Bits of the stage flags, [B, H, W]."""
-    context = fields.flag_contexts(stages_BHW)
+    stages = logits_BHWF.shape[-1] // 3
+    context = fields.flag_contexts(stages_BHW, stages)
     total = torch.zeros_like(mask_BHW1[..., 0])
     coded = mask_BHW1[..., 0]
-    for k in range(fields.STAGES):
+    for k in range(stages):
         logits = logits_BHWF[..., 3 * k : 3 * k + 3]
         chosen = logits.gather(-1, context[..., k : k + 1]).squeeze(-1).float()
         flag = (stages_BHW > k).float()
@@ -79,67 +82,83 @@ def flag_bits(logits_BHWF: Tensor, stages_BHW: Tensor, mask_BHW1: Tensor) -> Ten
     return total
 
 
-def drop_worthless(stages_BHW: Tensor, result: LayerResult, price: float = LAMBDA) -> Tensor:
-    """The stage counts without the tokens that cost more than they bring, as the encoder does.
+def drop_worthless(result: LayerResult, price: float = LAMBDA) -> Tensor:
+    """1 for tokens that bring more than they cost, [B, H, W], as the encoder chooses.
 
     price: of a bit, in squared steps.
     """
-    worth = result.gain_BHW - price * result.token_bits_BHW
-    return torch.where(worth < 0, torch.zeros_like(stages_BHW), stages_BHW)
+    return (result.gain_BHW >= price * (result.token_bits_BHW + 1.0)).float()
+
+
+def token_costs(
+    net: CodecNet, trunk: Tensor, bits: Tensor, stages: Tensor, mask: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Bits of the stage flags and of the tokens, [B, H, W] each."""
+    flags = flag_bits(net.prior.flag_logits(trunk), stages, mask)
+    context = net.prior.context(trunk, fields.token_vector(bits, stages), mask)
+    coded = stages > 0
+    chosen = bits[coded]
+    logits = net.prior.bit_logits(context[coded], chosen, stages[coded])
+    here = fields.presence(stages[coded], net.config.stages)
+    here = here.repeat_interleave(fields.STAGE_BITS, dim=-1)
+    # Bits that are not coded are 0 and cost nothing, but would not be free.
+    unborn = (chosen - chosen.detach()) * (1 - here) * NEW_STAGE_BITS
+    costs = (binary_cost(logits, chosen) * here + unborn).sum(-1)
+    total = torch.zeros_like(flags).masked_scatter(coded, costs)
+    return flags, total
 
 
 def code_layer(
     net: CodecNet,
     layer: LayerInput,
-    stages_BHW: Tensor,
+    candidates_BHW: Tensor,
     rate_grad: float,
     tokenizer: bool = True,
 ) -> LayerResult:
     """Runs one layer through the networks.
 
-    rate_grad (0..1) is how much of the rate's gradient reaches the
-    tokenizer: the prior learns from the first step, the codes feel their cost once they carry
-    something (trials: too much rate early and the codes die). With tokenizer False the tokenizer
-    stays as it is and the loss is the rate alone.
+    candidates: 1 where a token may have bits. rate_grad (0..1) is how much of the rate's gradient
+    reaches the tokenizer: the prior learns from the first step, the bits feel their cost once it
+    knows something. With tokenizer False the tokenizer stays as it is and the loss is the rate
+    alone.
     """
-    step_B111 = fields.step_of(layer.c_B).view(-1, 1, 1, 1)
+    step_B111 = fields.step_of(layer.q_B).view(-1, 1, 1, 1)
     residual = ((layer.target_BHWS - layer.pred_BHWS) / step_B111).clamp(-127.0, 127.0)
-    side = fields.side_vector(layer.pred_BHWS, layer.c_B, layer.intra)
-    mask = fields.active_tokens(stages_BHW)
+    side = fields.side_vector(layer.pred_BHWS, layer.q_B, layer.place)
     with torch.set_grad_enabled(tokenizer and torch.is_grad_enabled()):
-        signs = net.enc(residual, side, mask)
-        token = fields.token_vector(signs, stages_BHW)
-        out = net.dec(token, side, mask).float()
+        bits = net.enc(residual, side, fields.active_tokens(candidates_BHW))
+        bits = bits * candidates_BHW.unsqueeze(-1)
+        stages = fields.count_stages(bits.detach())
+        mask = fields.active_tokens(stages)
+        # Bits of stages that are not coded are 0; they stay in, to feel what a 1 would bring.
+        out = net.dec(fields.pad_token(bits, stages), side, mask).float()
     recon = layer.pred_BHWS + out.detach() * step_B111 * mask
     weights = sample_weights(out.device)
-    distortion = ((out - residual).square() * weights).sum(-1) * mask[..., 0]
+    skipped = (residual.square() * weights).sum(-1)
+    active = mask[..., 0]
+    distortion = ((out - residual).square() * weights).sum(-1) * active + skipped * (1 - active)
 
     trunk = net.prior.trunk(layer.previous_BHWT, side, mask)
-    flags = flag_bits(net.prior.flag_logits(trunk), stages_BHW, mask)
-    rate_signs = signs * rate_grad + signs.detach() * (1.0 - rate_grad)
-    rate_token = fields.token_vector(rate_signs, stages_BHW)
-    context = net.prior.context(trunk, rate_token, mask)
-    logits = net.prior.bit_logits(context, rate_signs).float()
-    here = fields.presence(stages_BHW).repeat_interleave(fields.TOKEN_BITS, dim=-1)
-    token_bits = (binary_cost(logits, (rate_signs + 1) / 2) * here).sum(-1)
+    rate_bits = bits * rate_grad + bits.detach() * (1.0 - rate_grad)
+    flags, token_bits = token_costs(net, trunk, rate_bits, stages, mask)
 
-    count = mask.sum().clamp_min(1.0)
-    bits = (flags + token_bits).sum()
-    skipped = (residual.square() * weights).sum(-1)
-    loss = LAMBDA * bits / count
+    count = fields.active_tokens(candidates_BHW).sum().clamp_min(1.0)
+    total = (flags + token_bits).sum()
+    loss = LAMBDA * total / count
+    seen = (distortion * fields.active_tokens(candidates_BHW)[..., 0]).sum() / count
     if tokenizer:
-        loss = loss + distortion.sum() / count
+        loss = loss + seen
     # A residual far above its step (a young network, a scene change) must not drown the rest.
-    energy = (residual.square().sum(-1) * mask[..., 0]).sum() / count
+    energy = (residual.square().sum(-1) * active).sum() / active.sum().clamp_min(1.0)
     loss = loss / (energy / ENERGY_KNEE).clamp_min(1.0)
     return LayerResult(
         loss=loss,
-        distortion=distortion.detach().sum() / count,
-        bits=bits.detach(),
-        active=count.detach(),
+        distortion=distortion.detach().mean(),
+        bits=total.detach() / distortion.numel(),
+        active=active.mean(),
         recon_BHWS=recon.detach().round().clamp(0, 255),
-        token_BHWT=token.detach(),
-        stages_BHW=stages_BHW,
+        token_BHWT=fields.token_vector(bits, stages).detach(),
+        stages_BHW=stages,
         gain_BHW=skipped - distortion.detach(),
         token_bits_BHW=token_bits.detach(),
     )

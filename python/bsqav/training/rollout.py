@@ -1,7 +1,8 @@
 """Closed-loop rollouts: the layers that a short clip goes through, each fed by what was decoded.
 
-A rollout codes a keyframe (a coarse layer, then a refinement at the target step) and the frames
-after it, each predicted by the codec's own motion search from the decoded frame before.
+A rollout codes a keyframe (a coarse layer, then refinements down to the target step) and the
+frames after it, each predicted by the codec's own motion search from the decoded frame before; a
+frame has coarser layers first where tokens are left far from their prediction.
 """
 
 import math
@@ -19,32 +20,39 @@ from bsqav.training.data import Planes
 from bsqav.training.objective import LayerInput, LayerResult
 from bsqav.training.pack import Samples
 
-# Range of the first layer of keyframes and of everything else, in c = 8 * crf.
-INTRA_C = (8 * 44, 8 * 54)
-TARGET_C = (8 * 26, 8 * 50)
-# A layer of at most 96 bits for 96 samples cannot do much more than halve the error: refinements go
-# down by at most this much, a factor of 2.4 in the step.
+# Range of the first layer of keyframes and of the last layer of everything, in q (docs/numerics.md,
+# section 3), and the largest q.
+INTRA_Q = (8 * 52, 8 * 58)
+TARGET_Q = (8 * 14, 8 * 58)
+MAX_Q = 568
+# A bit of a coefficient says "a step up" or "a step down": with digits -1, 0 and 1 a layer's step
+# is less than half of that of the layer before.
 LAYER_DROP = 8 * 10
+# Layers before the last one of a picture are there for tokens whose mean energy, in their own
+# squared steps, is at least this.
+COARSE_ENERGY = 0.1
 # Sum of absolute differences per bit of a vector, in steps: the square root of LAMBDA.
 MOTION_LAMBDA = 0.36
 
 
 def layer_steps(first: float, target: float) -> list[float]:
-    """c of a keyframe's layers, from `first` down to `target` in even parts."""
+    """q of a keyframe's layers, from `first` down to `target` in even parts."""
     parts = max(0, math.ceil((first - target) / LAYER_DROP - 0.2))
     return [first + (target - first) * i / max(1, parts) for i in range(parts + 1)]
 
 
 @dataclass(frozen=True)
 class RolloutConfig:
-    """jitter spreads the stage thresholds; spread that of c within a batch (standard deviation).
+    """How steps and candidates spread.
 
-    keyframe_gain: by how much c of a keyframe's last layer is finer than that of what follows.
+    jitter: of the logarithm of candidates' energies. spread: of q within a batch. Both are standard
+    deviations. keyframe_gain: by how much q of a keyframe's last layer is finer than that of what
+    follows.
     """
 
     jitter: float = 0.35
     spread: float = 12.0
-    keyframe_gain: float = 0.0
+    keyframe_gain: float = 48.0
 
 
 def predict(recon: Planes, target_y: Tensor, step: float) -> Planes:
@@ -67,23 +75,25 @@ def predict(recon: Planes, target_y: Tensor, step: float) -> Planes:
 class Rollout:
     """Yields the layers of one batch in coding order; feed every result back with `accept`."""
 
-    def __init__(self, clip: Planes, config: RolloutConfig, generator: torch.Generator) -> None:
+    def __init__(
+        self, clip: Planes, config: RolloutConfig, stages: int, generator: torch.Generator
+    ) -> None:
         self.clip = clip
         self.config = config
+        self.stages = stages
         self.generator = generator
-        target = self._uniform(*TARGET_C)
-        first = max(target, self._uniform(*INTRA_C))
-        self.c_layers = layer_steps(first, max(0.0, target - config.keyframe_gain))
-        self.c_target = target
+        target = self._uniform(*TARGET_Q)
+        first = max(target, self._uniform(*INTRA_Q))
+        self.q_layers = layer_steps(first, max(0.0, target - config.keyframe_gain))
+        self.q_target = target
         self.recon: Tensor | None = None
         self.token: Tensor | None = None
 
     def _uniform(self, low: int, high: int) -> float:
         return low + (high - low) * torch.rand(1, generator=self.generator).item()
 
-    def _c(self, c: float) -> Tensor:
-        noise = torch.randn(self.clip[0].shape[0], generator=self.generator)
-        return (c + self.config.spread * noise).round().clamp(0, 504)
+    def _spread(self) -> Tensor:
+        return self.config.spread * torch.randn(self.clip[0].shape[0], generator=self.generator)
 
     def _tokens(self, planes: Planes) -> Tensor:
         return fields.planes_to_tokens(*planes)
@@ -92,17 +102,29 @@ class Rollout:
         """The layers to code, in order."""
         frames = self.clip[0].shape[1]
         first = self._tokens(self._frame(0))
-        empty = first.new_zeros(*first.shape[:3], fields.TOKEN_WIDTH)
         gray = torch.full_like(first, 128.0)
-        yield LayerInput(first, gray, empty, self._c(self.c_layers[0]), intra=True)
-        for finer in self.c_layers[1:]:
-            yield self._next(first, self._recon(), self._c(finer))
+        spread = self._spread()
+        for index, q in enumerate(self.q_layers):
+            place = fields.LayerPlace(index == 0, index > 0, q - self.q_layers[-1])
+            pred = gray if index == 0 else self._recon()
+            yield self._layer(first, pred, q + spread, place)
         for t in range(1, frames):
-            target = self._frame(t)
-            c = self._c(self.c_target)
-            step = fields.step_of(c).mean().item()
-            pred = predict(fields.tokens_to_planes(self._recon()), target[0], step)
-            yield self._next(self._tokens(target), self._tokens(pred), c)
+            yield from self._inter(self._frame(t))
+
+    def _inter(self, frame: Planes) -> Iterator[LayerInput]:
+        q = (self.q_target + self._spread()).round().clamp(0, MAX_Q)
+        step = fields.step_of(q).mean().item()
+        planes = predict(fields.tokens_to_planes(self._recon()), frame[0], step)
+        target, pred = self._tokens(frame), self._tokens(planes)
+        later = False
+        for above in (2.0 * LAYER_DROP, 1.0 * LAYER_DROP, 0.0):
+            if above > 0 and self.q_target + above > MAX_Q:
+                continue
+            layer = self._layer(target, pred, q + above, fields.LayerPlace(False, later, above))
+            if above > 0 and not self.candidates(layer).any():
+                continue
+            yield layer
+            pred, later = self._recon(), True
 
     def _frame(self, t: int) -> Planes:
         return self.clip[0][:, t], self.clip[1][:, t], self.clip[2][:, t]
@@ -112,18 +134,24 @@ class Rollout:
             raise RuntimeError("accept() the result of the layer before asking for the next")
         return self.recon
 
-    def _next(self, target: Tensor, pred: Tensor, c: Tensor) -> LayerInput:
-        if self.token is None:
-            raise RuntimeError("accept() the result of the layer before asking for the next")
-        return LayerInput(target, pred, self.token, c, intra=False)
+    def _layer(
+        self, target: Tensor, pred: Tensor, q: Tensor, place: fields.LayerPlace
+    ) -> LayerInput:
+        token = self.token
+        if token is None:
+            token = target.new_zeros(*target.shape[:3], fields.token_width(self.stages))
+        return LayerInput(target, pred, token, q.round().clamp(0, MAX_Q), place)
 
     def accept(self, result: LayerResult) -> None:
         """Takes the decoded layer as the reference of the next one."""
         self.recon = result.recon_BHWS
         self.token = result.token_BHWT
 
-    def stages(self, layer: LayerInput) -> Tensor:
-        """Stage counts for a layer, by energy with jitter."""
-        step = fields.step_of(layer.c_B).view(-1, 1, 1, 1)
+    def candidates(self, layer: LayerInput) -> Tensor:
+        """[B, H, W] of 0 and 1: tokens that may have bits, by energy with jitter."""
+        step = fields.step_of(layer.q_B).view(-1, 1, 1, 1)
         residual = (layer.target_BHWS - layer.pred_BHWS) / step
-        return fields.choose_stages(residual, layer.intra, self.config.jitter)
+        if layer.place.intra:
+            return torch.ones_like(residual[..., 0])
+        least = COARSE_ENERGY if layer.place.above > 0 else fields.CANDIDATE_ENERGY
+        return fields.candidates(residual, least, self.config.jitter)
