@@ -26,7 +26,7 @@ struct Decisions {
   int layer_slack = 8 * 2;
   // Pictures between keyframes begin with at most so many coarse layers, for tokens that one layer
   // cannot bring all the way.
-  int coarse_layers = 2;
+  int coarse_layers = 5;
   // Energies, in squared steps per sample, from which the networks look for bits of a token, in the
   // last layer and in those before; the mean of its luma adds at most `mean_limit`.
   double token_energy = 0.04;
