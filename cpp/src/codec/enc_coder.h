@@ -80,20 +80,15 @@ class BillCoder {
   static constexpr bool kLearns = false;
 
   // z [active tokens, stride]: latents; z_per_bit: by how much a bit of cost moves the threshold,
-  // in units of z; the networks' own threshold fits a cost of `usual` bits. `bills`: bits by active
-  // token, in 2^-24, counted up.
-  BillCoder(const std::vector<int8_t>& z, size_t stride, double z_per_bit, double usual,
+  // in units of z. `bills`: bits by active token, in 2^-24, counted up.
+  BillCoder(const std::vector<int8_t>& z, size_t stride, double z_per_bit,
             std::vector<uint64_t>& bills)
-      : z_(z),
-        stride_(stride),
-        slope_(static_cast<int64_t>(z_per_bit * 256)),
-        usual_(static_cast<int64_t>(usual * (1 << 24))),
-        bills_(bills) {}
+      : z_(z), stride_(stride), slope_(static_cast<int64_t>(z_per_bit * 256)), bills_(bills) {}
 
   bool bit(uint32_t probability, bool) {
     const uint32_t one = bit_cost_q24(true, probability);
     const uint32_t zero = bit_cost_q24(false, probability);
-    const int64_t more = int64_t{one} - int64_t{zero} - usual_;
+    const int64_t more = int64_t{one} - int64_t{zero};
     const bool chosen = (int64_t{*z_at_++} << 32) >= slope_ * more;
     *bill_ += chosen ? one : zero;
     return chosen;
@@ -109,7 +104,6 @@ class BillCoder {
   const std::vector<int8_t>& z_;
   const size_t stride_;
   const int64_t slope_;
-  const int64_t usual_;
   std::vector<uint64_t>& bills_;
   uint64_t* bill_ = nullptr;
   const int8_t* z_at_ = nullptr;

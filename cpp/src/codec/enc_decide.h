@@ -1,4 +1,4 @@
-// The encoder's decisions: layers of a keyframe, stages of a token, scene cuts. Not normative.
+// The encoder's decisions: layers, tokens that may have bits, scene cuts. Not normative.
 #pragma once
 
 #include <cstdint>
@@ -36,13 +36,11 @@ struct Decisions {
   // Keyframes are what all that follows is predicted from, and pay for themselves later.
   double lambda = 0.16;
   double keyframe_lambda = 0.10;
-  // By how many sixteenths a bit of cost moves the threshold of a latent, and the cost that the
-  // networks' own threshold fits: see BillCoder.
+  // By how many sixteenths a bit of cost moves the threshold of a latent: see BillCoder.
   double latent_per_bit = 2.0;
-  double usual_cost = 0.0;
   // What the flags of a coded token cost more than those of a skipped one, in bits.
   double flag_bits = 1.0;
-  // The motion search's price of a bit, in steps of absolute error: about sqrt(lambda).
+  // The motion search's price of a bit, in steps of absolute error: near sqrt(lambda).
   double motion_lambda = 0.36;
   // A scene cut: the prediction misses by at least `cut_ratio` times what the mean of each token
   // misses by, and by `cut_floor` 8-bit sample values, `cut_distance` frames or more after the

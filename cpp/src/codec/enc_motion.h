@@ -8,7 +8,7 @@
 
 namespace bsq {
 
-// The field from `reference`, the decoded picture before, to `source`, at the step c. `previous` is
+// The field from `reference`, the decoded picture before, to `source`, at the step q. `previous` is
 // the field of the picture before; `range` in luma samples. The result does not depend on the
 // number of threads.
 MotionField search_picture(const Frame& source, const Frame& reference, int q, int range,

@@ -130,7 +130,7 @@ void PictureEncoder::settle_bits(const Layer& layer) {
   const auto stride = static_cast<size_t>(state_.tokens.max_stages * kStageBits);
   const int type = flag_type(layer);
   state_.for_each_block([&](BlockState& block, size_t) {
-    BillCoder coder(latents_, stride, kDecisions.latent_per_bit, kDecisions.usual_cost, bills_);
+    BillCoder coder(latents_, stride, kDecisions.latent_per_bit, bills_);
     code_token_bits(coder, state_.layer_models(block, type), block.prior, state_.active,
                     state_.tokens);
   });

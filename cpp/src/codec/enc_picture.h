@@ -23,7 +23,8 @@ struct EncodedPicture {
 
 class PictureEncoder {
  public:
-  // `state` must outlive the encoder. `refine`: check tokens by their true distortion.
+  // `state` must outlive the encoder. `refine`: choose bits by their cost, and check
+  // tokens by their true distortion.
   PictureEncoder(PictureState& state, std::shared_ptr<const Networks> networks, bool refine);
 
   // state.current holds the prediction; afterwards it is the reconstruction, which the caller makes

@@ -1,5 +1,5 @@
 // The symbols of a layer in a block: order, contexts and models, once for encoder and decoder
-// (docs/bitstream.md sections 3.1, 3.2 and 4).
+// (docs/bitstream.md sections 3.1 to 3.4 and 4).
 //
 // The walks are templates over a coder. An encoder's coder writes the value that it is given and
 // returns it; a decoder's ignores the value and returns what it reads. A coder has

@@ -81,10 +81,11 @@ class Packer {
   const KernelTable& kernels_;
 };
 
-EncoderWeights pack_encoder(const Packer& packer, const NetworkSize& size) {
+EncoderWeights pack_encoder(const Packer& packer, const ModelConfig& config) {
   EncoderWeights encoder;
+  if (config.numerics < 2) return encoder;
   encoder.in = packer.linear16("enc.in");
-  encoder.stack = packer.stack("enc", size);
+  encoder.stack = packer.stack("enc", config.encoder);
   encoder.head = packer.linear8("enc.head");
   return encoder;
 }
@@ -121,7 +122,7 @@ Networks pack_networks(const ModelFile& file, const KernelTable& kernels) {
   return {kernels,
           file.config,
           layout,
-          pack_encoder(packer, file.config.encoder),
+          pack_encoder(packer, file.config),
           pack_decoder(packer, file.config.decoder),
           pack_prior(packer, file.config.prior, layout.heads())};
 }

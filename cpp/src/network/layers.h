@@ -33,10 +33,11 @@ struct StackWeights {
   PackedRequant f;
 };
 
+// Empty for models of numerics 1, which only decode.
 struct EncoderWeights {
   PackedLinear in;  // 16-bit input, 200 wide
   StackWeights stack;
-  PackedLinear head;  // sums only in numerics 1
+  PackedLinear head;
 };
 
 struct DecoderWeights {

@@ -23,10 +23,13 @@ CANDIDATE_ENERGY = 0.04
 
 @dataclass(frozen=True)
 class LayerPlace:
-    """Where a layer stands: first of a keyframe; after another; q above the last's."""
+    """Where a layer stands: first of a keyframe; after another; q above the last's.
+
+    later: one value for all pictures, or 0 and 1 by picture [B].
+    """
 
     intra: bool = False
-    later: bool = False
+    later: bool | Tensor = False
     above: float = 0.0
 
 
@@ -64,7 +67,8 @@ def side_vector(pred_BHWS: Tensor, q_B: Tensor, place: "LayerPlace") -> Tensor:
     extra = pred_BHWS.new_zeros(b, h, w, SIDE_WIDTH - SAMPLES)
     extra[..., 0] = ((q_B - 256.0) / 256.0).view(b, 1, 1)
     extra[..., 1] = float(place.intra)
-    extra[..., 2] = float(place.later)
+    later = torch.as_tensor(place.later, dtype=extra.dtype, device=extra.device)
+    extra[..., 2] = later.view(-1, 1, 1)
     extra[..., 3] = place.above / 256.0
     return torch.cat([(pred_BHWS - 128.0) / 64.0, extra], dim=-1)
 

@@ -3,7 +3,7 @@
 Every coefficient has pairs of bits, "at least T steps above" and "at least T steps below"; low
 frequencies have several pairs with rising thresholds. With these weights the networks are a plain
 transform codec, and learn from there. (Binary codes started at random learn balanced bits, whose
-cost per token is fixed: on motion-compensated residuals that took twice the bits of this.)
+cost per token is fixed: see docs/training.md for what that came to.)
 """
 
 import math

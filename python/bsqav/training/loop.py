@@ -224,8 +224,7 @@ class Trainer:
             self.sampler.batch(), self.config.rollout, self.config.model.stages, generator
         )
         parts = []
-        for layer in rollout.layers():
-            candidates = rollout.candidates(layer)
+        for layer, candidates in rollout.layers():
             chance = torch.rand(1, generator=generator).item()
             if not layer.place.intra and chance < self._drop_share():
                 with torch.no_grad():
@@ -272,7 +271,6 @@ class Trainer:
             "step": self.progress.step,
             "minutes": round(self.progress.elapsed, 2),
             "kind": kind,
-            "later": place.later,
             "loss": round(result.loss.item(), 4),
             "distortion": round(result.distortion.item(), 4),
             "bits": round(result.bits.item(), 4),

@@ -105,7 +105,8 @@ def token_costs(
     unborn = (chosen - chosen.detach()) * (1 - here) * NEW_STAGE_BITS
     costs = (binary_cost(logits, chosen) * here + unborn).sum(-1)
     total = torch.zeros_like(flags).masked_scatter(coded, costs)
-    return flags, total
+    skipped = bits * (~coded).unsqueeze(-1)
+    return flags, total + ((skipped - skipped.detach()) * NEW_STAGE_BITS).sum(-1)
 
 
 def code_layer(

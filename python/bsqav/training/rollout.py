@@ -28,6 +28,8 @@ MAX_Q = 568
 # A bit of a coefficient says "a step up" or "a step down": with digits -1, 0 and 1 a layer's step
 # is less than half of that of the layer before.
 LAYER_DROP = 8 * 10
+# Pictures between keyframes have at most so many layers before the last.
+COARSE_LAYERS = 5
 # Layers before the last one of a picture are there for tokens whose mean energy, in their own
 # squared steps, is at least this.
 COARSE_ENERGY = 0.1
@@ -73,7 +75,11 @@ def predict(recon: Planes, target_y: Tensor, step: float) -> Planes:
 
 
 class Rollout:
-    """Yields the layers of one batch in coding order; feed every result back with `accept`."""
+    """Yields the layers of one batch in coding order; feed every result back with `accept`.
+
+    Pictures of a batch go through the same layers. A clip that has nothing to code in a layer that
+    the codec would leave out goes on as if that layer had not been.
+    """
 
     def __init__(
         self, clip: Planes, config: RolloutConfig, stages: int, generator: torch.Generator
@@ -88,6 +94,8 @@ class Rollout:
         self.q_target = target
         self.recon: Tensor | None = None
         self.token: Tensor | None = None
+        self.later = torch.zeros(clip[0].shape[0])
+        self.optional = False
 
     def _uniform(self, low: int, high: int) -> float:
         return low + (high - low) * torch.rand(1, generator=self.generator).item()
@@ -98,8 +106,8 @@ class Rollout:
     def _tokens(self, planes: Planes) -> Tensor:
         return fields.planes_to_tokens(*planes)
 
-    def layers(self) -> Iterator[LayerInput]:
-        """The layers to code, in order."""
+    def layers(self) -> Iterator[tuple[LayerInput, Tensor]]:
+        """The layers to code, in order, each with its candidates [B, H, W] of 0 and 1."""
         frames = self.clip[0].shape[1]
         first = self._tokens(self._frame(0))
         gray = torch.full_like(first, 128.0)
@@ -107,24 +115,29 @@ class Rollout:
         for index, q in enumerate(self.q_layers):
             place = fields.LayerPlace(index == 0, index > 0, q - self.q_layers[-1])
             pred = gray if index == 0 else self._recon()
-            yield self._layer(first, pred, q + spread, place)
+            layer = self._layer(first, pred, q + spread, place)
+            yield layer, self._candidates(layer)
         for t in range(1, frames):
             yield from self._inter(self._frame(t))
 
-    def _inter(self, frame: Planes) -> Iterator[LayerInput]:
+    def _inter(self, frame: Planes) -> Iterator[tuple[LayerInput, Tensor]]:
         q = (self.q_target + self._spread()).round().clamp(0, MAX_Q)
         step = fields.step_of(q).mean().item()
         planes = predict(fields.tokens_to_planes(self._recon()), frame[0], step)
         target, pred = self._tokens(frame), self._tokens(planes)
-        later = False
-        for above in (2.0 * LAYER_DROP, 1.0 * LAYER_DROP, 0.0):
+        self.later = torch.zeros_like(self.later)
+        for above in range(COARSE_LAYERS * LAYER_DROP, -1, -LAYER_DROP):
             if above > 0 and self.q_target + above > MAX_Q:
                 continue
-            layer = self._layer(target, pred, q + above, fields.LayerPlace(False, later, above))
-            if above > 0 and not self.candidates(layer).any():
+            place = fields.LayerPlace(False, self.later, above)
+            layer = self._layer(target, pred, q + above, place)
+            candidates = self._candidates(layer)
+            self.optional = above > 0
+            if self.optional and not candidates.any():
                 continue
-            yield layer
-            pred, later = self._recon(), True
+            yield layer, candidates
+            pred = self._recon()
+        self.optional = False
 
     def _frame(self, t: int) -> Planes:
         return self.clip[0][:, t], self.clip[1][:, t], self.clip[2][:, t]
@@ -145,9 +158,14 @@ class Rollout:
     def accept(self, result: LayerResult) -> None:
         """Takes the decoded layer as the reference of the next one."""
         self.recon = result.recon_BHWS
-        self.token = result.token_BHWT
+        coded_B = result.stages_BHW.flatten(1).amax(1) > 0
+        if self.optional and self.token is not None:
+            self.token = torch.where(coded_B.view(-1, 1, 1, 1), result.token_BHWT, self.token)
+            self.later = torch.maximum(self.later, coded_B.float())
+        else:
+            self.token = result.token_BHWT
 
-    def candidates(self, layer: LayerInput) -> Tensor:
+    def _candidates(self, layer: LayerInput) -> Tensor:
         """[B, H, W] of 0 and 1: tokens that may have bits, by energy with jitter."""
         step = fields.step_of(layer.q_B).view(-1, 1, 1, 1)
         residual = (layer.target_BHWS - layer.pred_BHWS) / step
