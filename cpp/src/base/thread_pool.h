@@ -1,6 +1,7 @@
 // Threads for data-parallel loops with a fixed assignment of work to threads.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -59,8 +60,11 @@ class ThreadPool {
   void run_part(int thread) noexcept;
   void work(int thread);
   void stop() noexcept;
+  template <class Condition>
+  bool spin(const Condition& condition) const;
 
   const int threads_;
+  const bool spins_;  // every thread may have a processor for itself
   std::mutex entry_;  // held by the caller whose loop is running
 
   // Written by the caller while no worker runs, read by the workers of that round.
@@ -68,12 +72,12 @@ class ThreadPool {
   size_t count_ = 0;
   std::vector<std::exception_ptr> errors_;  // one per thread
 
-  std::mutex mutex_;  // guards the four members below
+  std::mutex mutex_;  // held to change what the two conditions look at, so that no wake is lost
   std::condition_variable started_;
   std::condition_variable finished_;
-  uint64_t round_ = 0;  // rises with every loop
-  int running_ = 0;     // workers that have not finished the round
-  bool stopping_ = false;
+  std::atomic<uint64_t> round_ = 0;  // rises with every loop
+  std::atomic<int> running_ = 0;     // workers that have not finished the round
+  std::atomic<bool> stopping_ = false;
 
   std::vector<std::thread> workers_;
 };

@@ -7,8 +7,7 @@
 namespace bsq {
 namespace {
 
-constexpr int kRowStep = 6;        // a tile is a multiple of what kernels take at once
-constexpr int kSerialTokens = 24;  // waking a thread costs more than so many tokens
+constexpr int kRowStep = 6;  // a tile is a multiple of what kernels take at once
 
 // Calls fn(run, first token of the part, count) for the parts of runs within tokens [begin, end).
 template <class Fn>
@@ -49,9 +48,10 @@ void PaddedGrid::prepare(const std::vector<ActiveTokens::Run>& runs) {
   runs_ = runs;
 }
 
-void for_tiles(ThreadPool& pool, int count, const std::function<void(int, int, int)>& fn) {
+void for_tiles(ThreadPool& pool, int count, const std::function<void(int, int, int)>& fn,
+               int serial) {
   if (count <= 0) return;
-  if (count <= kSerialTokens) return fn(0, count, 0);
+  if (count <= std::min(serial, kMaxTile)) return fn(0, count, 0);
   const int share = (count + pool.threads() - 1) / pool.threads();
   const int tile = std::min(kMaxTile, (share + kRowStep - 1) / kRowStep * kRowStep);
   const auto tiles = static_cast<size_t>((count + tile - 1) / tile);

@@ -46,9 +46,11 @@ class PaddedGrid {
 constexpr int kMaxTile = 96;
 
 // Calls fn(begin, end, thread) for tiles that cover [0, count): tokens that go through a chain of
-// layers together, so that what is between the layers stays in the cache. Few tokens run in the
-// calling thread alone.
-void for_tiles(ThreadPool& pool, int count, const std::function<void(int, int, int)>& fn);
+// layers together, so that what is between the layers stays in the cache. Up to `serial` tokens,
+// for which calling another thread costs more than it saves, run in the calling thread.
+constexpr int kSerialTokens = 24;
+void for_tiles(ThreadPool& pool, int count, const std::function<void(int, int, int)>& fn,
+               int serial = kSerialTokens);
 
 // Working memory of one thread for one tile.
 struct TileScratch {

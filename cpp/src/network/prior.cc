@@ -212,16 +212,19 @@ const int16_t* PriorBlock::logits() {
   const auto head = static_cast<size_t>(stage_ * kSubgroups + subgroup_);
   const LinearView to_logits = weights.head[head].view();
   const int width = networks_->config.prior.width;
-  for_tiles(prior_->pool(), static_cast<int>(rows_.size()), [&](int begin, int end, int thread) {
-    TileScratch& scratch = scratch_[static_cast<size_t>(thread)];
-    if (pending_ >= 0) append_bits(begin, end, scratch);
-    kernels.requant8(weights.head_in[head].view(), width,
-                     v_.data() + static_cast<ptrdiff_t>(begin) * width, width, end - begin,
-                     weights.head_table.data(), scratch.narrow.data(), width);
-    kernels.linear8_rq16(to_logits, scratch.narrow.data(), width, end - begin, false,
-                         logits_.data() + static_cast<ptrdiff_t>(begin) * kSubgroupBits,
-                         kSubgroupBits);
-  });
+  for_tiles(
+      prior_->pool(), static_cast<int>(rows_.size()),
+      [&](int begin, int end, int thread) {
+        TileScratch& scratch = scratch_[static_cast<size_t>(thread)];
+        if (pending_ >= 0) append_bits(begin, end, scratch);
+        kernels.requant8(weights.head_in[head].view(), width,
+                         v_.data() + static_cast<ptrdiff_t>(begin) * width, width, end - begin,
+                         weights.head_table.data(), scratch.narrow.data(), width);
+        kernels.linear8_rq16(to_logits, scratch.narrow.data(), width, end - begin, false,
+                             logits_.data() + static_cast<ptrdiff_t>(begin) * kSubgroupBits,
+                             kSubgroupBits);
+      },
+      kMaxTile);
   pending_ = -1;
   return logits_.data();
 }
