@@ -25,9 +25,8 @@ from codec_speed import Planes, read_clip
 
 from bsqav import _core
 from bsqav.codec.models import default_model, find_model
+from bsqav.codec.modelspec import MAX_STAGES, STAGE_BITS
 
-# Of any model; a stage has BITS bits.
-MOST_STAGES, BITS = 8, 32
 # Bytes a packet may hold besides coded symbols (header, sizes, checksum, the coder's last bytes).
 PACKET_ALLOWANCE = 12
 
@@ -55,8 +54,8 @@ class TokenCounts:
 
     def __init__(self) -> None:
         self.window_counts = AdaptiveCounts(1)
-        self.flag_counts = AdaptiveCounts(MOST_STAGES)
-        self.bit_counts = AdaptiveCounts(MOST_STAGES * BITS)
+        self.flag_counts = AdaptiveCounts(MAX_STAGES)
+        self.bit_counts = AdaptiveCounts(MAX_STAGES * STAGE_BITS)
 
     @property
     def bits(self) -> float:
@@ -75,8 +74,8 @@ class TokenCounts:
             self.flag_counts.code(k, more[here].astype(np.int64))
             here = here & more
             chosen = words[..., k][here]
-            for i in range(BITS):
-                self.bit_counts.code(k * BITS + i, ((chosen >> i) & 1).astype(np.int64))
+            for i in range(STAGE_BITS):
+                self.bit_counts.code(k * STAGE_BITS + i, ((chosen >> i) & 1).astype(np.int64))
 
 
 def encode(pictures: Iterable[Planes], model: Any, crf: float, gop: int) -> list[tuple[Any, Any]]:

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "arrays.h"
+#include "bitstream/limits.h"
 #include "codec/api.h"
 #include "errors.h"
 #include "handles.h"
@@ -246,39 +247,53 @@ class PyDecoder {
     return sequence_dict(sequence);
   }
 
-  // Of a layer, or None where there is no such layer or no picture.
-  py::object tokens(int layer) {
-    bsq_tokens tokens{};
-    std::vector<uint8_t> stages;
-    std::vector<uint32_t> bits;
-    const bsq_status status = call([&](bsq_decoder* decoder) {
-      const bsq_status got = bsq_decoder_tokens(decoder, layer, &tokens);
-      if (got != BSQ_OK) return BSQ_AGAIN;
-      const auto count = static_cast<size_t>(tokens.width) * static_cast<size_t>(tokens.height);
-      stages.assign(tokens.stages, tokens.stages + count);
-      bits.assign(tokens.bits, tokens.bits + count * static_cast<size_t>(tokens.max_stages));
-      return got;
-    });
-    if (status != BSQ_OK) return py::none();
-    const py::ssize_t h = tokens.height;
-    const py::ssize_t w = tokens.width;
-    return py::make_tuple(
-        py::array_t<uint8_t>({h, w}, stages.data()),
-        py::array_t<uint32_t>({h, w, py::ssize_t{tokens.max_stages}}, bits.data()));
+  // Of the last layer, or None before the first picture and while pictures are concealed.
+  py::object tokens() {
+    const std::vector<LayerTokens> last = copy_tokens(-1, -1);
+    if (last.empty()) return py::none();
+    return last.front().arrays();
   }
 
-  py::object layer_tokens() {
+  py::list layer_tokens() {
     if (!keep_layers_) throw Error(BSQ_ERROR_ARGUMENT, "open the decoder with keep_layers=True");
     py::list layers;
-    for (int layer = 0;; ++layer) {
-      py::object one = tokens(layer);
-      if (one.is_none()) break;
-      layers.append(one);
-    }
+    for (const LayerTokens& layer : copy_tokens(0, kMaxLayers - 1)) layers.append(layer.arrays());
     return layers;
   }
 
  private:
+  struct LayerTokens {
+    py::ssize_t height;
+    py::ssize_t width;
+    py::ssize_t max_stages;
+    std::vector<uint8_t> stages;
+    std::vector<uint32_t> bits;
+
+    py::tuple arrays() const {
+      return py::make_tuple(py::array_t<uint8_t>({height, width}, stages.data()),
+                            py::array_t<uint32_t>({height, width, max_stages}, bits.data()));
+    }
+  };
+
+  // The layers from first to last that there are, all of one packet: copied under one lock.
+  std::vector<LayerTokens> copy_tokens(int first, int last) {
+    std::vector<LayerTokens> layers;
+    call([&](bsq_decoder* decoder) {
+      bsq_tokens tokens{};
+      for (int i = first; i <= last && bsq_decoder_tokens(decoder, i, &tokens) == BSQ_OK; ++i) {
+        const auto count = static_cast<size_t>(tokens.width) * static_cast<size_t>(tokens.height);
+        const size_t words = count * static_cast<size_t>(tokens.max_stages);
+        layers.push_back({tokens.height,
+                          tokens.width,
+                          tokens.max_stages,
+                          {tokens.stages, tokens.stages + count},
+                          {tokens.bits, tokens.bits + words}});
+      }
+      return BSQ_OK;
+    });
+    return layers;
+  }
+
   static py::array array_of(const std::vector<uint8_t>& samples, const bsq_picture& info,
                             size_t plane) {
     const py::ssize_t width = plane == 0 ? info.width : (info.width + 1) / 2;
@@ -359,7 +374,7 @@ void bind_codec(py::module_& m) {
       .def("receive", &PyDecoder::receive)
       .def("reset", &PyDecoder::reset)
       .def_property_readonly("sequence", &PyDecoder::sequence)
-      .def_property_readonly("tokens", [](PyDecoder& decoder) { return decoder.tokens(-1); })
+      .def_property_readonly("tokens", &PyDecoder::tokens)
       .def_property_readonly("layer_tokens", &PyDecoder::layer_tokens);
 }
 

@@ -162,15 +162,15 @@ Array<int16_t> prior_logits(const PyModel& model, const py::object& previous_in,
                             const py::object& side_in, const py::object& windows,
                             const py::object& tokens_in, const Name& kernels, int threads,
                             const std::optional<Rects>& blocks) {
-  const auto previous = require_tokens<int8_t>(previous_in, "previous", layout_of(model).width());
+  const TokenLayout layout = layout_of(model);
+  const auto previous = require_tokens<int8_t>(previous_in, "previous", layout.width());
   const auto side = require_tokens<int16_t>(side_in, "side", kSideVector);
-  const auto tokens = require_tokens<int8_t>(tokens_in, "tokens", layout_of(model).width());
+  const auto tokens = require_tokens<int8_t>(tokens_in, "tokens", layout.width());
   require_same_picture(previous, side);
   require_same_picture(tokens, side);
   const ActiveTokens active = make_active(side.shape(0), side.shape(1), windows);
   const auto previous_rows = gather(previous, active);
   const auto side_rows = gather(side, active);
-  const TokenLayout layout = layout_of(model);
   const TokenRows rows(layout, gather(tokens, active));
   const Rects rects = blocks.value_or(Rects{{0, 0, active.height(), active.width()}});
   for (const auto& [y, x, height, width] : rects) {

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bsqav.codec.modelspec import STAGE_BITS as STAGE_BITS
 from bsqav.codec.modelspec import token_width as token_width
 
-STAGE_BITS = 32
 SAMPLES = 96
 LUMA = 64
 SIDE_WIDTH = 104

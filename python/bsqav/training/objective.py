@@ -99,14 +99,12 @@ def token_costs(
     coded = stages > 0
     chosen = bits[coded]
     logits = net.prior.bit_logits(context[coded], chosen, stages[coded])
-    here = fields.presence(stages[coded], net.config.stages)
+    here = fields.presence(stages, net.config.stages)
     here = here.repeat_interleave(fields.STAGE_BITS, dim=-1)
+    costs = (binary_cost(logits, chosen) * here[coded]).sum(-1)
     # Bits that are not coded are 0 and cost nothing, but would not be free.
-    unborn = (chosen - chosen.detach()) * (1 - here) * NEW_STAGE_BITS
-    costs = (binary_cost(logits, chosen) * here + unborn).sum(-1)
-    total = torch.zeros_like(flags).masked_scatter(coded, costs)
-    skipped = bits * (~coded).unsqueeze(-1)
-    return flags, total + ((skipped - skipped.detach()) * NEW_STAGE_BITS).sum(-1)
+    unborn = (bits - bits.detach()) * (1 - here) * NEW_STAGE_BITS
+    return flags, torch.zeros_like(flags).masked_scatter(coded, costs) + unborn.sum(-1)
 
 
 def code_layer(
@@ -126,8 +124,9 @@ def code_layer(
     step_B111 = fields.step_of(layer.q_B).view(-1, 1, 1, 1)
     residual = ((layer.target_BHWS - layer.pred_BHWS) / step_B111).clamp(-127.0, 127.0)
     side = fields.side_vector(layer.pred_BHWS, layer.q_B, layer.place)
+    searched = fields.active_tokens(candidates_BHW)
     with torch.set_grad_enabled(tokenizer and torch.is_grad_enabled()):
-        bits = net.enc(residual, side, fields.active_tokens(candidates_BHW))
+        bits = net.enc(residual, side, searched)
         bits = bits * candidates_BHW.unsqueeze(-1)
         stages = fields.count_stages(bits.detach())
         mask = fields.active_tokens(stages)
@@ -143,12 +142,11 @@ def code_layer(
     rate_bits = bits * rate_grad + bits.detach() * (1.0 - rate_grad)
     flags, token_bits = token_costs(net, trunk, rate_bits, stages, mask)
 
-    count = fields.active_tokens(candidates_BHW).sum().clamp_min(1.0)
+    count = searched.sum().clamp_min(1.0)
     total = (flags + token_bits).sum()
     loss = LAMBDA * total / count
-    seen = (distortion * fields.active_tokens(candidates_BHW)[..., 0]).sum() / count
     if tokenizer:
-        loss = loss + seen
+        loss = loss + (distortion * searched[..., 0]).sum() / count
     # A residual far above its step (a young network, a scene change) must not drown the rest.
     energy = (residual.square().sum(-1) * active).sum() / active.sum().clamp_min(1.0)
     loss = loss / (energy / ENERGY_KNEE).clamp_min(1.0)
