@@ -78,17 +78,28 @@ std::vector<WindowRect> window_rects(const std::optional<std::vector<std::vector
   return rects;
 }
 
+// At the prices of fresh models, which are those of an Elias gamma code.
+std::vector<MotionSearchBlock> with_prices(const std::vector<WindowRect>& rects, bool fine) {
+  std::vector<MotionSearchBlock> blocks;
+  blocks.reserve(rects.size());
+  for (const WindowRect& rect : rects) blocks.push_back({rect, MotionPrices(fine)});
+  return blocks;
+}
+
 // `previous` as a field whose windows are all split, or nothing.
 std::optional<MotionField> previous_field(const py::object& previous, const MotionField& shape) {
   if (previous.is_none()) return std::nullopt;
   Array<uint8_t> all_split(Shape{shape.windows_y, shape.windows_x});
-  std::fill_n(all_split.mutable_data(), shape.split.size(), uint8_t{1});
+  const bool fine = shape_of(require_any_array(previous, "mv")) ==
+                    FieldArrays::vector_shape(shape, true, std::nullopt);
+  std::fill_n(all_split.mutable_data(), shape.split.size(), static_cast<uint8_t>(fine ? 31 : 1));
   return FieldArrays(all_split, previous, shape, std::nullopt).field(shape, 0);
 }
 
 py::tuple search_one(const py::object& cur_in, const py::object& ref_in, double lam, int range,
                      const py::object& previous, int bit_depth,
-                     const std::optional<std::vector<std::vector<int>>>& blocks, int threads) {
+                     const std::optional<std::vector<std::vector<int>>>& blocks, int threads,
+                     bool fine) {
   check_depth(bit_depth);
   const Samples cur(cur_in, 2, "cur");
   const Samples ref(ref_in, 2, "ref");
@@ -96,22 +107,22 @@ py::tuple search_one(const py::object& cur_in, const py::object& ref_in, double 
   const MotionSearchConfig config = search_config(lam, range);
   MotionField found(cur.width, cur.height);
   const std::optional<MotionField> before = previous_field(previous, found);
-  const std::vector<WindowRect> rects = window_rects(blocks, found);
+  const std::vector<MotionSearchBlock> areas = with_prices(window_rects(blocks, found), fine);
   {
     const py::gil_scoped_release release;
     const SearchPicture a = search_picture(cur, 0, bit_depth, "cur");
     const SearchPicture b = search_picture(ref, 0, bit_depth, "ref");
     ThreadPool pool(threads);
-    found = search_motion(a, b, config, before ? &*before : nullptr, rects, pool);
+    found = MotionSearch().run(a, b, config, before ? &*before : nullptr, areas, pool);
   }
   Array<uint8_t> split(Shape{found.windows_y, found.windows_x});
-  Array<int16_t> mv(Shape{found.parts_y, found.parts_x, 2});
-  write_field(found, split.mutable_data(), mv.mutable_data());
+  Array<int16_t> mv(FieldArrays::vector_shape(found, fine, std::nullopt));
+  write_field(found, fine, split.mutable_data(), mv.mutable_data());
   return py::make_tuple(split, mv);
 }
 
 py::tuple search_batch(const py::object& cur_in, const py::object& ref_in, double lam, int range,
-                       int bit_depth, int threads) {
+                       int bit_depth, int threads, bool fine) {
   check_depth(bit_depth);
   const Samples cur(cur_in, 3, "cur");
   const Samples ref(ref_in, 3, "ref");
@@ -120,7 +131,11 @@ py::tuple search_batch(const py::object& cur_in, const py::object& ref_in, doubl
   const size_t batch = static_cast<size_t>(cur.array.shape(0));
   const MotionField shape(cur.width, cur.height);
   Array<uint8_t> split(Shape{cur.array.shape(0), shape.windows_y, shape.windows_x});
-  Array<int16_t> mv(Shape{cur.array.shape(0), shape.parts_y, shape.parts_x, 2});
+  Array<int16_t> mv(FieldArrays::vector_shape(shape, fine, batch));
+  const size_t vectors =
+      fine ? shape.mv.size()
+           : static_cast<size_t>(shape.parts_x) * static_cast<size_t>(shape.parts_y);
+  const std::vector<MotionSearchBlock> areas = with_prices({whole_frame(shape)}, fine);
   uint8_t* split_out = split.mutable_data();
   int16_t* mv_out = mv.mutable_data();
   {
@@ -130,8 +145,8 @@ py::tuple search_batch(const py::object& cur_in, const py::object& ref_in, doubl
       const SearchPicture a = search_picture(cur, i, bit_depth, "cur");
       const SearchPicture b = search_picture(ref, i, bit_depth, "ref");
       ThreadPool alone(1);
-      write_field(search_motion(a, b, config, nullptr, {whole_frame(shape)}, alone),
-                  split_out + i * shape.split.size(), mv_out + i * shape.mv.size() * 2);
+      write_field(MotionSearch().run(a, b, config, nullptr, areas, alone), fine,
+                  split_out + i * shape.split.size(), mv_out + i * vectors * 2);
     });
   }
   return py::make_tuple(split, mv);
@@ -208,26 +223,27 @@ py::tuple predict_batch(const py::object& y, const py::object& u, const py::obje
   return py::cast(compensate(planes, fields, batch, bit_depth, threads)).cast<py::tuple>();
 }
 
-// Predictors of all vectors of a field, per part; an unsplit window's stands in all its parts.
+// Predictors of all vectors of a field; that of a window or part stands in all its cells.
 Array<int16_t> predictors(int width, int height, const py::object& split, const py::object& mv,
                           const std::optional<std::vector<int>>& block) {
   if (width < 8 || height < 8 || width > kMaxPictureSide || height > kMaxPictureSide) {
     fail("width and height must be 8 to 8192 luma samples");
   }
   const MotionField shape(width, height);
-  const MotionField field = FieldArrays(split, mv, shape, std::nullopt).field(shape, 0);
+  const FieldArrays fields(split, mv, shape, std::nullopt);
+  const MotionField field = fields.field(shape, 0);
   const WindowRect rect = block ? window_rect(*block, field) : whole_frame(field);
   MotionField out = shape;
-  for (int py = 2 * rect.y_begin; py < std::min(2 * rect.y_end, field.parts_y); ++py) {
-    for (int px = 2 * rect.x_begin; px < std::min(2 * rect.x_end, field.parts_x); ++px) {
-      out.mv_at(px, py) = field.split_at(px / 2, py / 2)
-                              ? predict_part_mv(field, rect, px, py)
-                              : predict_window_mv(field, rect, px / 2, py / 2);
+  for (int wy = rect.y_begin; wy < rect.y_end; ++wy) {
+    for (int wx = rect.x_begin; wx < rect.x_end; ++wx) {
+      field.for_squares(wx, wy, [&](const MotionSquare& square) {
+        out.set(square, predict_mv(field, rect, square));
+      });
     }
   }
-  Array<int16_t> result(Shape{shape.parts_y, shape.parts_x, 2});
+  Array<int16_t> result(FieldArrays::vector_shape(shape, fields.fine, std::nullopt));
   std::vector<uint8_t> unused(out.split.size());
-  write_field(out, unused.data(), result.mutable_data());
+  write_field(out, fields.fine, unused.data(), result.mutable_data());
   return result;
 }
 
@@ -236,23 +252,26 @@ Array<int16_t> predictors(int width, int height, const py::object& split, const 
 void bind_motion(py::module_& m) {
   m.def("motion_search", &search_one, py::arg("cur"), py::arg("ref"), py::arg("lam") = 4.0,
         py::arg("range") = 64, py::arg("previous") = py::none(), py::arg("bit_depth") = 8,
-        py::arg("blocks") = py::none(), py::arg("threads") = 1,
+        py::arg("blocks") = py::none(), py::arg("threads") = 1, py::arg("fine") = false,
         R"(Searches the motion of a luma plane against another.
 
 cur, ref: uint8 or uint16 [H, W], H and W multiples of 8. lam: price of an estimated bit of vector,
 in units of absolute difference of 8-bit samples. range: luma samples each way of the coarse search,
-4 to 512. previous: int16 [ceil(H/16), ceil(W/16), 2], vectors to try as well. bit_depth: 8 or 10.
+4 to 512. previous: int16 [ceil(H/16), ceil(W/16), 2] or [H/8, W/8, 2], vectors to try as well. bit_depth: 8 or 10.
 blocks: (x_begin, y_begin, x_end, y_end) in windows, ends excluded, of the rectangles within which
 vectors are predicted; they tile the frame; None is one block. The result does not depend on threads.
 
 Returns (split uint8 [ceil(H/32), ceil(W/32)], mv int16 [ceil(H/16), ceil(W/16), 2]); mv holds
-(x, y) in quarter luma samples. Raises UsageError for other types, shapes or sample values.)");
+(x, y) in quarter luma samples. fine: parts may be split into 8x8 cells; mv is [H/8, W/8, 2] then,
+and split, where it is not 0, is 1 plus 2 << i for every such part i of the window.
+Raises UsageError for other types, shapes or sample values.)");
   m.def("motion_search_batch", &search_batch, py::arg("cur"), py::arg("ref"), py::arg("lam") = 4.0,
         py::arg("range") = 64, py::arg("bit_depth") = 8, py::arg("threads") = 1,
+        py::arg("fine") = false,
         R"(motion_search over a batch, without the GIL: cur, ref [B, H, W].
 
-Returns (split uint8 [B, ceil(H/32), ceil(W/32)], mv int16 [B, ceil(H/16), ceil(W/16), 2]).
-The result does not depend on threads.)");
+Returns (split uint8 [B, ceil(H/32), ceil(W/32)], mv int16 [B, ceil(H/16), ceil(W/16), 2]), or mv
+[B, H/8, W/8, 2] if `fine`. The result does not depend on threads.)");
   m.def("motion_compensate", &compensate_one, py::arg("ref_planes"), py::arg("split"),
         py::arg("mv"), py::arg("bit_depth") = 8,
         R"(Predicts a frame from a reference frame and a motion field (docs/bitstream.md).
@@ -272,7 +291,7 @@ Returns (y, u, v) of the same types and shapes.)");
 
 width, height: luma samples. block: (x_begin, y_begin, x_end, y_end) in windows, ends excluded;
 predictors are found inside it, and are zero outside; the whole frame if None.
-Returns int16 [ceil(height/16), ceil(width/16), 2]. Raises UsageError for what does not fit.)");
+Returns int16 in the shape of mv. Raises UsageError for what does not fit.)");
 }
 
 }  // namespace bsq

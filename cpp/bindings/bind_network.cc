@@ -134,7 +134,7 @@ struct TokenRows {
 
 // One block with its true bits, the way encoder and decoder go. logits: [T, 32 S].
 void force_block(const TokenLayout& layout, PriorBlock& block, const Prior& prior,
-                 const ActiveTokens& active, const TokenRows& rows, std::vector<int16_t>& logits) {
+                 const ActiveTokens& active, const TokenRows& rows, std::vector<int32_t>& logits) {
   block.begin_layer(prior, active, rows.stages);
   for (int g = 0; g < kGroups; ++g) {
     block.begin_group(g);
@@ -142,15 +142,19 @@ void force_block(const TokenLayout& layout, PriorBlock& block, const Prior& prio
       const std::span<const int32_t> tokens = block.begin_stage(s);
       for (int j = 0; j < kSubgroups; ++j) {
         const int16_t* from = block.logits();
+        const int16_t* pair = block.pair();
         std::vector<uint8_t> bytes;
         for (const int32_t token : tokens) {
           const auto t = static_cast<size_t>(token);
           const size_t word_at = t * static_cast<size_t>(layout.stages) + static_cast<size_t>(s);
           const size_t at = word_at * kStageBits + static_cast<size_t>(j * kSubgroupBits);
-          std::copy_n(from, kSubgroupBits, logits.data() + at);
+          bytes.push_back(static_cast<uint8_t>(rows.bits[word_at] >> (kSubgroupBits * j)));
+          ByteLogits moving(from, pair);
+          for (int i = 0; i < kSubgroupBits; ++i) {
+            logits[at + static_cast<size_t>(i)] = moving[i];
+            if ((bytes.back() >> i & 1) != 0) moving.set(i);
+          }
           from += kSubgroupBits;
-          const uint32_t word = rows.bits[word_at];
-          bytes.push_back(static_cast<uint8_t>(word >> (kSubgroupBits * j)));
         }
         block.feed(bytes);
       }
@@ -158,7 +162,7 @@ void force_block(const TokenLayout& layout, PriorBlock& block, const Prior& prio
   }
 }
 
-Array<int16_t> prior_logits(const PyModel& model, const py::object& previous_in,
+Array<int32_t> prior_logits(const PyModel& model, const py::object& previous_in,
                             const py::object& side_in, const py::object& windows,
                             const py::object& tokens_in, const Name& kernels, int threads,
                             const std::optional<Rects>& blocks) {
@@ -181,7 +185,7 @@ Array<int16_t> prior_logits(const PyModel& model, const py::object& previous_in,
   }
   const auto count = static_cast<size_t>(active.count());
   std::vector<int16_t> flags(count * static_cast<size_t>(layout.flags()));
-  std::vector<int16_t> logits(count * static_cast<size_t>(layout.bits()));
+  std::vector<int32_t> logits(count * static_cast<size_t>(layout.bits()));
   {
     const py::gil_scoped_release release;
     ThreadPool pool(threads);
@@ -224,7 +228,7 @@ void bind_network(py::module_& m) {
   m.def("prior_logits", &prior_logits, py::arg("model"), py::arg("previous"), py::arg("side"),
         py::arg("active"), py::arg("tokens"), py::kw_only(), kernels, threads,
         py::arg("blocks") = py::none(),
-        "Logits int16 [H, W, S, 32] of all coded bits given the tokens before them; tokens int8 "
+        "Logits int32 [H, W, S, 32] of all coded bits given the tokens before them; tokens int8 "
         "[H, W, V] are the truth, blocks a list of (y, x, height, width) in tokens, None for "
         "one; 0 where nothing is coded.");
   bind_samples(m);

@@ -105,10 +105,13 @@ inline void load_or_fail(const Samples& samples, size_t index, int bit_depth, co
   }
 }
 
-// Motion fields as arrays: split [.., windows_y, windows_x], mv [.., parts_y, parts_x, 2].
+// Motion fields as arrays: split [.., windows_y, windows_x] holds MotionField::split, and mv one
+// vector per 16x16 part [.., parts_y, parts_x, 2], or per 8x8 cell [.., cells_y, cells_x, 2] where
+// parts are split too.
 struct FieldArrays {
   Array<uint8_t> split;
   Array<int16_t> mv;
+  bool fine = false;  // vectors per cell
   const uint8_t* split_data = nullptr;
   const int16_t* mv_data = nullptr;
 
@@ -119,26 +122,36 @@ struct FieldArrays {
         split_data(split.data()),
         mv_data(mv.data()) {
     check(split, field_shape(batch, shape.windows_y, shape.windows_x), "split");
-    Shape mv_shape = field_shape(batch, shape.parts_y, shape.parts_x);
-    mv_shape.push_back(2);
-    check(mv, mv_shape, "mv");
+    fine = shape_of(mv) == vector_shape(shape, true, batch);
+    if (!fine) check(mv, vector_shape(shape, false, batch), "mv");
   }
 
   static Shape field_shape(std::optional<size_t> batch, int rows, int columns) {
     if (batch) return {static_cast<pybind11::ssize_t>(*batch), rows, columns};
     return {rows, columns};
   }
+  static Shape vector_shape(const MotionField& shape, bool fine, std::optional<size_t> batch) {
+    Shape s = fine ? field_shape(batch, shape.cells_y, shape.cells_x)
+                   : field_shape(batch, shape.parts_y, shape.parts_x);
+    s.push_back(2);
+    return s;
+  }
 
   // Needs no GIL.
   MotionField field(MotionField out, size_t index) const {
     std::copy_n(split_data + index * out.split.size(), out.split.size(), out.split.begin());
-    const int16_t* v = mv_data + index * out.mv.size() * 2;
-    for (Mv& mv_out : out.mv) {
-      if (std::min(v[0], v[1]) < kMvMin || std::max(v[0], v[1]) > kMvMax) {
-        fail("mv: components must be -2048 to 2047 quarter samples");
+    const int columns = fine ? out.cells_x : out.parts_x;
+    const int rows = fine ? out.cells_y : out.parts_y;
+    const int scale = fine ? 1 : kPartCells;
+    const int16_t* v =
+        mv_data + index * static_cast<size_t>(rows) * static_cast<size_t>(columns) * 2;
+    for (int y = 0; y < rows; ++y) {
+      for (int x = 0; x < columns; ++x, v += 2) {
+        if (std::min(v[0], v[1]) < kMvMin || std::max(v[0], v[1]) > kMvMax) {
+          fail("mv: components must be -2048 to 2047 quarter samples");
+        }
+        out.set({scale * x, scale * y, scale}, {v[0], v[1]});
       }
-      mv_out = {v[0], v[1]};
-      v += 2;
     }
     check_windows(out);
     return out;
@@ -156,24 +169,37 @@ struct FieldArrays {
          shape_text(array));
   }
 
-  static void check_windows(const MotionField& f) {
-    for (int py = 0; py < f.parts_y; ++py) {
-      for (int px = 0; px < f.parts_x; ++px) {
-        const uint8_t split = f.split_at(px / 2, py / 2);
-        if (split > 1) fail("split: values must be 0 or 1");
-        if (split == 0 && !(f.mv_at(px, py) == f.mv_at(px & ~1, py & ~1))) {
-          fail("mv: the parts of a window with split 0 must have one vector");
+  void check_windows(const MotionField& f) const {
+    for (int wy = 0; wy < f.windows_y; ++wy) {
+      for (int wx = 0; wx < f.windows_x; ++wx) {
+        const int how = f.split_at(wx, wy);
+        if (!fine && how > 1) fail("split: values must be 0 or 1");
+        if (how > 31 || (how & 1) == (how == 0 ? 1 : 0)) {
+          fail("split: values must be 0, or odd and at most 31");
         }
+        f.for_squares(wx, wy, [&](const MotionSquare& s) {
+          f.for_cells(s, [&](int cx, int cy) {
+            if (f.mv_at(cx, cy) == f.mv_at(s.x, s.y)) return;
+            fail(s.size == kWindowCells
+                     ? "mv: the parts of a window with split 0 must have one vector"
+                     : "mv: the cells of a part that is not split must have one vector");
+          });
+        });
       }
     }
   }
 };
 
-inline void write_field(const MotionField& field, uint8_t* split, int16_t* mv) {
+// `fine`: vectors per cell, else per part.
+inline void write_field(const MotionField& field, bool fine, uint8_t* split, int16_t* mv) {
   std::copy(field.split.begin(), field.split.end(), split);
-  for (const Mv v : field.mv) {
-    *mv++ = v.x;
-    *mv++ = v.y;
+  const int scale = fine ? 1 : kPartCells;
+  for (int cy = 0; cy < field.cells_y; cy += scale) {
+    for (int cx = 0; cx < field.cells_x; cx += scale) {
+      const Mv v = field.mv_at(cx, cy);
+      *mv++ = v.x;
+      *mv++ = v.y;
+    }
   }
 }
 

@@ -98,9 +98,13 @@ class Encoder:
         scene_cut: bool = True,
         threads: int = 0,
         preset: str = "medium",
+        bitrate: float = 0.0,
+        buffer_seconds: float = 1.5,
+        first_pass: Sequence[tuple[float, float, float, bool]] = (),
     ) -> None:
         """`sequence` needs width and height; other keys have the defaults of
-        bsq_encoder_config_init; unknown keys raise UsageError."""
+        bsq_encoder_config_init; unknown keys raise UsageError. With a bitrate above 0 crf is not
+        looked at; `first_pass` holds the `pass_record` of every picture of a first pass."""
     @property
     def header(self) -> bytes: ...
     def send(
@@ -115,6 +119,13 @@ class Encoder:
         """Of the last packet, with the keys of bsq_packet_stats: motion_bits, skip_bits and
         token_bits, by the model's probabilities, and ideal_bits, their sum; psnr_y; tokens,
         coded_tokens and coded_stages, of all layers."""
+    @property
+    def pass_record(self) -> tuple[float, float, float, bool]:
+        """Of the last packet: seconds the picture shows for, bits, crf, whether a keyframe."""
+    @property
+    def rate(self) -> dict[str, float]:
+        """How the bit rate was kept so far, with the keys of bsq_rate_report: bitrate, reached,
+        buffer_bits, lowest_fullness, late, coarsest; all 0 without a bit rate."""
     @property
     def reconstruction_hash(self) -> str:
         """SHA-256 of the last picture's samples as a decoder shows them; for tests."""
@@ -297,6 +308,7 @@ def motion_search(
     bit_depth: int = 8,
     blocks: Sequence[Sequence[int]] | None = None,
     threads: int = 1,
+    fine: bool = False,
 ) -> tuple[_U8, _S16]:
     """Searches the motion of a luma plane [H, W] against another; H and W are multiples of 8.
 
@@ -305,7 +317,8 @@ def motion_search(
     ceil(W/16), 2], vectors to try as well. blocks: (x_begin, y_begin, x_end, y_end) in windows,
     ends excluded, tiling the frame, within which vectors are predicted; None is one block.
     Returns (split [ceil(H/32), ceil(W/32)], mv [ceil(H/16), ceil(W/16), 2]); mv holds (x, y) in
-    quarter luma samples.
+    quarter luma samples. fine: parts may be split into 8x8 cells; mv is [H/8, W/8, 2], and split,
+    where it is not 0, 1 plus 2 << i for every such part i of the window.
     """
 
 def motion_search_batch(
@@ -315,6 +328,7 @@ def motion_search_batch(
     range: int = 64,  # noqa: A002 - the word of the C++ side
     bit_depth: int = 8,
     threads: int = 1,
+    fine: bool = False,
 ) -> tuple[_U8, _S16]:
     """motion_search over a batch [B, H, W], without the GIL."""
 
@@ -345,7 +359,7 @@ def motion_vector_predictors(
     """The vector that each vector of a field is coded against.
 
     block: (x_begin, y_begin, x_end, y_end) in windows, ends excluded; predictors are found inside
-    it, and are zero outside; the whole frame if None. Returns [ceil(H/16), ceil(W/16), 2].
+    it, and are zero outside; the whole frame if None. Returns an array like mv.
     """
 
 # ---- networks (docs/numerics.md) ----
@@ -435,7 +449,7 @@ def prior_logits(
     kernels: str | None = None,
     threads: int = 1,
     blocks: Sequence[Sequence[int]] | None = None,
-) -> _S16:
+) -> _S32:
     """Logits [H, W, S, 32] of all coded bits given the tokens before them; tokens [H, W, V] are
     the truth, blocks a list of (y, x, height, width) in tokens, None for one; 0 where nothing is
     coded."""

@@ -71,6 +71,7 @@ class PacketFields:
     deviation: int | None = None
     duration: int | None = None
     steps: list[int] | None = field(default_factory=lambda: [256])
+    base: bytes = b""  # of keyframes from version 3 on
     body: bytes = b""
     parity: bool = False
     checksum_error: int = 0
@@ -91,6 +92,8 @@ class PacketFields:
             data += varint(self.duration)
         for step in self.steps or []:
             data += step.to_bytes(2, "little")
+        if self.keyframe and self.header.version > 2:
+            data += varint(len(self.base)) + self.base
         data += self.body
         checksum = zlib.crc32(data) ^ self.checksum_error
         size = 4 if self.keyframe else 2

@@ -38,7 +38,7 @@ headers = st.builds(
 
 @given(
     headers,
-    st.integers(1, 2),
+    st.integers(1, 3),
     st.integers(-(2**62), 2**62),
     st.lists(st.integers(0, 504), min_size=1, max_size=8),
 )
@@ -129,8 +129,8 @@ def test_a_wrong_sequence_header_is_an_error_that_names_the_byte(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 3}, "version 3"),
-        ({"version": 3, "numerics": 3}, "version 3"),
+        ({"version": 4}, "version 4"),
+        ({"version": 4, "numerics": 4}, "version 4"),
         ({"version": 0, "numerics": 0}, "version 0"),
         ({"numerics": 9}, "version 9"),
         ({"format": 2}, "format"),
@@ -144,7 +144,7 @@ def test_what_a_newer_library_may_read_is_unsupported(change: dict[str, Any], me
         _core.probe_packet(packet.write())
 
 
-@pytest.mark.parametrize(("version", "numerics"), [(1, 2), (2, 1)])
+@pytest.mark.parametrize(("version", "numerics"), [(1, 2), (2, 1), (2, 3), (3, 2)])
 def test_version_and_numerics_go_together(version: int, numerics: int) -> None:
     packet = PacketFields(header=Header(version=version, numerics=numerics))
     with pytest.raises(UnsupportedError, match=f"version {numerics} .* of version {version}"):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.codec.streams import OLD_MODEL, TINY_MODEL
+from tests.codec.streams import OLD_MODEL, OLD_MODELS, TINY_MODEL
 from tests.support import ROOT, find_tool
 from tests.vectors.make_golden import FOLDER, INDEX, VERSION_1
 
@@ -83,10 +83,13 @@ def y4m_hash(path: Path) -> str:
 
 
 @pytest.mark.host
-@pytest.mark.parametrize("name", ["7x5", "176x144", "v2_7x5", "v2_33x17_gray", "v2_64x48"])
+@pytest.mark.parametrize(
+    "name", ["7x5", "176x144", "v2_7x5", "v3_7x5", "v3_33x17_gray", "v3_64x48"]
+)
 def test_the_example_decodes_golden_streams(build: Path, tmp_path: Path, name: str) -> None:
     example = build / "cpp" / "examples" / f"decode_y4m{'.exe' if os.name == 'nt' else ''}"
     out = tmp_path / "out.y4m"
-    model = OLD_MODEL if name in VERSION_1 else TINY_MODEL
+    version = 1 if name in VERSION_1 else int(name[1])
+    model = [*OLD_MODELS, TINY_MODEL][version - 1]
     run(example, FOLDER / f"{name}.ivf", out, model)
     assert y4m_hash(out) == json.loads(INDEX.read_text())[name]["hash"]

@@ -63,7 +63,7 @@ def test_a_finer_crf_costs_more_and_looks_better(preset: str) -> None:
     form = Format(130, 98)
     pictures = clip(form, 4)
     sizes, errors = [], []
-    for crf in range(56, 0, -8):
+    for crf in range(56, 8, -8):  # the test model has no stages for finer steps
         stream = encode(pictures, form, crf=crf, preset=preset)
         sizes.append(sum(map(len, stream.packets)))
         shown = decode(stream.packets)

@@ -139,7 +139,7 @@ def test_the_model_is_found_by_the_id_in_the_stream(monkeypatch: pytest.MonkeyPa
     assert caught.value.model_id == tiny_model().id
 
 
-@pytest.mark.parametrize("name", ["64x48", "v2_64x48"])
+@pytest.mark.parametrize("name", ["64x48", "v2_64x48", "v3_64x48"])
 def test_streams_of_all_versions_find_their_model(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

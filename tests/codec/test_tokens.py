@@ -51,7 +51,7 @@ def test_tokens_are_those_that_the_encoder_counted(crf: float, several: bool) ->
 
 def test_layers_are_kept_where_asked_for() -> None:
     decoder = _core.Decoder([tiny_model()])
-    for data, _ in read_ivf(FOLDER / "v2_64x48.ivf"):
+    for data, _ in read_ivf(FOLDER / "v3_64x48.ivf"):
         decoder.send(data)
         assert decoder.receive() is not None
         assert decoder.tokens is not None

@@ -33,7 +33,7 @@ def field_shapes(height: int, width: int) -> tuple[tuple[int, int], tuple[int, i
 def random_field(
     rng: np.random.Generator, height: int, width: int, low: int, high: int
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int16]]:
-    """A field whose components are uniform in [low, high]."""
+    """A field of windows and parts whose components are uniform in [low, high]."""
     windows, parts = field_shapes(height, width)
     split = rng.integers(0, 2, windows, dtype=np.uint8)
     mv = rng.integers(low, high + 1, (*parts, 2), dtype=np.int16)
@@ -43,12 +43,49 @@ def random_field(
     return split, mv
 
 
+def random_fine_field(
+    rng: np.random.Generator, height: int, width: int, low: int, high: int
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int16]]:
+    """A field of windows, parts and cells whose components are uniform in [low, high]."""
+    windows, _ = field_shapes(height, width)
+    split = rng.integers(0, 2, windows, dtype=np.uint8)
+    split |= (rng.integers(0, 16, windows, dtype=np.uint8) << 1) * split
+    mv = rng.integers(low, high + 1, (height // 8, width // 8, 2), dtype=np.int16)
+    for wy, wx in np.ndindex(*windows):
+        for x, y, size in squares(int(split[wy, wx]), wx, wy):
+            if y < mv.shape[0] and x < mv.shape[1]:
+                mv[y : y + size, x : x + size] = mv[y, x]
+    return split, mv
+
+
+def squares(how: int, wx: int, wy: int) -> list[tuple[int, int, int]]:
+    """(x, y, side) in cells of what has a vector of its own in a window, in coding order.
+
+    `how` is the window's entry of `split`: 0, or 1 and a bit 1 + i for every split part i.
+    """
+    if not how:
+        return [(4 * wx, 4 * wy, 4)]
+    found = []
+    for i in range(4):
+        x, y = 4 * wx + i % 2 * 2, 4 * wy + i // 2 * 2
+        if how >> (1 + i) & 1:
+            found += [(x + j % 2, y + j // 2, 1) for j in range(4)]
+        else:
+            found.append((x, y, 2))
+    return found
+
+
 def compensate_plane(
     ref: npt.NDArray[np.generic], mv: IntArray, luma: bool, depth: int
 ) -> IntArray:
-    """The prediction of a plane from vectors per part, sample by sample of the formulas."""
+    """The prediction of a plane, sample by sample of the formulas.
+
+    `mv` holds vectors per cell, or per part.
+    """
     height, width = ref.shape
-    filters, bits, size = (LUMA, 2, 16) if luma else (CHROMA, 3, 8)
+    filters, bits, size = (LUMA, 2, 8) if luma else (CHROMA, 3, 4)
+    if mv.shape[:2] != (height // size, width // size):
+        size *= 2
     table = np.array(filters, np.int64)
     taps = table.shape[1]
     y, x = np.mgrid[0:height, 0:width]
@@ -68,37 +105,38 @@ def predictors(
     split: npt.NDArray[np.uint8],
     mv: npt.NDArray[np.int16],
     block: tuple[int, int, int, int],
+    per_cell: bool = False,
 ) -> npt.NDArray[np.int16]:
-    """Predictors inside a block of windows (x_begin, y_begin, x_end, y_end), in coding order."""
+    """Predictors inside a block of windows (x_begin, y_begin, x_end, y_end), in coding order.
+
+    `mv` and the result have an entry per part, or per cell.
+    """
+    # Cells beyond the right or lower edge are no neighbour of a window or a part.
+    fine = mv if per_cell else mv.repeat(2, axis=0).repeat(2, axis=1)
     known: dict[tuple[int, int], tuple[int, int]] = {}
-    out = np.zeros_like(mv)
-    rows, columns = mv.shape[:2]
+    out = np.zeros_like(fine)
+    rows, columns = fine.shape[:2]
     x_begin, y_begin, x_end, y_end = block
     for wy in range(y_begin, y_end):
         for wx in range(x_begin, x_end):
-            parts = [
-                (2 * wx + i, 2 * wy + j)
-                for j in (0, 1)
-                for i in (0, 1)
-                if 2 * wx + i < columns and 2 * wy + j < rows
-            ]
-            if split[wy, wx]:
-                for px, py in parts:
-                    out[py, px] = _predict(known, px, py, 1)
-                    known[px, py] = (int(mv[py, px, 0]), int(mv[py, px, 1]))
-            else:
-                vector = _predict(known, 2 * wx, 2 * wy, 2)
-                for px, py in parts:
-                    out[py, px] = vector
-                    known[px, py] = (int(mv[py, px, 0]), int(mv[py, px, 1]))
-    return out
+            for x, y, size in squares(int(split[wy, wx]), wx, wy):
+                if x >= columns or y >= rows:
+                    continue
+                vector = _predict(known, x, y, size)
+                for cy in range(y, min(y + size, rows)):
+                    for cx in range(x, min(x + size, columns)):
+                        out[cy, cx] = vector
+                        known[cx, cy] = (int(fine[cy, cx, 0]), int(fine[cy, cx, 1]))
+    step = 1 if per_cell else 2
+    result: npt.NDArray[np.int16] = out[::step, ::step]
+    return result
 
 
 def _predict(
-    known: dict[tuple[int, int], tuple[int, int]], px: int, py: int, size: int
+    known: dict[tuple[int, int], tuple[int, int]], x: int, y: int, size: int
 ) -> tuple[int, int]:
-    corner = known.get((px + size, py - 1), known.get((px - 1, py - 1)))
-    neighbours = [known.get((px - 1, py)), known.get((px, py - 1)), corner]
+    corner = known.get((x + size, y - 1), known.get((x - 1, y - 1)))
+    neighbours = [known.get((x - 1, y)), known.get((x, y - 1)), corner]
     found = [v for v in neighbours if v is not None]
     if len(found) == 1:
         return found[0]

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from bsqav import _core
-from tests.motion.reference import compensate_plane, field_shapes, random_field
+from tests.motion.reference import (
+    compensate_plane,
+    field_shapes,
+    random_field,
+    random_fine_field,
+)
 
 SIZES = [(8, 8), (16, 8), (24, 40), (40, 24), (64, 96), (72, 72)]
 
@@ -53,6 +58,15 @@ def test_random_fields_equal_the_formulas(
     rng = np.random.default_rng([*size, depth, reach])
     split, mv = random_field(rng, *size, -reach - 1, reach)
     check_against_formulas(random_planes(rng, *size, chroma, depth), split, mv, depth)
+
+
+@pytest.mark.parametrize("depth", [8, 10])
+@pytest.mark.parametrize("size", SIZES)
+def test_random_fields_of_cells_equal_the_formulas(size: tuple[int, int], depth: int) -> None:
+    rng = np.random.default_rng([*size, depth])
+    for chroma in ("gray", "420"):
+        split, mv = random_fine_field(rng, *size, -90, 90)
+        check_against_formulas(random_planes(rng, *size, chroma, depth), split, mv, depth)
 
 
 def test_every_fraction_equals_the_formulas() -> None:
@@ -118,6 +132,7 @@ def test_strided_input_is_read_as_numpy_shows_it() -> None:
 PLANE = np.zeros((32, 32), np.uint8)
 SPLIT = np.zeros((1, 1), np.uint8)
 MV = np.zeros((2, 2, 2), np.int16)
+CELLS = np.zeros((4, 4, 2), np.int16)
 UNEQUAL = np.array([[[0, 0], [0, 4]], [[0, 0], [0, 0]]], np.int16)
 
 
@@ -137,6 +152,10 @@ UNEQUAL = np.array([[[0, 0], [0, 4]], [[0, 0], [0, 0]]], np.int16)
         ([PLANE], SPLIT, MV.astype(np.int32), 8, "int16"),
         ([PLANE], SPLIT, MV + np.int16(2048), 8, "-2048 to 2047"),
         ([PLANE], SPLIT, UNEQUAL, 8, "one vector"),
+        ([PLANE], SPLIT + 3, MV, 8, "0 or 1"),
+        ([PLANE], SPLIT + 2, CELLS, 8, "odd"),
+        ([PLANE], SPLIT + 33, CELLS, 8, "at most 31"),
+        ([PLANE], SPLIT + 3, np.arange(32, dtype=np.int16).reshape(4, 4, 2), 8, "cells of a part"),
     ],
 )
 def test_wrong_arguments_are_named(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bsqav import _core
-from tests.motion.reference import field_shapes, predictors, random_field
+from tests.motion.reference import field_shapes, predictors, random_field, random_fine_field
 
 
 def predict(
@@ -83,6 +83,26 @@ def test_random_fields_equal_the_reference(size: tuple[int, int]) -> None:
         split, mv = random_field(rng, *size, -40, 40)
         wanted = predictors(split, mv, (0, 0, windows_x, windows_y))
         np.testing.assert_array_equal(predict(split, mv, *size), wanted)
+
+
+def test_cells_of_a_split_part() -> None:
+    # Cell (cx, cy) has the vector (10 cx, 10 cy); medians of left, above and above right.
+    cy, cx = np.mgrid[0:8, 0:12]
+    mv = np.stack([10 * cx, 10 * cy], axis=-1).astype(np.int16)
+    got = predict(np.full((2, 3), 31, np.uint8), mv, 64, 96)
+    assert got[4, 4].tolist() == [40, 30]  # (3, 4), (4, 3), (5, 3)
+    assert got[6, 5].tolist() == [50, 50]  # (4, 6), (5, 5), (6, 5) of the second part
+    assert got[7, 5].tolist() == [40, 60]  # (4, 7), (5, 6), above left (4, 6)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (24, 40), (72, 104), (136, 88)])
+def test_random_fields_of_cells_equal_the_reference(size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(size)
+    windows_y, windows_x = field_shapes(*size)[0]
+    for block in {(0, 0, windows_x, windows_y), (windows_x // 2, 0, windows_x, windows_y)}:
+        split, mv = random_fine_field(rng, *size, -40, 40)
+        wanted = predictors(split, mv, block, per_cell=True)
+        np.testing.assert_array_equal(predict(split, mv, *size, block), wanted)
 
 
 def test_blocks_do_not_look_outside() -> None:

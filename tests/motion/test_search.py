@@ -86,6 +86,27 @@ def test_unmoved_and_noisy_content_stays_at_zero(size: tuple[int, int]) -> None:
     assert not mv.any()
 
 
+def test_two_motions_in_a_part_split_it() -> None:
+    rng = np.random.default_rng(3)
+    left, ref = moved_pair(rng, 96, 96, 4, 0)
+    cur = ref.copy()
+    cur[:, :40] = left[:, :40]  # the border runs through a quarter of the second window
+    split, mv = _core.motion_search(cur, ref, fine=True)
+    assert split[1].tolist() == [0, 0b01011, 0]
+    assert mv[5, :, 0].tolist() == [16] * 5 + [0] * 7
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 8])
+def test_threads_change_nothing(threads: int) -> None:
+    rng = np.random.default_rng(11)
+    cur, ref = moved_pair(rng, 200, 168, 5, -3)
+    cur = np.clip(cur.astype(int) + rng.integers(-20, 21, cur.shape), 0, 255).astype(np.uint8)
+    wanted = _core.motion_search(cur, ref, fine=True, lam=1.0)
+    got = _core.motion_search(cur, ref, fine=True, lam=1.0, threads=threads)
+    for a, b in zip(wanted, got, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_search_pays_on_moving_content() -> None:
     rng = np.random.default_rng(5)
     cur, ref = moved_pair(rng, 120, 152, 9, 6)
@@ -119,7 +140,10 @@ def test_batch_equals_single_frames_for_any_threads(threads: int) -> None:
     pairs = [moved_pair(rng, 88, 120, int(rng.integers(-20, 21)), 3) for _ in range(5)]
     cur, ref = (np.stack([pair[i] for pair in pairs]) for i in (0, 1))
     split, mv = _core.motion_search_batch(cur, ref, lam=6.0, threads=threads)
+    fine = _core.motion_search_batch(cur, ref, lam=6.0, threads=threads, fine=True)
     for i, pair in enumerate(pairs):
+        for both, one in zip(fine, _core.motion_search(*pair, lam=6.0, fine=True), strict=True):
+            np.testing.assert_array_equal(both[i], one)
         one_split, one_mv = _core.motion_search(*pair, lam=6.0)
         np.testing.assert_array_equal(split[i], one_split)
         np.testing.assert_array_equal(mv[i], one_mv)

@@ -15,7 +15,7 @@ from bsqav import _core
 from bsqav.codec.modelfile import model_bytes, parse_model, read_model, write_model
 from bsqav.codec.modelspec import ModelConfig, Tensor, tensor_specs
 from bsqav.errors import BsqError, ModelError, UnsupportedError
-from tests.network.models import OLD, ONE_STAGE, SMALL, UNEVEN, random_tensors
+from tests.network.models import OLD, OLD_2, ONE_STAGE, SMALL, UNEVEN, random_tensors
 from tests.vectors.make_tiny import PATH, tiny_model
 
 TENSORS = random_tensors(SMALL, seed=1)
@@ -23,7 +23,11 @@ TEXT = {"name": "größer", "nested": [1, -2.5e3, {"a": None, "b": [True, False]
 GOOD = model_bytes(SMALL, TENSORS, TEXT)
 OLD_TENSORS = random_tensors(OLD, seed=1)
 GOOD_OLD = model_bytes(OLD, OLD_TENSORS, TEXT)
-OLD_TINY = PATH.with_name("tiny.bsqm")
+GOOD_2 = model_bytes(OLD_2, random_tensors(OLD_2, seed=1), TEXT)
+OLD_TINY = {
+    PATH.with_name("tiny.bsqm"): "a3c0802c2a9fc6f6a9468066f1ec05d2",
+    PATH.with_name("tiny2.bsqm"): "0e5abd39bef591658a7c0cd5313a4738",
+}
 LONG_TEXT = model_bytes(SMALL, TENSORS, {"name": "x" * 2000})
 TEXT_AT = 32  # its length, after magic, versions and configuration
 
@@ -101,12 +105,13 @@ def test_equal_contents_give_equal_files() -> None:
 def test_the_frozen_models_are_frozen() -> None:
     data = PATH.read_bytes()
     assert len(data) < 200_000
-    assert _core.Model(data).id == "0e5abd39bef591658a7c0cd5313a4738"
+    assert _core.Model(data).id == "a493b2bb8fb5e79bbeca2e7083ddeb0b"
     assert tiny_model() == data
-    old = OLD_TINY.read_bytes()
-    assert _core.Model(old).id == "a3c0802c2a9fc6f6a9468066f1ec05d2"
-    contents = parse_model(old)
-    assert model_bytes(contents.config, contents.tensors, contents.text) == old
+    for path, identity in OLD_TINY.items():
+        old = path.read_bytes()
+        assert _core.Model(old).id == identity
+        contents = parse_model(old)
+        assert model_bytes(contents.config, contents.tensors, contents.text) == old
 
 
 @pytest.mark.parametrize("size", [0, 3, 4, 7, 8, 31, 32, 40, 63, 64, len(GOOD) // 2, -1])
@@ -125,19 +130,21 @@ def test_every_flipped_byte_is_found() -> None:
 
 
 def test_other_versions_are_not_supported() -> None:
-    for at, value in ((4, b"\x02\0"), (6, b"\x03\0"), (6, b"\0\0"), (6, b"\x02\x01")):
+    for at, value in ((4, b"\x02\0"), (6, b"\x04\0"), (6, b"\0\0"), (6, b"\x02\x01")):
         both_refuse(changed(put(at, value)), "version", UnsupportedError)
 
 
 def test_a_model_of_one_version_is_none_of_the_other() -> None:
-    both_refuse(changed(put(6, b"\x01\0")), r"enc\.(fb10|head\.m)")
+    both_refuse(changed(put(6, b"\x01\0")), r"enc\.(fb10|head\.m)|prior\.pair")
+    both_refuse(changed(put(6, b"\x02\0")), r"prior\.pair")
+    both_refuse(changed(put(6, b"\x03\0"), GOOD_2), r"prior\.pair")
     both_refuse(changed(put(6, b"\x02\0"), GOOD_OLD), r"enc\.(fb10|head\.m)")
     both_refuse(changed(put(10, b"\x02\0"), GOOD_OLD), "model file, byte")
     refused({**TENSORS, "enc.fb10": OLD_TENSORS["enc.fb10"]}, "enc.fb10 is not known")
     with pytest.raises(ModelError, match="stages is 4; it must be 3"):
         tensor_specs(replace(OLD, stages=4))
-    with pytest.raises(ModelError, match="numerics is 3"):
-        tensor_specs(replace(SMALL, numerics=3))
+    with pytest.raises(ModelError, match="numerics is 4"):
+        tensor_specs(replace(SMALL, numerics=4))
 
 
 @pytest.mark.parametrize(
@@ -299,7 +306,7 @@ def test_biases_may_be_left_out() -> None:
     assert _core.Model(model_bytes(SMALL, without, TEXT)).name == TEXT["name"]
 
 
-@pytest.mark.parametrize("good", [GOOD, GOOD_OLD], ids=["numerics 2", "numerics 1"])
+@pytest.mark.parametrize("good", [GOOD, GOOD_OLD], ids=["numerics 3", "numerics 1"])
 def test_random_damage_under_a_valid_digest_never_crashes(good: bytes) -> None:
     rng = np.random.default_rng(12)
     head = offset_of(min(TENSORS, key=offset_of))  # everything before the data

@@ -1,6 +1,6 @@
 """The networks of libbsq equal the reference, for every kernel set, activity and thread count.
 
-In models of both numerics, with one to eight stages.
+In models of all numerics, with one to eight stages.
 """
 
 from __future__ import annotations
@@ -14,11 +14,17 @@ import pytest
 from bsqav import _core
 from bsqav.codec.modelspec import ModelConfig
 from bsqav.errors import UnsupportedError
-from tests.network.models import OLD, ONE_STAGE, SMALL, UNEVEN, random_model
+from tests.network.models import OLD, OLD_2, ONE_STAGE, SMALL, UNEVEN, random_model
 from tests.reference import numerics
 
 SETS = _core.kernel_sets()
-CONFIGS = {"small": SMALL, "uneven": UNEVEN, "one stage": ONE_STAGE, "numerics 1": OLD}
+CONFIGS = {
+    "small": SMALL,
+    "uneven": UNEVEN,
+    "one stage": ONE_STAGE,
+    "numerics 1": OLD,
+    "numerics 2": OLD_2,
+}
 MODELS = {
     name: random_model(config, seed) for seed, (name, config) in enumerate(CONFIGS.items(), 7)
 }

@@ -20,6 +20,7 @@ from bsqav.nn.integer import (  # noqa: E402
     IntegerNets,
     quantized_residual,
     quantized_side,
+    sample_steps_q8,
     step_q8,
 )
 from bsqav.nn.sparse import start_from_transform  # noqa: E402
@@ -60,6 +61,7 @@ def perturb(net: CodecNet) -> None:
         net.enc.head.bias.mul_(0.3)
         net.dec.side.weight[3] = 0  # an output of which only the bias is left
         net.dec.side.bias[3] = 0.7
+        net.prior.pair.normal_(0, 1.5)
 
 
 @pytest.fixture(scope="module", params=CONFIGS.values(), ids=CONFIGS.keys())
@@ -90,7 +92,7 @@ def inputs(seed: int, stages: int) -> dict[str, "torch.Tensor"]:
     return {
         "side": quantized_side(layer.pred_BHWS, c, layer.place),
         "residual": quantized_residual(
-            layer.target_BHWS.long(), layer.pred_BHWS.long(), step_q8(c)
+            layer.target_BHWS.long(), layer.pred_BHWS.long(), sample_steps_q8(c)
         ),
         "most": most,
         "mask": fields.active_tokens(most).long(),
@@ -140,7 +142,7 @@ def test_libbsq_equals_pytorch_integers(model: bytes, seed: int) -> None:
     flags = _core.prior_flags(loaded, array(previous, np.int8), side, active)
     np.testing.assert_array_equal(flags[on], array(nets.flag_logits(trunk), np.int16)[on])
     logits = _core.prior_logits(loaded, array(previous, np.int8), side, active, token8)
-    expected = array(nets.bit_logits(trunk, token, x["mask"]), np.int16)
+    expected = array(nets.bit_logits(trunk, token, x["mask"]), np.int32)
     coded = fields.presence(stages, count)[0].bool().numpy().repeat(32, axis=-1)
     np.testing.assert_array_equal(logits.reshape(ROWS, COLS, -1)[coded], expected[coded])
 
@@ -185,9 +187,9 @@ def test_side_vectors_say_where_a_layer_stands() -> None:
 def test_models_of_version_1_are_refused(model: bytes) -> None:
     contents = parse_model(model)
     old = replace(contents.config, stages=3, numerics=1)
-    with pytest.raises(ModelError, match="version 2"):
+    with pytest.raises(ModelError, match="version 3"):
         IntegerNets(replace(contents, config=old))
-    with pytest.raises(ModelError, match="version 2"):
+    with pytest.raises(ModelError, match="version 3"):
         CodecNet(old)
 
 
@@ -202,6 +204,17 @@ def test_multipliers_keep_31_bits() -> None:
 def test_unobserved_ranges_do_not_export() -> None:
     with pytest.raises(ModelError, match="ranges were not observed"):
         export_tensors(CodecNet(ModelConfig(16, 32, 1, 16, 32, 1, 16, 32, 1)))
+
+
+def test_sample_steps_equal_the_codec() -> None:
+    """Chroma has the step of luma up to a q, and a finer one from there on."""
+    q = torch.tensor([0, 320, 321, 568])
+    steps = sample_steps_q8(q)[:, 0, 0]
+    for i, chroma in enumerate([0, 320, 321, 444]):
+        assert steps[i, :64].unique().tolist() == [_core.step_q8(int(q[i]))]
+        assert steps[i, 64:].unique().tolist() == [_core.step_q8(chroma)]
+    real = fields.sample_steps(q.double())[:, 0, 0] * 256
+    assert ((steps - real).abs() <= 0.5).all()
 
 
 def test_step_table_doubles_every_eight_crf() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -101,7 +101,7 @@ def parse_header(reader: Reader) -> Header:
     """Reads a sequence header (section 2.2)."""
     require(reader.take(4) == b"BSQ1", "no sequence header")
     version = reader.number(1)
-    require(version in (1, 2), f"unknown version {version}")
+    require(version in (1, 2, 3), f"unknown version {version}")
     fields = Reader(reader.take(reader.varint()))
     require(fields.number(1) == version, "the numerics are not those of the version")
     form = fields.number(1)
@@ -148,6 +148,7 @@ class Packet:
     duration: int
     steps: tuple[int, ...]
     payloads: tuple[bytes, ...]
+    base: Packet | None = None
 
 
 class PacketParser:
@@ -191,9 +192,25 @@ class PacketParser:
             assert previous is not None
             steps = previous.steps
             require(len(steps) == layers, "the packet before has another number of layers")
+        base = None
+        if keyframe and header.version > 2:
+            base = self._base(Reader(reader.take(reader.varint())), header)
         payloads = self._payloads(reader, len(blocks(*header.coded_size)))
-        self.previous = Packet(header, keyframe, parity, index, pts, duration, steps, payloads)
-        return self.previous
+        packet = Packet(header, keyframe, parity, index, pts, duration, steps, payloads, base)
+        self.previous = packet
+        return packet
+
+    def _base(self, reader: Reader, header: Header) -> Packet | None:
+        """The base picture as a keyframe packet (section 3.6)."""
+        if not reader.data:
+            return None
+        layers = reader.number(1) + 1
+        require(layers <= 8, f"{layers} layers of the base picture")
+        steps = tuple(reader.number(2) for _ in range(layers))
+        require(max(steps) <= 504, f"steps {steps} of the base picture")
+        header = base_header(header)
+        payloads = self._payloads(reader, len(blocks(*header.coded_size)))
+        return Packet(header, True, False, 0, 0, 0, steps, payloads)
 
     def _check(self, data: bytes, keyframe: bool) -> bytes:
         """The packet without its checksum, which is verified."""
@@ -207,6 +224,12 @@ class PacketParser:
         sizes = [reader.varint() for _ in range(count - 1)]
         parts = [reader.take(size) for size in sizes]
         return (*parts, reader.data[reader.position :])
+
+
+def base_header(header: Header) -> Header:
+    """That of the base picture of a keyframe."""
+    width, height = header.coded_size
+    return replace(header, width=width // 8, height=height // 8)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
 """A second decoder in plain Python and NumPy, written from docs/bitstream.md and docs/numerics.md.
 
-It decodes both versions of them. It is slow and plain, and it stops with DamageError where the
+It decodes all versions of them. It is slow and plain, and it stops with DamageError where the
 real decoder would conceal.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bsqav.codec.modelfile import parse_model
-from tests.reference import numerics
+from tests.reference import filters, numerics
 from tests.reference.bitstream import (
     Block,
     Header,
@@ -25,7 +26,7 @@ from tests.reference.bitstream import (
     require,
 )
 from tests.reference.motion import BlockMotion, compensate, empty_field
-from tests.reference.range_decoder import BlockModels, RangeDecoder
+from tests.reference.range_decoder import BlockModels, CorrectedBit, RangeDecoder
 
 __all__ = ["Decoder", "conformance_hash", "decode_stream"]
 
@@ -65,6 +66,19 @@ class Field:
         return self.windows.repeat(TOKENS, 0).repeat(TOKENS, 1)[:rows, :columns]
 
 
+class Offsets:
+    """Offsets of windows (section 3.5).
+
+    Attributes:
+        values: int64 [windows_y, windows_x], those of this packet where coded, else of before.
+        coded: bool, the windows whose offsets this packet has told.
+    """
+
+    def __init__(self, rows: int, columns: int) -> None:
+        self.values = np.zeros((rows, columns), np.int64)
+        self.coded = np.zeros((rows, columns), np.bool_)
+
+
 class Decoder:
     """Decodes the packets of a stream, one after the other."""
 
@@ -73,44 +87,71 @@ class Decoder:
         self.model_id = bytes.fromhex(contents.id)
         self.networks = numerics.Networks(contents.tensors, contents.config.numerics)
         self.parser = PacketParser()
+        self._forget()
+
+    def _forget(self) -> None:
         self.models: list[BlockModels] = []
         self.planes: list[IntArray] = []
         self.field: Field | None = None
+        self.offsets = Offsets(0, 0)
+        self.coded: BoolArray = np.zeros((0, 0), np.bool_)
+        self.vectors: IntArray | None = None
 
     def decode(self, data: bytes) -> list[Plane]:
         """The planes of a packet's picture, cropped."""
         packet = self.parser.parse(data)
         coders = [RangeDecoder(payload) for payload in packet.payloads]
-        planes = self.decode_symbols(packet, coders)
-        for coder in coders:
+        base = [RangeDecoder(payload) for payload in (packet.base.payloads if packet.base else ())]
+        planes = self.decode_symbols(packet, coders, base)
+        for coder in [*base, *coders]:
             coder.finish()
         return planes
 
-    def decode_symbols(self, packet: Packet, coders: Sequence[RangeDecoder]) -> list[Plane]:
-        """The planes of a packet's picture, with the symbols that the coders give."""
+    def decode_symbols(
+        self, packet: Packet, coders: Sequence[RangeDecoder], base: Sequence[RangeDecoder] = ()
+    ) -> list[Plane]:
+        """The planes of a packet's picture, with the symbols that the coders give.
+
+        `base`: the coders of its base picture.
+        """
         header = packet.header
+        start = _middle(header)
+        if packet.base is not None:
+            small = copy.copy(self)
+            small._forget()
+            planes = small.decode_symbols(packet.base, base)
+            start = [
+                filters.enlarge(plane.astype(np.int64), *full.shape, header.depth)
+                for plane, full in zip(planes, start, strict=True)
+            ]
         if packet.keyframe:
             require(header.model == self.model_id, f"another model: {header.model.hex()}")
             version = self.networks.version
             require(header.version == version, f"the model's numerics are {version}")
             self.field = None
             self.models = [BlockModels(version) for _ in blocks(*header.coded_size)]
+            self.offsets = Offsets(*(-(-side // 32) for side in reversed(header.coded_size)))
+            self.planes, self.vectors = start, None
+        self.offsets.coded[:] = False
+        self.coded = np.zeros([side // 8 for side in reversed(header.coded_size)], np.bool_)
         for layer in range(len(packet.steps)):
             self._decode_layer(packet, layer, coders)
+        if self.networks.version > 2:
+            q = self._token_q(packet, len(packet.steps) - 1)
+            edges = filters.edges(q, self.coded, self.vectors)
+            self.planes = filters.deblock(self.planes, *edges, header.depth)
         return _crop(self.planes, header)
 
     def _decode_layer(self, packet: Packet, layer: int, coders: Sequence[RangeDecoder]) -> None:
         """Replaces `planes` and `field` by those of the layer."""
         header, networks = packet.header, self.networks
-        q = packet.steps[layer] + numerics.step_offset(networks.version)
-        if packet.keyframe and layer == 0:
-            self.planes = _middle(header)
         size = header.coded_size
         field = Field.empty(*size, networks.stages)
         previous = self.field or Field.empty(*size, networks.stages)
         context = self._active_context(packet, layer)
+        offsets = (self.offsets, packet.keyframe) if networks.version > 2 else None
         parts = [
-            _BlockReader(block, coder, models, field)
+            _BlockReader(block, coder, models, field, offsets)
             for block, coder, models in zip(blocks(*size), coders, self.models, strict=True)
         ]
         if layer == 0 and not packet.keyframe:
@@ -118,10 +159,12 @@ class Decoder:
             for part in parts:
                 part.read_windows(previous.windows, context, vectors)
             self.planes = compensate(self.planes, vectors, header.depth)
+            self.vectors = vectors
         else:
             for part in parts:
                 part.read_windows(previous.windows, context, None)
-        side = self._side_vectors(packet, layer)
+        q = self._token_q(packet, layer)
+        side = self._side_vectors(packet, layer, q)
         before = networks.token_vectors(previous.stages, previous.bits)
         stream, flags = networks.trunk(before, side, field.active)
         for part in parts:
@@ -129,17 +172,25 @@ class Decoder:
             part.read_bits(stream, networks, context)
         tokens = networks.token_vectors(field.stages, field.bits)
         output = networks.decode(tokens, side, field.active)
-        self.planes = numerics.reconstruct(list(self.planes), output, header.depth, q, field.active)
+        self.planes = numerics.reconstruct(
+            list(self.planes), output, header.depth, q, field.active, networks.version
+        )
         self.field = field
+        self.coded |= field.stages > 0
 
     def _active_context(self, packet: Packet, layer: int) -> int:
         """t of section 3.1: which set of contexts the active flags of a layer use."""
         special = 0 if self.networks.version == 1 else len(packet.steps) - 1
         return int(packet.keyframe or layer != special)
 
-    def _side_vectors(self, packet: Packet, layer: int) -> IntArray:
-        depth = packet.header.depth
+    def _token_q(self, packet: Packet, layer: int) -> IntArray:
         q = packet.steps[layer] + numerics.step_offset(self.networks.version)
+        rows, columns = self.coded.shape
+        offsets = self.offsets.values.repeat(TOKENS, 0).repeat(TOKENS, 1)[:rows, :columns]
+        return numerics.token_q(q, offsets)
+
+    def _side_vectors(self, packet: Packet, layer: int, q: IntArray) -> IntArray:
+        depth = packet.header.depth
         later, above = layer > 0, packet.steps[layer] - packet.steps[-1]
         if self.networks.version == 1:
             later, above = False, 0
@@ -151,9 +202,16 @@ class _BlockReader:
     """Reads the symbols of one layer in one block into the picture's field (section 3.1)."""
 
     def __init__(
-        self, block: Block, coder: RangeDecoder, models: BlockModels, field: Field
+        self,
+        block: Block,
+        coder: RangeDecoder,
+        models: BlockModels,
+        field: Field,
+        offsets: tuple[Offsets, bool] | None,
     ) -> None:
+        """`offsets`: where they are coded, with whether the packet is a keyframe."""
         self.block, self.coder, self.models, self.field = block, coder, models, field
+        self.offsets = offsets
         self.tokens = (
             slice(block.y0 * TOKENS, min(block.y1 * TOKENS, field.stages.shape[0])),
             slice(block.x0 * TOKENS, min(block.x1 * TOKENS, field.stages.shape[1])),
@@ -171,6 +229,27 @@ class _BlockReader:
                 left = x > block.x0 and bool(active[y, x - 1])
                 context = 6 * t + 2 * (above + left) + int(previous[y, x])
                 active[y, x] = self.models.active[context].read(self.coder)
+                if self.offsets is not None and active[y, x]:
+                    self._read_offset(*self.offsets, x, y)
+
+    def _read_offset(self, offsets: Offsets, keyframe: bool, x: int, y: int) -> None:
+        """The offset of a window, unless an earlier layer has told it."""
+        values, coded = offsets.values, offsets.coded
+        if coded[y, x]:
+            return
+        predictor = int(values[y, x])
+        if keyframe:
+            predictor = 0
+            if x > self.block.x0 and coded[y, x - 1]:
+                predictor = int(values[y, x - 1])
+            elif y > self.block.y0 and coded[y - 1, x]:
+                predictor = int(values[y - 1, x])
+        difference = 0
+        if not self.models.same_offset[int(keyframe)].read(self.coder):
+            difference = self.models.offset.read(self.coder)
+        value = predictor + difference
+        require(-16 <= value <= 16, f"an offset of {value}")
+        values[y, x], coded[y, x] = value, True
 
     def read_stages(self, flag_logits: IntArray, most: int, t: int) -> None:
         """The stage counts up to `most`; `flag_logits` [rows, columns, 3 S] are the trunk's."""
@@ -206,15 +285,19 @@ class _BlockReader:
                     logits = networks.head(u, 4 * s + j)
                     first = 32 * s + 8 * j
                     models = self.models.bits[t][first : first + 8]
-                    new = np.array(
-                        [
-                            [m.read(self.coder, int(v)) for m, v in zip(models, row, strict=True)]
-                            for row in logits
-                        ]
-                    )
+                    pair = networks.pair(4 * s + j)
+                    new = np.array([self._read_byte(models, row, pair) for row in logits])
                     bits[coded, s, 8 * j : 8 * j + 8] = new
                     u = networks.embed(u, new, 4 * s + j)
                 v[coded] = u
+
+    def _read_byte(self, models: list[CorrectedBit], logits: IntArray, pair: IntArray) -> list[int]:
+        """Eight bits of a token; those that are known move the logits of the others."""
+        bits: list[int] = []
+        for i, model in enumerate(models):
+            known = int(pair[i, :i] @ np.array(bits, np.int64))
+            bits.append(model.read(self.coder, int(logits[i]) + known))
+        return bits
 
 
 def _middle(header: Header) -> list[IntArray]:

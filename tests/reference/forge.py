@@ -12,7 +12,15 @@ import random
 from tests.bitstream.packets import Header as HeaderFields
 from tests.bitstream.packets import PacketFields, varint
 from tests.entropy.range_code import encode
-from tests.reference.bitstream import DamageError, Packet, Plane, Reader, blocks, parse_header
+from tests.reference.bitstream import (
+    DamageError,
+    Packet,
+    Plane,
+    Reader,
+    base_header,
+    blocks,
+    parse_header,
+)
 from tests.reference.decoder import Decoder
 from tests.reference.range_decoder import RangeDecoder
 
@@ -32,6 +40,12 @@ class ForgedCoder(RangeDecoder):
         bit = int(self.rng.random() < chance)
         self.symbols.append((bit, p))
         return bit
+
+
+def _body(coders: list[ForgedCoder]) -> bytes:
+    """Sizes and payloads."""
+    payloads = [encode(coder.symbols) for coder in coders]
+    return b"".join([varint(len(part)) for part in payloads[:-1]] + payloads)
 
 
 class Forger:
@@ -68,8 +82,11 @@ class Forger:
     def add(self, keyframe: bool, layers: int) -> None:
         """Adds a packet with random times, steps and symbols."""
         packet, fields = self._draw_fields(keyframe, layers)
-        payloads = [encode(coder.symbols) for coder in self._draw_symbols(packet)]
-        fields.body = b"".join([varint(len(part)) for part in payloads[:-1]] + payloads)
+        coders, base = self._draw_symbols(packet)
+        if packet.base is not None:
+            steps = b"".join(step.to_bytes(2, "little") for step in packet.base.steps)
+            fields.base = bytes([len(packet.base.steps) - 1]) + steps + _body(base)
+        fields.body = _body(coders)
         self.packets.append(fields.write())
         self.times.append((packet.pts, packet.duration))
         self.previous = packet
@@ -92,18 +109,28 @@ class Forger:
             steps = tuple(fields.steps)
         fields.duration = rng.choice([None, 0, 1, 1000])
         duration = ticks if fields.duration is None else fields.duration
-        return Packet(self.header, keyframe, parity, index, pts, duration, steps, ()), fields
+        base = None
+        if keyframe and self.header.version > 2 and rng.random() < 0.7:
+            small = tuple(rng.randint(0, 504) for _ in range(rng.randint(1, 8)))
+            base = Packet(base_header(self.header), True, False, 0, 0, 0, small, ())
+        return Packet(self.header, keyframe, parity, index, pts, duration, steps, (), base), fields
 
-    def _draw_symbols(self, packet: Packet) -> list[ForgedCoder]:
+    def _coders(self, packet: Packet | None) -> list[ForgedCoder]:
+        if packet is None:
+            return []
+        count = len(blocks(*packet.header.coded_size))
+        return [ForgedCoder(self.rng, self.ones) for _ in range(count)]
+
+    def _draw_symbols(self, packet: Packet) -> tuple[list[ForgedCoder], list[ForgedCoder]]:
         """Coders with the packet's symbols; vectors out of range are drawn again."""
         decoder = self.decoder
         state = decoder.planes, decoder.field, copy.deepcopy(decoder.models)
         for _ in range(100):
-            coders = [ForgedCoder(self.rng, self.ones) for _ in blocks(*self.header.coded_size)]
+            coders, base = self._coders(packet), self._coders(packet.base)
             try:
-                self.pictures.append(decoder.decode_symbols(packet, coders))
+                self.pictures.append(decoder.decode_symbols(packet, coders, base))
             except DamageError:
                 decoder.planes, decoder.field, decoder.models = copy.deepcopy(state)
             else:
-                return coders
+                return coders, base
         raise AssertionError("no valid vectors were drawn in 100 attempts")

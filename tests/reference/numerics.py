@@ -1,6 +1,6 @@
 """The arithmetic and the networks of docs/numerics.md in NumPy, written from that document alone.
 
-Both versions of it: a model says which is its own, and its tensors how many stages S a token has.
+All versions of it: a model says which is its own, and its tensors how many stages S a token has.
 Slow and plain: an array of int64 for every tensor, one line for every line of the document. Shapes
 are [H, W, channels] over a whole picture; `active` is bool [H, W], true for tokens of active
 windows.
@@ -77,8 +77,18 @@ def step_offset(version: int) -> int:
     return 0 if version == 1 else 64
 
 
-def own_step(q: int, depth: int) -> int:
-    return step(q) * (1 if depth == 8 else 4)
+def token_q(q: int, offsets: npt.NDArray[Any]) -> Int:
+    """q of every token from that of the layer and the offsets of their windows."""
+    return np.clip(q + 8 * wide(offsets), 0, 568)
+
+
+def own_steps(q: int | Int, depth: int, version: int) -> Int:
+    """step' of every sample [..., 96], for one q or for those of all tokens [H, W]."""
+    luma = wide(q)
+    chroma = luma - (np.maximum(0, luma - 320) >> 1) if version > 2 else luma
+    values = np.stack([luma] * 64 + [chroma] * 32, axis=-1)
+    steps = np.array([step(value) for value in range(569)], np.int64)
+    return steps[values] * (1 if depth == 8 else 4)
 
 
 def squares(planes: list[npt.NDArray[Any]], missing: int) -> Int:
@@ -108,12 +118,14 @@ def planes_of(values: Int, count: int) -> list[Int]:
 def side_vectors(
     prediction: list[npt.NDArray[Any]],
     depth: int,
-    q: int,
+    q: int | Int,
     first_of_keyframe: bool,
     later: bool = False,
     above: int = 0,
 ) -> Int:
-    """[H, W, 104]; `later`: not the first layer of its packet; `above`: q over the last layer's.
+    """[H, W, 104]; `later`: not the first layer of its packet; `above`: c over the last layer's.
+
+    `q` is one for all tokens or [H, W].
 
     In version 1 `later` and `above` are not told.
     """
@@ -129,19 +141,28 @@ def side_vectors(
 
 
 def residual_vectors(
-    source: list[npt.NDArray[Any]], prediction: list[npt.NDArray[Any]], depth: int, q: int
+    source: list[npt.NDArray[Any]],
+    prediction: list[npt.NDArray[Any]],
+    depth: int,
+    q: int | Int,
+    version: int = 2,
 ) -> Int:
     middle = 2 ** (depth - 1)
-    own = own_step(q, depth)
+    own = own_steps(q, depth, version)
     difference = squares(source, middle) - squares(prediction, middle)
     return np.clip((difference * 2**16 + own // 2) // own, -32767, 32767)
 
 
 def reconstruct(
-    prediction: list[npt.NDArray[Any]], output: Int, depth: int, q: int, active: Bool
+    prediction: list[npt.NDArray[Any]],
+    output: Int,
+    depth: int,
+    q: int | Int,
+    active: Bool,
+    version: int = 2,
 ) -> list[Int]:
     p = squares(prediction, 2 ** (depth - 1))
-    sample = p + ((wide(output) * own_step(q, depth) + 2**15) >> 16)
+    sample = p + ((wide(output) * own_steps(q, depth, version) + 2**15) >> 16)
     sample = np.clip(sample, 0, 2**depth - 1)
     return planes_of(np.where(active[..., None], sample, p), len(prediction))
 
@@ -229,8 +250,8 @@ class Networks:
         return np.where(active[..., None], o, 0)
 
     def encode(self, residual: Int, side: Int, active: Bool) -> Int:
-        """Bits [H, W, S, 32], 0 at inactive tokens; of version 2 alone."""
-        assert self.version == 2, "version 1 has no encoder any more"
+        """Bits [H, W, S, 32], 0 at inactive tokens; not in version 1."""
+        assert self.version > 1, "version 1 has no encoder any more"
         e = np.concatenate([residual, side], axis=-1)
         x = self._rq16(self._linear(e, "enc.in"), "enc.in")
         f = self._rq8(self._blocks(x, active, "enc"), "enc.f")
@@ -263,7 +284,9 @@ class Networks:
                 coded = active & (group == g) & (stages > s)
                 for j in range(4):
                     part = slice(8 * j, 8 * j + 8)
-                    out[coded, s, part] = self.head(v, 4 * s + j)[coded]
+                    pair = self.pair(4 * s + j)
+                    known = wide(bits[..., s, part]) @ pair.T
+                    out[coded, s, part] = (self.head(v, 4 * s + j) + known)[coded]
                     v = self.embed(v, bits[..., s, part], 4 * s + j)
         return out
 
@@ -281,6 +304,12 @@ class Networks:
         """Logits [..., 8] of stage i // 4, sub-group i % 4."""
         h = table(self._rq8(v, "prior.head.in", i), self.tensors["prior.head.table"])
         return self._rq16(self._linear(h, "prior.head", i), "prior.head", i)
+
+    def pair(self, i: int) -> Int:
+        """[8, 8]: what bit k adds to the logit of bit i > k where it is 1; 0 before version 3."""
+        if self.version < 3:
+            return np.zeros((8, 8), np.int64)
+        return np.tril(wide(self.tensors["prior.pair"][i]), -1)
 
     def embed(self, v: Int, bits: npt.NDArray[Any], i: int) -> Int:
         """Stream v [..., P] with the eight bits [..., 8] of head i added."""

@@ -117,6 +117,10 @@ class BlockModels:
         self.flags = [[CorrectedBit(version) for _ in range(24)] for _ in range(2)]
         self.bits = [[CorrectedBit(version) for _ in range(256)] for _ in range(2)]
         self.active = [AdaptiveBit() for _ in range(12)]
+        self.fine_motion = version > 2
         self.split = [AdaptiveBit() for _ in range(3)]
-        self.same = [AdaptiveBit() for _ in range(3)]
+        self.part_split = [AdaptiveBit() for _ in range(3)]
+        self.same = [AdaptiveBit() for _ in range(9)]
         self.difference = (AdaptiveInteger(), AdaptiveInteger())
+        self.same_offset = [AdaptiveBit() for _ in range(2)]
+        self.offset = AdaptiveInteger()

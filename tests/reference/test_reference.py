@@ -30,8 +30,11 @@ from tests.vectors.ivf import read_ivf
 from tests.vectors.make_golden import FOLDER, INDEX
 
 VECTORS = FOLDER.parent
-# The test models of numerics 1 and 2, and by their ids what the golden streams need.
-MODELS = {1: (VECTORS / "tiny.bsqm").read_bytes(), 2: (VECTORS / "tiny2.bsqm").read_bytes()}
+# The test models by their numerics, and by their ids what the golden streams need.
+MODELS = {
+    version: (VECTORS / f"tiny{suffix}.bsqm").read_bytes()
+    for version, suffix in enumerate(["", "2", "3"], 1)
+}
 BY_ID = {parse_model(data).id: data for data in MODELS.values()}
 VERSIONS = pytest.mark.parametrize("version", MODELS)
 GOLDEN: dict[str, dict[str, Any]] = json.loads(INDEX.read_text()) if INDEX.exists() else {}
@@ -110,7 +113,7 @@ def test_a_header_that_changes(version: int) -> None:
 
 def test_a_stream_that_goes_on_in_another_version() -> None:
     packets, pictures = [], []
-    for seed, (size, version) in enumerate([((70, 54), 1), ((70, 54), 2), ((40, 24), 1)]):
+    for seed, (size, version) in enumerate([((70, 54), 1), ((70, 54), 3), ((40, 24), 2)]):
         forger = Forger(Header(*size, format=1), MODELS[version], seed, 0.5, start=1000 * seed)
         for picture in range(2):
             forger.add(picture == 0, 2)
@@ -119,10 +122,12 @@ def test_a_stream_that_goes_on_in_another_version() -> None:
     assert_same(decode(packets, strict_decoder()), pictures)
 
 
-@pytest.mark.parametrize(("version", "numerics"), [(1, 2), (2, 1), (1, 1), (2, 2)])
+@pytest.mark.parametrize(
+    ("version", "numerics"), [(1, 2), (2, 1), (1, 1), (2, 2), (3, 2), (2, 3), (3, 3)]
+)
 def test_the_version_is_that_of_the_numerics_and_of_the_model(version: int, numerics: int) -> None:
     """Headers that contradict themselves, or whose model is of the other version, are refused."""
-    other = MODELS[3 - version]
+    other = MODELS[1 + version % 3]
     header = Header(model=bytes.fromhex(parse_model(other).id), version=version, numerics=numerics)
     packet = PacketFields(header=header).write()
     with pytest.raises(DamageError, match="numerics"):

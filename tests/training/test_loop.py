@@ -21,17 +21,6 @@ from bsqav.training.objective import code_layer  # noqa: E402
 from bsqav.training.rollout import LAYER_DROP, Rollout, RolloutConfig, layer_steps  # noqa: E402
 
 
-@pytest.fixture(scope="module")
-def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("shards")
-    rng = np.random.default_rng(1)
-    smooth = rng.integers(60, 200, (3, 1, 12, 8)).repeat(12, -2).repeat(12, -1).astype(np.uint8)
-    np.savez(folder / "photos-000.npz", photos=smooth)
-    clips = np.stack([np.roll(smooth[:, 0, :, :], i, axis=-1) for i in range(4)], axis=1)
-    np.savez(folder / "clips-000.npz", clips=clips)
-    return folder
-
-
 def losses(run: Path) -> list[float]:
     lines = (run / "log.jsonl").read_text().splitlines()
     return [json.loads(line)["distortion"] for line in lines]

@@ -23,25 +23,25 @@ FOLDER = Path(__file__).resolve().parent / "golden"
 INDEX = FOLDER / "golden.json"
 LIMIT = 400_000  # bytes of all files of this version together
 
-# Streams of version 1, made with tiny.bsqm.
-VERSION_1 = frozenset(
-    {
-        "1x1",
-        "1x1_gray",
-        "7x5",
-        "33x17_gray",
-        "64x48",
-        "64x48_irregular",
-        "130x98_10bit",
-        "130x98_gray_10bit",
-        "176x144",
-        "176x144_fine",
-        "640x360",
-        "1928x488_gray",
-        "1920x1080",
-    }
+SIZES = (
+    "1x1",
+    "1x1_gray",
+    "7x5",
+    "33x17_gray",
+    "64x48",
+    "64x48_irregular",
+    "130x98_10bit",
+    "130x98_gray_10bit",
+    "176x144",
+    "176x144_fine",
+    "640x360",
+    "1928x488_gray",
+    "1920x1080",
 )
-OLDER = VERSION_1
+# Streams of version 1, made with tiny.bsqm, and of version 2, made with tiny2.bsqm.
+VERSION_1 = frozenset(SIZES)
+VERSION_2 = frozenset(f"v2_{size}" for size in SIZES)
+OLDER = VERSION_1 | VERSION_2
 
 FAST = {"preset": "fast"}  # codes tokens even where they are not worth their bits
 
@@ -59,19 +59,19 @@ class Recipe:
 
 
 RECIPES = {
-    "v2_1x1": Recipe(Format(1, 1), 4, 12, FAST),
-    "v2_1x1_gray": Recipe(Format(1, 1, "gray"), 4, 12, FAST),
-    "v2_7x5": Recipe(Format(7, 5), 5, 8, FAST),
-    "v2_33x17_gray": Recipe(Format(33, 17, "gray"), 5, 16, FAST),
-    "v2_64x48": Recipe(Format(64, 48), 10, 24, {"gop": 4}),
-    "v2_64x48_irregular": Recipe(Format(64, 48), 5, 22, FAST, (3, 4, 9, 100, 1000), (3,)),
-    "v2_130x98_10bit": Recipe(Format(130, 98, "420", 10), 4, 20, FAST),
-    "v2_130x98_gray_10bit": Recipe(Format(130, 98, "gray", 10), 4, 26, FAST),
-    "v2_176x144": Recipe(Format(176, 144), 6, 36),
-    "v2_176x144_fine": Recipe(Format(176, 144), 2, 0, FAST),
-    "v2_640x360": Recipe(Format(640, 360), 3, 60),
-    "v2_1928x488_gray": Recipe(Format(1928, 488, "gray"), 2, 40, FAST),
-    "v2_1920x1080": Recipe(Format(1920, 1080), 2, 50, FAST),
+    "v3_1x1": Recipe(Format(1, 1), 4, 12, FAST),
+    "v3_1x1_gray": Recipe(Format(1, 1, "gray"), 4, 12, FAST),
+    "v3_7x5": Recipe(Format(7, 5), 5, 8, FAST),
+    "v3_33x17_gray": Recipe(Format(33, 17, "gray"), 5, 16, FAST),
+    "v3_64x48": Recipe(Format(64, 48), 10, 24, {"gop": 4}),
+    "v3_64x48_irregular": Recipe(Format(64, 48), 5, 22, FAST, (3, 4, 9, 100, 1000), (3,)),
+    "v3_130x98_10bit": Recipe(Format(130, 98, "420", 10), 4, 20, FAST),
+    "v3_130x98_gray_10bit": Recipe(Format(130, 98, "gray", 10), 4, 26, FAST),
+    "v3_176x144": Recipe(Format(176, 144), 6, 36),
+    "v3_176x144_fine": Recipe(Format(176, 144), 2, 0, FAST),
+    "v3_640x360": Recipe(Format(640, 360), 3, 60),
+    "v3_1928x488_gray": Recipe(Format(1928, 488, "gray"), 2, 40, FAST),
+    "v3_1920x1080": Recipe(Format(1920, 1080), 2, 50, FAST),
 }
 
 

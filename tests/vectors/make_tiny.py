@@ -1,4 +1,4 @@
-"""Writes tiny2.bsqm, the frozen model of numerics 2 for golden streams and tests.
+"""Writes tiny3.bsqm, the frozen model of numerics 3 for golden streams and tests.
 
 Run as `python -m tests.vectors.make_tiny`. Nothing in the model is trained. Its tokenizer is a
 transform made by hand: pairs of bits say of a low frequency of the residual that it is at least so
@@ -7,8 +7,10 @@ first. Around that lie small pseudo-random blocks, and a prior of pseudo-random,
 that every tensor matters and pictures still come back. The values come from SHAKE-256 and stay the
 same everywhere.
 
-tiny.bsqm beside it is the test model of numerics 1. The tool of that version made it in the same
-way, but for bits that are -1 and 1 and stages that refine each other; it is only decoded now.
+tiny.bsqm and tiny2.bsqm beside it are the test models of numerics 1 and 2, as the tools of those
+versions made them. That of numerics 2 differs by its pseudo-random numbers and lacks what bits tell
+of each other; the bits of that of numerics 1 are -1 and 1, in stages that refine each other, and it
+is only decoded now.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ import numpy.typing as npt
 from bsqav.codec.modelfile import model_bytes
 from bsqav.codec.modelspec import ModelConfig, Tensor, tensor_specs
 
-PATH = Path(__file__).parent / "tiny2.bsqm"
+PATH = Path(__file__).parent / "tiny3.bsqm"
 STAGES = 4
 PAIRS = 16 * STAGES
 CONFIG = ModelConfig(48, 56, 1, 48, 56, 1, 16, 56, 1, stages=STAGES)
@@ -85,7 +87,7 @@ def bit_pairs() -> list[tuple[Mode, int]]:
 def noise(name: str, shape: tuple[int, ...], limit: int) -> npt.NDArray[np.int64]:
     """Pseudo-random integers within -limit..limit that depend on the name alone."""
     count = math.prod(shape)
-    raw = hashlib.shake_256(f"bsqav tiny2 {name}".encode()).digest(4 * count)
+    raw = hashlib.shake_256(f"bsqav tiny3 {name}".encode()).digest(4 * count)
     values = np.frombuffer(raw, "<u4").astype(np.int64) % (2 * limit + 1) - limit
     return values.reshape(shape)
 
@@ -118,6 +120,10 @@ def random_layers() -> Tensors:
         elif kind == "table":  # a smooth step, the shape of a GELU
             x = np.arange(-128, 128)
             tensors[name] = np.clip(np.rint(x / (1 + np.exp(-x / 16))), -127, 127).astype(np.int8)
+        elif kind == "pair":  # the second bit of a pair is rarely 1 with the first
+            pairs = noise(name, spec.shape, 100)
+            pairs[:, np.arange(1, 8, 2), np.arange(0, 8, 2)] -= 700
+            tensors[name] = pairs.astype(np.int32)
         elif kind == "m":
             weights = specs.get(f"{layer}.w")
             factor = 1 / BYTES
@@ -200,7 +206,7 @@ def tiny_model() -> bytes:
     set_decoder(tensors, modes, pairs)
     set_prior(tensors)
     text = {
-        "name": "tiny2",
+        "name": "tiny3",
         "description": "Frozen test model, not trained: see tests/vectors/make_tiny.py",
         "license": "MIT",
     }

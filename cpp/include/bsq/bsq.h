@@ -130,6 +130,14 @@ typedef struct bsq_encoder bsq_encoder;
 
 typedef enum bsq_preset { BSQ_PRESET_FAST = 0, BSQ_PRESET_MEDIUM = 1 } bsq_preset;
 
+/* What one pass over a video made of a picture, for a second pass over the same pictures. */
+typedef struct bsq_pass_record {
+  double seconds; /* for which the picture shows */
+  double bits;    /* of its packet */
+  double crf;
+  int32_t keyframe;
+} bsq_pass_record;
+
 typedef struct bsq_encoder_config {
   bsq_sequence sequence; /* model_id, version and level are filled in by the encoder */
   double crf;            /* 0 (finest) .. 63 (coarsest), in steps of 1/8; default 32 */
@@ -137,6 +145,15 @@ typedef struct bsq_encoder_config {
   int32_t scene_cut;     /* 1: also place keyframes at scene cuts (default) */
   int32_t threads;       /* 1 .. 64; 0 picks the number of processors */
   int32_t preset;        /* bsq_preset; default medium */
+  double bitrate;        /* bits per second of the packets, 1 .. 1e10; 0 (default): by crf. Where a
+                            rate is given, crf is not looked at */
+  double
+      buffer_seconds; /* 0.1 .. 60, default 1.5: what a receiver holds before its decoder, in
+                         seconds at that rate; 0.9 of it are there when the first picture is due */
+  /* The records of a first pass over the same pictures, copied, one for each picture in order; NULL
+   * for one pass. Only with a bitrate. */
+  const bsq_pass_record* first_pass;
+  size_t first_pass_count;
 } bsq_encoder_config;
 
 /* Fills in defaults: 8-bit 4:2:0, time base 1/90000, everything unknown left unspecified. Width
@@ -170,6 +187,20 @@ typedef struct bsq_packet_stats {
   int64_t coded_stages;
 } bsq_packet_stats;
 BSQ_API bsq_status bsq_encoder_stats(const bsq_encoder* encoder, bsq_packet_stats* stats);
+/* Of the last packet received. The time that a picture shows for is what its duration says; where
+ * that is unknown, as long as the one before it, and for the first what the frame rate says. */
+BSQ_API bsq_status bsq_encoder_pass_record(const bsq_encoder* encoder, bsq_pass_record* record);
+
+/* How a bit rate was kept, over the pictures sent so far. */
+typedef struct bsq_rate_report {
+  double bitrate;         /* that was asked for; 0: none, and all the others are 0 too */
+  double reached;         /* bits per second, of packets without their container */
+  double buffer_bits;     /* the buffer's size */
+  double lowest_fullness; /* bits in it when it was emptiest; negative where a picture was late */
+  int64_t late;           /* pictures whose bits were not all there when they were due */
+  int64_t coarsest;       /* pictures coded at crf 63: no coarser step is left */
+} bsq_rate_report;
+BSQ_API bsq_status bsq_encoder_rate(const bsq_encoder* encoder, bsq_rate_report* report);
 
 /* ---- decoder ---- */
 

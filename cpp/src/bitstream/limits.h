@@ -6,7 +6,7 @@
 namespace bsq {
 
 // The newest version; a stream has that of its model's numerics.
-inline constexpr int kCodestreamVersion = 2;
+inline constexpr int kCodestreamVersion = 3;
 inline constexpr int kMaxPictureSide = 8192;
 inline constexpr int kMaxLevel = 26;  // 8192 x 8192
 inline constexpr int kMaxLayers = 8;

@@ -63,17 +63,35 @@ int64_t read_timestamp(ByteReader& reader, const char* name) {
   return value;
 }
 
-void read_steps(ByteReader& reader, PacketHeader& header) {
-  for (int i = 0; i < header.layers; ++i) {
+void read_steps(ByteReader& reader, int layers, std::array<uint16_t, kMaxLayers>& steps) {
+  for (int i = 0; i < layers; ++i) {
     ByteReader ahead = reader;
     const uint16_t step = ahead.u16();
     if (step > kMaxStep) {
       reader.fail("step " + std::to_string(step) + " of layer " + std::to_string(i) +
                   " is above the limit of 504");
     }
-    header.steps[static_cast<size_t>(i)] = step;
+    steps[static_cast<size_t>(i)] = step;
     reader = std::move(ahead);
   }
+}
+
+// The reader of the payloads.
+ByteReader read_base(ByteReader& reader, BaseHeader& base) {
+  ByteReader ahead = reader;
+  const uint64_t size = ahead.varint();
+  if (size > ahead.remaining()) reader.fail("the base picture reaches past the packet's end");
+  reader = std::move(ahead);
+  ByteReader part = reader.part(static_cast<size_t>(size));
+  if (size == 0) return part;
+  ByteReader start = part;
+  const uint8_t layers = part.u8();
+  if (layers >= kMaxLayers) {
+    start.fail("the base picture has " + std::to_string(layers + 1) + " layers, more than 8");
+  }
+  base.layers = layers + 1;
+  read_steps(part, base.layers, base.steps);
+  return part;
 }
 
 void read_times(ByteReader& reader, uint8_t flags, PacketHeader& header) {
@@ -104,7 +122,7 @@ PacketHeader read_header(ByteReader& reader, const std::string& what) {
   if (header.keyframe && (flags & kFlagDeviation) != 0) start.fail("a keyframe with a deviation");
   if (header.keyframe) header.sequence = parse_sequence_header(reader, what);
   read_times(reader, flags, header);
-  if (header.has_steps) read_steps(reader, header);
+  if (header.has_steps) read_steps(reader, header.layers, header.steps);
   return header;
 }
 
@@ -118,6 +136,22 @@ uint8_t flags_of(const PacketHeader& header) {
   return static_cast<uint8_t>(flags);
 }
 
+void write_payloads(std::span<const std::vector<uint8_t>> payloads, ByteWriter& writer) {
+  for (size_t i = 0; i + 1 < payloads.size(); ++i) writer.varint(payloads[i].size());
+  for (const auto& payload : payloads) writer.span(payload);
+}
+
+std::vector<uint8_t> base_bytes(const BaseHeader& base,
+                                std::span<const std::vector<uint8_t>> payloads) {
+  ByteWriter writer;
+  if (base.layers > 0) {
+    writer.u8(static_cast<uint8_t>(base.layers - 1));
+    for (size_t i = 0; i < static_cast<size_t>(base.layers); ++i) writer.u16(base.steps[i]);
+    write_payloads(payloads, writer);
+  }
+  return writer.take();
+}
+
 }  // namespace
 
 PacketView parse_packet(std::span<const uint8_t> data, const std::string& what) {
@@ -127,7 +161,9 @@ PacketView parse_packet(std::span<const uint8_t> data, const std::string& what) 
   verify_checksum(data, keyframe, what);
   ByteReader reader(data.first(data.size() - checksum_size(keyframe)), what);
   PacketHeader header = read_header(reader, what);
-  return {header, reader};
+  const bool may_have_base = keyframe && header.sequence.info.version > 2;
+  ByteReader base = may_have_base ? read_base(reader, header.base) : reader.part(0);
+  return {header, reader, base};
 }
 
 std::vector<std::span<const uint8_t>> split_payloads(ByteReader body, size_t blocks) {
@@ -173,7 +209,8 @@ int64_t packet_pts(const PacketHeader& header, int64_t keyframe_pts, uint32_t ti
 }
 
 std::vector<uint8_t> write_packet(const PacketHeader& header,
-                                  std::span<const std::vector<uint8_t>> payloads) {
+                                  std::span<const std::vector<uint8_t>> payloads,
+                                  std::span<const std::vector<uint8_t>> base) {
   ByteWriter writer;
   writer.u8(flags_of(header));
   if (header.keyframe) {
@@ -187,8 +224,12 @@ std::vector<uint8_t> write_packet(const PacketHeader& header,
   if (header.has_steps) {
     for (size_t i = 0; i < static_cast<size_t>(header.layers); ++i) writer.u16(header.steps[i]);
   }
-  for (size_t i = 0; i + 1 < payloads.size(); ++i) writer.varint(payloads[i].size());
-  for (const auto& payload : payloads) writer.span(payload);
+  if (header.keyframe && header.sequence.info.version > 2) {
+    const std::vector<uint8_t> part = base_bytes(header.base, base);
+    writer.varint(part.size());
+    writer.span(part);
+  }
+  write_payloads(payloads, writer);
   const uint32_t checksum = crc32(writer.bytes());
   if (header.keyframe) {
     writer.u32(checksum);

@@ -15,6 +15,12 @@
 
 namespace bsq {
 
+// Steps of a base picture.
+struct BaseHeader {
+  int layers = 0;  // 0: there is no base picture
+  std::array<uint16_t, kMaxLayers> steps{};
+};
+
 struct PacketHeader {
   bool keyframe = false;
   int layers = 1;
@@ -27,11 +33,13 @@ struct PacketHeader {
   uint64_t duration = 0;
   bool has_steps = false;
   std::array<uint16_t, kMaxLayers> steps{};  // c of the first `layers` layers
+  BaseHeader base;                           // keyframes from version 3 on
 };
 
 struct PacketView {
   PacketHeader header;
   ByteReader body;  // sizes and payloads, without the checksum
+  ByteReader base;  // those of the base picture
 };
 
 // Verifies the checksum and reads the header. `what` names the packet in messages ("packet 7").
@@ -51,7 +59,9 @@ std::optional<int64_t> packet_time(const PacketHeader& header, int64_t keyframe_
 int64_t packet_pts(const PacketHeader& header, int64_t keyframe_pts, uint32_t ticks_per_frame,
                    const std::string& what);
 
+// `base`: payloads of the base picture, if the header has one.
 std::vector<uint8_t> write_packet(const PacketHeader& header,
-                                  std::span<const std::vector<uint8_t>> payloads);
+                                  std::span<const std::vector<uint8_t>> payloads,
+                                  std::span<const std::vector<uint8_t>> base = {});
 
 }  // namespace bsq

@@ -21,6 +21,7 @@ void bsq_encoder_config_init(bsq_encoder_config* config) {
   config->gop = 250;
   config->scene_cut = 1;
   config->preset = BSQ_PRESET_MEDIUM;
+  config->buffer_seconds = 1.5;
 }
 
 bsq_status bsq_encoder_open(const bsq_encoder_config* config, const bsq_model* model,
@@ -75,6 +76,18 @@ bsq_status bsq_encoder_receive(bsq_encoder* encoder, bsq_packet* packet) {
 bsq_status bsq_encoder_stats(const bsq_encoder* encoder, bsq_packet_stats* stats) {
   if (encoder == nullptr || stats == nullptr) return BSQ_ERROR_ARGUMENT;
   *stats = encoder->encoder.stats();
+  return BSQ_OK;
+}
+
+bsq_status bsq_encoder_pass_record(const bsq_encoder* encoder, bsq_pass_record* record) {
+  if (encoder == nullptr || record == nullptr) return BSQ_ERROR_ARGUMENT;
+  *record = encoder->encoder.pass_record();
+  return BSQ_OK;
+}
+
+bsq_status bsq_encoder_rate(const bsq_encoder* encoder, bsq_rate_report* report) {
+  if (encoder == nullptr || report == nullptr) return BSQ_ERROR_ARGUMENT;
+  *report = encoder->encoder.rate_report();
   return BSQ_OK;
 }
 

@@ -105,7 +105,9 @@ void Decoder::decode_keyframe(const PacketView& view, const uint8_t* data,
   if (!reuse) fresh = make_state(sequence.info, *model);
   PictureState& state = reuse ? *state_ : *fresh;
   const auto payloads = split_payloads(view.body, state.blocks.size());
-  decode_picture(state, view.header, payloads, data, what, kept_layers());
+  PayloadSpans base;
+  if (view.header.base.layers > 0) base = split_payloads(view.base, state.base()->blocks.size());
+  decode_picture(state, view.header, payloads, base, data, what, kept_layers());
   if (!reuse) state_ = std::move(fresh);
   sequence_ = sequence;
   has_sequence_ = true;
@@ -142,7 +144,7 @@ void Decoder::decode_between(PacketHeader header, const PacketView& view, const 
     throw Error(BSQ_ERROR_BITSTREAM, what + ", byte 1: the timestamp does not rise");
   }
   const auto payloads = split_payloads(view.body, state_->blocks.size());
-  decode_picture(*state_, header, payloads, data, what, kept_layers());
+  decode_picture(*state_, header, payloads, {}, data, what, kept_layers());
   finish(header, pts);
 }
 

@@ -8,11 +8,16 @@
 namespace bsq {
 namespace {
 
+struct LayerList {
+  bool keyframe = false;
+  std::span<const uint16_t> steps;
+};
+
 class PictureDecoder {
  public:
-  PictureDecoder(PictureState& state, std::span<const std::span<const uint8_t>> payloads,
+  PictureDecoder(PictureState& state, const LayerList& list, const PayloadSpans& payloads,
                  const uint8_t* packet, const std::string& what)
-      : state_(state) {
+      : state_(state), list_(list) {
     for (size_t i = 0; i < payloads.size(); ++i) {
       coders_.emplace_back(payloads[i]);
       const auto byte = static_cast<size_t>(payloads[i].data() - packet);
@@ -20,20 +25,30 @@ class PictureDecoder {
     }
   }
 
-  void layer(const PacketHeader& header, int index) {
-    const bool keyframe = header.keyframe;
+  // `layers`: takes the tokens of every layer, or null.
+  void picture(std::vector<TokenField>* layers) {
+    for (size_t i = 0; i < list_.steps.size(); ++i) {
+      layer(i);
+      if (layers != nullptr) layers->push_back(state_.coded_tokens());
+    }
+    for (size_t i = 0; i < coders_.size(); ++i) coders_[i].check_end(places_[i].c_str());
+    state_.filter(list_.steps.back() + state_.step_offset(), list_.keyframe);
+  }
+
+ private:
+  void layer(size_t index) {
+    const bool keyframe = list_.keyframe;
     const bool first = index == 0;
-    const int c = header.steps[static_cast<size_t>(index)];
+    const int c = list_.steps[index];
     const int q = c + state_.step_offset();
     MotionSymbols* motion = first && !keyframe ? &state_.motion : nullptr;
-    const int type = state_.flag_type(keyframe, first, index + 1 == header.layers);
+    const int type = state_.flag_type(keyframe, first, index + 1 == list_.steps.size());
+    const WindowLayer windows{motion, type, keyframe};
     each_block([&](BlockState& block, DecCoder& coder) {
-      code_windows(coder, block.models, state_.geometry(), block.area, motion, type,
-                   state_.windows);
+      code_windows(coder, block.models, state_.geometry(), block.area, windows, state_.windows);
     });
     if (motion != nullptr) state_.compensate();
-    const int last = header.steps[static_cast<size_t>(header.layers - 1)];
-    state_.list_active(q, {first && keyframe, !first, c - last});
+    state_.list_active(q, {first && keyframe, !first, c - list_.steps.back()});
     state_.run_trunk();
     state_.tokens.clear();
     each_block([&](BlockState& block, DecCoder& coder) {
@@ -48,11 +63,6 @@ class PictureDecoder {
     state_.end_layer(q, false);
   }
 
-  void check_end() const {
-    for (size_t i = 0; i < coders_.size(); ++i) coders_[i].check_end(places_[i].c_str());
-  }
-
- private:
   template <class Fn>
   void each_block(const Fn& fn) {
     state_.for_each_block([&](BlockState& block, size_t i) {
@@ -65,23 +75,31 @@ class PictureDecoder {
   }
 
   PictureState& state_;
+  const LayerList list_;
   std::vector<DecCoder> coders_;
   std::vector<std::string> places_;
 };
 
 }  // namespace
 
-void decode_picture(PictureState& state, const PacketHeader& header,
-                    std::span<const std::span<const uint8_t>> payloads, const uint8_t* packet,
-                    const std::string& what, std::vector<TokenField>* layers) {
+void decode_picture(PictureState& state, const PacketHeader& header, const PayloadSpans& payloads,
+                    const PayloadSpans& base, const uint8_t* packet, const std::string& what,
+                    std::vector<TokenField>* layers) {
   if (layers != nullptr) layers->clear();
+  state.begin_picture();
   if (header.keyframe) state.begin_keyframe();
-  PictureDecoder decoder(state, payloads, packet, what);
-  for (int i = 0; i < header.layers; ++i) {
-    decoder.layer(header, i);
-    if (layers != nullptr) layers->push_back(state.coded_tokens());
+  if (header.base.layers > 0) {
+    PictureState& small = *state.base();
+    small.begin_picture();
+    small.begin_keyframe();
+    const std::span<const uint16_t> steps = header.base.steps;
+    const LayerList list{true, steps.first(static_cast<size_t>(header.base.layers))};
+    PictureDecoder(small, list, base, packet, what + ", base picture").picture(nullptr);
+    state.predict_from_base();
   }
-  decoder.check_end();
+  const std::span<const uint16_t> steps = header.steps;
+  const LayerList list{header.keyframe, steps.first(static_cast<size_t>(header.layers))};
+  PictureDecoder(state, list, payloads, packet, what).picture(layers);
 }
 
 }  // namespace bsq

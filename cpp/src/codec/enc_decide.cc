@@ -42,22 +42,40 @@ int64_t luma_spread(const ConstPlaneView& a, int x, int y) {
   return spread;
 }
 
-// Mean square of what is around the mean of luma, and of chroma; and the mean's up to a limit.
-double token_energy(const TokenSamples& source, const TokenSamples& prediction, double step) {
+// Steps of a token, in sample values of the depth.
+struct Steps {
+  double luma;
+  double chroma;
+
+  Steps(const TokenSteps& steps, int y, int x, int bit_depth)
+      : luma(step_in_samples(steps.at(y, x), bit_depth)),
+        chroma(step_in_samples(steps.chroma(steps.at(y, x)), bit_depth)) {}
+
+  // In squared steps.
+  double scaled(const TokenError& error) const {
+    return static_cast<double>(error.luma) / (luma * luma) +
+           static_cast<double>(error.chroma) / (chroma * chroma);
+  }
+};
+
+// Mean square of what is around the mean of luma, and of chroma; and the mean's up to a limit. In
+// squared steps.
+double token_energy(const TokenSamples& source, const TokenSamples& prediction,
+                    const Steps& steps) {
   int sum = 0;
   for (size_t i = 0; i < kLumaSamples; ++i) sum += source[i] - prediction[i];
-  const double mean = sum / static_cast<double>(kLumaSamples);
-  const auto squares = static_cast<double>(squared_error(source, prediction));
+  const double mean = sum / (kLumaSamples * steps.luma);
+  const double squares = steps.scaled(squared_error(source, prediction));
   const double around = (squares - kLumaSamples * mean * mean) / kSampleVector;
-  const double scale = 1.0 / (step * step);
-  return around * scale + std::min(mean * mean * scale, kDecisions.mean_limit);
+  return around + std::min(mean * mean, kDecisions.mean_limit);
 }
 
 }  // namespace
 
-std::vector<int> keyframe_steps(int stream_q) {
-  const int q = std::max(kDecisions.finest, stream_q - kDecisions.keyframe_gain);
-  const int coarse = std::max(q, kDecisions.coarse_intra);
+namespace {
+
+std::vector<int> falling_steps(int from, int q) {
+  const int coarse = std::max(q, from);
   const int drop = coarse - q;
   const int parts =
       std::min(kMaxLayers - 1,
@@ -66,6 +84,18 @@ std::vector<int> keyframe_steps(int stream_q) {
   std::vector<int> steps;
   for (int i = 0; i <= parts; ++i) steps.push_back(coarse - drop * i / parts);
   return steps;
+}
+
+}  // namespace
+
+std::vector<int> keyframe_steps(int stream_q, bool based) {
+  return falling_steps(based ? kDecisions.coarse_based : kDecisions.coarse_intra,
+                       std::max(kDecisions.finest, stream_q - kDecisions.keyframe_gain));
+}
+
+std::vector<int> base_steps(int q) {
+  return falling_steps(kDecisions.coarse_intra,
+                       std::max(kDecisions.finest, q - kDecisions.base_gain));
 }
 
 std::vector<int> picture_steps(int stream_q) {
@@ -77,16 +107,16 @@ std::vector<int> picture_steps(int stream_q) {
   return steps;
 }
 
-bool find_candidates(const Frame& source, const Frame& prediction, int q, double energy,
-                     ThreadPool& pool, TokenField& tokens) {
-  const double step = step_in_samples(q, source.bit_depth);
+bool find_candidates(const Frame& source, const Frame& prediction, const TokenSteps& steps,
+                     double energy, ThreadPool& pool, TokenField& tokens) {
   std::atomic<bool> any = false;
   pool.parallel_for(static_cast<size_t>(tokens.height), [&](size_t row) {
     const int y = static_cast<int>(row);
     bool found = false;
     for (int x = 0; x < tokens.width; ++x) {
-      const bool candidate = token_energy(token_samples(source, y, x),
-                                          token_samples(prediction, y, x), step) >= energy;
+      const bool candidate =
+          token_energy(token_samples(source, y, x), token_samples(prediction, y, x),
+                       Steps(steps, y, x, source.bit_depth)) >= energy;
       tokens.stages[tokens.at(y, x)] = candidate ? 1 : 0;
       found |= candidate;
     }
@@ -107,25 +137,26 @@ void mark_windows(const TokenField& tokens, const Geometry& geometry,
 }
 
 bool drop_tokens(const Frame& source, const Frame& prediction, const int16_t* output,
-                 std::span<const uint64_t> bills, const ActiveTokens& active, int q, double lambda,
-                 ThreadPool& pool, TokenField& tokens) {
-  const double step = step_in_samples(q, source.bit_depth);
-  const double price = lambda * step * step;
+                 std::span<const uint64_t> bills, const ActiveTokens& active,
+                 const TokenSteps& steps, double lambda, ThreadPool& pool, TokenField& tokens) {
   std::atomic<bool> changed = false;
   pool.parallel_for(static_cast<size_t>(active.count()), [&](size_t i) {
     const TokenPosition at = active.tokens()[i];
     uint8_t& stages = tokens.stages[tokens.at(at.y, at.x)];
     if (stages == 0) return;
+    const int q = steps.at(at.y, at.x);
+    const Steps own(steps, at.y, at.x, source.bit_depth);
     const TokenSamples wanted = token_samples(source, at.y, at.x);
     TokenSamples samples = token_samples(prediction, at.y, at.x);
-    const int64_t before = squared_error(wanted, samples);
-    reconstruct_token(output + i * kSampleVector, q, source.bit_depth, samples.data());
+    const double before = own.scaled(squared_error(wanted, samples));
+    reconstruct_token(output + i * kSampleVector, q, steps.chroma(q), source.bit_depth,
+                      samples.data());
     // A gray picture drops the network's chroma.
     if (source.plane_count == 1)
       std::copy(wanted.begin() + kLumaSamples, wanted.end(), samples.begin() + kLumaSamples);
-    const auto gain = static_cast<double>(before - squared_error(wanted, samples));
+    const double gain = before - own.scaled(squared_error(wanted, samples));
     const double bits = static_cast<double>(bills[i]) / (1 << 24) + kDecisions.flag_bits;
-    if (gain >= price * bits) return;
+    if (gain >= lambda * bits) return;
     stages = 0;
     changed = true;
   });

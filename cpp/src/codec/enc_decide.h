@@ -9,6 +9,7 @@
 #include "base/thread_pool.h"
 #include "codec/geometry.h"
 #include "network/token_field.h"
+#include "network/token_steps.h"
 
 namespace bsq {
 
@@ -19,6 +20,11 @@ struct Decisions {
   // step is less than half of that of the layer before. Remainders up to `layer_slack` are not
   // worth a layer. The models are trained like this.
   int coarse_intra = 8 * 55;
+  // The same where it is predicted from a base picture, and how much finer than the keyframe that
+  // is. Keyframes of fewer tokens than `base_tokens` have none.
+  int coarse_based = 8 * 48;
+  int base_gain = 8 * 18;
+  int base_tokens = 16;
   int finest = 64;  // no step is finer: that of c = 0
   // How much finer a keyframe ends than the pictures that are predicted from it.
   int keyframe_gain = 8 * 6;
@@ -40,28 +46,33 @@ struct Decisions {
   double latent_per_bit = 2.0;
   // What the flags of a coded token cost more than those of a skipped one, in bits.
   double flag_bits = 1.0;
+  // By how many offsets of 8 q a window's step rises where its variance is twice as large.
+  double variance_strength = 0.8;
   // The motion search's price of a bit, in steps of absolute error: near sqrt(lambda).
-  double motion_lambda = 0.36;
+  double motion_lambda = 0.45;
   // A scene cut: the prediction misses by at least `cut_ratio` times what the mean of each token
   // misses by, and by `cut_floor` 8-bit sample values, `cut_distance` frames or more after the
   // keyframe before.
-  double cut_ratio = 0.9;
+  double cut_ratio = 0.7;
   double cut_floor = 4.0;
   int cut_distance = 8;
 };
 
 inline constexpr Decisions kDecisions;
 
-// Steps of the layers of a keyframe in a stream at step q.
-std::vector<int> keyframe_steps(int stream_q);
+// Steps of the layers of a keyframe in a stream at step q; `based`: after a base picture.
+std::vector<int> keyframe_steps(int stream_q, bool based);
+
+// Steps of the layers of the base picture of a keyframe that ends at step q.
+std::vector<int> base_steps(int q);
 
 // Steps of the layers that a picture between keyframes may have.
 std::vector<int> picture_steps(int stream_q);
 
 // Sets the stage counts of all tokens: 1 for those whose energy of what the prediction misses is at
 // least `energy`, else 0. Returns whether there are any.
-bool find_candidates(const Frame& source, const Frame& prediction, int q, double energy,
-                     ThreadPool& pool, TokenField& tokens);
+bool find_candidates(const Frame& source, const Frame& prediction, const TokenSteps& steps,
+                     double energy, ThreadPool& pool, TokenField& tokens);
 
 // The number of stages up to the last one with a bit that is 1.
 inline int count_stages(const uint32_t* words, int stages) {
@@ -78,8 +89,8 @@ void mark_windows(const TokenField& tokens, const Geometry& geometry,
 // `lambda` the price of a bit in squared steps.
 // Returns whether any token has changed.
 bool drop_tokens(const Frame& source, const Frame& prediction, const int16_t* output,
-                 std::span<const uint64_t> bills, const ActiveTokens& active, int q, double lambda,
-                 ThreadPool& pool, TokenField& tokens);
+                 std::span<const uint64_t> bills, const ActiveTokens& active,
+                 const TokenSteps& steps, double lambda, ThreadPool& pool, TokenField& tokens);
 
 // Whether the picture is better begun anew than predicted. Looks at luma only, and at the source of
 // the picture before, since how coarsely that was coded says nothing about the scene: as it is, and

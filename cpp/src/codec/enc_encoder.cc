@@ -20,6 +20,9 @@ constexpr int kSearchRangeMedium = 64;
 constexpr int kSearchRangeFast = 32;
 // Differences of two of these stay within the codestream's kMaxTimestamp.
 constexpr int64_t kMaxInputTimestamp = kMaxTimestamp / 2;
+constexpr double kMaxBitrate = 1e10;
+// A picture's time where nothing says what it is.
+constexpr double kDefaultSeconds = 1.0 / 25;
 
 void require(bool good, const std::string& message) {
   if (!good) throw Error(BSQ_ERROR_ARGUMENT, message);
@@ -32,7 +35,37 @@ bsq_encoder_config checked(const bsq_encoder_config& config) {
   require(config.scene_cut == 0 || config.scene_cut == 1, "scene_cut must be 0 or 1");
   require(config.preset == BSQ_PRESET_FAST || config.preset == BSQ_PRESET_MEDIUM,
           "preset must be BSQ_PRESET_FAST or BSQ_PRESET_MEDIUM");
-  return config;
+  require(config.bitrate == 0.0 || (config.bitrate >= 1.0 && config.bitrate <= kMaxBitrate),
+          "bitrate must be 0, or 1 to 1e10 bits per second");
+  require(config.buffer_seconds >= 0.1 && config.buffer_seconds <= 60.0,
+          "buffer_seconds must be 0.1 to 60");
+  require(config.first_pass != nullptr || config.first_pass_count == 0, "first_pass is NULL");
+  require(config.bitrate != 0.0 || config.first_pass_count == 0,
+          "first_pass is of use with a bitrate only");
+  bsq_encoder_config kept = config;
+  kept.first_pass = nullptr;  // the caller's
+  return kept;
+}
+
+std::vector<PassRecord> checked_records(const bsq_encoder_config& config) {
+  std::vector<PassRecord> records;
+  records.reserve(config.first_pass_count);
+  for (size_t i = 0; i < config.first_pass_count; ++i) {
+    const bsq_pass_record& r = config.first_pass[i];
+    const std::string name = "first_pass[" + std::to_string(i) + "]";
+    require(r.seconds >= 0.0 && r.seconds <= 1e9, name + ".seconds is out of range");
+    require(r.bits >= 1.0 && r.bits <= 1e12, name + ".bits is out of range");
+    require(r.crf >= 0.0 && r.crf <= kMaxStep / 8.0, name + ".crf must be 0 to 63");
+    records.push_back({r.seconds, r.bits, 8.0 * r.crf, r.keyframe != 0});
+  }
+  return records;
+}
+
+std::optional<RateControl> make_rate(const bsq_encoder_config& config) {
+  if (config.bitrate == 0.0) return std::nullopt;
+  const std::vector<PassRecord> records = checked_records(config);
+  return RateControl(config.bitrate, config.buffer_seconds, config.gop,
+                     plan_rate(records, config.bitrate, config.bitrate * config.buffer_seconds));
 }
 
 SequenceHeader make_sequence(const bsq_encoder_config& config, const Model& model) {
@@ -87,6 +120,7 @@ Encoder::Encoder(const bsq_encoder_config& config, const std::shared_ptr<const M
       state_(geometry_, model->networks(kernels), pool_),
       q_(static_cast<int>(std::lround(config.crf * 8.0)) + state_.step_offset()),
       pictures_(state_, model->networks(kernels), config.preset == BSQ_PRESET_MEDIUM),
+      rate_(make_rate(config)),
       source_(geometry_.make_frame()),
       previous_source_(luma_frame(geometry_)),
       cut_prediction_(luma_frame(geometry_)) {}
@@ -117,8 +151,7 @@ int64_t Encoder::deviation(int64_t pts) const {
 // Motion from the picture before, and the prediction it gives.
 void Encoder::predict() {
   const int range = config_.preset == BSQ_PRESET_FAST ? kSearchRangeFast : kSearchRangeMedium;
-  state_.motion.field =
-      search_picture(source_, state_.reference, q_, range, geometry_, state_.motion.field, pool_);
+  search_picture(search_, source_, q_, range, state_);
   state_.compensate();
 }
 
@@ -127,7 +160,10 @@ bool Encoder::wants_keyframe(const bsq_picture& picture) {
   if (broken_ || picture.keyframe != 0 || index_ >= config_.gop) return true;
   const int64_t d = deviation(picture.pts);
   if (d > kMaxTimestamp || d < -kMaxTimestamp) return true;
+  const std::optional<bool> planned = rate_ ? rate_->planned_keyframe() : std::nullopt;
+  if (planned.value_or(false)) return true;
   predict();
+  if (planned) return false;
   return config_.scene_cut != 0 && index_ >= kDecisions.cut_distance && is_cut();
 }
 
@@ -159,30 +195,103 @@ PacketHeader Encoder::make_header(const bsq_picture& picture, bool keyframe,
   return header;
 }
 
-void Encoder::encode(const bsq_picture& picture) {
-  const bool keyframe = wants_keyframe(picture);
-  broken_ = true;  // until the end is reached: the state is of use to nobody after an exception
-  if (keyframe) {
-    state_.begin_keyframe();
-    index_ = 0;
-    parity_ = started_ && !parity_;
-    keyframe_pts_ = picture.pts;
+double Encoder::seconds(int64_t ticks) const {
+  const bsq_rational& base = sequence_.info.time_base;
+  return static_cast<double>(ticks) * base.num / base.den;
+}
+
+// How long the picture shows, as far as can be known before the next one.
+double Encoder::shown_seconds(const bsq_picture& picture) const {
+  if (picture.duration > 0) return seconds(picture.duration);
+  if (started_) return seconds(picture.pts - last_pts_);
+  const bsq_rational& rate = sequence_.info.frame_rate;
+  if (rate.num > 0) return static_cast<double>(rate.den) / rate.num;
+  return kDefaultSeconds;
+}
+
+void Encoder::begin_group(const bsq_picture& picture) {
+  index_ = 0;
+  parity_ = started_ && !parity_;
+  keyframe_pts_ = picture.pts;
+}
+
+void Encoder::choose_step(bool keyframe) {
+  const int c = keyframe ? rate_->keyframe_step(intra_energies(source_, pool_))
+                         : rate_->picture_step(predicted_energies(source_, state_.current, pool_),
+                                               config_.gop - index_);
+  q_ = c + state_.step_offset();
+}
+
+// Leaves the reconstruction in the state.
+Encoder::Coded Encoder::code(const bsq_picture& picture, bool keyframe) {
+  if (keyframe) state_.begin_keyframe();
+  const EncodedPicture encoded = pictures_.encode(
+      source_, keyframe ? keyframe_steps(q_, pictures_.has_base()) : picture_steps(q_), keyframe);
+  Coded coded;
+  coded.steps = encoded.steps;
+  for (int& step : coded.steps) step -= state_.step_offset();
+  PacketHeader header = make_header(picture, keyframe, coded.steps);
+  header.base.layers = static_cast<int>(encoded.base_steps.size());
+  for (size_t i = 0; i < encoded.base_steps.size(); ++i) {
+    header.base.steps[i] = static_cast<uint16_t>(encoded.base_steps[i] - state_.step_offset());
   }
-  const EncodedPicture encoded =
-      pictures_.encode(source_, keyframe ? keyframe_steps(q_) : picture_steps(q_), keyframe);
-  std::vector<int> steps = encoded.steps;
-  for (int& step : steps) step -= state_.step_offset();
-  const PacketHeader header = make_header(picture, keyframe, steps);
+  coded.packet = write_packet(header, encoded.payloads, encoded.base_payloads);
+  coded.stats = make_stats(encoded);
+  return coded;
+}
+
+// A keyframe of the wrong size is coded again, since it starts from nothing; and so, as a keyframe,
+// is a picture that would come too late.
+Encoder::Coded Encoder::code_within_rate(const bsq_picture& picture, bool& keyframe) {
+  choose_step(keyframe);
+  Coded coded = code(picture, keyframe);
+  if (!keyframe && rate_->is_late(coded.bits())) {
+    keyframe = true;
+    begin_group(picture);
+    choose_step(keyframe);
+    coded = code(picture, keyframe);
+  }
+  while (keyframe) {
+    const std::optional<int> c = rate_->retry_keyframe(coded.bits());
+    if (!c) break;
+    q_ = *c + state_.step_offset();
+    coded = code(picture, keyframe);
+  }
+  rate_->done(keyframe, coded.bits());
+  return coded;
+}
+
+void Encoder::encode(const bsq_picture& picture) {
+  const double shown = shown_seconds(picture);
+  if (rate_) rate_->arrive(started_ ? seconds(picture.pts - last_pts_) : 0.0, shown);
+  bool keyframe = wants_keyframe(picture);
+  broken_ = true;  // until the end is reached: the state is of use to nobody after an exception
+  if (keyframe) begin_group(picture);
+  Coded coded = rate_ ? code_within_rate(picture, keyframe) : code(picture, keyframe);
+  const double crf = (q_ - state_.step_offset()) / 8.0;
+  const bsq_pass_record record{shown, coded.bits(), crf, keyframe ? 1 : 0};
   // Complete before it waits: nobody may receive half of it after an exception.
-  waiting_ = Output{write_packet(header, encoded.payloads), picture.pts, picture.duration, keyframe,
-                    make_stats(encoded)};
+  waiting_ =
+      Output{std::move(coded.packet), picture.pts, picture.duration, keyframe, coded.stats, record};
   state_.end_picture();
   std::swap(source_.planes[0], previous_source_.planes[0]);
   started_ = true;
   broken_ = false;
   ++index_;
-  last_steps_ = std::move(steps);
+  last_steps_ = std::move(coded.steps);
   last_pts_ = picture.pts;
+}
+
+bsq_rate_report Encoder::rate_report() const {
+  bsq_rate_report report{};
+  if (!rate_) return report;
+  report.bitrate = config_.bitrate;
+  report.reached = rate_->seconds() > 0 ? rate_->bits() / rate_->seconds() : 0;
+  report.buffer_bits = rate_->buffer().capacity();
+  report.lowest_fullness = rate_->buffer().lowest();
+  report.late = rate_->buffer().late();
+  report.coarsest = rate_->coarsest();
+  return report;
 }
 
 bsq_packet_stats Encoder::make_stats(const EncodedPicture& picture) const {
@@ -208,6 +317,7 @@ bsq_status Encoder::receive(bsq_packet& packet) {
   out_ = std::move(*waiting_);
   waiting_.reset();
   stats_ = out_.stats;
+  record_ = out_.record;
   packet = {out_.data.data(), out_.data.size(), out_.pts, out_.duration, out_.keyframe ? 1 : 0};
   return BSQ_OK;
 }

@@ -12,7 +12,9 @@
 #include "bitstream/packet.h"
 #include "bsq/bsq.h"
 #include "codec/enc_picture.h"
+#include "codec/enc_rate.h"
 #include "codec/picture_state.h"
+#include "motion/search.h"
 #include "network/model.h"
 
 namespace bsq {
@@ -29,6 +31,8 @@ class Encoder {
   void flush();
   bsq_status receive(bsq_packet& packet);
   const bsq_packet_stats& stats() const { return stats_; }
+  const bsq_pass_record& pass_record() const { return record_; }
+  bsq_rate_report rate_report() const;
 
   // SHA-256 of the last picture as a decoder shows it, in hexadecimal; for tests. Before the first
   // picture, of no bytes.
@@ -41,6 +45,15 @@ class Encoder {
     int64_t duration = 0;
     bool keyframe = false;
     bsq_packet_stats stats{};
+    bsq_pass_record record{};
+  };
+  // A picture's packet, and what it was made of.
+  struct Coded {
+    std::vector<uint8_t> packet;
+    std::vector<int> steps;  // c of every layer
+    bsq_packet_stats stats{};
+
+    double bits() const { return 8.0 * static_cast<double>(packet.size()); }
   };
 
   void check_times(const bsq_picture& picture) const;
@@ -50,6 +63,12 @@ class Encoder {
   PacketHeader make_header(const bsq_picture& picture, bool keyframe,
                            const std::vector<int>& steps) const;
   int64_t deviation(int64_t pts) const;
+  double seconds(int64_t ticks) const;
+  double shown_seconds(const bsq_picture& picture) const;
+  void begin_group(const bsq_picture& picture);
+  void choose_step(bool keyframe);
+  Coded code(const bsq_picture& picture, bool keyframe);
+  Coded code_within_rate(const bsq_picture& picture, bool& keyframe);
   void encode(const bsq_picture& picture);
   bsq_packet_stats make_stats(const EncodedPicture& picture) const;
 
@@ -59,8 +78,10 @@ class Encoder {
   std::vector<uint8_t> header_;
   ThreadPool pool_;
   PictureState state_;
-  const int q_;  // of the stream: docs/numerics.md section 3
+  int q_;  // of the stream: docs/numerics.md section 3; the picture's where there is a rate to keep
   PictureEncoder pictures_;
+  std::optional<RateControl> rate_;
+  MotionSearch search_;
   Frame source_;
   Frame previous_source_;  // for scene cuts, with its prediction; luma only
   Frame cut_prediction_;
@@ -76,6 +97,7 @@ class Encoder {
   std::optional<Output> waiting_;
   Output out_;  // whose bytes the caller has
   bsq_packet_stats stats_{};
+  bsq_pass_record record_{};
 };
 
 }  // namespace bsq

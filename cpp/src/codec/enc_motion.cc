@@ -2,33 +2,68 @@
 #include "codec/enc_motion.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "codec/enc_decide.h"
-#include "motion/search.h"
+#include "entropy/bit_cost.h"
+#include "entropy/enc_adaptive_bit.h"
 #include "network/samples.h"
 
 namespace bsq {
 
-MotionField search_picture(const Frame& source, const Frame& reference, int q, int range,
-                           const Geometry& geometry, const MotionField& previous,
-                           ThreadPool& pool) {
+namespace {
+
+// A 2^-12 bit to MotionPrices' units.
+int price(uint32_t q12) { return static_cast<int>(q12 * MotionPrices::kOneBit >> 12); }
+
+MotionPrices::Flag flag_prices(const AdaptiveBit& model) {
+  return {price(bit_cost_q12(false, model.probability())),
+          price(bit_cost_q12(true, model.probability()))};
+}
+
+MotionPrices::Component component_prices(const SignedModels& models) {
+  MotionPrices::Component prices{};
+  for (size_t digits = 0; digits < prices.size(); ++digits) {
+    const int32_t value = digits == 0 ? 0 : int32_t{1} << (digits - 1);
+    prices[digits] = price(signed_cost_q12(models, value));
+  }
+  return prices;
+}
+
+// Prices as the models of a block stand.
+MotionPrices prices_of(const MotionModels& models, bool fine) {
+  MotionPrices prices(fine);
+  for (size_t near = 0; near < 3; ++near) {
+    prices.split[near] = flag_prices(models.split[near]);
+    if (fine) prices.cell_split[near] = flag_prices(models.cell_split[near]);
+    for (size_t size = 0; size < 3; ++size) {
+      prices.same[size][near] = flag_prices(models.same[fine ? size : 0][near]);
+    }
+  }
+  prices.x = component_prices(models.difference_x);
+  prices.y = component_prices(models.difference_y);
+  return prices;
+}
+
+}  // namespace
+
+void search_picture(MotionSearch& search, const Frame& source, int q, int range,
+                    PictureState& state) {
   SearchPicture pictures[2];
-  const Frame* frames[2] = {&source, &reference};
-  pool.parallel_for(2, [&](size_t i) {
+  const Frame* frames[2] = {&source, &state.reference};
+  state.pool().parallel_for(2, [&](size_t i) {
     pictures[i] = SearchPicture(frames[i]->planes[0].view(), frames[i]->bit_depth);
   });
   MotionSearchConfig config;
   config.lambda = std::max(kDecisions.motion_lambda * step_q8(q) / 256.0, 0.5);
   config.range = range;
-  MotionSearch search(pictures[0], pictures[1], config, &previous);
-  pool.parallel_for(static_cast<size_t>(geometry.windows_y), [&](size_t row) {
-    search.coarse_rows(static_cast<int>(row), static_cast<int>(row) + 1);
-  });
-  pool.parallel_for(geometry.blocks.size(), [&](size_t i) {
-    const Block& b = geometry.blocks[i];
-    search.refine({b.x_begin, b.y_begin, b.x_end, b.y_end});
-  });
-  return search.field();
+  std::vector<MotionSearchBlock> blocks;
+  blocks.reserve(state.blocks.size());
+  for (const BlockState& b : state.blocks) {
+    blocks.push_back({window_rect(b.area), prices_of(b.models.motion, state.motion.fine)});
+  }
+  state.motion.field =
+      search.run(pictures[0], pictures[1], config, &state.motion.field, blocks, state.pool());
 }
 
 }  // namespace bsq

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "codec/base_picture.h"
 #include "codec/enc_decide.h"
+#include "codec/enc_offsets.h"
 #include "network/samples.h"
 
 namespace bsq {
@@ -20,19 +22,46 @@ uint32_t signs(const int8_t z[kStageBits]) {
 
 }  // namespace
 
-PictureEncoder::PictureEncoder(PictureState& state, std::shared_ptr<const Networks> networks,
-                               bool refine)
-    : state_(state), tokenizer_(std::move(networks), state.pool()), refine_(refine) {}
+PictureEncoder::PictureEncoder(PictureState& state, const std::shared_ptr<const Networks>& networks,
+                               bool refine, bool is_base)
+    : state_(state), tokenizer_(networks, state.pool()), refine_(refine), is_base_(is_base) {
+  if (state.base() == nullptr) return;
+  if (static_cast<int>(state.geometry().tokens()) < kDecisions.base_tokens) return;
+  base_ = std::make_unique<PictureEncoder>(*state.base(), networks, refine, true);
+  base_source_ = state.base()->geometry().make_frame();
+}
+
+// Codes the base picture of a keyframe that ends at step q, and predicts the keyframe from it.
+void PictureEncoder::encode_base(const Frame& source, int q, EncodedPicture& picture) {
+  PictureState& small = *state_.base();
+  shrink(source, small.geometry(), state_.pool(), base_source_);
+  small.begin_keyframe();
+  EncodedPicture base = base_->encode(base_source_, base_steps(q), true);
+  picture.base_payloads = std::move(base.payloads);
+  picture.base_steps = std::move(base.steps);
+  picture.costs += base.costs;
+  state_.predict_from_base();
+}
 
 EncodedPicture PictureEncoder::encode(const Frame& source, const std::vector<int>& steps,
                                       bool keyframe) {
   EncodedPicture picture;
+  state_.begin_picture();
+  const bool based = keyframe && has_base();
+  if (based) encode_base(source, steps.back(), picture);
+  if (state_.windows.has_offsets && !is_base_) {
+    offsets_by_variance(source, state_.geometry(), kDecisions.variance_strength, state_.pool(),
+                        state_.windows.offset);
+  }
   coders_.clear();
   for (size_t i = 0; i < state_.blocks.size(); ++i) coders_.push_back(std::make_unique<EncCoder>());
   for (const int q : steps) {
     const bool first = picture.steps.empty();
-    const Layer layer{
-        q, {keyframe && first, !first, q - steps.back()}, keyframe, q == steps.back()};
+    const Layer layer{q,
+                      {keyframe && first, !first, q - steps.back()},
+                      keyframe,
+                      q == steps.back(),
+                      keyframe && first && !based};
     const bool optional = !keyframe && !layer.last;
     if (!choose_tokens(source, layer) && optional) continue;
     encode_tokens(source, layer);
@@ -43,6 +72,8 @@ EncodedPicture PictureEncoder::encode(const Frame& source, const std::vector<int
     state_.end_layer(q, decoded);
     picture.steps.push_back(q);
   }
+  state_.keep_offsets();
+  state_.filter(steps.back(), keyframe);
   for (const auto& coder : coders_) {
     picture.costs += coder->costs();
     picture.payloads.push_back(coder->finish());
@@ -52,11 +83,11 @@ EncodedPicture PictureEncoder::encode(const Frame& source, const std::vector<int
 
 // Returns whether any token may have bits.
 bool PictureEncoder::choose_tokens(const Frame& source, const Layer& layer) {
-  const double energy = layer.place.first_of_keyframe ? 0.0
-                        : layer.last                  ? kDecisions.token_energy
-                                                      : kDecisions.coarse_energy;
-  const bool any =
-      find_candidates(source, state_.current, layer.q, energy, state_.pool(), state_.tokens);
+  const double energy = layer.blank  ? 0.0
+                        : layer.last ? kDecisions.token_energy
+                                     : kDecisions.coarse_energy;
+  const bool any = find_candidates(source, state_.current, state_.steps(layer.q), energy,
+                                   state_.pool(), state_.tokens);
   mark_windows(state_.tokens, state_.geometry(), state_.windows.active);
   state_.list_active(layer.q, layer.place);
   return any;
@@ -80,7 +111,8 @@ void PictureEncoder::encode_tokens(const Frame& source, const Layer& layer) {
   const int bits = tokens.max_stages * kStageBits;
   residual_.resize(count * kSampleVector);
   latents_.resize(count * static_cast<size_t>(bits));
-  residual_vectors(source, state_.current, active, layer.q, state_.pool(), residual_.data());
+  residual_vectors(source, state_.current, active, state_.steps(layer.q), state_.pool(),
+                   residual_.data());
   tokenizer_.encode(active, residual_.data(), state_.side.data(), latents_.data());
   for (size_t i = 0; i < count; ++i) {
     const TokenPosition at = active.tokens()[i];
@@ -113,10 +145,10 @@ bool PictureEncoder::refine_tokens(const Frame& source, const Layer& layer) {
   settle_bits(layer);
   state_.run_decoder();
   bool changed = false;
-  if (!layer.place.first_of_keyframe) {
+  if (!layer.blank) {
     const double lambda = layer.keyframe ? kDecisions.keyframe_lambda : kDecisions.lambda;
     changed = drop_tokens(source, state_.current, state_.output.data(), bills_, state_.active,
-                          layer.q, lambda, state_.pool(), state_.tokens);
+                          state_.steps(layer.q), lambda, state_.pool(), state_.tokens);
   }
   const bool relisted = relist_tokens(layer);
   if (relisted) state_.run_trunk();
@@ -145,9 +177,10 @@ void PictureEncoder::write_symbols(const Layer& layer) {
   state_.begin_bits();
   MotionSymbols* motion = layer.keyframe || layer.place.later ? nullptr : &state_.motion;
   const int type = flag_type(layer);
+  const WindowLayer windows{motion, type, layer.keyframe};
   state_.for_each_block([&](BlockState& block, size_t i) {
     EncCoder& coder = *coders_[i];
-    code_windows(coder, block.models, state_.geometry(), block.area, motion, type, state_.windows);
+    code_windows(coder, block.models, state_.geometry(), block.area, windows, state_.windows);
     const LayerModels models = state_.layer_models(block, type);
     code_stage_counts(coder, models, block.rect, state_.active, state_.flag_logits.data(),
                       state_.tokens);

@@ -15,6 +15,8 @@ namespace bsq {
 struct EncodedPicture {
   std::vector<std::vector<uint8_t>> payloads;  // one per block
   std::vector<int> steps;                      // q of every layer
+  std::vector<std::vector<uint8_t>> base_payloads;
+  std::vector<int> base_steps;  // none: no base picture
   SymbolCosts costs;
   int64_t tokens = 0;
   int64_t coded_tokens = 0;
@@ -25,7 +27,11 @@ class PictureEncoder {
  public:
   // `state` must outlive the encoder. `refine`: choose bits by their cost, and check
   // tokens by their true distortion.
-  PictureEncoder(PictureState& state, std::shared_ptr<const Networks> networks, bool refine);
+  PictureEncoder(PictureState& state, const std::shared_ptr<const Networks>& networks, bool refine,
+                 bool is_base = false);
+
+  // Whether keyframes have a base picture.
+  bool has_base() const { return base_ != nullptr; }
 
   // state.current holds the prediction; afterwards it is the reconstruction, which the caller makes
   // the reference. `steps`: q of the layers; between keyframes, layers before the last one that
@@ -38,7 +44,10 @@ class PictureEncoder {
     LayerPlace place;
     bool keyframe = false;
     bool last = false;
+    bool blank = false;  // nothing is known yet: the first layer of a keyframe without a base
   };
+
+  void encode_base(const Frame& source, int q, EncodedPicture& picture);
 
   bool choose_tokens(const Frame& source, const Layer& layer);
   void encode_tokens(const Frame& source, const Layer& layer);
@@ -55,6 +64,9 @@ class PictureEncoder {
   PictureState& state_;
   TokenizerEncoder tokenizer_;
   const bool refine_;
+  const bool is_base_;
+  std::unique_ptr<PictureEncoder> base_;
+  Frame base_source_;
   std::vector<std::unique_ptr<EncCoder>> coders_;  // one per block
   std::vector<int16_t> residual_;
   std::vector<int8_t> latents_;  // of the active tokens

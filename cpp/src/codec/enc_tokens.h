@@ -27,11 +27,20 @@ inline TokenSamples token_samples(const Frame& frame, int y, int x) {
   return samples;
 }
 
-inline int64_t squared_error(const TokenSamples& a, const TokenSamples& b) {
-  int64_t sum = 0;
+struct TokenError {
+  int64_t luma = 0;
+  int64_t chroma = 0;
+
+  int64_t all() const { return luma + chroma; }
+};
+
+// Sums of squared differences.
+inline TokenError squared_error(const TokenSamples& a, const TokenSamples& b) {
+  constexpr size_t kLuma = 64;
+  TokenError sum;
   for (size_t i = 0; i < a.size(); ++i) {
     const int d = a[i] - b[i];
-    sum += d * d;
+    (i < kLuma ? sum.luma : sum.chroma) += d * d;
   }
   return sum;
 }

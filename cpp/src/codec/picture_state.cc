@@ -2,15 +2,29 @@
 #include "codec/picture_state.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
+#include "codec/base_picture.h"
 #include "motion/compensate.h"
 
 namespace bsq {
 
+namespace {
+
+// Whether parts may be split into cells: docs/bitstream.md section 4.
+bool fine_motion(const Networks& networks) { return networks.config.numerics > 2; }
+
+// Vectors so many quarter samples apart or more leave an edge: docs/bitstream.md section 4.4.
+constexpr int kMovedApart = 4;
+
+}  // namespace
+
 PictureState::PictureState(const Geometry& geometry,
-                           const std::shared_ptr<const Networks>& networks, ThreadPool& pool)
-    : motion(geometry),
+                           const std::shared_ptr<const Networks>& networks, ThreadPool& pool,
+                           bool is_base)
+    : motion(geometry, fine_motion(*networks)),
+      windows(geometry.windows()),
       tokens(geometry.tokens_y, geometry.tokens_x, networks->layout.stages),
       active(geometry.tokens_y, geometry.tokens_x),
       current(geometry.make_frame()),
@@ -20,14 +34,25 @@ PictureState::PictureState(const Geometry& geometry,
       pool_(pool),
       prior_(networks, pool),
       decoder_(networks, pool),
-      previous_(geometry.tokens_y, geometry.tokens_x, networks->layout.stages) {
+      previous_(geometry.tokens_y, geometry.tokens_x, networks->layout.stages),
+      coded_(geometry.tokens()) {
+  edges_ = {geometry.tokens_x, geometry.tokens_y, std::vector<int16_t>(geometry.tokens()),
+            std::vector<int16_t>(geometry.tokens())};
   blocks.reserve(geometry_.blocks.size());
   for (const Block& area : geometry_.blocks) {
     const TokenRect rect = token_rect(geometry_, area);
     blocks.push_back({area, rect, BlockModels(), PriorBlock(networks, rect)});
   }
-  windows.active.resize(geometry_.windows());
-  windows.previous.resize(geometry_.windows());
+  windows.has_offsets = networks_->config.numerics > 2;
+  if (networks_->config.numerics > 2 && !is_base) {
+    base_ = std::make_unique<PictureState>(base_geometry(geometry_), networks_, pool_, true);
+  }
+}
+
+void PictureState::begin_picture() {
+  windows.before = windows.offset;
+  std::fill(windows.offset_coded.begin(), windows.offset_coded.end(), uint8_t{0});
+  std::fill(coded_.begin(), coded_.end(), uint8_t{0});
 }
 
 void PictureState::begin_keyframe() {
@@ -38,7 +63,13 @@ void PictureState::begin_keyframe() {
   }
   previous_.clear();
   std::fill(windows.previous.begin(), windows.previous.end(), uint8_t{0});
+  std::fill(windows.offset.begin(), windows.offset.end(), int16_t{0});
+  std::fill(windows.before.begin(), windows.before.end(), int16_t{0});
   for (BlockState& block : blocks) block.models = BlockModels();
+}
+
+void PictureState::predict_from_base() {
+  enlarge(base_->current, base_->geometry(), pool_, current);
 }
 
 void PictureState::compensate() {
@@ -55,7 +86,7 @@ void PictureState::list_active(int q, const LayerPlace& place) {
   // Networks of numerics 1 know nothing but the first layer of a keyframe.
   const LayerPlace told =
       networks_->config.numerics > 1 ? place : LayerPlace{place.first_of_keyframe};
-  side_vectors(current, active, q, told, pool_, side.data());
+  side_vectors(current, active, steps(q), told, pool_, side.data());
 }
 
 void PictureState::run_trunk() {
@@ -87,9 +118,48 @@ void PictureState::run_decoder() {
 
 void PictureState::end_layer(int q, bool decoded) {
   if (!decoded) run_decoder();
-  if (count() != 0) reconstruct(output.data(), active, q, pool_, current);
+  if (count() != 0) reconstruct(output.data(), active, steps(q), pool_, current);
+  for (size_t i = 0; i < coded_.size(); ++i) {
+    coded_[i] = static_cast<uint8_t>(coded_[i] | (tokens.stages[i] != 0 ? 1 : 0));
+  }
   std::swap(tokens, previous_);
   std::swap(windows.active, windows.previous);
+}
+
+// q at the edge between the token and the one that is so far to the left or above.
+int16_t PictureState::edge_step(const TokenSteps& steps, bool keyframe, int y, int x, int up,
+                                int left) const {
+  const size_t here = geometry_.token_index(x, y);
+  const size_t there = geometry_.token_index(x - left, y - up);
+  if (!keyframe && coded_[here] == 0 && coded_[there] == 0) {
+    const Mv a = motion.field.mv[here];
+    const Mv b = motion.field.mv[there];
+    if (std::abs(a.x - b.x) < kMovedApart && std::abs(a.y - b.y) < kMovedApart) {
+      return DeblockEdges::kNoEdge;
+    }
+  }
+  return static_cast<int16_t>((steps.at(y, x) + steps.at(y - up, x - left) + 1) >> 1);
+}
+
+void PictureState::filter(int q, bool keyframe) {
+  if (networks_->config.numerics < 3) return;
+  const TokenSteps all = steps(q);
+  pool_.parallel_for(static_cast<size_t>(geometry_.tokens_y), [&](size_t row) {
+    const int y = static_cast<int>(row);
+    for (int x = 0; x < geometry_.tokens_x; ++x) {
+      const size_t at = geometry_.token_index(x, y);
+      constexpr int16_t kNone = DeblockEdges::kNoEdge;
+      edges_.left[at] = x > 0 ? edge_step(all, keyframe, y, x, 0, 1) : kNone;
+      edges_.above[at] = y > 0 ? edge_step(all, keyframe, y, x, 1, 0) : kNone;
+    }
+  });
+  deblock(edges_, pool_, current);
+}
+
+void PictureState::keep_offsets() {
+  for (size_t i = 0; i < windows.offset.size(); ++i) {
+    if (windows.offset_coded[i] == 0) windows.offset[i] = windows.before[i];
+  }
 }
 
 void PictureState::end_picture() { std::swap(current, reference); }

@@ -8,6 +8,7 @@
 
 #include "base/plane.h"
 #include "base/thread_pool.h"
+#include "codec/deblock.h"
 #include "codec/geometry.h"
 #include "codec/symbols.h"
 #include "network/layers.h"
@@ -27,20 +28,26 @@ struct BlockState {
 
 // A picture goes through begin_keyframe() or, once `motion` is known, compensate(); then every
 // layer through list_active() with the active windows set, run_trunk(), begin_bits() with the stage
-// counts set, end_layer() with the bits set; then end_picture().
+// counts set, end_layer() with the bits set; then filter() and end_picture().
 class PictureState {
  public:
   // The pool must outlive the state.
   PictureState(const Geometry& geometry, const std::shared_ptr<const Networks>& networks,
-               ThreadPool& pool);
+               ThreadPool& pool, bool is_base = false);
 
   const Geometry& geometry() const { return geometry_; }
   // What to add to c of the packets for q, the index of a step: docs/numerics.md section 3.
   int step_offset() const { return networks_->config.numerics > 1 ? 64 : 0; }
   ThreadPool& pool() const { return pool_; }
 
+  // Call before every picture.
+  void begin_picture();
   // Middle values as the prediction, no earlier tokens, new models.
   void begin_keyframe();
+  // Of the base picture of a keyframe; null in versions that have none.
+  PictureState* base() { return base_.get(); }
+  // After begin_keyframe(): the prediction from the base picture.
+  void predict_from_base();
   // The prediction from the reference by `motion`.
   void compensate();
   // t of the contexts of active flags: docs/bitstream.md section 3.1.
@@ -50,6 +57,10 @@ class PictureState {
   }
   LayerModels layer_models(BlockState& block, int type) const {
     return {block.models.corrections[static_cast<size_t>(type)], networks_->config.numerics > 1};
+  }
+  // q of the tokens of a layer.
+  TokenSteps steps(int q) const {
+    return {q, windows.has_offsets ? windows.offset.data() : nullptr, geometry_.windows_x};
   }
   // Lists the tokens of the active windows, and makes their side vectors from the prediction.
   void list_active(int q, const LayerPlace& place);
@@ -64,6 +75,10 @@ class PictureState {
   void end_layer(int q, bool decoded);
   // The tokens of the layer that ended last.
   const TokenField& coded_tokens() const { return previous_; }
+  // After the last layer: the deblocking filter, from version 3 on. `q`: of the last layer.
+  void filter(int q, bool keyframe);
+  // For encoders, after the last layer: offsets that were not coded are those of before.
+  void keep_offsets();
   // Makes the reconstruction the reference.
   void end_picture();
 
@@ -90,6 +105,7 @@ class PictureState {
   std::vector<int16_t> output;
 
  private:
+  int16_t edge_step(const TokenSteps& steps, bool keyframe, int y, int x, int up, int left) const;
   size_t count() const { return static_cast<size_t>(active.count()); }
 
   const Geometry geometry_;
@@ -100,6 +116,9 @@ class PictureState {
   TokenField previous_;
   std::vector<int8_t> vectors_;
   std::vector<uint8_t> stages_;  // of the active tokens
+  std::vector<uint8_t> coded_;   // per token: whether a layer of this picture has bits for it
+  DeblockEdges edges_;
+  std::unique_ptr<PictureState> base_;
 };
 
 }  // namespace bsq

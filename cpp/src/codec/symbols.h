@@ -23,11 +23,13 @@
 
 #include "base/status.h"
 #include "codec/geometry.h"
+#include "codec/motion_models.h"
 #include "entropy/adaptive_bit.h"
 #include "entropy/logistic.h"
 #include "motion/motion_field.h"
 #include "network/prior.h"
 #include "network/token_field.h"
+#include "network/token_steps.h"
 
 namespace bsq {
 
@@ -35,7 +37,7 @@ namespace bsq {
 // section 3.4. In numerics 1 they stay 0.
 class LogitCorrection {
  public:
-  uint32_t probability(int16_t logit) const {
+  uint32_t probability(int32_t logit) const {
     return probability_from_logit(logit + (value_ >> kShift));
   }
   void learn(bool bit, uint32_t probability) {
@@ -57,10 +59,9 @@ struct LogitCorrections {
 // The adaptive models of a block; a new set at every keyframe.
 struct BlockModels {
   std::array<AdaptiveBit, 12> active;
-  std::array<AdaptiveBit, 3> split;
-  std::array<AdaptiveBit, 3> same_vector;
-  SignedModels difference_x;
-  SignedModels difference_y;
+  MotionModels motion;
+  std::array<AdaptiveBit, 2> same_offset;  // 1 in keyframes
+  SignedModels offset;
   std::array<LogitCorrections, 2> corrections;  // by t of section 3.1
 };
 
@@ -72,7 +73,7 @@ struct LayerModels {
 
 // One bit under a logit of the prior.
 template <class Coder>
-bool code_logit(Coder& coder, const LayerModels& models, LogitCorrection& correction, int16_t logit,
+bool code_logit(Coder& coder, const LayerModels& models, LogitCorrection& correction, int32_t logit,
                 bool bit) {
   const uint32_t p = correction.probability(logit);
   const bool coded = coder.bit(p, bit);
@@ -80,94 +81,161 @@ bool code_logit(Coder& coder, const LayerModels& models, LogitCorrection& correc
   return coded;
 }
 
-// Motion of one picture as it is coded: vectors, and which parts differ from their predictor.
+// Motion of one picture as it is coded: vectors, and which cells differ from their predictor.
 struct MotionSymbols {
   MotionField field;
-  std::vector<uint8_t> differs;  // per 16x16 part, 0 or 1
+  std::vector<uint8_t> differs;  // per 8x8 cell, 0 or 1
+  bool fine = false;             // parts may be split into cells: version 3
 
   MotionSymbols() = default;
-  explicit MotionSymbols(const Geometry& g)
-      : field(g.coded_width(), g.coded_height()), differs(field.mv.size()) {}
-
-  uint8_t& differs_at(int px, int py) {
-    return differs[static_cast<size_t>(py) * static_cast<size_t>(field.parts_x) +
-                   static_cast<size_t>(px)];
-  }
+  MotionSymbols(const Geometry& g, bool fine_motion)
+      : field(g.coded_width(), g.coded_height()), differs(field.mv.size()), fine(fine_motion) {}
 };
 
 inline WindowRect window_rect(const Block& b) { return {b.x_begin, b.y_begin, b.x_end, b.y_end}; }
 
-// One vector, given its predictor. The flag's context is the number of the left and above parts
-// of (px, py) in the block that differ.
+// What the cells to the left of and above a square's first one say, added; 0 outside the block.
+template <class Fn>
+size_t count_near(const Block& block, const MotionSquare& square, const Fn& fn) {
+  const bool left = square.x > kWindowCells * block.x_begin && fn(square.x - 1, square.y);
+  const bool above = square.y > kWindowCells * block.y_begin && fn(square.x, square.y - 1);
+  return size_t{left} + size_t{above};
+}
+
+// The vector of a square, left in the field.
 template <class Coder>
-Mv code_vector(Coder& coder, BlockModels& models, const Block& block, MotionSymbols& motion, int px,
-               int py, Mv predictor, bool* differs) {
-  const Mv actual = motion.field.mv_at(px, py);
-  const int left = px > 2 * block.x_begin ? motion.differs_at(px - 1, py) : 0;
-  const int above = py > 2 * block.y_begin ? motion.differs_at(px, py - 1) : 0;
-  AdaptiveBit& same = models.same_vector[static_cast<size_t>(left + above)];
-  *differs = !coder.adaptive(same, actual == predictor);
-  if (!*differs) return predictor;
-  const int x = predictor.x + coder.number(models.difference_x, actual.x - predictor.x);
-  const int y = predictor.y + coder.number(models.difference_y, actual.y - predictor.y);
+void code_vector(Coder& coder, MotionModels& models, const Block& block, MotionSymbols& motion,
+                 const MotionSquare& square) {
+  MotionField& field = motion.field;
+  const Mv predictor = predict_mv(field, window_rect(block), square);
+  const Mv actual = field.mv_at(square.x, square.y);
+  const size_t near = count_near(
+      block, square, [&](int cx, int cy) { return motion.differs[field.cell_index(cx, cy)] != 0; });
+  const bool same =
+      coder.adaptive(models.same[motion.fine ? size_class(square) : 0][near], actual == predictor);
+  int x = predictor.x;
+  int y = predictor.y;
+  if (!same) {
+    x += coder.number(models.difference_x, actual.x - predictor.x);
+    y += coder.number(models.difference_y, actual.y - predictor.y);
+  }
   if (x < kMvMin || x > kMvMax || y < kMvMin || y > kMvMax) {
     throw Error(BSQ_ERROR_BITSTREAM, "a motion vector is out of range");
   }
-  return {static_cast<int16_t>(x), static_cast<int16_t>(y)};
+  const Mv v{static_cast<int16_t>(x), static_cast<int16_t>(y)};
+  field.for_cells(square, [&](int cx, int cy) {
+    const size_t at = field.cell_index(cx, cy);
+    field.mv[at] = v;
+    motion.differs[at] = same ? 0 : 1;
+  });
 }
 
 template <class Coder>
-void code_window_motion(Coder& coder, BlockModels& models, const Block& block,
+void code_window_motion(Coder& coder, MotionModels& models, const Block& block,
                         MotionSymbols& motion, int wx, int wy) {
   MotionField& field = motion.field;
-  const int left = wx > block.x_begin ? field.split_at(wx - 1, wy) : 0;
-  const int above = wy > block.y_begin ? field.split_at(wx, wy - 1) : 0;
-  const bool split =
-      coder.adaptive(models.split[static_cast<size_t>(left + above)], field.split_at(wx, wy) != 0);
-  field.split_at(wx, wy) = split ? 1 : 0;
-  const int px_end = std::min(2 * wx + 2, field.parts_x);
-  const int py_end = std::min(2 * wy + 2, field.parts_y);
-  bool differs = false;
-  Mv whole;
-  if (!split) {
-    const Mv predictor = predict_window_mv(field, window_rect(block), wx, wy);
-    whole = code_vector(coder, models, block, motion, 2 * wx, 2 * wy, predictor, &differs);
+  const MotionSquare window{kWindowCells * wx, kWindowCells * wy, kWindowCells};
+  uint8_t& how = field.split_at(wx, wy);
+  const int wanted = how;
+  const size_t near = count_near(block, window, [&](int cx, int cy) {
+    return field.split_at(cx / kWindowCells, cy / kWindowCells) != 0;
+  });
+  how = coder.adaptive(models.split[near], wanted != 0) ? 1 : 0;
+  if (how == 0) {
+    code_vector(coder, models, block, motion, window);
+    return;
   }
-  for (int py = 2 * wy; py < py_end; ++py) {
-    for (int px = 2 * wx; px < px_end; ++px) {
-      Mv v = whole;
-      if (split) {
-        const Mv predictor = predict_part_mv(field, window_rect(block), px, py);
-        v = code_vector(coder, models, block, motion, px, py, predictor, &differs);
+  field.for_quarters(window, [&](const MotionSquare& part, int i) {
+    const int bit = 1 << (1 + i);
+    if (motion.fine) {
+      const size_t cells =
+          count_near(block, part, [&](int cx, int cy) { return field.cell_split_at(cx, cy); });
+      if (coder.adaptive(models.cell_split[cells], (wanted & bit) != 0)) {
+        how = static_cast<uint8_t>(how | bit);
+        field.for_quarters(part, [&](const MotionSquare& cell, int) {
+          code_vector(coder, models, block, motion, cell);
+        });
+        return;
       }
-      field.mv_at(px, py) = v;
-      motion.differs_at(px, py) = differs ? 1 : 0;
     }
-  }
+    code_vector(coder, models, block, motion, part);
+  });
 }
 
-// Active flags of a layer, and the flags they are predicted from; one entry per window.
+// What is known of windows, one entry each: the active flags of a layer, and the flags they are
+// predicted from; from version 3 on what they add to q.
 struct WindowFlags {
   std::vector<uint8_t> active;
-  std::vector<uint8_t> previous;  // of the layer that gives the previous token field
+  std::vector<uint8_t> previous;      // of the layer that gives the previous token field
+  std::vector<int16_t> offset;        // of this packet; an encoder's wishes until they are coded
+  std::vector<int16_t> before;        // offsets after the packet before
+  std::vector<uint8_t> offset_coded;  // in this packet
+  bool has_offsets = false;           // not before version 3
+
+  explicit WindowFlags(size_t windows)
+      : active(windows),
+        previous(windows),
+        offset(windows),
+        before(windows),
+        offset_coded(windows) {}
 };
 
-// Step 1: windows of the block. `motion` is null except in the first layer between keyframes;
-// `type` is t of the flags' context.
+// The offset of a window that is active for the first time in its packet: docs/bitstream.md section
+// 3.1.
+template <class Coder>
+void code_offset(Coder& coder, BlockModels& models, const Geometry& g, const Block& block,
+                 bool keyframe, int wx, int wy, WindowFlags& flags) {
+  const size_t at = g.window_index(wx, wy);
+  const size_t left = at - 1;
+  const size_t above = at - static_cast<size_t>(g.windows_x);
+  int predictor = flags.before[at];
+  if (keyframe) {
+    predictor = 0;
+    if (wx > block.x_begin && flags.offset_coded[left] != 0) {
+      predictor = flags.offset[left];
+    } else if (wy > block.y_begin && flags.offset_coded[above] != 0) {
+      predictor = flags.offset[above];
+    }
+  }
+  flags.offset_coded[at] = 1;
+  AdaptiveBit& same = models.same_offset[keyframe ? 1 : 0];
+  int offset = predictor;
+  if (!coder.adaptive(same, flags.offset[at] == predictor)) {
+    offset += coder.number(models.offset, flags.offset[at] - predictor);
+  }
+  if (offset < -kMaxOffset || offset > kMaxOffset) {
+    throw Error(BSQ_ERROR_BITSTREAM, "the offset of a window is out of range");
+  }
+  flags.offset[at] = static_cast<int16_t>(offset);
+}
+
+// What a layer is, to its windows.
+struct WindowLayer {
+  MotionSymbols* motion = nullptr;  // in the first layer between keyframes
+  int type = 0;                     // t of the flags' context
+  bool keyframe = false;
+};
+
+// Step 1: windows of the block.
 template <class Coder>
 void code_windows(Coder& coder, BlockModels& models, const Geometry& g, const Block& block,
-                  MotionSymbols* motion, int type, WindowFlags& flags) {
+                  const WindowLayer& layer, WindowFlags& flags) {
   for (int wy = block.y_begin; wy < block.y_end; ++wy) {
     for (int wx = block.x_begin; wx < block.x_end; ++wx) {
       coder.motion();
-      if (motion != nullptr) code_window_motion(coder, models, block, *motion, wx, wy);
+      if (layer.motion != nullptr) {
+        code_window_motion(coder, models.motion, block, *layer.motion, wx, wy);
+      }
       coder.flags();
       const size_t at = g.window_index(wx, wy);
       const int left = wx > block.x_begin ? flags.active[at - 1] : 0;
       const int above = wy > block.y_begin ? flags.active[g.window_index(wx, wy - 1)] : 0;
-      const int context = 6 * type + 2 * (left + above) + flags.previous[at];
+      const int context = 6 * layer.type + 2 * (left + above) + flags.previous[at];
       AdaptiveBit& model = models.active[static_cast<size_t>(context)];
       flags.active[at] = coder.adaptive(model, flags.active[at] != 0) ? 1 : 0;
+      if (flags.has_offsets && flags.active[at] != 0 && flags.offset_coded[at] == 0) {
+        code_offset(coder, models, g, block, layer.keyframe, wx, wy, flags);
+      }
     }
     coder.checkpoint();
   }
@@ -209,14 +277,16 @@ void code_stage_counts(Coder& coder, const LayerModels& models, const TokenRect&
   }
 }
 
-// Eight bits of one token under their logits.
+// Eight bits of one token under their logits. `pair` is that of PriorBlock.
 template <class Coder>
 uint8_t code_byte(Coder& coder, const LayerModels& models, LogitCorrection* corrections,
-                  const int16_t* logits, unsigned value) {
+                  const int16_t* logits, const int16_t* pair, unsigned value) {
+  ByteLogits moving(logits, pair);
   unsigned coded = 0;
   for (int i = 0; i < kSubgroupBits; ++i) {
-    const bool bit = code_logit(coder, models, corrections[i], logits[i], ((value >> i) & 1) != 0);
-    coded |= (bit ? 1U : 0U) << i;
+    if (!code_logit(coder, models, corrections[i], moving[i], ((value >> i) & 1) != 0)) continue;
+    coded |= 1U << i;
+    moving.set(i);
   }
   return static_cast<uint8_t>(coded);
 }
@@ -236,6 +306,7 @@ void code_token_bits(Coder& coder, const LayerModels& models, PriorBlock& prior,
       bytes.resize(list.size());
       for (int j = 0; j < kSubgroups; ++j) {
         const int16_t* logits = prior.logits();
+        const int16_t* pair = prior.pair();
         const int first = stage * kStageBits + j * kSubgroupBits;
         LogitCorrection* corrections = models.corrections.bits.data() + first;
         for (size_t i = 0; i < list.size(); ++i) {
@@ -243,7 +314,7 @@ void code_token_bits(Coder& coder, const LayerModels& models, PriorBlock& prior,
           const TokenPosition at = active.tokens()[static_cast<size_t>(list[i])];
           uint32_t& word = tokens.words(tokens.at(at.y, at.x))[stage];
           const int shift = j * kSubgroupBits;
-          bytes[i] = code_byte(coder, models, corrections, logits + i * kSubgroupBits,
+          bytes[i] = code_byte(coder, models, corrections, logits + i * kSubgroupBits, pair,
                                (word >> shift) & 0xFF);
           word = (word & ~(0xFFU << shift)) | static_cast<uint32_t>(bytes[i]) << shift;
         }

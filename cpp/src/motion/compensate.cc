@@ -90,17 +90,10 @@ void compensate_square(const Frame& ref, int x, int y, int size, Mv v, Frame& ou
 
 void motion_compensate_window(const Frame& ref, const MotionField& field, int wx, int wy,
                               Frame& out) {
-  if (!field.split_at(wx, wy)) {
-    compensate_square(ref, wx * kMotionWindowSize, wy * kMotionWindowSize, kMotionWindowSize,
-                      field.mv_at(2 * wx, 2 * wy), out);
-    return;
-  }
-  for (int py = 2 * wy; py < std::min(2 * wy + 2, field.parts_y); ++py) {
-    for (int px = 2 * wx; px < std::min(2 * wx + 2, field.parts_x); ++px) {
-      compensate_square(ref, px * kMotionPartSize, py * kMotionPartSize, kMotionPartSize,
-                        field.mv_at(px, py), out);
-    }
-  }
+  field.for_squares(wx, wy, [&](const MotionSquare& s) {
+    compensate_square(ref, s.x * kMotionCellSize, s.y * kMotionCellSize, s.size * kMotionCellSize,
+                      field.mv_at(s.x, s.y), out);
+  });
 }
 
 void motion_compensate_rows(const Frame& ref, const MotionField& field, int row_begin, int row_end,

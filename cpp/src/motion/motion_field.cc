@@ -7,58 +7,48 @@ namespace bsq {
 
 namespace {
 
-int16_t median(int16_t a, int16_t b, int16_t c) {
+int16_t median_of(int16_t a, int16_t b, int16_t c) {
   return std::max(std::min(a, b), std::min(std::max(a, b), c));
 }
 
-// A part is available if it exists, lies in the block and precedes the part (px, py) in coding
-// order: windows in raster order, then the parts of a window in raster order.
-bool available(const MotionField& field, const WindowRect& block, int px, int py, int nx, int ny) {
-  if (nx < 2 * block.x_begin || ny < 2 * block.y_begin) return false;
-  if (nx >= std::min(2 * block.x_end, field.parts_x)) return false;
-  if (ny >= std::min(2 * block.y_end, field.parts_y)) return false;
-  if (ny / 2 != py / 2) return ny < py;
-  if (nx / 2 != px / 2) return nx < px;
-  return ny != py ? ny < py : nx < px;
+// Whether the cell (nx, ny) precedes (cx, cy) in coding order: windows in raster order, in them
+// parts, and in these cells.
+bool precedes(int nx, int ny, int cx, int cy) {
+  for (const int size : {kWindowCells, kPartCells}) {
+    if (ny / size != cy / size) return ny < cy;
+    if (nx / size != cx / size) return nx < cx;
+  }
+  return ny != cy ? ny < cy : nx < cx;
 }
 
-// Median prediction for a block of `size` parts a side whose first part is (px, py).
-Mv predict(const MotionField& field, const WindowRect& block, int px, int py, int size) {
-  const auto has = [&](int nx, int ny) { return available(field, block, px, py, nx, ny); };
-  Mv found[3];
-  int count = 0;
-  Mv only;
-  const auto take = [&](int slot, int nx, int ny) {
-    found[slot] = field.mv_at(nx, ny);
-    only = found[slot];
-    ++count;
-  };
-  if (has(px - 1, py)) take(0, px - 1, py);
-  if (has(px, py - 1)) take(1, px, py - 1);
-  if (has(px + size, py - 1)) {
-    take(2, px + size, py - 1);
-  } else if (has(px - 1, py - 1)) {
-    take(2, px - 1, py - 1);
-  }
-  if (count == 1) return only;
-  return {median(found[0].x, found[1].x, found[2].x), median(found[0].y, found[1].y, found[2].y)};
+bool available(const MotionField& field, const WindowRect& block, const MotionSquare& s, int nx,
+               int ny) {
+  if (nx < kWindowCells * block.x_begin || ny < kWindowCells * block.y_begin) return false;
+  if (nx >= std::min(kWindowCells * block.x_end, field.cells_x)) return false;
+  if (ny >= std::min(kWindowCells * block.y_end, field.cells_y)) return false;
+  return precedes(nx, ny, s.x, s.y);
 }
 
 }  // namespace
 
-void MotionField::set_window(int wx, int wy, Mv v) {
-  split_at(wx, wy) = 0;
-  for (int py = 2 * wy; py < std::min(2 * wy + 2, parts_y); ++py) {
-    for (int px = 2 * wx; px < std::min(2 * wx + 2, parts_x); ++px) mv_at(px, py) = v;
-  }
+MotionNeighbours motion_neighbours(const MotionField& field, const WindowRect& block,
+                                   const MotionSquare& square) {
+  MotionNeighbours found;
+  const auto take = [&](int slot, int nx, int ny) {
+    if (!available(field, block, square, nx, ny)) return;
+    found.mv[slot] = field.mv_at(nx, ny);
+    found.has[slot] = true;
+  };
+  take(0, square.x - 1, square.y);
+  take(1, square.x, square.y - 1);
+  take(2, square.x + square.size, square.y - 1);
+  if (!found.has[2]) take(2, square.x - 1, square.y - 1);
+  return found;
 }
 
-Mv predict_window_mv(const MotionField& field, const WindowRect& block, int wx, int wy) {
-  return predict(field, block, 2 * wx, 2 * wy, 2);
-}
-
-Mv predict_part_mv(const MotionField& field, const WindowRect& block, int px, int py) {
-  return predict(field, block, px, py, 1);
+Mv MotionNeighbours::median() const {
+  if (has[0] + has[1] + has[2] == 1) return has[0] ? mv[0] : has[1] ? mv[1] : mv[2];
+  return {median_of(mv[0].x, mv[1].x, mv[2].x), median_of(mv[0].y, mv[1].y, mv[2].y)};
 }
 
 }  // namespace bsq

@@ -1,4 +1,4 @@
-// The price of motion vectors in the search: an estimate of bits, in integers for determinism.
+// The price of motion vectors in the coarse search: an estimate of bits, in integers.
 #pragma once
 
 #include <bit>
@@ -14,11 +14,6 @@ inline constexpr int kCostOne = 16;          // costs count 16ths of an absolute
 // Bits of one component of a vector difference, in quarter samples, as an Elias gamma code.
 inline int component_bits(int d) {
   return 2 * static_cast<int>(std::bit_width(static_cast<unsigned>(std::abs(d)))) + 1;
-}
-
-// Bits of a vector difference; none at all is by far the commonest.
-inline int vector_bits(int dx, int dy) {
-  return dx == 0 && dy == 0 ? 1 : 1 + component_bits(dx) + component_bits(dy);
 }
 
 }  // namespace bsq

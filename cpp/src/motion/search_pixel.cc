@@ -4,6 +4,10 @@
 #include <algorithm>
 #include <cstdlib>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 namespace bsq {
 
 namespace {
@@ -34,59 +38,49 @@ void accumulate(const uint8_t* __restrict a, const uint8_t* __restrict b, int co
   }
 }
 
-// Sums and differences of rows `step` apart: one stage of the vertical Hadamard transform.
-template <int kWidth>
-void butterfly_rows(int16_t* d, int step) {
+#ifdef __SSE2__
+
+// One stage of the vertical Hadamard transform: sums and differences of rows `step` apart.
+void butterfly_rows(__m128i d[8], int step) {
   for (int y = 0; y < 8; ++y) {
     if (y & step) continue;
-    int16_t* top = d + y * kWidth;
-    int16_t* bottom = d + (y + step) * kWidth;
-    for (int x = 0; x < kWidth; ++x) {
-      const int16_t s = static_cast<int16_t>(top[x] + bottom[x]);
-      const int16_t t = static_cast<int16_t>(top[x] - bottom[x]);
-      top[x] = s;
-      bottom[x] = t;
+    const __m128i top = d[y];
+    const __m128i bottom = d[y + step];
+    d[y] = _mm_add_epi16(top, bottom);
+    d[y + step] = _mm_sub_epi16(top, bottom);
+  }
+}
+
+// A transposition but for the order of rows and of columns.
+void transpose(__m128i d[8]) {
+  for (int round = 0; round < 3; ++round) {
+    __m128i e[8];
+    for (int y = 0; y < 4; ++y) {
+      e[2 * y] = _mm_unpacklo_epi16(d[y], d[y + 4]);
+      e[2 * y + 1] = _mm_unpackhi_epi16(d[y], d[y + 4]);
     }
+    std::copy_n(e, 8, d);
   }
 }
 
-// One stage of the horizontal transform over all blocks at once: neighbours are combined, and the
-// halves of the output hold sums and differences, so that three equal stages make the transform.
-template <int kCount>
-void butterfly_neighbours(const int16_t* __restrict src, int16_t* __restrict dst) {
-  for (int i = 0; i < kCount / 2; ++i) {
-    dst[i] = static_cast<int16_t>(src[2 * i] + src[2 * i + 1]);
-    dst[kCount / 2 + i] = static_cast<int16_t>(src[2 * i] - src[2 * i + 1]);
-  }
-}
+__m128i absolute(__m128i v) { return _mm_max_epi16(v, _mm_sub_epi16(_mm_setzero_si128(), v)); }
 
-// 8 rows of kWidth samples. Coefficients fit 16 bits: 64 * 255 = 16320.
-template <int kWidth>
-int satd_strip(const uint8_t* a, ptrdiff_t a_stride, const uint8_t* b, ptrdiff_t b_stride) {
-  constexpr int kCount = 8 * kWidth;
-  alignas(64) int16_t d[kCount];
-  alignas(64) int16_t e[kCount];
+#else
+
+// One stage of the vertical Hadamard transform: sums and differences of rows `step` apart.
+void butterfly_rows(int16_t d[8][8], int step) {
   for (int y = 0; y < 8; ++y) {
-    for (int x = 0; x < kWidth; ++x) {
-      d[y * kWidth + x] = static_cast<int16_t>(a[y * a_stride + x] - b[y * b_stride + x]);
+    if (y & step) continue;
+    for (int x = 0; x < 8; ++x) {
+      const int16_t top = d[y][x];
+      const int16_t bottom = d[y + step][x];
+      d[y][x] = static_cast<int16_t>(top + bottom);
+      d[y + step][x] = static_cast<int16_t>(top - bottom);
     }
   }
-  butterfly_rows<kWidth>(d, 1);
-  butterfly_rows<kWidth>(d, 2);
-  butterfly_rows<kWidth>(d, 4);
-  butterfly_neighbours<kCount>(d, e);
-  butterfly_neighbours<kCount>(e, d);
-  int sum = 0;
-  for (int i = 0; i < kCount / 2; ++i) {
-    // |a + b| + |a - b| = 2 max(|a|, |b|), which is the last stage and its absolute sum.
-    const int16_t p = d[2 * i];
-    const int16_t q = d[2 * i + 1];
-    const int16_t abs_p = std::max(p, static_cast<int16_t>(-p));
-    const int16_t abs_q = std::max(q, static_cast<int16_t>(-q));
-    sum += std::max(abs_p, abs_q);
-  }
-  return sum;
 }
+
+#endif
 
 }  // namespace
 
@@ -101,20 +95,68 @@ int block_sad(const uint8_t* a, ptrdiff_t a_stride, const uint8_t* b, ptrdiff_t 
   return sum;
 }
 
-int block_satd(const uint8_t* a, ptrdiff_t a_stride, const uint8_t* b, ptrdiff_t b_stride,
-               int width, int height) {
-  int sum = 0;
-  for (int y = 0; y < height; y += 8, a += 8 * a_stride, b += 8 * b_stride) {
-    int x = 0;
-    if (width == 32) {
-      sum += satd_strip<32>(a, a_stride, b, b_stride);
-      continue;
+// Coefficients fit 16 bits: 64 * 255 = 16320. The transform is symmetric, so that transposing
+// between its halves changes no sum; |p + q| + |p - q| = 2 max(|p|, |q|) is its last stage and the
+// sum of what comes out.
+#ifdef __SSE2__
+
+int cell_satd(const uint8_t* a, ptrdiff_t a_stride, const uint8_t* b, ptrdiff_t b_stride) {
+  const __m128i zero = _mm_setzero_si128();
+  __m128i d[8];
+  for (int y = 0; y < 8; ++y) {
+    const __m128i p = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(a + y * a_stride));
+    const __m128i q = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(b + y * b_stride));
+    d[y] = _mm_sub_epi16(_mm_unpacklo_epi8(p, zero), _mm_unpacklo_epi8(q, zero));
+  }
+  butterfly_rows(d, 1);
+  butterfly_rows(d, 2);
+  butterfly_rows(d, 4);
+  transpose(d);
+  butterfly_rows(d, 1);
+  butterfly_rows(d, 2);
+  const __m128i one = _mm_set1_epi16(1);
+  __m128i sum = zero;
+  for (int y = 0; y < 4; ++y) {
+    const __m128i larger = _mm_max_epi16(absolute(d[y]), absolute(d[y + 4]));
+    sum = _mm_add_epi32(sum, _mm_madd_epi16(larger, one));
+  }
+  sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4E));
+  sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xB1));
+  return _mm_cvtsi128_si32(sum) / 2;
+}
+
+#else
+
+int cell_satd(const uint8_t* a, ptrdiff_t a_stride, const uint8_t* b, ptrdiff_t b_stride) {
+  alignas(16) int16_t d[8][8];
+  alignas(16) int16_t e[8][8];
+  for (int y = 0; y < 8; ++y) {
+    for (int x = 0; x < 8; ++x) {
+      d[y][x] = static_cast<int16_t>(a[y * a_stride + x] - b[y * b_stride + x]);
     }
-    for (; width - x >= 16; x += 16) sum += satd_strip<16>(a + x, a_stride, b + x, b_stride);
-    if (x < width) sum += satd_strip<8>(a + x, a_stride, b + x, b_stride);
+  }
+  butterfly_rows(d, 1);
+  butterfly_rows(d, 2);
+  butterfly_rows(d, 4);
+  for (int y = 0; y < 8; ++y) {
+    for (int x = 0; x < 8; ++x) e[x][y] = d[y][x];
+  }
+  butterfly_rows(e, 1);
+  butterfly_rows(e, 2);
+  int sum = 0;
+  for (int y = 0; y < 4; ++y) {
+    for (int x = 0; x < 8; ++x) {
+      const int16_t p = e[y][x];
+      const int16_t q = e[y + 4][x];
+      const int16_t abs_p = std::max(p, static_cast<int16_t>(-p));
+      const int16_t abs_q = std::max(q, static_cast<int16_t>(-q));
+      sum += std::max(abs_p, abs_q);
+    }
   }
   return sum / 2;
 }
+
+#endif
 
 void accumulate_sad(const uint8_t* a, const uint8_t* b, int width, int count, uint16_t* sums) {
   if (width == 4) {

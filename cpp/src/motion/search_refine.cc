@@ -1,7 +1,8 @@
-// Candidates, descent in whole samples, sub-sample refinement and the choice of partition.
+// Candidates, descent to quarter samples and the choice of partition.
 #include "motion/search_refine.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "motion/search_cost.h"
 
@@ -9,168 +10,175 @@ namespace bsq {
 
 namespace {
 
-constexpr int kSplitBits = 3;  // estimated bits of split = 1, that of split = 0 being 0
-constexpr int kMaxSteps = 8;   // of the descent in whole samples
+constexpr int kLeastSplitBits = 4;  // four vectors do not pay where one costs less
 
-int rounded_quarter(int16_t v) { return (v + 2) >> 2; }
+Mv offset(Mv v, int dx, int dy) {
+  return {static_cast<int16_t>(v.x + dx), static_cast<int16_t>(v.y + dy)};
+}
 
 }  // namespace
 
-void BlockRefiner::add_candidate(const ShiftLimits& lim, Shift v) {
-  v = lim.clamp(v);
-  if (std::find(candidates_.begin(), candidates_.end(), v) == candidates_.end()) {
-    candidates_.push_back(v);
-  }
+template <class Fn>
+size_t WindowRefiner::count_near(const MotionSquare& s, const Fn& fn) const {
+  const bool left = s.x > kWindowCells * block_.x_begin && fn(s.x - 1, s.y);
+  const bool above = s.y > kWindowCells * block_.y_begin && fn(s.x, s.y - 1);
+  return size_t{left} + size_t{above};
 }
 
-// Displacements worth trying for a block of `size` parts at part (px, py).
-void BlockRefiner::collect_candidates(const ShiftLimits& lim, int px, int py, int size,
-                                      Mv predictor) {
-  const auto add_mv = [&](const MotionField& field, int nx, int ny) {
-    const Mv v = field.mv_at(nx, ny);
-    add_candidate(lim, {rounded_quarter(v.x), rounded_quarter(v.y)});
-  };
-  candidates_.clear();
-  add_candidate(lim, Shift{});
-  add_candidate(lim, {rounded_quarter(predictor.x), rounded_quarter(predictor.y)});
-  if (previous_) add_mv(*previous_, px, py);
-  if (px > 2 * block_.x_begin) add_mv(field_, px - 1, py);
-  if (py > 2 * block_.y_begin) {
-    add_mv(field_, px, py - 1);
-    // The window up and right precedes this one; that to the right does not.
-    const bool coded = (py & 1) == 0;
-    if (coded && px + size < std::min(2 * block_.x_end, field_.parts_x)) {
-      add_mv(field_, px + size, py - 1);
-    }
-  }
+WindowRefiner::Place WindowRefiner::place(const MotionSquare& s) const {
+  Place p;
+  p.square = s;
+  const int size = s.size * kMotionCellSize;
+  p.limits =
+      task_.pair.limits(task_.pair.area(s.x * kMotionCellSize, s.y * kMotionCellSize, size), 0);
+  p.neighbours = motion_neighbours(task_.field, block_, s);
+  p.predictor = p.neighbours.median();
+  p.near = count_near(
+      s, [&](int cx, int cy) { return task_.differs[task_.field.cell_index(cx, cy)] != 0; });
+  return p;
 }
 
-// Descent from the best candidate over the four neighbours.
-Shift BlockRefiner::search_whole(const SearchArea& a, const ShiftLimits& lim, Mv predictor) const {
-  const auto cost_of = [&](Shift v) {
-    return pair_.sad(0, a, v) * kCostOne +
-           lambda_ * vector_bits(4 * v.x - predictor.x, 4 * v.y - predictor.y);
-  };
-  Shift best = candidates_.front();
-  int best_cost = cost_of(best);
-  for (size_t i = 1; i < candidates_.size(); ++i) {
-    const int cost = cost_of(candidates_[i]);
-    if (cost < best_cost) {
-      best_cost = cost;
-      best = candidates_[i];
-    }
-  }
-  constexpr Shift kNeighbours[4] = {{0, -1}, {-1, 0}, {1, 0}, {0, 1}};
-  for (int step = 0; step < kMaxSteps; ++step) {
-    const Shift centre = best;
-    for (const Shift& d : kNeighbours) {
-      const Shift v{centre.x + d.x, centre.y + d.y};
-      if (!lim.contains(v)) continue;
-      const int cost = cost_of(v);
-      if (cost < best_cost) {
-        best_cost = cost;
-        best = v;
+int WindowRefiner::cost(const Place& p, Mv v) {
+  return cells_.of(p.square, v) * kCostOne +
+         price(prices_->vector(size_class(p.square), p.near, v.x - p.predictor.x,
+                               v.y - p.predictor.y));
+}
+
+void WindowRefiner::attempt(const Place& p, Mv v, Found* best) {
+  if (!p.limits.contains({v.x >> 2, v.y >> 2})) return;
+  const int c = cost(p, v);
+  if (c < best->cost) *best = {v, c};
+}
+
+void WindowRefiner::attempt_whole(const Place& p, Shift v, Found* best) {
+  v = p.limits.clamp(v);
+  attempt(p, {static_cast<int16_t>(4 * v.x), static_cast<int16_t>(4 * v.y)}, best);
+}
+
+// Goes to the best of the eight neighbours `step` quarter samples away until there is none.
+void WindowRefiner::descend(const Place& p, int step, int rounds, Found* best) {
+  for (int round = 0; round < rounds; ++round) {
+    const Mv centre = best->mv;
+    for (int dy = -step; dy <= step; dy += step) {
+      for (int dx = -step; dx <= step; dx += step) {
+        if (dx != 0 || dy != 0) attempt(p, offset(centre, dx, dy), best);
       }
     }
-    if (best == centre) break;
+    if (best->mv == centre) break;
   }
+}
+
+WindowRefiner::Found WindowRefiner::search(const Place& p, Mv parent, const Shift& coarse) {
+  Found best{Mv{}, std::numeric_limits<int>::max()};
+  attempt(p, p.predictor, &best);
+  attempt(p, Mv{}, &best);
+  attempt(p, parent, &best);
+  for (int i = 0; i < 3; ++i) {
+    if (p.neighbours.has[i]) attempt(p, p.neighbours.mv[i], &best);
+  }
+  if (task_.previous) attempt(p, task_.previous->mv_at(p.square.x, p.square.y), &best);
+  attempt_whole(p, coarse, &best);
+  cells_.for_known(p.square, [&](Mv v, int difference) {
+    const int c =
+        difference * kCostOne + price(prices_->vector(size_class(p.square), p.near,
+                                                      v.x - p.predictor.x, v.y - p.predictor.y));
+    if (c < best.cost) best = {v, c};
+  });
+  descend(p, 4, 8, &best);
+  descend(p, 2, 2, &best);
+  descend(p, 1, 2, &best);
   return best;
 }
 
-SubPixelSearch::Found BlockRefiner::search_block(const SearchArea& a, const ShiftLimits& lim,
-                                                 Mv predictor, Shift start) {
-  const SubPixelSearch::Block block{a, predictor, lambda_};
-  SubPixelSearch::Found best = fraction_.search(block, start);
-  const auto attempt = [&](Mv v) {
-    if (v == best.mv || !lim.contains({v.x >> 2, v.y >> 2})) return;
-    const int cost = fraction_.cost_at(block, v);
-    if (cost <= best.cost) best = {v, cost};
-  };
-  attempt(Mv{});
-  if (!(predictor == Mv{})) attempt(predictor);
-  return best;
+void WindowRefiner::keep(const Place& p, Mv v) {
+  const uint8_t differs = v == p.predictor ? 0 : 1;
+  task_.field.for_cells(p.square, [&](int cx, int cy) {
+    const size_t at = task_.field.cell_index(cx, cy);
+    task_.field.mv[at] = v;
+    task_.differs[at] = differs;
+  });
 }
 
-// Whether four vectors beat one by enough in whole samples to look closer.
-bool BlockRefiner::splitting_may_pay(const SearchArea& window, Shift start,
-                                     const CoarseShifts& coarse) const {
-  int gain = 0;
-  for (int i = 0; i < 4; ++i) {
-    const int x = window.x + (i & 1) * kMotionPartSize;
-    const int y = window.y + (i >> 1) * kMotionPartSize;
-    if (x >= pair_.current.width(0) || y >= pair_.current.height(0)) continue;
-    const SearchArea part = pair_.area(x, y, kMotionPartSize);
-    const ShiftLimits lim = pair_.limits(part, 0);
-    const int together = pair_.sad(0, part, lim.clamp(start));
-    int alone = together;
-    for (int dy = -1; dy <= 1; ++dy) {
-      for (int dx = -1; dx <= 1; ++dx) {
-        const Shift v = lim.clamp({coarse.part[i].x + dx, coarse.part[i].y + dy});
-        alone = std::min(alone, pair_.sad(0, part, v));
-      }
+// The cost of a part in the best way; it may be split itself.
+int WindowRefiner::settle_part(const Place& p, const Found& found) {
+  const MotionSquare& part = p.square;
+  const size_t near =
+      count_near(part, [&](int cx, int cy) { return task_.field.cell_split_at(cx, cy); });
+  const int together = found.cost + price(prices_->cell_split[near][0]);
+  const int flag = price(prices_->cell_split[near][1]);
+  if (prices_->fine && together > flag + price(kLeastSplitBits * MotionPrices::kOneBit)) {
+    const int apart = flag + search_quarters(part, found.mv, together - flag);
+    if (apart < together) {
+      task_.field.split_cells(part);
+      return apart;
     }
-    gain += together - alone;
   }
-  return gain * kCostOne > lambda_ * (kSplitBits + 4);
+  keep(p, found.mv);
+  return together;
 }
 
-// Finds vectors for the parts of a window. Leaves them in the field and answers true if they cost
-// less than the limit.
-bool BlockRefiner::search_parts(int wx, int wy, Shift start, const CoarseShifts& coarse,
-                                int cost_limit) {
-  int total = lambda_ * kSplitBits;
-  for (int i = 0; i < 4; ++i) {
-    const int px = 2 * wx + (i & 1);
-    const int py = 2 * wy + (i >> 1);
-    if (px >= field_.parts_x || py >= field_.parts_y) continue;
-    const SearchArea a = pair_.area(px * kMotionPartSize, py * kMotionPartSize, kMotionPartSize);
-    const ShiftLimits lim = pair_.limits(a, 0);
-    const Mv predictor = predict_part_mv(field_, block_, px, py);
-    collect_candidates(lim, px, py, 1, predictor);
-    add_candidate(lim, start);
-    add_candidate(lim, coarse.part[i]);
-    const SubPixelSearch::Found found =
-        search_block(a, lim, predictor, search_whole(a, lim, predictor));
-    field_.mv_at(px, py) = found.mv;
-    total += found.cost;
-    if (total >= cost_limit) return false;
-  }
-  return true;
+// The cost of the quarters of a square, whose vectors it leaves in the field; gives up at the
+// limit.
+int WindowRefiner::search_quarters(const MotionSquare& square, Mv parent, int limit) {
+  const int window = (square.y / kWindowCells) * task_.field.windows_x + square.x / kWindowCells;
+  const CoarseShifts& coarse = task_.coarse[static_cast<size_t>(window)];
+  int total = 0;
+  task_.field.for_quarters(square, [&](const MotionSquare& quarter, int i) {
+    if (total >= limit) return;
+    const Place p = place(quarter);
+    if (quarter.size == kPartCells) {
+      total += settle_part(p, search(p, parent, coarse.part[i]));
+    } else {
+      const Found found = search(p, parent, {parent.x >> 2, parent.y >> 2});
+      keep(p, found.mv);
+      total += found.cost;
+    }
+  });
+  return total;
 }
 
-void BlockRefiner::refine_window(int wx, int wy) {
-  const SearchArea a =
-      pair_.area(wx * kMotionWindowSize, wy * kMotionWindowSize, kMotionWindowSize);
-  const ShiftLimits lim = pair_.limits(a, 0);
-  const Mv predictor = predict_window_mv(field_, block_, wx, wy);
-  if (predictor == Mv{} && pair_.is_static(a)) {
-    field_.set_window(wx, wy, Mv{});
-    return;
-  }
-  const auto coarse_at = [&](int x, int y) -> const CoarseShifts& {
-    return coarse_[static_cast<size_t>(y * field_.windows_x + x)];
+// Looks at the displacements of windows that come later: the field should be smooth there too.
+Mv WindowRefiner::look_ahead(const Place& p, int wx, int wy) {
+  const int columns = task_.field.windows_x;
+  const auto whole = [&](int i, int j) {
+    const Shift v = p.limits.clamp(task_.coarse[static_cast<size_t>(j * columns + i)].window);
+    return Mv{static_cast<int16_t>(4 * v.x), static_cast<int16_t>(4 * v.y)};
   };
-  const CoarseShifts& coarse = coarse_at(wx, wy);
-  collect_candidates(lim, 2 * wx, 2 * wy, 2, predictor);
-  add_candidate(lim, coarse.window);
-  if (wx + 1 < field_.windows_x) add_candidate(lim, coarse_at(wx + 1, wy).window);
-  if (wy + 1 < field_.windows_y) add_candidate(lim, coarse_at(wx, wy + 1).window);
-  const Shift start = search_whole(a, lim, predictor);
-  const SubPixelSearch::Found found = search_block(a, lim, predictor, start);
-  const bool single = a.width <= kMotionPartSize && a.height <= kMotionPartSize;
-  const bool good = found.cost <= a.width * a.height * kCostOne / 2 + lambda_;
-  if (!single && !good && splitting_may_pay(a, start, coarse) &&
-      search_parts(wx, wy, start, coarse, found.cost)) {
-    field_.split_at(wx, wy) = 1;
-    return;
-  }
-  field_.set_window(wx, wy, found.mv);
+  if (wy + 1 < task_.field.windows_y) cells_.of(p.square, whole(wx, wy + 1));
+  return wx + 1 < columns ? whole(wx + 1, wy) : Mv{};
 }
 
-void BlockRefiner::run() {
-  for (int wy = block_.y_begin; wy < block_.y_end; ++wy) {
-    for (int wx = block_.x_begin; wx < block_.x_end; ++wx) refine_window(wx, wy);
+void WindowRefiner::refine(const WindowRect& block, const MotionPrices& prices, int wx,
+                           int wy) noexcept {
+  block_ = block;
+  prices_ = &prices;
+  MotionField& field = task_.field;
+  const MotionSquare window{kWindowCells * wx, kWindowCells * wy, kWindowCells};
+  uint8_t& split = field.split_at(wx, wy);
+  split = 0;
+  const Place p = place(window);
+  const SearchArea area =
+      task_.pair.area(wx * kMotionWindowSize, wy * kMotionWindowSize, kMotionWindowSize);
+  if (p.predictor == Mv{} && task_.pair.is_static(area)) {
+    keep(p, Mv{});
+    return;
   }
+  cells_.begin(area.x, area.y);
+  const Mv next = look_ahead(p, wx, wy);
+  const Found found =
+      search(p, next, task_.coarse[static_cast<size_t>(wy * field.windows_x + wx)].window);
+  const size_t near = count_near(window, [&](int cx, int cy) {
+    return field.split_at(cx / kWindowCells, cy / kWindowCells) != 0;
+  });
+  const int together = found.cost + price(prices.split[near][0]);
+  const int flag = price(prices.split[near][1]);
+  const bool single = area.width <= kMotionPartSize && area.height <= kMotionPartSize;
+  if (!single && together > flag + price(kLeastSplitBits * MotionPrices::kOneBit)) {
+    split = 1;
+    if (flag + search_quarters(window, found.mv, together - flag) < together) return;
+    split = 0;
+  }
+  keep(p, found.mv);
 }
 
 }  // namespace bsq

@@ -1,51 +1,72 @@
 // Second stage of the motion search: final vectors and partitions of a block's windows.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "motion/motion_field.h"
+#include "motion/search_cells.h"
 #include "motion/search_coarse.h"
+#include "motion/search_phases.h"
 #include "motion/search_picture.h"
-#include "motion/search_subpixel.h"
+#include "motion/search_prices.h"
 
 namespace bsq {
 
-// Works through the windows of one block in coding order, because each vector is chosen knowing
-// the vectors it is predicted from. Refiners of different blocks may run at the same time.
-class BlockRefiner {
- public:
-  // `coarse` holds the first stage of all windows of the frame, `previous` is null or a field of
-  // the same size; `lambda` is scaled by kCostOne. Writes the windows of `block` into `field`.
-  BlockRefiner(const SearchPair& pair, int lambda, const std::vector<CoarseShifts>& coarse,
-               const MotionField* previous, const WindowRect& block, MotionField& field)
-      : pair_(pair),
-        lambda_(lambda),
-        coarse_(coarse),
-        previous_(previous),
-        block_(block),
-        field_(field),
-        fraction_(pair) {}
+// What refiners read and write, alike for all threads.
+struct RefineTask {
+  SearchPair pair;
+  const PhasePlanes& phases;
+  int lambda;  // scaled by kCostOne
+  const std::vector<CoarseShifts>& coarse;
+  const MotionField* previous;  // or null
+  MotionField& field;
+  std::vector<uint8_t>& differs;  // per cell: whether its vector is not its predictor
+};
 
-  void run();
+// Chooses the vectors of windows, each of which must come after its left, above and above right
+// neighbours in the block. One per thread.
+class WindowRefiner {
+ public:
+  explicit WindowRefiner(const RefineTask& task)
+      : task_(task), cells_(task.pair.current, task.phases) {}
+
+  void refine(const WindowRect& block, const MotionPrices& prices, int wx, int wy) noexcept;
 
  private:
-  void refine_window(int wx, int wy);
-  void add_candidate(const ShiftLimits& lim, Shift v);
-  void collect_candidates(const ShiftLimits& lim, int px, int py, int size, Mv predictor);
-  Shift search_whole(const SearchArea& a, const ShiftLimits& lim, Mv predictor) const;
-  SubPixelSearch::Found search_block(const SearchArea& a, const ShiftLimits& lim, Mv predictor,
-                                     Shift start);
-  bool splitting_may_pay(const SearchArea& window, Shift start, const CoarseShifts& coarse) const;
-  bool search_parts(int wx, int wy, Shift start, const CoarseShifts& coarse, int cost_limit);
+  struct Found {
+    Mv mv;
+    int cost;  // scaled by kCostOne
+  };
+  // What is known of a square before its vector is.
+  struct Place {
+    MotionSquare square;
+    ShiftLimits limits;
+    MotionNeighbours neighbours;
+    Mv predictor;
+    size_t near;  // of the left and above neighbours, those that differ from their predictor
+  };
 
-  SearchPair pair_;
-  int lambda_;
-  const std::vector<CoarseShifts>& coarse_;
-  const MotionField* previous_;
+  Place place(const MotionSquare& square) const;
+  int price(int bits) const {
+    return static_cast<int>(int64_t{task_.lambda} * bits / MotionPrices::kOneBit);
+  }
+  int cost(const Place& p, Mv v);
+  void attempt(const Place& p, Mv v, Found* best);
+  void attempt_whole(const Place& p, Shift v, Found* best);
+  void descend(const Place& p, int step, int rounds, Found* best);
+  Found search(const Place& p, Mv parent, const Shift& coarse);
+  void keep(const Place& p, Mv v);
+  int settle_part(const Place& p, const Found& found);
+  int search_quarters(const MotionSquare& square, Mv parent, int limit);
+  Mv look_ahead(const Place& p, int wx, int wy);
+  template <class Fn>
+  size_t count_near(const MotionSquare& square, const Fn& fn) const;
+
+  const RefineTask& task_;
+  CellCosts cells_;
   WindowRect block_;
-  MotionField& field_;
-  SubPixelSearch fraction_;
-  std::vector<Shift> candidates_;  // of the area under search
+  const MotionPrices* prices_ = nullptr;
 };
 
 }  // namespace bsq

@@ -95,6 +95,20 @@ DecoderWeights pack_decoder(const Packer& packer, const NetworkSize& size) {
           packer.linear8("dec.out")};
 }
 
+// [heads, bit, bit known] to [heads, bit known, bit].
+std::vector<int16_t> transposed_pairs(const int32_t* pair, int heads) {
+  std::vector<int16_t> out(static_cast<size_t>(heads) * kSubgroupBits * kSubgroupBits);
+  for (int h = 0; h < heads; ++h) {
+    for (int i = 0; i < kSubgroupBits; ++i) {
+      for (int k = 0; k < kSubgroupBits; ++k) {
+        out[static_cast<size_t>((h * kSubgroupBits + k) * kSubgroupBits + i)] =
+            static_cast<int16_t>(*pair++);
+      }
+    }
+  }
+  return out;
+}
+
 PriorWeights pack_prior(const Packer& packer, const NetworkSize& size, int heads) {
   PriorWeights prior;
   prior.tok = packer.linear8("prior.tok");
@@ -111,6 +125,9 @@ PriorWeights pack_prior(const Packer& packer, const NetworkSize& size, int heads
     prior.emb.push_back(packer.linear8("prior.emb", i));
   }
   prior.head_table = packer.table("prior.head.table");
+  if (const int32_t* pair = packer.s32("prior.pair"); pair != nullptr) {
+    prior.pair = transposed_pairs(pair, heads);
+  }
   return prior;
 }
 

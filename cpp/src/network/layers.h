@@ -61,6 +61,8 @@ struct PriorWeights {
   std::vector<PackedLinear> head;
   std::vector<PackedLinear> emb;
   AlignedVector<int8_t> head_table;
+  // [4 S, 8 (bit that is 1), 8 (bit it is known to)], Q8; empty before numerics 3.
+  std::vector<int16_t> pair;
 };
 
 struct Networks {

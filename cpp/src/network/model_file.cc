@@ -17,7 +17,7 @@ namespace {
 
 constexpr size_t kDigestSize = 32;
 constexpr int kVersion = 1;
-constexpr int kNumerics = 2;     // the newest known
+constexpr int kNumerics = 3;     // the newest known
 constexpr int kFirstStages = 3;  // of every model of numerics 1
 constexpr uint32_t kMaxTensors = 4096;
 constexpr uint64_t kOffsetMultiple = 64;

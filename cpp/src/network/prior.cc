@@ -229,6 +229,13 @@ const int16_t* PriorBlock::logits() {
   return logits_.data();
 }
 
+const int16_t* PriorBlock::pair() const {
+  const std::vector<int16_t>& pair = networks_->prior.pair;
+  if (pair.empty()) return nullptr;
+  return pair.data() +
+         static_cast<ptrdiff_t>(stage_ * kSubgroups + subgroup_) * kSubgroupBits * kSubgroupBits;
+}
+
 void PriorBlock::feed(std::span<const uint8_t> bits) {
   if (bits.size() != rows_.size() || subgroup_ >= kSubgroups) {
     throw Error(BSQ_ERROR_ARGUMENT, std::to_string(bits.size()) + " sub-groups of bits for " +

@@ -16,6 +16,9 @@
 //           block.feed(bytes);
 #pragma once
 
+#include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -27,6 +30,26 @@
 #include "network/token_field.h"
 
 namespace bsq {
+
+// Logits of the eight bits of a sub-group of one token, which move as bits become known.
+class ByteLogits {
+ public:
+  // `pair`: that of PriorBlock, or nullptr.
+  ByteLogits(const int16_t* logits, const int16_t* pair) : pair_(pair) {
+    std::copy_n(logits, kSubgroupBits, sums_.begin());
+  }
+  int32_t operator[](int i) const { return sums_[static_cast<size_t>(i)]; }
+  // Bit i turned out as 1.
+  void set(int i) {
+    if (pair_ == nullptr) return;
+    const int16_t* add = pair_ + static_cast<ptrdiff_t>(i) * kSubgroupBits;
+    for (size_t k = static_cast<size_t>(i) + 1; k < kSubgroupBits; ++k) sums_[k] += add[k];
+  }
+
+ private:
+  std::array<int32_t, kSubgroupBits> sums_;
+  const int16_t* pair_;
+};
 
 class Prior {
  public:
@@ -64,6 +87,9 @@ class PriorBlock {
   std::span<const int32_t> begin_stage(int stage);
   // Logits [tokens of the stage, 8] of the sub-group that comes next.
   const int16_t* logits();
+  // What bits of the sub-group that are 1 add to the logits of later ones: [8 (bit that is 1), 8],
+  // or nullptr before numerics 3.
+  const int16_t* pair() const;
   // The bits of that sub-group, one byte per token; goes on to the next sub-group.
   void feed(std::span<const uint8_t> bits);
 

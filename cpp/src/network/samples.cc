@@ -54,6 +54,21 @@ void for_rows(TokenPosition token, int plane_count, const Fn& fn) {
   }
 }
 
+// Residual of every difference of two samples, from the least on. A difference has few values:
+// divide once for each.
+std::vector<int16_t> quotient_table(int q, int bit_depth) {
+  const int64_t step = sample_step(q, bit_depth);
+  const int largest = (1 << bit_depth) - 1;
+  std::vector<int16_t> quotients(static_cast<size_t>(2 * largest + 1));
+  for (int difference = -largest; difference <= largest; ++difference) {
+    const int64_t scaled = difference * int64_t{65536} + step / 2;
+    const int64_t quotient = scaled >= 0 ? scaled / step : -((-scaled + step - 1) / step);
+    quotients[static_cast<size_t>(difference + largest)] =
+        static_cast<int16_t>(std::clamp<int64_t>(quotient, -32767, 32767));
+  }
+  return quotients;
+}
+
 uint16_t reconstructed(uint16_t prediction, int16_t output, int64_t step, int32_t largest) {
   const auto change = static_cast<int32_t>((output * step + (1 << 15)) >> 16);
   return static_cast<uint16_t>(std::clamp(prediction + change, 0, largest));
@@ -69,7 +84,7 @@ int32_t step_q8(int q) {
   return static_cast<int32_t>(((int64_t{kPow2[q % 64]} << (q / 64)) + 256) >> 9);
 }
 
-void side_vectors(const Frame& prediction, const ActiveTokens& active, int q,
+void side_vectors(const Frame& prediction, const ActiveTokens& active, const TokenSteps& steps,
                   const LayerPlace& place, ThreadPool& pool, int16_t* out) {
   const int middle = 1 << (prediction.bit_depth - 1);
   const int shift = 10 - prediction.bit_depth;
@@ -84,7 +99,7 @@ void side_vectors(const Frame& prediction, const ActiveTokens& active, int q,
         vector[first + i] = static_cast<int16_t>((samples[i] - middle) << shift);
       }
     });
-    vector[kSampleVector] = static_cast<int16_t>(q - 256);
+    vector[kSampleVector] = static_cast<int16_t>(steps.at(token.y, token.x) - 256);
     vector[kSampleVector + 1] = place.first_of_keyframe ? 256 : 0;
     vector[kSampleVector + 2] = place.later ? 256 : 0;
     vector[kSampleVector + 3] = static_cast<int16_t>(place.above);
@@ -92,18 +107,16 @@ void side_vectors(const Frame& prediction, const ActiveTokens& active, int q,
 }
 
 void residual_vectors(const Frame& source, const Frame& prediction, const ActiveTokens& active,
-                      int q, ThreadPool& pool, int16_t* out) {
-  // A difference of samples has few values: divide once for each.
-  const int64_t step = sample_step(q, source.bit_depth);
+                      const TokenSteps& steps, ThreadPool& pool, int16_t* out) {
   const int largest = (1 << source.bit_depth) - 1;
-  std::vector<int16_t> quotients(static_cast<size_t>(2 * largest + 1));
-  for (int difference = -largest; difference <= largest; ++difference) {
-    const int64_t scaled = difference * int64_t{65536} + step / 2;
-    const int64_t quotient = scaled >= 0 ? scaled / step : -((-scaled + step - 1) / step);
-    quotients[static_cast<size_t>(difference + largest)] =
-        static_cast<int16_t>(std::clamp<int64_t>(quotient, -32767, 32767));
+  std::vector<std::vector<int16_t>> quotients(kMaxStepIndex + 1);
+  for (const TokenPosition at : active.tokens()) {
+    const int luma = steps.at(at.y, at.x);
+    for (const int q : {luma, steps.chroma(luma)}) {
+      std::vector<int16_t>& table = quotients[static_cast<size_t>(q)];
+      if (table.empty()) table = quotient_table(q, source.bit_depth);
+    }
   }
-  const int16_t* zero = quotients.data() + largest;
   ConstPlaneView from[3];
   ConstPlaneView minus[3];
   for (int i = 0; i < source.plane_count; ++i) {
@@ -111,26 +124,33 @@ void residual_vectors(const Frame& source, const Frame& prediction, const Active
     minus[i] = prediction.planes[i].view();
   }
   for_tokens(active, pool, [&](size_t t, TokenPosition token) {
+    const int q = steps.at(token.y, token.x);
+    const int16_t* luma_zero = quotients[static_cast<size_t>(q)].data() + largest;
+    const int16_t* chroma_zero = quotients[static_cast<size_t>(steps.chroma(q))].data() + largest;
     int16_t* vector = out + t * kSampleVector;
-    std::fill_n(vector + kLuma, kSampleVector - kLuma, zero[0]);
+    std::fill_n(vector + kLuma, kSampleVector - kLuma, chroma_zero[0]);
     for_rows(token, source.plane_count, [&](int first, int plane, int y, int x, int count) {
       const uint16_t* samples = from[plane].row(y) + x;
       const uint16_t* predicted = minus[plane].row(y) + x;
+      const int16_t* zero = plane == 0 ? luma_zero : chroma_zero;
       for (int i = 0; i < count; ++i) vector[first + i] = zero[samples[i] - predicted[i]];
     });
   });
 }
 
-void reconstruct(const int16_t* output, const ActiveTokens& active, int q, ThreadPool& pool,
-                 Frame& picture) {
-  const int64_t step = sample_step(q, picture.bit_depth);
+void reconstruct(const int16_t* output, const ActiveTokens& active, const TokenSteps& steps,
+                 ThreadPool& pool, Frame& picture) {
   const int32_t largest = (1 << picture.bit_depth) - 1;
   PlaneView planes[3];
   for (int i = 0; i < picture.plane_count; ++i) planes[i] = picture.planes[i].view();
   for_tokens(active, pool, [&](size_t t, TokenPosition token) {
+    const int q = steps.at(token.y, token.x);
+    const int64_t luma_step = sample_step(q, picture.bit_depth);
+    const int64_t chroma_step = sample_step(steps.chroma(q), picture.bit_depth);
     const int16_t* vector = output + t * kSampleVector;
     for_rows(token, picture.plane_count, [&](int first, int plane, int y, int x, int count) {
       uint16_t* samples = planes[plane].row(y) + x;
+      const int64_t step = plane == 0 ? luma_step : chroma_step;
       for (int i = 0; i < count; ++i) {
         samples[i] = reconstructed(samples[i], vector[first + i], step, largest);
       }
@@ -138,10 +158,13 @@ void reconstruct(const int16_t* output, const ActiveTokens& active, int q, Threa
   });
 }
 
-void reconstruct_token(const int16_t* output, int q, int bit_depth, uint16_t* samples) {
-  const int64_t step = sample_step(q, bit_depth);
+void reconstruct_token(const int16_t* output, int q_luma, int q_chroma, int bit_depth,
+                       uint16_t* samples) {
+  const int64_t luma_step = sample_step(q_luma, bit_depth);
+  const int64_t chroma_step = sample_step(q_chroma, bit_depth);
   const int32_t largest = (1 << bit_depth) - 1;
   for (int i = 0; i < kSampleVector; ++i) {
+    const int64_t step = i < kLuma ? luma_step : chroma_step;
     samples[i] = reconstructed(samples[i], output[i], step, largest);
   }
 }

@@ -9,10 +9,9 @@
 #include "base/plane.h"
 #include "base/thread_pool.h"
 #include "network/token_field.h"
+#include "network/token_steps.h"
 
 namespace bsq {
-
-constexpr int kMaxStepIndex = 568;  // q of docs/numerics.md section 3
 
 // Quantization step of q in 0..568, Q8: 256 is one 8-bit sample value. Throws
 // Error(BSQ_ERROR_ARGUMENT) outside of that range.
@@ -26,22 +25,23 @@ struct LayerPlace {
 };
 
 // Side vectors [active.count(), 104] of a layer.
-void side_vectors(const Frame& prediction, const ActiveTokens& active, int q,
+void side_vectors(const Frame& prediction, const ActiveTokens& active, const TokenSteps& steps,
                   const LayerPlace& place, ThreadPool& pool, int16_t* out);
 
 // Residual vectors [active.count(), 96]: (source - prediction) / step. Encoder only. Both frames
 // have the same size, depth and planes.
 void residual_vectors(const Frame& source, const Frame& prediction, const ActiveTokens& active,
-                      int q, ThreadPool& pool, int16_t* out);
+                      const TokenSteps& steps, ThreadPool& pool, int16_t* out);
 
 // Writes prediction + step * output at the active tokens of `picture`, which holds the prediction
 // before the call. `output` is [active.count(), 96].
-void reconstruct(const int16_t* output, const ActiveTokens& active, int q, ThreadPool& pool,
-                 Frame& picture);
+void reconstruct(const int16_t* output, const ActiveTokens& active, const TokenSteps& steps,
+                 ThreadPool& pool, Frame& picture);
 
 // The same for one token, from and to single squares: `samples` holds the prediction of 96 samples
 // in the order of the vectors (raster luma, first chroma, second chroma) and receives the
-// reconstruction. For decisions in the encoder.
-void reconstruct_token(const int16_t* output, int q, int bit_depth, uint16_t* samples);
+// reconstruction; q of its luma and its chroma. For decisions in the encoder.
+void reconstruct_token(const int16_t* output, int q_luma, int q_chroma, int bit_depth,
+                       uint16_t* samples);
 
 }  // namespace bsq

@@ -13,6 +13,7 @@ constexpr int kTaps = 25;
 constexpr int kInput8 = 127;
 constexpr int kInput16 = 32767;
 constexpr int kTableSize = 256;
+constexpr int kMaxPair = 32767;
 
 class Builder {
  public:
@@ -30,6 +31,10 @@ class Builder {
   void values(const std::string& name, std::vector<int> shape, bool optional) {
     specs_.push_back({name, TensorType::kS32, std::move(shape), std::numeric_limits<int32_t>::min(),
                       std::numeric_limits<int32_t>::max(), optional, 0, 0});
+  }
+
+  void pairs(const std::string& name, std::vector<int> shape) {
+    specs_.push_back({name, TensorType::kS32, std::move(shape), -kMaxPair, kMaxPair, false, 0, 0});
   }
 
   void table(const std::string& name) {
@@ -118,6 +123,7 @@ void add_prior(const ModelConfig& config, Builder& builder) {
   builder.requant("prior.head", {heads, kSubgroupBits}, heads);
   builder.weights("prior.emb", {heads, size.width, kSubgroupBits}, kInput8, 2);
   builder.requant("prior.emb", {heads, size.width}, heads);
+  if (config.numerics > 2) builder.pairs("prior.pair", {heads, kSubgroupBits, kSubgroupBits});
 }
 
 }  // namespace

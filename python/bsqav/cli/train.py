@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import signal
 import sys
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from bsqav.errors import MissingDependencyError, UsageError
+
+# Options that are fields of the recipe's configuration.
+CONFIGURED = (
+    "steps",
+    "minutes",
+    "device",
+    "threads",
+    "seed",
+    "batched",
+    "graphs",
+    "compiled",
+    "board",
+    "check_minutes",
+    "checkpoint_minutes",
+)
 
 HELP = "train the codec's networks (needs PyTorch: pip install 'bsqav[train]')"
 
@@ -24,6 +39,8 @@ def add_parser(subparsers: Any) -> None:
     pack.add_argument("source", type=Path, help="folder of photos and clips")
     pack.add_argument("out", type=Path, help="folder for the shards")
     pack.add_argument("--seed", type=int, default=1)
+    pack.add_argument("--squares-per-clip", type=int, default=60, help="cut from each clip")
+    pack.add_argument("--squares-per-photo", type=int, default=10, help="cut from each photo")
     train = jobs.add_parser("tokenizer", help="train tokenizer and prior jointly")
     train.add_argument("recipe", help="name of a recipe, e.g. codec-v1")
     train.add_argument("--data", type=Path, required=True, help="folder of shards")
@@ -33,6 +50,7 @@ def add_parser(subparsers: Any) -> None:
     train.add_argument("--start", type=Path, help="weights to begin with (a .pt of an earlier run)")
     train.add_argument("--steps", type=int, help="budget in steps, instead of the recipe's")
     train.add_argument("--minutes", type=float, help="budget in minutes of training")
+    _add_machine_options(train)
     export = jobs.add_parser("export", help="turn a run's weights into a model file")
     export.add_argument("folder", type=Path, metavar="run")
     export.add_argument("out", type=Path, help="model file to write (.bsqm)")
@@ -40,6 +58,46 @@ def add_parser(subparsers: Any) -> None:
     export.add_argument("--weights", type=Path, help="also write the float weights there (.pt)")
     export.add_argument("--card", type=Path, help="JSON object to store with the name")
     parser.set_defaults(run=run)
+
+
+def _add_machine_options(train: argparse.ArgumentParser) -> None:
+    """How and where a run computes; what is not given is the recipe's."""
+    train.add_argument("--device", choices=("auto", "cpu", "cuda"), help="where to compute")
+    train.add_argument("--batch", type=int, help="clips in a batch")
+    train.add_argument("--threads", type=int, help="threads of the CPU's part")
+    train.add_argument("--seed", type=int, help="of all random choices")
+    train.add_argument(
+        "--batched",
+        action="store_const",
+        const=True,
+        help="work in large operations on the device, as on a GPU, on a CPU too",
+    )
+    train.add_argument(
+        "--no-graphs",
+        dest="graphs",
+        action="store_const",
+        const=False,
+        help="on a GPU: start every kernel by itself instead of capturing CUDA graphs",
+    )
+    train.add_argument(
+        "--compile",
+        dest="compiled",
+        action="store_const",
+        const=True,
+        help="let torch.compile fuse the networks' operations (minutes to begin with)",
+    )
+    train.add_argument(
+        "--board",
+        action="store_const",
+        const=True,
+        help="write TensorBoard files into the run's folder (needs tensorboard)",
+    )
+    train.add_argument(
+        "--check-minutes",
+        type=float,
+        help="how often to code held-out clips with the codec itself (see checks.jsonl)",
+    )
+    train.add_argument("--checkpoint-minutes", type=float, help="how often to save")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -53,34 +111,48 @@ def run(args: argparse.Namespace) -> int:
 def _pack(args: argparse.Namespace) -> int:
     from bsqav.training.pack import PackConfig, pack
 
-    counts = pack(args.source, args.out, PackConfig(seed=args.seed))
+    config = PackConfig(
+        squares_per_clip=args.squares_per_clip,
+        squares_per_photo=args.squares_per_photo,
+        seed=args.seed,
+    )
+    counts = pack(args.source, args.out, config)
     print(", ".join(f"{count} {kind}" for kind, count in counts.items()))
     return 0
 
 
 def _tokenizer(args: argparse.Namespace) -> int:
-    from bsqav.recipes.codec import RECIPES
+    from bsqav.recipes.check import CodecCheck
+    from bsqav.recipes.codec import configured
+    from bsqav.training.data import held_out
     from bsqav.training.loop import Trainer
 
-    if args.recipe not in RECIPES:
-        raise UsageError(f"no recipe {args.recipe!r}; there are {', '.join(RECIPES)}")
-    config = RECIPES[args.recipe]()
-    for option, value in (("--steps", args.steps), ("--minutes", args.minutes)):
-        if value is not None and not value > 0:
-            raise UsageError(f"{option} {value}: more than 0")
-    if args.steps is not None:
-        config = replace(config, steps=args.steps)
-    if args.minutes is not None:
-        config = replace(config, minutes=args.minutes)
+    config = configured(args.recipe, args.batch, _changes(args))
     # A run that is told to end saves what it has, as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    trainer = Trainer(config, args.data, args.folder)
+    check = None
+    if config.data.hold_out and math.isfinite(config.check_minutes):
+        check = CodecCheck(held_out(args.data, config.data.hold_out))
+    trainer = Trainer(config, args.data, args.folder, check)
     if trainer.resume():
         print(f"resumed at step {trainer.progress.step}", file=sys.stderr)
     elif args.start is not None:
         trainer.start_from(args.start)
-    trainer.train(lambda line: print(line, file=sys.stderr, flush=True))
+    try:
+        trainer.train(lambda line: print(line, file=sys.stderr, flush=True))
+    finally:
+        trainer.place.leave()
     return 0
+
+
+def _changes(args: argparse.Namespace) -> dict[str, Any]:
+    """What the command line changes of a recipe."""
+    for name in ("steps", "minutes", "batch", "threads", "check_minutes", "checkpoint_minutes"):
+        value = getattr(args, name)
+        if value is not None and not value > 0:
+            raise UsageError(f"--{name.replace('_', '-')} {value}: more than 0")
+    given = {name: getattr(args, name) for name in CONFIGURED}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _export(args: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 from bsqav.codec.decoder import Decoder
 from bsqav.codec.encoder import Encoder
+from bsqav.codec.image import decode_image, encode_image
 from bsqav.codec.models import (
     Model,
     ModelInfo,
@@ -26,7 +27,9 @@ __all__ = [
     "Packet",
     "PlaneFormat",
     "SequenceHeader",
+    "decode_image",
     "default_model",
+    "encode_image",
     "find_model",
     "import_model",
     "list_models",

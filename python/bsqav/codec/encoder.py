@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import av
 import numpy as np
@@ -23,7 +24,7 @@ from bsqav.codec.sequence import (
 from bsqav.codec.units import Packet, Plane
 from bsqav.errors import BsqWarning, EndOfStreamError, UnsupportedError, UsageError
 
-__all__ = ["Encoder", "EncoderInput"]
+__all__ = ["Encoder", "EncoderInput", "PassRecord", "RateReport"]
 
 EncoderInput: TypeAlias = av.VideoFrame | Plane | Sequence[Plane]
 
@@ -35,6 +36,29 @@ PIXEL_FORMATS = {
     "gray10le": ("gray", 10),
 }
 DEFAULT_TIME_BASE = Fraction(1, 90000)
+DEFAULT_CRF = 32.0
+DEFAULT_BUFFER = 1.5
+
+
+class PassRecord(NamedTuple):
+    """What a pass at a bit rate made of one picture, for a second pass."""
+
+    seconds: float  # for which the picture shows
+    bits: float  # of its packet
+    crf: float
+    keyframe: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RateReport:
+    """How a bit rate was kept so far."""
+
+    bitrate: float  # that was asked for, bits per second
+    reached: float  # of the packets, without a container
+    buffer_bits: float  # size of the buffer
+    lowest_fullness: float  # bits in it when it was emptiest; negative where a picture was late
+    late: int  # pictures whose bits were not all there when they were due
+    coarsest: int  # pictures at crf 63: no coarser step is left
 
 
 def _warn(message: str) -> None:
@@ -68,7 +92,13 @@ class Encoder:
         colour: colour tags; where None, those of the first frame are taken over, as long as
             `header` has not been read before.
         model: name, id, path or Model; the default model where None.
-        crf: quality from 0 (finest) to 63 (coarsest).
+        crf: quality from 0 (finest) to 63 (coarsest), 32 where neither it nor a bit rate is given.
+        bitrate: bits per second instead of a quality, 1 to 1e10. The mean over ten seconds and more
+            is within 5 % of it, as far as 0 to 63 reach.
+        buffer: with a bit rate, what a receiver holds before its decoder: seconds, 0.1 to 60, 1.5
+            where None. No picture is so large that it would empty it.
+        first_pass: with a bit rate, `pass_records` of an encoder that had the same pictures, for
+            an even quality.
         gop: most frames from one keyframe to the next, 1 to 65535.
         scene_cut: also put keyframes at scene cuts.
         threads: 1 to 64, 0 for the number of processors.
@@ -92,12 +122,16 @@ class Encoder:
         rotation: int = 0,
         colour: Colour | None = None,
         model: ModelLike | None = None,
-        crf: float = 32.0,
+        crf: float | None = None,
+        bitrate: float | None = None,
+        buffer: float | None = None,
+        first_pass: Sequence[PassRecord] = (),
         gop: int = 250,
         scene_cut: bool = True,
         threads: int = 0,
         preset: str = "medium",
     ) -> None:
+        _check_rate(crf, bitrate, buffer, first_pass)
         if sequence is None:
             sequence = sequence_header(
                 _layout(width, height, pix_fmt),
@@ -112,7 +146,10 @@ class Encoder:
         self._time_base = time_base_of(self._sequence)
         self._model = default_model() if model is None else find_model(model)
         self._options: dict[str, Any] = {
-            "crf": float(crf),
+            "crf": DEFAULT_CRF if crf is None else float(crf),
+            "bitrate": float(bitrate or 0),
+            "buffer_seconds": DEFAULT_BUFFER if buffer is None else float(buffer),
+            "first_pass": [tuple(record) for record in first_pass],
             "gop": int(gop),
             "scene_cut": bool(scene_cut),
             "threads": int(threads),
@@ -124,6 +161,7 @@ class Encoder:
         self._next_pts = Fraction(0)  # in ticks, exact
         self._last_pts: int | None = None
         self._flushed = False
+        self._records: list[PassRecord] = []
 
     @property
     def header(self) -> bytes:
@@ -150,6 +188,26 @@ class Encoder:
     def stats(self) -> dict[str, float]:
         """What the last packet was made of, in bits: the keys of bsq_packet_stats in bsq.h."""
         return self._core.stats
+
+    @property
+    def pass_records(self) -> tuple[PassRecord, ...]:
+        """Of all packets, where a bit rate is kept: the `first_pass` of a second encoder."""
+        return tuple(self._records)
+
+    @property
+    def rate(self) -> RateReport | None:
+        """How the bit rate was kept so far; None without one."""
+        if not self._options["bitrate"]:
+            return None
+        report = self._core.rate
+        return RateReport(
+            bitrate=report["bitrate"],
+            reached=report["reached"],
+            buffer_bits=report["buffer_bits"],
+            lowest_fullness=report["lowest_fullness"],
+            late=int(report["late"]),
+            coarsest=int(report["coarsest"]),
+        )
 
     def encode(
         self,
@@ -200,6 +258,8 @@ class Encoder:
             packets.append(
                 Packet(packet.data, packet.pts, packet.duration, packet.keyframe, self._time_base)
             )
+            if self._options["bitrate"]:
+                self._records.append(PassRecord(*self._core.pass_record))
         return packets
 
     def _ticks(self, value: int, time_base: Fraction | None) -> int:
@@ -265,6 +325,21 @@ class Encoder:
             full_range=converter.colour.full_range,
         )
         self._core = _core.Encoder(self._sequence, self._model, **self._options)
+
+
+def _check_rate(
+    crf: float | None,
+    bitrate: float | None,
+    buffer: float | None,
+    first_pass: Sequence[PassRecord],
+) -> None:
+    if bitrate is not None:
+        if crf is not None:
+            raise UsageError("crf and bitrate exclude each other: give one of them")
+        if not bitrate > 0:
+            raise UsageError(f"bitrate {bitrate} is not above 0 bits per second")
+    elif buffer is not None or first_pass:
+        raise UsageError("buffer and first_pass are of use with a bitrate only")
 
 
 def _rgb_frame(array: Plane) -> av.VideoFrame:

@@ -28,12 +28,13 @@ __all__ = [
 Tensor = npt.NDArray[Any]
 
 # Versions of docs/numerics.md that are known here; new models are of the last.
-NUMERICS = (1, 2)
+NUMERICS = (1, 2, 3)
 MAX_TENSORS = 4096
 MAX_WIDTH = 512
 MAX_HIDDEN = 1024
 MAX_BLOCKS = 16
 MAX_WEIGHT = 127
+MAX_PAIR = 32767
 MIN_SHIFT, MAX_SHIFT = 32, 62
 SUM_LIMIT = 2**31
 SIDE_VECTOR = 104
@@ -70,7 +71,7 @@ class ModelConfig:
     prior_hidden: int = 256
     prior_blocks: int = 2
     stages: int = 8
-    numerics: int = 2
+    numerics: int = 3
 
     def check(self) -> None:
         """Raises ModelError if a size breaks a limit."""
@@ -208,6 +209,9 @@ def _prior(config: ModelConfig) -> Specs:
     yield from _requant("prior.head", (heads, HEAD_BITS))
     yield "prior.emb.w", _weights((heads, width, HEAD_BITS))
     yield from _requant("prior.emb", (heads, width))
+    if config.numerics > 2:
+        shape = (heads, HEAD_BITS, HEAD_BITS)
+        yield "prior.pair", TensorSpec(shape, np.int32, -MAX_PAIR, MAX_PAIR)
 
 
 def tensor_specs(config: ModelConfig) -> dict[str, TensorSpec]:

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bsqav.codec.modelfile import write_model
-from bsqav.codec.modelspec import ModelConfig
+from bsqav.codec.modelspec import MAX_PAIR, ModelConfig
 from bsqav.errors import ModelError
 from bsqav.nn.codec import CodecNet
 from bsqav.nn.fakequant import (
@@ -39,6 +39,8 @@ LATENT_UNIT = 1.0 / 16.0
 MAX_SHIFT, MIN_SHIFT = 62, 32
 # Leaves room for the largest sum of weights (docs/numerics.md, section 6).
 MAX_BIAS = 2.0**29
+# The largest factor that rq expresses, with room for rounding.
+MAX_FACTOR = 0.4999
 
 
 def multipliers(scale: Array) -> tuple[Array, int]:
@@ -74,36 +76,40 @@ def _requant(out: Tensors, name: str, factor: Array, channels: int) -> None:
     out[f"{name}.n"] = np.array([n], np.int32)
 
 
-def _integers(weight: Array, bias: Array | None, unit_in: float | Array) -> tuple[Array, Array]:
+def _integers(
+    weight: Array, bias: Array | None, unit_in: float | Array, unit_out: float
+) -> tuple[Array, Array]:
     """Weights [N, K] as int8 and the worth [N] of one unit of their sums.
 
     Scales are those of fake quantization, except where next to nothing but a bias is left of an
-    output: that bias would not fit 32 bits.
+    output: that bias would not fit 32 bits; and where the largest weights would ask for a
+    requantization factor of 1/2: they saturate.
     """
     scale = _array(quantize_weight(torch.from_numpy(weight))[1])[:, 0]
+    scale = np.minimum(scale, MAX_FACTOR * unit_out / unit_in)
     if bias is not None:
         scale = np.maximum(scale, np.abs(bias) / (MAX_BIAS * unit_in))
-    q = np.floor(weight / scale[:, None] + 0.5)
+    q = np.floor(weight / scale[:, None] + 0.5).clip(-127, 127)
     return q.astype(np.int8), scale * unit_in
 
 
-def _sums(out: Tensors, name: str, layer: QLinear, unit_in: float) -> Array:
+def _sums(out: Tensors, name: str, layer: QLinear, unit_in: float, unit_out: float) -> Array:
     """Writes weights and bias; returns the worth [N] of one unit of the layer's sums."""
     bias = None if layer.bias is None else _array(layer.bias)
-    out[f"{name}.w"], unit = _integers(_array(layer.weight), bias, unit_in)
+    out[f"{name}.w"], unit = _integers(_array(layer.weight), bias, unit_in, unit_out)
     if bias is not None:
         out[f"{name}.b"] = np.round(bias / unit).astype(np.int32)
     return unit
 
 
 def _linear(out: Tensors, name: str, layer: QLinear, unit_in: float, unit_out: float) -> None:
-    unit = _sums(out, name, layer, unit_in)
+    unit = _sums(out, name, layer, unit_in, unit_out)
     _requant(out, name, unit / unit_out, unit.shape[0])
 
 
 def _depthwise(out: Tensors, name: str, layer: QDepthwise, unit_in: Array, unit_out: float) -> None:
     bias = _array(layer.bias)
-    weight, unit = _integers(_array(layer.weight), bias, unit_in)
+    weight, unit = _integers(_array(layer.weight), bias, unit_in, unit_out)
     out[f"{name}.w"] = np.ascontiguousarray(weight.T)
     out[f"{name}.b"] = np.round(bias / unit).astype(np.int32)
     _requant(out, name, unit / unit_out, unit.shape[0])
@@ -185,6 +191,8 @@ def _heads(out: Tensors, net: CodecNet, width: int) -> None:
     for name, arrays in parts.items():
         out[name] = np.concatenate(arrays) if name.endswith(".n") else np.stack(arrays)
     out["prior.head.table"] = gelu_table(into, post)
+    pair = np.round(_array(prior.pair.tril(-1)) / STREAM_UNIT).clip(-MAX_PAIR, MAX_PAIR)
+    out["prior.pair"] = pair.astype(np.int32)
 
 
 def export_tensors(net: CodecNet) -> Tensors:

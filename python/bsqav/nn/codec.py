@@ -19,7 +19,7 @@ from bsqav.nn import fields
 from bsqav.nn.fakequant import ActQuant, Block, FeedForward, QDepthwise, QLinear, stream_add
 
 # The version of docs/numerics.md that these networks follow.
-NUMERICS = 2
+NUMERICS = 3
 SUBGROUPS = 4
 SUBGROUP_BITS = fields.STAGE_BITS // SUBGROUPS
 
@@ -114,6 +114,8 @@ class Prior(nn.Module):
         self.embeds = nn.ModuleList(
             QLinear(SUBGROUP_BITS, width, bias=False, gain=0.5) for _ in range(heads)
         )
+        # What a bit that is 1 adds to the logits of later ones: [head, bit, bit that is 1].
+        self.pair = nn.Parameter(torch.zeros(heads, SUBGROUP_BITS, SUBGROUP_BITS))
 
     def trunk(self, previous_BHWT: Tensor, side_BHWS: Tensor, mask_BHW1: Tensor) -> Tensor:
         """Earlier tokens and side vectors -> context stream [B, H, W, P]."""
@@ -147,7 +149,7 @@ class Prior(nn.Module):
         return stream_add(v, self.ffn(self.ffn_in(v)))
 
     def bit_logits(self, context_NP: Tensor, bits_NL: Tensor, stages_N: Tensor) -> Tensor:
-        """Teacher-forced logits [N, L], each sub-group seeing the earlier ones; 0 where not coded.
+        """Teacher-forced logits [N, L], each bit seeing the earlier ones; 0 where not coded.
 
         N tokens with their contexts, bits and stage counts.
         """
@@ -163,8 +165,9 @@ class Prior(nn.Module):
                     break
             part = slice(index * SUBGROUP_BITS, (index + 1) * SUBGROUP_BITS)
             one = head(self.head_post(F.gelu(self.head_in(v)))).float()
-            logits[rows, part] = one
-            v = stream_add(v, embed(bits_NL[rows, part]))
+            bits = bits_NL[rows, part]
+            logits[rows, part] = one + F.linear(bits.float(), self.pair[index].tril(-1))
+            v = stream_add(v, embed(bits))
         return logits
 
 

@@ -17,6 +17,8 @@ SAMPLES = 96
 LUMA = 64
 SIDE_WIDTH = 104
 WINDOW = 4
+# q up to which chroma has the step of luma (docs/numerics.md, section 3).
+CHROMA_KNEE = 320
 # Mean energy of a token's residual, in steps squared, from which the encoder looks for bits.
 CANDIDATE_ENERGY = 0.04
 
@@ -61,11 +63,27 @@ def step_of(q: Tensor) -> Tensor:
     return torch.exp2((q - 64.0) / 64.0)
 
 
-def side_vector(pred_BHWS: Tensor, q_B: Tensor, place: "LayerPlace") -> Tensor:
-    """Prediction (0..255) and q -> side vectors [B, H, W, 104] in real values (Q8 / 256)."""
+def by_token(value: Tensor) -> Tensor:
+    """What every picture [B] or token [B, H, W] has, in a shape that broadcasts to [B, H, W]."""
+    return value.view(-1, 1, 1) if value.dim() == 1 else value
+
+
+def sample_steps(q: Tensor) -> Tensor:
+    """q [B] or [B, H, W] -> the step of every sample of tokens, [B, 1 or H, 1 or W, 96]."""
+    luma = by_token(q)
+    chroma = luma - torch.floor((luma - CHROMA_KNEE).clamp_min(0.0) / 2)
+    wide = [
+        step.unsqueeze(-1).expand(*step.shape, count)
+        for step, count in ((step_of(luma), LUMA), (step_of(chroma), SAMPLES - LUMA))
+    ]
+    return torch.cat(wide, dim=-1)
+
+
+def side_vector(pred_BHWS: Tensor, q: Tensor, place: "LayerPlace") -> Tensor:
+    """Prediction (0..255) and q [B] or [B, H, W] -> side vectors [B, H, W, 104], Q8 / 256."""
     b, h, w, _ = pred_BHWS.shape
     extra = pred_BHWS.new_zeros(b, h, w, SIDE_WIDTH - SAMPLES)
-    extra[..., 0] = ((q_B - 256.0) / 256.0).view(b, 1, 1)
+    extra[..., 0] = (by_token(q) - 256.0) / 256.0
     extra[..., 1] = float(place.intra)
     later = torch.as_tensor(place.later, dtype=extra.dtype, device=extra.device)
     extra[..., 2] = later.view(-1, 1, 1)

@@ -121,23 +121,35 @@ class IntegerNets:
         for index in range(self.config.stages * SUBGROUPS):
             into = self._rq(v, "prior.head.in", INT8, index)
             h8 = self._table(into, "prior.head.table")
-            logits.append(self._linear(h8, "prior.head", INT16, index))
             bits = token[..., index * SUBGROUP_BITS : (index + 1) * SUBGROUP_BITS]
+            pair = self.tensors["prior.pair"][index].tril(-1).double()
+            known = F.linear((bits // 64).double(), pair).long()
+            logits.append(self._linear(h8, "prior.head", INT16, index) + known)
             v = self._add(v, self._linear(bits, "prior.emb", INT16, index))
         return torch.cat(logits, -1)
 
 
-def quantized_side(pred: Tensor, q_B: Tensor, place: fields.LayerPlace) -> Tensor:
+def quantized_side(pred: Tensor, q: Tensor, place: fields.LayerPlace) -> Tensor:
     """Integer predictions 0..255 and q -> side vectors as docs/numerics.md has them."""
-    side = fields.side_vector(pred.double(), q_B.double(), place) * 256
+    side = fields.side_vector(pred.double(), q.double(), place) * 256
     return side.round().long()
 
 
-def quantized_residual(target: Tensor, pred: Tensor, step_q8: Tensor) -> Tensor:
-    """Integer samples 0..255 and steps (Q8) [B] -> residual vectors."""
-    step = step_q8.view(-1, 1, 1, 1)
+def quantized_residual(target: Tensor, pred: Tensor, step: Tensor) -> Tensor:
+    """Integer samples 0..255 and their steps (Q8) -> residual vectors."""
     scaled = (target - pred) * 65536 + step // 2
     return torch.div(scaled, step, rounding_mode="floor").clamp(-INT16, INT16)
+
+
+def sample_steps_q8(q: Tensor) -> Tensor:
+    """q [B] or [B, H, W] -> step' of every sample, [B, 1 or H, 1 or W, 96]."""
+    luma = fields.by_token(q)
+    chroma = luma - ((luma - fields.CHROMA_KNEE).clamp_min(0) >> 1)
+    parts = [
+        step_q8(own).unsqueeze(-1).expand(*own.shape, count)
+        for own, count in ((luma, fields.LUMA), (chroma, fields.SAMPLES - fields.LUMA))
+    ]
+    return torch.cat(parts, dim=-1)
 
 
 def step_q8(q_B: Tensor) -> Tensor:

@@ -1,9 +1,18 @@
 """Recipes of the codec's own networks, the ones that the package ships."""
 
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 from bsqav.codec.modelspec import ModelConfig
+from bsqav.errors import UsageError
 from bsqav.training.data import DataConfig
 from bsqav.training.loop import TrainConfig
 from bsqav.training.rollout import RolloutConfig
+
+# Clips that a run with checks keeps for them, where its recipe does not say.
+HELD_OUT = 8
 
 
 def codec_v1() -> TrainConfig:
@@ -25,12 +34,42 @@ def codec_v1_prior() -> TrainConfig:
     )
 
 
+def _on_gpu(config: TrainConfig) -> TrainConfig:
+    """The same run with eight times the batch, on one GPU: a step takes tens of milliseconds.
+
+    Rates grow by about half: less noise in the gradient, but not more steps than on a CPU.
+    """
+    return replace(
+        config,
+        data=DataConfig(batch=64, hold_out=12),
+        steps=200_000,
+        lr=1.5 * config.lr,
+        prior_lr=1.5 * config.prior_lr,
+        ema=0.999,
+        threads=8,
+        device="cuda",
+        log_seconds=10.0,
+        checkpoint_minutes=3.0,
+        check_minutes=4.0,
+    )
+
+
+def codec_v2_gpu() -> TrainConfig:
+    """The networks of codec-v1 on a GPU."""
+    return _on_gpu(replace(codec_v1(), decay_from=0.4))
+
+
+def codec_v2_gpu_prior() -> TrainConfig:
+    """The prior alone on a GPU, from the weights of codec-v2-gpu."""
+    return _on_gpu(codec_v1_prior())
+
+
 def codec_smoke() -> TrainConfig:
     """A few steps on tiny networks, to see that a set-up works."""
     return TrainConfig(
         model=ModelConfig(96, 32, 1, 96, 32, 1, 16, 32, 1),
         data=DataConfig(size=64, frames=3, batch=2),
-        steps=30,
+        steps=45,
         rate_from=5,
         rate_full=10,
         warmup=5,
@@ -38,4 +77,24 @@ def codec_smoke() -> TrainConfig:
     )
 
 
-RECIPES = {"codec-v1": codec_v1, "codec-v1-prior": codec_v1_prior, "codec-smoke": codec_smoke}
+RECIPES = {
+    "codec-v1": codec_v1,
+    "codec-v1-prior": codec_v1_prior,
+    "codec-v2-gpu": codec_v2_gpu,
+    "codec-v2-gpu-prior": codec_v2_gpu_prior,
+    "codec-smoke": codec_smoke,
+}
+
+
+def configured(name: str, batch: int | None, changes: Mapping[str, Any]) -> TrainConfig:
+    """A recipe with other values of some fields of TrainConfig, and another batch if given.
+
+    A run with checks holds clips out for them. Raises UsageError for a name that is not known.
+    """
+    if name not in RECIPES:
+        raise UsageError(f"no recipe {name!r}; there are {', '.join(RECIPES)}")
+    config = replace(RECIPES[name](), **changes)
+    data = config.data if batch is None else replace(config.data, batch=batch)
+    if math.isfinite(config.check_minutes) and not data.hold_out:
+        data = replace(data, hold_out=HELD_OUT)
+    return replace(config, data=data)

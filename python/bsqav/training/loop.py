@@ -5,26 +5,37 @@ quantization after the ranges were observed; and a linear decay of the learning 
 budget is a number of steps or of minutes, whichever ends first.
 """
 
-import json
+import copy
 import math
-import pickle
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from bsqav.codec.modelspec import ModelConfig
 from bsqav.errors import ModelError
 from bsqav.nn.codec import CodecNet
 from bsqav.nn.fakequant import ActQuant, Mode, set_mode
-from bsqav.nn.fields import LayerPlace
 from bsqav.nn.sparse import start_from_transform
+from bsqav.training import checkpoint
+from bsqav.training.checkpoint import Progress
 from bsqav.training.data import ClipSampler, DataConfig
-from bsqav.training.objective import LAMBDA, LayerInput, LayerResult, code_layer, drop_worthless
+from bsqav.training.engine import Engine, EngineConfig
+from bsqav.training.journal import Journal, time_left
+from bsqav.training.objective import LAMBDA, LayerInput, drop_worthless
+from bsqav.training.placement import place
+from bsqav.training.resident import ResidentSampler
 from bsqav.training.rollout import Rollout, RolloutConfig
+from bsqav.training.stepping import Schedule, Updater
+
+# Measures quantized networks on a CPU, during a run: figures by name.
+Check = Callable[[CodecNet], Mapping[str, float]]
+Report = Callable[[str], None]
+# Between the seeds of the processes of a run.
+RANK_SEEDS = 7919
 
 
 @dataclass(frozen=True)
@@ -34,6 +45,12 @@ class TrainConfig:
     steps counts layers coded (optimizer steps). quant_from and decay_from are shares of the budget.
     drop is how often, at least, tokens not worth drop_price per bit are skipped. With tokenizer
     False the prior alone is trained, on the quantized tokens of finished weights.
+
+    device: auto, cpu or cuda. batched: data, motion search and cost as large operations on the
+    device (None: on cuda alone). graphs: on cuda, run a whole step as one captured graph. compiled:
+    let torch.compile fuse the layer. log_seconds: how often figures are read from the device.
+    check_minutes: how often the codec itself is measured, where the run has a check. board: also
+    write TensorBoard files.
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -58,81 +75,81 @@ class TrainConfig:
     threads: int = 2
     bf16: bool = True
     checkpoint_minutes: float = 5.0
-
-
-@dataclass
-class Progress:
-    """Where a run stands; elapsed counts the minutes of all its sessions."""
-
-    step: int = 0
-    elapsed: float = 0.0
-    quant: bool = False
+    check_minutes: float = math.inf
+    log_seconds: float = 0.0
+    device: str = "auto"
+    batched: bool | None = None
+    graphs: bool = True
+    compiled: bool = False
+    board: bool = False
 
 
 class Trainer:
-    """Owns the networks, the optimizer and the folder of a run."""
+    """Owns the networks, the optimizer and the folder of a run.
 
-    def __init__(self, config: TrainConfig, data: Path, run: Path) -> None:
-        self.config = config
-        self.run = run
+    check: measures the averaged weights every check_minutes; see bsqav.recipes.check.
+    """
+
+    def __init__(
+        self, config: TrainConfig, data: Path, run: Path, check: Check | None = None
+    ) -> None:
+        self.config, self.run, self.check = config, run, check
+        self.report: Report = print
+        self.place = place(config.device, config.batched)
+        device, rank = self.place.device, self.place.rank
         run.mkdir(parents=True, exist_ok=True)
         torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
         self.net = CodecNet(config.model)
         start_from_transform(self.net)
-        self.average = CodecNet(config.model)
+        self.average = CodecNet(config.model).to(device)
+        self.net.to(device)
         self.average.load_state_dict(self.net.state_dict())
+        if rank:  # own choices from here on
+            torch.manual_seed(config.seed + RANK_SEEDS * rank)
         self.progress = Progress()
-        self.optimizer = torch.optim.AdamW(
+        tokenizer = [*self.net.enc.parameters(), *self.net.dec.parameters()]
+        for weight in tokenizer:
+            weight.requires_grad_(config.tokenizer)
+        self.updater = Updater(
+            self.net,
+            self.average,
             [
-                {
-                    "params": [*self.net.enc.parameters(), *self.net.dec.parameters()],
-                    "peak": config.lr,
-                },
+                {"params": tokenizer, "peak": config.lr},
                 {"params": list(self.net.prior.parameters()), "peak": config.prior_lr},
             ],
-            lr=config.lr,
-            betas=(0.9, 0.98),
+            clip=config.clip,
             weight_decay=config.weight_decay,
+            place=self.place,
         )
-        self.sampler = ClipSampler(data, config.data, config.seed)
-        self.log = (run / "log.jsonl").open("a", encoding="utf-8")
+        how = EngineConfig(config.bf16, config.graphs, config.compiled, config.tokenizer)
+        self.engine = Engine(self.updater, how, self.place, self._say)
+        self.sampler: ClipSampler | ResidentSampler
+        seed = config.seed + RANK_SEEDS * rank
+        if self.place.batched:
+            self.sampler = ResidentSampler(data, config.data, seed, device)
+        else:
+            self.sampler = ClipSampler(data, config.data, seed)
+        self.journal = Journal(run if self.place.leads else None, config.log_seconds, config.board)
+
+    def _say(self, line: str) -> None:
+        if self.place.leads:
+            self.report(line)
 
     # ---- state ----
 
     def save(self) -> None:
-        """Writes the checkpoint, whole or not at all."""
-        state = {
-            "net": self.net.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "progress": asdict(self.progress),
-            "config": asdict(self.config.model),
-        }
-        torch.save(state, self.run / "checkpoint.partial")
-        (self.run / "checkpoint.partial").rename(self.run / "checkpoint.pt")
+        """Writes checkpoint.pt and the averaged weights.pt, each whole or not at all."""
+        if self.place.leads:
+            checkpoint.save(self)
 
     def resume(self) -> bool:
         """Goes on from the folder's checkpoint, if there is one.
 
         Raises ModelError for one of other networks.
         """
-        path = self.run / "checkpoint.pt"
-        if not path.exists():
+        if not checkpoint.resume(self):
             return False
-        state = torch.load(path, weights_only=True)
-        try:
-            if ModelConfig(**state["config"]) != self.config.model:
-                raise ModelError(f"{path} belongs to another model configuration")
-            self.net.load_state_dict(state["net"])
-            self.average.load_state_dict(state["average"])
-        except (TypeError, RuntimeError) as error:
-            raise ModelError(f"{path} was written by another version of bsqav") from error
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.progress = Progress(**state["progress"])
-        self.sampler.rng = type(self.sampler.rng)(
-            type(self.sampler.rng.bit_generator)(self.config.seed + self.progress.step)
-        )
         if self.progress.quant:
             self._set_quant()
         return True
@@ -140,23 +157,17 @@ class Trainer:
     def start_from(self, weights: Path) -> None:
         """Takes weights (a state dict file) without optimizer state or progress.
 
+        The rate counts in full from the first step: the prior knows something already.
         Raises ModelError for a file that holds no weights of this configuration.
         """
-        try:
-            state = torch.load(weights, map_location="cpu", weights_only=True)
-            self.net.load_state_dict(state)
-            self.average.load_state_dict(state)
-        except (EOFError, RuntimeError, TypeError, pickle.UnpicklingError) as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise ModelError(
-                f"{weights} holds no weights of this configuration: {reason}"
-            ) from error
+        checkpoint.load_weights(weights, self.net, self.average)
+        self.progress.started = True
         if not self.config.tokenizer:
             self._set_quant()
 
     def save_weights(self, path: Path) -> None:
         """The averaged weights, for export or as the start of another run."""
-        torch.save(self.average.state_dict(), path)
+        checkpoint.save_weights(self.average, path)
 
     # ---- schedule ----
 
@@ -168,13 +179,18 @@ class Trainer:
             max(self.progress.step / config.steps, self.progress.elapsed / config.minutes),
         )
 
-    def _learning_rate(self) -> float:
-        warm = min(1.0, (self.progress.step + 1) / self.config.warmup)
-        left = (1.0 - self.share()) / max(1e-9, 1.0 - self.config.decay_from)
-        return warm * max(0.02, min(1.0, left))
+    def _schedule(self) -> Schedule:
+        config, step = self.config, self.progress.step
+        warm = min(1.0, (step + 1) / config.warmup)
+        left = (1.0 - self.share()) / max(1e-9, 1.0 - config.decay_from)
+        return Schedule(
+            rate=warm * max(0.02, min(1.0, left)), decay=min(config.ema, (step + 1) / (step + 10))
+        )
 
     def _rate_share(self) -> float:
         config = self.config
+        if self.progress.started:
+            return 1.0
         done = (self.progress.step - config.rate_from) / (config.rate_full - config.rate_from)
         return min(1.0, max(0.0, done))
 
@@ -185,103 +201,129 @@ class Trainer:
     def _set_quant(self) -> None:
         set_mode(self.net, Mode.QUANT)
         set_mode(self.average, Mode.QUANT)
+        self.engine.reset()
         self.progress.quant = True
 
-    def _observe_ranges(self, batches: int = 4) -> None:
-        set_mode(self.net, Mode.OBSERVE)
-        with torch.no_grad():
-            for _ in range(batches):
-                self._rollout(train=False)
+    def _observe_ranges(self, batches: int = 12) -> None:
+        self._observe(self.net, batches)
+        points = [m.scale for m in self.net.modules() if isinstance(m, ActQuant)]
+        self.place.widest(points)
         copy_scales(self.net, self.average)
         self._set_quant()
 
+    def _observe(self, net: CodecNet, batches: int, alone: bool = False) -> None:
+        """Sets the ranges of the activations by what a few batches show."""
+        set_mode(net, Mode.OBSERVE)
+        for _ in range(batches):
+            generator = self._generator()
+            rollout = self._new_rollout(generator, alone)
+            for layer, candidates in rollout.layers():
+                if self._is_choosy(layer, generator):
+                    result = self.engine.observe(net, layer, candidates)
+                    candidates = candidates * drop_worthless(result, self.config.drop_price)
+                rollout.accept(self.engine.observe(net, layer, candidates))
+
     # ---- steps ----
 
-    def train(self, report: Callable[[str], None] = print) -> None:
+    def train(self, report: Report = print) -> None:
         """Runs to the end of the budget, saving on the way and at the end."""
-        last_save = time.monotonic()
+        self.report = report
+        self.place.share_weights(self.net)
+        self.place.share_weights(self.average)
+        if self.journal.notice:
+            self._say(self.journal.notice)
+        saved = checked = time.monotonic()
         try:
             while self.share() < 1.0:
-                self._train_clip(report)
-                if time.monotonic() - last_save > self.config.checkpoint_minutes * 60:
+                self._train_clip()
+                if time.monotonic() - saved > self.config.checkpoint_minutes * 60:
                     self.save()
-                    last_save = time.monotonic()
+                    self.journal.picture(self.progress.step)
+                    saved = time.monotonic()
+                if time.monotonic() - checked > self.config.check_minutes * 60:
+                    self._measure()
+                    checked = time.monotonic()
         finally:  # an interrupted run resumes where it was
+            self._tell(last=True)
             self.save()
+            self.journal.picture(self.progress.step)
+        if math.isfinite(self.config.check_minutes):
+            self._measure()
 
-    def _train_clip(self, report: Callable[[str], None]) -> None:
+    def _train_clip(self) -> None:
         if not self.progress.quant and self.share() >= self.config.quant_from:
             self._observe_ranges()
         began = time.monotonic()
-        line = self._rollout(train=True)
-        self.progress.elapsed += (time.monotonic() - began) / 60
-        if self.progress.step % 20 < self.config.data.frames + 1:
-            report(line)
+        self._rollout()
+        elapsed = self.progress.elapsed + (time.monotonic() - began) / 60
+        self.progress.elapsed = self.place.agreed(elapsed)
+        if self.journal.due:
+            self._tell()
 
-    def _rollout(self, train: bool) -> str:
-        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + self.progress.step)
-        rollout = Rollout(
-            self.sampler.batch(), self.config.rollout, self.config.model.stages, generator
+    def _generator(self) -> torch.Generator:
+        """The same in every process: all go through layers of the same kinds."""
+        return torch.Generator().manual_seed(self.config.seed * 1_000_003 + self.progress.step)
+
+    def _new_rollout(self, generator: torch.Generator, alone: bool = False) -> Rollout:
+        return Rollout(
+            self.sampler.batch(),
+            self.config.rollout,
+            self.config.model.stages,
+            generator,
+            self.engine.predict,
+            bool if alone else self.place.any_of,
         )
-        parts = []
+
+    def _is_choosy(self, layer: LayerInput, generator: torch.Generator) -> bool:
+        """Whether a layer's worthless tokens are dropped."""
+        chance = torch.rand(1, generator=generator).item()
+        return not layer.place.intra and chance < self._drop_share()
+
+    def _rollout(self) -> None:
+        """One optimizer step for each layer of a batch of clips."""
+        generator = self._generator()
+        rollout = self._new_rollout(generator)
         for layer, candidates in rollout.layers():
-            chance = torch.rand(1, generator=generator).item()
-            if not layer.place.intra and chance < self._drop_share():
-                with torch.no_grad():
-                    result = self._code(layer, candidates)
+            rate = self._rate_share()
+            if self._is_choosy(layer, generator):
+                result = self.engine.code(layer, candidates, rate)
                 candidates = candidates * drop_worthless(result, self.config.drop_price)
-            result = self._code(layer, candidates)
-            if train:
-                self._step(result.loss)
+            result = self.engine.train(layer, candidates, rate, self._schedule())
+            self.progress.step += 1
             rollout.accept(result)
-            parts.append(self._describe(layer.place, result))
-        return f"step {self.progress.step} {self.progress.elapsed:.1f} min " + " ".join(parts)
+            self.journal.add(self.progress.step, self.progress.elapsed, layer, result)
 
-    def _code(self, layer: LayerInput, candidates: Tensor) -> LayerResult:
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.config.bf16):
-            return code_layer(
-                self.net,
-                layer,
-                candidates,
-                rate_grad=self._rate_share(),
-                tokenizer=self.config.tokenizer,
-            )
+    # ---- what is told ----
 
-    def _step(self, loss: Tensor) -> None:
-        rate = self._learning_rate()
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["peak"] * rate
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.net.enc.parameters(), self.config.clip)
-        nn.utils.clip_grad_norm_(self.net.dec.parameters(), self.config.clip)
-        nn.utils.clip_grad_norm_(self.net.prior.parameters(), self.config.clip)
-        if math.isfinite(loss.item()):
-            self.optimizer.step()
-        decay = min(self.config.ema, (self.progress.step + 1) / (self.progress.step + 10))
-        with torch.no_grad():
-            pairs = zip(self.average.parameters(), self.net.parameters(), strict=True)
-            for mean, value in pairs:
-                mean.lerp_(value, 1.0 - decay)
-        self.progress.step += 1
+    def _tell(self, last: bool = False) -> None:
+        words = self.journal.flush()
+        step, frames = self.progress.step, self.config.data.frames
+        if not words or not (last or self.journal.every > 0 or step % 20 < frames + 1):
+            return
+        elapsed = self.progress.elapsed
+        left = time_left(self.share(), elapsed)
+        self._say(f"step {step} {elapsed:.1f} min, {left} " + " ".join(words[-20:]))
 
-    def _describe(self, place: LayerPlace, result: LayerResult) -> str:
-        kind = "I" if place.intra else "L" if place.above > 0 else "P"
-        record = {
-            "step": self.progress.step,
-            "minutes": round(self.progress.elapsed, 2),
-            "kind": kind,
-            "loss": round(result.loss.item(), 4),
-            "distortion": round(result.distortion.item(), 4),
-            "bits": round(result.bits.item(), 4),
-            "active": round(result.active.item(), 4),
-            "stages": round(result.stages_BHW.float().mean().item(), 4),
-        }
-        self.log.write(json.dumps(record) + "\n")
-        self.log.flush()
-        return (
-            f"{kind}[D {record['distortion']:.2f} R {record['bits']:.2f} n {record['stages']:.2f}]"
-        )
+    def _measure(self) -> None:
+        """Measures the averaged weights with the codec itself, and leaves the run as it was."""
+        if self.check is None or not self.place.leads:
+            return
+        net = copy.deepcopy(self.average)
+        if not self.progress.quant:
+            before = self.sampler.state()
+            cuda = [self.place.device] if self.place.device.type == "cuda" else []
+            with torch.random.fork_rng(devices=cuda):
+                self._observe(net, 2, alone=True)
+            self.sampler.restore(before)
+        set_mode(net, Mode.QUANT)
+        try:
+            figures = dict(self.check(net.cpu()))
+        except ModelError as error:  # a young network may have no integers yet
+            self._say(f"step {self.progress.step} not measured: {error}")
+            return
+        self.journal.note(self.progress.step, figures)
+        shown = " ".join(f"{name} {value:.4g}" for name, value in figures.items())
+        self._say(f"step {self.progress.step} measured: {shown}")
 
 
 def copy_scales(source: nn.Module, target: nn.Module) -> None:

@@ -4,6 +4,9 @@ With distortion measured in units of the step squared, the trade-off does not de
 one constant serves all rates, which is what lets one model cover them. A bit's cost
 -[b log2 p + (1 - b) log2(1 - p)] is linear in b, so the soft gradient of the bits carries the rate
 into the encoder.
+
+A layer's cost can be had in two ways: over the coded tokens alone (quick on a CPU), or over all
+tokens with a mask (`dense`, see bsqav.training.dense), whose shapes do not depend on the bits.
 """
 
 import math
@@ -15,11 +18,12 @@ from torch import Tensor
 
 from bsqav.nn import fields
 from bsqav.nn.codec import CodecNet
+from bsqav.training.dense import dense_bit_logits, dense_context
 
 # Sum of squared errors in steps, per bit: about the Lagrangian of a uniform quantizer with a
 # dead zone at that step (0.85 * 2^((QP-12)/3) of H.264 expressed in its step is 0.13).
 LAMBDA = 0.13
-CHROMA_WEIGHT = 0.8
+CHROMA_WEIGHT = 1.0
 # Mean energy of a token's residual, in steps squared, above which losses are scaled.
 ENERGY_KNEE = 150.0
 # What the first bit of a stage that is not coded would cost: the price that keeps it at 0.
@@ -28,7 +32,10 @@ NEW_STAGE_BITS = 6.0
 
 @dataclass
 class LayerInput:
-    """What one layer codes: samples 0..255 as tokens, their prediction, and the side facts."""
+    """What one layer codes: samples 0..255 as tokens, their prediction, and the side facts.
+
+    q_B may also hold a value for every token, [B, H, W].
+    """
 
     target_BHWS: Tensor
     pred_BHWS: Tensor
@@ -57,9 +64,9 @@ class LayerResult:
 
 def sample_weights(device: torch.device) -> Tensor:
     """[96]: 1 for luma, less for chroma."""
-    weights = torch.ones(fields.SAMPLES, device=device)
-    weights[fields.LUMA :] = CHROMA_WEIGHT
-    return weights
+    luma = torch.ones(fields.LUMA, device=device)
+    chroma = torch.full((fields.SAMPLES - fields.LUMA,), CHROMA_WEIGHT, device=device)
+    return torch.cat([luma, chroma])
 
 
 def binary_cost(logits: Tensor, bits: Tensor) -> Tensor:
@@ -82,6 +89,17 @@ def flag_bits(logits_BHWF: Tensor, stages_BHW: Tensor, mask_BHW1: Tensor) -> Ten
     return total
 
 
+def dense_flag_bits(logits_BHWF: Tensor, stages_BHW: Tensor, mask_BHW1: Tensor) -> Tensor:
+    """`flag_bits` for all stages at once."""
+    stages = logits_BHWF.shape[-1] // 3
+    context = fields.flag_contexts(stages_BHW, stages).unsqueeze(-1)
+    chosen = torch.unflatten(logits_BHWF, -1, (stages, 3)).gather(-1, context)
+    chosen = chosen.squeeze(-1).float()
+    flag = fields.presence(stages_BHW, stages)
+    coded = torch.cat([torch.ones_like(flag[..., :1]), flag[..., :-1]], -1) * mask_BHW1
+    return (coded * binary_cost(chosen, flag)).sum(-1)
+
+
 def drop_worthless(result: LayerResult, price: float = LAMBDA) -> Tensor:
     """1 for tokens that bring more than they cost, [B, H, W], as the encoder chooses.
 
@@ -91,56 +109,82 @@ def drop_worthless(result: LayerResult, price: float = LAMBDA) -> Tensor:
 
 
 def token_costs(
-    net: CodecNet, trunk: Tensor, bits: Tensor, stages: Tensor, mask: Tensor
+    net: CodecNet, trunk: Tensor, bits: Tensor, stages: Tensor, mask: Tensor, dense: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Bits of the stage flags and of the tokens, [B, H, W] each."""
-    flags = flag_bits(net.prior.flag_logits(trunk), stages, mask)
-    context = net.prior.context(trunk, fields.token_vector(bits, stages), mask)
-    coded = stages > 0
-    chosen = bits[coded]
-    logits = net.prior.bit_logits(context[coded], chosen, stages[coded])
+    logits = net.prior.flag_logits(trunk)
+    flags = (dense_flag_bits if dense else flag_bits)(logits, stages, mask)
+    token = fields.token_vector(bits, stages)
     here = fields.presence(stages, net.config.stages)
     here = here.repeat_interleave(fields.STAGE_BITS, dim=-1)
-    costs = (binary_cost(logits, chosen) * here[coded]).sum(-1)
+    if dense:
+        context = dense_context(net.prior, trunk, token, mask)
+        costs = (binary_cost(dense_bit_logits(net.prior, context, bits), bits) * here).sum(-1)
+    else:
+        context = net.prior.context(trunk, token, mask)
+        coded = stages > 0
+        chosen = bits[coded]
+        logits = net.prior.bit_logits(context[coded], chosen, stages[coded])
+        some = (binary_cost(logits, chosen) * here[coded]).sum(-1)
+        costs = torch.zeros_like(flags).masked_scatter(coded, some)
     # Bits that are not coded are 0 and cost nothing, but would not be free.
     unborn = (bits - bits.detach()) * (1 - here) * NEW_STAGE_BITS
-    return flags, torch.zeros_like(flags).masked_scatter(coded, costs) + unborn.sum(-1)
+    return flags, costs + unborn.sum(-1)
 
 
 def code_layer(
     net: CodecNet,
     layer: LayerInput,
     candidates_BHW: Tensor,
-    rate_grad: float,
+    rate_grad: float | Tensor,
     tokenizer: bool = True,
+    dense: bool = False,
 ) -> LayerResult:
     """Runs one layer through the networks.
 
     candidates: 1 where a token may have bits. rate_grad (0..1) is how much of the rate's gradient
     reaches the tokenizer: the prior learns from the first step, the bits feel their cost once it
     knows something. With tokenizer False the tokenizer stays as it is and the loss is the rate
-    alone.
+    alone. dense: over all tokens instead of the coded ones, with the same result.
     """
-    step_B111 = fields.step_of(layer.q_B).view(-1, 1, 1, 1)
-    residual = ((layer.target_BHWS - layer.pred_BHWS) / step_B111).clamp(-127.0, 127.0)
     side = fields.side_vector(layer.pred_BHWS, layer.q_B, layer.place)
+    tensors = layer.target_BHWS, layer.pred_BHWS, layer.previous_BHWT, layer.q_B, side
+    return code_tensors(net, *tensors, candidates_BHW, rate_grad, tokenizer=tokenizer, dense=dense)
+
+
+def code_tensors(
+    net: CodecNet,
+    target_BHWS: Tensor,
+    pred_BHWS: Tensor,
+    previous_BHWT: Tensor,
+    q: Tensor,
+    side_BHWS: Tensor,
+    candidates_BHW: Tensor,
+    rate_grad: float | Tensor,
+    *,
+    tokenizer: bool,
+    dense: bool,
+) -> LayerResult:
+    """`code_layer` on the tensors of the layer, with the side vectors that it gives."""
+    step = fields.sample_steps(q)
+    residual = ((target_BHWS - pred_BHWS) / step).clamp(-127.0, 127.0)
     searched = fields.active_tokens(candidates_BHW)
     with torch.set_grad_enabled(tokenizer and torch.is_grad_enabled()):
-        bits = net.enc(residual, side, searched)
+        bits = net.enc(residual, side_BHWS, searched)
         bits = bits * candidates_BHW.unsqueeze(-1)
         stages = fields.count_stages(bits.detach())
         mask = fields.active_tokens(stages)
         # Bits of stages that are not coded are 0; they stay in, to feel what a 1 would bring.
-        out = net.dec(fields.pad_token(bits, stages), side, mask).float()
-    recon = layer.pred_BHWS + out.detach() * step_B111 * mask
+        out = net.dec(fields.pad_token(bits, stages), side_BHWS, mask).float()
+    recon = pred_BHWS + out.detach() * step * mask
     weights = sample_weights(out.device)
     skipped = (residual.square() * weights).sum(-1)
     active = mask[..., 0]
     distortion = ((out - residual).square() * weights).sum(-1) * active + skipped * (1 - active)
 
-    trunk = net.prior.trunk(layer.previous_BHWT, side, mask)
+    trunk = net.prior.trunk(previous_BHWT, side_BHWS, mask)
     rate_bits = bits * rate_grad + bits.detach() * (1.0 - rate_grad)
-    flags, token_bits = token_costs(net, trunk, rate_bits, stages, mask)
+    flags, token_bits = token_costs(net, trunk, rate_bits, stages, mask, dense)
 
     count = searched.sum().clamp_min(1.0)
     total = (flags + token_bits).sum()

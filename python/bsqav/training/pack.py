@@ -67,6 +67,21 @@ def cut(planes: Samples, x: int, y: int, size: int) -> Samples:
     return square
 
 
+def crop(square: Samples, x: int, y: int, size: int) -> Samples:
+    """A smaller square at even (x, y) out of a packed one, [3/2 * S, S]."""
+    side, half = square.shape[-1], slice(y // 2, (y + size) // 2)
+    luma, chroma = square[y : y + size, x : x + size], square[side:][half]
+    parts = [chroma[:, f + x // 2 : f + (x + size) // 2] for f in (0, side // 2)]
+    return np.concatenate([luma, np.concatenate(parts, 1)])
+
+
+def square_planes(square: Samples) -> list[Samples]:
+    """y [S, S], u and v [S/2, S/2] of a packed square, each in memory of its own."""
+    side = square.shape[-1]
+    planes = square[:side], square[side:, : side // 2], square[side:, side // 2 :]
+    return [np.ascontiguousarray(plane) for plane in planes]
+
+
 def _places(
     planes: Samples, size: int, count: int, rng: random.Random
 ) -> Iterator[tuple[int, int]]:

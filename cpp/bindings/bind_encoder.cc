@@ -1,0 +1,233 @@
+// Python face of the encoder, over the C API.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <mutex>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "arrays.h"
+#include "codec/api.h"
+#include "errors.h"
+#include "handles.h"
+#include "sequence_dict.h"
+
+namespace py = pybind11;
+
+namespace bsq {
+namespace {
+
+struct PyPacket {
+  std::string data;
+  int64_t pts;
+  int64_t duration;
+  bool keyframe;
+};
+
+// Seconds, bits, crf, keyframe: as in bsq_pass_record.
+using PassTuple = std::tuple<double, double, double, bool>;
+
+int preset_of(const std::string& name) {
+  if (name == "fast") return BSQ_PRESET_FAST;
+  if (name == "medium") return BSQ_PRESET_MEDIUM;
+  throw Error(BSQ_ERROR_ARGUMENT, "preset is \"" + name + "\", it must be \"fast\" or \"medium\"");
+}
+
+// A plane of the picture as an array whose samples lie side by side in a row.
+py::array plane_array(const py::handle& value, size_t index, const bsq_sequence& s) {
+  const std::string name = "planes[" + std::to_string(index) + "]";
+  py::array array = require_any_array(py::reinterpret_borrow<py::object>(value), name.c_str());
+  const py::dtype wanted = s.bit_depth > 8 ? py::dtype::of<uint16_t>() : py::dtype::of<uint8_t>();
+  const py::ssize_t width = index == 0 ? s.width : (s.width + 1) / 2;
+  const py::ssize_t height = index == 0 ? s.height : (s.height + 1) / 2;
+  if (!same_dtype(array.dtype(), wanted) || array.ndim() != 2 || array.shape(0) != height ||
+      array.shape(1) != width) {
+    throw Error(BSQ_ERROR_ARGUMENT,
+                name + " must be an array of " + std::to_string(height) + "x" +
+                    std::to_string(width) + " " + py::str(wanted).cast<std::string>() + ", not " +
+                    shape_text(array) + " " + py::str(array.dtype()).cast<std::string>());
+  }
+  if (array.strides(1) != array.itemsize()) array = dense_array(array, name.c_str());
+  return array;
+}
+
+// One thread at a time may use a handle; Python's threads may all have this object.
+class PyEncoder {
+ public:
+  PyEncoder(const py::object& sequence, const PyModel& model, double crf, int gop, bool scene_cut,
+            int threads, const std::string& preset, double bitrate, double buffer_seconds,
+            const std::vector<PassTuple>& first_pass) {
+    bsq_encoder_config config;
+    bsq_encoder_config_init(&config);
+    read_sequence(sequence, config.sequence);
+    config.crf = crf;
+    config.gop = gop;
+    config.scene_cut = scene_cut ? 1 : 0;
+    config.threads = threads;
+    config.preset = preset_of(preset);
+    config.bitrate = bitrate;
+    config.buffer_seconds = buffer_seconds;
+    std::vector<bsq_pass_record> records;
+    records.reserve(first_pass.size());
+    for (const auto& [seconds, bits, step, keyframe] : first_pass) {
+      records.push_back({seconds, bits, step, keyframe ? 1 : 0});
+    }
+    config.first_pass = records.data();
+    config.first_pass_count = records.size();
+    sequence_ = config.sequence;
+    char error[kErrorSize] = "";
+    bsq_encoder* encoder = nullptr;
+    bsq_status status = BSQ_OK;
+    {
+      const py::gil_scoped_release release;
+      status = bsq_encoder_open(&config, model.handle.get(), &encoder, error, sizeof error);
+    }
+    check(status, error);
+    handle_.reset(encoder);
+  }
+
+  py::bytes header() const {
+    const uint8_t* data = nullptr;
+    size_t size = 0;
+    check(bsq_encoder_header(handle_.get(), &data, &size), "no header");
+    return to_bytes({data, size});
+  }
+
+  void send(const py::sequence& planes, int64_t pts, int64_t duration, bool keyframe) {
+    const size_t count = sequence_.chroma == BSQ_CHROMA_GRAY ? 1 : 3;
+    if (planes.size() != count) {
+      throw Error(BSQ_ERROR_ARGUMENT, "a picture has " + std::to_string(count) + " planes, not " +
+                                          std::to_string(planes.size()));
+    }
+    bsq_picture picture{};
+    picture.width = sequence_.width;
+    picture.height = sequence_.height;
+    picture.chroma = sequence_.chroma;
+    picture.bit_depth = sequence_.bit_depth;
+    picture.pts = pts;
+    picture.duration = duration;
+    picture.keyframe = keyframe ? 1 : 0;
+    std::vector<py::array> arrays;  // keeps the samples alive
+    for (size_t i = 0; i < count; ++i) {
+      const py::object plane = planes[i];
+      arrays.push_back(plane_array(plane, i, sequence_));
+      picture.planes[i] = arrays[i].data();
+      picture.strides[i] = arrays[i].strides(0);
+    }
+    const bsq_status status =
+        call([&](bsq_encoder* encoder) { return bsq_encoder_send(encoder, &picture); });
+    if (status == BSQ_AGAIN) {
+      throw Error(BSQ_ERROR_ARGUMENT, "a packet waits: receive() it before the next send()");
+    }
+  }
+
+  void flush() { call(bsq_encoder_flush); }
+
+  std::optional<PyPacket> receive() {
+    bsq_packet packet{};
+    std::string data;
+    const bsq_status status = call([&](bsq_encoder* encoder) {
+      const bsq_status got = bsq_encoder_receive(encoder, &packet);
+      if (got == BSQ_OK) data.assign(reinterpret_cast<const char*>(packet.data), packet.size);
+      return got;
+    });
+    if (status != BSQ_OK) return std::nullopt;
+    return PyPacket{std::move(data), packet.pts, packet.duration, packet.keyframe != 0};
+  }
+
+  py::dict stats() {
+    bsq_packet_stats s{};
+    call([&](bsq_encoder* encoder) { return bsq_encoder_stats(encoder, &s); });
+    py::dict d;
+    d["motion_bits"] = s.motion_bits;
+    d["skip_bits"] = s.skip_bits;
+    d["token_bits"] = s.token_bits;
+    d["ideal_bits"] = s.ideal_bits;
+    d["psnr_y"] = s.psnr_y;
+    d["tokens"] = static_cast<double>(s.tokens);
+    d["coded_tokens"] = static_cast<double>(s.coded_tokens);
+    d["coded_stages"] = static_cast<double>(s.coded_stages);
+    return d;
+  }
+
+  PassTuple pass_record() {
+    bsq_pass_record r{};
+    call([&](bsq_encoder* encoder) { return bsq_encoder_pass_record(encoder, &r); });
+    return {r.seconds, r.bits, r.crf, r.keyframe != 0};
+  }
+
+  py::dict rate() {
+    bsq_rate_report r{};
+    call([&](bsq_encoder* encoder) { return bsq_encoder_rate(encoder, &r); });
+    py::dict d;
+    d["bitrate"] = r.bitrate;
+    d["reached"] = r.reached;
+    d["buffer_bits"] = r.buffer_bits;
+    d["lowest_fullness"] = r.lowest_fullness;
+    d["late"] = static_cast<double>(r.late);
+    d["coarsest"] = static_cast<double>(r.coarsest);
+    return d;
+  }
+
+  std::string reconstruction_hash() {
+    std::string hash;
+    call([&](bsq_encoder* encoder) {
+      hash = encoder->encoder.reconstruction_hash();
+      return BSQ_OK;
+    });
+    return hash;
+  }
+
+ private:
+  // fn without the GIL.
+  template <class Fn>
+  bsq_status call(const Fn& fn) {
+    bsq_status status = BSQ_OK;
+    std::string message;
+    {
+      const py::gil_scoped_release release;
+      const std::lock_guard lock(mutex_);
+      status = fn(handle_.get());
+      if (status < 0) message = bsq_encoder_error(handle_.get());
+    }
+    return check(status, message.c_str());
+  }
+
+  bsq_sequence sequence_{};
+  std::mutex mutex_;
+  Handle<bsq_encoder> handle_;
+};
+
+}  // namespace
+
+void bind_encoder(py::module_& m) {
+  py::class_<PyPacket>(m, "Packet")
+      .def_property_readonly("data", [](const PyPacket& p) { return py::bytes(p.data); })
+      .def_readonly("pts", &PyPacket::pts)
+      .def_readonly("duration", &PyPacket::duration)
+      .def_readonly("keyframe", &PyPacket::keyframe);
+  py::class_<PyEncoder>(m, "Encoder",
+                        "send() a picture, receive() packets until None, flush() at the end.")
+      .def(py::init<const py::object&, const PyModel&, double, int, bool, int, const std::string&,
+                    double, double, const std::vector<PassTuple>&>(),
+           py::arg("sequence"), py::arg("model"), py::kw_only(), py::arg("crf") = 32.0,
+           py::arg("gop") = 250, py::arg("scene_cut") = true, py::arg("threads") = 0,
+           py::arg("preset") = "medium", py::arg("bitrate") = 0.0, py::arg("buffer_seconds") = 1.5,
+           py::arg("first_pass") = std::vector<PassTuple>())
+      .def_property_readonly("header", &PyEncoder::header)
+      .def("send", &PyEncoder::send, py::arg("planes"), py::arg("pts"), py::kw_only(),
+           py::arg("duration") = 0, py::arg("keyframe") = false)
+      .def("flush", &PyEncoder::flush)
+      .def("receive", &PyEncoder::receive)
+      .def_property_readonly("stats", &PyEncoder::stats)
+      .def_property_readonly("pass_record", &PyEncoder::pass_record)
+      .def_property_readonly("rate", &PyEncoder::rate)
+      .def_property_readonly("reconstruction_hash", &PyEncoder::reconstruction_hash,
+                             "SHA-256 of the last picture's samples as a decoder shows them.");
+}
+
+}  // namespace bsq

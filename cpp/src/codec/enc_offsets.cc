@@ -1,0 +1,64 @@
+// Adaptive steps by the variance of the source.
+#include "codec/enc_offsets.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "network/token_steps.h"
+
+namespace bsq {
+namespace {
+
+// Variance, in 8-bit sample values, below which flat is flat: that of rounding and faint noise.
+constexpr double kFlatVariance = 1.0;
+
+// Log2 of the variance of luma in a token.
+double log_variance(const ConstPlaneView& luma, int x, int y, double scale) {
+  int64_t sum = 0;
+  int64_t squares = 0;
+  for (int j = y; j < y + kTokenSize; ++j) {
+    const uint16_t* row = luma.row(j) + x;
+    for (int i = 0; i < kTokenSize; ++i) {
+      sum += row[i];
+      squares += int64_t{row[i]} * row[i];
+    }
+  }
+  constexpr double kSamples = kTokenSize * kTokenSize;
+  const double mean = static_cast<double>(sum) / kSamples;
+  const double variance = static_cast<double>(squares) / kSamples - mean * mean;
+  return std::log2(variance * scale + kFlatVariance);
+}
+
+}  // namespace
+
+void offsets_by_variance(const Frame& source, const Geometry& geometry, double strength,
+                         ThreadPool& pool, std::vector<int16_t>& offsets) {
+  const ConstPlaneView luma = source.planes[0].view();
+  const int excess = source.bit_depth - 8;
+  const double scale = 1.0 / static_cast<double>(1 << (2 * excess));
+  std::vector<double> busy(geometry.windows());
+  pool.parallel_for(static_cast<size_t>(geometry.windows_y), [&](size_t row) {
+    const int wy = static_cast<int>(row);
+    for (int wx = 0; wx < geometry.windows_x; ++wx) {
+      double sum = 0;
+      int count = 0;
+      const int y_end = std::min((wy + 1) * kWindowTokens, geometry.tokens_y);
+      const int x_end = std::min((wx + 1) * kWindowTokens, geometry.tokens_x);
+      for (int y = wy * kWindowTokens; y < y_end; ++y) {
+        for (int x = wx * kWindowTokens; x < x_end; ++x, ++count) {
+          sum += log_variance(luma, x * kTokenSize, y * kTokenSize, scale);
+        }
+      }
+      busy[geometry.window_index(wx, wy)] = sum / count;
+    }
+  });
+  const double mean =
+      std::accumulate(busy.begin(), busy.end(), 0.0) / static_cast<double>(busy.size());
+  for (size_t i = 0; i < busy.size(); ++i) {
+    const auto offset = static_cast<int>(std::lround(strength * (busy[i] - mean)));
+    offsets[i] = static_cast<int16_t>(std::clamp(offset, -kMaxOffset, kMaxOffset));
+  }
+}
+
+}  // namespace bsq

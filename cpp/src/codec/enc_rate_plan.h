@@ -1,0 +1,48 @@
+// The second of two passes: a step for every picture from what the first pass made of it.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+namespace bsq {
+
+// By how many octaves the bits of a picture fall where the step of the whole stream rises by one.
+inline constexpr double kPictureSlope = 1.5;
+inline constexpr double kKeyframeSlope = 1.0;
+// Steps are counted in 64ths of an octave.
+inline constexpr double kOctave = 64.0;
+inline constexpr double kCoarsestStep = 504.0;
+// The part of the buffer that is full before the first picture is due.
+inline constexpr double kStartFullness = 0.9;
+
+// What the first pass made of a picture.
+struct PassRecord {
+  double seconds = 0;  // for which it shows
+  double bits = 0;
+  double step = 0;  // c
+  bool keyframe = false;
+};
+
+struct PlannedPicture {
+  bool keyframe = false;
+  double step = 0;  // c
+  double bits = 0;  // that are expected of it
+};
+
+struct RatePlan {
+  std::vector<PlannedPicture> pictures;
+
+  // Bits of the pictures from `first` on whose time is within `seconds` of its own.
+  double bits_ahead(size_t first, double seconds) const;
+  std::vector<double> seconds;  // of every picture
+};
+
+// Bits of a picture at another step than that of the first pass.
+double expected_bits(const PassRecord& record, double step);
+
+// Steps that bring the pictures to `bitrate` bits per second on average and never ask more of a
+// buffer of `capacity` bits than it has, as far as the coarsest step allows.
+RatePlan plan_rate(std::span<const PassRecord> records, double bitrate, double capacity);
+
+}  // namespace bsq

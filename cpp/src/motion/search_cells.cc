@@ -1,0 +1,70 @@
+// The memory of differences behind the motion search's choices.
+#include "motion/search_cells.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "motion/search_pixel.h"
+
+namespace bsq {
+
+void CellCosts::begin(int x, int y) {
+  x_ = x;
+  y_ = y;
+  used_ = 0;
+  ++epoch_;
+}
+
+unsigned CellCosts::cells_of(const MotionSquare& square) const {
+  const int columns = std::min(square.size, current_.width(0) / kMotionCellSize - square.x);
+  const int rows = std::min(square.size, current_.height(0) / kMotionCellSize - square.y);
+  const int first = (square.y % kWindowCells) * kWindowCells + square.x % kWindowCells;
+  const unsigned row = ((1U << columns) - 1) << first;
+  unsigned all = 0;
+  for (int i = 0; i < rows; ++i) all |= row << (kWindowCells * i);
+  return all;
+}
+
+int CellCosts::sum(const Tried& t, unsigned cells) {
+  int total = 0;
+  for (; cells != 0; cells &= cells - 1) {
+    total += t.cost[static_cast<size_t>(std::countr_zero(cells))];
+  }
+  return total;
+}
+
+CellCosts::Tried& CellCosts::find(Mv v) {
+  const uint32_t key = static_cast<uint32_t>(static_cast<uint16_t>(v.x)) * 0x9E3779B1U +
+                       static_cast<uint32_t>(static_cast<uint16_t>(v.y)) * 0x85EBCA77U;
+  for (uint32_t i = key >> 21;; ++i) {
+    Slot& slot = slots_[i % kSlots];
+    if (slot.epoch != epoch_) {
+      const int index = std::min(used_, kMaxTried);
+      Tried& t = tried_[static_cast<size_t>(index)];
+      t.mv = v;
+      t.known = 0;
+      if (index == kMaxTried) return t;
+      slot = {epoch_, static_cast<uint32_t>(index)};
+      ++used_;
+      return t;
+    }
+    Tried& t = tried_[slot.index];
+    if (t.mv == v) return t;
+  }
+}
+
+int CellCosts::of(const MotionSquare& square, Mv v) {
+  Tried& t = find(v);
+  const unsigned wanted = cells_of(square);
+  for (unsigned missing = wanted & ~t.known; missing != 0; missing &= missing - 1) {
+    const int cell = std::countr_zero(missing);
+    const int x = x_ + cell % kWindowCells * kMotionCellSize;
+    const int y = y_ + cell / kWindowCells * kMotionCellSize;
+    t.cost[static_cast<size_t>(cell)] = static_cast<uint16_t>(cell_satd(
+        current_.at(0, x, y), current_.stride(0), reference_.at(x, y, v), reference_.stride()));
+  }
+  t.known |= wanted;
+  return sum(t, wanted);
+}
+
+}  // namespace bsq

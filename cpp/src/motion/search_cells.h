@@ -1,0 +1,63 @@
+// Hadamard differences of a window's 8x8 cells under vectors, each computed once.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "motion/motion_field.h"
+#include "motion/search_phases.h"
+#include "motion/search_picture.h"
+
+namespace bsq {
+
+class CellCosts {
+ public:
+  CellCosts(const SearchPicture& current, const PhasePlanes& reference)
+      : current_(current), reference_(reference) {}
+
+  // Forgets everything and turns to the window whose first sample is (x, y).
+  void begin(int x, int y);
+  // The difference of a square inside the window, cut off at the picture's border, under a vector
+  // within its limits.
+  int of(const MotionSquare& square, Mv v);
+
+  // fn(Mv, int difference) for all vectors whose difference is known for the whole square.
+  template <class Fn>
+  void for_known(const MotionSquare& square, const Fn& fn) const {
+    const unsigned wanted = cells_of(square);
+    for (int i = 0; i < used_; ++i) {
+      const Tried& t = tried_[static_cast<size_t>(i)];
+      if ((t.known & wanted) == wanted) fn(t.mv, sum(t, wanted));
+    }
+  }
+
+ private:
+  static constexpr int kCells = kWindowCells * kWindowCells;
+  static constexpr int kMaxTried = 512;
+  static constexpr int kSlots = 2048;  // a power of two
+
+  struct Tried {
+    Mv mv;
+    unsigned known;  // a bit per cell
+    std::array<uint16_t, kCells> cost;
+  };
+
+  static int sum(const Tried& t, unsigned cells);
+  unsigned cells_of(const MotionSquare& square) const;
+  Tried& find(Mv v);
+
+  const SearchPicture& current_;
+  const PhasePlanes& reference_;
+  int x_ = 0;
+  int y_ = 0;
+  int used_ = 0;
+  uint32_t epoch_ = 0;
+  std::array<Tried, kMaxTried + 1> tried_;  // the last one is for vectors beyond the limit
+  struct Slot {
+    uint32_t epoch = 0;
+    uint32_t index = 0;
+  };
+  std::array<Slot, kSlots> slots_{};
+};
+
+}  // namespace bsq

@@ -1,0 +1,50 @@
+// What motion symbols cost, in tables that hold still for a picture, so that choices do not depend
+// on threads.
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdlib>
+
+#include "motion/motion_field.h"
+
+namespace bsq {
+
+struct MotionPrices {
+  static constexpr int kOneBit = 256;  // prices count 256ths of a bit
+
+  using Flag = std::array<int, 2>;        // of a 0 and of a 1
+  using Component = std::array<int, 16>;  // by the number of binary digits of |d|
+
+  bool fine = false;                        // parts may be split into cells
+  std::array<Flag, 3> split;                // of windows, by the number of split neighbours
+  std::array<Flag, 3> cell_split;           // of parts, likewise; 0 unless `fine`
+  std::array<std::array<Flag, 3>, 3> same;  // "difference is zero", by size_class() and neighbours
+  Component x;
+  Component y;
+
+  // Those of fresh models: a bit for a flag, Elias gamma codes for differences.
+  explicit MotionPrices(bool fine_motion) : fine(fine_motion) {
+    const Flag flag{kOneBit, kOneBit};
+    split.fill(flag);
+    cell_split.fill(fine ? flag : Flag{});
+    for (auto& by_near : same) by_near.fill(flag);
+    for (size_t i = 0; i < x.size(); ++i) x[i] = kOneBit * (1 + 2 * static_cast<int>(i));
+    y = x;
+  }
+
+  // Of a vector that differs from its predictor by (dx, dy).
+  int vector(size_t size, size_t near, int dx, int dy) const {
+    const Flag& flag = same[size][near];
+    if (dx == 0 && dy == 0) return flag[1];
+    return flag[0] + x[digits(dx)] + y[digits(dy)];
+  }
+
+ private:
+  static size_t digits(int d) {
+    return static_cast<size_t>(std::bit_width(static_cast<unsigned>(std::abs(d))));
+  }
+};
+
+}  // namespace bsq

@@ -1,0 +1,248 @@
+"""What is particular about single pictures: RGB to planes and back, and what a `.bsq` file is.
+
+A `.bsq` file is one keyframe packet as it is (docs/bitstream.md, "Still pictures"): its first byte
+has the top bit set and the four bytes after it are `BSQ1`, so it can be told by its first five
+bytes, and the checksum at its end covers all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.video.reformatter import Interpolation, VideoReformatter
+
+from bsqav import _core
+from bsqav.codec.picture import (
+    UNSPECIFIED,
+    Colour,
+    FrameConverter,
+    Plane,
+    PlaneFormat,
+    planes_to_frame,
+)
+from bsqav.errors import BitstreamError, UnsupportedError
+
+__all__ = [
+    "CENTRED_CHROMA",
+    "HEAD_BYTES",
+    "STILL_COLOUR",
+    "StillConverter",
+    "check_still",
+    "is_still",
+    "refuse_transparency",
+    "rgb_planes",
+    "shown_frame",
+]
+
+# Bytes that tell a still from everything else.
+HEAD_BYTES = 5
+_MAGIC = b"BSQ1"
+_KEYFRAME = 0x80
+
+# How RGB pictures are coded: sRGB primaries and curve, BT.601 in full range, as JPEG files are.
+STILL_COLOUR = Colour(primaries=1, transfer=13, matrix=5, full_range=1)
+# AVCHROMA_LOC_CENTER: a chroma sample stands for the mean of 2x2 pixels.
+CENTRED_CHROMA = 2
+
+_SHOWN = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+# From the matrix code points to libswscale's own numbers.
+_MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
+# Rows that are converted at a time; the intermediate sums take 40 bytes a pixel.
+_STRIP_ROWS = 256
+
+# What the beginnings of other files say that they are.
+_OTHERS = (
+    (0, b"\x1a\x45\xdf\xa3", "a Matroska video, which bsqav.open reads"),
+    (4, b"ftyp", "an MP4 or MOV video, which bsqav.open reads"),
+    (0, b"nut/multimedia", "a NUT video, which bsqav.open reads"),
+    (0, b"\x89PNG", "a PNG picture"),
+    (0, b"\xff\xd8\xff", "a JPEG picture"),
+    (8, b"WEBP", "a WebP picture"),
+    (0, b"BSQM", "a model file"),
+)
+
+
+def is_still(head: bytes) -> bool:
+    """Whether data that begins so (HEAD_BYTES suffice) is a keyframe packet."""
+    return len(head) >= HEAD_BYTES and bool(head[0] & _KEYFRAME) and head[1:5] == _MAGIC
+
+
+def check_still(data: bytes, name: str = "") -> dict[str, Any]:
+    """Verifies the headers and the checksum of a still; answers what `_core.probe_packet` does.
+
+    Args:
+        data: the whole file.
+        name: what messages call it.
+
+    Raises:
+        BitstreamError: the data is no still, damaged, or cut short; `.byte` says where.
+        UnsupportedError: its version is newer than this library.
+    """
+    where = f"{name}: " if name else ""
+    if not data:
+        raise BitstreamError(f"{where}there are no bytes to decode", byte=0)
+    if not is_still(data):
+        raise BitstreamError(f"{where}{_what_instead(data)}", byte=0)
+    try:
+        return _core.probe_packet(data)
+    except BitstreamError as error:
+        raise BitstreamError(f"{where}{error.args[0]}", byte=error.byte) from error
+    except UnsupportedError as error:
+        raise UnsupportedError(f"{where}{error}") from error
+
+
+def _what_instead(data: bytes) -> str:
+    """A sentence on data that does not begin as a still does."""
+    if len(data) < HEAD_BYTES:
+        return f"{len(data)} bytes are no BSQ picture, whose first five are flags and 'BSQ1'"
+    if data[1:5] == _MAGIC:
+        return "a packet that is no keyframe cannot be decoded on its own"
+    for offset, magic, what in _OTHERS:
+        if data[offset : offset + len(magic)] == magic:
+            return f"no BSQ picture but {what}"
+    return "this is no BSQ picture: 'BSQ1' does not stand at bytes 1 to 4"
+
+
+# ---- RGB to planes ----
+
+
+def rgb_planes(rgb: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.uint8]]:
+    """Planes of 4:2:0 in the colour of STILL_COLOUR.
+
+    The matrix is that of ITU-R BT.601 in 16-bit fixed point; a chroma sample is computed from the
+    sum of its 2x2 pixels and rounded once. Edges of odd sizes are repeated.
+
+    Args:
+        rgb: height x width x 3.
+    """
+    height, width = rgb.shape[:2]
+    luma = np.empty((height, width), np.uint8)
+    chroma = [np.empty(((height + 1) // 2, (width + 1) // 2), np.uint8) for _ in range(2)]
+    for top in range(0, height, _STRIP_ROWS):
+        strip = rgb[top : top + _STRIP_ROWS].astype(np.int32)
+        red, green, blue = strip[..., 0], strip[..., 1], strip[..., 2]
+        luma[top : top + len(strip)] = (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16
+        red, green, blue = (_sums_of_four(part) for part in (red, green, blue))
+        half = slice(top // 2, top // 2 + len(red))
+        # 128 and one half, in units of 2^-18; the largest value may round to 256.
+        offset = (128 << 18) + (1 << 17)
+        blue_difference = (-11059 * red - 21709 * green + 32768 * blue + offset) >> 18
+        red_difference = (32768 * red - 27439 * green - 5329 * blue + offset) >> 18
+        chroma[0][half] = np.minimum(blue_difference, 255)
+        chroma[1][half] = np.minimum(red_difference, 255)
+    return [luma, *chroma]
+
+
+def _sums_of_four(part: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """Sums over squares of 2x2, edges repeated."""
+    height, width = part.shape
+    if height % 2 or width % 2:
+        part = np.pad(part, ((0, height % 2), (0, width % 2)), mode="edge")
+    sums: npt.NDArray[np.int32] = (
+        part[::2, ::2] + part[1::2, ::2] + part[::2, 1::2] + part[1::2, 1::2]
+    )
+    return sums
+
+
+def _is_rgb(frame: av.VideoFrame) -> bool:
+    return frame.format.has_palette or frame.format.is_bayer or bool(frame.format.is_rgb)
+
+
+def refuse_transparency(frame: av.VideoFrame) -> None:
+    """Raises UnsupportedError where a frame has an alpha channel that is not opaque throughout."""
+    parts = frame.format.components
+    if not (frame.format.has_palette or any(part.is_alpha for part in parts)):
+        return
+    if int(frame.reformat(format="rgba").to_ndarray()[..., 3].min()) < 255:
+        raise UnsupportedError(
+            "the picture is transparent and the codec has no alpha channel: put it on a background "
+            "first"
+        )
+
+
+class StillConverter(FrameConverter):
+    """Turns a picture of any pixel format into planes, as `FrameConverter` does video frames.
+
+    RGB of 8 bits goes through `rgb_planes` and is tagged STILL_COLOUR; deeper RGB becomes 10 bits
+    in the same colour. YCbCr and gray keep their samples, matrix and range. What every still loses
+    (4:4:4 becomes 4:2:0) is not said; transparency is refused.
+    """
+
+    def __init__(
+        self,
+        first: av.VideoFrame,
+        *,
+        scale: tuple[int, int] | None = None,
+        max_bit_depth: int = 10,
+        warn: Callable[[str], None],
+    ) -> None:
+        super().__init__(first, scale=scale, max_bit_depth=max_bit_depth, warn=warn)
+        given = Colour.of_frame(first)
+        self.chroma_location = 0
+        """For the sequence header."""
+        if self.format.chroma == "gray":
+            # Gray files have no matrix, and those that name no range are in full range.
+            self.colour = _specified(replace(given, matrix=UNSPECIFIED))
+        elif _is_rgb(first):
+            self.colour = _specified(replace(given, matrix=STILL_COLOUR.matrix, full_range=1))
+            self.chroma_location = CENTRED_CHROMA
+
+    def _say_losses(self, frame: av.VideoFrame) -> None:
+        refuse_transparency(frame)
+        depth = max(part.bits for part in frame.format.components)
+        if depth > 10:
+            self._warn_once(f"the {depth} bits of a sample of {frame.format.name} become 10")
+
+    def convert(self, frame: av.VideoFrame) -> list[Plane]:
+        """Planes of one frame: height x width arrays."""
+        if not _is_rgb(frame) or self.format.bit_depth != 8 or self.format.chroma == "gray":
+            return super().convert(frame)
+        size = (self.format.width, self.format.height)
+        if frame.format.name != "rgb24" or (frame.width, frame.height) != size:
+            frame = frame.reformat(*size, format="rgb24", interpolation=_SHOWN)
+        pixels: Any = frame.to_ndarray()
+        return list(rgb_planes(pixels))
+
+
+def _specified(colour: Colour) -> Colour:
+    """The same colour, with what a picture file does not say taken for sRGB in full range."""
+    unknown = (0, UNSPECIFIED)
+    return replace(
+        colour,
+        primaries=STILL_COLOUR.primaries if colour.primaries in unknown else colour.primaries,
+        transfer=STILL_COLOUR.transfer if colour.transfer in unknown else colour.transfer,
+        full_range=1 if colour.full_range == UNSPECIFIED else colour.full_range,
+    )
+
+
+# ---- planes to RGB ----
+
+
+def shown_frame(
+    planes: Sequence[Plane], layout: PlaneFormat, colour: Colour, pixel_format: str
+) -> av.VideoFrame:
+    """A picture as it is to be looked at or put in a picture file.
+
+    Args:
+        planes: height x width each.
+        layout: their format.
+        colour: the stream's tags; where no matrix is named, pictures of 720 rows and more are
+            BT.709 and smaller ones BT.601, as players do.
+        pixel_format: FFmpeg's name: gray, RGB, or yuvj420p for JPEG files.
+    """
+    full = colour.full_range == 1 or layout.chroma == "gray"
+    return VideoReformatter().reformat(
+        planes_to_frame(planes, layout),
+        format=pixel_format,
+        src_colorspace=_MATRICES.get(colour.matrix, 1 if layout.height >= 720 else 5),
+        dst_colorspace=5 if pixel_format.startswith("yuvj") else None,
+        src_color_range=2 if full else 1,
+        dst_color_range=2,
+        interpolation=_SHOWN,
+        threads=1,
+    )

@@ -1,0 +1,58 @@
+"""Measures networks in training by the codec itself: model file, C++ encoder, C++ decoder."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from bsqav.codec import Decoder, Encoder
+from bsqav.export.exporter import write_codec_model
+from bsqav.nn.codec import CodecNet
+from bsqav.training.pack import Samples, crop, square_planes
+
+CRFS = (16.0, 24.0, 32.0)
+
+
+class CodecCheck:
+    """Codes a few clips at several qualities; figures go to the journal of a run.
+
+    clips: [N, T, 3/2 * S, S] as packed, ones that the run is not trained on.
+    """
+
+    def __init__(self, clips: Samples, crfs: tuple[float, ...] = CRFS) -> None:
+        size = clips.shape[-1] // 16 * 16
+        self.clips = [[square_planes(crop(one, 0, 0, size)) for one in clip] for clip in clips]
+        self.size = size
+        self.crfs = crfs
+
+    def __call__(self, net: CodecNet) -> Mapping[str, float]:
+        """Luma PSNR (dB, of the mean squared error over all clips) and bits per pixel by crf.
+
+        Raises ModelError for networks that have no integers.
+        """
+        figures = {}
+        with tempfile.TemporaryDirectory() as folder:
+            model = Path(folder) / "check.bsqm"
+            write_codec_model(net, model, {"name": "check"})
+            for crf in self.crfs:
+                error, bits = self._code(model, crf)
+                figures[f"check/psnr_y crf {crf:g}"] = 10 * float(np.log10(255**2 / error))
+                figures[f"check/bpp crf {crf:g}"] = bits
+        return figures
+
+    def _code(self, model: Path, crf: float) -> tuple[float, float]:
+        """Mean squared error of luma, and bits per pixel."""
+        errors, bits = [], 0
+        for pictures in self.clips:
+            encoder = Encoder(self.size, self.size, model=model, crf=crf)
+            decoder = Decoder(models=[model])
+            packets = [packet for planes in pictures for packet in encoder.encode(planes)]
+            packets += encoder.flush()
+            frames = [frame for packet in packets for frame in decoder.decode(packet)]
+            frames += decoder.flush()
+            for frame, planes in zip(frames, pictures, strict=True):
+                gap = frame.planes[0].astype(np.float64) - planes[0]
+                errors.append(float(np.square(gap).mean()))
+            bits += 8 * sum(len(packet) for packet in packets)
+        return max(float(np.mean(errors)), 1e-9), bits / (len(errors) * self.size**2)

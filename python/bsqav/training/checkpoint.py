@@ -1,0 +1,130 @@
+"""Checkpoints of a run and weights alone: written whole or not at all, checked when read."""
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from bsqav.codec.modelspec import ModelConfig
+from bsqav.errors import ModelError
+
+if TYPE_CHECKING:
+    from bsqav.training.loop import Trainer
+
+CHECKPOINT = "checkpoint.pt"
+WEIGHTS = "weights.pt"
+# Parameters that version 3 of the numerics added.
+LATER = ("prior.pair",)
+
+
+@dataclass
+class Progress:
+    """Where a run stands; elapsed counts the minutes of all its sessions.
+
+    started: from weights that were trained before.
+    """
+
+    step: int = 0
+    elapsed: float = 0.0
+    quant: bool = False
+    started: bool = False
+
+
+def _write(state: Mapping[str, Any], path: Path) -> None:
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    partial.replace(path)
+
+
+def save_weights(net: nn.Module, path: Path) -> None:
+    """Writes a state dict that needs no device."""
+    _write({name: tensor.cpu() for name, tensor in net.state_dict().items()}, path)
+
+
+def save(trainer: "Trainer") -> None:
+    """Writes the run's checkpoint and its averaged weights."""
+    state = {
+        "net": trainer.net.state_dict(),
+        "average": trainer.average.state_dict(),
+        "optimizer": trainer.updater.optimizer.state_dict(),
+        "progress": asdict(trainer.progress),
+        "config": asdict(trainer.config.model),
+        "random": _random_state(trainer),
+    }
+    _write(state, trainer.run / CHECKPOINT)
+    save_weights(trainer.average, trainer.run / WEIGHTS)
+
+
+def resume(trainer: "Trainer") -> bool:
+    """Goes on from the folder's checkpoint; False if there is none.
+
+    Raises ModelError for one of other networks.
+    """
+    path = trainer.run / CHECKPOINT
+    if not path.exists():
+        return False
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        if ModelConfig(**state["config"]) != trainer.config.model:
+            raise ModelError(f"{path} belongs to another model configuration")
+        trainer.net.load_state_dict(state["net"])
+        trainer.average.load_state_dict(state["average"])
+    except (TypeError, RuntimeError) as error:
+        raise ModelError(f"{path} was written by another version of bsqav") from error
+    trainer.updater.load(state["optimizer"])
+    trainer.progress = Progress(**state["progress"])
+    _set_random_state(trainer, state.get("random"))
+    return True
+
+
+def _later_weights(net: nn.Module) -> dict[str, Any]:
+    """What weights of version 2 of the numerics lack, with values that change nothing."""
+    state = net.state_dict()
+    return {name: torch.zeros_like(state[name]) for name in LATER if name in state}
+
+
+def load_weights(path: Path, *nets: nn.Module) -> None:
+    """Loads a state dict file into networks.
+
+    Raises ModelError for a file that holds no weights of their configuration.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        for net in nets:
+            net.load_state_dict({**_later_weights(net), **state})
+    except (EOFError, RuntimeError, TypeError, pickle.UnpicklingError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ModelError(f"{path} holds no weights of this configuration: {reason}") from error
+
+
+def _way(trainer: "Trainer") -> list[Any]:
+    """What random states belong to: another sampler or device draws otherwise."""
+    place = trainer.place
+    return [place.device.type, place.batched, place.world]
+
+
+def _random_state(trainer: "Trainer") -> dict[str, Any]:
+    state = {
+        "way": _way(trainer),
+        "torch": torch.get_rng_state(),
+        "sampler": trainer.sampler.state(),
+    }
+    if trainer.place.device.type == "cuda":
+        state["cuda"] = torch.cuda.get_rng_state(trainer.place.device)
+    return state
+
+
+def _set_random_state(trainer: "Trainer", state: dict[str, Any] | None) -> None:
+    """Goes on exactly where one process left off; otherwise draws afresh, by the step."""
+    if state is None or state["way"] != _way(trainer) or trainer.place.world > 1:
+        seed = trainer.config.seed + trainer.progress.step + 7919 * trainer.place.rank
+        trainer.sampler.reseed(seed)
+        return
+    torch.set_rng_state(state["torch"])
+    if "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"], trainer.place.device)
+    trainer.sampler.restore(state["sampler"])

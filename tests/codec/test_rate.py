@@ -1,0 +1,239 @@
+"""A bit rate is kept: over ten seconds, by the receiver's buffer, in one pass and in two."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from bsqav import Encoder, _core
+from bsqav.codec.encoder import PassRecord
+from bsqav.errors import UsageError
+from tests.codec.streams import (
+    Format,
+    Plane,
+    Stream,
+    clip,
+    decode,
+    encode,
+    picture_hash,
+    tiny_model,
+)
+
+FORM = Format(96, 64)  # 25 pictures a second, a tick each 1/100 s
+SECONDS = 12
+Pictures = list[list[Plane]]
+
+
+@pytest.fixture(scope="module")
+def scenes() -> Pictures:
+    """Four scenes of three seconds, of which one hardly moves."""
+    parts = [clip(FORM, 75, seed) for seed in range(4)]
+    parts[2] = [parts[2][i // 5] for i in range(75)]
+    return [planes for part in parts for planes in part]
+
+
+def rate_at(pictures: Pictures, crf: float) -> float:
+    """Bits per second at a constant quality."""
+    sizes = [len(data) for data in encode(pictures, FORM, crf=crf, preset="fast").packets]
+    return 8 * sum(sizes) * 25 / len(pictures)
+
+
+def mean_rate(stream: Stream, first: int, last: int) -> float:
+    """Bits per second of the pictures first to last - 1, of 1/25 s each."""
+    return 8 * sum(map(len, stream.packets[first:last])) * 25 / (last - first)
+
+
+def lowest_fullness(
+    packets: Sequence[bytes], pts: Sequence[int], bitrate: float, seconds: float
+) -> float:
+    """Of a buffer that is nine tenths full when the first picture is due, in bits."""
+    capacity = bitrate * seconds
+    fullness = lowest = 0.9 * capacity
+    for index, data in enumerate(packets):
+        if index:
+            fullness = min(capacity, fullness + bitrate * (pts[index] - pts[index - 1]) / 100)
+        fullness -= 8 * len(data)
+        lowest = min(lowest, fullness)
+    return lowest
+
+
+@pytest.mark.parametrize("crf", [28, 40])
+def test_ten_seconds_are_within_five_percent(scenes: Pictures, crf: float) -> None:
+    bitrate = rate_at(scenes, crf)
+    stream = encode(scenes, FORM, bitrate=bitrate, preset="fast")
+    assert mean_rate(stream, 0, 250) == pytest.approx(bitrate, rel=0.05)
+    assert mean_rate(stream, 0, len(scenes)) == pytest.approx(bitrate, rel=0.05)
+    assert lowest_fullness(stream.packets, stream.pts, bitrate, 1.5) >= 0
+
+
+@pytest.mark.parametrize("buffer_seconds", [0.5, 4.0])
+def test_the_buffer_is_never_empty(scenes: Pictures, buffer_seconds: float) -> None:
+    bitrate = rate_at(scenes, 34)
+    encoder = _core.Encoder(
+        FORM.sequence,
+        tiny_model(),
+        bitrate=bitrate,
+        buffer_seconds=buffer_seconds,
+        preset="fast",
+        gop=50,
+    )
+    packets = []
+    for index, planes in enumerate(scenes):
+        encoder.send(planes, 4 * index)
+        while (packet := encoder.receive()) is not None:
+            packets.append(packet.data)
+    lowest = lowest_fullness(packets, range(0, 4 * len(scenes), 4), bitrate, buffer_seconds)
+    report = encoder.rate
+    assert lowest >= 0
+    assert report["lowest_fullness"] == pytest.approx(lowest)
+    assert report["buffer_bits"] == pytest.approx(bitrate * buffer_seconds)
+    assert (report["bitrate"], report["late"]) == (bitrate, 0)
+    assert report["reached"] == pytest.approx(sum(map(len, packets)) * 8 / SECONDS)
+
+
+def test_times_count_and_not_pictures(scenes: Pictures) -> None:
+    """Every other second has a fifth of the pictures."""
+    pts = [4 * i for i in range(len(scenes)) if i // 25 % 2 == 0 or i % 5 == 0]
+    pictures = [scenes[tick // 4] for tick in pts]
+    bitrate = rate_at(scenes, 34)
+    stream = encode(pictures, FORM, pts=pts, bitrate=bitrate, preset="fast")
+    assert 8 * sum(map(len, stream.packets)) / SECONDS == pytest.approx(bitrate, rel=0.05)
+    assert lowest_fullness(stream.packets, stream.pts, bitrate, 1.5) >= 0
+
+
+def test_threads_and_kernels_do_not_matter(scenes: Pictures) -> None:
+    options: dict[str, Any] = {"bitrate": 60_000, "gop": 20}
+    stream = encode(scenes[60:100], FORM, threads=1, **options)
+    assert encode(scenes[60:100], FORM, threads=2, **options).packets == stream.packets
+    try:
+        for name in _core.kernel_sets():
+            _core.set_kernels(name)
+            assert encode(scenes[60:100], FORM, **options).packets == stream.packets
+    finally:
+        _core.set_kernels(None)
+    assert [picture_hash(picture) for picture in decode(stream.packets)] == stream.hashes
+
+
+def test_a_still_picture_takes_what_it_needs() -> None:
+    """No more bits are spent than there are steps for, and later pictures may not have them all."""
+    quiet = [clip(FORM, 1)[0]] * 100
+    moving = clip(FORM, 50, 7)
+    stream = encode(quiet + moving, FORM, bitrate=200_000, preset="fast", scene_cut=False)
+    assert mean_rate(stream, 25, 100) < 200_000
+    assert lowest_fullness(stream.packets, stream.pts, 200_000, 1.5) >= 0
+
+
+def test_a_rate_that_no_step_reaches(scenes: Pictures) -> None:
+    encoder = Encoder(
+        sequence=FORM.sequence, model=tiny_model(), bitrate=200, preset="fast", gop=25
+    )
+    for index, planes in enumerate(scenes[:50]):
+        encoder.encode(planes, pts=4 * index)
+    report = encoder.rate
+    assert report is not None
+    assert report.coarsest > 40
+    assert report.reached > 1.05 * report.bitrate
+    assert {record.crf for record in encoder.pass_records[20:]} == {63.0}
+
+
+def two_passes(pictures: Pictures, bitrate: float) -> tuple[Encoder, Encoder]:
+    first = Encoder(sequence=FORM.sequence, model=tiny_model(), bitrate=bitrate, preset="fast")
+    for index, planes in enumerate(pictures):
+        first.encode(planes, pts=4 * index)
+    second = Encoder(
+        sequence=FORM.sequence,
+        model=tiny_model(),
+        bitrate=bitrate,
+        first_pass=first.pass_records,
+        preset="fast",
+    )
+    for index, planes in enumerate(pictures):
+        second.encode(planes, pts=4 * index)
+    return first, second
+
+
+@pytest.mark.parametrize("crf", [28, 40])
+def test_two_passes_are_within_five_percent(scenes: Pictures, crf: float) -> None:
+    bitrate = rate_at(scenes, crf)
+    first, second = two_passes(scenes, bitrate)
+    records = second.pass_records
+    assert sum(record.bits for record in records) / SECONDS == pytest.approx(bitrate, rel=0.05)
+    keyframes = [record.keyframe for record in records]
+    assert keyframes == [record.keyframe for record in first.pass_records]
+    report = second.rate
+    assert report is not None
+    assert report.late == 0
+    # The second pass knows what comes, and its quality is more even.
+    spread = [np.std([r.crf for r in e.pass_records if not r.keyframe]) for e in (first, second)]
+    assert spread[1] < spread[0]
+
+
+def test_more_pictures_than_the_first_pass_had(scenes: Pictures) -> None:
+    bitrate = rate_at(scenes, 34)
+    first, _ = two_passes(scenes[:100], bitrate)
+    second = encode(scenes, FORM, bitrate=bitrate, first_pass=first.pass_records, preset="fast")
+    assert len(second.packets) == len(scenes)
+    assert mean_rate(second, 0, len(scenes)) == pytest.approx(bitrate, rel=0.05)
+
+
+RECORD = PassRecord(0.04, 1000.0, 30.0, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"bitrate": -1}, "bitrate"),
+        ({"bitrate": float("nan")}, "bitrate"),
+        ({"bitrate": 1e11}, "bitrate"),
+        ({"bitrate": 1e6, "buffer_seconds": 0.01}, "buffer_seconds"),
+        ({"bitrate": 1e6, "buffer_seconds": 61}, "buffer_seconds"),
+        ({"first_pass": [RECORD]}, "bitrate"),
+        ({"bitrate": 1e6, "first_pass": [RECORD._replace(seconds=-1.0)]}, "seconds"),
+        ({"bitrate": 1e6, "first_pass": [RECORD, RECORD._replace(bits=0.0)]}, r"first_pass\[1\]"),
+        ({"bitrate": 1e6, "first_pass": [RECORD._replace(crf=float("nan"))]}, "crf"),
+    ],
+)
+def test_a_rate_out_of_range(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        _core.Encoder(FORM.sequence, tiny_model(), **options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"bitrate": 1e6, "crf": 30},
+        {"bitrate": 0},
+        {"buffer": 2.0},
+        {"first_pass": [RECORD]},
+    ],
+)
+def test_a_rate_that_makes_no_sense(options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="bitrate"):
+        Encoder(sequence=FORM.sequence, model=tiny_model(), **options)
+
+
+def test_without_a_rate_there_is_no_report() -> None:
+    encoder = Encoder(sequence=FORM.sequence, model=tiny_model())
+    encoder.encode(clip(FORM, 1)[0])
+    assert encoder.rate is None
+    assert encoder.pass_records == ()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cherries_30_320x180.mp4", "brink_20_640x360.mp4"])
+def test_real_clips_forward_and_backward(data_dir: Path, name: str) -> None:
+    form = Format(320, 180)
+    with av.open(str(data_dir / "eval" / "clips" / name)) as container:
+        frames = [f.reformat(320, 180, "yuv420p").to_ndarray() for f in container.decode(video=0)]
+    shown = [[f[:180], f[180:225].reshape(90, 160), f[225:].reshape(90, 160)] for f in frames]
+    turn = shown + shown[-2:0:-1]
+    pictures = [[np.ascontiguousarray(p) for p in turn[i % len(turn)]] for i in range(250)]
+    for bitrate in (150_000, 600_000):
+        stream = encode(pictures, form, bitrate=bitrate)
+        assert mean_rate(stream, 0, 250) == pytest.approx(bitrate, rel=0.05)
+        assert lowest_fullness(stream.packets, stream.pts, bitrate, 1.5) >= 0

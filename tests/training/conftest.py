@@ -1,0 +1,18 @@
+"""Small shards that training tests share."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three photos and three clips of 96x96, whose squares move by a sample a frame."""
+    folder = tmp_path_factory.mktemp("shards")
+    rng = np.random.default_rng(1)
+    smooth = rng.integers(60, 200, (3, 1, 12, 8)).repeat(12, -2).repeat(12, -1).astype(np.uint8)
+    np.savez(folder / "photos-000.npz", photos=smooth)
+    clips = np.stack([np.roll(smooth[:, 0, :, :], i, axis=-1) for i in range(4)], axis=1)
+    np.savez(folder / "clips-000.npz", clips=clips)
+    return folder

@@ -1,0 +1,176 @@
+"""Runs that are interrupted, repeated, measured, or spread over processes."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from bsqav.recipes.check import CodecCheck  # noqa: E402
+from bsqav.recipes.codec import codec_smoke  # noqa: E402
+from bsqav.training.data import held_out  # noqa: E402
+from bsqav.training.loop import TrainConfig, Trainer  # noqa: E402
+
+
+def losses(run: Path) -> list[float]:
+    return [json.loads(line)["loss"] for line in (run / "log.jsonl").read_text().splitlines()]
+
+
+def tiny(steps: int) -> TrainConfig:
+    config = codec_smoke()
+    data = replace(config.data, size=32, frames=2, batch=1)
+    model = replace(config.model, stages=2)
+    return replace(config, model=model, data=data, steps=steps, threads=1, quant_from=0.7)
+
+
+def train(config: TrainConfig, shards: Path, run: Path) -> Trainer:
+    trainer = Trainer(config, shards, run)
+    trainer.resume()
+    trainer.train(lambda line: None)
+    return trainer
+
+
+def test_the_first_200_steps_repeat(shards: Path, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        train(tiny(200), shards, tmp_path / name)
+    first, second = losses(tmp_path / "first"), losses(tmp_path / "second")
+    assert len(first) == len(second) >= 200
+    assert first == pytest.approx(second, rel=1e-3)
+
+
+@pytest.mark.parametrize("batched", [False, True])
+def test_a_resumed_run_meets_the_uninterrupted_one(
+    shards: Path, tmp_path: Path, batched: bool
+) -> None:
+    config = replace(tiny(90), batched=batched)
+    train(config, shards, tmp_path / "whole")
+    trainer = Trainer(config, shards, tmp_path / "parts")
+
+    begin = trainer._train_clip
+
+    def until_40() -> None:
+        if trainer.progress.step >= 40:
+            raise KeyboardInterrupt
+        begin()
+
+    trainer._train_clip = until_40  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train(lambda line: None)
+    before = len(losses(tmp_path / "parts"))
+    assert 40 <= before < 90
+    train(config, shards, tmp_path / "parts")
+    whole, parts = losses(tmp_path / "whole"), losses(tmp_path / "parts")
+    assert parts[:before] == pytest.approx(whole[:before], rel=1e-3)
+    mean = sum(whole[-30:]) / 30
+    assert sum(parts[-30:]) / 30 == pytest.approx(mean, rel=0.01)
+
+
+def test_a_run_measures_itself_with_the_codec(shards: Path, tmp_path: Path) -> None:
+    config = tiny(30)
+    config = replace(config, data=replace(config.data, hold_out=1), check_minutes=1e-6)
+    check = CodecCheck(held_out(shards, 1), (20.0, 40.0))
+    said: list[str] = []
+    trainer = Trainer(config, shards, tmp_path / "checked", check)
+    trainer.train(said.append)
+    records = (tmp_path / "checked" / "checks.jsonl").read_text().splitlines()
+    figures = json.loads(records[-1])
+    assert figures["check/psnr_y crf 20"] > figures["check/psnr_y crf 40"] > 10
+    assert figures["check/bpp crf 20"] > figures["check/bpp crf 40"] > 0
+    assert any("measured" in line for line in said)
+    # Measuring leaves the run as it is.
+    train(replace(config, check_minutes=float("inf")), shards, tmp_path / "plain")
+    assert losses(tmp_path / "plain") == losses(tmp_path / "checked")
+
+
+def test_a_run_from_weights_counts_the_rate_at_once(shards: Path, tmp_path: Path) -> None:
+    train(tiny(30), shards, tmp_path / "first")
+    trainer = Trainer(tiny(20), shards, tmp_path / "second")
+    assert trainer._rate_share() == 0.0
+    trainer.start_from(tmp_path / "first" / "weights.pt")
+    assert trainer._rate_share() == 1.0 and trainer._schedule().rate < 1.0
+    trainer.save()
+    again = Trainer(tiny(20), shards, tmp_path / "second")
+    assert again.resume() and again._rate_share() == 1.0
+
+
+def test_the_command_trains_where_it_is_told(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from bsqav.cli.main import main
+
+    run = tmp_path / "run"
+    words = ["train", "tokenizer", "codec-smoke", "--data", str(shards), "--run", str(run)]
+    assert main([*words, "--steps", "4", "--device", "cpu", "--batched", "--batch", "1"]) == 0
+    assert (run / "weights.pt").exists()
+    assert main([*words, "--batch", "0"]) == 2
+    assert "--batch 0: more than 0" in capsys.readouterr().err
+
+
+SCRIPT = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+import torch
+from bsqav.recipes.codec import codec_smoke
+from bsqav.training.loop import Trainer
+config = codec_smoke()
+data = replace(config.data, size=32, frames=2, batch=1)
+config = replace(config, data=data, steps=12, threads=1, device="cpu", rate_from=-1, rate_full=0)
+trainer = Trainer(config, Path(sys.argv[1]), Path(sys.argv[2]))
+trainer.train(lambda line: None)
+weights = torch.cat([p.detach().flatten() for p in trainer.net.parameters()])
+torch.save((weights, trainer.net.prior.feature.scale), f"{sys.argv[2]}/rank{trainer.place.rank}.pt")
+trainer.place.leave()
+"""
+
+
+def test_two_processes_train_the_same_weights(shards: Path, tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    known = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+    command = [sys.executable, "-c", SCRIPT, str(shards), str(tmp_path)]
+    path = os.pathsep.join(sys.path)
+    both = [
+        subprocess.Popen(
+            command, env={**os.environ, **known, "RANK": str(rank), "PYTHONPATH": path}
+        )
+        for rank in range(2)
+    ]
+    assert [process.wait(timeout=120) for process in both] == [0, 0]
+    first, second = (torch.load(tmp_path / f"rank{rank}.pt") for rank in range(2))
+    assert torch.equal(first[0], second[0]) and torch.equal(first[1], second[1])
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert state["progress"]["step"] >= 12
+    assert len(losses(tmp_path)) == state["progress"]["step"]  # one of them wrote
+
+
+def test_weights_without_pairs_of_bits_begin_with_none(shards: Path, tmp_path: Path) -> None:
+    first = Trainer(tiny(20), shards, tmp_path / "first")
+    state = first.net.state_dict()
+    del state["prior.pair"]
+    torch.save(state, tmp_path / "old.pt")
+    first.net.prior.pair.data.fill_(1.0)
+    first.start_from(tmp_path / "old.pt")
+    assert not first.net.prior.pair.any()
+
+
+def test_boards_are_written_where_tensorboard_is(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(tiny(4), board=True)
+    monkeypatch.setattr("bsqav.training.journal.find_spec", lambda name: None)
+    said: list[str] = []
+    Trainer(config, shards, tmp_path / "without").train(said.append)
+    assert "pip install tensorboard" in said[0]
+    assert losses(tmp_path / "without") and not (tmp_path / "without" / "board").exists()
+    monkeypatch.undo()
+    pytest.importorskip("tensorboard")
+    train(config, shards, tmp_path / "with")
+    assert sum(file.stat().st_size for file in (tmp_path / "with" / "board").iterdir()) > 1000
