@@ -20,7 +20,7 @@ from bsqav.errors import (
 )
 
 if TYPE_CHECKING:
-    from bsqav.codec import Decoder, Encoder
+    from bsqav.codec import Decoder, Encoder, decode_image, encode_image
     from bsqav.media.container import open
     from bsqav.media.transcode import Progress, TranscodeResult, transcode
 
@@ -40,6 +40,8 @@ __all__ = [
     "UnsupportedError",
     "UsageError",
     "__version__",
+    "decode_image",
+    "encode_image",
     "open",
     "transcode",
 ]
@@ -53,6 +55,8 @@ _HOMES = {
     "Encoder": "bsqav.codec",
     "Progress": "bsqav.media.transcode",
     "TranscodeResult": "bsqav.media.transcode",
+    "decode_image": "bsqav.codec",
+    "encode_image": "bsqav.codec",
     "open": "bsqav.media.container",
     "transcode": "bsqav.media.transcode",
 }

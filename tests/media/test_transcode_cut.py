@@ -140,6 +140,12 @@ def test_scale(
         {"threads": 65},
         {"gop": 0},
         {"crf": 20, "bitrate": 1000},
+        {"bitrate": 0},
+        {"bitrate": 1000, "buffer": 0.01},
+        {"buffer": 2.0},
+        {"two_pass": True},
+        {"two_pass": True, "crf": 30},
+        {"two_pass": True, "bitrate": 1000, "codec": "libx264"},
         {"crf": 64},
         {"preset": "quickest"},
     ],
@@ -148,8 +154,3 @@ def test_arguments_out_of_range(tmp_path: Path, numbered: Path, options: dict[st
     with pytest.raises(bsqav.UsageError):
         bsqav.transcode(numbered, tmp_path / "out.mkv", **options)
     assert not list(tmp_path.iterdir())
-
-
-def test_bitrate_waits_for_rate_control(tmp_path: Path, numbered: Path) -> None:
-    with pytest.raises(bsqav.UnsupportedError, match="rate control"):
-        bsqav.transcode(numbered, tmp_path / "out.mkv", bitrate=1_000_000)

@@ -73,10 +73,12 @@ def describe(state: Progress) -> str:
         f"frame {frames}",
         f"{state.fps:.1f} fps",
         f"{state.speed:.2f}x",
-        human_size(state.bytes),
+        f"{human_size(state.bytes)} ({state.bitrate / 1000:.0f} kb/s)",
     ]
     if state.fraction is not None:
         parts.insert(1, f"{100 * state.fraction:.0f} %")
+    if state.stages > 1:
+        parts.insert(0, f"pass {state.stage}/{state.stages}")
     if state.remaining is not None:
         parts.append(f"{human_time(state.remaining)} left")
     return ", ".join(parts)

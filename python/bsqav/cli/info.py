@@ -10,6 +10,7 @@ from typing import Any
 
 from bsqav.cli.values import human_size
 from bsqav.media.inspection import FileReport, TrackReport, inspect
+from bsqav.media.still_input import FORMAT as STILL
 
 __all__ = ["add_parser", "run"]
 
@@ -35,10 +36,11 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(report.to_dict(), indent=2))
         return 0
     print(_head(report, args.file))
-    for stream in report.streams:
+    still = report.format == STILL
+    for stream in () if still else report.streams:
         print(_stream_line(stream))
     for track in report.bsq:
-        print(_track_lines(track))
+        print(_track_lines(track, still=still))
     for key, value in report.metadata.items():
         print(f"  {key}: {value}")
     return 0
@@ -70,27 +72,34 @@ def _stream_line(stream: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def _track_lines(track: TrackReport) -> str:
+def _track_lines(track: TrackReport, *, still: bool) -> str:
     head, bits = track.sequence, track.bits
     model = f"{track.model_name or 'not installed'} ({head['model_id']})"
+    kind = "still" if still else f"track {track.index}"
     lines = [
-        f"  BSQ track {track.index}: codestream version {head['version']}, level {head['level']}",
+        f"  BSQ {kind}: codestream version {head['version']}, level {head['level']}",
         f"    size      {head['width']}x{head['height']} {track.pixel_format}, "
         f"rotation {head['rotation']}, sample aspect {_ratio(head['sample_aspect'])}",
         f"    colour    primaries {head['color_primaries']}, transfer {head['color_transfer']}, "
         f"matrix {head['color_matrix']}, "
         f"{ {0: 'limited', 1: 'full'}.get(head['full_range'], 'unspecified') } range",
-        f"    timing    {_ratio(head['time_base'])} s per tick, {_rate(head['frame_rate'])}",
         f"    model     {model}",
-        f"    packets   {track.packets}, {track.keyframes} of them keyframes, "
-        f"longest group {track.longest_group}",
         f"    coding    crf {_range(track.crf)}, {_range(track.layers)} layers, "
         f"{_range(track.blocks)} blocks a frame",
     ]
-    if bits is not None:
+    if not still:
         lines += [
+            f"    timing    {_ratio(head['time_base'])} s per tick, {_rate(head['frame_rate'])}",
+            f"    packets   {track.packets}, {track.keyframes} of them keyframes, "
+            f"longest group {track.longest_group}",
+        ]
+    if bits is not None:
+        sizes = [
             f"    bits      {bits['mean']:.0f} per frame ({bits['min']} to {bits['max']}), "
             f"keyframes {bits['keyframe_mean']:.0f}, others {bits['other_mean']:.0f}",
+        ]
+        lines += [] if still else sizes
+        lines += [
             f"    rate      {bits['bpp']:.5f} bits per pixel"
             + (f", {bits['bitrate'] / 1000:.1f} kb/s" if bits["bitrate"] else ""),
         ]

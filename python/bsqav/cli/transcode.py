@@ -53,8 +53,10 @@ def add_parser(subparsers: Any) -> None:
         "--crf", type=float, metavar="N", help="quality: 0 finest .. 63 coarsest, default 32"
     )
     quality.add_argument(
-        "--bitrate", type=rate, metavar="RATE", help="e.g. 2M; other encoders than BSQ only"
+        "--bitrate", type=rate, metavar="RATE", help="of the video, instead of a quality; e.g. 800k"
     )
+    add("--two-pass", action="store_true", help="read IN twice to share the bit rate out evenly")
+    add("--buffer", type=float, metavar="T", help="seconds a receiver holds, default 1.5")
     add("--gop", type=int, metavar="N", help="most frames between keyframes, default 250")
     add("--preset", metavar="NAME", help="fast or medium (default)")
     add("--model", metavar="NAME|FILE", help="model to use, see `bsqav models`")
@@ -106,6 +108,8 @@ def run(args: argparse.Namespace) -> int:
                 codec=args.codec,
                 crf=args.crf,
                 bitrate=args.bitrate,
+                two_pass=args.two_pass,
+                buffer=args.buffer,
                 gop=args.gop,
                 preset=args.preset,
                 model=args.model,
@@ -136,6 +140,7 @@ def _summary(source: str, result: TranscodeResult) -> str:
     speed = result.duration / result.seconds if result.seconds else 0.0
     return (
         f"{source} -> {result.output}: {result.codec}, {result.frames_out} frames, "
-        f"{human_size(result.bytes)}, {result.bitrate / 1000:.0f} kb/s, "
+        f"{human_size(result.bytes)}, {result.bitrate / 1000:.0f} kb/s "
+        f"({result.video_bitrate / 1000:.0f} of video), "
         f"{result.fps:.1f} fps ({speed:.2f}x)"
     )

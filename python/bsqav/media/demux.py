@@ -103,6 +103,11 @@ class Demuxer:
     ) -> None:
         self.close()
 
+    @property
+    def format(self) -> str:
+        """The container's name, FFmpeg's where it has one."""
+        return str(self.container.format.name)
+
     def close(self) -> None:
         """Closes the file; a file object given by the caller stays open."""
         self._ahead.clear()

@@ -107,7 +107,10 @@ def rotation_of(frame: av.VideoFrame, warn: Callable[[str], None]) -> int:
     nearest = round(clockwise / 90) * 90 % 360
     if abs((clockwise - nearest + 180) % 360 - 180) > 1:
         warn(f"a rotation of {clockwise} degrees is carried as {nearest}")
-    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    try:
+        matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:
+        matrix = None  # PyAV 18 cannot list side data of kinds that it has no name for, as EXIF's
     if matrix is not None:
         a, b, _, c, d = struct.unpack("=5i", bytes(matrix)[:20])
         if a * d - b * c < 0:

@@ -7,6 +7,7 @@ from typing import Any
 
 from bsqav.media.demux import Demuxer
 from bsqav.media.pipes import name_of, standard_input
+from bsqav.media.still_input import FORMAT, StillDemuxer, look_ahead
 
 __all__ = ["input_name", "open_input"]
 
@@ -30,11 +31,17 @@ def open_input(
 
     Args:
         file: what to open.
-        format: FFmpeg's name of the container, guessed where None.
+        format: FFmpeg's name of the container, "bsq" for a still, guessed where None.
         cancelled: polled while waiting for standard input; the input ends when it is true.
 
     Raises:
         MediaError: it cannot be opened, or is plain text.
+        BitstreamError, UnsupportedError: it is a still that is damaged, or newer than this library.
     """
+    name = input_name(file)
     target = standard_input(cancelled) if _is_standard_input(file) else file
-    return Demuxer(target, format=format, name=input_name(file))
+    if format in (None, FORMAT):
+        still, target = look_ahead(target, name)
+        if still or format == FORMAT:
+            return StillDemuxer(target, name=name)
+    return Demuxer(target, format=format, name=name)

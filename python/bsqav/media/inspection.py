@@ -127,7 +127,7 @@ def inspect(file: Any) -> FileReport:
         for report in tracks.values():
             report.finish()
         return FileReport(
-            format=container.format.name,
+            format=demuxer.format,
             duration=container.duration / 1_000_000 if container.duration else None,
             chapters=len(container.chapters()),
             metadata=metadata_of(container),

@@ -7,15 +7,27 @@ import os
 import time
 import warnings as python_warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any, Protocol
 
 import av
 
-from bsqav.errors import BitstreamError, BsqError, BsqWarning, MediaError, UnsupportedError
+from bsqav.codec.encoder import PassRecord
+from bsqav.codec.picture import FrameConverter
+from bsqav.codec.still import StillConverter
+from bsqav.errors import (
+    BitstreamError,
+    BsqError,
+    BsqWarning,
+    MediaError,
+    UnsupportedError,
+    UsageError,
+)
 from bsqav.media.conformance import ConformanceHash
 from bsqav.media.decoding import AvPacket
 from bsqav.media.destination import Destination, explain_os_error
+from bsqav.media.first_pass import check_rereadable, first_pass
 from bsqav.media.inputs import input_name
 from bsqav.media.muxers import format_of
 from bsqav.media.options import Options, TranscodeResult
@@ -24,6 +36,7 @@ from bsqav.media.source import Source, SourceFrame
 from bsqav.media.to_bsq import BsqSettings, BsqSink
 from bsqav.media.to_copy import CopySink
 from bsqav.media.to_pictures import PictureSink, is_picture_pattern
+from bsqav.media.to_still import StillSink, is_still_target
 from bsqav.media.to_video import VideoSink, container_format
 from bsqav.media.video_encoder import VideoSettings
 
@@ -36,6 +49,7 @@ class Sink(Protocol):
     codec: str
     frames: int
     bytes: int
+    video_bytes: int
     sent: int
 
     def write(self, frame: SourceFrame) -> None:
@@ -67,7 +81,7 @@ class Job:
         self._warn_user = warn
         self._progress, self._cancelled = progress, cancelled
         self._warnings: list[str] = []
-        self._began = time.monotonic()
+        self._began = self._pass_began = time.monotonic()
         self._end = Fraction(0)
         self._hash: ConformanceHash | None = None
         self._source: Source | None = None
@@ -90,15 +104,17 @@ class Job:
     def run(self, input_format: str | None) -> TranscodeResult:
         """Does it all."""
         options = self._options
+        if options.two_pass:
+            check_rereadable(self._src)
         pictures = self._is_pictures()
         # The output is looked at first: an existing one is refused before any work.
         self._target = target = None if pictures else self._destination()
-        self._source = source = self._open_source(input_format)
+        self._source = source = self._open_source(input_format, self._warn)
         if source.is_bsq and options.codec != "copy" and options.scale is None:
             self._hash = ConformanceHash()
         with _explained(f"writing {target.partial if target else self._dst} failed"):
             try:
-                sink = self._open_sink(source, target)
+                sink = self._open_sink(source, target, input_format)
             except BaseException:
                 if target is not None:
                     target.discard()
@@ -106,7 +122,7 @@ class Job:
         self._pump(source, sink, target)
         return self._result(sink, target)
 
-    def _open_source(self, input_format: str | None) -> Source:
+    def _open_source(self, input_format: str | None, warn: Callable[[str], None]) -> Source:
         options = self._options
         try:
             return Source(
@@ -115,10 +131,11 @@ class Job:
                 start=options.start,
                 duration=options.duration,
                 scale=options.scale,
+                converter=StillConverter if self._is_still() else FrameConverter,
                 models=() if options.model is None else (options.model,),
                 threads=options.threads,
                 decode=options.codec != "copy",
-                warn=self._warn,
+                warn=warn,
                 cancelled=self._cancelled,
             )
         except BsqError as error:
@@ -136,11 +153,21 @@ class Job:
             and is_picture_pattern(os.fspath(dst))
         )
 
+    def _is_still(self) -> bool:
+        return is_still_target(self._dst, self._options.format)
+
     def _destination(self) -> Destination:
         return Destination(self._dst, overwrite=self._options.overwrite, source=self._src)
 
-    def _open_sink(self, source: Source, target: Destination | None) -> Sink:
+    def _open_sink(
+        self, source: Source, target: Destination | None, input_format: str | None
+    ) -> Sink:
         options = self._options
+        codec = options.codec or ("libx264" if source.is_bsq else "bsq")
+        if codec != "bsq" and (options.two_pass or options.buffer is not None):
+            raise UsageError(
+                "two passes and a buffer are for coding to BSQ (-c:v bsq): leave them away"
+            )
         if target is None:
             return PictureSink(
                 os.fspath(self._dst),
@@ -149,9 +176,10 @@ class Job:
                 strict=options.strict,
                 warn=self._warn,
             )
-        codec = options.codec or ("libx264" if source.is_bsq else "bsq")
+        if self._is_still():
+            return StillSink(target.file, source, options, self._warn)
         if codec in ("bsq", "copy"):
-            return self._open_bsq(codec, source, target)
+            return self._open_bsq(codec, source, target, input_format)
         container = container_format(target.path, options.format)
         settings = VideoSettings(
             encoder=options.codec,
@@ -166,15 +194,14 @@ class Job:
         )
         return VideoSink(target.file, source, settings, self._warn)
 
-    def _open_bsq(self, codec: str, source: Source, target: Destination) -> Sink:
+    def _open_bsq(
+        self, codec: str, source: Source, target: Destination, input_format: str | None
+    ) -> Sink:
         options = self._options
-        if options.bitrate is not None:
-            raise UnsupportedError(
-                "BSQ has no rate control in this version: say the quality with crf (--crf) instead "
-                "of the bit rate"
-            )
         settings = BsqSettings(
-            crf=32.0 if options.crf is None else options.crf,
+            crf=options.crf,
+            bitrate=options.bitrate,
+            buffer=options.buffer,
             gop=250 if options.gop is None else options.gop,
             preset=options.preset or "medium",
             model=options.model,
@@ -185,8 +212,25 @@ class Job:
             if target.path
             else options.format or "nut",
         )
+        if options.two_pass:
+            records = self._first_pass(settings, input_format)
+            settings = replace(settings, first_pass=records)
         opened = CopySink if codec == "copy" else BsqSink
         return opened(target.file, source, settings, self._warn)
+
+    def _first_pass(
+        self, settings: BsqSettings, input_format: str | None
+    ) -> tuple[PassRecord, ...]:
+        # Whatever there is to say of the input, the second pass says.
+        source = self._open_source(input_format, lambda _: None)
+
+        def took(frame: SourceFrame, count: int, size: int) -> None:
+            self._report(source, frame, count, size, stage=1)
+
+        with contextlib.closing(source):
+            records = first_pass(source, settings, took=took, cancelled=self._cancelled)
+        self._pass_began = time.monotonic()
+        return records
 
     # ---- the work ----
 
@@ -238,20 +282,28 @@ class Job:
         if self._hash is not None:
             self._hash.update(event.planes)
         sink.write(event)
-        length = event.duration or source.frame_ticks
-        self._end = (event.pts + length) * source.time_base
+        self._end = self._report(source, event, sink.sent, sink.bytes, stage=2)
+
+    def _report(
+        self, source: Source, frame: SourceFrame, count: int, size: int, *, stage: int
+    ) -> Fraction:
+        """Says how far it has come; returns the time in seconds at which the frame ends."""
+        end = (frame.pts + (frame.duration or source.frame_ticks)) * source.time_base
         if self._progress is not None:
-            facts = source.facts
+            facts, stages = source.facts, 2 if self._options.two_pass else 1
             self._progress(
                 Progress(
-                    frames=sink.sent,
+                    frames=count,
                     total_frames=facts.frames,
-                    time=float(self._end),
+                    time=float(end),
                     duration=None if facts.duration is None else float(facts.duration),
-                    elapsed=time.monotonic() - self._began,
-                    bytes=sink.bytes,
+                    elapsed=time.monotonic() - self._pass_began,
+                    bytes=size,
+                    stage=min(stage, stages),
+                    stages=stages,
                 )
             )
+        return end
 
     def _check_count(self, sink: Sink) -> None:
         if sink.frames != sink.sent and sink.codec in ("bsq", "copy"):
@@ -276,6 +328,7 @@ class Job:
             frames_in=sink.sent,
             frames_out=sink.frames,
             bytes=sink.bytes if size is None else size,
+            video_bytes=sink.video_bytes,
             duration=float(self._end),
             seconds=time.monotonic() - self._began,
             hash=self._hash.hexdigest() if self._hash is not None else None,

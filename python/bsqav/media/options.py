@@ -22,6 +22,7 @@ class TranscodeResult:
     frames_in: int
     frames_out: int
     bytes: int  # size of the output file; of the packets where the output is no path
+    video_bytes: int  # of the video's packets alone
     duration: float  # seconds of video
     seconds: float  # that it took
     hash: str | None  # conformance hash of the decoded pictures, where the input was BSQ
@@ -37,9 +38,15 @@ class TranscodeResult:
         """Bits per second of video, all tracks together."""
         return 8 * self.bytes / self.duration if self.duration else 0.0
 
+    @property
+    def video_bitrate(self) -> float:
+        """Bits per second of the video's packets: what a bit rate asked for is about."""
+        return 8 * self.video_bytes / self.duration if self.duration else 0.0
+
     def to_dict(self) -> dict[str, Any]:
         """All of it in types that JSON has."""
-        return {**asdict(self), "fps": self.fps, "bitrate": self.bitrate}
+        rates = {"bitrate": self.bitrate, "video_bitrate": self.video_bitrate}
+        return {**asdict(self), "fps": self.fps, **rates}
 
 
 @dataclass
@@ -49,6 +56,8 @@ class Options:
     codec: str | None
     crf: float | None
     bitrate: int | None
+    two_pass: bool
+    buffer: float | None
     gop: int | None
     preset: str | None
     model: Any
@@ -67,12 +76,19 @@ class Options:
             raise UsageError(f"duration {float(self.duration):g} s is not above 0")
         if self.start is not None and self.start < 0:
             raise UsageError(f"start {float(self.start):g} s is before the beginning")
-        encoding = ("crf", "bitrate", "gop", "preset", "scale")
+        encoding = ("crf", "bitrate", "buffer", "gop", "preset", "scale")
         useless = [name for name in encoding if getattr(self, name) is not None]
+        useless += ["two_pass"] * self.two_pass
         if self.codec == "copy" and useless:
             raise UsageError(f"codec copy encodes nothing: leave {', '.join(useless)} away")
         if self.crf is not None and self.bitrate is not None:
             raise UsageError("crf and bitrate exclude each other: give one of them")
+        if self.bitrate is not None and self.bitrate <= 0:
+            raise UsageError(f"bitrate {self.bitrate} is not above 0 bits per second")
+        if self.bitrate is None and self.two_pass:
+            raise UsageError("two passes need a bit rate to share out: give one (--bitrate RATE)")
+        if self.bitrate is None and self.buffer is not None:
+            raise UsageError("a buffer goes with a bit rate: give one (--bitrate RATE)")
         if not 0 <= self.threads <= 64:
             raise UsageError(f"threads {self.threads} is not in 0 .. 64")
         if self.gop is not None and not 1 <= self.gop <= 65535:

@@ -18,7 +18,9 @@ class Progress:
     time: float  # seconds of video so far
     duration: float | None  # seconds of video expected, None where unknown
     elapsed: float  # seconds since the beginning
-    bytes: int  # of packets written so far
+    bytes: int  # of packets written so far; in a first pass, of those that it would write
+    stage: int = 1  # number of the pass over the input, from 1
+    stages: int = 1  # passes that there are
 
     @property
     def fps(self) -> float:
@@ -31,15 +33,20 @@ class Progress:
         return self.time / self.elapsed if self.elapsed > 0 else 0.0
 
     @property
+    def bitrate(self) -> float:
+        """Bits per second of video so far, all tracks together."""
+        return 8 * self.bytes / self.time if self.time > 0 else 0.0
+
+    @property
     def fraction(self) -> float | None:
-        """Part that is done, 0 to 1, None where the length is unknown."""
+        """Part of this pass that is done, 0 to 1, None where the length is unknown."""
         if not self.duration:
             return None
         return min(self.time / self.duration, 1.0)
 
     @property
     def remaining(self) -> float | None:
-        """Seconds of work left, None where the length is unknown."""
+        """Seconds of work left in this pass, None where the length is unknown."""
         if not self.duration or self.speed <= 0:
             return None
         return max(self.duration - self.time, 0.0) / self.speed

@@ -53,6 +53,7 @@ class Source:
         duration: seconds from there on.
         scale: (width, height) to scale to; -1 for one of them keeps the proportions.
         max_bit_depth: 8 or 10; deeper samples are reduced to it.
+        converter: what turns decoded pictures into planes.
         models: models to try beside the installed ones, for BSQ input.
         threads: threads for decoding, 0 for a fitting number.
         decode: False passes BSQ packets on without decoding them.
@@ -73,6 +74,7 @@ class Source:
         duration: Fraction | None = None,
         scale: tuple[int, int] | None = None,
         max_bit_depth: int = 10,
+        converter: type[FrameConverter] = FrameConverter,
         models: tuple[Any, ...] = (),
         threads: int = 0,
         decode: bool = True,
@@ -89,6 +91,7 @@ class Source:
             self.time_base = self._video_time_base()
             self._decoding = self._open_decoder(models, threads, decode)
             self._scale, self._max_bit_depth = scale, max_bit_depth
+            self._converter_type = converter
             self._converter: FrameConverter | None = None
             self._last_pts: int | None = None
             self._pictures: dict[int, Attachment] = {}
@@ -109,6 +112,13 @@ class Source:
     def is_bsq(self) -> bool:
         """Whether the video is BSQ."""
         return self.track is not None
+
+    @property
+    def chroma_location(self) -> int:
+        """Where chroma samples lie, as the sequence header counts it; 0 where unknown."""
+        if self.track is not None:
+            return int(self.track.sequence["chroma_location"])
+        return getattr(self._converter, "chroma_location", 0)
 
     def other_streams(self) -> list[av.stream.Stream]:
         """Every stream beside the video that is read."""
@@ -322,7 +332,7 @@ class Source:
         self._coded_size = (picture.width, picture.height)
         self._rotation = self.track.rotation if self.track else rotation_of(picture, self._warn)
         scale = self._scale and proportional(self._scale, self._coded_size)
-        self._converter = FrameConverter(
+        self._converter = self._converter_type(
             picture, scale=scale or None, max_bit_depth=self._max_bit_depth, warn=self._warn
         )
         return self._converter

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bsqav.codec import Encoder, Packet
+from bsqav.codec.encoder import PassRecord, RateReport
 from bsqav.codec.sequence import SequenceHeader
 from bsqav.media.audio_convert import AudioConverter
 from bsqav.media.contents import chapters_of, metadata_of
@@ -15,14 +16,20 @@ from bsqav.media.muxers import open_muxer
 from bsqav.media.source import Source, SourceFrame
 from bsqav.media.tracks import cut_chapters, leave_out, unused_streams
 
-__all__ = ["BsqSettings", "BsqSink", "MuxedSink"]
+__all__ = ["BsqSettings", "BsqSink", "MuxedSink", "open_encoder"]
+
+# Above so many times the bit rate asked for, it counts as missed.
+RATE_TOLERANCE = 1.05
 
 
 @dataclass(frozen=True)
 class BsqSettings:
     """How to code and what to do with the other tracks."""
 
-    crf: float = 32.0
+    crf: float | None = None
+    bitrate: int | None = None  # bits per second, instead of a crf
+    buffer: float | None = None  # seconds at that rate
+    first_pass: tuple[PassRecord, ...] = ()
     gop: int = 250
     preset: str = "medium"
     model: Any = None
@@ -139,6 +146,7 @@ class MuxedSink:
     ) -> None:
         self.frames = 0
         self.bytes = 0
+        self.video_bytes = 0
         self.sent = 0
         self._muxer = open_muxer(target, format=settings.format)
         try:
@@ -181,6 +189,38 @@ class MuxedSink:
         )
         self.frames += 1
         self.bytes += len(packet.data)
+        self.video_bytes += len(packet.data)
+
+
+def open_encoder(source: Source, settings: BsqSettings) -> Encoder:
+    """An encoder for the pictures of a source."""
+    return Encoder(
+        sequence=source.facts.sequence(),
+        model=settings.model,
+        crf=settings.crf,
+        bitrate=settings.bitrate,
+        buffer=settings.buffer,
+        first_pass=settings.first_pass,
+        gop=settings.gop,
+        threads=settings.threads,
+        preset=settings.preset,
+    )
+
+
+def rate_lack(report: RateReport) -> str | None:
+    """A sentence on a bit rate that could not be kept; None where it was."""
+    if report.coarsest and report.reached > RATE_TOLERANCE * report.bitrate:
+        return (
+            f"{report.bitrate / 1000:.4g} kb/s are too few: {report.coarsest} pictures are at the "
+            f"coarsest step (crf 63), and the video has {report.reached / 1000:.4g} kb/s; a higher "
+            "rate or a smaller size (--scale) helps"
+        )
+    if report.late:
+        return (
+            f"{report.late} pictures are larger than a buffer of "
+            f"{report.buffer_bits / report.bitrate:g} s allows: a larger one (--buffer) helps"
+        )
+    return None
 
 
 class BsqSink(MuxedSink):
@@ -198,14 +238,8 @@ class BsqSink(MuxedSink):
     def __init__(
         self, target: Any, source: Source, settings: BsqSettings, warn: Callable[[str], None]
     ) -> None:
-        self._encoder = Encoder(
-            sequence=source.facts.sequence(),
-            model=settings.model,
-            crf=settings.crf,
-            gop=settings.gop,
-            threads=settings.threads,
-            preset=settings.preset,
-        )
+        self._encoder = open_encoder(source, settings)
+        self._warn = warn
         super().__init__(
             target,
             source,
@@ -226,3 +260,5 @@ class BsqSink(MuxedSink):
         for packet in self._encoder.flush():
             self._mux(packet)
         super().finish()
+        if (report := self._encoder.rate) is not None and (lack := rate_lack(report)):
+            self._warn(lack)

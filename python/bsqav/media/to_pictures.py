@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import av
-from av.video.reformatter import Interpolation, VideoReformatter
 
-from bsqav.codec.picture import planes_to_frame
+from bsqav.codec.still import shown_frame
 from bsqav.errors import MediaError, UnsupportedError, UsageError
 from bsqav.media.decoding import AvPacket
 from bsqav.media.facts import turn_planes, turned
@@ -29,7 +28,6 @@ _ENCODERS = {
     ".tif": ("tiff", ("gray", "gray16le"), ("rgb24", "rgb48le")),
 }
 _ENCODERS |= {".jpeg": _ENCODERS[".jpg"], ".tiff": _ENCODERS[".tif"]}
-_MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 
 
 def is_picture_pattern(path: str) -> bool:
@@ -65,13 +63,12 @@ class PictureSink:
         self._pattern, self._overwrite = pattern, overwrite
         self._rotation = source.facts.rotation
         self.frames = 0
-        self.bytes = 0
+        self.bytes = self.video_bytes = 0
         self.sent = 0
         self._facts = turned(source.facts)  # picture files are shown as they are
         layout = self._facts.layout
         formats = gray if layout.chroma == "gray" else colour
         self._pixel_format = formats[layout.bit_depth > 8]
-        self._reformatter = VideoReformatter()
         self._held: bytes | None = None
         if strict:
             others = [s for s in source.other_streams() if s.type != "attachment"]
@@ -120,26 +117,12 @@ class PictureSink:
             raise MediaError(f"{path} cannot be written: {error.strerror}") from error
         self.frames += 1
         self.bytes += len(data)
+        self.video_bytes = self.bytes
 
     def _encode(self, frame: SourceFrame) -> bytes:
         facts = self._facts
         planes = turn_planes(frame.planes, self._rotation)
-        picture = planes_to_frame(planes, facts.layout)
-        full = facts.colour.full_range == 1
-        # Where nothing is said, high definition is BT.709 and the rest BT.601, as players do.
-        matrix = _MATRICES.get(facts.colour.matrix, 1 if facts.layout.height >= 720 else 5)
-        picture = self._reformatter.reformat(
-            picture,
-            format=self._pixel_format,
-            src_colorspace=matrix,
-            dst_colorspace=5 if self.codec == "mjpeg" else None,
-            src_color_range=2 if full or facts.layout.chroma == "gray" else 1,
-            dst_color_range=2,
-            interpolation=Interpolation.BICUBIC
-            | Interpolation.ACCURATE_RND
-            | Interpolation.FULL_CHR_H_INT,
-            threads=1,
-        )
+        picture = shown_frame(planes, facts.layout, facts.colour, self._pixel_format)
         try:
             context: Any = av.CodecContext.create(self.codec, "w")
             context.width, context.height = facts.layout.width, facts.layout.height

@@ -108,6 +108,7 @@ class VideoSink:
         self.codec = settings.encoder or default_encoder(self._format)
         self.frames = 0
         self.bytes = 0
+        self.video_bytes = 0
         self.sent = 0
         self._copied: dict[int, Any] = {}
         self._texts: dict[int, tuple[Any, str]] = {}
@@ -230,7 +231,9 @@ class VideoSink:
     def _mux(self, packets: list[Any]) -> None:
         for packet in packets:
             self.bytes += packet.size
-            self.frames += packet.stream is self._encoder.stream
+            if packet.stream is self._encoder.stream:
+                self.frames += 1
+                self.video_bytes += packet.size
             self._container.mux(packet)
 
     # ---- all around ----

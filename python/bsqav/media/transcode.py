@@ -20,6 +20,8 @@ def transcode(
     codec: str | None = None,
     crf: float | None = None,
     bitrate: int | None = None,
+    two_pass: bool = False,
+    buffer: float | None = None,
     gop: int | None = None,
     preset: str | None = None,
     model: Any = None,
@@ -51,7 +53,12 @@ def transcode(
             what the container is made for.
         crf: quality, from 0 (finest) to 63 (coarsest) for BSQ, 32 where None; other encoders have
             scales of their own.
-        bitrate: bits per second, for other encoders than BSQ.
+        bitrate: bits per second of the video, instead of a quality. BSQ keeps it within 5 % over
+            ten seconds and more, and warns at the end where no step is coarse enough for it.
+        two_pass: read the input twice, to share a bit rate out by how hard the pictures are; BSQ
+            only, and from a path only.
+        buffer: what a receiver holds before its decoder, in seconds at that rate, 1.5 where None;
+            no picture empties it. BSQ only.
         gop: most frames from one keyframe to the next; 250 for BSQ.
         preset: "fast" or "medium" for BSQ.
         model: name, id or file of the model; the default model where None.
@@ -80,6 +87,8 @@ def transcode(
         codec=codec,
         crf=crf,
         bitrate=bitrate,
+        two_pass=two_pass,
+        buffer=buffer,
         gop=gop,
         preset=preset,
         model=model,

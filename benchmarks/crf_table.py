@@ -1,0 +1,66 @@
+"""Typical bit rates and qualities by crf, as a table for docs/cli.md.
+
+    python benchmarks/crf_table.py CLIP... [--size 640x360] [--frames 150] [--crf 16,24,32,40,48,56]
+
+Every clip is scaled to the size and played forward and backward to the number of frames. For every
+crf the table has the least, the middle and the greatest of the clips' mean rates, in bits per pixel
+and, at the size and 30 pictures a second, in kb/s; and the middle PSNR-Y.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from typing import Any
+
+from codec_speed import Planes, read_clip
+
+from bsqav import _core
+from bsqav.codec.models import default_model, find_model
+
+PICTURES_PER_SECOND = 30
+
+
+def measure(pictures: list[Planes], model: Any, crf: float) -> tuple[float, float]:
+    """Bits per pixel and PSNR-Y in dB, means over the pictures."""
+    height, width = pictures[0][0].shape
+    encoder = _core.Encoder({"width": width, "height": height}, model, crf=crf)
+    bits, psnr = 0, 0.0
+    for index, planes in enumerate(pictures):
+        encoder.send(planes, index)
+        while (packet := encoder.receive()) is not None:
+            bits += 8 * len(packet.data)
+            psnr += encoder.stats["psnr_y"]
+    return bits / (len(pictures) * width * height), psnr / len(pictures)
+
+
+def row(crf: float, figures: list[tuple[float, float]], pixels: int) -> str:
+    """A line of the table."""
+    rates = sorted(rate for rate, _ in figures)
+    chosen = (rates[0], statistics.median(rates), rates[-1])
+    kilobits = " / ".join(f"{rate * pixels * PICTURES_PER_SECOND / 1000:.0f}" for rate in chosen)
+    bpp = " / ".join(f"{rate:.3f}" for rate in chosen)
+    psnr = statistics.median(value for _, value in figures)
+    return f"| {crf:g} | {bpp} | {kilobits} | {psnr:.1f} |"
+
+
+def main() -> None:
+    """Prints the table, line by line."""
+    parser = argparse.ArgumentParser(description="Typical bit rates by crf.")
+    parser.add_argument("clips", nargs="+")
+    parser.add_argument("--size", default="640x360")
+    parser.add_argument("--frames", type=int, default=150)
+    parser.add_argument("--crf", default="16,24,32,40,48,56")
+    parser.add_argument("--model")
+    args = parser.parse_args()
+    width, height = map(int, args.size.split("x"))
+    model = find_model(args.model) if args.model else default_model()
+    clips = [read_clip(path, width, height, args.frames) for path in args.clips]
+    print("| crf | bits per pixel | kb/s | PSNR-Y |\n|---|---|---|---|")
+    for crf in map(float, args.crf.split(",")):
+        figures = [measure(pictures, model, crf) for pictures in clips]
+        print(row(crf, figures, width * height), flush=True)
+
+
+if __name__ == "__main__":
+    main()

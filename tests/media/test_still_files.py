@@ -1,0 +1,183 @@
+"""`.bsq` files in `transcode`, `info` and `verify`: read as videos of one picture, and written."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+import bsqav
+from bsqav.cli.main import main
+from bsqav.errors import BitstreamError, BsqWarning, MediaError, UnsupportedError, UsageError
+from bsqav.media.demux import Demuxer
+from tests.media.clips import make_clip
+
+PROGRAM = [sys.executable, "-m", "bsqav.cli.main"]
+SIZE = (64, 48)
+
+
+def pixels() -> np.ndarray:
+    y, x = np.mgrid[0 : SIZE[1], 0 : SIZE[0]]
+    return np.stack([x * 3 % 256, y * 5, x + y], axis=-1).astype(np.uint8)
+
+
+def write_picture(path: Path, array: np.ndarray, pixel_format: str, encoder: str = "png") -> Path:
+    frame = av.VideoFrame.from_ndarray(array, format=pixel_format)
+    context = av.CodecContext.create(encoder, "w")
+    context.width, context.height, context.pix_fmt = frame.width, frame.height, pixel_format
+    context.time_base = 1
+    path.write_bytes(b"".join(map(bytes, [*context.encode(frame), *context.encode(None)])))
+    return path
+
+
+@pytest.fixture
+def png(tmp_path: Path) -> Path:
+    return write_picture(tmp_path / "in.png", pixels(), "rgb24")
+
+
+@pytest.fixture
+def still(tmp_path: Path) -> Path:
+    path = tmp_path / "in.bsq"
+    path.write_bytes(bsqav.encode_image(pixels(), crf=20))
+    return path
+
+
+def test_file_and_function_agree_both_ways(tmp_path: Path, png: Path, still: Path) -> None:
+    assert main(["transcode", str(png), str(tmp_path / "a.bsq"), "--crf", "20", "--quiet"]) == 0
+    assert (tmp_path / "a.bsq").read_bytes() == still.read_bytes()
+    assert main(["transcode", str(still), str(tmp_path / "a.png"), "--quiet"]) == 0
+    with av.open(str(tmp_path / "a.png")) as container:
+        shown = next(container.decode(video=0)).to_ndarray(format="rgb24")
+    assert np.array_equal(shown, bsqav.decode_image(still.read_bytes()))
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_existing_output_stays_without_y(tmp_path: Path, png: Path, still: Path) -> None:
+    before = still.read_bytes()
+    assert main(["transcode", str(png), str(still), "--crf", "50", "--quiet"]) == 1
+    assert still.read_bytes() == before
+    assert main(["transcode", str(png), str(still), "--crf", "50", "--quiet", "-y"]) == 0
+    assert len(still.read_bytes()) < len(before)
+
+
+def test_pipes_both_ways(tmp_path: Path, png: Path, still: Path) -> None:
+    command = [*PROGRAM, "transcode", "-", "-", "--quiet", "-f"]
+    coded = subprocess.run(
+        [*command, "bsq", "--crf", "20"], input=png.read_bytes(), capture_output=True, check=True
+    )
+    assert coded.stdout == still.read_bytes()
+    back = subprocess.run(
+        [*command, "nut", "-c:v", "copy"], input=coded.stdout, capture_output=True, check=True
+    )
+    with Demuxer(io.BytesIO(back.stdout)) as demuxer:
+        (packet,) = demuxer.demux(demuxer.tracks[0])
+    assert packet.data == coded.stdout
+
+
+def test_a_keyframe_goes_from_video_to_still_and_back_undecoded(
+    tmp_path: Path, still: Path
+) -> None:
+    bsqav.transcode(still, tmp_path / "one.mkv", codec="copy")
+    bsqav.transcode(tmp_path / "one.mkv", tmp_path / "again.bsq", codec="copy")
+    assert (tmp_path / "again.bsq").read_bytes() == still.read_bytes()
+
+
+def test_a_frame_of_a_video_becomes_a_still(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "in.mkv", frames=5, rotation=90, audio=None)
+    with pytest.raises(UsageError, match="holds one picture"):
+        bsqav.transcode(clip, tmp_path / "out.bsq")
+    bsqav.transcode(clip, tmp_path / "out.bsq", start="0.04", duration="0.04", overwrite=True)
+    shown = bsqav.decode_image((tmp_path / "out.bsq").read_bytes())
+    assert shown.shape == (64, 48, 3)  # upright
+
+
+def test_jpeg_samples_are_not_converted(tmp_path: Path) -> None:
+    frame = av.VideoFrame.from_ndarray(pixels(), format="rgb24").reformat(format="yuvj420p")
+    path = write_picture(tmp_path / "in.jpg", frame.to_ndarray(), "yuvj420p", "mjpeg")
+    bsqav.transcode(path, tmp_path / "out.bsq", crf=0)
+    data = (tmp_path / "out.bsq").read_bytes()
+    with av.open(str(path)) as container:
+        decoded = next(container.decode(video=0))
+        assert bsqav.encode_image(decoded, crf=0) == data
+    assert int(bsqav.decode_image(data, output="frame").color_range) == 2
+
+
+def test_photos_with_exif_come_out_upright(tmp_path: Path) -> None:
+    image_module = pytest.importorskip("PIL.Image")
+    image = image_module.fromarray(pixels())
+    exif = image.getexif()
+    exif[0x0112] = 6
+    image.save(tmp_path / "in.jpg", exif=exif)
+    bsqav.transcode(tmp_path / "in.jpg", tmp_path / "out.bsq")
+    data = (tmp_path / "out.bsq").read_bytes()
+    assert bsqav.decode_image(data).shape == (SIZE[0], SIZE[1], 3)
+    assert bsqav.encode_image(image_module.open(tmp_path / "in.jpg"))
+    bsqav.transcode(tmp_path / "out.bsq", tmp_path / "out.png")
+    assert image_module.open(tmp_path / "out.png").size == (SIZE[1], SIZE[0])
+
+
+def test_transparent_and_deep_pictures(tmp_path: Path) -> None:
+    alpha = np.dstack([pixels(), np.full(pixels().shape[:2], 99, np.uint8)])
+    translucent = write_picture(tmp_path / "alpha.png", alpha, "rgba")
+    with pytest.raises(UnsupportedError, match="alpha"):
+        bsqav.transcode(translucent, tmp_path / "out.bsq")
+    deep = write_picture(tmp_path / "deep.png", pixels().astype(np.uint16) * 257, "rgb48be")
+    with pytest.warns(BsqWarning, match="16 bits"):
+        bsqav.transcode(deep, tmp_path / "deep.bsq")
+    assert bsqav.decode_image((tmp_path / "deep.bsq").read_bytes()).dtype == np.uint16
+
+
+def test_info_and_verify(still: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(still)]) == 0
+    text = capsys.readouterr().out
+    assert "BSQ still" in text
+    assert "fps" not in text
+    assert main(["info", str(still), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["format"], report["bsq"][0]["packets"]) == ("bsq", 1)
+    assert main(["verify", str(still), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["ok"], report["pictures"], report["width"]) == (True, 1, SIZE[0])
+
+
+@pytest.mark.parametrize("cut", [6, 40, -1])
+def test_damage_is_one_line_with_the_byte(
+    tmp_path: Path, still: Path, cut: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    short = tmp_path / "short.bsq"
+    short.write_bytes(still.read_bytes()[:cut])
+    for command in (["info"], ["verify"], ["transcode", "--quiet"]):
+        output = [str(tmp_path / "out.png")] if "transcode" in command else []
+        assert main([*command, str(short), *output]) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "short.bsq" in line
+        assert "byte" in line
+    with pytest.raises(BitstreamError) as caught:
+        bsqav.transcode(short, tmp_path / "out.png")
+    assert caught.value.byte is not None
+
+
+def test_a_damaged_payload_leaves_no_output(tmp_path: Path, png: Path) -> None:
+    (tmp_path / "text.bsq").write_text("this is no picture at all\n" * 9)
+    with pytest.raises(MediaError):
+        bsqav.transcode(tmp_path / "text.bsq", tmp_path / "out.png")
+    with pytest.raises(BitstreamError, match="no BSQ picture"):
+        bsqav.transcode(png, tmp_path / "out.mkv", input_format="bsq")
+    assert not (tmp_path / "out.png").exists()
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_options_that_stills_do_not_have(tmp_path: Path, png: Path) -> None:
+    with pytest.raises(UnsupportedError, match="bit rate"):
+        bsqav.transcode(png, tmp_path / "out.bsq", bitrate=100000)
+    with pytest.raises(UsageError, match="libx264"):
+        bsqav.transcode(png, tmp_path / "out.bsq", codec="libx264")
+    with pytest.raises(UsageError, match="copy needs BSQ"):
+        bsqav.transcode(png, tmp_path / "out.bsq", codec="copy")
+    assert not list(tmp_path.glob("out*"))
