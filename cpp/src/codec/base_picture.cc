@@ -11,7 +11,7 @@ namespace {
 
 constexpr int kTaps = 4;
 constexpr int kFilterBits = 14;  // of both directions together
-constexpr int8_t kFilters[kBaseScale][kTaps] = {
+constexpr int32_t kFilters[kBaseScale][kTaps] = {
     {-10, 65, 86, -13}, {-7, 44, 105, -14}, {-3, 24, 119, -12}, {-1, 7, 127, -5},
     {-5, 127, 7, -1},   {-12, 119, 24, -3}, {-14, 105, 44, -7}, {-13, 86, 65, -10}};
 

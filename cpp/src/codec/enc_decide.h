@@ -22,8 +22,8 @@ struct Decisions {
   int coarse_intra = 8 * 55;
   // The same where it is predicted from a base picture, and how much finer than the keyframe that
   // is. Keyframes of fewer tokens than `base_tokens` have none.
-  int coarse_based = 8 * 48;
-  int base_gain = 8 * 18;
+  int coarse_based = 8 * 56;
+  int base_gain = 8 * 12;
   int base_tokens = 16;
   int finest = 64;  // no step is finer: that of c = 0
   // How much finer a keyframe ends than the pictures that are predicted from it.

@@ -26,11 +26,11 @@ from bsqav.training.pack import Samples
 # section 3), and the largest q.
 INTRA_Q = (8 * 52, 8 * 58)
 # The same where the keyframe is predicted from a small picture, and how often it is.
-SEEDED_Q = (8 * 40, 8 * 56)
-SEEDED = 0.6
+SEEDED_Q = (8 * 47, 8 * 60)
+SEEDED = 0.7
 SEED_SCALE = 8
 # How much finer than the keyframe's last layer the small picture is.
-SEED_GAIN = 8 * 18
+SEED_GAIN = 8 * 12
 TARGET_Q = (8 * 14, 8 * 58)
 MAX_Q = 568
 # A bit of a coefficient says "a step up" or "a step down": with digits -1, 0 and 1 a layer's step
@@ -123,7 +123,7 @@ class Rollout:
         self.q: Tensor | None = None
         self.later = torch.zeros(clip[0].shape[0], device=clip[0].device)
         self.optional = False
-        self.offset = self._offsets()
+        self.offset = self._offsets() * float(self.seeded)  # base pictures have none
 
     def _offsets(self) -> Tensor:
         """[B, H, W] multiples of 8: what windows add to q, for over half of the clips."""
