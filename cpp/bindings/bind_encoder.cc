@@ -60,7 +60,7 @@ class PyEncoder {
  public:
   PyEncoder(const py::object& sequence, const PyModel& model, double crf, int gop, bool scene_cut,
             int threads, const std::string& preset, double bitrate, double buffer_seconds,
-            const std::vector<PassTuple>& first_pass) {
+            const std::vector<PassTuple>& first_pass, int lookahead) {
     bsq_encoder_config config;
     bsq_encoder_config_init(&config);
     read_sequence(sequence, config.sequence);
@@ -78,6 +78,7 @@ class PyEncoder {
     }
     config.first_pass = records.data();
     config.first_pass_count = records.size();
+    config.lookahead = lookahead;
     sequence_ = config.sequence;
     char error[kErrorSize] = "";
     bsq_encoder* encoder = nullptr;
@@ -213,11 +214,11 @@ void bind_encoder(py::module_& m) {
   py::class_<PyEncoder>(m, "Encoder",
                         "send() a picture, receive() packets until None, flush() at the end.")
       .def(py::init<const py::object&, const PyModel&, double, int, bool, int, const std::string&,
-                    double, double, const std::vector<PassTuple>&>(),
+                    double, double, const std::vector<PassTuple>&, int>(),
            py::arg("sequence"), py::arg("model"), py::kw_only(), py::arg("crf") = 32.0,
            py::arg("gop") = 250, py::arg("scene_cut") = true, py::arg("threads") = 0,
            py::arg("preset") = "medium", py::arg("bitrate") = 0.0, py::arg("buffer_seconds") = 1.5,
-           py::arg("first_pass") = std::vector<PassTuple>())
+           py::arg("first_pass") = std::vector<PassTuple>(), py::arg("lookahead") = 0)
       .def_property_readonly("header", &PyEncoder::header)
       .def("send", &PyEncoder::send, py::arg("planes"), py::arg("pts"), py::kw_only(),
            py::arg("duration") = 0, py::arg("keyframe") = false)

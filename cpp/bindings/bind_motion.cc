@@ -14,6 +14,9 @@
 #include "base/plane.h"
 #include "base/thread_pool.h"
 #include "bitstream/limits.h"
+#include "codec/enc_lookahead.h"
+#include "codec/enc_lowres.h"
+#include "codec/geometry.h"
 #include "motion/compensate.h"
 #include "motion/motion_field.h"
 #include "motion/search.h"
@@ -247,6 +250,38 @@ Array<int16_t> predictors(int width, int height, const py::object& split, const 
   return result;
 }
 
+// What the look-ahead makes of the first of some pictures.
+Array<double> lookahead_importance(const py::object& pictures, int bit_depth, int threads) {
+  const Samples samples(pictures, 3, "pictures");
+  check_luma(samples, "pictures");
+  const auto count = static_cast<size_t>(samples.array.shape(0));
+  if (count == 0) fail("pictures: there must be one at least");
+  bsq_sequence sequence{};
+  sequence.width = samples.width;
+  sequence.height = samples.height;
+  sequence.chroma = BSQ_CHROMA_GRAY;
+  sequence.bit_depth = bit_depth;
+  const Geometry geometry = Geometry::of(sequence);
+  std::vector<double> worth;
+  {
+    const py::gil_scoped_release release;
+    ThreadPool pool(threads);
+    LowAnalysis analysis(geometry, pool);
+    Frame frame = geometry.make_frame();
+    std::vector<PictureCosts> costs;
+    for (size_t i = 0; i < count; ++i) {
+      load_or_fail(samples, i, bit_depth, "pictures", frame.planes[0]);
+      costs.push_back(analysis.measure(frame));
+    }
+    std::vector<const PictureCosts*> pointers;
+    for (const PictureCosts& c : costs) pointers.push_back(&c);
+    worth = importance(pointers, geometry);
+  }
+  Array<double> result(Shape{geometry.windows_y, geometry.windows_x});
+  std::copy(worth.begin(), worth.end(), result.mutable_data());
+  return result;
+}
+
 }  // namespace
 
 void bind_motion(py::module_& m) {
@@ -292,6 +327,12 @@ Returns (y, u, v) of the same types and shapes.)");
 width, height: luma samples. block: (x_begin, y_begin, x_end, y_end) in windows, ends excluded;
 predictors are found inside it, and are zero outside; the whole frame if None.
 Returns int16 in the shape of mv. Raises UsageError for what does not fit.)");
+  m.def("lookahead_importance", &lookahead_importance, py::arg("pictures"),
+        py::arg("bit_depth") = 8, py::arg("threads") = 1,
+        R"(What the encoder's look-ahead finds of the first of some luma planes.
+
+pictures: uint8 or uint16 [N, H, W], H and W multiples of 8. Returns float64
+[ceil(H/32), ceil(W/32)]: of every window, in octaves, how much hangs on it.)");
 }
 
 }  // namespace bsq

@@ -101,10 +101,12 @@ class Encoder:
         bitrate: float = 0.0,
         buffer_seconds: float = 1.5,
         first_pass: Sequence[tuple[float, float, float, bool]] = (),
+        lookahead: int = 0,
     ) -> None:
         """`sequence` needs width and height; other keys have the defaults of
         bsq_encoder_config_init; unknown keys raise UsageError. With a bitrate above 0 crf is not
-        looked at; `first_pass` holds the `pass_record` of every picture of a first pass."""
+        looked at; `first_pass` holds the `pass_record` of every picture of a first pass. The first
+        packet comes when `lookahead` pictures, 0 to 250, wait behind it."""
     @property
     def header(self) -> bytes: ...
     def send(
@@ -352,6 +354,14 @@ def motion_predict_batch(
 ) -> tuple[_Samples, _Samples, _Samples]:
     """motion_compensate over a batch of 4:2:0 frames, without the GIL: y [B, H, W], u and v
     [B, H/2, W/2]."""
+
+def lookahead_importance(
+    pictures: _Samples, bit_depth: int = 8, threads: int = 1
+) -> npt.NDArray[np.float64]:
+    """What the encoder's look-ahead finds of the first of some luma planes.
+
+    pictures: uint8 or uint16 [N, H, W], H and W multiples of 8. Returns [ceil(H/32), ceil(W/32)]:
+    of every window, in octaves, how much of the pictures to come hangs on it."""
 
 def motion_vector_predictors(
     width: int, height: int, split: _U8, mv: _S16, block: Sequence[int] | None = None

@@ -220,6 +220,7 @@ def test_an_interruption_leaves_the_good_part(tmp_path: Path, clip: Path) -> Non
         bsqav.transcode(
             clip,
             tmp_path / "out.mkv",
+            lookahead=2,
             progress=lambda state: seen.append(state.frames),
             cancelled=lambda: len(seen) >= 10,
         )

@@ -154,6 +154,10 @@ typedef struct bsq_encoder_config {
    * for one pass. Only with a bitrate. */
   const bsq_pass_record* first_pass;
   size_t first_pass_count;
+  /* Pictures that the encoder looks ahead, 0 .. 250: what later pictures are predicted from gets
+   * finer steps. So many pictures are sent before the first packet comes, and their samples are
+   * kept. 0 (default): low delay, every picture's packet can be received at once. */
+  int32_t lookahead;
 } bsq_encoder_config;
 
 /* Fills in defaults: 8-bit 4:2:0, time base 1/90000, everything unknown left unspecified. Width
@@ -169,7 +173,7 @@ BSQ_API bsq_status bsq_encoder_header(const bsq_encoder* encoder, const uint8_t*
                                       size_t* size);
 /* Takes one picture; its samples are copied. pts must rise strictly. BSQ_AGAIN: receive first. */
 BSQ_API bsq_status bsq_encoder_send(bsq_encoder* encoder, const bsq_picture* picture);
-/* Announces the end of the input. */
+/* Announces the end of the input: receive then gives the packets of all pictures that wait. */
 BSQ_API bsq_status bsq_encoder_flush(bsq_encoder* encoder);
 /* The packet's bytes stay valid until the next call on this encoder. */
 BSQ_API bsq_status bsq_encoder_receive(bsq_encoder* encoder, bsq_packet* packet);

@@ -88,9 +88,10 @@ std::vector<int> falling_steps(int from, int q) {
 
 }  // namespace
 
-std::vector<int> keyframe_steps(int stream_q, bool based) {
-  return falling_steps(based ? kDecisions.coarse_based : kDecisions.coarse_intra,
-                       std::max(kDecisions.finest, stream_q - kDecisions.keyframe_gain));
+std::vector<int> keyframe_steps(int last_q, int finer, bool based) {
+  const int start = (based ? kDecisions.coarse_based : kDecisions.coarse_intra) +
+                    std::max(0, finer - kDecisions.coarse_reach);
+  return falling_steps(std::min(start, kMaxStepIndex), std::max(kDecisions.finest, last_q));
 }
 
 std::vector<int> base_steps(int q) {

@@ -1,6 +1,8 @@
 // The encoder's decisions: layers, tokens that may have bits, scene cuts. Not normative.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -25,6 +27,8 @@ struct Decisions {
   int coarse_based = 8 * 56;
   int base_gain = 8 * 12;
   int base_tokens = 16;
+  // So much finer than the rest of the first layer a window may begin; else all begin coarser.
+  int coarse_reach = 8 * 7;
   int finest = 64;  // no step is finer: that of c = 0
   // How much finer a keyframe ends than the pictures that are predicted from it.
   int keyframe_gain = 8 * 6;
@@ -48,6 +52,15 @@ struct Decisions {
   double flag_bits = 1.0;
   // By how many offsets of 8 q a window's step rises where its variance is twice as large.
   double variance_strength = 0.8;
+  // What is added to q of pictures between keyframes in turn, by their number in the group: those
+  // after a finer one are predicted from it, and take what it has almost for nothing.
+  std::array<int, 4> beat{-8 * 3, 12, 0, 12};
+  // With a look-ahead: by how many a window's step falls where twice as much hangs on it, and how
+  // many octaves of that leave the step of the stream as it is.
+  double importance_strength = 2.0;
+  double usual_importance = 2.0;
+  // An offset stays, between keyframes, where it would move by no more than this.
+  double offset_inertia = 0.8;
   // The motion search's price of a bit, in steps of absolute error: near sqrt(lambda).
   double motion_lambda = 0.45;
   // A scene cut: the prediction misses by at least `cut_ratio` times what the mean of each token
@@ -60,11 +73,17 @@ struct Decisions {
 
 inline constexpr Decisions kDecisions;
 
-// Steps of the layers of a keyframe in a stream at step q; `based`: after a base picture.
-std::vector<int> keyframe_steps(int stream_q, bool based);
+// Steps of the layers of a keyframe that ends at step q, or at the finest; its windows' are finer
+// by at most `finer`. `based`: after a base picture.
+std::vector<int> keyframe_steps(int last_q, int finer, bool based);
 
 // Steps of the layers of the base picture of a keyframe that ends at step q.
 std::vector<int> base_steps(int q);
+
+// What the picture number `index` of its group adds to q.
+inline int beat(int index) {
+  return kDecisions.beat[static_cast<size_t>(index) % kDecisions.beat.size()];
+}
 
 // Steps of the layers that a picture between keyframes may have.
 std::vector<int> picture_steps(int stream_q);

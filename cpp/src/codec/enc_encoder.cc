@@ -18,6 +18,7 @@ namespace {
 
 constexpr int kSearchRangeMedium = 64;
 constexpr int kSearchRangeFast = 32;
+constexpr int kMaxLookahead = 250;  // pictures
 // Differences of two of these stay within the codestream's kMaxTimestamp.
 constexpr int64_t kMaxInputTimestamp = kMaxTimestamp / 2;
 constexpr double kMaxBitrate = 1e10;
@@ -33,6 +34,7 @@ bsq_encoder_config checked(const bsq_encoder_config& config) {
   require(config.crf >= 0.0 && config.crf <= kMaxStep / 8.0, "crf must be 0 to 63");
   require(config.gop >= 1 && config.gop <= 65535, "gop must be 1 to 65535");
   require(config.scene_cut == 0 || config.scene_cut == 1, "scene_cut must be 0 or 1");
+  require(config.lookahead >= 0 && config.lookahead <= kMaxLookahead, "lookahead must be 0 to 250");
   require(config.preset == BSQ_PRESET_FAST || config.preset == BSQ_PRESET_MEDIUM,
           "preset must be BSQ_PRESET_FAST or BSQ_PRESET_MEDIUM");
   require(config.bitrate == 0.0 || (config.bitrate >= 1.0 && config.bitrate <= kMaxBitrate),
@@ -61,11 +63,12 @@ std::vector<PassRecord> checked_records(const bsq_encoder_config& config) {
   return records;
 }
 
-std::optional<RateControl> make_rate(const bsq_encoder_config& config) {
-  if (config.bitrate == 0.0) return std::nullopt;
+std::unique_ptr<RateControl> make_rate(const bsq_encoder_config& config) {
+  if (config.bitrate == 0.0) return nullptr;
   const std::vector<PassRecord> records = checked_records(config);
-  return RateControl(config.bitrate, config.buffer_seconds, config.gop,
-                     plan_rate(records, config.bitrate, config.bitrate * config.buffer_seconds));
+  return std::make_unique<RateControl>(
+      config.bitrate, config.buffer_seconds, config.gop,
+      plan_rate(records, config.bitrate, config.bitrate * config.buffer_seconds));
 }
 
 SequenceHeader make_sequence(const bsq_encoder_config& config, const Model& model) {
@@ -123,15 +126,41 @@ Encoder::Encoder(const bsq_encoder_config& config, const std::shared_ptr<const M
       rate_(make_rate(config)),
       source_(geometry_.make_frame()),
       previous_source_(luma_frame(geometry_)),
-      cut_prediction_(luma_frame(geometry_)) {}
+      cut_prediction_(luma_frame(geometry_)) {
+  if (config_.lookahead > 0) analysis_.emplace(geometry_, pool_);
+}
 
 bsq_status Encoder::send(const bsq_picture& picture) {
   if (flushed_) throw Error(BSQ_ERROR_STATE, "a picture was sent after the flush");
   if (waiting_) return BSQ_AGAIN;
   check_times(picture);
-  import_picture(picture, geometry_, source_);
-  encode(picture);
+  enqueue(picture);
+  if (queue_.size() > static_cast<size_t>(config_.lookahead)) encode_next();
   return BSQ_OK;
+}
+
+void Encoder::enqueue(const bsq_picture& picture) {
+  Source source;
+  if (spare_.empty()) {
+    source.frame = geometry_.make_frame();
+  } else {
+    source.frame = std::move(spare_.back());
+    spare_.pop_back();
+  }
+  import_picture(picture, geometry_, source.frame);
+  source.pts = picture.pts;
+  source.duration = picture.duration;
+  source.keyframe = picture.keyframe != 0;
+  if (analysis_) source.costs = analysis_->measure(source.frame);
+  queue_.push_back(std::move(source));
+}
+
+void Encoder::encode_next() {
+  Source picture = std::move(queue_.front());
+  queue_.pop_front();
+  std::swap(source_, picture.frame);
+  encode(picture);
+  spare_.push_back(std::move(picture.frame));
 }
 
 void Encoder::check_times(const bsq_picture& picture) const {
@@ -139,9 +168,10 @@ void Encoder::check_times(const bsq_picture& picture) const {
           "the pts is out of range");
   require(picture.duration >= 0 && picture.duration <= kMaxInputTimestamp,
           "the duration is out of range");
-  require(!started_ || picture.pts > last_pts_,
-          "pts " + std::to_string(picture.pts) + " does not rise above " +
-              std::to_string(last_pts_) + ", that of the picture before");
+  const int64_t before = queue_.empty() ? last_pts_ : queue_.back().pts;
+  require((!started_ && queue_.empty()) || picture.pts > before,
+          "pts " + std::to_string(picture.pts) + " does not rise above " + std::to_string(before) +
+              ", that of the picture before");
 }
 
 int64_t Encoder::deviation(int64_t pts) const {
@@ -156,8 +186,8 @@ void Encoder::predict() {
 }
 
 // Leaves the prediction in the state if the answer is no.
-bool Encoder::wants_keyframe(const bsq_picture& picture) {
-  if (broken_ || picture.keyframe != 0 || index_ >= config_.gop) return true;
+bool Encoder::wants_keyframe(const Source& picture) {
+  if (broken_ || picture.keyframe || index_ >= config_.gop) return true;
   const int64_t d = deviation(picture.pts);
   if (d > kMaxTimestamp || d < -kMaxTimestamp) return true;
   const std::optional<bool> planned = rate_ ? rate_->planned_keyframe() : std::nullopt;
@@ -175,7 +205,7 @@ bool Encoder::is_cut() {
   return is_scene_cut(source_, previous_source_, cut_prediction_, pool_);
 }
 
-PacketHeader Encoder::make_header(const bsq_picture& picture, bool keyframe,
+PacketHeader Encoder::make_header(const Source& picture, bool keyframe,
                                   const std::vector<int>& steps) const {
   PacketHeader header;
   header.keyframe = keyframe;
@@ -201,7 +231,7 @@ double Encoder::seconds(int64_t ticks) const {
 }
 
 // How long the picture shows, as far as can be known before the next one.
-double Encoder::shown_seconds(const bsq_picture& picture) const {
+double Encoder::shown_seconds(const Source& picture) const {
   if (picture.duration > 0) return seconds(picture.duration);
   if (started_) return seconds(picture.pts - last_pts_);
   const bsq_rational& rate = sequence_.info.frame_rate;
@@ -209,7 +239,7 @@ double Encoder::shown_seconds(const bsq_picture& picture) const {
   return kDefaultSeconds;
 }
 
-void Encoder::begin_group(const bsq_picture& picture) {
+void Encoder::begin_group(const Source& picture) {
   index_ = 0;
   parity_ = started_ && !parity_;
   keyframe_pts_ = picture.pts;
@@ -222,11 +252,44 @@ void Encoder::choose_step(bool keyframe) {
   q_ = c + state_.step_offset();
 }
 
+// How many of the pictures that wait come before the next keyframe, as far as can be known, the
+// picture at work being number index_ of its group.
+size_t Encoder::pictures_to_keyframe() const {
+  for (size_t i = 0; i < queue_.size(); ++i) {
+    const bool planned = rate_ && rate_->planned_keyframe(i + 1).value_or(false);
+    if (queue_[i].keyframe || planned || index_ + static_cast<int>(i) + 1 >= config_.gop) return i;
+  }
+  return queue_.size();
+}
+
+// What is added to the step for the picture and its windows.
+void Encoder::plan(const Source& picture, bool keyframe) {
+  std::vector<double> worth;
+  if (analysis_) {
+    std::vector<const PictureCosts*> costs{&picture.costs};
+    const size_t count = pictures_to_keyframe();
+    for (size_t i = 0; i < count; ++i) costs.push_back(&queue_[i].costs);
+    worth = importance(costs, geometry_);
+  }
+  std::span<const int16_t> before;
+  if (!keyframe) before = state_.windows.offset;
+  // The control of the rate has the picture's step for itself.
+  plan_ = plan_offsets(source_, geometry_, worth, before, !rate_, pool_);
+  if (analysis_ && !keyframe && !rate_) plan_.shift += beat(index_);
+  if (!state_.windows.has_offsets)
+    std::fill(plan_.windows.begin(), plan_.windows.end(), int16_t{0});
+}
+
 // Leaves the reconstruction in the state.
-Encoder::Coded Encoder::code(const bsq_picture& picture, bool keyframe) {
+Encoder::Coded Encoder::code(const Source& picture, bool keyframe) {
   if (keyframe) state_.begin_keyframe();
+  const int finer = -kOffsetUnit * *std::min_element(plan_.windows.begin(), plan_.windows.end());
+  const int q = std::clamp(q_ + plan_.shift, state_.step_offset(), kMaxStepIndex);
   const EncodedPicture encoded = pictures_.encode(
-      source_, keyframe ? keyframe_steps(q_, pictures_.has_base()) : picture_steps(q_), keyframe);
+      source_,
+      keyframe ? keyframe_steps(q - kDecisions.keyframe_gain, finer, pictures_.has_base())
+               : picture_steps(q),
+      plan_.windows, keyframe);
   Coded coded;
   coded.steps = encoded.steps;
   for (int& step : coded.steps) step -= state_.step_offset();
@@ -242,12 +305,13 @@ Encoder::Coded Encoder::code(const bsq_picture& picture, bool keyframe) {
 
 // A keyframe of the wrong size is coded again, since it starts from nothing; and so, as a keyframe,
 // is a picture that would come too late.
-Encoder::Coded Encoder::code_within_rate(const bsq_picture& picture, bool& keyframe) {
+Encoder::Coded Encoder::code_within_rate(const Source& picture, bool& keyframe) {
   choose_step(keyframe);
   Coded coded = code(picture, keyframe);
   if (!keyframe && rate_->is_late(coded.bits())) {
     keyframe = true;
     begin_group(picture);
+    plan(picture, keyframe);
     choose_step(keyframe);
     coded = code(picture, keyframe);
   }
@@ -261,12 +325,13 @@ Encoder::Coded Encoder::code_within_rate(const bsq_picture& picture, bool& keyfr
   return coded;
 }
 
-void Encoder::encode(const bsq_picture& picture) {
+void Encoder::encode(const Source& picture) {
   const double shown = shown_seconds(picture);
   if (rate_) rate_->arrive(started_ ? seconds(picture.pts - last_pts_) : 0.0, shown);
   bool keyframe = wants_keyframe(picture);
   broken_ = true;  // until the end is reached: the state is of use to nobody after an exception
   if (keyframe) begin_group(picture);
+  plan(picture, keyframe);
   Coded coded = rate_ ? code_within_rate(picture, keyframe) : code(picture, keyframe);
   const double crf = (q_ - state_.step_offset()) / 8.0;
   const bsq_pass_record record{shown, coded.bits(), crf, keyframe ? 1 : 0};
@@ -313,6 +378,7 @@ void Encoder::flush() {
 }
 
 bsq_status Encoder::receive(bsq_packet& packet) {
+  if (!waiting_ && flushed_ && !queue_.empty()) encode_next();
   if (!waiting_) return flushed_ ? BSQ_EOF : BSQ_AGAIN;
   out_ = std::move(*waiting_);
   waiting_.reset();

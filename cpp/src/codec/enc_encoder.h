@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +12,9 @@
 #include "base/thread_pool.h"
 #include "bitstream/packet.h"
 #include "bsq/bsq.h"
+#include "codec/enc_lookahead.h"
+#include "codec/enc_lowres.h"
+#include "codec/enc_offsets.h"
 #include "codec/enc_picture.h"
 #include "codec/enc_rate.h"
 #include "codec/picture_state.h"
@@ -56,20 +60,33 @@ class Encoder {
     double bits() const { return 8.0 * static_cast<double>(packet.size()); }
   };
 
+  // A picture that waits to be coded.
+  struct Source {
+    Frame frame;
+    int64_t pts = 0;
+    int64_t duration = 0;
+    bool keyframe = false;  // asked for
+    PictureCosts costs;     // with a look-ahead
+  };
+
   void check_times(const bsq_picture& picture) const;
   void predict();
-  bool wants_keyframe(const bsq_picture& picture);
+  bool wants_keyframe(const Source& picture);
   bool is_cut();
-  PacketHeader make_header(const bsq_picture& picture, bool keyframe,
+  PacketHeader make_header(const Source& picture, bool keyframe,
                            const std::vector<int>& steps) const;
   int64_t deviation(int64_t pts) const;
   double seconds(int64_t ticks) const;
-  double shown_seconds(const bsq_picture& picture) const;
-  void begin_group(const bsq_picture& picture);
+  double shown_seconds(const Source& picture) const;
+  void begin_group(const Source& picture);
   void choose_step(bool keyframe);
-  Coded code(const bsq_picture& picture, bool keyframe);
-  Coded code_within_rate(const bsq_picture& picture, bool& keyframe);
-  void encode(const bsq_picture& picture);
+  Coded code(const Source& picture, bool keyframe);
+  Coded code_within_rate(const Source& picture, bool& keyframe);
+  void enqueue(const bsq_picture& picture);
+  void encode_next();
+  void encode(const Source& picture);
+  size_t pictures_to_keyframe() const;
+  void plan(const Source& picture, bool keyframe);
   bsq_packet_stats make_stats(const EncodedPicture& picture) const;
 
   const bsq_encoder_config config_;
@@ -80,8 +97,12 @@ class Encoder {
   PictureState state_;
   int q_;  // of the stream: docs/numerics.md section 3; the picture's where there is a rate to keep
   PictureEncoder pictures_;
-  std::optional<RateControl> rate_;
+  std::unique_ptr<RateControl> rate_;
   MotionSearch search_;
+  std::optional<LowAnalysis> analysis_;  // with a look-ahead
+  std::deque<Source> queue_;
+  std::vector<Frame> spare_;  // frames for the queue
+  OffsetPlan plan_;           // of the picture at work
   Frame source_;
   Frame previous_source_;  // for scene cuts, with its prediction; luma only
   Frame cut_prediction_;

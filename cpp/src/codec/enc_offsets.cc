@@ -1,10 +1,11 @@
-// Adaptive steps by the variance of the source.
+// Adaptive steps by the variance of the source and by what hangs on it.
 #include "codec/enc_offsets.h"
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
+#include "codec/enc_decide.h"
 #include "network/token_steps.h"
 
 namespace bsq {
@@ -12,6 +13,10 @@ namespace {
 
 // Variance, in 8-bit sample values, below which flat is flat: that of rounding and faint noise.
 constexpr double kFlatVariance = 1.0;
+
+double mean_of(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
 
 // Log2 of the variance of luma in a token.
 double log_variance(const ConstPlaneView& luma, int x, int y, double scale) {
@@ -32,8 +37,7 @@ double log_variance(const ConstPlaneView& luma, int x, int y, double scale) {
 
 }  // namespace
 
-void offsets_by_variance(const Frame& source, const Geometry& geometry, double strength,
-                         ThreadPool& pool, std::vector<int16_t>& offsets) {
+std::vector<double> busyness(const Frame& source, const Geometry& geometry, ThreadPool& pool) {
   const ConstPlaneView luma = source.planes[0].view();
   const int excess = source.bit_depth - 8;
   const double scale = 1.0 / static_cast<double>(1 << (2 * excess));
@@ -53,12 +57,35 @@ void offsets_by_variance(const Frame& source, const Geometry& geometry, double s
       busy[geometry.window_index(wx, wy)] = sum / count;
     }
   });
-  const double mean =
-      std::accumulate(busy.begin(), busy.end(), 0.0) / static_cast<double>(busy.size());
-  for (size_t i = 0; i < busy.size(); ++i) {
-    const auto offset = static_cast<int>(std::lround(strength * (busy[i] - mean)));
-    offsets[i] = static_cast<int16_t>(std::clamp(offset, -kMaxOffset, kMaxOffset));
+  const double mean = mean_of(busy);
+  for (double& b : busy) b -= mean;
+  return busy;
+}
+
+OffsetPlan plan_offsets(const Frame& source, const Geometry& geometry,
+                        std::span<const double> importance, std::span<const int16_t> before,
+                        bool shifts, ThreadPool& pool) {
+  OffsetPlan plan;
+  std::vector<double> wishes = busyness(source, geometry, pool);
+  for (double& wish : wishes) wish *= kDecisions.variance_strength;
+  if (!importance.empty()) {
+    for (size_t i = 0; i < wishes.size(); ++i) {
+      wishes[i] -= kDecisions.importance_strength * (importance[i] - kDecisions.usual_importance);
+    }
+    const double mean = mean_of(wishes);
+    if (shifts) plan.shift = kOffsetUnit * static_cast<int>(std::lround(mean));
+    const double centre = shifts ? std::round(mean) : mean;
+    for (double& wish : wishes) wish -= centre;
   }
+  plan.windows.resize(wishes.size());
+  for (size_t i = 0; i < wishes.size(); ++i) {
+    auto offset = static_cast<int>(std::lround(wishes[i]));
+    const bool stays = !before.empty() && !importance.empty() &&
+                       std::abs(wishes[i] - before[i]) <= kDecisions.offset_inertia;
+    if (stays) offset = before[i];
+    plan.windows[i] = static_cast<int16_t>(std::clamp(offset, -kMaxOffset, kMaxOffset));
+  }
+  return plan;
 }
 
 }  // namespace bsq

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "base/plane.h"
@@ -10,10 +11,21 @@
 
 namespace bsq {
 
-// Offsets, in kOffsetUnit, by how busy the luma of every window is beside the rest of the picture:
-// errors show less among strong detail. `strength` is by how many units the offset rises when the
-// variance doubles. The mean over the picture is about 0.
-void offsets_by_variance(const Frame& source, const Geometry& geometry, double strength,
-                         ThreadPool& pool, std::vector<int16_t>& offsets);
+// How busy the luma of every window is beside the rest of the picture: log2 of its variance, less
+// the mean over the picture. Errors show less among strong detail.
+std::vector<double> busyness(const Frame& source, const Geometry& geometry, ThreadPool& pool);
+
+// What is added to q: to that of the picture, and in kOffsetUnit to that of every window.
+struct OffsetPlan {
+  int shift = 0;
+  std::vector<int16_t> windows;
+};
+
+// `source`: the picture; `importance`: of its windows (see enc_lookahead.h), or empty where nothing
+// is known; `before`: the offsets that the windows have, which hardly differing ones stay with, or
+// empty in keyframes. `shifts`: whether the picture's q may move; else the windows' move around it.
+OffsetPlan plan_offsets(const Frame& source, const Geometry& geometry,
+                        std::span<const double> importance, std::span<const int16_t> before,
+                        bool shifts, ThreadPool& pool);
 
 }  // namespace bsq

@@ -6,7 +6,6 @@
 
 #include "codec/base_picture.h"
 #include "codec/enc_decide.h"
-#include "codec/enc_offsets.h"
 #include "network/samples.h"
 
 namespace bsq {
@@ -23,11 +22,11 @@ uint32_t signs(const int8_t z[kStageBits]) {
 }  // namespace
 
 PictureEncoder::PictureEncoder(PictureState& state, const std::shared_ptr<const Networks>& networks,
-                               bool refine, bool is_base)
-    : state_(state), tokenizer_(networks, state.pool()), refine_(refine), is_base_(is_base) {
+                               bool refine)
+    : state_(state), tokenizer_(networks, state.pool()), refine_(refine) {
   if (state.base() == nullptr) return;
   if (static_cast<int>(state.geometry().tokens()) < kDecisions.base_tokens) return;
-  base_ = std::make_unique<PictureEncoder>(*state.base(), networks, refine, true);
+  base_ = std::make_unique<PictureEncoder>(*state.base(), networks, refine);
   base_source_ = state.base()->geometry().make_frame();
 }
 
@@ -36,7 +35,7 @@ void PictureEncoder::encode_base(const Frame& source, int q, EncodedPicture& pic
   PictureState& small = *state_.base();
   shrink(source, small.geometry(), state_.pool(), base_source_);
   small.begin_keyframe();
-  EncodedPicture base = base_->encode(base_source_, base_steps(q), true);
+  EncodedPicture base = base_->encode(base_source_, base_steps(q), {}, true);
   picture.base_payloads = std::move(base.payloads);
   picture.base_steps = std::move(base.steps);
   picture.costs += base.costs;
@@ -44,14 +43,13 @@ void PictureEncoder::encode_base(const Frame& source, int q, EncodedPicture& pic
 }
 
 EncodedPicture PictureEncoder::encode(const Frame& source, const std::vector<int>& steps,
-                                      bool keyframe) {
+                                      std::span<const int16_t> offsets, bool keyframe) {
   EncodedPicture picture;
   state_.begin_picture();
   const bool based = keyframe && has_base();
   if (based) encode_base(source, steps.back(), picture);
-  if (state_.windows.has_offsets && !is_base_) {
-    offsets_by_variance(source, state_.geometry(), kDecisions.variance_strength, state_.pool(),
-                        state_.windows.offset);
+  if (state_.windows.has_offsets) {
+    std::copy(offsets.begin(), offsets.end(), state_.windows.offset.begin());
   }
   coders_.clear();
   for (size_t i = 0; i < state_.blocks.size(); ++i) coders_.push_back(std::make_unique<EncCoder>());

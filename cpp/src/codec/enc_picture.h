@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "base/plane.h"
@@ -27,16 +28,16 @@ class PictureEncoder {
  public:
   // `state` must outlive the encoder. `refine`: choose bits by their cost, and check
   // tokens by their true distortion.
-  PictureEncoder(PictureState& state, const std::shared_ptr<const Networks>& networks, bool refine,
-                 bool is_base = false);
+  PictureEncoder(PictureState& state, const std::shared_ptr<const Networks>& networks, bool refine);
 
   // Whether keyframes have a base picture.
   bool has_base() const { return base_ != nullptr; }
 
   // state.current holds the prediction; afterwards it is the reconstruction, which the caller makes
   // the reference. `steps`: q of the layers; between keyframes, layers before the last one that
-  // have nothing to code are left out.
-  EncodedPicture encode(const Frame& source, const std::vector<int>& steps, bool keyframe);
+  // have nothing to code are left out. `offsets`: one per window, or empty: all 0.
+  EncodedPicture encode(const Frame& source, const std::vector<int>& steps,
+                        std::span<const int16_t> offsets, bool keyframe);
 
  private:
   struct Layer {
@@ -64,7 +65,6 @@ class PictureEncoder {
   PictureState& state_;
   TokenizerEncoder tokenizer_;
   const bool refine_;
-  const bool is_base_;
   std::unique_ptr<PictureEncoder> base_;
   Frame base_source_;
   std::vector<std::unique_ptr<EncCoder>> coders_;  // one per block

@@ -106,9 +106,9 @@ void RateControl::arrive(double since, double length) {
   tries_ = 0;
 }
 
-std::optional<bool> RateControl::planned_keyframe() const {
-  if (!is_planned()) return std::nullopt;
-  return plan_.pictures[index_].keyframe;
+std::optional<bool> RateControl::planned_keyframe(size_t ahead) const {
+  if (index_ + ahead >= plan_.pictures.size()) return std::nullopt;
+  return plan_.pictures[index_ + ahead].keyframe;
 }
 
 double RateControl::keyframe_budget() const {

@@ -48,8 +48,9 @@ class RateControl {
 
   // The next picture is due `since` seconds after the one before, and shows for `length` seconds.
   void arrive(double since, double length);
-  // What the plan says of this picture: a keyframe or none; nothing where there is no plan.
-  std::optional<bool> planned_keyframe() const;
+  // What the plan says of this picture, or of one that comes `ahead` pictures later: a keyframe or
+  // none; nothing where there is no plan.
+  std::optional<bool> planned_keyframe(size_t ahead = 0) const;
   int keyframe_step(const EnergyHistogram& energies);
   // `left`: pictures to the end of the group.
   int picture_step(const EnergyHistogram& energies, int left);

@@ -58,6 +58,7 @@ def add_parser(subparsers: Any) -> None:
     add("--two-pass", action="store_true", help="read IN twice to share the bit rate out evenly")
     add("--buffer", type=float, metavar="T", help="seconds a receiver holds, default 1.5")
     add("--gop", type=int, metavar="N", help="most frames between keyframes, default 250")
+    add("--lookahead", type=int, metavar="N", help="frames to look ahead, default 24; 0: none")
     add("--preset", metavar="NAME", help="fast or medium (default)")
     add("--model", metavar="NAME|FILE", help="model to use, see `bsqav models`")
     add("--scale", type=size, metavar="WxH", help="scale; -1 for a side keeps the proportions")
@@ -111,6 +112,7 @@ def run(args: argparse.Namespace) -> int:
                 two_pass=args.two_pass,
                 buffer=args.buffer,
                 gop=args.gop,
+                lookahead=args.lookahead,
                 preset=args.preset,
                 model=args.model,
                 threads=args.threads,

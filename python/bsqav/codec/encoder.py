@@ -38,6 +38,7 @@ PIXEL_FORMATS = {
 DEFAULT_TIME_BASE = Fraction(1, 90000)
 DEFAULT_CRF = 32.0
 DEFAULT_BUFFER = 1.5
+DEFAULT_LOOKAHEAD = 24  # of files
 
 
 class PassRecord(NamedTuple):
@@ -101,6 +102,9 @@ class Encoder:
             an even quality.
         gop: most frames from one keyframe to the next, 1 to 65535.
         scene_cut: also put keyframes at scene cuts.
+        lookahead: pictures to look ahead, 0 to 250: what later pictures are predicted from gets
+            more bits. A picture's packet comes when so many more pictures have been sent; with 0,
+            at once. Files are best coded with `DEFAULT_LOOKAHEAD`.
         threads: 1 to 64, 0 for the number of processors.
         preset: "fast" or "medium".
 
@@ -128,6 +132,7 @@ class Encoder:
         first_pass: Sequence[PassRecord] = (),
         gop: int = 250,
         scene_cut: bool = True,
+        lookahead: int = 0,
         threads: int = 0,
         preset: str = "medium",
     ) -> None:
@@ -152,6 +157,7 @@ class Encoder:
             "first_pass": [tuple(record) for record in first_pass],
             "gop": int(gop),
             "scene_cut": bool(scene_cut),
+            "lookahead": int(lookahead),
             "threads": int(threads),
             "preset": preset,
         }

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import av
 
-from bsqav.codec.encoder import PassRecord
+from bsqav.codec.encoder import DEFAULT_LOOKAHEAD, PassRecord
 from bsqav.codec.picture import FrameConverter
 from bsqav.codec.still import StillConverter
 from bsqav.errors import (
@@ -164,9 +164,11 @@ class Job:
     ) -> Sink:
         options = self._options
         codec = options.codec or ("libx264" if source.is_bsq else "bsq")
-        if codec != "bsq" and (options.two_pass or options.buffer is not None):
+        only_bsq = (options.buffer, options.lookahead)
+        if codec != "bsq" and (options.two_pass or any(x is not None for x in only_bsq)):
             raise UsageError(
-                "two passes and a buffer are for coding to BSQ (-c:v bsq): leave them away"
+                "two passes, a buffer and a look-ahead are for coding to BSQ (-c:v bsq): leave "
+                "them away"
             )
         if target is None:
             return PictureSink(
@@ -203,6 +205,7 @@ class Job:
             bitrate=options.bitrate,
             buffer=options.buffer,
             gop=250 if options.gop is None else options.gop,
+            lookahead=DEFAULT_LOOKAHEAD if options.lookahead is None else options.lookahead,
             preset=options.preset or "medium",
             model=options.model,
             threads=options.threads,

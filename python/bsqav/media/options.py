@@ -59,6 +59,7 @@ class Options:
     two_pass: bool
     buffer: float | None
     gop: int | None
+    lookahead: int | None
     preset: str | None
     model: Any
     threads: int
@@ -76,7 +77,7 @@ class Options:
             raise UsageError(f"duration {float(self.duration):g} s is not above 0")
         if self.start is not None and self.start < 0:
             raise UsageError(f"start {float(self.start):g} s is before the beginning")
-        encoding = ("crf", "bitrate", "buffer", "gop", "preset", "scale")
+        encoding = ("crf", "bitrate", "buffer", "gop", "lookahead", "preset", "scale")
         useless = [name for name in encoding if getattr(self, name) is not None]
         useless += ["two_pass"] * self.two_pass
         if self.codec == "copy" and useless:
@@ -93,6 +94,8 @@ class Options:
             raise UsageError(f"threads {self.threads} is not in 0 .. 64")
         if self.gop is not None and not 1 <= self.gop <= 65535:
             raise UsageError(f"gop {self.gop} is not in 1 .. 65535")
+        if self.lookahead is not None and not 0 <= self.lookahead <= 250:
+            raise UsageError(f"lookahead {self.lookahead} is not in 0 .. 250")
         if self.scale is not None and not is_scale(self.scale):
             raise UsageError(
                 f"scale {self.scale[0]}x{self.scale[1]}: each side is 1 .. 8192, or one of them -1"

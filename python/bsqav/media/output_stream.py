@@ -23,6 +23,7 @@ DEFAULT_TIME_BASE = Fraction(1, 90000)
 _OPTIONS: Mapping[str, Any] = {
     "crf": float,
     "gop": int,
+    "lookahead": int,
     "scene_cut": lambda text: str(text).lower() not in ("0", "false", "no"),
     "threads": int,
     "preset": str,

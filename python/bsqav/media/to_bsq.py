@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bsqav.codec import Encoder, Packet
-from bsqav.codec.encoder import PassRecord, RateReport
+from bsqav.codec.encoder import DEFAULT_LOOKAHEAD, PassRecord, RateReport
 from bsqav.codec.sequence import SequenceHeader
 from bsqav.media.audio_convert import AudioConverter
 from bsqav.media.contents import chapters_of, metadata_of
@@ -31,6 +31,7 @@ class BsqSettings:
     buffer: float | None = None  # seconds at that rate
     first_pass: tuple[PassRecord, ...] = ()
     gop: int = 250
+    lookahead: int = DEFAULT_LOOKAHEAD
     preset: str = "medium"
     model: Any = None
     threads: int = 0
@@ -202,6 +203,7 @@ def open_encoder(source: Source, settings: BsqSettings) -> Encoder:
         buffer=settings.buffer,
         first_pass=settings.first_pass,
         gop=settings.gop,
+        lookahead=settings.lookahead,
         threads=settings.threads,
         preset=settings.preset,
     )

@@ -23,6 +23,7 @@ def transcode(
     two_pass: bool = False,
     buffer: float | None = None,
     gop: int | None = None,
+    lookahead: int | None = None,
     preset: str | None = None,
     model: Any = None,
     threads: int | None = None,
@@ -60,6 +61,8 @@ def transcode(
         buffer: what a receiver holds before its decoder, in seconds at that rate, 1.5 where None;
             no picture empties it. BSQ only.
         gop: most frames from one keyframe to the next; 250 for BSQ.
+        lookahead: frames that the encoder looks ahead, 0 to 250, 24 where None: what later frames
+            are predicted from gets more bits. With 0 every frame is written at once. BSQ only.
         preset: "fast" or "medium" for BSQ.
         model: name, id or file of the model; the default model where None.
         threads: 0 or None for the number of processors.
@@ -90,6 +93,7 @@ def transcode(
         two_pass=two_pass,
         buffer=buffer,
         gop=gop,
+        lookahead=lookahead,
         preset=preset,
         model=model,
         threads=threads or 0,

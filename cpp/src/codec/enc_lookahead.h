@@ -1,0 +1,19 @@
+// How much of the pictures to come each part of a picture is worth: what is predicted from it, from
+// that, and so on. Not normative.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "codec/enc_lowres.h"
+#include "codec/geometry.h"
+
+namespace bsq {
+
+// Importance of every window of the first picture, in octaves: 0 where nothing to come is predicted
+// from it, and one more for every doubling of all that hangs on it. `pictures`: costs of the
+// picture and of those that follow up to the next keyframe, in order.
+std::vector<double> importance(std::span<const PictureCosts* const> pictures,
+                               const Geometry& geometry);
+
+}  // namespace bsq
