@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bsqav import _core
+from bsqav.codec.encoder import DEFAULT_LOOKAHEAD
 from bsqav.codec.models import default_model, find_model
 
 Planes = list[npt.NDArray[np.uint8]]
@@ -67,7 +68,13 @@ def code(
 ) -> tuple[dict[str, Any], list[bytes]]:
     """Encodes and decodes; returns figures and the packets."""
     height, width = pictures[0][0].shape
-    encoder = _core.Encoder({"width": width, "height": height}, model, crf=crf, threads=threads)
+    encoder = _core.Encoder(
+        {"width": width, "height": height},
+        model,
+        crf=crf,
+        threads=threads,
+        lookahead=DEFAULT_LOOKAHEAD,
+    )
     packets: list[bytes] = []
     began = time.perf_counter()
     for index, planes in enumerate(pictures):

@@ -1,0 +1,85 @@
+"""Whether long groups of pictures lose quality, and whether keyframes pulse.
+
+    python benchmarks/drift.py CLIP... [--size 640x360] [--frames 600] [--crf 24,36,48]
+
+Every clip is played forward and backward to the number of frames and coded twice: as one group, and
+with a keyframe every 60 pictures. Prints for every crf the PSNR-Y of the last 60 pictures both
+ways, and by how much a keyframe stands above the mean of the pictures around it. Both are coded as files
+are, with the look-ahead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from typing import Any
+
+from codec_speed import Planes, read_clip
+
+from bsqav import _core
+from bsqav.codec.encoder import DEFAULT_LOOKAHEAD
+from bsqav.codec.models import default_model, find_model
+
+TAIL = 60
+
+
+def qualities(pictures: list[Planes], model: Any, crf: float, gop: int) -> list[float]:
+    """PSNR-Y of every picture."""
+    height, width = pictures[0][0].shape
+    encoder = _core.Encoder(
+        {"width": width, "height": height}, model, crf=crf, gop=gop, lookahead=DEFAULT_LOOKAHEAD
+    )
+    found: list[float] = []
+
+    def drain() -> None:
+        while encoder.receive() is not None:
+            found.append(encoder.stats["psnr_y"])
+
+    for index, planes in enumerate(pictures):
+        encoder.send(planes, index)
+        drain()
+    encoder.flush()
+    drain()
+    return found
+
+
+def pulse(found: list[float], gop: int) -> float:
+    """Mean height of keyframes, but the first, over the six pictures before and after them."""
+    heights = [
+        found[k] - statistics.mean(found[k - 6 : k] + found[k + 1 : k + 7])
+        for k in range(gop, len(found) - 6, gop)
+    ]
+    return statistics.mean(heights)
+
+
+def main() -> None:
+    """Prints the table, line by line."""
+    parser = argparse.ArgumentParser(description="Drift and pulsing in long groups.")
+    parser.add_argument("clips", nargs="+")
+    parser.add_argument("--size", default="640x360")
+    parser.add_argument("--frames", type=int, default=600)
+    parser.add_argument("--crf", default="24,36,48")
+    parser.add_argument("--model")
+    args = parser.parse_args()
+    width, height = map(int, args.size.split("x"))
+    model = find_model(args.model) if args.model else default_model()
+    print(
+        "| clip | crf | last 60, one group | with keyframes | difference | keyframe over others |"
+    )
+    print("|---|---|---|---|---|---|")
+    for path in args.clips:
+        pictures = read_clip(path, width, height, args.frames)
+        for crf in map(float, args.crf.split(",")):
+            whole = statistics.mean(qualities(pictures, model, crf, args.frames)[-TAIL:])
+            often = qualities(pictures, model, crf, TAIL)
+            tail = statistics.mean(often[-TAIL:])
+            name = path.rsplit("/", 1)[-1]
+            print(
+                f"| {name} | {crf:g} | {whole:.2f} dB | {tail:.2f} dB | {whole - tail:+.2f} dB |"
+                f" {pulse(often, TAIL):+.2f} dB |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
