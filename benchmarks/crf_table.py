@@ -14,8 +14,8 @@ import statistics
 from typing import Any
 
 from codec_speed import Planes, read_clip
+from prior_gain import encode
 
-from bsqav import _core
 from bsqav.codec.encoder import DEFAULT_LOOKAHEAD
 from bsqav.codec.models import default_model, find_model
 
@@ -25,21 +25,9 @@ PICTURES_PER_SECOND = 30
 def measure(pictures: list[Planes], model: Any, crf: float) -> tuple[float, float]:
     """Bits per pixel and PSNR-Y in dB, means over the pictures."""
     height, width = pictures[0][0].shape
-    sequence = {"width": width, "height": height}
-    encoder = _core.Encoder(sequence, model, crf=crf, lookahead=DEFAULT_LOOKAHEAD)
-    bits, psnr = 0, 0.0
-
-    def drain() -> None:
-        nonlocal bits, psnr
-        while (packet := encoder.receive()) is not None:
-            bits += 8 * len(packet.data)
-            psnr += encoder.stats["psnr_y"]
-
-    for index, planes in enumerate(pictures):
-        encoder.send(planes, index)
-        drain()
-    encoder.flush()
-    drain()
+    coded = encode(pictures, model, crf, lookahead=DEFAULT_LOOKAHEAD)
+    bits = sum(8 * len(packet.data) for packet, _ in coded)
+    psnr = sum(stats["psnr_y"] for _, stats in coded)
     return bits / (len(pictures) * width * height), psnr / len(pictures)
 
 

@@ -4,8 +4,8 @@
 
 Every clip is played forward and backward to the number of frames and coded twice: as one group, and
 with a keyframe every 60 pictures. Prints for every crf the PSNR-Y of the last 60 pictures both
-ways, and by how much a keyframe stands above the mean of the pictures around it. Both are coded as files
-are, with the look-ahead.
+ways, and by how much a keyframe stands above the mean of the pictures around it. All is coded as
+files are, with the look-ahead.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import statistics
 from typing import Any
 
 from codec_speed import Planes, read_clip
+from prior_gain import encode
 
-from bsqav import _core
 from bsqav.codec.encoder import DEFAULT_LOOKAHEAD
 from bsqav.codec.models import default_model, find_model
 
@@ -25,22 +25,8 @@ TAIL = 60
 
 def qualities(pictures: list[Planes], model: Any, crf: float, gop: int) -> list[float]:
     """PSNR-Y of every picture."""
-    height, width = pictures[0][0].shape
-    encoder = _core.Encoder(
-        {"width": width, "height": height}, model, crf=crf, gop=gop, lookahead=DEFAULT_LOOKAHEAD
-    )
-    found: list[float] = []
-
-    def drain() -> None:
-        while encoder.receive() is not None:
-            found.append(encoder.stats["psnr_y"])
-
-    for index, planes in enumerate(pictures):
-        encoder.send(planes, index)
-        drain()
-    encoder.flush()
-    drain()
-    return found
+    coded = encode(pictures, model, crf, gop, DEFAULT_LOOKAHEAD)
+    return [stats["psnr_y"] for _, stats in coded]
 
 
 def pulse(found: list[float], gop: int) -> float:

@@ -78,11 +78,14 @@ class TokenCounts:
                 self.bit_counts.code(k * STAGE_BITS + i, ((chosen >> i) & 1).astype(np.int64))
 
 
-def encode(pictures: Iterable[Planes], model: Any, crf: float, gop: int) -> list[tuple[Any, Any]]:
+def encode(
+    pictures: Iterable[Planes], model: Any, crf: float, gop: int = 250, lookahead: int = 0
+) -> list[tuple[Any, Any]]:
     """Packets with their statistics."""
     pictures = list(pictures)
     height, width = pictures[0][0].shape
-    encoder = _core.Encoder({"width": width, "height": height}, model, crf=crf, gop=gop)
+    sequence = {"width": width, "height": height}
+    encoder = _core.Encoder(sequence, model, crf=crf, gop=gop, lookahead=lookahead)
     out = []
 
     def drain() -> None:
