@@ -167,7 +167,7 @@ static void test_round_trip(const bsq_model* model) {
   CHECK(bsq_decoder_flush(decoder) == BSQ_OK);
   CHECK(bsq_decoder_receive(decoder, &picture) == BSQ_EOF);
   CHECK(bsq_decoder_sequence(decoder, &sequence) == BSQ_OK);
-  CHECK(sequence.width == WIDTH && sequence.version == 2);
+  CHECK(sequence.width == WIDTH && sequence.version == 3);
   bsq_encoder_close(encoder);
   bsq_decoder_close(decoder);
 }
