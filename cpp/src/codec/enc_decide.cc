@@ -2,6 +2,7 @@
 #include "codec/enc_decide.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdlib>
 #include <numeric>
@@ -70,9 +71,16 @@ double token_energy(const TokenSamples& source, const TokenSamples& prediction,
   return around + std::min(mean * mean, kDecisions.mean_limit);
 }
 
-}  // namespace
-
-namespace {
+// What a token's error counts for in the choice of tokens, in squared steps.
+double weighted_error(const TokenSamples& wanted, const TokenSamples& samples, const Steps& steps) {
+  const std::array<int64_t, 3> sums = squared_mean_errors(wanted, samples);
+  double means = 0;
+  double size = 4;
+  for (size_t i = 0; i < sums.size(); ++i, size *= 4) {
+    means += kDecisions.mean_weights[i] * static_cast<double>(sums[i]) / size;
+  }
+  return steps.scaled(squared_error(wanted, samples)) + means / (steps.luma * steps.luma);
+}
 
 std::vector<int> falling_steps(int from, int q) {
   const int coarse = std::max(q, from);
@@ -149,13 +157,13 @@ bool drop_tokens(const Frame& source, const Frame& prediction, const int16_t* ou
     const Steps own(steps, at.y, at.x, source.bit_depth);
     const TokenSamples wanted = token_samples(source, at.y, at.x);
     TokenSamples samples = token_samples(prediction, at.y, at.x);
-    const double before = own.scaled(squared_error(wanted, samples));
+    const double before = weighted_error(wanted, samples, own);
     reconstruct_token(output + i * kSampleVector, q, steps.chroma(q), source.bit_depth,
                       samples.data());
     // A gray picture drops the network's chroma.
     if (source.plane_count == 1)
       std::copy(wanted.begin() + kLumaSamples, wanted.end(), samples.begin() + kLumaSamples);
-    const double gain = before - own.scaled(squared_error(wanted, samples));
+    const double gain = before - weighted_error(wanted, samples, own);
     const double bits = static_cast<double>(bills[i]) / (1 << 24) + kDecisions.flag_bits;
     if (gain >= lambda * bits) return;
     stages = 0;

@@ -34,6 +34,25 @@ struct TokenError {
   int64_t all() const { return luma + chroma; }
 };
 
+// Sums of the squared differences of sums over 2x2, 4x4 and 8x8 luma samples.
+inline std::array<int64_t, 3> squared_mean_errors(const TokenSamples& a, const TokenSamples& b) {
+  std::array<int, 16> pairs{};
+  for (size_t i = 0; i < 64; ++i) pairs[(i >> 4) * 4 + ((i & 7) >> 1)] += a[i] - b[i];
+  std::array<int, 4> quarters{};
+  std::array<int64_t, 3> sums{};
+  for (size_t i = 0; i < pairs.size(); ++i) {
+    sums[0] += int64_t{pairs[i]} * pairs[i];
+    quarters[(i >> 3) * 2 + ((i & 3) >> 1)] += pairs[i];
+  }
+  int all = 0;
+  for (const int quarter : quarters) {
+    sums[1] += int64_t{quarter} * quarter;
+    all += quarter;
+  }
+  sums[2] = int64_t{all} * all;
+  return sums;
+}
+
 // Sums of squared differences.
 inline TokenError squared_error(const TokenSamples& a, const TokenSamples& b) {
   constexpr size_t kLuma = 64;

@@ -24,6 +24,10 @@ from bsqav.training.dense import dense_bit_logits, dense_context
 # dead zone at that step (0.85 * 2^((QP-12)/3) of H.264 expressed in its step is 0.13).
 LAMBDA = 0.13
 CHROMA_WEIGHT = 1.0
+# What the error of the mean of each 2x2, 4x4 and 8x8 luma samples counts beside that of the samples:
+# the eye, MS-SSIM and VMAF judge coarse structure apart from fine, a plain square sum hardly sees it.
+# The encoder's choice of tokens uses the same (Decisions::mean_weights).
+MEAN_WEIGHTS = {2: 0.5, 4: 1.0, 8: 1.0}
 # Mean energy of a token's residual, in steps squared, above which losses are scaled.
 ENERGY_KNEE = 150.0
 # What the first bit of a stage that is not coded would cost: the price that keeps it at 0.
@@ -67,6 +71,17 @@ def sample_weights(device: torch.device) -> Tensor:
     luma = torch.ones(fields.LUMA, device=device)
     chroma = torch.full((fields.SAMPLES - fields.LUMA,), CHROMA_WEIGHT, device=device)
     return torch.cat([luma, chroma])
+
+
+def squared_error(error_BHWS: Tensor) -> Tensor:
+    """The weighted sum of squares of every token's errors, [B, H, W], in the unit of their square."""
+    total = (error_BHWS.square() * sample_weights(error_BHWS.device)).sum(-1)
+    luma = error_BHWS[..., : fields.LUMA].unflatten(-1, (8, 8))
+    for size, weight in MEAN_WEIGHTS.items():
+        cells = luma.unflatten(-2, (-1, size)).unflatten(-1, (-1, size))
+        means = cells.mean((-3, -1))
+        total = total + weight * size * size * means.square().sum((-2, -1))
+    return total
 
 
 def binary_cost(logits: Tensor, bits: Tensor) -> Tensor:
@@ -177,10 +192,9 @@ def code_tensors(
         # Bits of stages that are not coded are 0; they stay in, to feel what a 1 would bring.
         out = net.dec(fields.pad_token(bits, stages), side_BHWS, mask).float()
     recon = pred_BHWS + out.detach() * step * mask
-    weights = sample_weights(out.device)
-    skipped = (residual.square() * weights).sum(-1)
+    skipped = squared_error(residual)
     active = mask[..., 0]
-    distortion = ((out - residual).square() * weights).sum(-1) * active + skipped * (1 - active)
+    distortion = squared_error(out - residual) * active + skipped * (1 - active)
 
     trunk = net.prior.trunk(previous_BHWT, side_BHWS, mask)
     rate_bits = bits * rate_grad + bits.detach() * (1.0 - rate_grad)
