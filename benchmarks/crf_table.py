@@ -13,11 +13,11 @@ import argparse
 import statistics
 from typing import Any
 
-from codec_speed import Planes, read_clip
-from prior_gain import encode
-
 from bsqav.codec.encoder import DEFAULT_LOOKAHEAD
 from bsqav.codec.models import default_model, find_model
+from bsqav.evaluation.coding import encode
+from bsqav.evaluation.pictures import read_pictures
+from bsqav.evaluation.y4m import Planes
 
 PICTURES_PER_SECOND = 30
 
@@ -52,7 +52,7 @@ def main() -> None:
     args = parser.parse_args()
     width, height = map(int, args.size.split("x"))
     model = find_model(args.model) if args.model else default_model()
-    clips = [read_clip(path, width, height, args.frames) for path in args.clips]
+    clips = [read_pictures(path, width, height, args.frames) for path in args.clips]
     print("| crf | bits per pixel | kb/s | PSNR-Y |\n|---|---|---|---|")
     for crf in map(float, args.crf.split(",")):
         figures = [measure(pictures, model, crf) for pictures in clips]

@@ -14,18 +14,18 @@ import argparse
 import statistics
 from typing import Any
 
-from codec_speed import Planes, read_clip
-from prior_gain import encode
-
 from bsqav.codec.encoder import DEFAULT_LOOKAHEAD
 from bsqav.codec.models import default_model, find_model
+from bsqav.evaluation.coding import encode
+from bsqav.evaluation.pictures import read_pictures
+from bsqav.evaluation.y4m import Planes
 
 TAIL = 60
 
 
 def qualities(pictures: list[Planes], model: Any, crf: float, gop: int) -> list[float]:
     """PSNR-Y of every picture."""
-    coded = encode(pictures, model, crf, gop, DEFAULT_LOOKAHEAD)
+    coded = encode(pictures, model, crf, gop=gop, lookahead=DEFAULT_LOOKAHEAD)
     return [stats["psnr_y"] for _, stats in coded]
 
 
@@ -54,7 +54,7 @@ def main() -> None:
     )
     print("|---|---|---|---|---|---|")
     for path in args.clips:
-        pictures = read_clip(path, width, height, args.frames)
+        pictures = read_pictures(path, width, height, args.frames)
         for crf in map(float, args.crf.split(",")):
             whole = statistics.mean(qualities(pictures, model, crf, args.frames)[-TAIL:])
             often = qualities(pictures, model, crf, TAIL)

@@ -16,16 +16,16 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from codec_speed import Planes, read_clip
 
 from bsqav import _core
 from bsqav.codec.models import default_model, find_model
 from bsqav.codec.modelspec import MAX_STAGES, STAGE_BITS
+from bsqav.evaluation.coding import encode
+from bsqav.evaluation.pictures import read_pictures
 
 # Bytes a packet may hold besides coded symbols (header, sizes, checksum, the coder's last bytes).
 PACKET_ALLOWANCE = 12
@@ -78,32 +78,10 @@ class TokenCounts:
                 self.bit_counts.code(k * STAGE_BITS + i, ((chosen >> i) & 1).astype(np.int64))
 
 
-def encode(
-    pictures: Iterable[Planes], model: Any, crf: float, gop: int = 250, lookahead: int = 0
-) -> list[tuple[Any, Any]]:
-    """Packets with their statistics."""
-    pictures = list(pictures)
-    height, width = pictures[0][0].shape
-    sequence = {"width": width, "height": height}
-    encoder = _core.Encoder(sequence, model, crf=crf, gop=gop, lookahead=lookahead)
-    out = []
-
-    def drain() -> None:
-        while (packet := encoder.receive()) is not None:
-            out.append((packet, encoder.stats))
-
-    for index, planes in enumerate(pictures):
-        encoder.send(planes, index)
-        drain()
-    encoder.flush()
-    drain()
-    return out
-
-
 def measure(path: str, model: Any, args: argparse.Namespace) -> dict[str, float]:
     """Figures of one clip, in bits."""
-    pictures = read_clip(path, 0, 0, args.frames)
-    packets = encode(pictures, model, args.crf, args.gop)
+    pictures = read_pictures(path, 0, 0, args.frames)
+    packets = encode(pictures, model, args.crf, gop=args.gop)
     decoder = _core.Decoder([model], keep_layers=True)
     plain = TokenCounts()
     key, last, earlier = TokenCounts(), TokenCounts(), TokenCounts()
@@ -117,7 +95,7 @@ def measure(path: str, model: Any, args: argparse.Namespace) -> dict[str, float]
             kind = last if index + 1 == len(layers) else earlier
             (key if packet.keyframe else kind).code(*layer)
         coded += stats["skip_bits"] + stats["token_bits"]
-    intra = encode(pictures, model, args.crf, 1)
+    intra = encode(pictures, model, args.crf, gop=1)
     total = 8.0 * sum(len(packet.data) for packet, _ in packets)
     ideal = sum(stats["ideal_bits"] for _, stats in packets)
     return {

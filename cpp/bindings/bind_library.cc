@@ -61,6 +61,22 @@ std::string model_id(const PyModel& model) {
   return to_hex(id);
 }
 
+py::dict model_config(const PyModel& model) {
+  const ModelConfig& config = model.handle->model->config();
+  py::dict d;
+  const auto add = [&](const std::string& name, const NetworkSize& size) {
+    d[py::str(name + "_width")] = size.width;
+    d[py::str(name + "_hidden")] = size.hidden;
+    d[py::str(name + "_blocks")] = size.blocks;
+  };
+  add("encoder", config.encoder);
+  add("decoder", config.decoder);
+  add("prior", config.prior);
+  d["stages"] = config.stages;
+  d["numerics"] = config.numerics;
+  return d;
+}
+
 py::dict probe_packet(const py::object& data) {
   const BytesView bytes(data, "data");
   char error[kErrorSize] = "";
@@ -102,7 +118,9 @@ void bind_library(py::module_& m) {
           "Version of docs/numerics.md; models of version 1 only decode.")
       .def_property_readonly(
           "stages", [](const PyModel& model) { return model.handle->model->config().stages; },
-          "Stages of 32 bits that a token has at most.");
+          "Stages of 32 bits that a token has at most.")
+      .def_property_readonly("config", &model_config,
+                             "Sizes of the networks, by the names of codec.modelspec.ModelConfig.");
   m.def("probe_packet", &probe_packet, py::arg("data"),
         "Headers of a packet, checksum verified. Raises BitstreamError, UnsupportedError.");
 }

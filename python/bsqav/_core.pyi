@@ -40,6 +40,9 @@ class Model:
     @property
     def stages(self) -> int:
         """Stages of 32 bits that a token has at most."""
+    @property
+    def config(self) -> dict[str, int]:
+        """Sizes of the networks, by the names of codec.modelspec.ModelConfig."""
 
 # ---- codestream ----
 
@@ -489,3 +492,28 @@ def kernel_dwconv5(kernels: str, x: _S8, w: _S8, b: _S32, m: _S32, n: int) -> _S
 
 def kernel_requant8(kernels: str, x: _S16, m: _S32, n: int, table: _S8 | None = None) -> _S8:
     """table(rq8(x)) of x [T, C]."""
+
+# ---- times, for `bsqav bench` ----
+
+def set_stage_clock(on: bool) -> None:
+    """Count the time of encoders and decoders by stage, from zero, or stop; process-wide."""
+
+def stage_times() -> dict[str, tuple[float, int, int]]:
+    """Seconds, calls and tokens by the name of the stage, since set_stage_clock(True), of the
+    threads that call encoders and decoders; a stage leaves out what runs inside it as another."""
+
+def time_peak(kernels: str, rounds: int, threads: int = 1) -> tuple[float, float]:
+    """Multiply-adds and seconds of the set's products in a bare loop on registers, on every thread
+    at once. Raises UnsupportedError for "scalar"."""
+
+def time_linear(
+    kernels: str, operation: str, rows: int, inputs: int, outputs: int, repeats: int
+) -> list[float]:
+    """Seconds of each call of "linear8_rq8" (with a table), "linear8_rq16" or "linear16_rq16" (both
+    adding to what is there)."""
+
+def time_tokenizer(
+    model: Model, half: str, height: int, width: int, threads: int, repeats: int
+) -> list[float]:
+    """Seconds of each run of the "analysis" or "synthesis" network over all tokens of a picture of
+    height x width tokens, by the current kernels."""

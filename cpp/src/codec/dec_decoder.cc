@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/sha256.h"
+#include "base/stage_clock.h"
 #include "base/status.h"
 #include "codec/dec_picture.h"
 #include "codec/settings.h"
@@ -33,6 +34,7 @@ Decoder::Decoder(const bsq_decoder_config& config, std::vector<std::shared_ptr<c
 }
 
 bsq_status Decoder::send(const bsq_packet& packet) {
+  const StageScope scope(Stage::kOther);
   if (flushed_) {
     throw Error(BSQ_ERROR_STATE, "a packet was sent after the flush; reset the decoder first");
   }
@@ -193,8 +195,10 @@ void Decoder::flush() {
 }
 
 bsq_status Decoder::receive(bsq_picture& picture) {
+  const StageScope scope(Stage::kOther);
   if (!pending_) return flushed_ ? BSQ_EOF : BSQ_AGAIN;
   picture = bsq_picture{};
+  const StageScope inner(Stage::kExport);
   buffer_.export_frame(state_->reference, state_->geometry(), picture);
   picture.pts = pending_->pts;
   picture.duration = pending_->duration;

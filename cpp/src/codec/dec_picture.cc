@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "base/stage_clock.h"
 #include "codec/dec_coder.h"
 
 namespace bsq {
@@ -65,6 +66,7 @@ class PictureDecoder {
 
   template <class Fn>
   void each_block(const Fn& fn) {
+    const StageScope scope(Stage::kRangeCoding);
     state_.for_each_block([&](BlockState& block, size_t i) {
       try {
         fn(block, coders_[i]);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/sha256.h"
+#include "base/stage_clock.h"
 #include "base/status.h"
 #include "codec/enc_decide.h"
 #include "codec/enc_motion.h"
@@ -131,6 +132,7 @@ Encoder::Encoder(const bsq_encoder_config& config, const std::shared_ptr<const M
 }
 
 bsq_status Encoder::send(const bsq_picture& picture) {
+  const StageScope scope(Stage::kOther);
   if (flushed_) throw Error(BSQ_ERROR_STATE, "a picture was sent after the flush");
   if (waiting_) return BSQ_AGAIN;
   check_times(picture);
@@ -147,11 +149,17 @@ void Encoder::enqueue(const bsq_picture& picture) {
     source.frame = std::move(spare_.back());
     spare_.pop_back();
   }
-  import_picture(picture, geometry_, source.frame);
+  {
+    const StageScope scope(Stage::kImport);
+    import_picture(picture, geometry_, source.frame);
+  }
   source.pts = picture.pts;
   source.duration = picture.duration;
   source.keyframe = picture.keyframe != 0;
-  if (analysis_) source.costs = analysis_->measure(source.frame);
+  if (analysis_) {
+    const StageScope scope(Stage::kLookAhead);
+    source.costs = analysis_->measure(source.frame);
+  }
   queue_.push_back(std::move(source));
 }
 
@@ -198,6 +206,7 @@ bool Encoder::wants_keyframe(const Source& picture) {
 }
 
 bool Encoder::is_cut() {
+  const StageScope scope(Stage::kDecisions);
   pool_.parallel_for(static_cast<size_t>(geometry_.windows_y), [&](size_t row) {
     const int y = static_cast<int>(row);
     motion_compensate_rows(previous_source_, state_.motion.field, y, y + 1, cut_prediction_);
@@ -266,11 +275,13 @@ size_t Encoder::pictures_to_keyframe() const {
 void Encoder::plan(const Source& picture, bool keyframe) {
   std::vector<double> worth;
   if (analysis_) {
+    const StageScope scope(Stage::kLookAhead);
     std::vector<const PictureCosts*> costs{&picture.costs};
     const size_t count = pictures_to_keyframe();
     for (size_t i = 0; i < count; ++i) costs.push_back(&queue_[i].costs);
     worth = importance(costs, geometry_);
   }
+  const StageScope scope(Stage::kDecisions);
   std::span<const int16_t> before;
   if (!keyframe) before = state_.windows.offset;
   // The control of the rate has the picture's step for itself.
@@ -378,6 +389,7 @@ void Encoder::flush() {
 }
 
 bsq_status Encoder::receive(bsq_packet& packet) {
+  const StageScope scope(Stage::kOther);
   if (!waiting_ && flushed_ && !queue_.empty()) encode_next();
   if (!waiting_) return flushed_ ? BSQ_EOF : BSQ_AGAIN;
   out_ = std::move(*waiting_);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/stage_clock.h"
 #include "codec/enc_decide.h"
 #include "entropy/bit_cost.h"
 #include "entropy/enc_adaptive_bit.h"
@@ -49,6 +50,7 @@ MotionPrices prices_of(const MotionModels& models, bool fine) {
 
 void search_picture(MotionSearch& search, const Frame& source, int q, int range,
                     PictureState& state) {
+  const StageScope scope(Stage::kMotionSearch);
   SearchPicture pictures[2];
   const Frame* frames[2] = {&source, &state.reference};
   state.pool().parallel_for(2, [&](size_t i) {

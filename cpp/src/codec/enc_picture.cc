@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/stage_clock.h"
 #include "codec/base_picture.h"
 #include "codec/enc_decide.h"
 #include "network/samples.h"
@@ -81,6 +82,7 @@ EncodedPicture PictureEncoder::encode(const Frame& source, const std::vector<int
 
 // Returns whether any token may have bits.
 bool PictureEncoder::choose_tokens(const Frame& source, const Layer& layer) {
+  const StageScope scope(Stage::kDecisions);
   const double energy = layer.blank  ? 0.0
                         : layer.last ? kDecisions.token_energy
                                      : kDecisions.coarse_energy;
@@ -102,6 +104,7 @@ bool PictureEncoder::relist_tokens(const Layer& layer) {
 
 // The networks' bits of the candidates, and the trunk on the tokens that have any.
 void PictureEncoder::encode_tokens(const Frame& source, const Layer& layer) {
+  const StageScope scope(Stage::kDecisions);
   const ActiveTokens& active = state_.active;
   const auto count = static_cast<size_t>(active.count());
   if (count == 0) return;
@@ -109,8 +112,11 @@ void PictureEncoder::encode_tokens(const Frame& source, const Layer& layer) {
   const int bits = tokens.max_stages * kStageBits;
   residual_.resize(count * kSampleVector);
   latents_.resize(count * static_cast<size_t>(bits));
-  residual_vectors(source, state_.current, active, state_.steps(layer.q), state_.pool(),
-                   residual_.data());
+  {
+    const StageScope inner(Stage::kSamples, count);
+    residual_vectors(source, state_.current, active, state_.steps(layer.q), state_.pool(),
+                     residual_.data());
+  }
   tokenizer_.encode(active, residual_.data(), state_.side.data(), latents_.data());
   for (size_t i = 0; i < count; ++i) {
     const TokenPosition at = active.tokens()[i];
@@ -139,6 +145,7 @@ void PictureEncoder::keep_latents(const std::vector<TokenPosition>& before) {
 
 // Returns whether the decoder network's output stands for the tokens as they are.
 bool PictureEncoder::refine_tokens(const Frame& source, const Layer& layer) {
+  const StageScope scope(Stage::kDecisions);
   if (!refine_ || state_.active.count() == 0) return false;
   settle_bits(layer);
   state_.run_decoder();
@@ -172,6 +179,7 @@ void PictureEncoder::settle_bits(const Layer& layer) {
 }
 
 void PictureEncoder::write_symbols(const Layer& layer) {
+  const StageScope scope(Stage::kRangeCoding);
   state_.begin_bits();
   MotionSymbols* motion = layer.keyframe || layer.place.later ? nullptr : &state_.motion;
   const int type = flag_type(layer);

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "base/stage_clock.h"
 #include "codec/base_picture.h"
 #include "motion/compensate.h"
 
@@ -69,10 +70,12 @@ void PictureState::begin_keyframe() {
 }
 
 void PictureState::predict_from_base() {
+  const StageScope scope(Stage::kPrediction);
   enlarge(base_->current, base_->geometry(), pool_, current);
 }
 
 void PictureState::compensate() {
+  const StageScope scope(Stage::kPrediction);
   pool_.parallel_for(static_cast<size_t>(geometry_.windows_y), [&](size_t row) {
     const int y = static_cast<int>(row);
     motion_compensate_rows(reference, motion.field, y, y + 1, current);
@@ -80,6 +83,7 @@ void PictureState::compensate() {
 }
 
 void PictureState::list_active(int q, const LayerPlace& place) {
+  const StageScope scope(Stage::kSamples);
   active.set(windows.active);
   if (count() == 0) return;
   side.resize(count() * kSideVector);
@@ -118,7 +122,10 @@ void PictureState::run_decoder() {
 
 void PictureState::end_layer(int q, bool decoded) {
   if (!decoded) run_decoder();
-  if (count() != 0) reconstruct(output.data(), active, steps(q), pool_, current);
+  if (count() != 0) {
+    const StageScope scope(Stage::kSamples, count());
+    reconstruct(output.data(), active, steps(q), pool_, current);
+  }
   for (size_t i = 0; i < coded_.size(); ++i) {
     coded_[i] = static_cast<uint8_t>(coded_[i] | (tokens.stages[i] != 0 ? 1 : 0));
   }
@@ -143,6 +150,7 @@ int16_t PictureState::edge_step(const TokenSteps& steps, bool keyframe, int y, i
 
 void PictureState::filter(int q, bool keyframe) {
   if (networks_->config.numerics < 3) return;
+  const StageScope scope(Stage::kDeblocking);
   const TokenSteps all = steps(q);
   pool_.parallel_for(static_cast<size_t>(geometry_.tokens_y), [&](size_t row) {
     const int y = static_cast<int>(row);

@@ -72,6 +72,11 @@ struct KernelTable {
   // out[t, c] = rq8(x[t, c]), through the table where it is not null.
   void (*requant8)(const RequantView& requant, int channels, const int16_t* x, ptrdiff_t x_stride,
                    int rows, const int8_t* table, int8_t* out, ptrdiff_t out_stride);
+
+  // For measurements: multiply-adds of the kind that the set's products consist of, as many as the
+  // processor can do, in registers alone. Writes 16 sums and returns the number of multiply-adds;
+  // null in the scalar set.
+  int64_t (*peak)(int64_t rounds, int32_t* sums);
 };
 
 // How the sets pack.
@@ -94,6 +99,9 @@ PackedLinear pack_linear16_vnni(const LinearSource& source);
 // [channels/64][4 panels][7][16][4], channels in the order above: the five columns of the upper
 // four rows, the first four taps of the last row, and its fifth.
 PackedDepthwise pack_depthwise_vnni(const DepthwiseSource& source);
+
+int64_t peak_avx2(int64_t rounds, int32_t* sums);
+int64_t peak_avx512vnni(int64_t rounds, int32_t* sums);
 
 extern const KernelTable kKernelsScalar;
 #ifdef BSQ_HAVE_AVX2

@@ -313,6 +313,7 @@ const KernelTable kKernelsAvx2 = {
     .linear16_rq16 = linear16_rq16,
     .dwconv5_rq8 = dwconv5_rq8,
     .requant8 = requant8,
+    .peak = peak_avx2,
 };
 
 }  // namespace bsq

@@ -423,6 +423,7 @@ const KernelTable kKernelsAvx512Vnni = {
     .linear16_rq16 = linear16_rq16,
     .dwconv5_rq8 = dwconv5_rq8,
     .requant8 = requant8,
+    .peak = peak_avx512vnni,
 };
 
 }  // namespace bsq

@@ -118,6 +118,7 @@ const KernelTable kKernelsScalar = {
     .linear16_rq16 = linear16_rq16,
     .dwconv5_rq8 = dwconv5_rq8,
     .requant8 = requant8,
+    .peak = nullptr,
 };
 
 }  // namespace bsq

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "base/stage_clock.h"
 #include "base/status.h"
 
 namespace bsq {
@@ -17,6 +18,7 @@ Prior::Prior(std::shared_ptr<const Networks> networks, ThreadPool& pool)
 
 void Prior::trunk(const ActiveTokens& active, const int8_t* previous, const int16_t* side,
                   int16_t* flags) {
+  const StageScope scope(Stage::kPriorTrunk, static_cast<size_t>(active.count()));
   const PriorWeights& weights = networks_->prior;
   const KernelTable& kernels = networks_->kernels;
   const LinearView from_tokens = weights.tok.view();
@@ -54,6 +56,7 @@ PriorBlock::PriorBlock(std::shared_ptr<const Networks> networks, const TokenRect
 
 void PriorBlock::begin_layer(const Prior& prior, const ActiveTokens& active,
                              std::span<const uint8_t> stages) {
+  const StageScope scope(Stage::kPriorBits);
   if (stages.size() != static_cast<size_t>(active.count()) ||
       rect_.y + rect_.height > active.height() || rect_.x + rect_.width > active.width()) {
     throw Error(BSQ_ERROR_ARGUMENT, "the block or the stage counts do not fit the picture");
@@ -131,6 +134,7 @@ void PriorBlock::embed_group(int group) {
 }
 
 void PriorBlock::begin_group(int group) {
+  const StageScope scope(Stage::kPriorBits, tokens_[group].size());
   if (group > 0) embed_group(group - 1);
   group_ = group;
   pending_ = -1;
@@ -171,6 +175,7 @@ void PriorBlock::start_rows(int begin, int end, TileScratch& scratch) {
 }
 
 std::span<const int32_t> PriorBlock::begin_stage(int stage) {
+  const StageScope scope(Stage::kPriorBits);
   stage_ = stage;
   subgroup_ = 0;
   const auto width = static_cast<size_t>(networks_->config.prior.width);
@@ -204,6 +209,7 @@ void PriorBlock::append_bits(int begin, int end, TileScratch& scratch) {
 }
 
 const int16_t* PriorBlock::logits() {
+  const StageScope scope(Stage::kPriorBits);
   if (subgroup_ >= kSubgroups) {
     throw Error(BSQ_ERROR_STATE, "internal error: all sub-groups of the stage have been coded");
   }
@@ -237,6 +243,7 @@ const int16_t* PriorBlock::pair() const {
 }
 
 void PriorBlock::feed(std::span<const uint8_t> bits) {
+  const StageScope scope(Stage::kPriorBits);
   if (bits.size() != rows_.size() || subgroup_ >= kSubgroups) {
     throw Error(BSQ_ERROR_ARGUMENT, std::to_string(bits.size()) + " sub-groups of bits for " +
                                         std::to_string(rows_.size()) + " tokens");

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/stage_clock.h"
 #include "base/status.h"
 
 namespace bsq {
@@ -18,6 +19,7 @@ TokenizerEncoder::TokenizerEncoder(std::shared_ptr<const Networks> networks, Thr
 
 void TokenizerEncoder::encode(const ActiveTokens& active, const int16_t* residual,
                               const int16_t* side, int8_t* z) {
+  const StageScope scope(Stage::kAnalysis, static_cast<size_t>(active.count()));
   const EncoderWeights& weights = networks_->encoder;
   const KernelTable& kernels = networks_->kernels;
   const LinearView in = weights.in.view();
@@ -42,6 +44,7 @@ TokenizerDecoder::TokenizerDecoder(std::shared_ptr<const Networks> networks, Thr
 
 void TokenizerDecoder::decode(const ActiveTokens& active, const int8_t* tokens, const int16_t* side,
                               int16_t* out) {
+  const StageScope scope(Stage::kSynthesis, static_cast<size_t>(active.count()));
   const DecoderWeights& weights = networks_->decoder;
   const KernelTable& kernels = networks_->kernels;
   const LinearView from_tokens = weights.tok.view();

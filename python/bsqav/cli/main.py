@@ -22,6 +22,7 @@ COMMANDS = (
     ("play", "bsqav.cli.play", "play a file through ffplay"),
     ("verify", "bsqav.cli.verify", "check every packet and print the conformance hash"),
     ("compare", "bsqav.cli.compare", "measure BSQ beside other codecs"),
+    ("bench", "bsqav.cli.bench", "measure speed beside the peers"),
     ("models", "bsqav.cli.models", "list, show, import and export models"),
     ("train", "bsqav.cli.train", "train the codec's networks (needs the extra train)"),
 )

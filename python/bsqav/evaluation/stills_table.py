@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bsqav.evaluation.stills import METRICS, NOTES, PAPER, TITLES, StillDelta, StillsResult
-from bsqav.evaluation.table import _align
+from bsqav.evaluation.table import align
 
 _HEAD = [TITLES[metric] for metric in METRICS]
 
@@ -22,16 +22,16 @@ def format_stills(result: StillsResult) -> str:
     ]
     parts = [
         f"{len(result.pictures)} pictures, means",
-        *_align([["codec", "Q", "bpp", *_HEAD, "s"], *curves]),
+        *align([["codec", "Q", "bpp", *_HEAD, "s"], *curves]),
         "",
         "at the paper's rates",
-        *_align([["codec", "bpp", *_HEAD], *at_rates]),
+        *align([["codec", "bpp", *_HEAD], *at_rates]),
     ]
     if result.deltas:
         parts += [
             "",
             f"BD-rate of {codecs[0]}",
-            *_align([_DELTA_HEAD, *map(_delta, result.deltas)]),
+            *align([_DELTA_HEAD, *map(_delta, result.deltas)]),
         ]
     parts += ["", *(f"{codec}: {shown}" for codec, shown in result.settings.items())]
     parts += ["; ".join(f"{name} {version}" for name, version in result.tools.items()), *NOTES]

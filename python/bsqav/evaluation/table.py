@@ -30,9 +30,9 @@ def _clip_text(clip: ClipResult, result: CompareResult) -> str:
     if rows:
         titles = [TITLES[metric] for metric in result.metrics]
         head = ["codec", "quality", "bpp", "kbit/s", *titles, "enc fps", "dec fps"]
-        lines += _align([head, *rows])
+        lines += align([head, *rows])
     if clip.deltas:
-        lines += ["", *_align([_DELTA_HEAD, *(_delta_row(delta) for delta in clip.deltas)])]
+        lines += ["", *align([_DELTA_HEAD, *(_delta_row(delta) for delta in clip.deltas)])]
     commands = {codec: clip.curve(codec)[0].command for codec in result.codecs if clip.curve(codec)}
     if commands:
         lines += ["", "  commands (the quality varies by row)"]
@@ -76,10 +76,10 @@ def _means_text(result: CompareResult) -> str:
                 rows.append([anchor, TITLES[metric], f"{mean:+.1f} %", clips])
     if not rows:
         return ""
-    return "\n".join(["mean BD-rate", *_align([["against", "metric", "BD-rate", "over"], *rows])])
+    return "\n".join(["mean BD-rate", *align([["against", "metric", "BD-rate", "over"], *rows])])
 
 
-def _align(rows: Sequence[Sequence[str]]) -> list[str]:
+def align(rows: Sequence[Sequence[str]]) -> list[str]:
     """Rows as indented lines of equal columns, the first two to the left."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = []

@@ -1,0 +1,167 @@
+"""`bsqav bench`: how fast the codec and its parts are, beside their peers."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bsqav.cli.values import size
+from bsqav.codec.models import default_model, find_model
+from bsqav.errors import UsageError
+
+if TYPE_CHECKING:
+    from bsqav.evaluation.bench.result import Settings
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the subcommand."""
+    parser = subparsers.add_parser(
+        "bench",
+        help="measure speed beside the peers",
+        description="Time the codec by kernel set, threads, stage and size, its kernels beside a "
+        "bare loop, its networks beside PyTorch and OpenVINO, its range coder beside constriction, "
+        "and files beside x264 and x265. Peers that are not installed are left out with a note; "
+        "pip install 'bsqav[bench]' brings them.",
+    )
+    parser.add_argument(
+        "clip", nargs="?", metavar="CLIP", type=Path, help="a video; without one, a moving texture"
+    )
+    parser.add_argument(
+        "--only",
+        metavar="LIST",
+        help="parts: codec, stages, kernels, entropy, networks, peers, sizes, memory (default all)",
+    )
+    parser.add_argument(
+        "--size", type=size, default=(640, 360), metavar="WxH", help="of pictures (default 640x360)"
+    )
+    parser.add_argument(
+        "--heights",
+        default="180,360,720,1080,2160",
+        metavar="LIST",
+        help="of the pictures of the part sizes (default %(default)s)",
+    )
+    parser.add_argument(
+        "--memory-size",
+        type=size,
+        default=(1920, 1080),
+        metavar="WxH",
+        help="of the pictures of the part memory (default 1920x1080)",
+    )
+    parser.add_argument("--frames", type=int, default=48, metavar="N", help="default %(default)s")
+    parser.add_argument(
+        "--size-frames", type=int, default=12, metavar="N", help="in the part sizes (default 12)"
+    )
+    parser.add_argument("--crf", type=float, default=32.0, metavar="N", help="default %(default)g")
+    parser.add_argument(
+        "--threads", default="1,2", metavar="LIST", help="numbers of threads (default %(default)s)"
+    )
+    parser.add_argument(
+        "--repeats", type=int, default=3, metavar="N", help="of everything (default %(default)s)"
+    )
+    parser.add_argument("--model", metavar="NAME|FILE", help="model to code with")
+    parser.add_argument(
+        "--json", metavar="FILE", help="write every figure as JSON; - for standard output"
+    )
+    parser.add_argument("--markdown", action="store_true", help="print Markdown tables")
+    parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry out the command; exit status 0. Raises UsageError for wrong options, BsqError."""
+    from bsqav.evaluation.bench.run import PARTS, bench
+
+    names = list(PARTS) if args.only is None else args.only.split(",")
+    for name in names:
+        if name not in PARTS:
+            raise UsageError(f"--only: there is no part {name!r}; choose from {', '.join(PARTS)}")
+    settings = _settings(args)
+
+    def progress(text: str) -> None:
+        if not args.quiet:
+            print(text, file=sys.stderr, flush=True)
+
+    report = bench(settings, names, _command(args), progress)
+    shown = report.to_markdown() if args.markdown else report.to_text()
+    # with JSON on standard output, the tables must not stand in its way
+    print(shown, file=sys.stderr if args.json == "-" else sys.stdout)
+    if args.json == "-":
+        print(report.to_json())
+    elif args.json is not None:
+        Path(args.json).write_text(report.to_json() + "\n", encoding="utf-8")
+    return 0
+
+
+def _settings(args: argparse.Namespace) -> Settings:
+    from bsqav.evaluation.bench.result import Settings
+
+    for option in ("frames", "size_frames", "repeats"):
+        if getattr(args, option) < 1:
+            raise UsageError(f"--{option.replace('_', '-')} must be at least 1")
+    if not 0 <= args.crf <= 63:
+        raise UsageError(f"--crf {args.crf:g}: 0 to 63")
+    for option in ("size", "memory_size"):
+        if min(getattr(args, option)) < 2 or any(side % 2 for side in getattr(args, option)):
+            raise UsageError(f"--{option.replace('_', '-')}: two even numbers, such as 640x360")
+    if args.clip is not None and not args.clip.exists():
+        raise FileNotFoundError(f"{args.clip}: no such file")
+    heights = _numbers("--heights", args.heights)
+    if any(height % 2 for height in heights):
+        raise UsageError(f"--heights {args.heights}: even numbers")
+    return Settings(
+        model=default_model() if args.model is None else find_model(args.model),
+        model_name=args.model,
+        clip=args.clip,
+        size=args.size,
+        heights=heights,
+        memory=args.memory_size,
+        frames=args.frames,
+        size_frames=args.size_frames,
+        crf=args.crf,
+        threads=_threads(args.threads),
+        repeats=args.repeats,
+    )
+
+
+def _numbers(option: str, text: str) -> tuple[int, ...]:
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() and int(word) > 0 for word in words):
+        raise UsageError(f"{option} {text!r}: give numbers above 0 with commas between")
+    return tuple(sorted({int(word) for word in words}))
+
+
+def _threads(text: str) -> tuple[int, ...]:
+    """No more than there are processors: what runs on fewer tells nothing."""
+    numbers = _numbers("--threads", text)
+    here = os.cpu_count() or 1
+    return tuple(n for n in numbers if n <= here) or (here,)
+
+
+def _command(args: argparse.Namespace) -> str:
+    """The command that measures the same again."""
+    words = ["bsqav", "bench"]
+    if args.clip is not None:
+        words.append(args.clip.name)
+    if args.only is not None:
+        words += ["--only", args.only]
+    width, height = args.size
+    memory = "x".join(map(str, args.memory_size))
+    shown = {
+        "--size": (f"{width}x{height}", "640x360"),
+        "--heights": (args.heights, "180,360,720,1080,2160"),
+        "--memory-size": (memory, "1920x1080"),
+        "--frames": (str(args.frames), "48"),
+        "--size-frames": (str(args.size_frames), "12"),
+        "--crf": (f"{args.crf:g}", "32"),
+        "--threads": (args.threads, "1,2"),
+        "--repeats": (str(args.repeats), "3"),
+        "--model": (args.model, None),
+    }
+    for option, (value, default) in shown.items():
+        if value != default:
+            words += [option, value]
+    return shlex.join(words)

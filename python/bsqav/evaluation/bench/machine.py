@@ -1,0 +1,54 @@
+"""What a benchmark ran on: processor, load, versions, kernel sets, model."""
+
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+
+from bsqav import _core
+from bsqav.evaluation.errors import EvaluationError
+from bsqav.evaluation.ffmpeg import ffmpeg_version
+
+PACKAGES = ("numpy", "av", "torch", "openvino", "constriction")
+
+
+def processor_name() -> str:
+    """As the system gives it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _load() -> float | None:
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+
+
+def describe(model: _core.Model) -> dict[str, object]:
+    """By name; what is not there is None."""
+    versions: dict[str, str | None] = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = None
+    try:
+        ffmpeg: str | None = ffmpeg_version()
+    except EvaluationError:
+        ffmpeg = None
+    return {
+        "processor": processor_name(),
+        "processors": os.cpu_count(),
+        "load_before": _load(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "bsqav": _core.__version__,
+        "kernel_set": _core.current_kernels(),
+        "kernel_sets": _core.kernel_sets(),
+        "model": model.name,
+        "model_id": model.id,
+        "packages": versions,
+        "ffmpeg": ffmpeg,
+    }

@@ -1,0 +1,96 @@
+"""Peak memory of coding large pictures, each way in a process of its own.
+
+Run as a module, it is that process: it encodes a y4m file into a file of packets, or decodes that,
+and prints the megabytes it had before and at most as JSON.
+"""
+
+import json
+import pickle
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from bsqav import _core
+from bsqav.codec.encoder import DEFAULT_LOOKAHEAD
+from bsqav.codec.models import default_model, find_model
+from bsqav.evaluation.bench.codec import WAYS, pictures_of
+from bsqav.evaluation.bench.result import Column, Part, Settings
+from bsqav.evaluation.coding import decode, encode
+from bsqav.evaluation.errors import EvaluationError
+from bsqav.evaluation.pictures import ANY_RATE
+from bsqav.evaluation.y4m import Y4mFile, Y4mHeader, Y4mWriter
+
+# The look-ahead is full and moves on.
+FRAMES = DEFAULT_LOOKAHEAD + 4
+_STATUS = Path("/proc/self/status")
+
+
+def peak_megabytes() -> float:
+    """The most memory that this process has had resident.
+
+    From Linux' own account of the process: what getrusage() tells begins with the parent's.
+    """
+    found = re.search(r"VmHWM:\s*(\d+) kB", _STATUS.read_text(encoding="ascii"))
+    if found is None:
+        raise EvaluationError(f"{_STATUS} does not tell the peak memory")
+    return int(found[1]) / 1024
+
+
+def measure(settings: Settings) -> Part:
+    """Megabytes, the interpreter with NumPy included."""
+    width, height = settings.memory
+    threads = max(settings.threads)
+    part = Part(
+        "memory",
+        f"Peak memory, {width}x{height}, look-ahead of {DEFAULT_LOOKAHEAD}, {threads} threads",
+        (
+            Column("way", "way"),
+            Column("peak_mb", "peak MB", ".0f"),
+            Column("before_mb", "before the first frame MB", ".0f"),
+        ),
+    )
+    if not _STATUS.exists():
+        part.notes.append(f"there is no {_STATUS} here: not measured")
+        return part
+    with tempfile.TemporaryDirectory() as folder:
+        source, packets = Path(folder) / "source.y4m", Path(folder) / "packets"
+        with Y4mWriter(source, Y4mHeader(width, height, ANY_RATE)) as writer:
+            for planes in pictures_of(settings, settings.memory, FRAMES):
+                writer.write(planes)
+        for way in WAYS:
+            words = (way, source, packets, settings.crf, threads, settings.model_name or "")
+            part.rows.append({"way": way, **_run(*map(str, words))})
+    return part
+
+
+def _run(*arguments: str) -> dict[str, float]:
+    done = subprocess.run(
+        [sys.executable, "-m", __name__, *arguments], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise EvaluationError(f"the process that measures memory failed: {last}")
+    figures: dict[str, float] = json.loads(done.stdout)
+    return figures
+
+
+def _code(way: str, source: Path, packets: Path, crf: float, threads: int, name: str) -> None:
+    model: _core.Model = find_model(name) if name else default_model()
+    before = peak_megabytes()
+    if way == "encode":
+        clip = Y4mFile(source)
+        pictures = (clip[i] for i in range(len(clip)))
+        coded = encode(pictures, model, crf, threads=threads, lookahead=DEFAULT_LOOKAHEAD)
+        after = peak_megabytes()
+        packets.write_bytes(pickle.dumps([packet.data for packet, _ in coded]))
+    else:
+        decode(pickle.loads(packets.read_bytes()), model, threads)
+        after = peak_megabytes()
+    print(json.dumps({"peak_mb": after, "before_mb": before}))
+
+
+if __name__ == "__main__":
+    way, source, packets, crf, threads, name = sys.argv[1:]
+    _code(way, Path(source), Path(packets), float(crf), int(threads), name)

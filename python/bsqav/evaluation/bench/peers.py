@@ -1,0 +1,109 @@
+"""From file to file beside x264 and x265, on every processor."""
+
+import tempfile
+from pathlib import Path
+
+from bsqav.evaluation.bench.codec import WAYS, pictures_of
+from bsqav.evaluation.bench.result import Column, Part, Settings, Spread, in_turn, seconds_of
+from bsqav.evaluation.bsq import PublicBsq
+from bsqav.evaluation.errors import EvaluationError
+from bsqav.evaluation.ffmpeg import decode_to_y4m, packet_sizes
+from bsqav.evaluation.pictures import ANY_RATE
+from bsqav.evaluation.references import REFERENCES, check_reference, encode_reference
+from bsqav.evaluation.y4m import Y4mHeader, Y4mWriter
+
+# Codec and quality; the rates are of the same order as BSQ's at crf 32.
+PEERS = (("x264", 28), ("x265", 28))
+GOP = 250
+
+
+class _File:
+    """A codec's file beside the source; its calls return pictures a second."""
+
+    def __init__(self, source: Path, header: Y4mHeader, frames: int, name: str) -> None:
+        self.source = source
+        self.header = header
+        self.frames = frames
+        self.coded = source.with_name(f"{name}.mkv")
+        self.decoded = source.with_name(f"{name}.y4m")
+
+    def bpp(self) -> float:
+        pixels = self.frames * self.header.width * self.header.height
+        return 8 * sum(packet_sizes(self.coded)) / pixels
+
+
+class _Bsq(_File):
+    def __init__(self, source: Path, header: Y4mHeader, frames: int, settings: Settings) -> None:
+        super().__init__(source, header, frames, "bsq")
+        self.codec = PublicBsq(settings.model_name)
+        self.crf = settings.crf
+
+    def encode(self) -> float:
+        self.coded.unlink(missing_ok=True)
+        return self.frames / seconds_of(
+            lambda: self.codec.encode(self.source, self.crf, GOP, self.coded)
+        )
+
+    def decode(self) -> float:
+        return self.frames / self.codec.decode(self.coded, self.decoded, self.header)
+
+
+class _Peer(_File):
+    def __init__(
+        self, source: Path, header: Y4mHeader, frames: int, name: str, quality: int
+    ) -> None:
+        super().__init__(source, header, frames, name)
+        self.reference = REFERENCES[name]
+        self.quality = quality
+
+    def encode(self) -> float:
+        run = encode_reference(self.reference, self.source, self.quality, GOP, self.coded)
+        return self.frames / run.seconds
+
+    def decode(self) -> float:
+        return self.frames / decode_to_y4m(self.coded, self.decoded, self.header).seconds
+
+
+def measure(settings: Settings) -> Part:
+    """Pictures a second of the public functions and of ffmpeg, its start included."""
+    width, height = settings.size
+    part = Part(
+        "peers",
+        f"Files, {width}x{height}, {settings.frames} frames, every processor",
+        (
+            Column("codec", "codec"),
+            Column("quality", "quality"),
+            Column("encode_fps", "encode fps", ".1f"),
+            Column("decode_fps", "decode fps", ".1f"),
+            Column("bpp", "bpp", ".4f"),
+        ),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "source.y4m"
+        header = Y4mHeader(width, height, ANY_RATE)
+        with Y4mWriter(source, header) as writer:
+            for planes in pictures_of(settings, settings.size, settings.frames):
+                writer.write(planes)
+        files: dict[tuple[str, str], _Bsq | _Peer] = {}
+        files["bsqav", f"crf {settings.crf:g}"] = _Bsq(source, header, settings.frames, settings)
+        for name, quality in PEERS:
+            try:
+                check_reference(REFERENCES[name], width, height)
+            except EvaluationError as error:
+                part.notes.append(f"{name}: {error}")
+                continue
+            title = (REFERENCES[name].title, f"crf {quality}")
+            files[title] = _Peer(source, header, settings.frames, name, quality)
+        _time(part, files, settings.repeats)
+    return part
+
+
+def _time(part: Part, files: dict[tuple[str, str], _Bsq | _Peer], repeats: int) -> None:
+    turns = {}
+    for key, file in files.items():
+        turns[(*key, "encode")] = file.encode
+        turns[(*key, "decode")] = file.decode
+    values = in_turn(turns, repeats)
+    for key, file in files.items():
+        row = {f"{way}_fps": Spread.of(values[(*key, way)]) for way in WAYS}
+        part.rows.append({"codec": key[0], "quality": key[1], **row, "bpp": file.bpp()})
