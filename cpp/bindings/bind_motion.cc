@@ -17,6 +17,7 @@
 #include "codec/enc_lookahead.h"
 #include "codec/enc_lowres.h"
 #include "codec/geometry.h"
+#include "kernels/dispatch.h"
 #include "motion/compensate.h"
 #include "motion/motion_field.h"
 #include "motion/search.h"
@@ -30,7 +31,7 @@ namespace {
 MotionSearchConfig search_config(double lam, int range) {
   if (!(lam >= 0.0 && lam <= 4096.0)) fail("lam must be 0 to 4096");
   if (range < 4 || range > 512) fail("range must be 4 to 512 luma samples");
-  return {lam, range};
+  return {lam, range, &search_kernels(current_kernels())};
 }
 
 // The depth of the samples only scales them to the 8 bits of the search: 16-bit arrays whose
@@ -266,7 +267,7 @@ Array<double> lookahead_importance(const py::object& pictures, int bit_depth, in
   {
     const py::gil_scoped_release release;
     ThreadPool pool(threads);
-    LowAnalysis analysis(geometry, pool);
+    LowAnalysis analysis(geometry, search_kernels(current_kernels()), pool);
     Frame frame = geometry.make_frame();
     std::vector<PictureCosts> costs;
     for (size_t i = 0; i < count; ++i) {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
@@ -198,3 +200,44 @@ def test_blocks_tile_the_frame(blocks: list[tuple[int, int, int, int]]) -> None:
     plane = np.zeros((96, 128), np.uint8)
     with pytest.raises(ValueError, match="block"):
         _core.motion_search(plane, plane, blocks=blocks)
+
+
+@pytest.fixture
+def any_kernels() -> Iterator[None]:
+    """The best kernel set again afterwards."""
+    yield
+    _core.set_kernels(None)
+
+
+def extreme_pair(kind: str, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures on which sums grow as far as they can, or are like noise."""
+    rng = np.random.default_rng(11)
+    if kind == "noise":
+        pair = rng.integers(0, 256, (2, height, width))
+    elif kind == "black and white":
+        pair = 255 * rng.integers(0, 2, (2, height, width))
+    else:
+        y, x = np.mgrid[0:height, 0:width]
+        stripes = 255 * ((x // 2 + y // 3) % 2)
+        pair = np.stack([stripes, 255 - np.roll(stripes, (3, 5), (0, 1))])
+    cur, ref = pair.astype(np.uint8)
+    return cur, ref
+
+
+@pytest.mark.usefixtures("any_kernels")
+@pytest.mark.parametrize("kind", ["noise", "black and white", "stripes", "moved"])
+@pytest.mark.parametrize("size", [(8, 8), (40, 24), (72, 264), (104, 344)])
+def test_kernel_sets_do_not_matter(kind: str, size: tuple[int, int]) -> None:
+    if kind == "moved":
+        cur, ref = moved_pair(np.random.default_rng(12), *size, 5, -3)
+    else:
+        cur, ref = extreme_pair(kind, *size)
+    found = {}
+    for name in _core.kernel_sets():
+        _core.set_kernels(name)
+        split, mv = _core.motion_search(cur, ref, 2.0, fine=True)
+        worth = _core.lookahead_importance(np.stack([cur, ref, cur]))
+        found[name] = (split, mv, worth)
+    for name, arrays in found.items():
+        for one, scalar in zip(arrays, found["scalar"], strict=True):
+            np.testing.assert_array_equal(one, scalar, err_msg=name)

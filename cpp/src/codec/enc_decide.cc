@@ -8,7 +8,6 @@
 #include <numeric>
 
 #include "bitstream/limits.h"
-#include "codec/enc_tokens.h"
 #include "network/samples.h"
 
 namespace bsq {
@@ -61,12 +60,9 @@ struct Steps {
 
 // Mean square of what is around the mean of luma, and of chroma; and the mean's up to a limit. In
 // squared steps.
-double token_energy(const TokenSamples& source, const TokenSamples& prediction,
-                    const Steps& steps) {
-  int sum = 0;
-  for (size_t i = 0; i < kLumaSamples; ++i) sum += source[i] - prediction[i];
-  const double mean = sum / (kLumaSamples * steps.luma);
-  const double squares = steps.scaled(squared_error(source, prediction));
+double token_energy(const TokenDifference& difference, const Steps& steps) {
+  const double mean = difference.luma_sum / (kLumaSamples * steps.luma);
+  const double squares = steps.scaled(difference.error);
   const double around = (squares - kLumaSamples * mean * mean) / kSampleVector;
   return around + std::min(mean * mean, kDecisions.mean_limit);
 }
@@ -117,16 +113,22 @@ std::vector<int> picture_steps(int stream_q) {
 }
 
 bool find_candidates(const Frame& source, const Frame& prediction, const TokenSteps& steps,
-                     double energy, ThreadPool& pool, TokenField& tokens) {
+                     double energy, ThreadPool& pool, DifferenceField& differences,
+                     TokenField& tokens) {
   std::atomic<bool> any = false;
   pool.parallel_for(static_cast<size_t>(tokens.height), [&](size_t row) {
     const int y = static_cast<int>(row);
     bool found = false;
     for (int x = 0; x < tokens.width; ++x) {
+      const size_t at = tokens.at(y, x);
+      TokenDifference& difference = differences.tokens[at];
+      if (differences.stale[at] != 0) {
+        difference = {token_samples(source, y, x), token_samples(prediction, y, x)};
+        differences.stale[at] = 0;
+      }
       const bool candidate =
-          token_energy(token_samples(source, y, x), token_samples(prediction, y, x),
-                       Steps(steps, y, x, source.bit_depth)) >= energy;
-      tokens.stages[tokens.at(y, x)] = candidate ? 1 : 0;
+          token_energy(difference, Steps(steps, y, x, source.bit_depth)) >= energy;
+      tokens.stages[at] = candidate ? 1 : 0;
       found |= candidate;
     }
     if (found) any = true;

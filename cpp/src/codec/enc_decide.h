@@ -9,6 +9,7 @@
 
 #include "base/plane.h"
 #include "base/thread_pool.h"
+#include "codec/enc_tokens.h"
 #include "codec/geometry.h"
 #include "network/token_field.h"
 #include "network/token_steps.h"
@@ -93,8 +94,10 @@ std::vector<int> picture_steps(int stream_q);
 
 // Sets the stage counts of all tokens: 1 for those whose energy of what the prediction misses is at
 // least `energy`, else 0. Returns whether there are any.
+// Brings the differences up to date.
 bool find_candidates(const Frame& source, const Frame& prediction, const TokenSteps& steps,
-                     double energy, ThreadPool& pool, TokenField& tokens);
+                     double energy, ThreadPool& pool, DifferenceField& differences,
+                     TokenField& tokens);
 
 // The number of stages up to the last one with a bit that is 1.
 inline int count_stages(const uint32_t* words, int stages) {

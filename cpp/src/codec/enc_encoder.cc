@@ -128,7 +128,7 @@ Encoder::Encoder(const bsq_encoder_config& config, const std::shared_ptr<const M
       source_(geometry_.make_frame()),
       previous_source_(luma_frame(geometry_)),
       cut_prediction_(luma_frame(geometry_)) {
-  if (config_.lookahead > 0) analysis_.emplace(geometry_, pool_);
+  if (config_.lookahead > 0) analysis_.emplace(geometry_, search_kernels(kernels), pool_);
 }
 
 bsq_status Encoder::send(const bsq_picture& picture) {

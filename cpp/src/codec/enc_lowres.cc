@@ -131,12 +131,14 @@ void inter_cost(const BlockPair& pair, Shift coarse, Shift window, Shift neighbo
 }
 
 void measure_windows(const LowPicture& current, const LowPicture* reference,
-                     const Geometry& geometry, int wy, PictureCosts& costs) {
+                     const Geometry& geometry, const SearchKernels& kernels, int wy,
+                     PictureCosts& costs) {
   Shift left{};
   for (int wx = 0; wx < geometry.windows_x; ++wx) {
     CoarseShifts coarse;
     if (reference != nullptr) {
-      const CoarseSearch search({current.full(), reference->full()}, kRange, kLambda * kCostOne);
+      const CoarseSearch search({current.full(), reference->full()}, kRange, kLambda * kCostOne,
+                                kernels);
       coarse = search.search_window(wx * kMotionWindowSize, wy * kMotionWindowSize);
     }
     for (int part = 0; part < 4; ++part) {
@@ -185,7 +187,8 @@ PictureCosts LowAnalysis::measure(const Frame& source) {
   costs.blocks_y = (current.height() + kCell - 1) / kCell;
   costs.blocks.resize(static_cast<size_t>(costs.blocks_x) * static_cast<size_t>(costs.blocks_y));
   pool_.parallel_for(static_cast<size_t>(geometry_.windows_y), [&](size_t row) {
-    measure_windows(current, before ? &*before : nullptr, geometry_, static_cast<int>(row), costs);
+    measure_windows(current, before ? &*before : nullptr, geometry_, kernels_,
+                    static_cast<int>(row), costs);
   });
   before_ = std::move(current);
   return costs;

@@ -10,6 +10,7 @@
 #include "base/plane.h"
 #include "base/thread_pool.h"
 #include "codec/geometry.h"
+#include "motion/search_kernels.h"
 #include "motion/search_picture.h"
 
 namespace bsq {
@@ -61,13 +62,15 @@ class LowPicture {
 // the threads of the pool, which must outlive the object.
 class LowAnalysis {
  public:
-  LowAnalysis(const Geometry& geometry, ThreadPool& pool) : geometry_(geometry), pool_(pool) {}
+  LowAnalysis(const Geometry& geometry, const SearchKernels& kernels, ThreadPool& pool)
+      : geometry_(geometry), kernels_(kernels), pool_(pool) {}
 
   // The first picture, and one after an exception, costs as much inter as intra.
   PictureCosts measure(const Frame& source);
 
  private:
   Geometry geometry_;
+  const SearchKernels& kernels_;
   ThreadPool& pool_;
   std::optional<LowPicture> before_;
 };

@@ -59,6 +59,7 @@ void search_picture(MotionSearch& search, const Frame& source, int q, int range,
   MotionSearchConfig config;
   config.lambda = std::max(kDecisions.motion_lambda * step_q8(q) / 256.0, 0.5);
   config.range = range;
+  config.kernels = &search_kernels(state.kernels());
   std::vector<MotionSearchBlock> blocks;
   blocks.reserve(state.blocks.size());
   for (const BlockState& b : state.blocks) {

@@ -52,6 +52,7 @@ EncodedPicture PictureEncoder::encode(const Frame& source, const std::vector<int
   if (state_.windows.has_offsets) {
     std::copy(offsets.begin(), offsets.end(), state_.windows.offset.begin());
   }
+  differences_.reset(state_.geometry().tokens());
   coders_.clear();
   for (size_t i = 0; i < state_.blocks.size(); ++i) coders_.push_back(std::make_unique<EncCoder>());
   for (const int q : steps) {
@@ -69,6 +70,9 @@ EncodedPicture PictureEncoder::encode(const Frame& source, const std::vector<int
     write_symbols(layer);
     count(picture);
     state_.end_layer(q, decoded);
+    for (const TokenPosition at : state_.active.tokens()) {
+      differences_.stale[state_.geometry().token_index(at.x, at.y)] = 1;
+    }
     picture.steps.push_back(q);
   }
   state_.keep_offsets();
@@ -87,7 +91,7 @@ bool PictureEncoder::choose_tokens(const Frame& source, const Layer& layer) {
                         : layer.last ? kDecisions.token_energy
                                      : kDecisions.coarse_energy;
   const bool any = find_candidates(source, state_.current, state_.steps(layer.q), energy,
-                                   state_.pool(), state_.tokens);
+                                   state_.pool(), differences_, state_.tokens);
   mark_windows(state_.tokens, state_.geometry(), state_.windows.active);
   state_.list_active(layer.q, layer.place);
   return any;

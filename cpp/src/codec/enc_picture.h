@@ -8,6 +8,7 @@
 
 #include "base/plane.h"
 #include "codec/enc_coder.h"
+#include "codec/enc_tokens.h"
 #include "codec/picture_state.h"
 #include "network/tokenizer.h"
 
@@ -68,6 +69,7 @@ class PictureEncoder {
   std::unique_ptr<PictureEncoder> base_;
   Frame base_source_;
   std::vector<std::unique_ptr<EncCoder>> coders_;  // one per block
+  DifferenceField differences_;
   std::vector<int16_t> residual_;
   std::vector<int8_t> latents_;  // of the active tokens
   std::vector<uint64_t> bills_;  // of the active tokens, in 2^-24 bits

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <vector>
 
 #include "base/plane.h"
 #include "network/token_field.h"
@@ -63,5 +64,29 @@ inline TokenError squared_error(const TokenSamples& a, const TokenSamples& b) {
   }
   return sum;
 }
+
+// What the prediction misses of a token.
+struct TokenDifference {
+  int luma_sum = 0;  // of source less prediction
+  TokenError error;
+
+  TokenDifference() = default;
+  TokenDifference(const TokenSamples& source, const TokenSamples& prediction)
+      : error(squared_error(source, prediction)) {
+    constexpr size_t kLuma = 64;
+    for (size_t i = 0; i < kLuma; ++i) luma_sum += source[i] - prediction[i];
+  }
+};
+
+// Those of a picture's tokens, measured again only where the prediction has changed.
+struct DifferenceField {
+  std::vector<TokenDifference> tokens;  // in raster order
+  std::vector<uint8_t> stale;           // per token: 1 where it has to be measured
+
+  void reset(size_t count) {
+    tokens.resize(count);
+    stale.assign(count, 1);
+  }
+};
 
 }  // namespace bsq

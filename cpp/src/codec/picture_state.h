@@ -39,6 +39,7 @@ class PictureState {
   // What to add to c of the packets for q, the index of a step: docs/numerics.md section 3.
   int step_offset() const { return networks_->config.numerics > 1 ? 64 : 0; }
   ThreadPool& pool() const { return pool_; }
+  const KernelTable& kernels() const { return networks_->kernels; }
 
   // Call before every picture.
   void begin_picture();

@@ -7,7 +7,8 @@
 //   bool adaptive(AdaptiveBit& model, bool bit)
 //   int32_t number(SignedModels& models, int32_t value)
 //   bool bit(uint32_t probability, bool bit)
-//   static constexpr bool kLearns   whether corrections of logits follow what is coded
+//   static constexpr bool kLearns   whether corrections of logits follow what is coded; copies of a
+//                                   coder that does not may code tokens at the same time
 //   void checkpoint()          throws when a decoder has read far past the end of its data
 //   void motion(), flags(), tokens()   tell what the symbols from here on belong to
 //   void token(int32_t index, int first)  tells whose bits follow, as an index of an active token,
@@ -309,14 +310,23 @@ void code_token_bits(Coder& coder, const LayerModels& models, PriorBlock& prior,
         const int16_t* pair = prior.pair();
         const int first = stage * kStageBits + j * kSubgroupBits;
         LogitCorrection* corrections = models.corrections.bits.data() + first;
-        for (size_t i = 0; i < list.size(); ++i) {
-          coder.token(list[i], first);
+        const auto code = [&](Coder& with, size_t i) {
+          with.token(list[i], first);
           const TokenPosition at = active.tokens()[static_cast<size_t>(list[i])];
           uint32_t& word = tokens.words(tokens.at(at.y, at.x))[stage];
           const int shift = j * kSubgroupBits;
-          bytes[i] = code_byte(coder, models, corrections, logits + i * kSubgroupBits, pair,
+          bytes[i] = code_byte(with, models, corrections, logits + i * kSubgroupBits, pair,
                                (word >> shift) & 0xFF);
           word = (word & ~(0xFFU << shift)) | static_cast<uint32_t>(bytes[i]) << shift;
+        };
+        if constexpr (Coder::kLearns) {
+          for (size_t i = 0; i < list.size(); ++i) code(coder, i);
+        } else {
+          // Nothing hangs on the token before.
+          for_tiles(prior.pool(), static_cast<int>(list.size()), [&](int begin, int end, int) {
+            Coder own = coder;
+            for (int i = begin; i < end; ++i) code(own, static_cast<size_t>(i));
+          });
         }
         coder.checkpoint();
         prior.feed(bytes);

@@ -81,13 +81,14 @@ MotionField MotionSearch::run(const SearchPicture& current, const SearchPicture&
   if (previous && (previous->cells_x != field.cells_x || previous->cells_y != field.cells_y)) {
     previous = nullptr;
   }
+  const SearchKernels& kernels = *config.kernels;
   phases_.allocate(current.width(0), current.height(0));
   pool.parallel_ranges(
       static_cast<size_t>(phases_.row_count()), [&](size_t begin, size_t end, int) {
-        phases_.fill_rows(reference, static_cast<int>(begin), static_cast<int>(end));
+        phases_.fill_rows(reference, kernels, static_cast<int>(begin), static_cast<int>(end));
       });
   const SearchPair pair{current, reference};
-  const CoarseSearch search(pair, std::clamp(config.range, 4, kMaxSearchRange), lambda);
+  const CoarseSearch search(pair, std::clamp(config.range, 4, kMaxSearchRange), lambda, kernels);
   std::vector<CoarseShifts> coarse(field.split.size());
   pool.parallel_for(coarse.size(), [&](size_t i) {
     const auto columns = static_cast<size_t>(field.windows_x);
@@ -95,7 +96,7 @@ MotionField MotionSearch::run(const SearchPicture& current, const SearchPicture&
                                      static_cast<int>(i / columns) * kMotionWindowSize);
   });
   std::vector<uint8_t> differs(field.mv.size());
-  const RefineTask task{pair, phases_, lambda, coarse, previous, field, differs};
+  const RefineTask task{pair, phases_, kernels, lambda, coarse, previous, field, differs};
   refine_all(task, blocks, pool);
   return field;
 }

@@ -6,6 +6,7 @@
 
 #include "base/thread_pool.h"
 #include "motion/motion_field.h"
+#include "motion/search_kernels.h"
 #include "motion/search_phases.h"
 #include "motion/search_picture.h"
 #include "motion/search_prices.h"
@@ -15,6 +16,7 @@ namespace bsq {
 struct MotionSearchConfig {
   double lambda = 4.0;  // price of a bit in units of absolute difference of 8-bit luma
   int range = 64;       // luma samples each way that the coarse search covers, 4 .. 512
+  const SearchKernels* kernels = &kSearchBase;
 };
 
 // A block in which vectors are predicted, and what its symbols cost.

@@ -60,8 +60,16 @@ int CellCosts::of(const MotionSquare& square, Mv v) {
     const int cell = std::countr_zero(missing);
     const int x = x_ + cell % kWindowCells * kMotionCellSize;
     const int y = y_ + cell / kWindowCells * kMotionCellSize;
-    t.cost[static_cast<size_t>(cell)] = static_cast<uint16_t>(cell_satd(
-        current_.at(0, x, y), current_.stride(0), reference_.at(x, y, v), reference_.stride()));
+    uint16_t* cost = &t.cost[static_cast<size_t>(cell)];
+    const uint8_t* at = current_.at(0, x, y);
+    const uint8_t* from = reference_.at(x, y, v);
+    // Squares begin at even cells, and so do pairs.
+    if ((missing >> cell & 3U) == 3U && cell % 2 == 0) {
+      kernels_.satd_pair(at, current_.stride(0), from, reference_.stride(), cost);
+      missing &= missing - 1;
+    } else {
+      *cost = static_cast<uint16_t>(cell_satd(at, current_.stride(0), from, reference_.stride()));
+    }
   }
   t.known |= wanted;
   return sum(t, wanted);

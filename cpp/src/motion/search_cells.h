@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "motion/motion_field.h"
+#include "motion/search_kernels.h"
 #include "motion/search_phases.h"
 #include "motion/search_picture.h"
 
@@ -12,8 +13,9 @@ namespace bsq {
 
 class CellCosts {
  public:
-  CellCosts(const SearchPicture& current, const PhasePlanes& reference)
-      : current_(current), reference_(reference) {}
+  CellCosts(const SearchPicture& current, const PhasePlanes& reference,
+            const SearchKernels& kernels)
+      : current_(current), reference_(reference), kernels_(kernels) {}
 
   // Forgets everything and turns to the window whose first sample is (x, y).
   void begin(int x, int y);
@@ -48,6 +50,7 @@ class CellCosts {
 
   const SearchPicture& current_;
   const PhasePlanes& reference_;
+  const SearchKernels& kernels_;
   int x_ = 0;
   int y_ = 0;
   int used_ = 0;

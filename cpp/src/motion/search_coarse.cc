@@ -52,9 +52,14 @@ CoarseShifts CoarseSearch::search_quarter(const SearchArea& window) const {
     q.clear((count + 15) & ~15);
     for (int y = 0; y < height; ++y) {
       for (int x = 0; x < width; x += 4) {
-        accumulate_sad(pair_.current.at(kLevel, x0 + x, y0 + y),
-                       pair_.reference.at(kLevel, x0 + x + lim.x_min, y0 + y + dy),
-                       std::min(4, width - x), count, q.sums[(y >> 2) * 2 + (x >> 2)]);
+        const uint8_t* samples = pair_.current.at(kLevel, x0 + x, y0 + y);
+        const uint8_t* from = pair_.reference.at(kLevel, x0 + x + lim.x_min, y0 + y + dy);
+        uint16_t* sums = q.sums[(y >> 2) * 2 + (x >> 2)];
+        if (width - x >= 4) {
+          kernels_.accumulate_sad4(samples, from, count, sums);
+        } else {
+          accumulate_sad(samples, from, width - x, count, sums);
+        }
       }
     }
     const int bias_y = bias(dy);

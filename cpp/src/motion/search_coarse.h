@@ -1,6 +1,7 @@
 // First stage of the motion search: whole-sample displacements found in the small pictures.
 #pragma once
 
+#include "motion/search_kernels.h"
 #include "motion/search_picture.h"
 
 namespace bsq {
@@ -14,8 +15,8 @@ struct CoarseShifts {
 class CoarseSearch {
  public:
   // Exhaustive over `range` luma samples each way; lambda is scaled by kCostOne.
-  CoarseSearch(const SearchPair& pair, int range, int lambda)
-      : pair_(pair), range_(range), lambda_(lambda) {}
+  CoarseSearch(const SearchPair& pair, int range, int lambda, const SearchKernels& kernels)
+      : pair_(pair), range_(range), lambda_(lambda), kernels_(kernels) {}
 
   // Searches the window whose first sample is (x, y). Windows are independent of each other.
   CoarseShifts search_window(int x, int y) const;
@@ -27,6 +28,7 @@ class CoarseSearch {
   SearchPair pair_;
   int range_;
   int lambda_;
+  const SearchKernels& kernels_;
 };
 
 }  // namespace bsq

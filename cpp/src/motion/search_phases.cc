@@ -35,7 +35,8 @@ void PhasePlanes::allocate(int width, int height) {
   samples_.resize(16 * plane_);
 }
 
-void PhasePlanes::fill_rows(const SearchPicture& reference, int begin, int end) {
+void PhasePlanes::fill_rows(const SearchPicture& reference, const SearchKernels& kernels, int begin,
+                            int end) {
   const ptrdiff_t from = reference.stride(0);
   int16_t sums[(kTileHeight + kLumaTaps) * kTileWidth];
   for (int y = begin; y < end; y += kTileHeight) {
@@ -50,18 +51,17 @@ void PhasePlanes::fill_rows(const SearchPicture& reference, int begin, int end) 
             std::copy_n(src + j * from, columns, whole + j * stride_);
           }
         } else {
-          filter_rows<kLumaTaps>(src - kBefore * from - kBefore, from, sums, kTileWidth, columns,
-                                 rows + kLumaTaps - 1, kLumaFilter[fx]);
+          kernels.filter_rows(src - kBefore * from - kBefore, from, sums, kTileWidth, columns,
+                              rows + kLumaTaps - 1, kLumaFilter[fx]);
           round_rows(sums + kBefore * kTileWidth, whole, stride_, columns, rows);
         }
         for (int fy = 1; fy < 4; ++fy) {
           uint8_t* dst = whole + static_cast<size_t>(4 * fy) * plane_;
           if (fx == 0) {
-            filter_columns<kLumaTaps>(src - kBefore * from, from, dst, stride_, columns, rows,
-                                      kLumaFilter[fy], kFilterShift, kMaxSample);
+            kernels.filter_columns(src - kBefore * from, from, dst, stride_, columns, rows,
+                                   kLumaFilter[fy]);
           } else {
-            filter_columns<kLumaTaps>(sums, kTileWidth, dst, stride_, columns, rows,
-                                      kLumaFilter[fy], 2 * kFilterShift, kMaxSample);
+            kernels.filter_sums(sums, kTileWidth, dst, stride_, columns, rows, kLumaFilter[fy]);
           }
         }
       }

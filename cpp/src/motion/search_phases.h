@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "motion/motion_field.h"
+#include "motion/search_kernels.h"
 #include "motion/search_picture.h"
 
 namespace bsq {
@@ -20,7 +21,7 @@ class PhasePlanes {
   void allocate(int width, int height);
   int row_count() const { return height_ + 2 * kReach; }
   // Filters rows [begin, end) of row_count(), counted from 0.
-  void fill_rows(const SearchPicture& reference, int begin, int end);
+  void fill_rows(const SearchPicture& reference, const SearchKernels& kernels, int begin, int end);
 
   ptrdiff_t stride() const { return stride_; }
   // The prediction of the sample (x, y) with the vector v, and to its right and below its

@@ -7,6 +7,7 @@
 #include "motion/motion_field.h"
 #include "motion/search_cells.h"
 #include "motion/search_coarse.h"
+#include "motion/search_kernels.h"
 #include "motion/search_phases.h"
 #include "motion/search_picture.h"
 #include "motion/search_prices.h"
@@ -17,6 +18,7 @@ namespace bsq {
 struct RefineTask {
   SearchPair pair;
   const PhasePlanes& phases;
+  const SearchKernels& kernels;
   int lambda;  // scaled by kCostOne
   const std::vector<CoarseShifts>& coarse;
   const MotionField* previous;  // or null
@@ -29,7 +31,7 @@ struct RefineTask {
 class WindowRefiner {
  public:
   explicit WindowRefiner(const RefineTask& task)
-      : task_(task), cells_(task.pair.current, task.phases) {}
+      : task_(task), cells_(task.pair.current, task.phases, task.kernels) {}
 
   void refine(const WindowRect& block, const MotionPrices& prices, int wx, int wy) noexcept;
 

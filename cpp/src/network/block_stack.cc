@@ -41,9 +41,22 @@ void PaddedGrid::prepare(const std::vector<ActiveTokens::Run>& runs) {
     return a.y == b.y && a.x == b.x && a.count == b.count;
   };
   if (std::equal(runs.begin(), runs.end(), runs_.begin(), runs_.end(), equal)) return;
-  for (const ActiveTokens::Run& run : runs_) {
-    std::memset(at(run.y, run.x), 0,
-                static_cast<size_t>(run.count) * static_cast<size_t>(channels_));
+  const auto zero = [this](int y, int x, int end) {
+    std::memset(at(y, x), 0, static_cast<size_t>(end - x) * static_cast<size_t>(channels_));
+  };
+  auto next = runs.begin();
+  for (const ActiveTokens::Run& old : runs_) {
+    int x = old.x;
+    const int end = old.x + old.count;
+    const auto is_before = [&](const ActiveTokens::Run& r) {
+      return r.y < old.y || (r.y == old.y && r.x + r.count <= x);
+    };
+    while (next != runs.end() && is_before(*next)) ++next;
+    for (auto r = next; r != runs.end() && r->y == old.y && r->x < end; ++r) {
+      if (r->x > x) zero(old.y, x, r->x);
+      x = r->x + r->count;
+    }
+    if (x < end) zero(old.y, x, end);
   }
   runs_ = runs;
 }

@@ -21,7 +21,7 @@ class PaddedGrid {
 
   // Makes room; everything is zero afterwards if a size changes.
   void resize(int height, int width, int channels);
-  // Zeroes what was there of an earlier list unless the list is the same.
+  // Zeroes what an earlier list had beyond this one; what both have stays until it is written.
   void prepare(const std::vector<ActiveTokens::Run>& runs);
 
   ptrdiff_t row_stride() const { return row_stride_; }

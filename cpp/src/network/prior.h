@@ -80,6 +80,8 @@ class PriorBlock {
   // Starts a layer after prior.trunk(). stages: n of every active token of the picture,
   // [active.count()]. `prior`, `active` and `stages` must live until the layer is done.
   void begin_layer(const Prior& prior, const ActiveTokens& active, std::span<const uint8_t> stages);
+  // Of the layer's prior.
+  ThreadPool& pool() const { return prior_->pool(); }
   // Groups in order 0, 1, 2; all bits of earlier groups must have been fed.
   void begin_group(int group);
   // Indices in `active` of the group's tokens with n > stage, in the order of coding: raster
