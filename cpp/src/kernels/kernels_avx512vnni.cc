@@ -299,11 +299,11 @@ void linear16_rq16(const LinearView& layer, const int16_t* x, ptrdiff_t x_stride
   linear_rq16(layer, Input16{x, x_stride}, rows, add, out, out_stride);
 }
 
-void requant8(const RequantView& requant, int channels, const int16_t* x, ptrdiff_t x_stride,
-              int rows, const int8_t* table, int8_t* out, ptrdiff_t out_stride) {
-  const Rq rq = make_rq(requant.shift);
-  const Table look(table);
-  for (int c = 0; c < channels; c += kPanel) {
+// Panels of 16 channels, the last one cut off; table look-up as in Table.
+BSQ_INLINE void requant8_panels(const RequantView& requant, int first, int channels,
+                                const int16_t* x, ptrdiff_t x_stride, int rows, const Rq& rq,
+                                const Table& look, int8_t* out, ptrdiff_t out_stride) {
+  for (int c = first; c < channels; c += kPanel) {
     const __mmask16 mask = lanes(channels - c);
     const __m512i m = _mm512_load_si512(requant.m + c);
     const __m512i m_odd = _mm512_srli_epi64(m, 32);
@@ -315,6 +315,39 @@ void requant8(const RequantView& requant, int channels, const int16_t* x, ptrdif
                            _mm512_castsi512_si128(look.look_up(bytes)));
     }
   }
+}
+
+void requant8(const RequantView& requant, int channels, const int16_t* x, ptrdiff_t x_stride,
+              int rows, const int8_t* table, int8_t* out, ptrdiff_t out_stride) {
+  const Rq rq = make_rq(requant.shift);
+  const Table look(table);
+  // Packing leaves four channels of each panel side by side in every lane.
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  int c = 0;
+  for (; c + kBlock <= channels; c += kBlock) {
+    __m512i m[4];
+    __m512i m_odd[4];
+#pragma GCC unroll 4
+    for (int p = 0; p < 4; ++p) {
+      m[p] = _mm512_load_si512(requant.m + c + kPanel * p);
+      m_odd[p] = _mm512_srli_epi64(m[p], 32);
+    }
+    for (int t = 0; t < rows; ++t) {
+      const int16_t* from = x + t * x_stride + c;
+      __m512i a[4];
+#pragma GCC unroll 4
+      for (int p = 0; p < 4; ++p) {
+        const auto* panel = reinterpret_cast<const __m256i*>(from + kPanel * p);
+        const __m512i wide = _mm512_cvtepi16_epi32(_mm256_loadu_si256(panel));
+        a[p] = requantize(wide, m[p], m_odd[p], rq);
+      }
+      const __m512i bytes =
+          _mm512_packs_epi16(_mm512_packs_epi32(a[0], a[1]), _mm512_packs_epi32(a[2], a[3]));
+      const __m512i values = limit8(_mm512_permutexvar_epi32(order, bytes));
+      _mm512_storeu_si512(out + t * out_stride + c, look.look_up(values));
+    }
+  }
+  requant8_panels(requant, c, channels, x, x_stride, rows, rq, look, out, out_stride);
 }
 
 // ---- depthwise convolution ----
