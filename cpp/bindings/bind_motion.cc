@@ -270,11 +270,13 @@ Array<double> lookahead_importance(const py::object& pictures, int bit_depth, in
     LowAnalysis analysis(geometry, search_kernels(current_kernels()), pool);
     Frame frame = geometry.make_frame();
     std::vector<PictureCosts> costs;
+    costs.reserve(count);
     for (size_t i = 0; i < count; ++i) {
       load_or_fail(samples, i, bit_depth, "pictures", frame.planes[0]);
       costs.push_back(analysis.measure(frame));
     }
     std::vector<const PictureCosts*> pointers;
+    pointers.reserve(count);
     for (const PictureCosts& c : costs) pointers.push_back(&c);
     worth = importance(pointers, geometry);
   }
