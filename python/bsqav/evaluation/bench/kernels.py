@@ -37,7 +37,7 @@ def shapes(config: dict[str, int]) -> list[Shape]:
         found.append((f"{title} fc1", "linear8_rq8", width, hidden))
         found.append((f"{title} fc2", "linear8_rq16", hidden, width))
     for k, n in LARGE:
-        found += [("", "linear8_rq8", k, n), ("", "linear8_rq16", k, n)]
+        found += [("larger", "linear8_rq8", k, n), ("larger", "linear8_rq16", k, n)]
     names: dict[tuple[str, int, int], str] = {}
     for title, operation, k, n in found:
         names.setdefault((operation, k, n), title)

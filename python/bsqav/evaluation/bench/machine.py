@@ -35,7 +35,7 @@ def describe(model: _core.Model) -> dict[str, object]:
         except importlib.metadata.PackageNotFoundError:
             versions[package] = None
     try:
-        ffmpeg: str | None = ffmpeg_version()
+        ffmpeg: str | None = ffmpeg_version().partition(" Copyright")[0]
     except EvaluationError:
         ffmpeg = None
     return {
