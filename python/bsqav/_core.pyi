@@ -9,7 +9,7 @@ import numpy.typing as npt
 __version__: str
 
 Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-KernelSet = Literal["scalar", "avx2", "avx512vnni", "neon"]
+KernelSet = Literal["scalar", "avx2", "avx512vnni", "neon", "neondot"]
 
 # ---- the library ----
 

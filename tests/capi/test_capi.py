@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
@@ -14,6 +13,7 @@ import pytest
 from tests.codec.streams import OLD_MODEL, OLD_MODELS, TINY_MODEL
 from tests.support import ROOT, find_tool
 from tests.vectors.make_golden import FOLDER, INDEX, VERSION_1
+from tests.vectors.y4m import y4m_hash
 
 STRICT = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic-errors")
 INCLUDE = ROOT / "cpp" / "include"
@@ -63,23 +63,6 @@ def test_a_c_program(build: Path, tmp_path: Path) -> None:
         *("-o", tmp_path / "api_test"),
     )
     assert run(tmp_path / "api_test", TINY_MODEL, OLD_MODEL) == "all passed\n"
-
-
-def y4m_hash(path: Path) -> str:
-    """SHA-256 of the samples of a YUV4MPEG2 file of 8 bits, headers left out."""
-    data = path.read_bytes()
-    at = data.index(b"\n") + 1
-    fields = {field[:1]: field[1:] for field in data[: at - 1].decode().split()[1:]}
-    width, height = int(fields["W"]), int(fields["H"])
-    size = width * height
-    if fields["C"] != "mono":
-        size += 2 * ((width + 1) // 2) * ((height + 1) // 2)
-    digest = hashlib.sha256()
-    while at < len(data):
-        assert data[at : at + 6] == b"FRAME\n"
-        digest.update(data[at + 6 : at + 6 + size])
-        at += 6 + size
-    return digest.hexdigest()
 
 
 @pytest.mark.host

@@ -6,6 +6,13 @@
 #include <atomic>
 #include <cstdlib>
 
+#if defined(__aarch64__) && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
+#endif
+
 #include "base/status.h"
 
 namespace bsq {
@@ -13,10 +20,28 @@ namespace {
 
 // Every name that some build has, so that a typing error and a missing instruction set get
 // different messages.
-constexpr std::array<std::string_view, 3> kNames = {"avx512vnni", "avx2", "scalar"};
+constexpr std::array<std::string_view, 5> kNames = {"avx512vnni", "avx2", "neondot", "neon",
+                                                    "scalar"};
 constexpr const char* kVariable = "BSQ_KERNELS";
 
 std::atomic<const KernelTable*> forced{nullptr};
+
+#ifdef BSQ_HAVE_NEONDOT
+// NEON belongs to every 64-bit Arm processor, its dot product does not.
+bool has_dot_product() {
+#if defined(__ARM_FEATURE_DOTPROD)
+  return true;  // the compiler was told so for the whole library
+#elif defined(__linux__)
+  return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+#elif defined(__APPLE__)
+  int value = 0;
+  size_t size = sizeof value;
+  return sysctlbyname("hw.optional.arm.FEAT_DotProd", &value, &size, nullptr, 0) == 0 && value != 0;
+#else
+  return false;  // no way to ask is known
+#endif
+}
+#endif
 
 std::vector<const KernelTable*> detect() {
   std::vector<const KernelTable*> sets;
@@ -31,6 +56,12 @@ std::vector<const KernelTable*> detect() {
   if (__builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0) {
     sets.push_back(&kKernelsAvx2);
   }
+#endif
+#ifdef BSQ_HAVE_NEONDOT
+  if (has_dot_product()) sets.push_back(&kKernelsNeonDot);
+#endif
+#ifdef BSQ_HAVE_NEON
+  sets.push_back(&kKernelsNeon);
 #endif
   sets.push_back(&kKernelsScalar);
   return sets;

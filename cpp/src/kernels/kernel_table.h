@@ -1,7 +1,8 @@
 // The operations of docs/numerics.md section 2 as a table of functions, one table per kernel set.
 //
 // Files that are compiled for an instruction set include nothing of the library but this header,
-// which therefore holds declarations alone: no inline function may be emitted from there.
+// which therefore holds declarations alone: no inline function may be emitted from there. (NEON
+// files include neon.h too, whose functions are internal to each file.)
 //
 // All sets give the same integers; the scalar set is the oracle. Weights are packed by the set that
 // uses them (packed.h). Contracts of all functions: the number of inputs k is a multiple of 8 and
@@ -85,9 +86,12 @@ struct KernelTable {
 PackedLinear pack_linear_scalar(const LinearSource& source);
 PackedDepthwise pack_depthwise_scalar(const DepthwiseSource& source);
 
-// Linear: panels of 8 outputs, [n/8][k/2][8][2]. Depthwise: as the pairs of taps that one
-// multiply-add takes, [channels/16][13][16][2], the last pair with a zero.
-PackedLinear pack_linear_avx2(const LinearSource& source);
+// Panels of 8 outputs with pairs of inputs, [n/8][k/2][8][2], or four inputs, [n/8][k/4][8][4].
+PackedLinear pack_linear_pairs(const LinearSource& source);
+PackedLinear pack_linear_quads(const LinearSource& source);
+
+// As the pairs of taps that one multiply-add of AVX2 takes, [channels/16][13][16][2], the last pair
+// with a zero.
 PackedDepthwise pack_depthwise_avx2(const DepthwiseSource& source);
 
 // Panels of 16 outputs, [n/16][k/4][16][4] (16-bit input: [n/16][k/2][16][2]). Four panels make a
@@ -109,6 +113,12 @@ extern const KernelTable kKernelsAvx2;
 #endif
 #ifdef BSQ_HAVE_AVX512VNNI
 extern const KernelTable kKernelsAvx512Vnni;
+#endif
+#ifdef BSQ_HAVE_NEON
+extern const KernelTable kKernelsNeon;
+#endif
+#ifdef BSQ_HAVE_NEONDOT
+extern const KernelTable kKernelsNeonDot;
 #endif
 
 }  // namespace bsq

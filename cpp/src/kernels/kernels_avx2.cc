@@ -304,8 +304,8 @@ void dwconv5_rq8(const DepthwiseView& layer, const int8_t* x, ptrdiff_t row_stri
 
 const KernelTable kKernelsAvx2 = {
     .name = "avx2",
-    .pack_linear8 = pack_linear_avx2,
-    .pack_linear16 = pack_linear_avx2,
+    .pack_linear8 = pack_linear_pairs,
+    .pack_linear16 = pack_linear_pairs,
     .pack_depthwise = pack_depthwise_avx2,
     .linear8_s32 = linear8_s32,
     .linear8_rq8 = linear8_rq8,
