@@ -56,7 +56,8 @@ constexpr int kSide = 5;
 constexpr int kTaps = 25;
 constexpr int kTokens = 4;  // neighbours that share the loads of weights and inputs
 
-// Adds 8 channels of kT neighbours to the sums, two products at a time in 16 bits as above.
+// Adds 8 channels of kT neighbours to the sums; two products at a time fit in 16 bits, since
+// 2 * 127 * 127 = 32258.
 template <int kT>
 BSQ_INLINE void convolve(const int8_t* x, ptrdiff_t row_stride, int channels, const int8_t* w,
                          int32x4_t (&sums)[kT][2]) {
@@ -66,6 +67,7 @@ BSQ_INLINE void convolve(const int8_t* x, ptrdiff_t row_stride, int channels, co
   for (int tap = 0; tap < kTaps; ++tap) {
     const int column = tap % kSide;
     if (column == 0) {
+      asm volatile("" ::: "memory");  // or GCC 12 loads all rows first and runs out of registers
       const int8_t* row = x + (tap / kSide - 2) * row_stride - 2 * channels;
 #pragma GCC unroll 8
       for (int i = 0; i < kT + kSide - 1; ++i) inputs[i] = vld1_s8(row + i * channels);

@@ -29,7 +29,7 @@ constexpr int kRows = 4;   // rows of a tile: 16 sums, and as many registers for
 
 struct Rq {
   int64x2_t round;
-  int32x4_t shift;  // what is left after the upper half of the product was taken, negative
+  int32x4_t shift;  // what is left after the upper half of the product was taken, to the left
 };
 
 BSQ_INLINE Rq make_rq(int shift) {
