@@ -103,6 +103,8 @@ PackedLinear pack_linear16_vnni(const LinearSource& source);
 // [channels/64][4 panels][7][16][4], channels in the order above: the five columns of the upper
 // four rows, the first four taps of the last row, and its fifth.
 PackedDepthwise pack_depthwise_vnni(const DepthwiseSource& source);
+// The same with channels as they come, [channels/16][7][16][4].
+PackedDepthwise pack_depthwise_quads(const DepthwiseSource& source);
 
 int64_t peak_avx2(int64_t rounds, int32_t* sums);
 int64_t peak_avx512vnni(int64_t rounds, int32_t* sums);

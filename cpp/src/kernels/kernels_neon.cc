@@ -1,5 +1,5 @@
-// Kernels for every 64-bit Arm processor: linear layers of 8-bit input, and the set's table.
-// Compiled with flags of its own: nothing but neon.h may be included here.
+// Kernels for every 64-bit Arm processor: linear layers of 8-bit input, depthwise convolution, and
+// the set's table. Compiled with flags of its own: nothing but neon.h may be included here.
 #include "kernels/neon.h"
 
 namespace bsq {
@@ -64,6 +64,85 @@ struct Input8 {
   }
 };
 
+// ---- depthwise convolution ----
+
+constexpr int kSide = 5;
+constexpr int kTaps = 25;
+constexpr int kTokens = 4;  // neighbours that share the loads of weights and inputs
+
+// Adds 8 channels of kT neighbours to the sums; two products at a time fit in 16 bits, since
+// 2 * 127 * 127 = 32258.
+template <int kT>
+BSQ_INLINE void convolve(const int8_t* x, ptrdiff_t row_stride, int channels, const int8_t* w,
+                         int32x4_t (&sums)[kT][2]) {
+  int8x8_t inputs[kT + kSide - 1];
+  int16x8_t pairs[kT];
+#pragma GCC unroll 25
+  for (int tap = 0; tap < kTaps; ++tap) {
+    const int column = tap % kSide;
+    if (column == 0) {
+      asm volatile("" ::: "memory");  // or GCC 12 loads all rows first and runs out of registers
+      const int8_t* row = x + (tap / kSide - 2) * row_stride - 2 * channels;
+#pragma GCC unroll 8
+      for (int i = 0; i < kT + kSide - 1; ++i) inputs[i] = vld1_s8(row + i * channels);
+    }
+    const int8x8_t weights = vld1_s8(w + tap * channels);
+#pragma GCC unroll 4
+    for (int t = 0; t < kT; ++t) {
+      const int8x8_t input = inputs[t + column];
+      pairs[t] = tap % 2 == 0 ? vmull_s8(input, weights) : vmlal_s8(pairs[t], input, weights);
+      if (tap % 2 != 0 || tap + 1 == kTaps) {
+        sums[t][0] = vaddw_s16(sums[t][0], vget_low_s16(pairs[t]));
+        sums[t][1] = vaddw_high_s16(sums[t][1], pairs[t]);
+      }
+    }
+  }
+}
+
+// 8 channels, from channel c on, of kT neighbours.
+template <int kT>
+void tokens(const DepthwiseView& layer, int c, const int8_t* x, ptrdiff_t row_stride, int8_t* out,
+            ptrdiff_t out_stride) {
+  int32x4_t sums[kT][2];
+#pragma GCC unroll 4
+  for (int t = 0; t < kT; ++t) {
+    sums[t][0] = vld1q_s32(layer.b + c);
+    sums[t][1] = vld1q_s32(layer.b + c + 4);
+  }
+  convolve<kT>(x + c, row_stride, layer.channels, layer.w + c, sums);
+  const Rq rq = make_rq(layer.shift);
+  const int32x4_t low = vld1q_s32(layer.m + c);
+  const int32x4_t high = vld1q_s32(layer.m + c + 4);
+#pragma GCC unroll 4
+  for (int t = 0; t < kT; ++t) {
+    const int16x8_t y = narrow16(requantize(sums[t][0], low, rq), requantize(sums[t][1], high, rq));
+    vst1_s8(out + t * out_stride + c, narrow8(y));
+  }
+}
+
+void dwconv5_rq8(const DepthwiseView& layer, const int8_t* x, ptrdiff_t row_stride, int count,
+                 int8_t* out, ptrdiff_t out_stride) {
+  for (int t = 0; t < count; t += kTokens) {
+    const int8_t* from = x + static_cast<ptrdiff_t>(t) * layer.channels;
+    int8_t* to = out + t * out_stride;
+    for (int c = 0; c < layer.channels; c += 8) {
+      switch (count - t) {
+        case 1:
+          tokens<1>(layer, c, from, row_stride, to, out_stride);
+          break;
+        case 2:
+          tokens<2>(layer, c, from, row_stride, to, out_stride);
+          break;
+        case 3:
+          tokens<3>(layer, c, from, row_stride, to, out_stride);
+          break;
+        default:
+          tokens<kTokens>(layer, c, from, row_stride, to, out_stride);
+      }
+    }
+  }
+}
+
 }  // namespace
 
 const KernelTable kKernelsNeon = {
@@ -75,7 +154,7 @@ const KernelTable kKernelsNeon = {
     .linear8_rq8 = linear8_rq8<Input8>,
     .linear8_rq16 = linear8_rq16<Input8>,
     .linear16_rq16 = linear16_rq16_neon,
-    .dwconv5_rq8 = dwconv5_rq8_neon,
+    .dwconv5_rq8 = dwconv5_rq8,
     .requant8 = requant8_neon,
     .peak = nullptr,
 };

@@ -14,8 +14,6 @@ namespace bsq {
 // Kernels that are the same in both sets, for every 64-bit Arm processor.
 void linear16_rq16_neon(const LinearView& layer, const int16_t* x, ptrdiff_t x_stride, int rows,
                         bool add, int16_t* out, ptrdiff_t out_stride);
-void dwconv5_rq8_neon(const DepthwiseView& layer, const int8_t* x, ptrdiff_t row_stride, int count,
-                      int8_t* out, ptrdiff_t out_stride);
 void requant8_neon(const RequantView& requant, int channels, const int16_t* x, ptrdiff_t x_stride,
                    int rows, const int8_t* table, int8_t* out, ptrdiff_t out_stride);
 

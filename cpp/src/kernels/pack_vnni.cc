@@ -1,4 +1,4 @@
-// Layouts of the AVX-512 VNNI kernels.
+// Layouts of the AVX-512 VNNI kernels, and that of four taps side by side, which NEON uses too.
 #include <cstddef>
 
 #include "kernels/packed.h"
@@ -54,22 +54,15 @@ PackedLinear pack_linear(const LinearSource& source, int group, bool offset) {
   return packed;
 }
 
-}  // namespace
-
-PackedLinear pack_linear8_vnni(const LinearSource& source) { return pack_linear(source, 4, true); }
-
-PackedLinear pack_linear16_vnni(const LinearSource& source) {
-  return pack_linear(source, 2, false);
-}
-
-PackedDepthwise pack_depthwise_vnni(const DepthwiseSource& source) {
+// `offset`: the input is shifted by 128, and channels stand in the order that packing undoes.
+PackedDepthwise pack_depthwise(const DepthwiseSource& source, bool offset) {
   const int padded = (source.channels + kBlock - 1) / kBlock * kBlock;
   PackedDepthwise packed{source.channels, source.shift,
                          AlignedVector<int8_t>(static_cast<size_t>(padded) * kQuads * 4),
                          padded_channels(nullptr, source.channels),
                          padded_channels(nullptr, source.channels)};
   for (int c = 0; c < source.channels; ++c) {
-    const int p = place(c, padded);
+    const int p = offset ? place(c, padded) : c;
     int32_t sum = 0;
     for (int i = 0; i < kSide; ++i) {
       for (int j = 0; j < kSide; ++j) {
@@ -81,10 +74,27 @@ PackedDepthwise pack_depthwise_vnni(const DepthwiseSource& source) {
         sum += weight;
       }
     }
-    packed.b[static_cast<size_t>(p)] = corrected(source.b != nullptr ? source.b[c] : 0, sum);
+    const int32_t bias = source.b != nullptr ? source.b[c] : 0;
+    packed.b[static_cast<size_t>(p)] = offset ? corrected(bias, sum) : bias;
     packed.m[static_cast<size_t>(p)] = source.m[c];
   }
   return packed;
+}
+
+}  // namespace
+
+PackedLinear pack_linear8_vnni(const LinearSource& source) { return pack_linear(source, 4, true); }
+
+PackedLinear pack_linear16_vnni(const LinearSource& source) {
+  return pack_linear(source, 2, false);
+}
+
+PackedDepthwise pack_depthwise_vnni(const DepthwiseSource& source) {
+  return pack_depthwise(source, true);
+}
+
+PackedDepthwise pack_depthwise_quads(const DepthwiseSource& source) {
+  return pack_depthwise(source, false);
 }
 
 }  // namespace bsq
