@@ -14,7 +14,12 @@ set(BSQ_ISA_FAMILY_neondot aarch64)
 set(BSQ_ISA_FLAGS_neondot -march=armv8.2-a+dotprod)
 
 # The family of the processor that is compiled for, in lower case, by the name of BSQ_ISA_FAMILY_*.
-string(TOLOWER "${CMAKE_SYSTEM_PROCESSOR}" BSQ_ISA_FAMILY)
+# Two at once, as macOS can have them, match none: such a build has scalar kernels.
+if(CMAKE_OSX_ARCHITECTURES)
+  string(TOLOWER "${CMAKE_OSX_ARCHITECTURES}" BSQ_ISA_FAMILY)
+else()
+  string(TOLOWER "${CMAKE_SYSTEM_PROCESSOR}" BSQ_ISA_FAMILY)
+endif()
 string(REGEX REPLACE "^amd64$" "x86_64" BSQ_ISA_FAMILY "${BSQ_ISA_FAMILY}")
 string(REGEX REPLACE "^arm64$" "aarch64" BSQ_ISA_FAMILY "${BSQ_ISA_FAMILY}")
 
