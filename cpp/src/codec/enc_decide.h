@@ -47,7 +47,7 @@ struct Decisions {
   // Keyframes are what all that follows is predicted from, and pay for themselves later.
   // Errors of the means of 2x2, 4x4 and 8x8 luma samples count for so much more than those of the
   // samples: coarse structure is what eyes and their models judge. Training does the same.
-  std::array<double, 3> mean_weights{0.5, 1.0, 1.0};
+  std::array<double, 3> mean_weights{0.25, 0.5, 0.5};
   double lambda = 0.16;
   double keyframe_lambda = 0.10;
   // By how many sixteenths a bit of cost moves the threshold of a latent: see BillCoder.

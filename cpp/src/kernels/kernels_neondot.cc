@@ -160,6 +160,7 @@ const KernelTable kKernelsNeonDot = {
     .linear16_rq16 = linear16_rq16_neon,
     .dwconv5_rq8 = dwconv5_rq8,
     .requant8 = requant8_neon,
+    .peak = nullptr,
 };
 
 }  // namespace bsq
