@@ -53,6 +53,14 @@ def ffmpeg() -> str:
         skip_or_fail(str(error))
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keeps the user's cache out of the tests, and the tests out of it."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("BSQAV_CACHE", str(folder))
+    return folder
+
+
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
     """A clip of FRAMES pictures of HEADER's size, in a folder of its own."""

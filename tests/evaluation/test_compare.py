@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from bsqav.evaluation import compare as compare_module
+from bsqav.evaluation import points as points_module
 from bsqav.evaluation.bsq import Encoded
 from bsqav.evaluation.compare import CompareResult, compare
 from bsqav.evaluation.errors import EvaluationError
-from bsqav.evaluation.ffmpeg import decode_to_y4m, packet_sizes
+from bsqav.evaluation.ffmpeg import Run, decode_to_y4m, packet_sizes
 from bsqav.evaluation.metrics import Quality
 from bsqav.evaluation.references import REFERENCES, encode_reference
 from bsqav.evaluation.table import format_table
@@ -36,12 +36,12 @@ class Borrowed:
         sizes = [round(self.rate * 1000 * size) for size in packet_sizes(out)]
         return Encoded([size // 1000 for size in sizes], run.seconds, run.command)
 
-    def decode(self, stream: Path, y4m: Path, header: Y4mHeader) -> float:
-        seconds = decode_to_y4m(stream, y4m, header).seconds
+    def decode(self, stream: Path, y4m: Path, header: Y4mHeader) -> Run:
+        run = decode_to_y4m(stream, y4m, header)
         if self.lost_frames:
             data = y4m.read_bytes()
             y4m.write_bytes(data[: -self.lost_frames * (6 + header.frame_bytes)])
-        return seconds
+        return run
 
 
 def compare_mpeg2(clips: list[Path], codec: Borrowed, **options: object) -> CompareResult:
@@ -143,12 +143,12 @@ def test_a_size_an_encoder_refuses_is_said(clip: Path) -> None:
 
 
 def test_curves_without_overlap_are_said(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def far_apart(decoded: Path, source: Path) -> Quality:
+    def far_apart(decoded: Path, source: Path, metrics: object) -> Quality:
         name, quality = decoded.stem.split("-")
         psnr = (20.0 if name == "bsq" else 40.0) - float(quality) / 10
         return Quality(psnr, None, psnr, 2, {"psnr_y": [psnr] * 2, "vmaf": [psnr] * 2})
 
-    monkeypatch.setattr(compare_module, "measure", far_apart)
+    monkeypatch.setattr(points_module, "measure", far_apart)
     result = compare_mpeg2([clip], Borrowed(), frames=2, metrics=["psnr_y"])
     (failure,) = result.failures
     assert "BD of bsq against mpeg2 in psnr_y: no overlap" in failure

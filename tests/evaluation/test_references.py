@@ -23,9 +23,10 @@ GOP = 4
 @pytest.mark.parametrize("name", REFERENCES)
 def test_each_reference_keeps_frames_interval_and_quality(name: str, clip: Path) -> None:
     reference = REFERENCES[name]
-    check_reference(reference, HEADER.width, HEADER.height)
+    gop = max(GOP, reference.least_gop)
+    check_reference(reference, HEADER.width, HEADER.height, gop)
     stream, decoded = clip.parent / "a.mkv", clip.parent / "a.y4m"
-    run = encode_reference(reference, clip, reference.points[0], GOP, stream)
+    run = encode_reference(reference, clip, reference.points[0], gop, stream)
     assert run.command.startswith("ffmpeg ")
     assert f"-c:v {reference.encoder}" in run.command
     assert f"{reference.option} {reference.points[0]}" in run.command
@@ -47,8 +48,8 @@ def test_each_reference_keeps_frames_interval_and_quality(name: str, clip: Path)
         assert len(keys) == FRAMES
     else:
         assert keys[0] == 0
-        assert max(b - a for a, b in zip(keys, [*keys[1:], FRAMES], strict=True)) <= GOP
-        assert len(keys) >= FRAMES // GOP
+        assert max(b - a for a, b in zip(keys, [*keys[1:], FRAMES], strict=True)) <= gop
+        assert len(keys) >= FRAMES // gop
 
 
 @pytest.mark.parametrize("name", ["mpeg2", "mpeg4", "x264", "x265"])
@@ -84,3 +85,8 @@ def test_odd_sizes_are_refused_where_the_encoder_does() -> None:
 def test_a_failing_command_is_shown_with_its_message(tmp_path: Path) -> None:
     with pytest.raises(EvaluationError, match=r"absent\.y4m.*No such file"):
         run_ffmpeg(["-i", "absent.y4m", "out.mkv"], tmp_path)
+
+
+def test_an_interval_that_an_encoder_refuses_is_said() -> None:
+    with pytest.raises(EvaluationError, match="intervals of 16 and more, not 8"):
+        check_reference(REFERENCES["vvenc"], 64, 64, 8)

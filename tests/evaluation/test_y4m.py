@@ -49,7 +49,7 @@ def test_a_file_cut_inside_a_frame_is_refused(tmp_path: Path) -> None:
         b"",
         b"hello\n",
         b"YUV4MPEG2",
-        b"YUV4MPEG2 W16 H16 F25:1 C444\n",
+        b"YUV4MPEG2 W16 H16 F25:1 C422\n",
         b"YUV4MPEG2 W16 H16 F25:1 C420p10\n",
         b"YUV4MPEG2 W16 F25:1\n",
         b"YUV4MPEG2 W16 H-16 F25:1\n",

@@ -1,16 +1,29 @@
-"""`bsqav compare`: BSQ beside reference codecs on the user's own clips."""
+"""`bsqav compare`: BSQ beside reference codecs on the user's own clips and pictures."""
 
 import argparse
 import math
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bsqav.errors import BsqError
 
-DEFAULT_CODECS = "mjpeg,mpeg2,x264,x265"
+if TYPE_CHECKING:
+    from bsqav.evaluation.results import CompareResult
+    from bsqav.evaluation.viewer import Viewer
+
+DEFAULT_CODECS = "mjpeg,mpeg2,x264,x265,jpeg,webp,jpeg2000,jxl,avif"
 DEFAULT_CRFS = "26,32,38,44,50"
+DEFAULT_METRICS = "psnr,ms-ssim,vmaf"
 # names on the command line -> names in results
-_METRIC_NAMES = {"psnr": "psnr_y", "ms-ssim": "ms_ssim", "vmaf": "vmaf"}
+_METRIC_NAMES = {
+    "psnr": "psnr_y",
+    "psnr-yuv": "psnr_yuv",
+    "ssim": "ssim",
+    "ms-ssim": "ms_ssim",
+    "vmaf": "vmaf",
+    "xpsnr": "xpsnr",
+}
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -18,21 +31,26 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "compare",
         help="measure BSQ beside other codecs",
-        description="Encode clips with BSQ and with reference codecs at several qualities, and "
-        "print rate, PSNR-Y, MS-SSIM, VMAF, speed and BD-rate. Needs imageio-ffmpeg.",
+        description="Encode clips and pictures with BSQ and with reference codecs at several "
+        "qualities, and print rate, quality, speed, memory and BD-rate; --html makes a page of "
+        "curves and pictures. Needs the extra compare.",
     )
-    parser.add_argument("inputs", nargs="+", metavar="IN", type=Path, help="video files")
+    parser.add_argument(
+        "inputs", nargs="+", metavar="IN", help="videos, pictures, folders, patterns"
+    )
     parser.add_argument(
         "--codecs",
         default=DEFAULT_CODECS,
         metavar="LIST",
-        help="references: mjpeg, mpeg2, mpeg4, x264, x265, svtav1 (default %(default)s)",
+        help="references; for clips mjpeg, mpeg2, mpeg4, x264, x265, svtav1, vp9, vvenc, for "
+        "pictures jpeg, webp, jpeg2000, jxl, avif (default %(default)s)",
     )
     parser.add_argument(
         "--metrics",
-        default=",".join(_METRIC_NAMES),
+        default=DEFAULT_METRICS,
         metavar="LIST",
-        help="metrics to show and to compute BD-rate in (default %(default)s)",
+        help=f"metrics to show and to compute BD-rate in: {', '.join(_METRIC_NAMES)} or all "
+        "(default %(default)s)",
     )
     parser.add_argument(
         "--crf",
@@ -55,23 +73,51 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("--scale", metavar="WxH", help="scale the clips first")
     parser.add_argument("--model", metavar="NAME|FILE", help="model for BSQ")
+    _add_outputs(parser)
     parser.add_argument(
-        "--json", metavar="FILE", help="write every figure as JSON; - for standard output"
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="measurements at a time; more than one blurs the speeds (default %(default)s)",
+    )
+    parser.add_argument(
+        "--no-cache", action="store_true", help="measure everything again and keep nothing"
     )
     parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
     parser.set_defaults(run=run)
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--json", metavar="FILE", help="write every figure as JSON; - for standard output"
+    )
+    parser.add_argument("--csv", metavar="FILE", help="write a line for every point as CSV")
+    parser.add_argument("--html", metavar="FILE", help="write a page that needs nothing else")
+    parser.add_argument(
+        "--all-frames",
+        action="store_true",
+        help="with --html: every frame of every codec as WebP in a folder beside the page",
+    )
+    parser.add_argument("--plots", metavar="FOLDER", help="write curves as PNG and SVG")
 
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the command; exit status 0, 1 where anything failed, 2 for wrong usage."""
     try:
         codecs = _names(args.codecs)
-        metrics = [_metric(name) for name in _names(args.metrics)]
+        metrics = _metrics(args.metrics)
         crfs = [_crf(text) for text in _names(args.crf)]
         scale = None if args.scale is None else _size(args.scale)
-        for option, value in (("--frames", args.frames), ("--gop", args.gop)):
+        for option, value in (
+            ("--frames", args.frames),
+            ("--gop", args.gop),
+            ("--jobs", args.jobs),
+        ):
             if value is not None and value < 1:
                 raise ValueError(f"{option} {value}: at least 1")
+        if args.all_frames and args.html is None:
+            raise ValueError("--all-frames needs --html")
         _check_codecs(codecs)
     except ValueError as error:
         print(f"bsqav compare: {error}", file=sys.stderr)
@@ -91,15 +137,22 @@ def _compare(
     scale: tuple[int, int] | None,
 ) -> int:
     from bsqav.evaluation.bsq import PublicBsq
+    from bsqav.evaluation.cache import Cache, cache_folder
     from bsqav.evaluation.compare import compare
+    from bsqav.evaluation.inputs import expand_inputs
     from bsqav.evaluation.table import format_table
+    from bsqav.evaluation.viewer import Viewer
 
     def progress(text: str) -> None:
         if not args.quiet:
             print(text, file=sys.stderr, flush=True)
 
+    html = None if args.html is None else Path(args.html)
+    viewer = None
+    if html is not None:
+        viewer = Viewer(html.with_name(html.stem + "_frames") if args.all_frames else None)
     result = compare(
-        args.inputs,
+        expand_inputs(args.inputs),
         codecs=codecs,
         metrics=metrics,
         bsq=PublicBsq(args.model),
@@ -108,14 +161,40 @@ def _compare(
         gop=args.gop,
         scale=scale,
         progress=progress,
+        cache=None if args.no_cache else Cache(cache_folder()),
+        jobs=args.jobs,
+        viewer=viewer,
     )
     # with JSON on standard output, the table must not stand in its way
     print(format_table(result), file=sys.stderr if args.json == "-" else sys.stdout)
+    _write_outputs(args, result, viewer)
+    return 1 if result.failures else 0
+
+
+def _write_outputs(
+    args: argparse.Namespace, result: "CompareResult", viewer: "Viewer | None"
+) -> None:
     if args.json == "-":
         print(result.to_json())
     elif args.json is not None:
         Path(args.json).write_text(result.to_json() + "\n", encoding="utf-8")
-    return 1 if result.failures else 0
+    if args.csv is not None:
+        Path(args.csv).write_text(result.to_csv(), encoding="utf-8")
+    if args.plots is not None:
+        from bsqav.evaluation.plots import write_plots
+
+        write_plots(result, Path(args.plots))
+    if args.html is not None:
+        from bsqav.evaluation.report import write_report
+
+        write_report(result, Path(args.html), viewer)
+
+
+def _metrics(text: str) -> list[str]:
+    names = _names(text)
+    if names == ["all"]:
+        return list(_METRIC_NAMES.values())
+    return [_metric(name) for name in names]
 
 
 def _names(text: str) -> list[str]:
@@ -127,15 +206,17 @@ def _names(text: str) -> list[str]:
 
 def _check_codecs(names: list[str]) -> None:
     from bsqav.evaluation.references import REFERENCES
+    from bsqav.evaluation.still_codecs import REFERENCES as PICTURES
 
     for name in names:
-        if name not in REFERENCES:
-            raise ValueError(f"unknown codec {name!r}; choose from {', '.join(REFERENCES)}")
+        if name not in REFERENCES and name not in PICTURES:
+            known = ", ".join([*REFERENCES, *PICTURES])
+            raise ValueError(f"unknown codec {name!r}; choose from {known}")
 
 
 def _metric(name: str) -> str:
     if name not in _METRIC_NAMES:
-        raise ValueError(f"unknown metric {name!r}; choose from {', '.join(_METRIC_NAMES)}")
+        raise ValueError(f"unknown metric {name!r}; choose from {', '.join(_METRIC_NAMES)}, all")
     return _METRIC_NAMES[name]
 
 

@@ -7,7 +7,6 @@ commands that ran, and no path needs escaping inside a filter graph.
 import functools
 import shlex
 import subprocess
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import av
 
 from bsqav.evaluation.errors import EvaluationError, MissingToolError
+from bsqav.evaluation.process import run_measured
 from bsqav.evaluation.y4m import Y4mFile, Y4mHeader
 
 _QUIET = ("-hide_banner", "-nostdin", "-loglevel", "error", "-y")
@@ -22,10 +22,11 @@ _QUIET = ("-hide_banner", "-nostdin", "-loglevel", "error", "-y")
 
 @dataclass(frozen=True)
 class Run:
-    """A finished command: its text, and wall-clock seconds including the program's start."""
+    """A finished command: its text, wall-clock seconds with the program's start, peak bytes."""
 
     command: str
     seconds: float
+    memory: int | None = None
 
 
 @functools.cache
@@ -69,20 +70,12 @@ def has_filter(name: str) -> bool:
 def run_ffmpeg(arguments: Sequence[str], folder: Path) -> Run:
     """Run ffmpeg in `folder`; raise EvaluationError with its last words where it fails."""
     shown = shlex.join(("ffmpeg", *_QUIET, *arguments))
-    start = time.perf_counter()
-    done = subprocess.run(
-        [ffmpeg_path(), *_QUIET, *arguments],
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-    )
-    seconds = time.perf_counter() - start
-    if done.returncode != 0:
-        words = done.stderr.decode("utf-8", "replace").strip().splitlines()
+    done = run_measured([ffmpeg_path(), *_QUIET, *arguments], folder)
+    if done.status != 0:
+        words = done.errors.decode("utf-8", "replace").strip().splitlines()
         said = "; ".join(line for line in words if not line.startswith("Svt["))[:600]
-        raise EvaluationError(f"ffmpeg failed ({done.returncode}): {said or 'no message'}: {shown}")
-    return Run(shown, seconds)
+        raise EvaluationError(f"ffmpeg failed ({done.status}): {said or 'no message'}: {shown}")
+    return Run(shown, done.seconds, done.memory)
 
 
 def decode_to_y4m(stream: Path, y4m: Path, header: Y4mHeader) -> Run:
@@ -102,6 +95,14 @@ def decode_to_y4m(stream: Path, y4m: Path, header: Y4mHeader) -> Run:
             f"the clip is {header.width}x{header.height}"
         )
     return run
+
+
+def shown_sizes(stream: Path) -> list[int]:
+    """Bytes of each packet of the first video stream, in the order in which frames are shown."""
+    with av.open(str(stream)) as container:
+        video = container.streams.video[0]
+        packets = [(p.pts or 0, p.size) for p in container.demux(video) if p.size]
+    return [size for _, size in sorted(packets, key=lambda packet: packet[0])]
 
 
 def packet_sizes(stream: Path) -> list[int]:

@@ -1,4 +1,4 @@
-"""PSNR-Y, MS-SSIM and VMAF of a decoded clip, by libvmaf through ffmpeg.
+"""PSNR, SSIM, MS-SSIM, VMAF and XPSNR of a decoded clip, by libvmaf and ffmpeg's xpsnr.
 
 Both sides are raw y4m of the same size, rate and length, and are paired by frame number: pairing
 by timestamps that a container rounded compares neighbours and gives wrong values.
@@ -6,7 +6,8 @@ by timestamps that a container rounded compares neighbours and gives wrong value
 
 import json
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -19,21 +20,40 @@ VMAF_MODEL = "vmaf_v0.6.1"
 # five dyadic scales of an 11-tap window
 MS_SSIM_MIN_SIDE = 176
 
-# metric -> libvmaf's name for it
+# metric -> its title
 METRICS: Mapping[str, str] = MappingProxyType(
-    {"psnr_y": "psnr_y", "ms_ssim": "float_ms_ssim", "vmaf": "vmaf"}
+    {
+        "psnr_y": "PSNR-Y",
+        "psnr_yuv": "PSNR-YUV",
+        "ssim": "SSIM",
+        "ms_ssim": "MS-SSIM",
+        "vmaf": "VMAF",
+        "xpsnr": "XPSNR-Y",
+    }
 )
+# What is measured whatever is asked for, and what a comparison shows unless it is told otherwise.
+ALWAYS = ("psnr_y", "ms_ssim", "vmaf")
+# Between 0 and 1 and crowded at the top: their curves are near straight in dB.
+IN_DB = frozenset(("ssim", "ms_ssim"))
+# metric -> libvmaf's name for it
+_LIBVMAF = {"psnr_y": "psnr_y", "ms_ssim": "float_ms_ssim", "vmaf": "vmaf", "ssim": "float_ssim"}
+# Frames without an error: libvmaf says 60 dB of 8-bit samples, xpsnr says inf.
+_CAP = 60.0
+_XPSNR_LINE = re.compile(r"^n:\s*\d+\s+XPSNR y:\s*(\S+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Quality:
-    """Quality of a clip against its source; None where the metric is not defined for the size.
+    """Quality of a clip against its source; None where not asked for or not defined for the size.
 
     psnr_y    dB, mean over frames of each frame's PSNR of luma (libvmaf caps a frame at 60 dB)
     ms_ssim   0 to 1, mean over frames, luma
     vmaf      0 to 100, mean over frames, model `vmaf_v0.6.1`
     frames    number of frames compared
     per_frame metric -> one value a frame
+    psnr_yuv  dB, mean over frames of (6 Y + U + V) / 8 in dB, as in JCT-VC's tables
+    ssim      0 to 1, mean over frames, luma
+    xpsnr     dB, mean over frames, luma (Helmrich et al., ICASSP 2020; capped at 60 dB a frame)
     """
 
     psnr_y: float
@@ -41,6 +61,9 @@ class Quality:
     vmaf: float
     frames: int
     per_frame: dict[str, list[float]]
+    psnr_yuv: float | None = None
+    ssim: float | None = None
+    xpsnr: float | None = None
 
 
 def ms_ssim_db(value: float) -> float:
@@ -48,36 +71,85 @@ def ms_ssim_db(value: float) -> float:
     return -10.0 * math.log10(max(1.0 - value, 1e-6))
 
 
-def measure(decoded: Path, source: Path) -> Quality:
+def to_db(metric: str, value: float) -> float:
+    """A metric's value on the scale on which Bjontegaard deltas are computed."""
+    return ms_ssim_db(value) if metric in IN_DB else value
+
+
+def measure(decoded: Path, source: Path, metrics: Collection[str] = ALWAYS) -> Quality:
     """Compare two y4m files in one folder, frame by frame.
 
+    metrics  of METRICS, what is wanted beside ALWAYS
+
     Raises EvaluationError where size, rate, range or frame count differ, or libvmaf fails, and
-    MissingToolError where the ffmpeg binary has no libvmaf.
+    MissingToolError where the ffmpeg binary has no filter for what is wanted.
     """
-    if not has_filter("libvmaf"):
-        raise MissingToolError("this ffmpeg has no libvmaf filter: pip install 'bsqav[compare]'")
     frames = _check_pair(decoded, source)
     header = Y4mFile(source).header
-    with_ms_ssim = min(header.width, header.height) >= MS_SSIM_MIN_SIDE
-    log = decoded.with_suffix(".vmaf.json")
-    features = "name=psnr|name=float_ms_ssim" if with_ms_ssim else "name=psnr"
+    wanted = [name for name in METRICS if name in ALWAYS or name in metrics]
+    if min(header.width, header.height) < MS_SSIM_MIN_SIDE:
+        wanted.remove("ms_ssim")
+    per_frame = _libvmaf(decoded, source, wanted)
+    if "xpsnr" in wanted:
+        per_frame["xpsnr"] = _xpsnr(decoded, source)
+    for metric, values in per_frame.items():
+        if len(values) != frames:
+            raise EvaluationError(f"{metric} was measured on {len(values)} frames of {frames}")
+    means = {metric: sum(values) / len(values) for metric, values in per_frame.items()}
+    return Quality(
+        psnr_y=means["psnr_y"],
+        ms_ssim=means.get("ms_ssim"),
+        vmaf=means["vmaf"],
+        frames=frames,
+        per_frame=per_frame,
+        psnr_yuv=means.get("psnr_yuv"),
+        ssim=means.get("ssim"),
+        xpsnr=means.get("xpsnr"),
+    )
+
+
+def _filter(decoded: Path, source: Path, name: str, options: str, log: Path) -> str:
+    """Runs a filter of two inputs in step, frame by frame, and gives the text of its log."""
+    if not has_filter(name):
+        raise MissingToolError(f"this ffmpeg has no {name} filter: pip install 'bsqav[compare]'")
+    header = Y4mFile(source).header
     rate = f"{header.rate.numerator}/{header.rate.denominator}"
     clock = f"settb=expr={header.rate.denominator}/{header.rate.numerator},setpts=N"
-    graph = (
-        f"[0:v]{clock}[decoded];[1:v]{clock}[source];[decoded][source]"
-        f"libvmaf=model=version={VMAF_MODEL}:feature={features}:n_threads=2"
-        f":log_fmt=json:log_path={log.name}"
-    )
+    graph = f"[0:v]{clock}[decoded];[1:v]{clock}[source];[decoded][source]{name}={options}"
     arguments = ["-r", rate, "-i", decoded.name, "-r", rate, "-i", source.name]
     arguments += ["-filter_complex", graph, "-f", "null", "-"]
     try:
         run_ffmpeg(arguments, decoded.parent)
-        entries = json.loads(log.read_text())["frames"]
+        return log.read_text()
     finally:
         log.unlink(missing_ok=True)
-    if len(entries) != frames:
-        raise EvaluationError(f"libvmaf compared {len(entries)} frames of {frames}")
-    return _pool(entries, with_ms_ssim)
+
+
+def _libvmaf(decoded: Path, source: Path, wanted: Collection[str]) -> dict[str, list[float]]:
+    log = decoded.with_suffix(".vmaf.json")
+    features = ["psnr", *(_LIBVMAF[name] for name in ("ssim", "ms_ssim") if name in wanted)]
+    options = f"model=version={VMAF_MODEL}:feature={'|'.join(f'name={f}' for f in features)}"
+    options += f":n_threads=2:log_fmt=json:log_path={log.name}"
+    entries = json.loads(_filter(decoded, source, "libvmaf", options, log))["frames"]
+
+    def column(name: str) -> list[float]:
+        try:
+            return [float(entry["metrics"][name]) for entry in entries]
+        except KeyError as error:
+            raise EvaluationError(f"libvmaf's log has no {name}") from error
+
+    found = {metric: column(_LIBVMAF[metric]) for metric in wanted if metric in _LIBVMAF}
+    if "psnr_yuv" in wanted:
+        planes = zip(column("psnr_y"), column("psnr_cb"), column("psnr_cr"), strict=True)
+        found["psnr_yuv"] = [(6 * y + u + v) / 8 for y, u, v in planes]
+    return {metric: found[metric] for metric in METRICS if metric in found}
+
+
+def _xpsnr(decoded: Path, source: Path) -> list[float]:
+    log = decoded.with_suffix(".xpsnr.log")
+    # the filter weights errors by the activity of its first input, the original
+    text = _filter(source, decoded, "xpsnr", f"stats_file={log.name}", log)
+    return [min(_CAP, float(value)) for value in _XPSNR_LINE.findall(text)]
 
 
 def _check_pair(decoded: Path, source: Path) -> int:
@@ -94,16 +166,3 @@ def _check_pair(decoded: Path, source: Path) -> int:
             "nothing is measured on clips of different length"
         )
     return len(ours)
-
-
-def _pool(entries: list[dict[str, dict[str, float]]], with_ms_ssim: bool) -> Quality:
-    per_frame: dict[str, list[float]] = {}
-    for metric, libvmaf_name in METRICS.items():
-        if metric == "ms_ssim" and not with_ms_ssim:
-            continue
-        try:
-            per_frame[metric] = [float(entry["metrics"][libvmaf_name]) for entry in entries]
-        except KeyError as error:
-            raise EvaluationError(f"libvmaf's log has no {libvmaf_name}") from error
-    means = {metric: sum(values) / len(values) for metric, values in per_frame.items()}
-    return Quality(means["psnr_y"], means.get("ms_ssim"), means["vmaf"], len(entries), per_frame)

@@ -1,7 +1,8 @@
 """The reference encoders, with settings that do them justice, run through ffmpeg.
 
-All take 8-bit 4:2:0, no audio, the keyframe interval given, and two-way prediction where the
-format has it. Constant quality throughout, so that a curve is a list of qualities.
+All take 8-bit 4:2:0 (VVenC as 10 bits, it has nothing else), no audio, the keyframe interval given,
+and two-way prediction where the format has it. Constant quality throughout, so that a curve is a
+list of qualities.
 """
 
 from dataclasses import dataclass
@@ -15,8 +16,11 @@ from bsqav.evaluation.ffmpeg import Run, encoders, run_ffmpeg
 class Reference:
     """One encoder: ffmpeg's name, arguments before the quality, and the qualities of its curve.
 
-    even_only   the encoder refuses odd sizes in 4:2:0
-    intra_only  every frame is a keyframe, there is no interval to set
+    even_only     the encoder refuses odd sizes in 4:2:0
+    intra_only    every frame is a keyframe, there is no interval to set
+    pixel_format  what the encoder takes; what it decodes to is brought back to 8 bits
+    step          the least difference between two qualities
+    least_gop     the shortest keyframe interval that it takes
     """
 
     name: str
@@ -27,6 +31,9 @@ class Reference:
     points: tuple[int, ...]
     even_only: bool = False
     intra_only: bool = False
+    pixel_format: str = "yuv420p"
+    step: float = 1.0
+    least_gop: int = 1
 
 
 # Rate-distortion optimised decisions and trellis quantization are on in x264's presets and off by
@@ -48,6 +55,7 @@ REFERENCES: dict[str, Reference] = {
             ("-strict", "unofficial", "-huffman", "optimal"),
             "-q:v",
             (2, 4, 7, 12, 20, 31),
+            step=0.1,
             intra_only=True,
         ),
         Reference(
@@ -57,6 +65,7 @@ REFERENCES: dict[str, Reference] = {
             ("-bf", "2", *_SEARCH),
             "-q:v",
             (2, 4, 7, 12, 20, 31),
+            step=0.1,
         ),
         Reference(
             "mpeg4",
@@ -65,6 +74,7 @@ REFERENCES: dict[str, Reference] = {
             ("-bf", "2", *_SEARCH),
             "-q:v",
             (2, 4, 7, 12, 20, 31),
+            step=0.1,
         ),
         Reference(
             "x264",
@@ -74,6 +84,7 @@ REFERENCES: dict[str, Reference] = {
             "-crf",
             (18, 23, 28, 33, 39, 45),
             even_only=True,
+            step=0.1,
         ),
         Reference(
             "x265",
@@ -83,6 +94,7 @@ REFERENCES: dict[str, Reference] = {
             "-crf",
             (18, 23, 28, 33, 39, 45),
             even_only=True,
+            step=0.1,
         ),
         Reference(
             "svtav1",
@@ -92,11 +104,30 @@ REFERENCES: dict[str, Reference] = {
             "-crf",
             (20, 28, 36, 44, 53, 62),
         ),
+        Reference(
+            "vp9",
+            "libvpx-vp9 cpu-used 2",
+            "libvpx-vp9",
+            ("-b:v", "0", "-deadline", "good", "-cpu-used", "2", "-row-mt", "1"),
+            "-crf",
+            (22, 30, 38, 46, 54, 62),
+        ),
+        Reference(
+            "vvenc",
+            "VVenC faster",
+            "libvvenc",
+            ("-preset", "faster"),
+            "-qp",
+            (22, 27, 32, 37, 42, 47),
+            even_only=True,
+            pixel_format="yuv420p10le",
+            least_gop=16,
+        ),
     )
 }
 
 
-def check_reference(reference: Reference, width: int, height: int) -> None:
+def check_reference(reference: Reference, width: int, height: int, gop: int = 250) -> None:
     """Raise MissingEncoderError or EvaluationError where the encoder cannot take the clip."""
     if reference.encoder not in encoders():
         raise MissingEncoderError(
@@ -106,16 +137,33 @@ def check_reference(reference: Reference, width: int, height: int) -> None:
         raise EvaluationError(
             f"{reference.title} takes only even sizes, the clip is {width}x{height}: scale it"
         )
+    if gop < reference.least_gop and not reference.intra_only:
+        raise EvaluationError(
+            f"{reference.title} takes keyframe intervals of {reference.least_gop} and more, "
+            f"not {gop}"
+        )
 
 
-def encode_reference(reference: Reference, y4m: Path, quality: int, gop: int, out: Path) -> Run:
+def _interval(reference: Reference, gop: int) -> list[str]:
+    """The arguments that hold an encoder to a keyframe at least every `gop` frames."""
+    if reference.intra_only:
+        return []
+    if reference.encoder != "libvvenc":
+        return ["-g", str(gop)]
+    # ffmpeg does not hand -g on to VVenC, whose interval goes by seconds unless told in frames,
+    # and is a multiple of its mini-GOP
+    mini = 32 if gop >= 32 else 16
+    return ["-vvenc-params", f"gopsize={mini}:intraperiod={gop // mini * mini}"]
+
+
+def encode_reference(reference: Reference, y4m: Path, quality: float, gop: int, out: Path) -> Run:
     """Encode `y4m` into the Matroska file `out` beside it; return the command and its seconds.
 
     quality   of the encoder's own scale (crf or quantiser); lower is better and larger
     gop       frames from one keyframe to the next at most
     """
-    interval = () if reference.intra_only else ("-g", str(gop))
     arguments = ["-i", y4m.name, "-an", "-c:v", reference.encoder, *reference.arguments]
-    arguments += [reference.option, str(quality), *interval]
-    arguments += ["-pix_fmt", "yuv420p", "-f", "matroska", out.name]
+    arguments += [reference.option, f"{quality:g}"]
+    arguments += _interval(reference, gop)
+    arguments += ["-pix_fmt", reference.pixel_format, "-f", "matroska", out.name]
     return run_ffmpeg(arguments, y4m.parent)

@@ -13,6 +13,7 @@ import numpy as np
 
 from bsqav.errors import UsageError
 from bsqav.evaluation.errors import SourceError
+from bsqav.evaluation.pixels import Pixels
 from bsqav.evaluation.y4m import Plane, Planes, Y4mFile, Y4mHeader, Y4mWriter
 
 if TYPE_CHECKING:
@@ -25,12 +26,18 @@ _DIRECT = ("yuv420p", "yuvj420p")
 
 @dataclass(frozen=True)
 class Source:
-    """A clip in y4m form, with what was done to it on the way (`notes`)."""
+    """A clip in y4m form, with what was done to it on the way (`notes`).
+
+    matrix      "bt709" or "bt601": how its samples become RGB; by the stream's tag, else by size
+    full_range  whether they use all of 0 to 255
+    """
 
     path: Path
     header: Y4mHeader
     frames: int
     notes: tuple[str, ...] = field(default=())
+    matrix: str = "bt601"
+    full_range: bool = False
 
 
 def read_source(
@@ -60,6 +67,7 @@ def read_source(
     try:
         with av.open(str(clip)) as container:
             header, notes = _decode(container, clip, y4m, frames, scale)
+            matrix, full_range = _colour(container.streams.video[0], header)
     except (av.error.FFmpegError, OSError) as error:
         raise SourceError(f"{clip}: cannot be read as video: {error}") from error
     count = len(Y4mFile(y4m))
@@ -69,7 +77,59 @@ def read_source(
         ping_pong(y4m, frames)
         notes.append(f"{count} frames played forward and backward to {frames}")
         count = frames
-    return Source(y4m, header, count, tuple(notes))
+    return Source(y4m, header, count, tuple(notes), matrix, full_range)
+
+
+def read_picture(path: Path, y4m: Path, scale: tuple[int, int] | None = None) -> Source:
+    """Reads a still picture, upright and without transparency, into a y4m file of one 4:4:4 frame.
+
+    The samples are BT.601 in full range, as in JPEG files.
+
+    Raises FileNotFoundError, and SourceError for what Pillow cannot read.
+    """
+    pixels = read_pixels(path, scale)
+    header = write_pixels(pixels, y4m)
+    return Source(y4m, header, 1, (), "bt601", True)
+
+
+def read_pixels(path: Path, scale: tuple[int, int] | None = None) -> Pixels:
+    """A still picture as RGB uint8 [H, W, 3]; raises what `read_picture` raises."""
+    from bsqav.evaluation.still_codecs import pillow
+
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file")
+    image = pillow()
+    from PIL import ImageOps
+
+    try:
+        with image.open(path) as opened:
+            picture = ImageOps.exif_transpose(opened).convert("RGB")
+    except (OSError, ValueError, SyntaxError, image.DecompressionBombError) as error:
+        raise SourceError(f"{path}: cannot be read as a picture: {error}") from error
+    if scale is not None and scale != picture.size:
+        picture = picture.resize(scale, image.Resampling.LANCZOS)
+    return np.asarray(picture)
+
+
+def write_pixels(pixels: Pixels, y4m: Path) -> Y4mHeader:
+    """Writes RGB as a y4m file of one 4:4:4 frame, BT.601 in full range."""
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24").reformat(
+        format="yuv444p", dst_colorspace="ITU601", dst_color_range="JPEG"
+    )
+    header = Y4mHeader(frame.width, frame.height, Fraction(1), "444")
+    planes = tuple(_plane(plane, frame.width, frame.height) for plane in frame.planes[:3])
+    with Y4mWriter(y4m, header) as writer:
+        writer.write((planes[0], planes[1], planes[2]))
+    return header
+
+
+def _colour(stream: "VideoStream", header: Y4mHeader) -> tuple[str, bool]:
+    """Matrix and range of a stream; without a tag, SD is BT.601 and HD BT.709."""
+    context = stream.codec_context
+    by_tag = {1: "bt709", 5: "bt601", 6: "bt601"}
+    by_size = "bt709" if header.height > 576 else "bt601"
+    matrix = by_tag.get(int(context.colorspace), by_size)
+    return matrix, int(context.color_range) == 2 or context.pix_fmt == "yuvj420p"
 
 
 def ping_pong(y4m: Path, frames: int) -> None:

@@ -1,13 +1,10 @@
-"""Still pictures beside JPEG, WebP and JPEG 2000: rates, qualities, Bjontegaard deltas."""
+"""Still pictures beside JPEG, WebP, JPEG 2000, JPEG XL and AVIF: rates, qualities, deltas."""
 
 import dataclasses
-import io
 import json
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +12,31 @@ import numpy as np
 
 from bsqav.errors import BsqError, UsageError
 from bsqav.evaluation.bdrate import BdResult, bd_rate, pchip_slopes
-from bsqav.evaluation.errors import EvaluationError, MissingToolError
+from bsqav.evaluation.errors import EvaluationError
+from bsqav.evaluation.inputs import PICTURE_SUFFIXES, is_picture
 from bsqav.evaluation.metrics import ms_ssim_db
 from bsqav.evaluation.pixels import Pixels, ms_ssim, psnr, psnr_luma
+from bsqav.evaluation.still_codecs import REFERENCES, StillCodec, bsq_codec, pillow, still_tools
+
+__all__ = [
+    "METRICS",
+    "NOTES",
+    "PAPER_RATES",
+    "REFERENCES",
+    "TITLES",
+    "StillCodec",
+    "StillDelta",
+    "StillPoint",
+    "StillsResult",
+    "bsq_codec",
+    "interpolate",
+    "measure_stills",
+    "pictures_in",
+]
 
 SCHEMA = 1
 METRICS = ("psnr", "psnr_y", "ms_ssim_db")
 TITLES = {"psnr": "PSNR", "psnr_y": "PSNR-Y", "ms_ssim_db": "MS-SSIM dB"}
-PICTURE_SUFFIXES = (".png", ".ppm", ".tif", ".tiff", ".bmp", ".webp", ".jpg", ".jpeg")
 
 # The table "Kodak" of the BSQ-ViT paper (arXiv 2406.07548); its PSNR is that of RGB.
 PAPER = (
@@ -45,22 +59,6 @@ NOTES = (
 )
 
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class StillCodec:
-    """A codec under test.
-
-    code      takes RGB [H, W, 3] and a quality; gives the file's bytes and the picture decoded
-    settings  the qualities of its curve
-    shown     the call as text, with Q for the quality
-    """
-
-    name: str
-    title: str
-    code: Callable[[Pixels, float], tuple[bytes, Pixels]]
-    settings: tuple[float, ...]
-    shown: str
 
 
 @dataclass(frozen=True)
@@ -138,94 +136,6 @@ class StillsResult:
         return json.dumps(content, indent=1)
 
 
-# ---- codecs ----
-
-
-def _pillow() -> Any:
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise MissingToolError(
-            "stills are measured with Pillow: pip install 'bsqav[compare]'"
-        ) from error
-    return Image
-
-
-def _save(
-    pixels: Pixels, quality: float, *, kind: str, arguments: Callable[[float], Mapping[str, Any]]
-) -> tuple[bytes, Pixels]:
-    image = _pillow()
-    held = io.BytesIO()
-    image.fromarray(pixels).save(held, kind, **arguments(quality))
-    data = held.getvalue()
-    return data, np.asarray(image.open(io.BytesIO(data)).convert("RGB"))
-
-
-def _pillow_codec(
-    name: str,
-    title: str,
-    kind: str,
-    arguments: Callable[[float], Mapping[str, Any]],
-    settings: tuple[float, ...],
-    shown: str,
-) -> StillCodec:
-    code = partial(_save, kind=kind, arguments=arguments)
-    return StillCodec(name, title, code, settings, f"Pillow save({kind!r}, {shown})")
-
-
-# OpenJPEG without the component transform, Pillow's default, loses 2.5 dB at 0.3 bpp; the
-# irreversible wavelet gains 0.4 dB.
-REFERENCES = {
-    codec.name: codec
-    for codec in (
-        _pillow_codec(
-            "jpeg",
-            "JPEG",
-            "JPEG",
-            lambda q: {"quality": int(q), "optimize": True, "progressive": True},
-            (5, 8, 12, 20, 35, 55, 75, 88),
-            "quality=Q, optimize=True, progressive=True",
-        ),
-        _pillow_codec(
-            "webp",
-            "WebP",
-            "WEBP",
-            lambda q: {"quality": int(q), "method": 6},
-            (1, 5, 10, 20, 35, 50, 70, 85),
-            "quality=Q, method=6",
-        ),
-        _pillow_codec(
-            "jpeg2000",
-            "JPEG 2000",
-            "JPEG2000",
-            lambda bpp: {
-                "quality_mode": "rates",
-                "quality_layers": [24.0 / bpp],
-                "irreversible": True,
-                "mct": 1,
-                "no_jp2": True,
-            },
-            (0.1, 0.15, 0.21, 0.28, 0.4, 0.6, 0.9, 1.4),
-            "quality_mode='rates', quality_layers=[24/Q], irreversible=True, mct=1, no_jp2=True",
-        ),
-    )
-}
-
-
-def bsq_codec(crfs: Sequence[float], model: str | None = None, threads: int = 0) -> StillCodec:
-    """BSQ by its public functions."""
-
-    def code(pixels: Pixels, crf: float) -> tuple[bytes, Pixels]:
-        import bsqav
-
-        data = bsqav.encode_image(pixels, crf=crf, model=model, threads=threads)
-        decoded: Any = bsqav.decode_image(data, model=model, threads=threads)
-        return data, decoded
-
-    shown = "bsqav.encode_image(picture, crf=Q" + (f", model={model!r})" if model else ")")
-    return StillCodec("bsq", "BSQ", code, tuple(crfs), shown)
-
-
 # ---- measuring ----
 
 
@@ -234,9 +144,9 @@ def pictures_in(folder: Path) -> list[Path]:
 
     Raises EvaluationError where there are none.
     """
-    found = [path for path in folder.glob("*") if path.suffix.lower() in PICTURE_SUFFIXES]
+    found = [path for path in folder.glob("*") if is_picture(path)]
     if not found:
-        raise EvaluationError(f"{folder} holds no pictures ({', '.join(PICTURE_SUFFIXES)})")
+        raise EvaluationError(f"{folder} holds no pictures ({', '.join(sorted(PICTURE_SUFFIXES))})")
     return sorted(found, key=lambda p: (int(p.stem) if p.stem.isdigit() else 0, p.name))
 
 
@@ -255,11 +165,13 @@ def measure_stills(
     if not pictures or not codecs:
         raise UsageError("nothing to measure: give pictures and codecs")
     result = StillsResult(
-        [path.name for path in pictures], {codec.name: codec.shown for codec in codecs}, _tools()
+        [path.name for path in pictures],
+        {codec.name: codec.shown for codec in codecs},
+        still_tools(),
     )
     for path in pictures:
         try:
-            pixels = np.asarray(_pillow().open(path).convert("RGB"))
+            pixels = np.asarray(pillow().open(path).convert("RGB"))
         except OSError as error:
             raise EvaluationError(f"{path} cannot be read: {error}") from error
         for codec in codecs:
@@ -274,24 +186,11 @@ def measure_stills(
     return result
 
 
-def _tools() -> dict[str, str]:
-    import PIL
-    from PIL import features
-
-    tools = {"Pillow": PIL.__version__, "machine": f"{platform.system()} {platform.machine()}"}
-    for name, module in (
-        ("libjpeg-turbo", "libjpeg_turbo"),
-        ("libwebp", "webp"),
-        ("OpenJPEG", "jpg_2000"),
-    ):
-        tools[name] = str(features.version(module))
-    return tools
-
-
 def _point(codec: StillCodec, setting: float, name: str, pixels: Pixels) -> StillPoint:
     began = time.perf_counter()
     try:
-        data, decoded = codec.code(pixels, setting)
+        data = codec.encode(pixels, setting)
+        decoded = codec.decode(data)
     except (BsqError, OSError) as error:
         raise EvaluationError(f"{name}: {codec.name} {setting:g}: {error}") from error
     seconds = time.perf_counter() - began

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from bsqav.evaluation.compare import ClipResult, CompareResult, Delta, Point
+from bsqav.evaluation.metrics import METRICS as TITLES
+from bsqav.evaluation.results import ClipResult, CompareResult, Delta, Point
 
-TITLES = {"psnr_y": "PSNR-Y", "ms_ssim": "MS-SSIM", "vmaf": "VMAF"}
+_DIGITS = {"ms_ssim": 4, "ssim": 4, "vmaf": 1}
 
 
 def format_table(result: CompareResult) -> str:
@@ -21,15 +22,16 @@ def format_table(result: CompareResult) -> str:
 def _clip_text(clip: ClipResult, result: CompareResult) -> str:
     lines = [clip.path]
     if clip.frames:
-        lines[0] += (
-            f"  {clip.width}x{clip.height}, {clip.frames} frames, {clip.fps:.3g} frames/s, "
-            f"keyframe interval {result.gop}"
-        )
+        lines[0] += f"  {clip.width}x{clip.height}"
+        if clip.kind == "video":
+            lines[0] += (
+                f", {clip.frames} frames, {clip.fps:.3g} frames/s, keyframe interval {result.gop}"
+            )
     lines += [f"  note: {note}" for note in clip.notes]
     rows = [_row(point, result.metrics) for codec in result.codecs for point in clip.curve(codec)]
     if rows:
         titles = [TITLES[metric] for metric in result.metrics]
-        head = ["codec", "quality", "bpp", "kbit/s", *titles, "enc fps", "dec fps"]
+        head = ["codec", "quality", "bpp", "kbit/s", *titles, "enc fps", "dec fps", *_MEMORY_HEAD]
         lines += align([head, *rows])
     if clip.deltas:
         lines += ["", *align([_DELTA_HEAD, *(_delta_row(delta) for delta in clip.deltas)])]
@@ -41,16 +43,21 @@ def _clip_text(clip: ClipResult, result: CompareResult) -> str:
 
 
 def _row(point: Point, metrics: Sequence[str]) -> list[str]:
-    digits = {"psnr_y": 2, "ms_ssim": 4, "vmaf": 1}
     values = [getattr(point, metric) for metric in metrics]
     shown = [
-        "-" if value is None else f"{value:.{digits[metric]}f}"
+        "-" if value is None else f"{value:.{_DIGITS.get(metric, 2)}f}"
         for metric, value in zip(metrics, values, strict=True)
     ]
     speeds = [f"{point.encode_fps:.1f}", f"{point.decode_fps:.1f}"]
-    return [point.codec, point.setting, f"{point.bpp:.4f}", f"{point.kbps:.1f}", *shown, *speeds]
+    memory = [
+        "-" if count is None else f"{count / 1e6:.0f}"
+        for count in (point.encode_memory, point.decode_memory)
+    ]
+    figures = [f"{point.bpp:.4f}", f"{point.kbps:.1f}", *shown, *speeds, *memory]
+    return [point.codec, point.setting, *figures]
 
 
+_MEMORY_HEAD = ("enc MB", "dec MB")
 _DELTA_HEAD = ["against", "metric", "BD-rate", "BD-quality", "overlap", "from", "to", ""]
 
 

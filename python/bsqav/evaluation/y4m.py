@@ -1,7 +1,8 @@
-"""YUV4MPEG2 files of 8-bit 4:2:0 pictures: the form in which clips pass between codecs here.
+"""YUV4MPEG2 files of 8-bit pictures: the form in which clips pass between codecs here.
 
 Uncompressed and of constant frame size, so frames can be counted exactly and read in any order.
-Planes are cropped to the picture; chroma is (width + 1) // 2 by (height + 1) // 2.
+Planes are cropped to the picture; chroma is (width + 1) // 2 by (height + 1) // 2 in 4:2:0 (video),
+of the picture's size in 4:4:4 (still pictures).
 """
 
 from dataclasses import dataclass
@@ -22,20 +23,24 @@ _MAGIC = b"YUV4MPEG2"
 _FRAME = b"FRAME\n"
 _MAX_HEADER = 1024
 _MAX_SIDE = 65536
-_CHROMA = ("420", "420jpeg", "420mpeg2", "420paldv")
+# a file's word for its chroma -> ours
+_CHROMA = {"420": "420", "420jpeg": "420", "420mpeg2": "420", "420paldv": "420", "444": "444"}
 
 
 @dataclass(frozen=True)
 class Y4mHeader:
-    """Picture size in pixels and frames per second."""
+    """Picture size in pixels, frames per second, chroma "420" or "444"."""
 
     width: int
     height: int
     rate: Fraction
+    chroma: str = "420"
 
     @property
     def chroma_size(self) -> tuple[int, int]:
         """Width and height of each chroma plane."""
+        if self.chroma == "444":
+            return self.width, self.height
         return (self.width + 1) // 2, (self.height + 1) // 2
 
     @property
@@ -51,7 +56,8 @@ class Y4mHeader:
         stretched on the way, and metrics compare the same numbers whatever they are called.
         """
         rate = f"{self.rate.numerator}:{self.rate.denominator}"
-        text = f" W{self.width} H{self.height} F{rate} Ip A1:1 C420mpeg2 XCOLORRANGE=LIMITED\n"
+        chroma = "444" if self.chroma == "444" else "420mpeg2"
+        text = f" W{self.width} H{self.height} F{rate} Ip A1:1 C{chroma} XCOLORRANGE=LIMITED\n"
         return _MAGIC + text.encode("ascii")
 
 
@@ -65,7 +71,7 @@ class Y4mWriter:
         self._file.write(header.line())
 
     def write(self, planes: Planes) -> None:
-        """Append one picture: uint8 planes Y (H, W), U and V ((H + 1) // 2, (W + 1) // 2).
+        """Append one picture: uint8 planes Y (H, W), U and V (of the header's `chroma_size`).
 
         Raises SourceError where a plane has another shape.
         """
@@ -101,7 +107,7 @@ class Y4mWriter:
 class Y4mFile:
     """A y4m file opened for reading: `header`, `len()` frames, `file[i]` planes.
 
-    Raises SourceError for a file that is not 8-bit 4:2:0 y4m or ends inside a frame.
+    Raises SourceError for a file that is not y4m of 8-bit 4:2:0 or 4:4:4 or ends inside a frame.
     """
 
     def __init__(self, path: Path) -> None:
@@ -150,8 +156,11 @@ def _parse(line: bytes, path: Path) -> Y4mHeader:
     if not line.endswith(b"\n") or fields[0].encode("latin-1") != _MAGIC:
         raise SourceError(f"{path}: not a YUV4MPEG2 file")
     values = {field[0]: field[1:] for field in fields[1:] if field and field[0] != "X"}
-    if values.get("C", "420") not in _CHROMA:
-        raise SourceError(f"{path}: chroma format {values['C']}, only 8-bit 4:2:0 is measured")
+    chroma = _CHROMA.get(values.get("C", "420"))
+    if chroma is None:
+        raise SourceError(
+            f"{path}: chroma format {values['C']}, only 8-bit 4:2:0 and 4:4:4 are measured"
+        )
     try:
         width, height = int(values["W"]), int(values["H"])
         numerator, denominator = values["F"].split(":")
@@ -160,4 +169,4 @@ def _parse(line: bytes, path: Path) -> Y4mHeader:
         raise SourceError(f"{path}: damaged YUV4MPEG2 header {line!r}") from error
     if not (0 < width <= _MAX_SIDE and 0 < height <= _MAX_SIDE and rate > 0):
         raise SourceError(f"{path}: YUV4MPEG2 header out of range: {line!r}")
-    return Y4mHeader(width, height, rate)
+    return Y4mHeader(width, height, rate, chroma)
