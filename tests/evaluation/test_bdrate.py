@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import math
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 from bsqav.evaluation.bdrate import Method, bd_quality, bd_rate, pchip_slopes
 from bsqav.evaluation.errors import CurveError
+from tests.support import skip_or_fail
 
 Points = list[tuple[float, float]]
 
@@ -158,3 +161,30 @@ def test_pchip_slopes_by_hand() -> None:
     # a peak has slope 0; each end's 3-point slope (3 * 1 + 1) / 2 is 2
     slopes = pchip_slopes(np.array([0.0, 1.0, 2.0]), np.array([0.0, 1.0, 0.0]))
     assert slopes == pytest.approx([2.0, 0.0, -2.0])
+
+
+def random_curve(rng: np.random.Generator, low: float) -> Points:
+    """A rising curve of 4 to 8 points."""
+    count = int(rng.integers(4, 9))
+    rates = 100.0 * np.cumprod(rng.uniform(1.3, 2.2, count))
+    qualities = low + np.cumsum(rng.uniform(0.6, 3.0, count))
+    return points(rates.tolist(), qualities.tolist())
+
+
+@pytest.mark.parametrize("method", ["pchip", "cubic"])
+def test_deltas_equal_an_independent_implementation(method: Method) -> None:
+    """Within 0.1 % of PyPI's bjontegaard, on the same points."""
+    if importlib.util.find_spec("bjontegaard") is None:
+        skip_or_fail("bjontegaard is not installed; the extra 'test' brings it")
+    bjontegaard = importlib.import_module("bjontegaard")
+    rng = np.random.default_rng(7)
+    for _ in range(20):
+        anchor, test = random_curve(rng, 28.0), random_curve(rng, 28.5)
+        values = [
+            np.array(column) for curve in (anchor, test) for column in zip(*curve, strict=True)
+        ]
+        options = {"method": method, "require_matching_points": False, "min_overlap": 0}
+        rate = bjontegaard.bd_rate(*values, **options)
+        gain = bjontegaard.bd_psnr(*values, **options)
+        assert bd_rate(anchor, test, method).value == pytest.approx(rate, rel=1e-3, abs=1e-3)
+        assert bd_quality(anchor, test, method).value == pytest.approx(gain, rel=1e-3, abs=1e-3)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,8 +13,8 @@ import numpy as np
 import pytest
 
 from bsqav.evaluation.errors import EvaluationError
-from bsqav.evaluation.ffmpeg import decode_to_y4m
-from bsqav.evaluation.metrics import measure, ms_ssim_db
+from bsqav.evaluation.ffmpeg import decode_to_y4m, run_ffmpeg
+from bsqav.evaluation.metrics import METRICS, measure, ms_ssim_db
 from bsqav.evaluation.references import REFERENCES, encode_reference
 from bsqav.evaluation.y4m import Y4mFile, Y4mHeader, Y4mWriter
 
@@ -66,6 +68,34 @@ def test_psnr_through_a_codec_equals_numpy(clip: Path) -> None:
     quality = measure(decoded.path, clip)
     assert quality.per_frame["psnr_y"] == pytest.approx(expected, abs=1e-3)
     assert quality.psnr_y == pytest.approx(np.mean(expected), abs=1e-3)
+
+
+def test_metrics_equal_those_of_the_filters_themselves(clip: Path) -> None:
+    """The same figures by other routes: libvmaf's pooled means, FFmpeg's psnr and xpsnr alone."""
+    folder = clip.parent
+    encode_reference(REFERENCES["mpeg4"], clip, 8, 250, folder / "a.mkv")
+    decode_to_y4m(folder / "a.mkv", folder / "a.y4m", HEADER)
+    quality = measure(folder / "a.y4m", clip, list(METRICS))
+    pair = ["-i", "a.y4m", "-i", clip.name]
+
+    features = "name=psnr|name=float_ssim|name=float_ms_ssim"
+    graph = f"libvmaf=feature={features}:log_fmt=json:log_path=pooled.json"
+    run_ffmpeg([*pair, "-lavfi", graph, "-f", "null", "-"], folder)
+    pooled = json.loads((folder / "pooled.json").read_text())["pooled_metrics"]
+    names = {"psnr_y": "psnr_y", "ssim": "float_ssim", "ms_ssim": "float_ms_ssim", "vmaf": "vmaf"}
+    for metric, name in names.items():
+        assert getattr(quality, metric) == pytest.approx(pooled[name]["mean"], abs=2e-6), metric
+
+    run_ffmpeg([*pair, "-lavfi", "psnr=stats_file=psnr.log", "-f", "null", "-"], folder)
+    psnr = re.findall(r"psnr_y:(\S+) psnr_u:(\S+) psnr_v:(\S+)", (folder / "psnr.log").read_text())
+    expected = [(6 * float(y) + float(u) + float(v)) / 8 for y, u, v in psnr]
+    assert quality.per_frame["psnr_yuv"] == pytest.approx(expected, abs=0.01)
+
+    reverse = ["-i", clip.name, "-i", "a.y4m"]
+    run_ffmpeg([*reverse, "-lavfi", "xpsnr=stats_file=x.log", "-f", "null", "-"], folder)
+    values = re.findall(r"XPSNR y: *(\S+) ", (folder / "x.log").read_text())
+    assert quality.per_frame["xpsnr"] == pytest.approx([float(v) for v in values], abs=1e-3)
+    assert len(values) == FRAMES
 
 
 @pytest.mark.parametrize("size", [(64, 48), (65, 49), (191, 175)])

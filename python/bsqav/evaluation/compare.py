@@ -27,6 +27,7 @@ from bsqav.evaluation.points import PointMaker
 from bsqav.evaluation.references import REFERENCES
 from bsqav.evaluation.results import (
     NOTES,
+    PICTURE_NOTE,
     SCHEMA,
     ClipResult,
     CompareResult,
@@ -101,6 +102,8 @@ def compare(
     if any(pictures):
         tools |= still_tools()
     result = CompareResult([], names, list(metrics), gop, tools, list(NOTES))
+    if any(pictures):
+        result.notes.append(PICTURE_NOTE)
     if jobs > 1:
         result.notes.append(f"{jobs} measurements ran at a time: speeds are those under load")
     with tempfile.TemporaryDirectory(prefix="bsqav-compare-") as scratch:

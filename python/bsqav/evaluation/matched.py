@@ -1,4 +1,4 @@
-"""Codecs at one rate: which setting gives it, found on the curve and corrected once."""
+"""Codecs at one rate: which setting gives it, found on the curve and corrected."""
 
 import math
 from collections.abc import Sequence
@@ -11,19 +11,21 @@ from bsqav.evaluation.results import ClipResult, Point
 
 # A rate this near the one that is wanted is near enough.
 NEAR = math.log(1.03)
+TRIES = 3
 
 
 def target_rate(clip: ClipResult, codecs: Sequence[str]) -> float | None:
     """The bits per pixel at which to look at codecs side by side, None where no curve is there.
 
-    The middle point of the first codec's curve, moved to where all curves reach; where they share
-    no range, it stays and each codec comes as near as its curve goes.
+    The middle point of the first codec's curve (of a picture the second cheapest: stills are
+    looked at closely), moved to where all curves reach; where they share no range, it stays and
+    each codec comes as near as its curve goes.
     """
     curves = [[point.bpp for point in clip.curve(name)] for name in codecs]
     curves = [curve for curve in curves if curve]
     if not curves:
         return None
-    rate = curves[0][len(curves[0]) // 2]
+    rate = curves[0][len(curves[0]) // (2 if clip.kind == "video" else 4)]
     low, high = max(curve[0] for curve in curves), min(curve[-1] for curve in curves)
     return min(max(rate, low), high) if low <= high else rate
 
@@ -35,7 +37,7 @@ def matched_point(
     known = _known(coder, clip)
     if not known:
         return None
-    for _ in range(2):
+    for _ in range(TRIES):
         setting = _setting_at(known, rate, coder)
         if setting in known or _gap(_nearest(known, rate)[1], rate) < NEAR:
             break

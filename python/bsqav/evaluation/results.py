@@ -20,6 +20,10 @@ NOTES = (
     "bits than the reference",
     "seconds are wall clock, including program start and raw video input or output",
 )
+PICTURE_NOTE = (
+    "pictures are compared as 8-bit 4:4:4, BT.601 in full range; all bytes of a file count, of "
+    "JPEG 2000 those of the bare codestream"
+)
 
 
 @dataclass(frozen=True)

@@ -113,14 +113,20 @@ def read_pixels(path: Path, scale: tuple[int, int] | None = None) -> Pixels:
 
 def write_pixels(pixels: Pixels, y4m: Path) -> Y4mHeader:
     """Writes RGB as a y4m file of one 4:4:4 frame, BT.601 in full range."""
-    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24").reformat(
-        format="yuv444p", dst_colorspace="ITU601", dst_color_range="JPEG"
-    )
-    header = Y4mHeader(frame.width, frame.height, Fraction(1), "444")
-    planes = tuple(_plane(plane, frame.width, frame.height) for plane in frame.planes[:3])
+    header = Y4mHeader(pixels.shape[1], pixels.shape[0], Fraction(1), "444")
     with Y4mWriter(y4m, header) as writer:
-        writer.write((planes[0], planes[1], planes[2]))
+        writer.write(_rgb_planes(pixels))
     return header
+
+
+def _rgb_planes(pixels: Pixels) -> Planes:
+    """Y, U and V of RGB, rounded to the nearest; libswscale would round chroma down."""
+    rgb = pixels.astype(np.float32)
+    luma = rgb @ np.array([0.299, 0.587, 0.114], np.float32)
+    blue = 128 + (rgb[..., 2] - luma) / np.float32(1.772)
+    red = 128 + (rgb[..., 0] - luma) / np.float32(1.402)
+    y, u, v = (np.clip(np.rint(plane), 0, 255).astype(np.uint8) for plane in (luma, blue, red))
+    return y, u, v
 
 
 def _colour(stream: "VideoStream", header: Y4mHeader) -> tuple[str, bool]:

@@ -92,6 +92,8 @@ function drawFrames() {
   legend($("frame-legend"), codecs, redraw);
 }
 
+let markAxis = () => {};
+
 function drawFacts() {
   const now = clip();
   const parts = [`${now.width}×${now.height}`];
@@ -112,21 +114,37 @@ function redraw() {
 }
 
 function drawClip() {
+  // a picture has no time, and so no bits in a second
+  $("axis").hidden = clip().kind === "picture";
+  if ($("axis").hidden) {
+    state.axis = "bpp";
+    markAxis("bpp");
+  }
   drawFacts();
   redraw();
   drawDeltas();
   viewer.open(state.clip);
 }
 
+// An input's name, with folders where another input has the same.
+function shortest(index) {
+  const parts = data.clips[index].path.split("/");
+  for (let n = 1; n < parts.length; n += 1) {
+    const end = parts.slice(-n).join("/");
+    if (data.clips.every((c, i) => i === index || !("/" + c.path).endsWith("/" + end))) return end;
+  }
+  return data.clips[index].path;
+}
+
 function start() {
   const inputs = data.clips.length === 1 ? fileName(data.clips[0].path) : `${data.clips.length} inputs`;
   $("summary").textContent = `${inputs}; ${data.codecs.map(title).join(", ")}`;
   $("clip-bar").hidden = data.clips.length < 2;
-  options($("clip"), data.clips.map((c, i) => [i, c.path]), 0);
+  options($("clip"), data.clips.map((c, i) => [i, shortest(i)]), 0);
   $("clip").addEventListener("change", () => { state.clip = Number($("clip").value); drawClip(); });
   const metrics = data.metrics.map((m) => [m, metricTitle(m)]);
   chips($("metric"), metrics, state.metric, (value) => { state.metric = value; drawCurves(); });
-  chips($("axis"), [["bpp", "bits per pixel"], ["kbps", "kbit/s"]], state.axis, (value) => { state.axis = value; drawCurves(); });
+  markAxis = chips($("axis"), [["bpp", "bits per pixel"], ["kbps", "kbit/s"]], state.axis, (value) => { state.axis = value; drawCurves(); });
   chips($("frame-metric"), metrics, state.frameMetric, (value) => { state.frameMetric = value; drawFrames(); });
   $("notes").replaceChildren(...data.notes.map((note) => el("li", {}, note)));
   $("tools").replaceChildren(table(["tool", "version"], Object.entries(data.tools)));

@@ -127,7 +127,9 @@ const viewer = (function () {
     const point = data.clips[view.clip].matched[version];
     const bytes = (point.frame_bytes.length ? point.frame_bytes : point.packet_bytes)[view.index];
     const values = data.metrics.filter((m) => point.per_frame[m]).map((m) => `${metricTitle(m)} ${shown(m, point.per_frame[m][view.index])}`);
-    return `${name(version)}, ${point.setting}, ${figure(point.bpp)} bpp; this frame ${8 * bytes} bits, ${values.join(", ")}`;
+    const head = `${name(version)}, ${point.setting}, ${figure(point.bpp)} bpp`;
+    if (data.clips[view.clip].kind === "picture") return `${head}, ${bytes} bytes, ${values.join(", ")}`;
+    return `${head}; this frame ${8 * bytes} bits, ${values.join(", ")}`;
   }
 
   function tags() {

@@ -1,0 +1,49 @@
+"""A comparison that is quick to make and has everything that a report shows."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from bsqav.evaluation.bsq import Encoded
+from bsqav.evaluation.compare import CompareResult, compare
+from bsqav.evaluation.ffmpeg import Run, decode_to_y4m, packet_sizes, shown_sizes
+from bsqav.evaluation.references import REFERENCES, encode_reference
+from bsqav.evaluation.viewer import Viewer
+from bsqav.evaluation.y4m import Y4mHeader
+
+from .conftest import HEADER, write_y4m
+
+FRAMES = 9
+CODECS = ("mpeg2", "mjpeg")
+
+
+class Mpeg4:
+    """MPEG-4 in BSQ's place."""
+
+    def encode(self, y4m: Path, crf: float, gop: int, out: Path) -> Encoded:
+        run = encode_reference(REFERENCES["mpeg4"], y4m, crf, gop, out)
+        return Encoded(packet_sizes(out), run.seconds, run.command, run.memory, shown_sizes(out))
+
+    def decode(self, stream: Path, y4m: Path, header: Y4mHeader) -> Run:
+        return decode_to_y4m(stream, y4m, header)
+
+
+def compared(folder: Path, sidecar: Path | None = None) -> tuple[CompareResult, Viewer]:
+    """MPEG-4 as BSQ beside two references on a clip of moving pictures."""
+    viewer = Viewer(sidecar)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in CODECS:
+            four = dataclasses.replace(REFERENCES[name], points=(3, 5, 10, 31))
+            patch.setitem(REFERENCES, name, four)
+        result = compare(
+            [write_y4m(folder / "moving.y4m", HEADER, FRAMES)],
+            codecs=CODECS,
+            metrics=["psnr_y", "ms_ssim", "vmaf"],
+            bsq=Mpeg4(),
+            crfs=(3, 5, 10, 31),
+            viewer=viewer,
+        )
+    return result, viewer
