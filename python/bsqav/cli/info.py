@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bsqav.cli.values import human_size
+from bsqav.errors import UsageError
 from bsqav.media.inspection import FileReport, TrackReport, inspect
 from bsqav.media.still_input import FORMAT as STILL
 
@@ -26,12 +27,35 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("file", metavar="FILE", help="a file, or - for standard input")
     parser.add_argument("--json", action="store_true", help="print as JSON")
+    parser.add_argument(
+        "--plot",
+        metavar="PICTURE",
+        help="draw bits and quality of every frame, and where one frame's bits went, as .png, .svg "
+        "or .pdf; decodes the file, needs the extra compare",
+    )
+    parser.add_argument(
+        "--frame",
+        type=int,
+        metavar="N",
+        help="with --plot: look into frame N, from 0 (default: the largest that is no keyframe)",
+    )
+    parser.add_argument(
+        "--original",
+        metavar="FILE",
+        help="with --plot: the clip that FILE was made from, to show quality in dB instead of crf",
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the command."""
+    if args.plot is None and (args.frame is not None or args.original is not None):
+        raise UsageError("--frame and --original are for --plot")
+    if args.plot is not None and args.file == "-":
+        raise UsageError("--plot reads FILE twice: give a file instead of standard input")
     report = inspect(args.file)
+    if args.plot is not None:
+        _plot(args)
     if args.json:
         print(json.dumps(report.to_dict(), indent=2))
         return 0
@@ -44,6 +68,14 @@ def run(args: argparse.Namespace) -> int:
     for key, value in report.metadata.items():
         print(f"  {key}: {value}")
     return 0
+
+
+def _plot(args: argparse.Namespace) -> None:
+    from bsqav.evaluation.anatomy import examine, plot
+
+    original = None if args.original is None else Path(args.original)
+    found = examine(args.file, frame=args.frame, original=original)
+    plot(found, Path(args.plot), Path(args.file).name)
 
 
 def _head(report: FileReport, file: str) -> str:
