@@ -17,7 +17,14 @@ from bsqav.evaluation.compare import CompareResult
 from bsqav.evaluation.plots import write_plots
 from bsqav.evaluation.report import fit_frames, report_page, write_report
 from bsqav.evaluation.results import ClipResult, Point
-from bsqav.evaluation.viewer import ClipFrames, Frame, Viewer, choose_frames, pack_planes
+from bsqav.evaluation.viewer import (
+    ClipFrames,
+    Frame,
+    Viewer,
+    choose_frames,
+    pack_planes,
+    unpack_planes,
+)
 
 from .conftest import moving_planes
 from .reports import FRAMES, HEADER, compared
@@ -69,11 +76,10 @@ def test_planes_of_any_size_fit_on_a_sheet(shapes: tuple[tuple[int, int], ...]) 
     rng = np.random.default_rng(3)
     y, u, v = (rng.integers(0, 256, shapes[i > 0], dtype=np.uint8) for i in range(3))
     sheet = np.asarray(Image.open(io.BytesIO(pack_planes((y, u, v)))))[..., 0]
-    (h, w), (ch, cw) = shapes
-    np.testing.assert_array_equal(sheet[:h, :w], y)
-    np.testing.assert_array_equal(sheet[h : h + ch, :cw], u)
-    at = (2 * h, 0) if u.shape == y.shape else (h, cw)
-    np.testing.assert_array_equal(sheet[at[0] : at[0] + ch, at[1] : at[1] + cw], v)
+    height, width = y.shape
+    unpacked = unpack_planes(sheet, width, height, "444" if u.shape == y.shape else "420")
+    for plane, expected in zip(unpacked, (y, u, v), strict=True):
+        np.testing.assert_array_equal(plane, expected)
 
 
 def test_the_page_holds_everything_and_fetches_nothing(
@@ -158,11 +164,14 @@ def test_frames_to_look_at_are_the_worst_and_a_spread() -> None:
 
 
 def test_plots_are_pictures(made: tuple[CompareResult, Viewer], tmp_path: Path) -> None:
-    files = write_plots(dataclasses.replace(made[0], metrics=["vmaf"]), tmp_path / "plots")
+    result = dataclasses.replace(made[0], metrics=["vmaf"])
+    files = write_plots(result, tmp_path / "plots", made[1])
     names = {path.name for path in files}
     assert names == {
         f"{kind}_moving_vmaf.{suffix}" for kind in ("rd", "frames") for suffix in ("png", "svg")
-    }
+    } | {"look_moving.webp"}
+    # four pictures in rows of three, twice as large
+    assert Image.open(tmp_path / "plots" / "look_moving.webp").size == (3 * 392 - 8, 2 * 396)
     assert Image.open(tmp_path / "plots" / "rd_moving_vmaf.png").width > 800
     assert "<svg" in (tmp_path / "plots" / "rd_moving_vmaf.svg").read_text()
 

@@ -99,7 +99,9 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="with --html: every frame of every codec as WebP in a folder beside the page",
     )
-    parser.add_argument("--plots", metavar="FOLDER", help="write curves as PNG and SVG")
+    parser.add_argument(
+        "--plots", metavar="FOLDER", help="write curves as PNG and SVG, and a sheet of pictures"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -147,10 +149,12 @@ def _compare(
         if not args.quiet:
             print(text, file=sys.stderr, flush=True)
 
-    html = None if args.html is None else Path(args.html)
     viewer = None
-    if html is not None:
+    if args.html is not None:
+        html = Path(args.html)
         viewer = Viewer(html.with_name(html.stem + "_frames") if args.all_frames else None)
+    elif args.plots is not None:
+        viewer = Viewer()
     result = compare(
         expand_inputs(args.inputs),
         codecs=codecs,
@@ -183,7 +187,7 @@ def _write_outputs(
     if args.plots is not None:
         from bsqav.evaluation.plots import write_plots
 
-        write_plots(result, Path(args.plots))
+        write_plots(result, Path(args.plots), viewer)
     if args.html is not None:
         from bsqav.evaluation.report import write_report
 

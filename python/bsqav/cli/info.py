@@ -30,8 +30,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--plot",
         metavar="PICTURE",
-        help="draw bits and quality of every frame, and where one frame's bits went, as .png, .svg "
-        "or .pdf; decodes the file, needs the extra compare",
+        help="draw bits and quality of every frame, and where one frame's bits went, as .png, "
+        ".svg, .pdf or .webp; decodes the file, needs the extra compare",
     )
     parser.add_argument(
         "--frame",

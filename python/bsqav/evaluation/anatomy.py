@@ -15,7 +15,7 @@ from bsqav.codec.sequence import plane_format_of
 from bsqav.errors import MediaError, UsageError
 from bsqav.evaluation.errors import EvaluationError
 from bsqav.evaluation.pixels import Pixels, psnr
-from bsqav.evaluation.plots import COLORS, new_figure
+from bsqav.evaluation.plots import COLORS, new_figure, save
 from bsqav.evaluation.sources import read_source
 from bsqav.evaluation.y4m import Y4mFile
 from bsqav.media.demux import BsqPacket
@@ -23,6 +23,7 @@ from bsqav.media.inputs import input_name, open_input
 
 Map = NDArray[np.float64]
 
+PLOT_SUFFIXES = (".png", ".svg", ".pdf", ".webp")
 TOKEN = 8  # luma samples on a side
 
 
@@ -142,12 +143,12 @@ def _set_bits(words: NDArray[np.uint32]) -> Map:
 
 
 def plot(found: Anatomy, path: Path, title: str) -> None:
-    """Writes the picture, in the format that the name's end says (.png, .svg, .pdf).
+    """Writes the picture, in the format that the end of its name says (PLOT_SUFFIXES).
 
     Raises UsageError for another end, MissingToolError without Matplotlib.
     """
-    if path.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise UsageError(f"{path.name}: a plot is .png, .svg or .pdf")
+    if path.suffix.lower() not in PLOT_SUFFIXES:
+        raise UsageError(f"{path.name}: a plot is one of {', '.join(PLOT_SUFFIXES)}")
     wide = found.picture.shape[1] / found.picture.shape[0]
     many = len(found.bits) > 1
     figure = new_figure(11.0, (4.6 if many else 0.5) + 5.2 / wide)
@@ -161,7 +162,7 @@ def plot(found: Anatomy, path: Path, title: str) -> None:
     image = _plot_map(right, found)
     figure.colorbar(image, ax=right, label=f"bits per token of {TOKEN}x{TOKEN}", shrink=0.85)
     figure.suptitle(title, fontsize=11)
-    figure.savefig(path, dpi=110)
+    save(figure, path, 110)
 
 
 def _plot_bits(axes: Any, found: Anatomy) -> None:

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from bsqav.evaluation.errors import MissingToolError
-from bsqav.evaluation.metrics import IN_DB, METRICS, to_db
+from bsqav.evaluation.metrics import METRICS, to_db
 from bsqav.evaluation.results import ClipResult, CompareResult
+from bsqav.evaluation.sheet import write_sheet
+from bsqav.evaluation.viewer import Viewer
 
 # the codec under test first; the same colours as the report's
 COLORS = ("#c2255c", "#1971c2", "#2b8a3e", "#d9480f", "#6741d9", "#0b7285", "#8a6a00", "#495057")
@@ -28,11 +30,20 @@ def new_figure(width: float = 7.0, height: float = 4.5) -> Any:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def write_plots(result: CompareResult, folder: Path) -> list[Path]:
+def save(figure: Any, path: Path, dpi: int) -> None:
+    """Writes a figure, in SVG with its text as text."""
+    from matplotlib import rc_context
+
+    with rc_context({"svg.fonttype": "none"}):
+        figure.savefig(path, dpi=dpi)
+
+
+def write_plots(result: CompareResult, folder: Path, viewer: Viewer | None = None) -> list[Path]:
     """Writes every curve as .png and .svg; returns the files.
 
-    `rd_INPUT_METRIC` is quality over rate, `frames_INPUT_METRIC` quality by frame, where the codecs
-    were matched in rate.
+    `rd_INPUT_METRIC` is quality over rate. With a viewer that `compare` has filled, further
+    `frames_INPUT_METRIC`, quality by frame at matched rate, and `look_INPUT.webp`, a part of one
+    frame by every codec.
 
     Raises MissingToolError without Matplotlib, OSError where the folder cannot be written to.
     """
@@ -42,6 +53,10 @@ def write_plots(result: CompareResult, folder: Path) -> list[Path]:
         name = re.sub(r"[^\w.-]+", "_", Path(clip.path).stem)
         if any(Path(other.path).stem == Path(clip.path).stem for other in result.clips[:number]):
             name += f"_{number}"
+        frames = viewer.clips.get(clip.path) if viewer is not None else None
+        if frames is not None and frames.frames:
+            written.append(folder / f"look_{name}.webp")
+            write_sheet(result, clip, frames, written[-1])
         for metric in result.metrics:
             figures = {
                 "rd": _curves(clip, result, metric),
@@ -50,7 +65,7 @@ def write_plots(result: CompareResult, folder: Path) -> list[Path]:
             for kind, figure in figures.items():
                 for suffix in FORMATS if figure is not None else ():
                     path = folder / f"{kind}_{name}_{metric}.{suffix}"
-                    figure.savefig(path, dpi=150)
+                    save(figure, path, 150)
                     written.append(path)
     return written
 
@@ -69,8 +84,10 @@ def _curves(clip: ClipResult, result: CompareResult, metric: str) -> Any:
     if not axes.lines:
         return None
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set_xlabel("bits per pixel")
-    axes.set_ylabel(METRICS[metric] + (" (dB)" if metric in IN_DB else ""))
+    axes.set_ylabel(_axis_title(metric))
+    axes.legend(fontsize=8)
     return _finish(figure, axes, clip)
 
 
@@ -79,7 +96,7 @@ def _by_frame(clip: ClipResult, result: CompareResult, metric: str) -> Any:
     found = {codec: point for codec, point in clip.matched.items() if metric in point.per_frame}
     if clip.frames < 2 or not found:
         return None
-    figure = new_figure(7.0, 3.2)
+    figure = new_figure(7.0, 3.6)
     axes = figure.subplots()
     for codec, point in found.items():
         i = result.codecs.index(codec)
@@ -88,7 +105,12 @@ def _by_frame(clip: ClipResult, result: CompareResult, metric: str) -> Any:
         axes.plot(point.per_frame[metric], label=label, color=color, lw=1.8 if i == 0 else 1.0)
     axes.set_xlabel("frame")
     axes.set_ylabel(METRICS[metric])
+    figure.legend(fontsize=8, loc="outside lower center", ncols=3)
     return _finish(figure, axes, clip)
+
+
+def _axis_title(metric: str) -> str:
+    return METRICS[metric] + ("" if metric == "vmaf" else " (dB)")
 
 
 def _title(result: CompareResult, codec: str) -> str:
@@ -98,5 +120,4 @@ def _title(result: CompareResult, codec: str) -> str:
 def _finish(figure: Any, axes: Any, clip: ClipResult) -> Any:
     axes.set_title(f"{Path(clip.path).name}, {clip.width}x{clip.height}", fontsize=10)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
     return figure

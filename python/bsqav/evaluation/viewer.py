@@ -18,7 +18,7 @@ from bsqav.evaluation.pixels import Pixels
 from bsqav.evaluation.points import PointMaker
 from bsqav.evaluation.results import ClipResult
 from bsqav.evaluation.still_codecs import pillow
-from bsqav.evaluation.y4m import Planes, Y4mFile
+from bsqav.evaluation.y4m import Plane, Planes, Y4mFile
 
 # Six frames where the codec under test is worst, six that stand for the clip.
 WORST = 6
@@ -189,3 +189,12 @@ def pack_planes(planes: Planes) -> bytes:
     image = pillow().fromarray(np.ascontiguousarray(sheet)).convert("RGB")
     image.save(held, "WEBP", lossless=True, quality=60, method=4, exact=True)
     return held.getvalue()
+
+
+def unpack_planes(sheet: Plane, width: int, height: int, chroma: str) -> Planes:
+    """The planes of a sheet of `pack_planes`: `chroma` is "420" or "444"."""
+    if chroma == "444":
+        return sheet[:height], sheet[height : 2 * height], sheet[2 * height : 3 * height]
+    w, h = (width + 1) // 2, (height + 1) // 2
+    below = sheet[height : height + h]
+    return sheet[:height, :width], below[:, :w], below[:, w : 2 * w]
