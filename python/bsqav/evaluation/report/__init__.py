@@ -18,7 +18,7 @@ __all__ = ["MAX_BYTES", "write_report"]
 
 # Larger pages are slow to open on a phone and too large for most mail; pictures that would not
 # fit are left out, the least telling first.
-MAX_BYTES = 14_000_000
+MAX_BYTES = 14_800_000
 _SCRIPTS = ("base.js", "chart.js", "curves.js", "viewer.js")
 # Their frames are drawn for one rate only, the matched one.
 _BULKY = ("packet_bytes", "frame_bytes", "per_frame")
@@ -54,7 +54,7 @@ def report_page(result: CompareResult, viewer: Viewer | None = None, beside: Pat
     if left_out:
         content["notes"].append(
             f"the pictures of {left_out} further frames would have made this page larger than "
-            f"{MAX_BYTES / 1e6:.0f} MB"
+            f"{MAX_BYTES / 1e6:.3g} MB"
         )
     parts = {
         "title": html.escape("BSQ beside other codecs"),

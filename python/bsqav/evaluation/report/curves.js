@@ -36,8 +36,8 @@ function deltaCell(delta) {
   if (rate.value === null) return el("td", { class: "reason" }, rate.reason || "–");
   const unit = inDb(metric) || metric !== "vmaf" ? " dB" : "";
   const cell = el("td", {}, el("span", { class: rate.value <= 0 ? "good" : "worse" }, `${signed(rate.value, 1)} %`));
-  const gain = quality.value === null ? "" : `${signed(quality.value, 2)}${unit}, `;
-  cell.append(el("small", { title: `from ${figure(rate.low)} to ${figure(rate.high)}` }, `${gain}${Math.round(100 * rate.overlap)} % shared`));
+  const gain = quality.value === null ? null : el("span", {}, `${signed(quality.value, 2)}${unit}, `);
+  cell.append(el("small", { title: `from ${figure(rate.low)} to ${figure(rate.high)}` }, gain, el("span", {}, `${Math.round(100 * rate.overlap)} % shared`)));
   return cell;
 }
 
@@ -70,6 +70,16 @@ function drawOverall() {
   $("overall-table").replaceChildren(table(["mean BD-rate of BSQ against", ...data.metrics.map(metricTitle)], rows));
 }
 
+// The mean of the `span` values around each, fewer at the ends.
+function runningMean(values, span) {
+  const sums = [0];
+  for (const value of values) sums.push(sums[sums.length - 1] + value);
+  return values.map((_, i) => {
+    const from = Math.max(0, i - (span >> 1)), to = Math.min(values.length, i + (span >> 1) + 1);
+    return (sums[to] - sums[from]) / (to - from);
+  });
+}
+
 function drawFrames() {
   const now = clip();
   const codecs = data.codecs.filter((codec) => now.matched[codec]);
@@ -78,12 +88,15 @@ function drawFrames() {
   $("matched").textContent = "All codecs at about one rate: " +
     codecs.map((codec) => `${title(codec)} ${figure(now.matched[codec].bpp)} bpp (${now.matched[codec].setting})`).join(", ") + ".";
   const metric = state.frameMetric;
-  const lines = (values) => visible(codecs).map((codec) => ({
-    codec, points: (values(now.matched[codec]) || []).map((y, x) => ({ x, y })),
-  })).filter((s) => s.points.length).reverse();
+  // single frames of long clips would be a solid band
+  const span = now.frames > 100 ? 2 * Math.floor(now.frames / 60) + 1 : 1;
+  const lines = (values) => visible(codecs).map((codec) => {
+    const own = values(now.matched[codec]) || [], smooth = runningMean(own, span);
+    return { codec, points: own.map((value, x) => ({ x, y: smooth[x], value })) };
+  }).filter((s) => s.points.length).reverse();
   const draw = (box, series, yTitle, yLog, text) => chart(box, {
-    series, column: true, xTitle: "frame", yTitle, yLog, height: 220,
-    tip: ({ i }) => tipTable(`frame ${i}`, series.slice().reverse().map((s) => [title(s.codec), s.points[i] ? text(s.points[i].y) : "–"])),
+    series, column: true, xTitle: "frame", yTitle: yTitle + (span > 1 ? `, mean of ${span} frames` : ""), yLog, height: 220,
+    tip: ({ i }) => tipTable(`frame ${i}`, series.slice().reverse().map((s) => [title(s.codec), s.points[i] ? text(s.points[i].value) : "–"])),
     click: ({ i }) => viewer.go(i),
   });
   draw($("frame-quality"), lines((p) => p.per_frame[metric]), metricTitle(metric), false, (v) => shown(metric, v));
