@@ -75,7 +75,7 @@ def test_metrics_equal_those_of_the_filters_themselves(clip: Path) -> None:
     folder = clip.parent
     encode_reference(REFERENCES["mpeg4"], clip, 8, 250, folder / "a.mkv")
     decode_to_y4m(folder / "a.mkv", folder / "a.y4m", HEADER)
-    quality = measure(folder / "a.y4m", clip, list(METRICS))
+    quality = measure(folder / "a.y4m", clip, [name for name in METRICS if name != "st_lpips"])
     pair = ["-i", "a.y4m", "-i", clip.name]
 
     features = "name=psnr|name=float_ssim|name=float_ms_ssim"

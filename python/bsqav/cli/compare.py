@@ -23,7 +23,10 @@ _METRIC_NAMES = {
     "ms-ssim": "ms_ssim",
     "vmaf": "vmaf",
     "xpsnr": "xpsnr",
+    "st-lpips": "st_lpips",
 }
+# needs weights and PyTorch
+_NOT_IN_ALL = ("st-lpips",)
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -49,7 +52,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--metrics",
         default=DEFAULT_METRICS,
         metavar="LIST",
-        help=f"metrics to show and to compute BD-rate in: {', '.join(_METRIC_NAMES)} or all "
+        help=f"metrics to show and to compute BD-rate in: {', '.join(_METRIC_NAMES)}, "
+        "or all but the last "
         "(default %(default)s)",
     )
     parser.add_argument(
@@ -197,7 +201,7 @@ def _write_outputs(
 def _metrics(text: str) -> list[str]:
     names = _names(text)
     if names == ["all"]:
-        return list(_METRIC_NAMES.values())
+        return [value for name, value in _METRIC_NAMES.items() if name not in _NOT_IN_ALL]
     return [_metric(name) for name in names]
 
 

@@ -1,7 +1,7 @@
 """Measuring codecs: sources, reference encoders, quality metrics, BD-rate, comparisons.
 
-Nothing in this package imports PyTorch; it needs NumPy and PyAV, and for reference encoders and
-metrics the ffmpeg binary of PyPI's ``imageio-ffmpeg``.
+It needs NumPy and PyAV, and for reference encoders and metrics the ffmpeg binary of PyPI's
+``imageio-ffmpeg``; nothing in it imports PyTorch until ST-LPIPS is asked for.
 """
 
 from bsqav.evaluation.bdrate import BdResult, bd_quality, bd_rate

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bsqav.errors import BsqError, UsageError
+from bsqav.evaluation import perceptual
 from bsqav.evaluation.bdrate import bd_quality, bd_rate
 from bsqav.evaluation.bsq import BsqCodec
-from bsqav.evaluation.cache import Cache
+from bsqav.evaluation.cache import Cache, file_hash
 from bsqav.evaluation.coders import (
     BsqCoder,
     Coder,
@@ -101,9 +102,16 @@ def compare(
     }
     if any(pictures):
         tools |= still_tools()
+    if "st_lpips" in metrics:
+        tools["ST-LPIPS"] = f"{perceptual.TITLE}, SHA-256 {file_hash(perceptual.weights_path())}"
     result = CompareResult([], names, list(metrics), gop, tools, list(NOTES))
     if any(pictures):
         result.notes.append(PICTURE_NOTE)
+    if "st_lpips" in metrics:
+        result.notes.append(
+            f"ST-LPIPS is {perceptual.TITLE} of PyPI's stlpips-pytorch, not LPIPS itself; the mean "
+            f"over {perceptual.FRAMES} frames of a clip, its BD on -10 log10(x)"
+        )
     if jobs > 1:
         result.notes.append(f"{jobs} measurements ran at a time: speeds are those under load")
     with tempfile.TemporaryDirectory(prefix="bsqav-compare-") as scratch:

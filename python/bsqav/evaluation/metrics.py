@@ -1,4 +1,4 @@
-"""PSNR, SSIM, MS-SSIM, VMAF and XPSNR of a decoded clip, by libvmaf and ffmpeg's xpsnr.
+"""PSNR, SSIM, MS-SSIM, VMAF, XPSNR and ST-LPIPS of a decoded clip, by libvmaf, FFmpeg, PyTorch.
 
 Both sides are raw y4m of the same size, rate and length, and are paired by frame number: pairing
 by timestamps that a container rounded compares neighbours and gives wrong values.
@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from bsqav.evaluation import perceptual
 from bsqav.evaluation.errors import EvaluationError, MissingToolError
 from bsqav.evaluation.ffmpeg import has_filter, run_ffmpeg
+from bsqav.evaluation.sources import planes_to_rgb
 from bsqav.evaluation.y4m import Y4mFile
 
 VMAF_MODEL = "vmaf_v0.6.1"
@@ -29,12 +31,15 @@ METRICS: Mapping[str, str] = MappingProxyType(
         "ms_ssim": "MS-SSIM",
         "vmaf": "VMAF",
         "xpsnr": "XPSNR-Y",
+        "st_lpips": "ST-LPIPS",
     }
 )
 # What is measured whatever is asked for, and what a comparison shows unless it is told otherwise.
 ALWAYS = ("psnr_y", "ms_ssim", "vmaf")
-# Between 0 and 1 and crowded at the top: their curves are near straight in dB.
-IN_DB = frozenset(("ssim", "ms_ssim"))
+# Between 0 and 1 and crowded at one end: their curves are near straight in dB.
+IN_DB = frozenset(("ssim", "ms_ssim", "st_lpips"))
+# The smaller, the better.
+DISTANCES = frozenset(("st_lpips",))
 # metric -> libvmaf's name for it
 _LIBVMAF = {"psnr_y": "psnr_y", "ms_ssim": "float_ms_ssim", "vmaf": "vmaf", "ssim": "float_ssim"}
 # Frames without an error: libvmaf says 60 dB of 8-bit samples, xpsnr says inf.
@@ -54,6 +59,7 @@ class Quality:
     psnr_yuv  dB, mean over frames of (6 Y + U + V) / 8 in dB, as in JCT-VC's tables
     ssim      0 to 1, mean over frames, luma
     xpsnr     dB, mean over frames, luma (Helmrich et al., ICASSP 2020; capped at 60 dB a frame)
+    st_lpips  a distance, 0 where equal, mean over `perceptual.FRAMES` frames (not in per_frame)
     """
 
     psnr_y: float
@@ -64,6 +70,7 @@ class Quality:
     psnr_yuv: float | None = None
     ssim: float | None = None
     xpsnr: float | None = None
+    st_lpips: float | None = None
 
 
 def ms_ssim_db(value: float) -> float:
@@ -73,7 +80,9 @@ def ms_ssim_db(value: float) -> float:
 
 def to_db(metric: str, value: float) -> float:
     """A metric's value on the scale on which Bjontegaard deltas are computed."""
-    return ms_ssim_db(value) if metric in IN_DB else value
+    if metric not in IN_DB:
+        return value
+    return ms_ssim_db(1.0 - value if metric in DISTANCES else value)
 
 
 def measure(decoded: Path, source: Path, metrics: Collection[str] = ALWAYS) -> Quality:
@@ -89,6 +98,8 @@ def measure(decoded: Path, source: Path, metrics: Collection[str] = ALWAYS) -> Q
     wanted = [name for name in METRICS if name in ALWAYS or name in metrics]
     if min(header.width, header.height) < MS_SSIM_MIN_SIDE:
         wanted.remove("ms_ssim")
+    if min(header.width, header.height) < perceptual.MIN_SIDE and "st_lpips" in wanted:
+        wanted.remove("st_lpips")
     per_frame = _libvmaf(decoded, source, wanted)
     if "xpsnr" in wanted:
         per_frame["xpsnr"] = _xpsnr(decoded, source)
@@ -105,6 +116,7 @@ def measure(decoded: Path, source: Path, metrics: Collection[str] = ALWAYS) -> Q
         psnr_yuv=means.get("psnr_yuv"),
         ssim=means.get("ssim"),
         xpsnr=means.get("xpsnr"),
+        st_lpips=_st_lpips(decoded, source) if "st_lpips" in wanted else None,
     )
 
 
@@ -150,6 +162,18 @@ def _xpsnr(decoded: Path, source: Path) -> list[float]:
     # the filter weights errors by the activity of its first input, the original
     text = _filter(source, decoded, "xpsnr", f"stats_file={log.name}", log)
     return [min(_CAP, float(value)) for value in _XPSNR_LINE.findall(text)]
+
+
+def _st_lpips(decoded: Path, source: Path) -> float:
+    ours, theirs = Y4mFile(decoded), Y4mFile(source)
+    # video is shown as most players would without tags; both sides alike
+    full_range = theirs.header.chroma == "444"
+    matrix = "bt709" if theirs.header.height > 576 and not full_range else "bt601"
+    values = []
+    for i in perceptual.sampled(len(theirs)):
+        pair = (planes_to_rgb(clip[i], matrix, full_range) for clip in (ours, theirs))
+        values.append(perceptual.st_lpips(*pair))
+    return sum(values) / len(values)
 
 
 def _check_pair(decoded: Path, source: Path) -> int:

@@ -61,11 +61,12 @@ class Point:
     encode_memory: int | None = None
     decode_memory: int | None = None
     frame_bytes: list[int] = field(default_factory=list)
+    st_lpips: float | None = None
 
 
 @dataclass(frozen=True)
 class Delta:
-    """BSQ (`test`) against a reference (`anchor`) in one metric; SSIM and MS-SSIM count in dB."""
+    """BSQ (`test`) against a reference (`anchor`) in one metric; those of `IN_DB` count in dB."""
 
     anchor: str
     test: str

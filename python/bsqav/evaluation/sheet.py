@@ -8,8 +8,9 @@ import numpy as np
 from bsqav.evaluation.metrics import METRICS
 from bsqav.evaluation.pixels import Pixels
 from bsqav.evaluation.results import ClipResult, CompareResult
+from bsqav.evaluation.sources import planes_to_rgb
 from bsqav.evaluation.still_codecs import pillow
-from bsqav.evaluation.viewer import ORIGINAL, ClipFrames, Frame, planes_to_rgb, unpack_planes
+from bsqav.evaluation.viewer import ORIGINAL, ClipFrames, Frame, unpack_planes
 
 # of the part that is shown; it is drawn at twice that
 WIDTH, HEIGHT = 256, 192

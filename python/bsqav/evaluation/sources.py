@@ -129,6 +129,25 @@ def _rgb_planes(pixels: Pixels) -> Planes:
     return y, u, v
 
 
+def planes_to_rgb(planes: Planes, matrix: str, full_range: bool) -> Pixels:
+    """Y, U and V as RGB uint8 [H, W, 3], chroma interpolated."""
+    y, u, _ = planes
+    kind = "yuv444p" if u.shape == y.shape else "yuv420p"
+    frame = av.VideoFrame(y.shape[1], y.shape[0], kind)
+    for plane, samples in zip(frame.planes, planes, strict=True):
+        lines = np.zeros((samples.shape[0], plane.line_size), np.uint8)
+        lines[:, : samples.shape[1]] = samples
+        plane.update(lines.tobytes())
+    made = frame.reformat(
+        format="rgb24",
+        src_colorspace="ITU709" if matrix == "bt709" else "ITU601",
+        src_color_range="JPEG" if full_range else "MPEG",
+        dst_color_range="JPEG",
+        interpolation="BICUBIC",
+    )
+    return made.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
+
+
 def _colour(stream: "VideoStream", header: Y4mHeader) -> tuple[str, bool]:
     """Matrix and range of a stream; without a tag, SD is BT.601 and HD BT.709."""
     context = stream.codec_context

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from bsqav.evaluation.metrics import METRICS as TITLES
 from bsqav.evaluation.results import ClipResult, CompareResult, Delta, Point
 
-_DIGITS = {"ms_ssim": 4, "ssim": 4, "vmaf": 1}
+_DIGITS = {"ms_ssim": 4, "ssim": 4, "vmaf": 1, "st_lpips": 4}
 
 
 def format_table(result: CompareResult) -> str:

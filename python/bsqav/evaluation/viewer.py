@@ -9,14 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import av
 import numpy as np
 
 from bsqav.evaluation.cache import key_of
 from bsqav.evaluation.coders import Coder
-from bsqav.evaluation.pixels import Pixels
 from bsqav.evaluation.points import PointMaker
 from bsqav.evaluation.results import ClipResult
+from bsqav.evaluation.sources import planes_to_rgb
 from bsqav.evaluation.still_codecs import pillow
 from bsqav.evaluation.y4m import Plane, Planes, Y4mFile
 
@@ -104,25 +103,6 @@ def _write_all(maker: PointMaker, found: Sequence[tuple[Coder, float]], folder: 
         finally:
             if pair is not None:
                 decoded.unlink(missing_ok=True)
-
-
-def planes_to_rgb(planes: Planes, matrix: str, full_range: bool) -> Pixels:
-    """Y, U and V as RGB uint8 [H, W, 3], chroma interpolated."""
-    y, u, _ = planes
-    kind = "yuv444p" if u.shape == y.shape else "yuv420p"
-    frame = av.VideoFrame(y.shape[1], y.shape[0], kind)
-    for plane, samples in zip(frame.planes, planes, strict=True):
-        lines = np.zeros((samples.shape[0], plane.line_size), np.uint8)
-        lines[:, : samples.shape[1]] = samples
-        plane.update(lines.tobytes())
-    made = frame.reformat(
-        format="rgb24",
-        src_colorspace="ITU709" if matrix == "bt709" else "ITU601",
-        src_color_range="JPEG" if full_range else "MPEG",
-        dst_color_range="JPEG",
-        interpolation="BICUBIC",
-    )
-    return made.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
 
 
 def choose_frames(clip: ClipResult) -> list[tuple[int, str]]:

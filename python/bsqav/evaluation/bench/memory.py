@@ -6,7 +6,6 @@ and prints the megabytes it had before and at most as JSON.
 
 import json
 import pickle
-import re
 import subprocess
 import sys
 import tempfile
@@ -20,22 +19,19 @@ from bsqav.evaluation.bench.result import Column, Part, Settings
 from bsqav.evaluation.coding import decode, encode
 from bsqav.evaluation.errors import EvaluationError
 from bsqav.evaluation.pictures import ANY_RATE
+from bsqav.evaluation.process import peak_memory
 from bsqav.evaluation.y4m import Y4mFile, Y4mHeader, Y4mWriter
 
 # The look-ahead is full and moves on.
 FRAMES = DEFAULT_LOOKAHEAD + 4
-_STATUS = Path("/proc/self/status")
 
 
 def peak_megabytes() -> float:
-    """The most memory that this process has had resident.
-
-    From Linux' own account of the process: what getrusage() tells begins with the parent's.
-    """
-    found = re.search(r"VmHWM:\s*(\d+) kB", _STATUS.read_text(encoding="ascii"))
-    if found is None:
-        raise EvaluationError(f"{_STATUS} does not tell the peak memory")
-    return int(found[1]) / 1024
+    """The most memory that this process has had resident."""
+    peak = peak_memory()
+    if peak is None:
+        raise EvaluationError("the system does not tell the peak memory of a process")
+    return peak / 2**20
 
 
 def measure(settings: Settings) -> Part:
@@ -51,8 +47,8 @@ def measure(settings: Settings) -> Part:
             Column("before_mb", "before the first frame MB", ".0f"),
         ),
     )
-    if not _STATUS.exists():
-        part.notes.append(f"there is no {_STATUS} here: not measured")
+    if peak_memory() is None:
+        part.notes.append("the system does not tell the peak memory of a process: not measured")
         return part
     with tempfile.TemporaryDirectory() as folder:
         source, packets = Path(folder) / "source.y4m", Path(folder) / "packets"

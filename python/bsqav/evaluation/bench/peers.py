@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 from bsqav.evaluation.bench.codec import WAYS, pictures_of
-from bsqav.evaluation.bench.result import Column, Part, Settings, Spread, in_turn, seconds_of
+from bsqav.evaluation.bench.result import Column, Part, Settings, Spread, in_turn
 from bsqav.evaluation.bsq import PublicBsq
 from bsqav.evaluation.errors import EvaluationError
 from bsqav.evaluation.ffmpeg import decode_to_y4m, packet_sizes
@@ -40,12 +40,10 @@ class _Bsq(_File):
 
     def encode(self) -> float:
         self.coded.unlink(missing_ok=True)
-        return self.frames / seconds_of(
-            lambda: self.codec.encode(self.source, self.crf, GOP, self.coded)
-        )
+        return self.frames / self.codec.encode(self.source, self.crf, GOP, self.coded).seconds
 
     def decode(self) -> float:
-        return self.frames / self.codec.decode(self.coded, self.decoded, self.header)
+        return self.frames / self.codec.decode(self.coded, self.decoded, self.header).seconds
 
 
 class _Peer(_File):

@@ -21,7 +21,7 @@ function fill(node, attributes, children) {
 }
 
 const state = {
-  clip: 0, metric: data.metrics[0], axis: "bpp", frameMetric: data.metrics[0], hidden: new Set(),
+  clip: 0, metric: data.metrics[0], axis: "bpp", frameMetric: data.metrics.find((m) => m !== "st_lpips"), hidden: new Set(),
 };
 const clip = () => data.clips[state.clip];
 const title = (codec) => data.titles[codec] || codec;
@@ -32,6 +32,7 @@ const codecsOf = (which) => data.codecs.filter((codec) => which.points.some((p) 
 const METRICS = {
   psnr_y: ["PSNR-Y", 2, "dB"], psnr_yuv: ["PSNR-YUV", 2, "dB"], ssim: ["SSIM", 4, "as dB"],
   ms_ssim: ["MS-SSIM", 4, "as dB"], vmaf: ["VMAF", 1, ""], xpsnr: ["XPSNR-Y", 2, "dB"],
+  st_lpips: ["ST-LPIPS", 4, "as dB"],
 };
 const inDb = (metric) => METRICS[metric][2] === "as dB";
 const metricTitle = (metric) => METRICS[metric][0];
@@ -39,7 +40,8 @@ const metricAxis = (metric) => METRICS[metric][0] + (METRICS[metric][2] ? ` (${M
 
 function scaled(metric, value) {
   if (value === null || value === undefined) return null;
-  return inDb(metric) ? -10 * Math.log10(Math.max(1 - value, 1e-6)) : value;
+  const distance = metric === "st_lpips" ? value : 1 - value;
+  return inDb(metric) ? -10 * Math.log10(Math.max(distance, 1e-6)) : value;
 }
 
 function shown(metric, value) {

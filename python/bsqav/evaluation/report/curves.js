@@ -158,7 +158,9 @@ function start() {
   const metrics = data.metrics.map((m) => [m, metricTitle(m)]);
   chips($("metric"), metrics, state.metric, (value) => { state.metric = value; drawCurves(); });
   markAxis = chips($("axis"), [["bpp", "bits per pixel"], ["kbps", "kbit/s"]], state.axis, (value) => { state.axis = value; drawCurves(); });
-  chips($("frame-metric"), metrics, state.frameMetric, (value) => { state.frameMetric = value; drawFrames(); });
+  // a metric of sampled frames has no line
+  const byFrame = metrics.filter(([m]) => m !== "st_lpips");
+  chips($("frame-metric"), byFrame, state.frameMetric, (value) => { state.frameMetric = value; drawFrames(); });
   $("notes").replaceChildren(...data.notes.map((note) => el("li", {}, note)));
   $("tools").replaceChildren(table(["tool", "version"], Object.entries(data.tools)));
   drawOverall();
