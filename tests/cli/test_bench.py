@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,20 @@ def report(tmp_path_factory: pytest.TempPathFactory, model_file: Path) -> dict[s
     folder = tmp_path_factory.mktemp("bench")
     clip = write_y4m(folder / "clip.y4m", HEADER, 4)
     out = folder / "bench.json"
-    options = ["--model", str(model_file), "--json", str(out)]
+    options = [
+        "--model",
+        str(model_file),
+        "--json",
+        str(out),
+        "--html",
+        str(out.with_suffix(".html")),
+    ]
     assert main(["bench", str(clip), *SMALL, *SHORT, *options]) == 0
     content: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+    page = out.with_suffix(".html").read_text(encoding="utf-8")
+    assert all(escape(part["title"]) in page for part in content["parts"].values())
+    assert page.count("<table>") == sum(1 for part in content["parts"].values() if part["rows"])
+    assert "://" not in page
     return content
 
 

@@ -66,6 +66,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--json", metavar="FILE", help="write every figure as JSON; - for standard output"
     )
+    parser.add_argument("--html", metavar="FILE", help="write a page that needs nothing else")
     parser.add_argument("--markdown", action="store_true", help="print Markdown tables")
     parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
     parser.set_defaults(run=run)
@@ -93,6 +94,10 @@ def run(args: argparse.Namespace) -> int:
         print(report.to_json())
     elif args.json is not None:
         Path(args.json).write_text(report.to_json() + "\n", encoding="utf-8")
+    if args.html is not None:
+        from bsqav.evaluation.bench.page import bench_page
+
+        Path(args.html).write_text(bench_page(report), encoding="utf-8")
     return 0
 
 

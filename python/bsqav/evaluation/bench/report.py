@@ -38,13 +38,13 @@ class Report:
 
     def to_text(self) -> str:
         """Tables for a terminal of 80 columns."""
-        blocks = ["\n".join(_wrapped(line) for line in self._head())]
+        blocks = ["\n".join(_wrapped(line) for line in self.head())]
         for part in self.parts:
             lines = [_wrapped(part.title)]
             if part.rows:
                 lines += _table(part)
             lines += [
-                _wrapped(f"{_spoken(name)}: {_shown(v, '.2f')}") for name, v in part.facts.items()
+                _wrapped(f"{spoken(name)}: {shown(v, '.2f')}") for name, v in part.facts.items()
             ]
             lines += [_wrapped(f"note: {note}") for note in part.notes]
             blocks.append("\n".join(lines))
@@ -52,7 +52,7 @@ class Report:
 
     def to_markdown(self) -> str:
         """Sections with tables."""
-        blocks = ["\n".join([f"    {self.command}", "", *(f"- {x}" for x in self._head()[1:])])]
+        blocks = ["\n".join([f"    {self.command}", "", *(f"- {x}" for x in self.head()[1:])])]
         for part in self.parts:
             lines = [f"### {part.title}", ""]
             if part.rows:
@@ -60,12 +60,13 @@ class Report:
                 lines.append("|" + "---|" * len(part.columns))
                 lines += ["| " + " | ".join(row) + " |" for row in _cells(part, spreads=True)]
                 lines.append("")
-            lines += [f"- {_spoken(name)}: {_shown(v, '.2f')}" for name, v in part.facts.items()]
+            lines += [f"- {spoken(name)}: {shown(v, '.2f')}" for name, v in part.facts.items()]
             lines += [f"- {note}" for note in part.notes]
             blocks.append("\n".join(lines).rstrip())
         return "\n\n".join(blocks)
 
-    def _head(self) -> list[str]:
+    def head(self) -> list[str]:
+        """The command, then what it ran on and with, a line each."""
         m = self.machine
         packages = [f"{name} {version}" for name, version in m["packages"].items() if version]
         return [
@@ -83,7 +84,8 @@ def _plain(value: Value) -> object:
     return dataclasses.asdict(value) if isinstance(value, Spread) else value
 
 
-def _shown(value: Value, spec: str) -> str:
+def shown(value: Value, spec: str) -> str:
+    """A figure as text by a format specification, - where there is none."""
     if value is None:
         return "-"
     if isinstance(value, int | str):
@@ -91,7 +93,8 @@ def _shown(value: Value, spec: str) -> str:
     return format(value, spec)
 
 
-def _spoken(name: str) -> str:
+def spoken(name: str) -> str:
+    """A key of JSON as words."""
     return name.replace("_", " ")
 
 
@@ -102,7 +105,7 @@ def _cells(part: Part, *, spreads: bool) -> list[Sequence[str]]:
         values = [row.get(c.key) for c in part.columns]
         if not spreads:
             values = [v.median if isinstance(v, Spread) else v for v in values]
-        rows.append([_shown(v, c.spec) for v, c in zip(values, part.columns, strict=True)])
+        rows.append([shown(v, c.spec) for v, c in zip(values, part.columns, strict=True)])
     return rows
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from bsqav.evaluation.results import CompareResult
 from bsqav.evaluation.viewer import ClipFrames, Viewer
 
-__all__ = ["MAX_BYTES", "write_report"]
+__all__ = ["MAX_BYTES", "style", "write_report"]
 
 # Larger pages are slow to open on a phone and too large for most mail; pictures that would not
 # fit are left out, the least telling first.
@@ -58,7 +58,7 @@ def report_page(result: CompareResult, viewer: Viewer | None = None, beside: Pat
         )
     parts = {
         "title": html.escape("BSQ beside other codecs"),
-        "style": _text("style.css"),
+        "style": style(),
         "data": _safe(json.dumps(content, separators=(",", ":"))),
         "pictures": "\n".join(_pictures(clips, chosen)),
         "script": "\n".join(_text(name) for name in _SCRIPTS),
@@ -82,6 +82,11 @@ def fit_frames(clips: list[ClipFrames | None], room: int) -> list[list[int]]:
                 room -= size
                 mine.append(i)
     return chosen
+
+
+def style() -> str:
+    """The style sheet, for other pages that are to look the same."""
+    return _text("style.css")
 
 
 def _described(clip: ClipFrames, kept: list[int], beside: Path) -> dict[str, Any]:
