@@ -40,18 +40,19 @@ struct Decisions {
   int coarse_layers = 5;
   // Energies, in squared steps per sample, from which the networks look for bits of a token, in the
   // last layer and in those before; the mean of its luma adds at most `mean_limit`.
-  double token_energy = 0.04;
+  double token_energy = 0.012;
   double coarse_energy = 0.1;
   double mean_limit = 1.0;
+  // In the choice of tokens, errors of the means of 2x2, 4x4 and 8x8 luma samples count for so much
+  // more than those of the samples: coarse structure is what eyes and their models judge. Training
+  // counts twice that.
+  std::array<double, 3> mean_weights{0.25, 0.5, 0.5};
   // A token is coded if that lowers the squared error by more than lambda * step^2 per bit.
   // Keyframes are what all that follows is predicted from, and pay for themselves later.
-  // Errors of the means of 2x2, 4x4 and 8x8 luma samples count for so much more than those of the
-  // samples: coarse structure is what eyes and their models judge. Training does the same.
-  std::array<double, 3> mean_weights{0.25, 0.5, 0.5};
   double lambda = 0.16;
   double keyframe_lambda = 0.10;
   // By how many sixteenths a bit of cost moves the threshold of a latent: see BillCoder.
-  double latent_per_bit = 2.0;
+  double latent_per_bit = 1.5;
   // What the flags of a coded token cost more than those of a skipped one, in bits.
   double flag_bits = 1.0;
   // By how many offsets of 8 q a window's step rises where its variance is twice as large.

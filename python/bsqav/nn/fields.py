@@ -20,7 +20,7 @@ WINDOW = 4
 # q up to which chroma has the step of luma (docs/numerics.md, section 3).
 CHROMA_KNEE = 320
 # Mean energy of a token's residual, in steps squared, from which the encoder looks for bits.
-CANDIDATE_ENERGY = 0.04
+CANDIDATE_ENERGY = 0.012
 
 
 @dataclass(frozen=True)

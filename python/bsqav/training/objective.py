@@ -24,9 +24,9 @@ from bsqav.training.dense import dense_bit_logits, dense_context
 # dead zone at that step (0.85 * 2^((QP-12)/3) of H.264 expressed in its step is 0.13).
 LAMBDA = 0.13
 CHROMA_WEIGHT = 1.0
-# What the error of the mean of each 2x2, 4x4 and 8x8 luma samples counts beside that of the samples:
-# the eye, MS-SSIM and VMAF judge coarse structure apart from fine, a plain square sum hardly sees it.
-# The encoder's choice of tokens uses the same (Decisions::mean_weights).
+# What the error of the mean of every 2x2, 4x4 and 8x8 luma samples counts beside that of the
+# samples: the eye, MS-SSIM and VMAF judge coarse structure apart from fine, a plain sum of squares
+# hardly sees it. The encoder chooses tokens by half of that (Decisions::mean_weights).
 MEAN_WEIGHTS = {2: 0.5, 4: 1.0, 8: 1.0}
 # Mean energy of a token's residual, in steps squared, above which losses are scaled.
 ENERGY_KNEE = 150.0
@@ -74,11 +74,11 @@ def sample_weights(device: torch.device) -> Tensor:
 
 
 def squared_error(error_BHWS: Tensor) -> Tensor:
-    """The weighted sum of squares of every token's errors, [B, H, W], in the unit of their square."""
+    """The weighted sum of squares of every token's errors, [B, H, W]."""
     total = (error_BHWS.square() * sample_weights(error_BHWS.device)).sum(-1)
-    luma = error_BHWS[..., : fields.LUMA].unflatten(-1, (8, 8))
+    luma = torch.unflatten(error_BHWS[..., : fields.LUMA], -1, (8, 8))
     for size, weight in MEAN_WEIGHTS.items():
-        cells = luma.unflatten(-2, (-1, size)).unflatten(-1, (-1, size))
+        cells = torch.unflatten(torch.unflatten(luma, -2, (-1, size)), -1, (-1, size))
         means = cells.mean((-3, -1))
         total = total + weight * size * size * means.square().sum((-2, -1))
     return total
