@@ -18,7 +18,7 @@ from bsqav.errors import UsageError
 from bsqav.ops.arguments import check_floating, vector_length
 from bsqav.ops.sphere import direction
 
-__all__ = ["EntropyTerms", "entropy_terms"]
+__all__ = ["EntropyTerms", "check_entropy", "entropy_terms", "soft_bit_terms"]
 
 MAX_GROUP_SIZE = 20
 
@@ -35,7 +35,7 @@ class EntropyTerms(NamedTuple):
     batch: Tensor
 
 
-def _check(z: Tensor, tau: float, group_size: int) -> int:
+def check_entropy(z: Tensor, tau: float, group_size: int) -> int:
     """The vectors' length; UsageError names the argument that is out of range."""
     check_floating(z.dtype, "z")
     bits = vector_length(z, "z")
@@ -78,18 +78,26 @@ def _group_means(one: Tensor, zero: Tensor, group_size: int) -> Tensor:
     return torch.bmm(low.permute(1, 2, 0), high.transpose(0, 1)) / one.shape[0]
 
 
+def soft_bit_terms(logits: Tensor, group_size: int) -> tuple[Tensor, Tensor]:
+    """Entropies of independent bits of given logits [..., L]: of each vector, and of the mean.
+
+    Returns `sample` [...] and `batch`, as EntropyTerms has them; group_size divides L.
+    """
+    bits = logits.shape[-1]
+    # Each of both probabilities by its own sigmoid: 1 - p would cancel where p is near 1.
+    one, zero = logits.sigmoid(), (-logits).sigmoid()
+    # Smooth at 0, never negative, and exact to the last places for large logits.
+    sample = -(one * F.logsigmoid(logits) + zero * F.logsigmoid(-logits)).sum(-1)
+    one, zero = one.reshape(-1, bits), zero.reshape(-1, bits)
+    if group_size == 1:
+        return sample, _mean_entropy(torch.stack([one.mean(0), zero.mean(0)]))
+    return sample, _mean_entropy(_group_means(one, zero, group_size))
+
+
 def _bit_entropy(z: Tensor, tau: float = 1.0, group_size: int = 1) -> tuple[Tensor, Tensor]:
-    bits = _check(z, tau, group_size)
+    bits = check_entropy(z, tau, group_size)
     with torch.autocast(z.device.type, enabled=False):
-        logits = direction(z)[0] * (2 * tau / math.sqrt(bits))
-        # Each of both probabilities by its own sigmoid: 1 - p would cancel where p is near 1.
-        one, zero = logits.sigmoid(), (-logits).sigmoid()
-        # Smooth at 0, never negative, and exact to the last places for large logits.
-        sample = -(one * F.logsigmoid(logits) + zero * F.logsigmoid(-logits)).sum(-1)
-        one, zero = one.reshape(-1, bits), zero.reshape(-1, bits)
-        if group_size == 1:
-            return sample, _mean_entropy(torch.stack([one.mean(0), zero.mean(0)]))
-        return sample, _mean_entropy(_group_means(one, zero, group_size))
+        return soft_bit_terms(direction(z)[0] * (2 * tau / math.sqrt(bits)), group_size)
 
 
 # Made of PyTorch's own operators throughout: autograd, also of higher order, fake tensors and the
