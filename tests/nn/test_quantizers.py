@@ -156,7 +156,7 @@ def test_lfq_entropy_against_brute_force() -> None:
     torch.testing.assert_close(found.sample_entropy, entropy(q).mean())
     torch.testing.assert_close(found.loss, entropy(q).mean() - entropy(q.mean(0)))
     lfq = LookupFreeQuantizer(6, group_size=3)
-    assert torch.autograd.gradcheck(lambda x: lfq(x).loss, (z.requires_grad_(),))
+    assert torch.autograd.gradcheck(lambda x: lfq(x).loss, (z[:3].requires_grad_(),))
 
 
 @pytest.mark.parametrize("levels", [(3,), (4, 3), (8, 5, 4)])

@@ -15,6 +15,7 @@ from torch import Tensor
 from bsqav import ops
 from bsqav.errors import UsageError
 from bsqav.nn.quantizers.base import Quantized, Quantizer
+from bsqav.ops.entropy import check_entropy
 
 __all__ = ["BSQConfig", "BinarySphericalQuantizer"]
 
@@ -66,8 +67,7 @@ class BinarySphericalQuantizer(Quantizer):
             raise UsageError(f"a token of BSQ has from 1 to {MAX_BITS} bits, not {config.bits}")
         if config.zero_bit not in (0, 1):
             raise UsageError(f"zero_bit is 0 or 1, not {config.zero_bit}")
-        # The operator knows the other ranges.
-        ops.entropy_terms(torch.ones(1, config.bits), config.tau, config.group_size)
+        check_entropy(torch.empty(1, config.bits), config.tau, config.group_size)
         super().__init__(config.bits, 2**config.bits)
         self.config = config
 

@@ -22,10 +22,11 @@ SLACK = 1e-3
 
 
 class FiniteScalarQuantizer(Quantizer):
-    """FSQ. levels: number of values of each component, 3 or more (for 2, whose bounded latents the
-    paper's formula all but fixes, take LookupFreeQuantizer); their product fits in 63 bits.
+    """FSQ of a component for each level.
 
-    Component 0 is the lowest digit of an index. Raises UsageError for other levels.
+    levels: number of values of each component, 3 or more (for 2, whose bounded latents the paper's
+    formula all but fixes, take LookupFreeQuantizer); their product fits in 63 bits. Component 0 is
+    the lowest digit of an index. Raises UsageError for other levels.
     """
 
     levels: Tensor
