@@ -9,12 +9,9 @@ nothing of that is imported or run.
 from __future__ import annotations
 
 import math
-import pickle
 import re
-from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,13 +20,13 @@ from bsqav.errors import ModelError, UnsupportedError, UsageError
 from bsqav.nn.attention import TransformerConfig
 from bsqav.nn.bsqvit import BSQViT, ViTConfig
 from bsqav.nn.quantizers import BSQConfig, Quantizer, VectorQuantizer
+from bsqav.nn.safeload import read_checkpoint, tensors_of
 
 __all__ = ["from_published", "load_published", "read_published"]
 
 # Its configurations have heads of 64 channels, and normalize latents and codes of VQ.
 HEAD_WIDTH = 64
 MAX_WIDTH, MAX_LAYERS = 8192, 128
-WRAPPERS = "module."
 
 _NAMES = (
     (r"(encoder|decoder)\.positional_embedding", r"\1.position.spatial"),
@@ -76,11 +73,11 @@ def read_published(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor] | N
     container, nothing is imported or called. A file of tensors alone is taken as the first.
     Raises ModelError for a file that holds none, FileNotFoundError where there is none.
     """
-    found = _load(path)
+    found = read_checkpoint(path)
     if not isinstance(found, Mapping):
         raise ModelError(f"{path} holds no state dict")
-    plain = _tensors(found.get("state_dict", found))
-    averaged = _tensors(found.get("ema_state_dict"))
+    plain = tensors_of(found.get("state_dict", found))
+    averaged = tensors_of(found.get("ema_state_dict"))
     if not plain:
         raise ModelError(f"{path} holds no state dict of a tokenizer")
     return plain, averaged or None
@@ -115,60 +112,6 @@ def from_published(state: Mapping[str, Tensor]) -> BSQViT:
     for name, weight in model.named_parameters():
         weight.requires_grad_(trained or name != "quantizer.codebook")
     return model.eval()
-
-
-# ---- reading ----
-
-
-def _load(path: Path) -> object:
-    try:
-        unknown = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-        # Mappings may be filled after they were made, which only plain ones allow.
-        stands: list[Any] = [
-            (_mapping if name == "collections.defaultdict" else _Inert, name) for name in unknown
-        ]
-        with torch.serialization.safe_globals(stands):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise
-    except pickle.UnpicklingError as error:
-        raise ModelError(
-            f"{path} asks for more than tensors when it is read, and was left alone: where you "
-            "trust it, write the dictionary of its tensors alone to a file, and load that"
-        ) from error
-    except (RuntimeError, ValueError, TypeError, EOFError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ModelError(f"{path} cannot be read as a checkpoint: {reason}") from error
-
-
-def _mapping(*_: object) -> OrderedDict[Any, Any]:
-    return OrderedDict()
-
-
-class _Inert:
-    """Takes the place of a class of another package, and keeps nothing of what it is given."""
-
-    def __new__(cls, *_: object, **__: object) -> _Inert:
-        return object.__new__(cls)
-
-    def __init__(self, *_: object, **__: object) -> None:
-        pass
-
-    def __setstate__(self, _: object) -> None:
-        pass
-
-
-def _tensors(state: object) -> dict[str, Tensor]:
-    """The tensors of a state dict without the prefixes of DDP and of the average's wrapper."""
-    if not isinstance(state, Mapping):
-        return {}
-    found = {}
-    for name, value in state.items():
-        if isinstance(name, str) and isinstance(value, Tensor):
-            while name.startswith(WRAPPERS):
-                name = name[len(WRAPPERS) :]
-            found[name] = value
-    return found
 
 
 # ---- what it is ----
