@@ -15,18 +15,17 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bsqav.errors import UsageError
 from bsqav.nn.attention import (
-    WEIGHT_STD,
     KeyValueCache,
     Transformer,
     TransformerConfig,
     block_causal_mask,
     init_linear,
 )
+from bsqav.nn.positions import SpaceTimePosition
 from bsqav.nn.quantizers import BinarySphericalQuantizer, BSQConfig, Quantized, Quantizer
 
 __all__ = ["SIZES", "BSQViT", "Reconstruction", "ViTConfig", "inflate", "sized"]
@@ -94,52 +93,13 @@ class Reconstruction(NamedTuple):
     tokens: Quantized
 
 
-class SpaceTimePosition(nn.Module):
-    """Learned embedding of a token's place, factorised (section 4.2 of the paper).
-
-    One of its place in the frame plus, in video tokenizers, one of the frame's index that starts
-    at zero.
-    """
-
-    temporal: nn.Parameter | None
-
-    def __init__(self, config: ViTConfig) -> None:
-        super().__init__()
-        width = config.transformer.width
-        self.spatial = nn.Parameter(torch.empty(*config.grid, width))
-        nn.init.normal_(self.spatial, std=WEIGHT_STD)
-        if config.frames > 1:
-            self.temporal = nn.Parameter(torch.zeros(config.frames, width))
-        else:
-            self.register_parameter("temporal", None)
-
-    def forward(self, first: int, frames: int, grid: tuple[int, int]) -> Tensor:
-        """[T, H, W, C] of frames `first` and on; another grid than the learned is interpolated.
-
-        Raises UsageError for frames after the last learned one.
-        """
-        space: Tensor = self.spatial
-        if space.shape[:2] != grid:
-            wide = space.permute(2, 0, 1).unsqueeze(0).float()
-            space = F.interpolate(wide, grid, mode="bicubic", align_corners=False)
-            space = space[0].permute(1, 2, 0).to(self.spatial.dtype)
-        if self.temporal is None:
-            return space.unsqueeze(0)
-        if first + frames > len(self.temporal):
-            raise UsageError(
-                f"the tokenizer's clips have {len(self.temporal)} frames, not {first + frames}: "
-                "cut the video into clips"
-            )
-        return space.unsqueeze(0) + self.temporal[first : first + frames, None, None]
-
-
 class ViTTrunk(nn.Module):
     """Position embedding, norm, Transformer and norm: what encoder and decoder have in common."""
 
     def __init__(self, config: ViTConfig) -> None:
         super().__init__()
         width = config.transformer.width
-        self.position = SpaceTimePosition(config)
+        self.position = SpaceTimePosition(config.grid, config.frames, width)
         self.norm_in = nn.LayerNorm(width)
         self.transformer = Transformer(config.transformer)
         self.norm_out = nn.LayerNorm(width)

@@ -1,0 +1,161 @@
+"""The autoregressive prior: causal, the same with its cache, and real bytes by the range coder."""
+
+import math
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import Tensor  # noqa: E402
+
+from bsqav.errors import BitstreamError, ModelError, UsageError  # noqa: E402
+from bsqav.nn.arprior import ARPrior, ARPriorConfig  # noqa: E402
+from bsqav.nn.attention import TransformerConfig  # noqa: E402
+from bsqav.nn.subtokens import SubTokens  # noqa: E402
+from bsqav.nn.tokencoding import HEADER, compress, decompress  # noqa: E402
+
+SMALL = TransformerConfig(width=32, layers=2, heads=2, hidden=64)
+
+
+def prior(bits: int = 6, group: int = 3, frames: int = 2) -> ARPrior:
+    torch.manual_seed(8)
+    net = ARPrior(ARPriorConfig(SMALL, SubTokens(bits, group), (2, 3), frames)).eval()
+    for weight in net.parameters():
+        torch.nn.init.normal_(weight, std=0.3)
+    return net
+
+
+def tokens(bits: int = 6, batch: int = 2, frames: int = 2) -> Tensor:
+    generator = torch.Generator().manual_seed(bits)
+    return torch.randint(0, 2**bits, (batch, frames, 2, 3), generator=generator)
+
+
+@pytest.mark.parametrize(("bits", "group"), [(18, 9), (36, 9), (36, 6), (64, 16), (64, 8), (5, 5)])
+def test_subtokens(bits: int, group: int) -> None:
+    split = SubTokens(bits, group)
+    indices = torch.tensor([0, 1, 2 ** (bits - 2), 2 ** (bits - 1) - 1, -1 if bits == 64 else 5])
+    values = split.split(indices)
+    assert values.shape == (5, bits // group)
+    assert values.min() >= 0 and values.max() < split.values
+    assert torch.equal(split.join(values), indices)
+    for index, parts in zip(indices.tolist(), values.tolist(), strict=True):
+        assert index % 2**64 == sum(part << (group * g) for g, part in enumerate(parts))
+    if bits < 63:
+        with pytest.raises(UsageError, match="more than"):
+            split.split(torch.tensor([2**bits]))
+    with pytest.raises(UsageError):
+        split.join(values + split.values)
+    with pytest.raises(UsageError):
+        SubTokens(18, 7).check()
+
+
+def test_a_subtoken_sees_earlier_ones_only() -> None:
+    net, x = prior(), tokens()
+    logits, values = net(x), net.sequence(x)
+    assert logits.shape == (2, 24, 8)
+    for s in range(24):
+        other = values.clone()
+        other[:, s] = (other[:, s] + 1) % 8
+        changed = net(net.frames_of(other))
+        assert torch.equal(changed[:, : s + 1], logits[:, : s + 1])
+        if s < 23:
+            assert ((changed[:, s + 1 :] - logits[:, s + 1 :]).abs().amax(-1) > 1e-7).all()
+
+
+def test_steps_with_the_cache_equal_the_whole_pass() -> None:
+    net, x = prior(), tokens()
+    logits, values, seen = net(x), net.sequence(x), []
+
+    def choose(s: int, logits_BV: Tensor) -> Tensor:
+        seen.append(logits_BV)
+        return values[:, s]
+
+    assert torch.equal(net.unroll(2, 24, choose), values)
+    torch.testing.assert_close(torch.stack(seen, 1), logits, atol=1e-5, rtol=1e-5)
+    assert torch.equal(net.frames_of(values), x)
+
+
+@pytest.mark.parametrize(("bits", "group"), [(6, 3), (18, 9), (36, 6)])
+def test_tokens_come_back_exactly(bits: int, group: int) -> None:
+    net, x = prior(bits, group), tokens(bits)
+    data = compress(net, x)
+    assert torch.equal(decompress(net, data), x)
+    single = compress(net, x[:, 0])  # pictures, or clips shorter than the prior's
+    assert torch.equal(decompress(net, single)[:, 0], x[:, 0])
+    # The bytes cost what the prior says.
+    cost = net.bits_per_token(x) * x.numel() / 8
+    assert len(data) - HEADER.size == pytest.approx(cost, abs=3)
+
+
+def test_a_trained_prior_saves_bits() -> None:
+    """Tokens that repeat: far less than their bits, once they are learned."""
+    torch.manual_seed(1)
+    net = ARPrior(ARPriorConfig(SMALL, SubTokens(6, 3), (2, 3), 2))
+    generator = torch.Generator().manual_seed(3)
+    frame = torch.randint(0, 64, (4, 1, 2, 3), generator=generator)
+    x = frame.expand(4, 2, 2, 3).contiguous()
+    assert net.bits_per_token(x) == pytest.approx(6, abs=1e-4)  # it begins at even chances
+    optimizer = torch.optim.AdamW(net.parameters(), lr=5e-3)
+    for _ in range(60):
+        optimizer.zero_grad()
+        net.loss(x).backward()
+        optimizer.step()
+    data = compress(net, x)
+    assert net.training
+    assert len(data) - HEADER.size < 0.4 * x.numel() * 6 / 8
+    assert torch.equal(decompress(net, data), x)
+
+
+def test_samples_follow_the_prior() -> None:
+    torch.manual_seed(1)
+    net = ARPrior(ARPriorConfig(SMALL, SubTokens(2, 2), (1, 1)))
+    net.head.bias.data = torch.tensor([0.5, 0.25, 0.125, 0.125]).log()
+    drawn = net.sample(4000, generator=torch.Generator().manual_seed(2))
+    assert drawn.shape == (4000, 1, 1, 1)
+    share = torch.bincount(drawn.flatten(), minlength=4) / 4000
+    torch.testing.assert_close(share, torch.tensor([0.5, 0.25, 0.125, 0.125]), atol=0.04, rtol=0)
+    sure = net.sample(50, temperature=0.05)
+    assert (sure == 0).all()
+
+
+def test_damaged_streams() -> None:
+    net, x = prior(), tokens()
+    data = compress(net, x)
+    for wrong in (b"", data[:10], b"XXXX" + data[4:], data[:4] + b"\x09" + data[5:], data[:30]):
+        with pytest.raises(BitstreamError):
+            decompress(net, wrong)
+    for at in range(HEADER.size, len(data), 3):
+        changed = bytearray(data)
+        changed[at] ^= 0x55
+        with pytest.raises(BitstreamError):
+            decompress(net, bytes(changed))
+    with pytest.raises(BitstreamError):
+        decompress(net, data + b"\x01" * 8)
+    huge = HEADER.pack(b"BSQT", 1, 6, 2, 3, 2, 65535, 0, 0, 0)
+    with pytest.raises((BitstreamError, ModelError)):
+        decompress(net, huge)
+    other = prior()
+    other.head.bias.data += 1
+    with pytest.raises(ModelError, match="another prior"):
+        decompress(other, data)
+    with pytest.raises(ModelError, match="which this prior"):
+        decompress(prior(18, 9), data)
+
+
+def test_arguments_are_checked() -> None:
+    net = prior()
+    with pytest.raises(UsageError, match="this prior knows"):
+        net(torch.zeros(1, 3, 3, dtype=torch.long))
+    with pytest.raises(UsageError, match="clips have 2 frames"):
+        net(tokens(frames=3))
+    with pytest.raises(UsageError, match="temperature"):
+        net.sample(1, temperature=0.0)
+    assert math.isfinite(net.loss(tokens()).item())
+
+
+def test_the_papers_prior() -> None:
+    """24 layers of 768 channels for clips of 16 frames of 16 x 16 tokens of 18 bits."""
+    with torch.device("meta"):
+        net = ARPrior(ARPriorConfig(frames=16))
+    assert net.config.length == 16 * 256 * 2
+    assert 165e6 < sum(p.numel() for p in net.parameters()) < 175e6
