@@ -24,7 +24,8 @@ COMMANDS = (
     ("compare", "bsqav.cli.compare", "measure BSQ beside other codecs"),
     ("bench", "bsqav.cli.bench", "measure speed beside the peers"),
     ("models", "bsqav.cli.models", "list, show, import and export models"),
-    ("train", "bsqav.cli.train", "train the codec's networks (needs the extra train)"),
+    ("train", "bsqav.cli.train", "train the codec's and the paper's networks (extra train)"),
+    ("generate", "bsqav.cli.generate", "draw pictures with a masked LM (extra train)"),
 )
 
 EXIT_OK = 0

@@ -1,4 +1,4 @@
-"""`bsqav train`: packs data, trains the codec's networks from a recipe, exports a model file."""
+"""`bsqav train`: packs data, trains networks from a recipe, exports a model file."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from bsqav.cli import train_paper
 from bsqav.errors import MissingDependencyError, UsageError
 
 # Options that are fields of the recipe's configuration.
@@ -28,7 +29,7 @@ CONFIGURED = (
     "checkpoint_minutes",
 )
 
-HELP = "train the codec's networks (needs PyTorch: pip install 'bsqav[train]')"
+HELP = "train the codec's or the paper's networks (needs PyTorch: pip install 'bsqav[train]')"
 
 
 def add_parser(subparsers: Any) -> None:
@@ -42,8 +43,13 @@ def add_parser(subparsers: Any) -> None:
     pack.add_argument("--squares-per-clip", type=int, default=60, help="cut from each clip")
     pack.add_argument("--squares-per-photo", type=int, default=10, help="cut from each photo")
     train = jobs.add_parser("tokenizer", help="train tokenizer and prior jointly")
-    train.add_argument("recipe", help="name of a recipe, e.g. codec-v1")
-    train.add_argument("--data", type=Path, required=True, help="folder of shards")
+    train.add_argument("recipe", help="name of a recipe, e.g. codec-v1 or small-image")
+    train.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        help="folder of shards; of pictures or videos for recipes of the paper",
+    )
     train.add_argument(
         "--run", dest="folder", type=Path, required=True, help="folder of the run; resumes there"
     )
@@ -51,6 +57,8 @@ def add_parser(subparsers: Any) -> None:
     train.add_argument("--steps", type=int, help="budget in steps, instead of the recipe's")
     train.add_argument("--minutes", type=float, help="budget in minutes of training")
     _add_machine_options(train)
+    train_paper.add_tokenizer_options(train)
+    train_paper.add_token_jobs(jobs, _add_machine_options)
     export = jobs.add_parser("export", help="turn a run's weights into a model file")
     export.add_argument("folder", type=Path, metavar="run")
     export.add_argument("out", type=Path, help="model file to write (.bsqm)")
@@ -104,7 +112,13 @@ def run(args: argparse.Namespace) -> int:
     """Runs the job; returns the exit status."""
     if find_spec("torch") is None:
         raise MissingDependencyError("training needs PyTorch: pip install 'bsqav[train]'")
-    jobs = {"pack": _pack, "tokenizer": _tokenizer, "export": _export}
+    jobs = {
+        "pack": _pack,
+        "tokenizer": _tokenizer,
+        "prior": train_paper.run,
+        "masked-lm": train_paper.run,
+        "export": _export,
+    }
     return jobs[args.job](args)
 
 
@@ -122,6 +136,10 @@ def _pack(args: argparse.Namespace) -> int:
 
 
 def _tokenizer(args: argparse.Namespace) -> int:
+    if args.recipe.startswith(train_paper.PREFIXES):
+        return train_paper.run(args)
+    if args.lpips or args.listed:
+        raise UsageError("--lpips and --list are for the recipes of the paper")
     from bsqav.recipes.check import CodecCheck
     from bsqav.recipes.codec import configured
     from bsqav.training.data import held_out

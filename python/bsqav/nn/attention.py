@@ -20,6 +20,7 @@ __all__ = ["KeyValueCache", "Transformer", "TransformerConfig", "block_causal_ma
 
 # Of truncated normal weights, as in BERT and ViT.
 WEIGHT_STD = 0.02
+MAX_LAYERS, MAX_WIDTH = 256, 1 << 17
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,14 @@ class TransformerConfig:
 
     def check(self) -> None:
         """Raises UsageError for sizes that no Transformer has."""
-        if min(self.width, self.layers, self.heads, self.hidden) < 1 or self.width % self.heads:
+        sizes = (self.width, self.layers, self.heads, self.hidden)
+        if not 1 <= min(sizes) <= max(sizes) <= MAX_WIDTH or self.layers > MAX_LAYERS:
             raise UsageError(
-                f"a Transformer's sizes are at least 1 and its width {self.width} a multiple of "
-                f"its heads {self.heads}"
+                f"a Transformer has 1 to {MAX_LAYERS} layers and other sizes from 1 to "
+                f"{MAX_WIDTH}, not {self}"
             )
+        if self.width % self.heads:
+            raise UsageError(f"the width {self.width} is no multiple of the heads {self.heads}")
 
 
 class KeyValueCache:

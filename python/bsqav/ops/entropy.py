@@ -8,6 +8,7 @@ sigmoid(2 tau c_d u_d) with c_d = +-1/sqrt(L). All logarithms are natural.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -78,10 +79,13 @@ def _group_means(one: Tensor, zero: Tensor, group_size: int) -> Tensor:
     return torch.bmm(low.permute(1, 2, 0), high.transpose(0, 1)) / one.shape[0]
 
 
-def soft_bit_terms(logits: Tensor, group_size: int) -> tuple[Tensor, Tensor]:
+def soft_bit_terms(
+    logits: Tensor, group_size: int, average: Callable[[Tensor], Tensor] | None = None
+) -> tuple[Tensor, Tensor]:
     """Entropies of independent bits of given logits [..., L]: of each vector, and of the mean.
 
-    Returns `sample` [...] and `batch`, as EntropyTerms has them; group_size divides L.
+    average: makes the mean over this process's vectors one over several processes'. Returns
+    `sample` [...] and `batch`, as EntropyTerms has them; group_size divides L.
     """
     bits = logits.shape[-1]
     # Each of both probabilities by its own sigmoid: 1 - p would cancel where p is near 1.
@@ -90,8 +94,10 @@ def soft_bit_terms(logits: Tensor, group_size: int) -> tuple[Tensor, Tensor]:
     sample = -(one * F.logsigmoid(logits) + zero * F.logsigmoid(-logits)).sum(-1)
     one, zero = one.reshape(-1, bits), zero.reshape(-1, bits)
     if group_size == 1:
-        return sample, _mean_entropy(torch.stack([one.mean(0), zero.mean(0)]))
-    return sample, _mean_entropy(_group_means(one, zero, group_size))
+        mean = torch.stack([one.mean(0), zero.mean(0)])
+    else:
+        mean = _group_means(one, zero, group_size)
+    return sample, _mean_entropy(mean if average is None else average(mean))
 
 
 def _bit_entropy(z: Tensor, tau: float = 1.0, group_size: int = 1) -> tuple[Tensor, Tensor]:

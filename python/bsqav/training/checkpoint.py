@@ -34,7 +34,8 @@ class Progress:
     started: bool = False
 
 
-def _write(state: Mapping[str, Any], path: Path) -> None:
+def write(state: Mapping[str, Any], path: Path) -> None:
+    """Saves with torch.save, whole or not at all."""
     partial = path.with_suffix(".partial")
     torch.save(state, partial)
     partial.replace(path)
@@ -42,7 +43,7 @@ def _write(state: Mapping[str, Any], path: Path) -> None:
 
 def save_weights(net: nn.Module, path: Path) -> None:
     """Writes a state dict that needs no device."""
-    _write({name: tensor.cpu() for name, tensor in net.state_dict().items()}, path)
+    write({name: tensor.cpu() for name, tensor in net.state_dict().items()}, path)
 
 
 def save(trainer: "Trainer") -> None:
@@ -55,7 +56,7 @@ def save(trainer: "Trainer") -> None:
         "config": asdict(trainer.config.model),
         "random": _random_state(trainer),
     }
-    _write(state, trainer.run / CHECKPOINT)
+    write(state, trainer.run / CHECKPOINT)
     save_weights(trainer.average, trainer.run / WEIGHTS)
 
 

@@ -36,7 +36,7 @@ class Journal:
         self.shown: tuple[LayerInput, LayerResult] | None = None
         self.board = self.notice = None
         if run and board:
-            self.board = _open_board(run)
+            self.board = open_board(run)
             if self.board is None:
                 self.notice = "no TensorBoard here (pip install tensorboard): log.jsonl alone"
 
@@ -106,7 +106,7 @@ class Journal:
         self.board.flush()
 
 
-def _open_board(run: Path) -> Any:
+def open_board(run: Path) -> Any:
     """A TensorBoard writer, or None where the package is missing."""
     if find_spec("tensorboard") is None:
         return None

@@ -3,6 +3,7 @@
 import os
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -53,6 +54,21 @@ class Placement:
         dist.broadcast(shared, 0)
         return shared.item()
 
+    def mean(self, values: Tensor) -> Tensor:
+        """Values [N] averaged over the processes."""
+        if self.world == 1:
+            return values
+        shared = values.clone()
+        dist.all_reduce(shared)
+        return shared / self.world
+
+    def mean_of_batch(self, values: Tensor) -> Tensor:
+        """The mean over the processes, differentiable: a process's values get its own gradient."""
+        if self.world == 1:
+            return values
+        mean: Tensor = _SharedMean.apply(values, self.world)  # type: ignore[no-untyped-call]
+        return mean
+
     def leave(self) -> None:
         """Ends the exchange with the other processes."""
         if self.world > 1 and dist.is_initialized():
@@ -80,6 +96,23 @@ class Placement:
         parts = torch.split(flat.div_(self.world), [grad.numel() for grad in grads])
         for param, part in zip(params, parts, strict=True):
             param.grad = part.view_as(param)
+
+
+class _SharedMean(torch.autograd.Function):
+    """The mean over all processes; all use the result alike, so gradients are averaged too."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, world: int) -> Tensor:
+        ctx.world = world
+        shared = values.clone()
+        dist.all_reduce(shared)
+        return shared / world
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        shared = grad.clone()
+        dist.all_reduce(shared)
+        return shared / ctx.world, None
 
 
 def place(device: str = "auto", batched: bool | None = None) -> Placement:

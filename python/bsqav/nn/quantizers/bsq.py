@@ -6,6 +6,8 @@ Source: arXiv 2406.07548, section 3: u = v / |v|, û = sign(u) / sqrt(L), so tha
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +17,8 @@ from torch import Tensor
 from bsqav import ops
 from bsqav.errors import UsageError
 from bsqav.nn.quantizers.base import Quantized, Quantizer
-from bsqav.ops.entropy import check_entropy
+from bsqav.ops.entropy import check_entropy, soft_bit_terms
+from bsqav.ops.sphere import direction
 
 __all__ = ["BSQConfig", "BinarySphericalQuantizer"]
 
@@ -70,6 +73,8 @@ class BinarySphericalQuantizer(Quantizer):
         check_entropy(torch.empty(1, config.bits), config.tau, config.group_size)
         super().__init__(config.bits, 2**config.bits)
         self.config = config
+        # In several processes: a mean over all of them, so that the entropy is of the whole batch.
+        self.average: Callable[[Tensor], Tensor] | None = None
 
     def forward(self, z: Tensor) -> Quantized:
         """Latents z [..., L] of any norm -> corners û [..., L], indices [...] and loss.
@@ -85,13 +90,21 @@ class BinarySphericalQuantizer(Quantizer):
         vectors = ops.quantize(self._signed(z))
         if config.gradient_scale != 1:
             vectors = _ScaledGradient.apply(vectors, config.gradient_scale)  # type: ignore[no-untyped-call]
-        terms = ops.entropy_terms(z, config.tau, config.group_size)
-        sample = terms.sample.mean()
-        loss = config.weight * (sample - config.gamma * terms.batch)
+        samples, batch = self._entropies(z)
+        sample = samples.mean()
+        loss = config.weight * (sample - config.gamma * batch)
         if config.commitment:
             gap = ops.project(z).to(loss.dtype) - vectors.detach().to(loss.dtype)
             loss = loss + config.commitment * gap.square().sum(-1).mean()
-        return Quantized(vectors, self.indices_of(z), loss, sample.detach(), terms.batch.detach())
+        return Quantized(vectors, self.indices_of(z), loss, sample.detach(), batch.detach())
+
+    def _entropies(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        config = self.config
+        if self.average is None:
+            return ops.entropy_terms(z, config.tau, config.group_size)
+        with torch.autocast(z.device.type, enabled=False):
+            logits = direction(z)[0] * (2 * config.tau / math.sqrt(config.bits))
+            return soft_bit_terms(logits, config.group_size, self.average)
 
     @torch.no_grad()
     def indices_of(self, z: Tensor) -> Tensor:

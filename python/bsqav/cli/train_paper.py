@@ -1,0 +1,97 @@
+"""The jobs of `bsqav train` on the paper's own networks: tokenizer, prior and masked-lm."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from bsqav.errors import UsageError
+
+# Recipes of these networks begin so; others are the codec's.
+PREFIXES = ("paper-", "small-")
+# Options that are fields of RunConfig, and ones that other networks have.
+CONFIGURED = ("steps", "minutes", "threads", "seed", "compiled", "board", "checkpoint_minutes")
+OTHERS = ("batched", "graphs", "check_minutes")
+
+
+def add_tokenizer_options(train: argparse.ArgumentParser) -> None:
+    """What only the paper's tokenizers take."""
+    paper = train.add_argument_group("recipes of the paper (paper-..., small-...)")
+    paper.add_argument(
+        "--lpips",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="weights of LPIPS: torchvision's vgg16 and the authors' heads",
+    )
+    add_list_option(paper)
+
+
+def add_list_option(train: Any) -> None:
+    """Which files of the folder count."""
+    train.add_argument(
+        "--list",
+        dest="listed",
+        type=Path,
+        metavar="FILE",
+        help="text file of the paths under --data to take, one a line (UCF-101's splits)",
+    )
+
+
+def add_token_jobs(jobs: Any, add_machine_options: Any) -> None:
+    """Adds the jobs on the tokens of a finished tokenizer."""
+    helps = {
+        "prior": "train the paper's autoregressive prior over tokens",
+        "masked-lm": "train the masked language model that generates pictures",
+    }
+    for name, words in helps.items():
+        job = jobs.add_parser(name, help=words)
+        job.add_argument("recipe", help=f"name of a recipe, e.g. small-{name}")
+        job.add_argument("--data", type=Path, required=True, help="folder of pictures or videos")
+        job.add_argument("--run", dest="folder", type=Path, required=True, help="folder of the run")
+        job.add_argument(
+            "--tokenizer", type=Path, required=True, help="weights.pt of a tokenizer's run"
+        )
+        job.add_argument("--steps", type=int, help="budget in steps, instead of the recipe's")
+        job.add_argument("--minutes", type=float, help="budget in minutes of training")
+        add_list_option(job)
+        add_machine_options(job)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains one of the paper's networks; returns the exit status."""
+    from bsqav.recipes.paper import configured, start
+
+    for name in OTHERS:
+        if getattr(args, name) is not None:
+            raise UsageError(f"--{name.replace('_', '-')} is for the codec's own recipes")
+    for name in ("steps", "minutes", "batch", "threads", "checkpoint_minutes"):
+        value = getattr(args, name)
+        if value is not None and not value > 0:
+            raise UsageError(f"--{name.replace('_', '-')} {value}: more than 0")
+    given = {name: getattr(args, name) for name in CONFIGURED}
+    changes = {name: value for name, value in given.items() if value is not None}
+    recipe = configured(args.recipe, args.job, args.batch, changes)
+    # A run that is told to end saves what it has, as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    trainer = start(
+        recipe,
+        args.data,
+        args.folder,
+        device=args.device or "auto",
+        tokenizer=getattr(args, "tokenizer", None),
+        weights=getattr(args, "start", None),
+        lpips=tuple(getattr(args, "lpips", ())),
+        listed=args.listed,
+    )
+    if trainer.resume():
+        print(f"resumed at step {trainer.step}", file=sys.stderr)
+    try:
+        trainer.train(lambda line: print(line, file=sys.stderr, flush=True))
+    finally:
+        trainer.place.leave()
+    return 0

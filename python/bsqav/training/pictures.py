@@ -1,0 +1,197 @@
+"""Pictures and clips for the research models, from folders, by step.
+
+Folders are read as they come: pictures or video files at any depth. Where all of them lie in
+subfolders, those of the first level are classes (ImageNet's train/, UCF-101). What a step draws
+depends on the seed and the step alone, so that a run resumes where it was, and any number of
+processes shares one batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from bsqav.errors import MediaError, UsageError
+
+__all__ = ["Batch", "PictureConfig", "PictureFolder", "StepBatches", "centre_square", "loader"]
+
+PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff"})
+VIDEOS = frozenset({".avi", ".mp4", ".mkv", ".mov", ".webm", ".m4v", ".y4m", ".mpg", ".nut"})
+CACHE_BYTES = 1 << 30
+
+Pixels = npt.NDArray[np.uint8]
+# pixels [B, 3, (T,) side, side] uint8, and labels [B] int64 (0 where there are no classes).
+Batch = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class PictureConfig:
+    """What a batch is.
+
+    side: rows and columns of pixels. frames: of a clip, 1 for pictures. batch: over all processes.
+    flip: mirror half of them. workers: processes that read ahead, 0 for none.
+    """
+
+    side: int = 256
+    frames: int = 1
+    batch: int = 32
+    flip: bool = False
+    workers: int = 0
+
+
+class PictureFolder:
+    """The pictures (frames = 1) or videos of a folder.
+
+    listed: only those that a text file names, a path a line relative to the folder (the first word
+    counts, so that UCF-101's trainlist01.txt does). Raises MediaError where there are none.
+    """
+
+    def __init__(self, root: Path, frames: int = 1, listed: Path | None = None) -> None:
+        self.root, self.frames = root, frames
+        suffixes = PICTURES if frames == 1 else VIDEOS
+        if listed is not None:
+            lines = listed.read_text(encoding="utf-8").splitlines()
+            self.paths = [root / line.split()[0] for line in lines if line.strip()]
+        else:
+            self.paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in suffixes)
+        if not self.paths:
+            kind = "pictures" if frames == 1 else "videos"
+            raise MediaError(
+                f"{root} holds no {kind} ({', '.join(sorted(suffixes))}): put them in it, or, "
+                "where they have classes, in a subfolder for each class"
+            )
+        tops = [p.relative_to(root).parts for p in self.paths]
+        named = all(len(parts) > 1 for parts in tops)
+        self.classes = sorted({parts[0] for parts in tops}) if named else []
+        number = {name: i for i, name in enumerate(self.classes)}
+        self.labels = [number[parts[0]] if named else 0 for parts in tops]
+        self._cache: dict[int, Pixels] = {}
+        self._cached = 0
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def read(self, index: int, side: int, rng: np.random.Generator) -> Pixels:
+        """A random square of a picture, or of frames that follow each other: [T, side, side, 3]."""
+        if self.frames > 1:
+            return self._clip(self.paths[index], side, rng)
+        return _random_square(self._picture(index, side), side, rng)[None]
+
+    def _picture(self, index: int, side: int) -> Pixels:
+        """The picture with its shorter side at `side`, [rows, columns, 3], kept while they fit."""
+        if index in self._cache:
+            return self._cache[index]
+        array = np.asarray(_short_side(open_picture(self.paths[index]), side))
+        if self._cached + array.nbytes <= CACHE_BYTES:
+            self._cache[index], self._cached = array, self._cached + array.nbytes
+        return array
+
+    def _clip(self, path: Path, side: int, rng: np.random.Generator) -> Pixels:
+        place, frames = rng.random(), []
+        try:
+            with av.open(str(path)) as container:
+                stream = container.streams.video[0]
+                if stream.duration and stream.frames > self.frames:
+                    last = stream.duration * (1 - self.frames / stream.frames)
+                    container.seek((stream.start_time or 0) + int(place * last), stream=stream)
+                for frame in container.decode(stream):
+                    frames.append(_small_frame(frame, side))
+                    if len(frames) == self.frames:
+                        break
+        except (av.FFmpegError, IndexError) as error:
+            raise MediaError(f"{path} cannot be read as a video: {error}") from error
+        if not frames:
+            raise MediaError(f"{path} has no frame")
+        frames += [frames[-1]] * (self.frames - len(frames))
+        return _random_square(np.stack(frames), side, rng)
+
+
+def open_picture(path: Path) -> Image.Image:
+    """A picture file upright in RGB. Raises MediaError for what is none."""
+    try:
+        with Image.open(path) as file:
+            return ImageOps.exif_transpose(file).convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise MediaError(f"{path} cannot be read as a picture: {error}") from error
+
+
+def _short_side(
+    picture: Image.Image, side: int, how: Image.Resampling = Image.Resampling.BICUBIC
+) -> Image.Image:
+    scale = side / min(picture.size)
+    size = tuple(max(side, round(length * scale)) for length in picture.size)
+    return picture if size == picture.size else picture.resize((size[0], size[1]), how)
+
+
+def centre_square(picture: Image.Image, side: int) -> Pixels:
+    """The middle of a picture for evaluation: Lanczos to the side, as the paper has it."""
+    small = _short_side(picture, side, Image.Resampling.LANCZOS)
+    left, top = (small.width - side) // 2, (small.height - side) // 2
+    return np.asarray(small.crop((left, top, left + side, top + side)))
+
+
+def _small_frame(frame: av.VideoFrame, side: int) -> Pixels:
+    scale = side / min(frame.width, frame.height)
+    width, height = max(side, round(frame.width * scale)), max(side, round(frame.height * scale))
+    array = frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
+    return array.astype(np.uint8, copy=False)
+
+
+def _random_square(array: Pixels, side: int, rng: np.random.Generator) -> Pixels:
+    """[..., rows, columns, 3] -> [..., side, side, 3]."""
+    top = rng.integers(0, array.shape[-3] - side, endpoint=True)
+    left = rng.integers(0, array.shape[-2] - side, endpoint=True)
+    return array[..., top : top + side, left : left + side, :]
+
+
+class StepBatches(Dataset[Batch]):
+    """The batch of every step; a process of several takes its equal part of it.
+
+    Raises UsageError where the batch does not divide among the processes.
+    """
+
+    def __init__(
+        self, folder: PictureFolder, config: PictureConfig, seed: int, rank: int = 0, world: int = 1
+    ) -> None:
+        if config.batch % world or config.batch < 1:
+            raise UsageError(f"a batch of {config.batch} does not divide among {world} processes")
+        self.folder, self.config, self.seed = folder, config, seed
+        self.part = range(config.batch)[rank * (config.batch // world) :][: config.batch // world]
+
+    def __getitem__(self, step: int) -> Batch:
+        config = self.config
+        chosen = np.random.default_rng([self.seed, step]).integers(
+            0, len(self.folder), config.batch
+        )
+        pixels, labels = [], []
+        for place in self.part:
+            rng = np.random.default_rng([self.seed, step, place])
+            clip = self.folder.read(int(chosen[place]), config.side, rng)
+            if config.flip and rng.random() < 0.5:
+                clip = clip[:, :, ::-1]
+            pixels.append(torch.from_numpy(clip.transpose(3, 0, 1, 2).copy()))
+            labels.append(self.folder.labels[int(chosen[place])])
+        batch = torch.stack(pixels)
+        return (batch if config.frames > 1 else batch[:, :, 0]), torch.tensor(labels)
+
+
+def loader(batches: StepBatches, steps: Sequence[int]) -> Any:
+    """Iterates the batches of the steps, read ahead by the configuration's workers."""
+    workers = batches.config.workers
+    return DataLoader(
+        batches,
+        batch_size=None,
+        sampler=steps,
+        num_workers=workers,
+        multiprocessing_context="spawn" if workers else None,
+    )

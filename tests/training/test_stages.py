@@ -1,0 +1,305 @@
+"""Training of the paper's networks: data from folders, every stage, resuming, generating."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from PIL import Image  # noqa: E402
+
+from bsqav.cli.main import main  # noqa: E402
+from bsqav.errors import MediaError, ModelError, UsageError  # noqa: E402
+from bsqav.nn.arprior import ARPrior, ARPriorConfig  # noqa: E402
+from bsqav.nn.attention import TransformerConfig  # noqa: E402
+from bsqav.nn.bsqvit import BSQViT, ViTConfig  # noqa: E402
+from bsqav.nn.maskedlm import MaskedLMConfig  # noqa: E402
+from bsqav.nn.quantizers import BSQConfig, VectorQuantizer  # noqa: E402
+from bsqav.nn.store import load_model, save_model  # noqa: E402
+from bsqav.nn.subtokens import SubTokens  # noqa: E402
+from bsqav.nn.tokencoding import compress, decompress  # noqa: E402
+from bsqav.recipes.paper import RECIPES, Recipe, configured, start  # noqa: E402
+from bsqav.training.pictures import PictureConfig, PictureFolder, StepBatches  # noqa: E402
+from bsqav.training.stage_loop import RunConfig  # noqa: E402
+from bsqav.training.stages import TokenizerLoss  # noqa: E402
+from tests.support import ROOT  # noqa: E402
+
+NETS = TransformerConfig(width=32, layers=1, heads=2, hidden=64)
+RUN = RunConfig(steps=30, lr=3e-3, warmup=5, bf16=False, threads=1, log_steps=5, ema=0.5)
+LOSS = TokenizerLoss(gan=0.0, ramp_steps=5)
+
+
+def tokenizer_recipe(**changes: Any) -> Recipe:
+    network = ViTConfig(NETS, BSQConfig(12), (16, 16), head=64)
+    return replace(Recipe(network, PictureConfig(16, batch=4), RUN, LOSS), **changes)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six pictures in two classes: smooth bright and dark ones of odd sizes."""
+    root = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(2)
+    for name, level in (("bright", 200), ("dark", 50)):
+        (root / name).mkdir()
+        for index in range(3):
+            small = rng.integers(level - 40, level + 40, (4, 5, 3)).astype(np.uint8)
+            Image.fromarray(small).resize((41 + index, 30)).save(root / name / f"{index}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def tokenizer(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tokenizer's file."""
+    folder = tmp_path_factory.mktemp("tokenizer")
+    start(tokenizer_recipe(), pictures, folder, device="cpu").train(lambda _: None)
+    return folder / "weights.pt"
+
+
+def logged(folder: Path, name: str) -> list[float]:
+    lines = (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line)[name] for line in lines]
+
+
+# ---- data ----
+
+
+def test_a_folder_of_classes(pictures: Path, tmp_path: Path) -> None:
+    folder = PictureFolder(pictures)
+    assert folder.classes == ["bright", "dark"] and len(folder) == 6
+    config = PictureConfig(16, batch=8, flip=True)
+    pixels, labels = StepBatches(folder, config, 1)[3]
+    assert pixels.shape == (8, 3, 16, 16) and pixels.dtype == torch.uint8
+    assert torch.equal(pixels.float().mean((1, 2, 3)) < 128, labels == 1)
+    again, _ = StepBatches(PictureFolder(pictures), config, 1)[3]
+    assert torch.equal(again, pixels)
+    other, _ = StepBatches(folder, config, 1)[4]
+    assert not torch.equal(other, pixels)
+    halves = [StepBatches(folder, config, 1, rank, 2)[3][0] for rank in (0, 1)]
+    assert torch.equal(torch.cat(halves), pixels)  # processes share one batch
+    listed = tmp_path / "list.txt"
+    listed.write_text("bright/0.png 1\ndark/2.png 2\n", encoding="utf-8")
+    assert len(PictureFolder(pictures, listed=listed)) == 2
+    with pytest.raises(UsageError, match="divide"):
+        StepBatches(folder, config, 1, 0, 3)
+    with pytest.raises(MediaError, match=r"no pictures \(.*subfolder"):
+        PictureFolder(tmp_path / "none")
+    (tmp_path / "x.png").write_bytes(b"no picture")
+    with pytest.raises(MediaError, match=r"x\.png"):
+        StepBatches(PictureFolder(tmp_path), config, 1)[0]
+
+
+def test_a_folder_of_videos(tmp_path: Path) -> None:
+    import av
+
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
+        for level in range(12):
+            frame = np.full((32, 48, 3), 20 * level, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+    folder = PictureFolder(tmp_path, frames=4)
+    pixels, _ = StepBatches(folder, PictureConfig(16, frames=4, batch=3), 1)[0]
+    assert pixels.shape == (3, 3, 4, 16, 16)
+    levels = pixels.float().mean((1, 3, 4))
+    torch.testing.assert_close(levels.diff(dim=1), torch.full((3, 3), 20.0), atol=4, rtol=0)
+
+
+# ---- stages ----
+
+
+def test_a_tokenizer_learns(tokenizer: Path, pictures: Path) -> None:
+    folder = tokenizer.parent
+    pixel = logged(folder, "pixel")
+    assert len(pixel) == 6 and pixel[-1] < 0.5 * pixel[0]
+    model, labels = load_model(tokenizer)
+    assert isinstance(model, BSQViT) and labels == ["bright", "dark"]
+    pixels, _ = StepBatches(PictureFolder(pictures), PictureConfig(16, batch=4), 1)[0]
+    x = pixels.float() / 127.5 - 1
+    assert (model(x).pixels - x).square().mean() < x.square().mean()
+
+
+def test_an_interrupted_run_goes_on_as_if_it_were_not(pictures: Path, tmp_path: Path) -> None:
+    recipe = tokenizer_recipe(loss=replace(LOSS, gan=0.1, r1_every=4), channels=64)
+    whole = start(recipe, pictures, tmp_path / "whole", device="cpu")
+    whole.train(lambda _: None)
+    short = replace(recipe, run=replace(RUN, minutes=1e-9))
+    for step in range(1, 3):  # a step a session
+        part = start(short, pictures, tmp_path / "parts", device="cpu")
+        assert part.resume() == (step > 1)
+        part.elapsed = 0.0
+        part.train(lambda _: None)
+        assert part.step == step
+    rest = start(recipe, pictures, tmp_path / "parts", device="cpu")
+    assert rest.resume()
+    rest.train(lambda _: None)
+    for left, right in ((whole.net, rest.net), (whole.average, rest.average)):
+        for a, b in zip(left.parameters(), right.parameters(), strict=True):
+            assert torch.equal(a, b)
+    assert "r1" in (tmp_path / "whole" / "log.jsonl").read_text() or whole.stage.opponent
+    assert len(logged(tmp_path / "whole", "discriminator")) == 6
+    other = tokenizer_recipe(network=ViTConfig(NETS, BSQConfig(6), (16, 16), head=64))
+    with pytest.raises(ModelError, match="another configuration"):
+        start(other, pictures, tmp_path / "parts", device="cpu").resume()
+
+
+def test_a_video_tokenizer_starts_from_an_image_tokenizer(
+    tokenizer: Path, tmp_path: Path, pictures: Path
+) -> None:
+    recipe = tokenizer_recipe()
+    network = replace(recipe.network, frames=3)
+    video = replace(recipe, network=network)
+    trainer = start(video, pictures, tmp_path, device="cpu", weights=tokenizer)
+    image, _ = load_model(tokenizer)
+    x = torch.rand(2, 3, 16, 16) * 2 - 1
+    torch.testing.assert_close(trainer.net.latents(x), image.latents(x))
+    wrong = replace(recipe, network=ViTConfig(NETS, BSQConfig(6), (16, 16)))
+    with pytest.raises(ModelError, match="another configuration"):
+        start(wrong, pictures, tmp_path, device="cpu", weights=tokenizer)
+
+
+def test_a_prior_saves_bits(tokenizer: Path, pictures: Path, tmp_path: Path) -> None:
+    recipe = Recipe(ARPriorConfig(NETS, SubTokens(12, 4)), PictureConfig(16, batch=4), RUN)
+    start(recipe, pictures, tmp_path, device="cpu", tokenizer=tokenizer).train(lambda _: None)
+    bits = logged(tmp_path, "bits_per_token")
+    assert bits[-1] < 0.8 * 12 and bits[-1] < bits[0]
+    prior, _ = load_model(tmp_path / "weights.pt")
+    model, _ = load_model(tokenizer)
+    assert isinstance(prior, ARPrior) and prior.config.grid == (2, 2)
+    pixels, _ = StepBatches(PictureFolder(pictures), PictureConfig(16, batch=8), 7)[0]
+    indices = model.tokenize(pixels.float() / 127.5 - 1)
+    data = compress(prior, indices)
+    assert torch.equal(decompress(prior, data)[:, 0], indices)
+    with pytest.raises(UsageError, match="name its file"):
+        start(recipe, pictures, tmp_path, device="cpu")
+    other = replace(recipe, network=ARPriorConfig(NETS, SubTokens(18, 6)))
+    with pytest.raises(UsageError, match="tokens of 18 bits"):
+        start(other, pictures, tmp_path, device="cpu", tokenizer=tokenizer)
+
+
+def test_generate(
+    tokenizer: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Pictures of a class are of the class, from the command line."""
+    network = MaskedLMConfig(replace(NETS, pre_norm=False), SubTokens(12, 4))
+    run = replace(RUN, steps=150, lr=5e-3)
+    recipe = Recipe(network, PictureConfig(16, batch=8), run)
+    start(recipe, pictures, tmp_path, device="cpu", tokenizer=tokenizer).train(lambda _: None)
+    assert logged(tmp_path, "loss")[-1] < logged(tmp_path, "loss")[0]
+    weights, out = str(tmp_path / "weights.pt"), tmp_path / "out"
+    common = ["generate", weights, "--tokenizer", str(tokenizer), "--steps", "4"]
+    common += ["--temperature", "1", "--count", "8"]
+    means = {}
+    for name in ("bright", "dark"):
+        assert main([*common, str(out / name), "--class", name]) == 0
+        files = sorted((out / name).iterdir())
+        assert len(files) == 8
+        means[name] = np.mean([np.asarray(Image.open(path)).mean() for path in files])
+    assert means["bright"] > means["dark"] + 40
+    grid = tmp_path / "grid.png"
+    assert main([*common, str(grid), "--class", "all", "--columns", "4"]) == 0
+    assert Image.open(grid).size == (64, 32)
+    capsys.readouterr()
+    assert main([*common, str(grid), "--class", "cat"]) == 2
+    assert "there are bright, dark" in capsys.readouterr().err
+    assert main(["generate", str(tokenizer), "--tokenizer", str(tokenizer), str(grid)]) == 1
+    assert "no masked language model" in capsys.readouterr().err
+
+
+# ---- files, recipes, processes ----
+
+
+def test_model_files(tokenizer: Path, tmp_path: Path) -> None:
+    state = torch.load(tokenizer, weights_only=True)
+    path = tmp_path / "model.pt"
+    wrong: list[Any] = [
+        {},
+        [1],
+        {**state, "format": 2},
+        {**state, "kind": "x"},
+        {**state, "config": {}},
+        {**state, "config": {**state["config"], "patch": "8"}},
+        {**state, "config": {**state["config"], "patch": 10**9}},
+        {**state, "config": {**state["config"], "head": 10**15}},
+        {**state, "weights": {}},
+        {**state, "labels": 3},
+    ]
+    for content in wrong:
+        torch.save(content, path)
+        with pytest.raises(ModelError, match=r"model\.pt"):
+            load_model(path)
+    with pytest.raises(UsageError, match="only tokenizers with BSQ"):
+        save_model(path, BSQViT(tokenizer_recipe().network, VectorQuantizer(8, 4)))
+    with pytest.raises(UsageError, match="Linear is none of"):
+        save_model(path, torch.nn.Linear(1, 1))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes(name: str) -> None:
+    """Every recipe's networks can be made; the paper's rates follow the batch."""
+    recipe = RECIPES[name]()
+    recipe.network.check()
+    made = configured(name, recipe.job, 2 * recipe.data.batch, {"steps": 7})
+    assert made.run.steps == 7 and made.data.batch == 2 * recipe.data.batch
+    if recipe.base_lr:
+        assert made.run.lr == pytest.approx(2 * recipe.base_lr * recipe.data.batch)
+    with pytest.raises(UsageError, match="no recipe"):
+        configured(name, "prior" if recipe.job != "prior" else "tokenizer")
+
+
+def test_the_rate_is_half_a_cosine() -> None:
+    run = RunConfig(steps=1100, warmup=100, lr_start=0.1, lr_end=0.5)
+    rates = [run.rate(step) for step in (0, 50, 100, 600, 1100)]
+    assert rates == pytest.approx([0.1, 0.55, 1.0, 0.75, 0.5])
+
+
+def test_train_from_the_command_line(pictures: Path, tmp_path: Path) -> None:
+    common = ["--data", str(pictures), "--device", "cpu", "--threads", "1"]
+    run = str(tmp_path / "image")
+    small = ["--steps", "2", "--batch", "2"]
+    assert main(["train", "tokenizer", "small-image", "--run", run, *common, *small]) == 0
+    weights = str(tmp_path / "image" / "weights.pt")
+    prior = ["train", "prior", "small-prior", "--run", str(tmp_path / "prior"), *common, *small]
+    assert main([*prior, "--tokenizer", weights]) == 0
+    assert main([*prior, "--tokenizer", weights, "--no-graphs"]) == 2
+    assert main(["train", "tokenizer", "codec-smoke", "--run", run, *common, "--list", run]) == 2
+
+
+def test_two_processes_follow_one(pictures: Path, tmp_path: Path) -> None:
+    """torchrun's variables, gloo: the same losses at an equal global batch."""
+    script = (
+        "import sys; from pathlib import Path; sys.path.insert(0, '.');"
+        "from tests.training.test_stages import *;"
+        "t = start(tokenizer_recipe(run=replace(RUN, log_steps=1)), Path(sys.argv[1]),"
+        " Path(sys.argv[2]), device='cpu');"
+        "t.train(lambda _: None); t.place.leave()"
+    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    base = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, str(pictures), str(tmp_path / "two")],
+            env={**base, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            cwd=ROOT,
+        )
+        for rank in (0, 1)
+    ]
+    assert [process.wait(120) for process in both] == [0, 0]
+    one = tokenizer_recipe(run=replace(RUN, log_steps=1))
+    start(one, pictures, tmp_path / "one", device="cpu").train(lambda _: None)
+    for name in ("pixel", "sample_bits"):
+        np.testing.assert_allclose(
+            logged(tmp_path / "two", name), logged(tmp_path / "one", name), rtol=0.02
+        )
