@@ -8,12 +8,27 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def one_torch_thread() -> Iterator[None]:
+    """A fixture's function: tiny networks run on one thread, many would wait for each other."""
+    if find_spec("torch") is None:
+        yield
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def tools_are_required() -> bool:

@@ -25,6 +25,7 @@ COMMANDS = (
     ("bench", "bsqav.cli.bench", "measure speed beside the peers"),
     ("models", "bsqav.cli.models", "list, show, import and export models"),
     ("train", "bsqav.cli.train", "train the codec's and the paper's networks (extra train)"),
+    ("eval", "bsqav.cli.eval", "measure the paper's networks (extra train)"),
     ("generate", "bsqav.cli.generate", "draw pictures with a masked LM (extra train)"),
 )
 

@@ -8,7 +8,7 @@ processes shares one batch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from bsqav.errors import MediaError, UsageError
 
-__all__ = ["Batch", "PictureConfig", "PictureFolder", "StepBatches", "centre_square", "loader"]
+__all__ = ["Batch", "PictureConfig", "PictureFolder", "StepBatches", "centre_squares", "loader"]
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff"})
 VIDEOS = frozenset({".avi", ".mp4", ".mkv", ".mov", ".webm", ".m4v", ".y4m", ".mpg", ".nut"})
@@ -138,6 +138,14 @@ def centre_square(picture: Image.Image, side: int) -> Pixels:
     small = _short_side(picture, side, Image.Resampling.LANCZOS)
     left, top = (small.width - side) // 2, (small.height - side) // 2
     return np.asarray(small.crop((left, top, left + side, top + side)))
+
+
+def centre_squares(root: Path, side: int, batch: int, limit: int | None = None) -> Iterator[Tensor]:
+    """Batches [B, 3, side, side] from -1 to 1: the middle of each picture, in order of names."""
+    paths = PictureFolder(root).paths[:limit]
+    for first in range(0, len(paths), batch):
+        arrays = [centre_square(open_picture(p), side) for p in paths[first : first + batch]]
+        yield torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def _small_frame(frame: av.VideoFrame, side: int) -> Pixels:

@@ -1,0 +1,95 @@
+"""Figures of the paper's networks: reconstruction and compression, from the command line."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("pytorch_msssim")
+
+from PIL import Image  # noqa: E402
+
+from bsqav.cli.main import main  # noqa: E402
+from bsqav.errors import UsageError  # noqa: E402
+from bsqav.evaluation.tokens import compression, reconstruction  # noqa: E402
+from bsqav.nn.arprior import ARPrior, ARPriorConfig  # noqa: E402
+from bsqav.nn.attention import TransformerConfig  # noqa: E402
+from bsqav.nn.bsqvit import BSQViT, ViTConfig  # noqa: E402
+from bsqav.nn.quantizers import BSQConfig  # noqa: E402
+from bsqav.nn.store import save_model  # noqa: E402
+from bsqav.nn.subtokens import SubTokens  # noqa: E402
+from bsqav.training.pictures import centre_squares  # noqa: E402
+from tests.support import one_torch_thread  # noqa: E402
+
+one_thread = pytest.fixture(autouse=True, scope="module")(one_torch_thread)
+NETS = TransformerConfig(width=32, layers=1, heads=2, hidden=64)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five pictures, a tokenizer of 6 bits and its prior."""
+    root = tmp_path_factory.mktemp("evaluated")
+    (root / "pictures").mkdir()
+    rng = np.random.default_rng(3)
+    for index in range(5):
+        picture = Image.fromarray(rng.integers(0, 256, (4, 6, 3)).astype(np.uint8))
+        picture.resize((50, 40)).save(root / "pictures" / f"{index}.png")
+    torch.manual_seed(4)
+    save_model(root / "tokenizer.pt", BSQViT(ViTConfig(NETS, BSQConfig(6), (16, 16), head=32)))
+    save_model(root / "prior.pt", ARPrior(ARPriorConfig(NETS, SubTokens(6, 3), (2, 2))))
+    return root
+
+
+def test_reconstruction_against_definitions(folder: Path) -> None:
+    torch.manual_seed(4)
+    model = BSQViT(ViTConfig(NETS, BSQConfig(6), (16, 16), head=32)).eval()
+    found = reconstruction(model, centre_squares(folder / "pictures", 16, 2))
+    (x,) = centre_squares(folder / "pictures", 16, 5)
+    with torch.no_grad():
+        pixels, tokens = model(x)
+    gap = (pixels.clamp(-1, 1) - x).double() * 127.5
+    psnr = (20 * torch.log10(255 / gap.square().mean((1, 2, 3)).sqrt())).mean().item()
+    assert found.pictures == 5 and found.psnr == pytest.approx(psnr, rel=1e-5)
+    assert found.bpp == pytest.approx(6 / 64)
+    counts = torch.bincount(tokens.indices.flatten())
+    share = counts[counts > 0] / counts.sum()
+    assert found.codes == len(share) and found.usage == len(share) / 64
+    assert found.entropy == pytest.approx(-(share * share.log2()).sum().item(), rel=1e-5)
+    assert found.ms_ssim is None and found.lpips is None and -1 < found.ssim < 1
+    with pytest.raises(UsageError, match="no picture"):
+        reconstruction(model, iter(()))
+
+
+def test_ms_ssim_of_large_pictures(folder: Path) -> None:
+    model = BSQViT(ViTConfig(NETS, BSQConfig(6), (16, 16), head=32)).eval()
+    found = reconstruction(model, centre_squares(folder / "pictures", 168, 1, limit=1))
+    assert found.pictures == 1 and found.ms_ssim is not None and math.isfinite(found.ms_ssim)
+
+
+def test_compression(folder: Path) -> None:
+    torch.manual_seed(4)
+    model = BSQViT(ViTConfig(NETS, BSQConfig(6), (16, 16), head=32))
+    prior = ARPrior(ARPriorConfig(NETS, SubTokens(6, 3), (2, 2)))
+    found = compression(model, prior, centre_squares(folder / "pictures", 16, 5))
+    assert found.clips == 5 and found.bpp_plain == pytest.approx(6 / 64)
+    # A fresh prior has even chances, so that all there is besides is the header of 24 bytes.
+    assert found.bits_per_token == pytest.approx(6, abs=8 * 3 / 20)
+    assert found.bpp == pytest.approx(found.bpp_plain + 24 * 8 / 1280, abs=8 * 3 / 1280)
+    assert found.saved == pytest.approx(1 - found.bpp / found.bpp_plain)
+
+
+def test_from_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    common = [str(folder / "pictures"), "--tokenizer", str(folder / "tokenizer.pt")]
+    assert main(["eval", "reconstruction", *common, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["pictures"] == 5
+    prior = ["--prior", str(folder / "prior.pt")]
+    assert main(["eval", "compression", *common, *prior, "--limit", "2"]) == 0
+    assert "bits_per_token" in capsys.readouterr().out
+    assert main(["eval", "reconstruction", *common, "--side", "17"]) == 2
+    assert main(["eval", "compression", *common, "--prior", str(folder / "tokenizer.pt")]) == 1
+    assert "no autoregressive prior" in capsys.readouterr().err
