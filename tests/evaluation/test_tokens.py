@@ -6,6 +6,7 @@ import json
 import math
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -81,6 +82,27 @@ def test_compression(folder: Path) -> None:
     assert found.bits_per_token == pytest.approx(6, abs=8 * 3 / 20)
     assert found.bpp == pytest.approx(found.bpp_plain + 24 * 8 / 1280, abs=8 * 3 / 1280)
     assert found.saved == pytest.approx(1 - found.bpp / found.bpp_plain)
+
+
+def test_clips(tmp_path: Path) -> None:
+    """Of two videos the one that is long enough, its first frames, frame by frame."""
+    for name, frames in (("a", 4), ("b", 2)):
+        with av.open(str(tmp_path / f"{name}.mp4"), "w") as container:
+            stream = container.add_stream("mpeg4", rate=25)
+            stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
+            for level in range(frames):
+                frame = np.full((32, 48, 3), 40 * level + 20, np.uint8)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+            container.mux(stream.encode())
+    model = BSQViT(ViTConfig(NETS, BSQConfig(6), (16, 16), frames=3, head=32)).eval()
+    (x,) = centre_squares(tmp_path, 16, 4, 3)
+    assert x.shape == (1, 3, 3, 16, 16)
+    levels = (x.mean((0, 1, 3, 4)) + 1) * 127.5
+    torch.testing.assert_close(levels, torch.tensor([20.0, 60.0, 100.0]), atol=4, rtol=0)
+    found = reconstruction(model, iter([x]))
+    assert found.pictures == 3 and found.bpp == pytest.approx(6 / 64)
+    prior = ARPrior(ARPriorConfig(NETS, SubTokens(6, 3), (2, 2), 3))
+    assert compression(model, prior, iter([x])).bpp_plain == pytest.approx(6 / 64)
 
 
 def test_from_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -276,13 +276,16 @@ def test_train_from_the_command_line(pictures: Path, tmp_path: Path) -> None:
     assert main(["train", "tokenizer", "codec-smoke", "--run", run, *common, "--list", run]) == 2
 
 
+LONG = replace(RUN, steps=100, lr=1e-3, log_steps=10)
+
+
 @pytest.mark.slow
 def test_two_processes_follow_one(pictures: Path, tmp_path: Path) -> None:
     """torchrun's variables, gloo: the same losses over 100 steps at an equal global batch."""
     script = (
         "import sys; from pathlib import Path; sys.path.insert(0, '.');"
         "from tests.training.test_stages import *;"
-        "t = start(tokenizer_recipe(run=replace(RUN, steps=100, lr=1e-3, log_steps=10)), Path(sys.argv[1]),"
+        "t = start(tokenizer_recipe(run=LONG), Path(sys.argv[1]),"
         " Path(sys.argv[2]), device='cpu');"
         "t.train(lambda _: None); t.place.leave()"
     )
@@ -299,7 +302,7 @@ def test_two_processes_follow_one(pictures: Path, tmp_path: Path) -> None:
         for rank in (0, 1)
     ]
     assert [process.wait(120) for process in both] == [0, 0]
-    one = tokenizer_recipe(run=replace(RUN, steps=100, lr=1e-3, log_steps=10))
+    one = tokenizer_recipe(run=LONG)
     start(one, pictures, tmp_path / "one", device="cpu").train(lambda _: None)
     for name in ("pixel", "sample_bits"):
         np.testing.assert_allclose(

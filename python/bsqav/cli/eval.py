@@ -29,7 +29,9 @@ def add_parser(subparsers: Any) -> None:
     compression = jobs.add_parser("compression", help="bits of tokens with and without a prior")
     compression.add_argument("--prior", type=Path, required=True, help="weights.pt of a prior")
     for job in (reconstruction, compression):
-        job.add_argument("data", type=Path, help="folder of pictures")
+        job.add_argument(
+            "data", type=Path, help="folder of pictures, or of videos for a tokenizer of videos"
+        )
         job.add_argument("--tokenizer", type=Path, required=True, help="weights.pt of a tokenizer")
         job.add_argument(
             "--published",
@@ -38,7 +40,7 @@ def add_parser(subparsers: Any) -> None:
         )
         job.add_argument("--side", type=int, help="of the pictures (default: the tokenizer's)")
         job.add_argument("--batch", type=int, default=8)
-        job.add_argument("--limit", type=int, help="pictures at most")
+        job.add_argument("--limit", type=int, help="pictures or videos at most")
         job.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
         job.add_argument("--json", action="store_true", help="the figures as a JSON object")
     parser.set_defaults(run=run)
@@ -59,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     side = args.side or model.config.size[0]
     if side % model.config.patch:
         raise UsageError(f"--side {side} is no multiple of the patch of {model.config.patch}")
-    batches = centre_squares(args.data, side, args.batch, args.limit)
+    batches = centre_squares(args.data, side, args.batch, model.config.frames, args.limit)
     figures: dict[str, Any]
     if args.job == "reconstruction":
         lpips = tokens.load_lpips(args.lpips, args.trunk) if args.lpips else None

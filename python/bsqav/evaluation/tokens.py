@@ -40,7 +40,7 @@ MS_SSIM_SIDE = 161
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """Means over pictures; None where a figure is not to be had.
+    """Means over pictures, or frames of clips; None where a figure is not to be had.
 
     psnr in dB; ms_ssim from 161 pixels a side; lpips where weights were given. codes: different
     indices seen; usage: of all that there are. entropy: of the indices seen, in bits, which a small
@@ -104,7 +104,7 @@ def load_lpips(files: Sequence[Path], trunk: Trunk) -> LPIPS:
 def reconstruction(
     model: BSQViT, batches: Iterator[Tensor], lpips: LPIPS | None = None, device: str = "cpu"
 ) -> Reconstruction:
-    """Measures a tokenizer of pictures.
+    """Measures a tokenizer on pictures, or on clips frame by frame.
 
     Raises MissingDependencyError without pytorch-msssim, UsageError where there is no picture.
     """
@@ -122,6 +122,8 @@ def reconstruction(
         indices.append(found.tokens.indices.flatten().cpu())  # waits for the device
         seconds += time.perf_counter() - began
         y, pixels = found.pixels.float().clamp(-1, 1), x.shape[-1] * x.shape[-2]
+        if x.dim() == 5:  # figures are means over frames
+            x, y = (part.transpose(1, 2).flatten(0, 1) for part in (x, y))
         error = (x - y).square().mean((1, 2, 3)).clamp_min(1e-10)
         figures["psnr"].append(10 * torch.log10(4 / error))
         a, b = (x + 1) * 127.5, (y + 1) * 127.5

@@ -8,6 +8,7 @@ processes shares one batch.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,12 +141,44 @@ def centre_square(picture: Image.Image, side: int) -> Pixels:
     return np.asarray(small.crop((left, top, left + side, top + side)))
 
 
-def centre_squares(root: Path, side: int, batch: int, limit: int | None = None) -> Iterator[Tensor]:
-    """Batches [B, 3, side, side] from -1 to 1: the middle of each picture, in order of names."""
-    paths = PictureFolder(root).paths[:limit]
-    for first in range(0, len(paths), batch):
-        arrays = [centre_square(open_picture(p), side) for p in paths[first : first + batch]]
-        yield torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).float() / 127.5 - 1
+def centre_squares(
+    root: Path, side: int, batch: int, frames: int = 1, limit: int | None = None
+) -> Iterator[Tensor]:
+    """Batches from -1 to 1, in order of names: the middle of each picture, [B, 3, side, side].
+
+    With more frames than one: of the first frames of each video, [B, 3, T, side, side]; videos
+    that are shorter are left out.
+    """
+    held: list[Pixels] = []
+    for path in PictureFolder(root, frames).paths[:limit]:
+        if frames == 1:
+            clip = centre_square(open_picture(path), side)[None]
+        else:
+            clip = _first_frames(path, side, frames)
+        if len(clip) == frames:
+            held.append(clip)
+        if len(held) == batch:
+            yield _unit_batch(held)
+            held = []
+    if held:
+        yield _unit_batch(held)
+
+
+def _unit_batch(clips: list[Pixels]) -> Tensor:
+    x = torch.from_numpy(np.stack(clips)).permute(0, 4, 1, 2, 3).float() / 127.5 - 1
+    return x if x.shape[2] > 1 else x[:, :, 0]
+
+
+def _first_frames(path: Path, side: int, frames: int) -> Pixels:
+    """The middle of a video's first frames, [T, side, side, 3], fewer where it has fewer."""
+    try:
+        with av.open(str(path)) as container:
+            first = itertools.islice(container.decode(video=0), frames)
+            rgb = [frame.reformat(format="rgb24").to_ndarray() for frame in first]
+            squares = [centre_square(Image.fromarray(array), side) for array in rgb]
+    except (av.FFmpegError, IndexError) as error:
+        raise MediaError(f"{path} cannot be read as a video: {error}") from error
+    return np.stack(squares) if squares else np.empty((0, side, side, 3), np.uint8)
 
 
 def _small_frame(frame: av.VideoFrame, side: int) -> Pixels:
