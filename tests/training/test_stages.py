@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import socket
 import subprocess
 import sys
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ from bsqav.nn.store import load_model, save_model  # noqa: E402
 from bsqav.nn.subtokens import SubTokens  # noqa: E402
 from bsqav.nn.tokencoding import compress, decompress  # noqa: E402
 from bsqav.recipes.paper import RECIPES, Recipe, configured, start  # noqa: E402
+from bsqav.training.picture_sources import raw_options  # noqa: E402
 from bsqav.training.pictures import PictureConfig, PictureFolder, StepBatches  # noqa: E402
 from bsqav.training.stage_loop import RunConfig  # noqa: E402
 from bsqav.training.stages import TokenizerLoss  # noqa: E402
@@ -116,6 +119,45 @@ def test_a_folder_of_videos(tmp_path: Path) -> None:
     torch.testing.assert_close(levels.diff(dim=1), torch.full((3, 3), 20.0), atol=4, rtol=0)
 
 
+def test_shards(pictures: Path, tmp_path: Path) -> None:
+    """WebDataset's: pictures with a class each, the same samples as from the folder."""
+    with tarfile.open(tmp_path / "a-000.tar", "w") as archive:
+        for index, path in enumerate(sorted(pictures.rglob("*.png"))):
+            archive.add(path, f"{index:03d}.png")
+            label = io.BytesIO(b"1" if path.parent.name == "dark" else b"0")
+            member = tarfile.TarInfo(f"{index:03d}.cls")
+            member.size = 1
+            archive.addfile(member, label)
+    folder, shards = PictureFolder(pictures), PictureFolder(tmp_path)
+    assert shards.classes == ["0", "1"] and shards.labels == folder.labels
+    config = PictureConfig(16, batch=6)
+    for left, right in zip(
+        StepBatches(folder, config, 1)[2], StepBatches(shards, config, 1)[2], strict=True
+    ):
+        assert torch.equal(left, right)
+    data = (tmp_path / "a-000.tar").read_bytes()
+    (tmp_path / "a-000.tar").write_bytes(b"no tar file" + data[11:])
+    with pytest.raises(MediaError, match="tar file"):
+        PictureFolder(tmp_path)
+
+
+def test_raw_videos_say_their_size_by_name(tmp_path: Path) -> None:
+    levels = np.arange(6, dtype=np.uint8)[:, None] * 20 + 60
+    frames = np.broadcast_to(levels, (6, 32 * 24 * 3 // 2)).copy()
+    frames[:, 32 * 24 :] = 128  # gray
+    path = tmp_path / "Test_32x24_50fps_420_8bit_YUV.yuv"
+    path.write_bytes(frames.tobytes())
+    assert raw_options(path)["framerate"] == "50"
+    assert raw_options(Path("videoSRC01_1920x1080_30.yuv"))["framerate"] == "30"
+    assert raw_options(Path("a_640x360_10bit.yuv"))["pixel_format"] == "yuv420p10le"
+    pixels, _ = StepBatches(PictureFolder(tmp_path, 6), PictureConfig(16, 6, 1), 1)[0]
+    steps = pixels.float().mean((0, 1, 3, 4)).diff()
+    torch.testing.assert_close(steps, torch.full((5,), 20 * 255 / 219), atol=1.5, rtol=0)
+    path.rename(tmp_path / "unnamed.yuv")
+    with pytest.raises(MediaError, match="does not say its size"):
+        StepBatches(PictureFolder(tmp_path, 6), PictureConfig(16, 6, 1), 1)[0]
+
+
 # ---- stages ----
 
 
@@ -147,11 +189,22 @@ def test_an_interrupted_run_goes_on_as_if_it_were_not(pictures: Path, tmp_path: 
     for left, right in ((whole.net, rest.net), (whole.average, rest.average)):
         for a, b in zip(left.parameters(), right.parameters(), strict=True):
             assert torch.equal(a, b)
-    assert "r1" in (tmp_path / "whole" / "log.jsonl").read_text() or whole.stage.opponent
     assert len(logged(tmp_path / "whole", "discriminator")) == 6
     other = tokenizer_recipe(network=ViTConfig(NETS, BSQConfig(6), (16, 16), head=64))
     with pytest.raises(ModelError, match="another configuration"):
         start(other, pictures, tmp_path / "parts", device="cpu").resume()
+
+
+def test_bfloat16_and_checkpointing(pictures: Path, tmp_path: Path) -> None:
+    """The number format and memory of large runs, with an adversary and R1."""
+    network = ViTConfig(replace(NETS, checkpointing=True), BSQConfig(12), (16, 16), head=64)
+    run = replace(RUN, steps=12, bf16=True, log_steps=4)
+    loss = replace(LOSS, gan=0.1, r1_every=4)
+    recipe = tokenizer_recipe(network=network, run=run, loss=loss, channels=64)
+    start(recipe, pictures, tmp_path, device="cpu").train(lambda _: None)
+    assert len(logged(tmp_path, "r1")) == 3
+    assert all(np.isfinite(logged(tmp_path, name)).all() for name in ("pixel", "gan", "real"))
+    assert logged(tmp_path, "pixel")[-1] < logged(tmp_path, "pixel")[0]
 
 
 def test_a_video_tokenizer_starts_from_an_image_tokenizer(

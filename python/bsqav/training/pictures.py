@@ -1,9 +1,9 @@
 """Pictures and clips for the research models, from folders, by step.
 
-Folders are read as they come: pictures or video files at any depth. Where all of them lie in
-subfolders, those of the first level are classes (ImageNet's train/, UCF-101). What a step draws
-depends on the seed and the step alone, so that a run resumes where it was, and any number of
-processes shares one batch.
+Folders are read as they come: pictures or video files at any depth, or WebDataset's shards. Where
+all files lie in subfolders, those of the first level are classes (ImageNet's train/, UCF-101).
+What a step draws depends on the seed and the step alone, so that a run resumes where it was, and
+any number of processes shares one batch.
 """
 
 from __future__ import annotations
@@ -18,16 +18,15 @@ import av
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from bsqav.errors import MediaError, UsageError
+from bsqav.training.picture_sources import Source, find_sources, open_picture, open_video
 
 __all__ = ["Batch", "PictureConfig", "PictureFolder", "StepBatches", "centre_squares", "loader"]
 
-PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff"})
-VIDEOS = frozenset({".avi", ".mp4", ".mkv", ".mov", ".webm", ".m4v", ".y4m", ".mpg", ".nut"})
 CACHE_BYTES = 1 << 30
 
 Pixels = npt.NDArray[np.uint8]
@@ -51,79 +50,56 @@ class PictureConfig:
 
 
 class PictureFolder:
-    """The pictures (frames = 1) or videos of a folder.
+    """The pictures (frames = 1) or videos of a folder, or the pictures of its .tar shards.
 
     listed: only those that a text file names, a path a line relative to the folder (the first word
     counts, so that UCF-101's trainlist01.txt does). Raises MediaError where there are none.
     """
 
     def __init__(self, root: Path, frames: int = 1, listed: Path | None = None) -> None:
-        self.root, self.frames = root, frames
-        suffixes = PICTURES if frames == 1 else VIDEOS
-        if listed is not None:
-            lines = listed.read_text(encoding="utf-8").splitlines()
-            self.paths = [root / line.split()[0] for line in lines if line.strip()]
-        else:
-            self.paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in suffixes)
-        if not self.paths:
-            kind = "pictures" if frames == 1 else "videos"
-            raise MediaError(
-                f"{root} holds no {kind} ({', '.join(sorted(suffixes))}): put them in it, or, "
-                "where they have classes, in a subfolder for each class"
-            )
-        tops = [p.relative_to(root).parts for p in self.paths]
-        named = all(len(parts) > 1 for parts in tops)
-        self.classes = sorted({parts[0] for parts in tops}) if named else []
+        self.frames = frames
+        self.sources = find_sources(root, frames > 1, listed)
+        names = {source.label for source in self.sources}
+        # Shards number their classes: those are sorted by number.
+        self.classes = [] if "" in names else sorted(names, key=lambda name: (len(name), name))
+        if not all(name.isdecimal() for name in names):
+            self.classes.sort()
         number = {name: i for i, name in enumerate(self.classes)}
-        self.labels = [number[parts[0]] if named else 0 for parts in tops]
+        self.labels = [number.get(source.label, 0) for source in self.sources]
         self._cache: dict[int, Pixels] = {}
         self._cached = 0
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.sources)
 
     def read(self, index: int, side: int, rng: np.random.Generator) -> Pixels:
         """A random square of a picture, or of frames that follow each other: [T, side, side, 3]."""
         if self.frames > 1:
-            return self._clip(self.paths[index], side, rng)
+            return self._clip(self.sources[index], side, rng)
         return _random_square(self._picture(index, side), side, rng)[None]
 
     def _picture(self, index: int, side: int) -> Pixels:
         """The picture with its shorter side at `side`, [rows, columns, 3], kept while they fit."""
         if index in self._cache:
             return self._cache[index]
-        array = np.asarray(_short_side(open_picture(self.paths[index]), side))
+        array = np.asarray(_short_side(open_picture(self.sources[index]), side))
         if self._cached + array.nbytes <= CACHE_BYTES:
             self._cache[index], self._cached = array, self._cached + array.nbytes
         return array
 
-    def _clip(self, path: Path, side: int, rng: np.random.Generator) -> Pixels:
+    def _clip(self, source: Source, side: int, rng: np.random.Generator) -> Pixels:
         place, frames = rng.random(), []
-        try:
-            with av.open(str(path)) as container:
-                stream = container.streams.video[0]
-                if stream.duration and stream.frames > self.frames:
-                    last = stream.duration * (1 - self.frames / stream.frames)
-                    container.seek((stream.start_time or 0) + int(place * last), stream=stream)
-                for frame in container.decode(stream):
-                    frames.append(_small_frame(frame, side))
-                    if len(frames) == self.frames:
-                        break
-        except (av.FFmpegError, IndexError) as error:
-            raise MediaError(f"{path} cannot be read as a video: {error}") from error
+        with open_video(source) as container:
+            stream = container.streams.video[0]
+            if stream.duration and stream.frames > self.frames:
+                last = stream.duration * (1 - self.frames / stream.frames)
+                container.seek((stream.start_time or 0) + int(place * last), stream=stream)
+            for frame in itertools.islice(container.decode(stream), self.frames):
+                frames.append(_small_frame(frame, side))
         if not frames:
-            raise MediaError(f"{path} has no frame")
+            raise MediaError(f"{source} has no frame")
         frames += [frames[-1]] * (self.frames - len(frames))
         return _random_square(np.stack(frames), side, rng)
-
-
-def open_picture(path: Path) -> Image.Image:
-    """A picture file upright in RGB. Raises MediaError for what is none."""
-    try:
-        with Image.open(path) as file:
-            return ImageOps.exif_transpose(file).convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise MediaError(f"{path} cannot be read as a picture: {error}") from error
 
 
 def _short_side(
@@ -150,11 +126,11 @@ def centre_squares(
     that are shorter are left out.
     """
     held: list[Pixels] = []
-    for path in PictureFolder(root, frames).paths[:limit]:
+    for source in PictureFolder(root, frames).sources[:limit]:
         if frames == 1:
-            clip = centre_square(open_picture(path), side)[None]
+            clip = centre_square(open_picture(source), side)[None]
         else:
-            clip = _first_frames(path, side, frames)
+            clip = _first_frames(source, side, frames)
         if len(clip) == frames:
             held.append(clip)
         if len(held) == batch:
@@ -169,15 +145,12 @@ def _unit_batch(clips: list[Pixels]) -> Tensor:
     return x if x.shape[2] > 1 else x[:, :, 0]
 
 
-def _first_frames(path: Path, side: int, frames: int) -> Pixels:
+def _first_frames(source: Source, side: int, frames: int) -> Pixels:
     """The middle of a video's first frames, [T, side, side, 3], fewer where it has fewer."""
-    try:
-        with av.open(str(path)) as container:
-            first = itertools.islice(container.decode(video=0), frames)
-            rgb = [frame.reformat(format="rgb24").to_ndarray() for frame in first]
-            squares = [centre_square(Image.fromarray(array), side) for array in rgb]
-    except (av.FFmpegError, IndexError) as error:
-        raise MediaError(f"{path} cannot be read as a video: {error}") from error
+    with open_video(source) as container:
+        first = itertools.islice(container.decode(video=0), frames)
+        rgb = [frame.reformat(format="rgb24").to_ndarray() for frame in first]
+    squares = [centre_square(Image.fromarray(array), side) for array in rgb]
     return np.stack(squares) if squares else np.empty((0, side, side, 3), np.uint8)
 
 
