@@ -134,6 +134,9 @@ def test_damaged_streams() -> None:
     huge = HEADER.pack(b"BSQT", 1, 6, 2, 3, 2, 65535, 0, 0, 0)
     with pytest.raises((BitstreamError, ModelError)):
         decompress(net, huge)
+    with pytest.raises(UsageError, match="need 0 MiB"):
+        decompress(net, data, memory=2 * 2 * 2 * 24 * 32 * 4 - 1)
+    assert torch.equal(decompress(net, data, memory=2 * 2 * 2 * 24 * 32 * 4), x)
     other = prior()
     other.head.bias.data += 1
     with pytest.raises(ModelError, match="another prior"):

@@ -28,6 +28,8 @@ __all__ = ["compress", "decompress"]
 MAGIC, VERSION = b"BSQT", 1
 HEADER = struct.Struct("<4sBBHHHHIIH")
 MAX_TOKENS = 1 << 26
+# Memory that keys and values of a stream's clips may take, in bytes, unless the caller allows more.
+MAX_MEMORY = 4 << 30
 ONE = 1 << 16
 
 _Probabilities = npt.NDArray[np.float64]
@@ -61,14 +63,21 @@ def compress(prior: ARPrior, indices: Tensor) -> bytes:
     return header + encoder.finish()
 
 
-def decompress(prior: ARPrior, data: bytes) -> Tensor:
+def decompress(prior: ARPrior, data: bytes, *, memory: int = MAX_MEMORY) -> Tensor:
     """The indices [B, T, H, W] of a stream that compress wrote with the same prior.
 
+    memory: bytes that the cache of keys and values may take; more raises UsageError.
     Raises BitstreamError for a stream that is damaged or whose tokens do not come out as they went
     in (another machine, library, device or number of threads does that too), ModelError where it
     was written with another prior.
     """
     batch, length, checksum = _read_header(prior, data)
+    needed = cache_bytes(prior, batch, length)
+    if needed > memory:
+        raise UsageError(
+            f"{batch} clips of {length} sub-tokens need {needed >> 20} MiB of memory; allow that "
+            "much, or code fewer clips in a stream"
+        )
     decoder, tokens = _core.RangeDecoder(data[HEADER.size :]), prior.config.tokens
 
     def read(s: int, logits_BV: Tensor) -> Tensor:
@@ -86,6 +95,12 @@ def decompress(prior: ARPrior, data: bytes) -> Tensor:
             "elsewhere than here or with another number of threads, where its sums differ"
         )
     return prior.frames_of(values_BS)
+
+
+def cache_bytes(prior: ARPrior, batch: int, length: int) -> int:
+    """Memory that the keys and values of some clips of some sub-tokens take."""
+    sizes, weight = prior.config.transformer, prior.start
+    return 2 * sizes.layers * batch * length * sizes.width * weight.element_size()
 
 
 def _read_header(prior: ARPrior, data: bytes) -> tuple[int, int, int]:

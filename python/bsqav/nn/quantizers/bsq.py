@@ -81,7 +81,8 @@ class BinarySphericalQuantizer(Quantizer):
 
         The loss is weight * (H[q(c|u)] - gamma * H[E q(c|u)]) + commitment * |u - û|^2, a mean over
         latents (equations of section 3 of the paper). The gradient of û is straight through to
-        u = z / |z|. A latent that is not finite gives NaN, and index 0.
+        u = z / |z|. A latent that is not finite gives NaN, and an index whose
+        bits are 0 where it is NaN.
 
         Raises UsageError for latents of another length or of no floating point dtype.
         """
