@@ -77,7 +77,7 @@ def test_shapes_and_gradients(frames: int) -> None:
 
 def test_patches_come_back_where_they_were() -> None:
     model, x = tokenizer(), video()
-    assert torch.equal(model._paste(model._cut(x)), x)
+    assert torch.equal(model._paste(model._cut(x), clip=True), x)
     assert torch.equal(model._cut(x)[1, 2, 1, 2], x[1, :, 2, 8:, 16:].flatten())
 
 

@@ -330,34 +330,47 @@ def test_train_from_the_command_line(pictures: Path, tmp_path: Path) -> None:
 
 
 LONG = replace(RUN, steps=100, lr=1e-3, log_steps=10)
+SCRIPT = """
+import sys
+from tests.training.test_stages import *
+run = replace(LONG, steps=int(sys.argv[3]), sharded=sys.argv[4] == "fsdp")
+loss = replace(LOSS, gan=0.05, r1_every=4)
+recipe = tokenizer_recipe(run=run, loss=loss, channels=64)
+trainer = start(recipe, Path(sys.argv[1]), Path(sys.argv[2]), device="cpu")
+trainer.resume()
+trainer.train(lambda _: None)
+trainer.place.leave()
+"""
 
 
-@pytest.mark.slow
-def test_two_processes_follow_one(pictures: Path, tmp_path: Path) -> None:
-    """torchrun's variables, gloo: the same losses over 100 steps at an equal global batch."""
-    script = (
-        "import sys; from pathlib import Path; sys.path.insert(0, '.');"
-        "from tests.training.test_stages import *;"
-        "t = start(tokenizer_recipe(run=LONG), Path(sys.argv[1]),"
-        " Path(sys.argv[2]), device='cpu');"
-        "t.train(lambda _: None); t.place.leave()"
-    )
+def processes(count: int, *arguments: str | Path) -> None:
+    """Runs SCRIPT in as many processes, with torchrun's variables."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    base = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
-    both = [
+    base = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    running = [
         subprocess.Popen(
-            [sys.executable, "-c", script, str(pictures), str(tmp_path / "two")],
-            env={**base, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            [sys.executable, "-c", SCRIPT, *(str(argument) for argument in arguments)],
+            env={**base, "WORLD_SIZE": str(count), "RANK": str(rank), "LOCAL_RANK": str(rank)},
             cwd=ROOT,
         )
-        for rank in (0, 1)
+        for rank in range(count)
     ]
-    assert [process.wait(120) for process in both] == [0, 0]
-    one = tokenizer_recipe(run=LONG)
-    start(one, pictures, tmp_path / "one", device="cpu").train(lambda _: None)
-    for name in ("pixel", "sample_bits"):
+    assert [process.wait(300) for process in running] == [0] * count
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["ddp", "fsdp"])
+def test_two_processes_follow_one(pictures: Path, tmp_path: Path, way: str) -> None:
+    """Over gloo: the same losses over 100 steps at an equal global batch, and one goes on."""
+    processes(1, pictures, tmp_path / "one", "100", "ddp")
+    processes(2, pictures, tmp_path / "two", "100", way)
+    for name in ("pixel", "sample_bits"):  # the opponent looks at a process's batch
         np.testing.assert_allclose(
             logged(tmp_path / "two", name), logged(tmp_path / "one", name), rtol=0.01
         )
+    processes(1, pictures, tmp_path / "two", "120", "ddp")
+    assert len(logged(tmp_path / "two", "pixel")) == 12
+    model, _ = load_model(tmp_path / "two" / "weights.pt")
+    assert isinstance(model, BSQViT)

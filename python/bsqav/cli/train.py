@@ -138,8 +138,8 @@ def _pack(args: argparse.Namespace) -> int:
 def _tokenizer(args: argparse.Namespace) -> int:
     if args.recipe.startswith(train_paper.PREFIXES):
         return train_paper.run(args)
-    if args.lpips or args.listed:
-        raise UsageError("--lpips and --list are for the recipes of the paper")
+    if args.lpips or args.listed or args.sharded:
+        raise UsageError("--lpips, --list and --fsdp are for the recipes of the paper")
     from bsqav.recipes.check import CodecCheck
     from bsqav.recipes.codec import configured
     from bsqav.training.data import held_out

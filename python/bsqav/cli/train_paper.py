@@ -13,7 +13,16 @@ from bsqav.errors import UsageError
 # Recipes of these networks begin so; others are the codec's.
 PREFIXES = ("paper-", "small-")
 # Options that are fields of RunConfig, and ones that other networks have.
-CONFIGURED = ("steps", "minutes", "threads", "seed", "compiled", "board", "checkpoint_minutes")
+CONFIGURED = (
+    "checkpoint_minutes",
+    "steps",
+    "minutes",
+    "threads",
+    "seed",
+    "compiled",
+    "sharded",
+    "board",
+)
 OTHERS = ("batched", "graphs", "check_minutes")
 
 
@@ -28,11 +37,18 @@ def add_tokenizer_options(train: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="weights of LPIPS: torchvision's vgg16 and the authors' heads",
     )
-    add_list_option(paper)
+    add_common_options(paper)
 
 
-def add_list_option(train: Any) -> None:
-    """Which files of the folder count."""
+def add_common_options(train: Any) -> None:
+    """Which files of the folder count, and how several processes share the work."""
+    train.add_argument(
+        "--fsdp",
+        dest="sharded",
+        action="store_const",
+        const=True,
+        help="under torchrun: spread weights over the processes (FSDP2), not gradients alone",
+    )
     train.add_argument(
         "--list",
         dest="listed",
@@ -58,7 +74,7 @@ def add_token_jobs(jobs: Any, add_machine_options: Any) -> None:
         )
         job.add_argument("--steps", type=int, help="budget in steps, instead of the recipe's")
         job.add_argument("--minutes", type=float, help="budget in minutes of training")
-        add_list_option(job)
+        add_common_options(job)
         add_machine_options(job)
 
 

@@ -178,8 +178,8 @@ class BSQViT(nn.Module):
                 f"vectors must be [B, (T,) H, W, {self.quantizer.dim}], not {tuple(vectors.shape)}"
             )
         z = vectors.unsqueeze(1) if vectors.dim() == 4 else vectors
-        pixels = self._paste(self.head(self.decoder(self.from_latent(z), cache)))
-        return pixels.squeeze(2) if vectors.dim() == 4 else pixels
+        patches = self.head(self.decoder(self.from_latent(z), cache))
+        return self._paste(patches, clip=vectors.dim() == 5)
 
     @torch.no_grad()
     def tokenize(self, x: Tensor) -> Tensor:
@@ -211,12 +211,13 @@ class BSQViT(nn.Module):
         grid = x.reshape(b, c, t, rows // p, p, columns // p, p).permute(0, 2, 3, 5, 1, 4, 6)
         return grid.reshape(b, t, rows // p, columns // p, c * p * p)
 
-    def _paste(self, patches_BTHWP: Tensor) -> Tensor:
-        """The inverse of _cut, always with a dimension of frames."""
+    def _paste(self, patches_BTHWP: Tensor, clip: bool) -> Tensor:
+        """The inverse of _cut, with a dimension of frames if it is a clip."""
         b, t, h, w, _ = patches_BTHWP.shape
         p = self.config.patch
         grid = patches_BTHWP.view(b, t, h, w, COLOURS, p, p).permute(0, 4, 1, 2, 5, 3, 6)
-        return grid.reshape(b, COLOURS, t, h * p, w * p)
+        size = (h * p, w * p)
+        return grid.reshape(b, COLOURS, t, *size) if clip else grid.reshape(b, COLOURS, *size)
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bsqav.errors import ModelError, UsageError
 from bsqav.nn.arprior import ARPrior, ARPriorConfig
@@ -30,12 +30,18 @@ KINDS: dict[str, tuple[type[Model], type[Any]]] = {
 MAX_LABELS, MAX_LABEL = 100_000, 200
 
 
-def save_model(path: Path, model: nn.Module, labels: Sequence[str] = ()) -> None:
+def save_model(
+    path: Path,
+    model: nn.Module,
+    labels: Sequence[str] = (),
+    weights: Mapping[str, Tensor] | None = None,
+) -> None:
     """Writes configuration, weights and names of classes; whole or not at all.
 
+    weights: the model's, where it does not hold them whole itself.
     Raises UsageError for a model of another kind, or a tokenizer with another quantizer than BSQ.
     """
-    kind = next((name for name, (made, _) in KINDS.items() if type(model) is made), None)
+    kind = next((name for name, (made, _) in KINDS.items() if isinstance(model, made)), None)
     if kind is None:
         raise UsageError(f"{type(model).__name__} is none of {', '.join(KINDS)}")
     if isinstance(model, BSQViT) and not isinstance(model.quantizer, BinarySphericalQuantizer):
@@ -45,7 +51,7 @@ def save_model(path: Path, model: nn.Module, labels: Sequence[str] = ()) -> None
         "kind": kind,
         "config": dataclasses.asdict(model.config),  # type: ignore[call-overload]
         "labels": list(labels),
-        "weights": {name: tensor.cpu() for name, tensor in model.state_dict().items()},
+        "weights": {name: tensor.cpu() for name, tensor in (weights or model.state_dict()).items()},
     }
     partial = path.with_name(path.name + ".partial")
     torch.save(state, partial)

@@ -18,6 +18,7 @@ from bsqav.errors import ModelError, UsageError
 from bsqav.nn.quantizers import BinarySphericalQuantizer
 from bsqav.nn.safeload import read_checkpoint
 from bsqav.nn.store import save_model
+from bsqav.training import sharding
 from bsqav.training.checkpoint import CHECKPOINT, WEIGHTS, write
 from bsqav.training.journal import open_board, time_left
 from bsqav.training.pictures import PictureConfig, PictureFolder, StepBatches, loader
@@ -33,8 +34,8 @@ class RunConfig:
 
     The rate rises from lr_start to 1 times lr within warmup steps, and falls to lr_end times lr by
     half a cosine. clip: largest norm of gradients. ema: of the averaged weights. bf16: matrix
-    products in bfloat16. minutes: a budget beside steps. log_steps: steps between lines of
-    log.jsonl.
+    products in bfloat16. compiled: by torch.compile. sharded: spread over several processes by
+    FSDP2. minutes: a budget beside steps. log_steps: steps between lines of log.jsonl.
     """
 
     steps: int = 1_000_000
@@ -49,6 +50,7 @@ class RunConfig:
     ema: float = 0.999
     bf16: bool = True
     compiled: bool = False
+    sharded: bool = False
     seed: int = 1
     threads: int = 2
     log_steps: int = 50
@@ -93,8 +95,14 @@ class StageTrainer:
         for part in vars(stage).values():
             if isinstance(part, nn.Module):
                 part.to(place.device)
+        place.share_weights(self.net)
+        place.share_weights(self.average)
+        if config.sharded:
+            sharding.shard(self.net, place)
+            sharding.shard(self.average, place)
         self.optimizers = [_optimizer(self.net, config)]
         if stage.opponent is not None:
+            place.share_weights(stage.opponent)
             self.optimizers.append(_optimizer(stage.opponent, config))
         self.batches = StepBatches(pictures, data, config.seed, place.rank, place.world)
         self.step, self.elapsed = 0, 0.0
@@ -107,20 +115,25 @@ class StageTrainer:
 
     def save(self) -> None:
         """Writes checkpoint.pt and weights.pt, each whole or not at all."""
-        if not self.place.leads:
-            return
-        opponent = self.stage.opponent
         state = {
             "config": asdict(self.net.config),  # type: ignore[call-overload]
-            "net": self.net.state_dict(),
-            "average": self.average.state_dict(),
-            "opponent": opponent.state_dict() if opponent is not None else {},
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "nets": [sharding.weights_state(net) for net in self.nets],
+            "average": sharding.weights_state(self.average),
+            "optimizers": [
+                sharding.optimizer_state(net, optimizer)
+                for net, optimizer in zip(self.nets, self.optimizers, strict=True)
+            ],
             "step": self.step,
             "elapsed": self.elapsed,
         }
-        write(state, self.run / CHECKPOINT)
-        save_model(self.run / WEIGHTS, self.average, self.labels)
+        if self.place.leads:
+            write(state, self.run / CHECKPOINT)
+            save_model(self.run / WEIGHTS, self.average, self.labels, state["average"])
+
+    @property
+    def nets(self) -> list[nn.Module]:
+        """The network and its opponent, as far as there is one."""
+        return [self.net] if self.stage.opponent is None else [self.net, self.stage.opponent]
 
     def resume(self) -> bool:
         """Goes on from the run's checkpoint, if there is one. ModelError for other networks."""
@@ -131,12 +144,10 @@ class StageTrainer:
         try:
             if state["config"] != asdict(self.net.config):  # type: ignore[call-overload]
                 raise ModelError(f"{path} belongs to another configuration")
-            self.net.load_state_dict(state["net"])
-            self.average.load_state_dict(state["average"])
-            if self.stage.opponent is not None:
-                self.stage.opponent.load_state_dict(state["opponent"])
-            for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-                optimizer.load_state_dict(saved)
+            parts = zip(self.nets, state["nets"], self.optimizers, state["optimizers"], strict=True)
+            for net, weights, optimizer, moments in parts:
+                sharding.load_state(net, weights, optimizer, moments)
+            sharding.load_state(self.average, state["average"])
             self.step, self.elapsed = int(state["step"]), float(state["elapsed"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             if isinstance(error, ModelError):
@@ -148,9 +159,6 @@ class StageTrainer:
 
     def train(self, report: Callable[[str], None] = print) -> None:
         """Runs to the end of the budget, saving on the way and at the end."""
-        self.place.share_weights(self.net)
-        if self.stage.opponent is not None:
-            self.place.share_weights(self.stage.opponent)
         self.net.train()
         saved = began = time.monotonic()
         before = self.elapsed
@@ -188,8 +196,9 @@ class StageTrainer:
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         trained = [weight for weight in net.parameters() if weight.requires_grad]
-        self.place.average_gradients(trained)
-        norm = nn.utils.clip_grad_norm_(trained, self.config.clip)
+        if not (self.config.sharded and net is self.net):  # FSDP2 has averaged its own
+            self.place.average_gradients(trained)
+        norm = sharding.whole(nn.utils.clip_grad_norm_(trained, self.config.clip))
         for group in optimizer.param_groups:
             group["lr"] = rate
         if bool(torch.isfinite(norm)):  # the same in all processes
