@@ -110,9 +110,8 @@ def reconstruction(
     """
     if find_spec("pytorch_msssim") is None:
         raise MissingDependencyError("SSIM needs pytorch-msssim: pip install 'bsqav[train]'")
-    from pytorch_msssim import ms_ssim, ssim
-
     model = model.to(device).eval()
+    lpips = None if lpips is None else lpips.to(device)
     figures: dict[str, list[Tensor]] = {"psnr": [], "ssim": [], "ms_ssim": [], "lpips": []}
     indices, pixels, seconds = [], 0, 0.0
     for x in batches:
@@ -124,14 +123,8 @@ def reconstruction(
         y, pixels = found.pixels.float().clamp(-1, 1), x.shape[-1] * x.shape[-2]
         if x.dim() == 5:  # figures are means over frames
             x, y = (part.transpose(1, 2).flatten(0, 1) for part in (x, y))
-        error = (x - y).square().mean((1, 2, 3)).clamp_min(1e-10)
-        figures["psnr"].append(10 * torch.log10(4 / error))
-        a, b = (x + 1) * 127.5, (y + 1) * 127.5
-        figures["ssim"].append(ssim(a, b, data_range=255, size_average=False))
-        if min(x.shape[-2:]) >= MS_SSIM_SIDE:
-            figures["ms_ssim"].append(ms_ssim(a, b, data_range=255, size_average=False))
-        if lpips is not None:
-            figures["lpips"].append(lpips.to(device)(x, y))
+        for name, values in _likeness(x, y, lpips).items():
+            figures[name].append(values)
     if not indices:
         raise UsageError("there is no picture to measure on")
     means = {n: torch.cat(v).double().mean().item() if v else None for n, v in figures.items()}
@@ -151,6 +144,23 @@ def reconstruction(
         entropy=torch.special.entr(counts / counts.sum()).sum().item() / math.log(2),
         images_per_second=pictures / seconds,
     )
+
+
+def _likeness(x: Tensor, y: Tensor, lpips: LPIPS | None) -> dict[str, Tensor]:
+    """Figures [B] of pictures [B, 3, rows, columns] from -1 to 1 against others."""
+    from pytorch_msssim import ms_ssim, ssim
+
+    error = (x - y).square().mean((1, 2, 3)).clamp_min(1e-10)
+    a, b = (x + 1) * 127.5, (y + 1) * 127.5
+    found = {
+        "psnr": 10 * torch.log10(4 / error),
+        "ssim": ssim(a, b, data_range=255, size_average=False),
+    }
+    if min(x.shape[-2:]) >= MS_SSIM_SIDE:
+        found["ms_ssim"] = ms_ssim(a, b, data_range=255, size_average=False)
+    if lpips is not None:
+        found["lpips"] = lpips(x, y)
+    return found
 
 
 @torch.no_grad()
