@@ -25,7 +25,8 @@ bsq_status bsq_decoder_open(const bsq_decoder_config* config, const bsq_model* c
       bsq::require_argument(models[i] != nullptr, "a model is NULL");
       kept.push_back(models[i]->model);
     }
-    *decoder = new bsq_decoder{{*config, std::move(kept), bsq::current_kernels()}, {}};
+    *decoder = new bsq_decoder{
+        {*config, std::move(kept), bsq::decode_on_processor(bsq::current_kernels())}, {}};
     return BSQ_OK;
   });
 }

@@ -9,11 +9,7 @@
 namespace bsq {
 namespace {
 
-constexpr int kTaps = 4;
 constexpr int kFilterBits = 14;  // of both directions together
-constexpr int32_t kFilters[kBaseScale][kTaps] = {
-    {-10, 65, 86, -13}, {-7, 44, 105, -14}, {-3, 24, 119, -12}, {-1, 7, 127, -5},
-    {-5, 127, 7, -1},   {-12, 119, 24, -3}, {-14, 105, 44, -7}, {-13, 86, 65, -10}};
 
 // The base sample that the first tap meets, for sample `at` of the keyframe.
 int first_tap(int at) { return at / kBaseScale - (at % kBaseScale < kBaseScale / 2 ? 2 : 1); }
@@ -65,16 +61,16 @@ void enlarge(const Frame& base, const Geometry& g, ThreadPool& pool, Frame& pict
     pool.parallel_for(static_cast<size_t>(to.height), [&](size_t row) {
       const int y = static_cast<int>(row);
       std::vector<int32_t> column(static_cast<size_t>(width));
-      for (int b = 0; b < kTaps; ++b) {
+      for (int b = 0; b < kBaseTaps; ++b) {
         const uint16_t* samples = from.row(std::clamp(first_tap(y) + b, 0, height - 1));
-        const int32_t weight = kFilters[y % kBaseScale][b];
+        const int32_t weight = kBaseFilters[y % kBaseScale][b];
         for (int x = 0; x < width; ++x) column[static_cast<size_t>(x)] += weight * samples[x];
       }
       for (int x = 0; x < to.width; ++x) {
         int32_t sum = 1 << (kFilterBits - 1);
-        for (int a = 0; a < kTaps; ++a) {
+        for (int a = 0; a < kBaseTaps; ++a) {
           const int i = std::clamp(first_tap(x) + a, 0, width - 1);
-          sum += kFilters[x % kBaseScale][a] * column[static_cast<size_t>(i)];
+          sum += kBaseFilters[x % kBaseScale][a] * column[static_cast<size_t>(i)];
         }
         to.row(y)[x] = static_cast<uint16_t>(std::clamp(sum >> kFilterBits, 0, largest));
       }

@@ -8,7 +8,6 @@
 #include "base/sha256.h"
 #include "base/stage_clock.h"
 #include "base/status.h"
-#include "codec/dec_picture.h"
 #include "codec/settings.h"
 
 namespace bsq {
@@ -22,10 +21,10 @@ bool same_format(const bsq_sequence& a, const bsq_sequence& b) {
 }  // namespace
 
 Decoder::Decoder(const bsq_decoder_config& config, std::vector<std::shared_ptr<const Model>> models,
-                 const KernelTable& kernels)
+                 PictureDecoderFactory factory)
     : config_(config),
       models_(std::move(models)),
-      kernels_(kernels),
+      factory_(std::move(factory)),
       pool_(thread_count(config.threads)) {
   if (config.max_level < 0 || config.max_level > kMaxLevel) {
     throw Error(BSQ_ERROR_ARGUMENT, "max_level is " + std::to_string(config.max_level) +
@@ -80,11 +79,6 @@ std::shared_ptr<const Model> Decoder::find_model(const bsq_sequence& sequence,
                                            ", which was not given to the decoder");
 }
 
-std::unique_ptr<PictureState> Decoder::make_state(const bsq_sequence& sequence,
-                                                  const Model& model) {
-  return std::make_unique<PictureState>(Geometry::of(sequence), model.networks(kernels_), pool_);
-}
-
 void Decoder::decode_keyframe(const PacketView& view, const uint8_t* data,
                               const std::string& what) {
   const SequenceHeader& sequence = view.header.sequence;
@@ -101,16 +95,16 @@ void Decoder::decode_keyframe(const PacketView& view, const uint8_t* data,
                 what + ", byte 1: a stream of version " + std::to_string(sequence.info.version) +
                     " names a model of numerics " + std::to_string(model->config().numerics));
   }
-  const bool reuse = state_ != nullptr && same_format(sequence.info, sequence_.info);
+  const bool reuse = pictures_ != nullptr && same_format(sequence.info, sequence_.info);
   // The old picture stays until the new one stands: it may be needed for concealment.
-  std::unique_ptr<PictureState> fresh;
-  if (!reuse) fresh = make_state(sequence.info, *model);
-  PictureState& state = reuse ? *state_ : *fresh;
-  const auto payloads = split_payloads(view.body, state.blocks.size());
+  std::unique_ptr<PictureDecoder> fresh;
+  if (!reuse) fresh = factory_(Geometry::of(sequence.info), *model, pool_);
+  PictureDecoder& pictures = reuse ? *pictures_ : *fresh;
+  const auto payloads = split_payloads(view.body, pictures.block_count());
   PayloadSpans base;
-  if (view.header.base.layers > 0) base = split_payloads(view.base, state.base()->blocks.size());
-  decode_picture(state, view.header, payloads, base, data, what, kept_layers());
-  if (!reuse) state_ = std::move(fresh);
+  if (view.header.base.layers > 0) base = split_payloads(view.base, pictures.base_block_count());
+  pictures.decode(view.header, payloads, base, data, what, kept_layers());
+  if (!reuse) pictures_ = std::move(fresh);
   sequence_ = sequence;
   has_sequence_ = true;
   keyframe_pts_ = view.header.pts;
@@ -145,13 +139,13 @@ void Decoder::decode_between(PacketHeader header, const PacketView& view, const 
   if (pts <= last_pts_) {
     throw Error(BSQ_ERROR_BITSTREAM, what + ", byte 1: the timestamp does not rise");
   }
-  const auto payloads = split_payloads(view.body, state_->blocks.size());
-  decode_picture(*state_, header, payloads, {}, data, what, kept_layers());
+  const auto payloads = split_payloads(view.body, pictures_->block_count());
+  pictures_->decode(header, payloads, {}, data, what, kept_layers());
   finish(header, pts);
 }
 
 void Decoder::finish(const PacketHeader& header, int64_t pts) {
-  state_->end_picture();
+  pictures_->end_picture();
   last_ = header;
   has_picture_ = true;
   intact_ = true;
@@ -199,7 +193,7 @@ bsq_status Decoder::receive(bsq_picture& picture) {
   if (!pending_) return flushed_ ? BSQ_EOF : BSQ_AGAIN;
   picture = bsq_picture{};
   const StageScope inner(Stage::kExport);
-  buffer_.export_frame(state_->reference, state_->geometry(), picture);
+  pictures_->show(picture);
   picture.pts = pending_->pts;
   picture.duration = pending_->duration;
   picture.keyframe = pending_->keyframe ? 1 : 0;

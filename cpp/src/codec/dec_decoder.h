@@ -12,8 +12,7 @@
 #include "base/thread_pool.h"
 #include "bitstream/packet.h"
 #include "bsq/bsq.h"
-#include "codec/picture_io.h"
-#include "codec/picture_state.h"
+#include "codec/dec_picture.h"
 #include "network/model.h"
 
 namespace bsq {
@@ -23,9 +22,10 @@ namespace bsq {
 // case, and intact packets before the first keyframe are dropped.
 class Decoder {
  public:
-  // Throws Error(BSQ_ERROR_ARGUMENT) for settings out of range.
+  // `factory` makes what decodes pictures. Throws Error(BSQ_ERROR_ARGUMENT) for settings out of
+  // range.
   Decoder(const bsq_decoder_config& config, std::vector<std::shared_ptr<const Model>> models,
-          const KernelTable& kernels);
+          PictureDecoderFactory factory);
 
   // BSQ_OK, or BSQ_AGAIN when a picture waits to be received. Throws Error; the decoder then goes
   // on with the next keyframe.
@@ -41,7 +41,7 @@ class Decoder {
   std::span<const TokenField> tokens() const {
     if (!has_picture_ || !intact_) return {};
     return config_.keep_layers != 0 ? std::span<const TokenField>(layers_)
-                                    : std::span<const TokenField>(&state_->coded_tokens(), 1);
+                                    : std::span<const TokenField>(&pictures_->coded_tokens(), 1);
   }
 
  private:
@@ -63,18 +63,17 @@ class Decoder {
   int64_t concealed_pts(const bsq_packet& packet, const std::optional<PacketHeader>& header) const;
   std::shared_ptr<const Model> find_model(const bsq_sequence& sequence,
                                           const std::string& what) const;
-  std::unique_ptr<PictureState> make_state(const bsq_sequence& sequence, const Model& model);
   void check_continuity(const PacketHeader& header, const std::string& what) const;
 
   const bsq_decoder_config config_;
   const std::vector<std::shared_ptr<const Model>> models_;
-  const KernelTable& kernels_;
+  const PictureDecoderFactory factory_;
   ThreadPool pool_;
 
-  std::unique_ptr<PictureState> state_;
-  SequenceHeader sequence_;  // what state_ was made for
+  std::unique_ptr<PictureDecoder> pictures_;
+  SequenceHeader sequence_;  // what pictures_ was made for
   bool has_sequence_ = false;
-  bool has_picture_ = false;  // state_->reference can be shown
+  bool has_picture_ = false;  // the picture held can be shown
   bool intact_ = false;       // ... and the next packet of the group can be decoded on it
   PacketHeader last_;         // of the last packet decoded
   int64_t keyframe_pts_ = 0;
@@ -83,7 +82,6 @@ class Decoder {
   uint64_t packets_ = 0;  // sent since the start
   bool flushed_ = false;
   std::optional<Pending> pending_;
-  PictureBuffer buffer_;
   std::vector<TokenField> layers_;  // of the last packet, if they are kept
 };
 

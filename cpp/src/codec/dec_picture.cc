@@ -1,107 +1,57 @@
-// Decoding of one packet's payloads: symbols by block, networks over the whole picture.
+// Decoding of pictures on the processor.
 #include "codec/dec_picture.h"
 
 #include <vector>
 
-#include "base/stage_clock.h"
-#include "codec/dec_coder.h"
+#include "codec/base_picture.h"
+#include "codec/dec_layers.h"
+#include "codec/picture_io.h"
+#include "codec/picture_state.h"
 
 namespace bsq {
 namespace {
 
-struct LayerList {
-  bool keyframe = false;
-  std::span<const uint16_t> steps;
-};
-
-class PictureDecoder {
+class ProcessorPictures : public PictureDecoder {
  public:
-  PictureDecoder(PictureState& state, const LayerList& list, const PayloadSpans& payloads,
-                 const uint8_t* packet, const std::string& what)
-      : state_(state), list_(list) {
-    for (size_t i = 0; i < payloads.size(); ++i) {
-      coders_.emplace_back(payloads[i]);
-      const auto byte = static_cast<size_t>(payloads[i].data() - packet);
-      places_.push_back(what + ", byte " + std::to_string(byte) + ", block " + std::to_string(i));
-    }
-  }
+  ProcessorPictures(const Geometry& geometry, const Model& model, const KernelTable& kernels,
+                    ThreadPool& pool)
+      : state_(geometry, model.networks(kernels), pool) {}
 
-  // `layers`: takes the tokens of every layer, or null.
-  void picture(std::vector<TokenField>* layers) {
-    for (size_t i = 0; i < list_.steps.size(); ++i) {
-      layer(i);
-      if (layers != nullptr) layers->push_back(state_.coded_tokens());
-    }
-    for (size_t i = 0; i < coders_.size(); ++i) coders_[i].check_end(places_[i].c_str());
-    state_.filter(list_.steps.back() + state_.step_offset(), list_.keyframe);
+  size_t block_count() const override { return state_.blocks.size(); }
+  size_t base_block_count() const override {
+    return base_geometry(state_.geometry()).blocks.size();
+  }
+  void decode(const PacketHeader& header, const PayloadSpans& payloads, const PayloadSpans& base,
+              const uint8_t* packet, const std::string& what,
+              std::vector<TokenField>* layers) override {
+    decode_layers(state_, header, payloads, base, packet, what, layers);
+  }
+  void end_picture() override { state_.end_picture(); }
+  const TokenField& coded_tokens() const override { return state_.coded_tokens(); }
+  void show(bsq_picture& picture) override {
+    buffer_.export_frame(state_.reference, state_.geometry(), picture);
   }
 
  private:
-  void layer(size_t index) {
-    const bool keyframe = list_.keyframe;
-    const bool first = index == 0;
-    const int c = list_.steps[index];
-    const int q = c + state_.step_offset();
-    MotionSymbols* motion = first && !keyframe ? &state_.motion : nullptr;
-    const int type = state_.flag_type(keyframe, first, index + 1 == list_.steps.size());
-    const WindowLayer windows{motion, type, keyframe};
-    each_block([&](BlockState& block, DecCoder& coder) {
-      code_windows(coder, block.models, state_.geometry(), block.area, windows, state_.windows);
-    });
-    if (motion != nullptr) state_.compensate();
-    state_.list_active(q, {first && keyframe, !first, c - list_.steps.back()});
-    state_.run_trunk();
-    state_.tokens.clear();
-    each_block([&](BlockState& block, DecCoder& coder) {
-      code_stage_counts(coder, state_.layer_models(block, type), block.rect, state_.active,
-                        state_.flag_logits.data(), state_.tokens);
-    });
-    state_.begin_bits();
-    each_block([&](BlockState& block, DecCoder& coder) {
-      code_token_bits(coder, state_.layer_models(block, type), block.prior, state_.active,
-                      state_.tokens);
-    });
-    state_.end_layer(q, false);
-  }
-
-  template <class Fn>
-  void each_block(const Fn& fn) {
-    const StageScope scope(Stage::kRangeCoding);
-    state_.for_each_block([&](BlockState& block, size_t i) {
-      try {
-        fn(block, coders_[i]);
-      } catch (const Error& error) {
-        throw Error(error.status(), places_[i] + ": " + error.what());
-      }
-    });
-  }
-
-  PictureState& state_;
-  const LayerList list_;
-  std::vector<DecCoder> coders_;
-  std::vector<std::string> places_;
+  PictureState state_;
+  PictureBuffer buffer_;
 };
 
 }  // namespace
 
-void decode_picture(PictureState& state, const PacketHeader& header, const PayloadSpans& payloads,
-                    const PayloadSpans& base, const uint8_t* packet, const std::string& what,
-                    std::vector<TokenField>* layers) {
-  if (layers != nullptr) layers->clear();
-  state.begin_picture();
-  if (header.keyframe) state.begin_keyframe();
-  if (header.base.layers > 0) {
-    PictureState& small = *state.base();
-    small.begin_picture();
-    small.begin_keyframe();
-    const std::span<const uint16_t> steps = header.base.steps;
-    const LayerList list{true, steps.first(static_cast<size_t>(header.base.layers))};
-    PictureDecoder(small, list, base, packet, what + ", base picture").picture(nullptr);
-    state.predict_from_base();
-  }
-  const std::span<const uint16_t> steps = header.steps;
-  const LayerList list{header.keyframe, steps.first(static_cast<size_t>(header.layers))};
-  PictureDecoder(state, list, payloads, packet, what).picture(layers);
+// Step 3 of a layer, for LayerDecoder: each block has its own prior.
+template <class Loop>
+void decode_bits(PictureState& state, int type, const Loop& each_block) {
+  each_block([&](BlockState& block, DecCoder& coder) {
+    code_token_bits(coder, state.layer_models(block, type), block.prior, state.active,
+                    state.tokens);
+  });
+}
+
+PictureDecoderFactory decode_on_processor(const KernelTable& kernels) {
+  return [&kernels](const Geometry& geometry, const Model& model, ThreadPool& pool) {
+    return std::make_unique<ProcessorPictures>(geometry, model, kernels, pool);
+  };
 }
 
 }  // namespace bsq

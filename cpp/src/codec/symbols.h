@@ -292,6 +292,35 @@ uint8_t code_byte(Coder& coder, const LayerModels& models, LogitCorrection* corr
   return static_cast<uint8_t>(coded);
 }
 
+// The bits of sub-group j of a stage of the tokens in `list`, indices in `active`, with the logits
+// [list.size(), 8]; `bytes` receives them, one per token.
+template <class Coder>
+void code_subgroup(Coder& coder, const LayerModels& models, const ActiveTokens& active,
+                   std::span<const int32_t> list, int stage, int j, const int16_t* logits,
+                   const int16_t* pair, ThreadPool& pool, TokenField& tokens, uint8_t* bytes) {
+  const int first = stage * kStageBits + j * kSubgroupBits;
+  LogitCorrection* corrections = models.corrections.bits.data() + first;
+  const auto code = [&](Coder& with, size_t i) {
+    with.token(list[i], first);
+    const TokenPosition at = active.tokens()[static_cast<size_t>(list[i])];
+    uint32_t& word = tokens.words(tokens.at(at.y, at.x))[stage];
+    const int shift = j * kSubgroupBits;
+    bytes[i] = code_byte(with, models, corrections, logits + i * kSubgroupBits, pair,
+                         (word >> shift) & 0xFF);
+    word = (word & ~(0xFFU << shift)) | static_cast<uint32_t>(bytes[i]) << shift;
+  };
+  if constexpr (Coder::kLearns) {
+    for (size_t i = 0; i < list.size(); ++i) code(coder, i);
+  } else {
+    // Nothing hangs on the token before.
+    for_tiles(pool, static_cast<int>(list.size()), [&](int begin, int end, int) {
+      Coder own = coder;
+      for (int i = begin; i < end; ++i) code(own, static_cast<size_t>(i));
+    });
+  }
+  coder.checkpoint();
+}
+
 // Step 3: the bits of the block's tokens, group by group. `prior` has begun the layer.
 template <class Coder>
 void code_token_bits(Coder& coder, const LayerModels& models, PriorBlock& prior,
@@ -307,28 +336,8 @@ void code_token_bits(Coder& coder, const LayerModels& models, PriorBlock& prior,
       bytes.resize(list.size());
       for (int j = 0; j < kSubgroups; ++j) {
         const int16_t* logits = prior.logits();
-        const int16_t* pair = prior.pair();
-        const int first = stage * kStageBits + j * kSubgroupBits;
-        LogitCorrection* corrections = models.corrections.bits.data() + first;
-        const auto code = [&](Coder& with, size_t i) {
-          with.token(list[i], first);
-          const TokenPosition at = active.tokens()[static_cast<size_t>(list[i])];
-          uint32_t& word = tokens.words(tokens.at(at.y, at.x))[stage];
-          const int shift = j * kSubgroupBits;
-          bytes[i] = code_byte(with, models, corrections, logits + i * kSubgroupBits, pair,
-                               (word >> shift) & 0xFF);
-          word = (word & ~(0xFFU << shift)) | static_cast<uint32_t>(bytes[i]) << shift;
-        };
-        if constexpr (Coder::kLearns) {
-          for (size_t i = 0; i < list.size(); ++i) code(coder, i);
-        } else {
-          // Nothing hangs on the token before.
-          for_tiles(prior.pool(), static_cast<int>(list.size()), [&](int begin, int end, int) {
-            Coder own = coder;
-            for (int i = begin; i < end; ++i) code(own, static_cast<size_t>(i));
-          });
-        }
-        coder.checkpoint();
+        code_subgroup(coder, models, active, list, stage, j, logits, prior.pair(), prior.pool(),
+                      tokens, bytes.data());
         prior.feed(bytes);
       }
     }

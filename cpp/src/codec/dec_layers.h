@@ -1,0 +1,117 @@
+// The layers of one packet, or of its base picture: symbols by block, networks over the whole
+// picture. Once for every kind of state that holds the pictures: PictureState, or one on a device.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/stage_clock.h"
+#include "codec/dec_coder.h"
+#include "codec/dec_picture.h"
+#include "codec/symbols.h"
+
+namespace bsq {
+
+struct LayerList {
+  bool keyframe = false;
+  std::span<const uint16_t> steps;
+};
+
+// A state has what PictureState has, and a function
+//
+//   decode_bits(state, type, for_each_block)
+//
+// that decodes step 3 of a layer; for_each_block(fn) calls fn(block, coder) for every block.
+template <class State>
+class LayerDecoder {
+ public:
+  // All arguments must outlive the object.
+  LayerDecoder(State& state, const LayerList& list, const PayloadSpans& payloads,
+               const uint8_t* packet, const std::string& what)
+      : state_(state), list_(list) {
+    for (size_t i = 0; i < payloads.size(); ++i) {
+      coders_.emplace_back(payloads[i]);
+      const auto byte = static_cast<size_t>(payloads[i].data() - packet);
+      places_.push_back(what + ", byte " + std::to_string(byte) + ", block " + std::to_string(i));
+    }
+  }
+
+  // `layers`: takes the tokens of every layer, or null.
+  void picture(std::vector<TokenField>* layers) {
+    for (size_t i = 0; i < list_.steps.size(); ++i) {
+      layer(i);
+      if (layers != nullptr) layers->push_back(state_.coded_tokens());
+    }
+    for (size_t i = 0; i < coders_.size(); ++i) coders_[i].check_end(places_[i].c_str());
+    state_.filter(list_.steps.back() + state_.step_offset(), list_.keyframe);
+  }
+
+ private:
+  void layer(size_t index) {
+    const bool keyframe = list_.keyframe;
+    const bool first = index == 0;
+    const int c = list_.steps[index];
+    const int q = c + state_.step_offset();
+    MotionSymbols* motion = first && !keyframe ? &state_.motion : nullptr;
+    const int type = state_.flag_type(keyframe, first, index + 1 == list_.steps.size());
+    const WindowLayer windows{motion, type, keyframe};
+    each_block([&](auto& block, DecCoder& coder) {
+      code_windows(coder, block.models, state_.geometry(), block.area, windows, state_.windows);
+    });
+    if (motion != nullptr) state_.compensate();
+    state_.list_active(q, {first && keyframe, !first, c - list_.steps.back()});
+    state_.run_trunk();
+    state_.tokens.clear();
+    each_block([&](auto& block, DecCoder& coder) {
+      code_stage_counts(coder, state_.layer_models(block, type), block.rect, state_.active,
+                        state_.flag_logits.data(), state_.tokens);
+    });
+    state_.begin_bits();
+    decode_bits(state_, type, [&](const auto& fn) { each_block(fn); });
+    state_.end_layer(q, false);
+  }
+
+  template <class Fn>
+  void each_block(const Fn& fn) {
+    const StageScope scope(Stage::kRangeCoding);
+    state_.for_each_block([&](auto& block, size_t i) {
+      try {
+        fn(block, coders_[i]);
+      } catch (const Error& error) {
+        throw Error(error.status(), places_[i] + ": " + error.what());
+      }
+    });
+  }
+
+  State& state_;
+  const LayerList list_;
+  std::vector<DecCoder> coders_;
+  std::vector<std::string> places_;
+};
+
+// The whole packet: see decode_picture() in dec_picture.h.
+template <class State>
+void decode_layers(State& state, const PacketHeader& header, const PayloadSpans& payloads,
+                   const PayloadSpans& base, const uint8_t* packet, const std::string& what,
+                   std::vector<TokenField>* layers) {
+  if (layers != nullptr) layers->clear();
+  state.begin_picture();
+  if (header.keyframe) state.begin_keyframe();
+  if (header.base.layers > 0) {
+    State& small = *state.base();
+    small.begin_picture();
+    small.begin_keyframe();
+    const std::span<const uint16_t> steps = header.base.steps;
+    const LayerList list{true, steps.first(static_cast<size_t>(header.base.layers))};
+    LayerDecoder(small, list, base, packet, what + ", base picture").picture(nullptr);
+    state.predict_from_base();
+  }
+  const std::span<const uint16_t> steps = header.steps;
+  const LayerList list{header.keyframe, steps.first(static_cast<size_t>(header.layers))};
+  LayerDecoder(state, list, payloads, packet, what).picture(layers);
+}
+
+}  // namespace bsq
