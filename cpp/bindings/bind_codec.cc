@@ -3,7 +3,6 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include <cstring>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -14,17 +13,13 @@
 #include "codec/api.h"
 #include "errors.h"
 #include "handles.h"
+#include "picture_arrays.h"
 #include "sequence_dict.h"
 
 namespace py = pybind11;
 
 namespace bsq {
 namespace {
-
-struct PyPicture {
-  bsq_picture info;
-  std::vector<py::array> planes;
-};
 
 class PyDecoder {
  public:
@@ -65,22 +60,14 @@ class PyDecoder {
     bsq_picture info{};
     // The library's samples are valid until its next call: the copy is made under the same lock,
     // into arrays that the lock's holder alone knows.
-    std::vector<uint8_t> samples[3];
+    PictureSamples samples;
     const bsq_status status = call([&](bsq_decoder* decoder) {
       const bsq_status got = bsq_decoder_receive(decoder, &info);
-      for (size_t p = 0; p < 3 && got == BSQ_OK && info.planes[p] != nullptr; ++p) {
-        const auto* from = static_cast<const uint8_t*>(info.planes[p]);
-        const int32_t height = p == 0 ? info.height : (info.height + 1) / 2;
-        samples[p].assign(from, from + info.strides[p] * height);
-      }
+      if (got == BSQ_OK) samples.copy(info);
       return got;
     });
     if (status != BSQ_OK) return std::nullopt;
-    PyPicture picture{info, {}};
-    for (size_t p = 0; p < 3 && info.planes[p] != nullptr; ++p) {
-      picture.planes.push_back(array_of(samples[p], info, p));
-    }
-    return picture;
+    return samples.picture(info);
   }
 
   void reset() {
@@ -143,17 +130,6 @@ class PyDecoder {
       return BSQ_OK;
     });
     return layers;
-  }
-
-  static py::array array_of(const std::vector<uint8_t>& samples, const bsq_picture& info,
-                            size_t plane) {
-    const py::ssize_t width = plane == 0 ? info.width : (info.width + 1) / 2;
-    const py::ssize_t height = plane == 0 ? info.height : (info.height + 1) / 2;
-    const py::dtype type =
-        info.bit_depth > 8 ? py::dtype::of<uint16_t>() : py::dtype::of<uint8_t>();
-    py::array array(type, std::vector<py::ssize_t>{height, width});
-    std::memcpy(array.mutable_data(), samples.data(), samples.size());
-    return array;
   }
 
   template <class Fn>

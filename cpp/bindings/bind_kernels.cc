@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "arrays.h"
+#include "cuda/emulated_kernels.h"
 #include "kernels/dispatch.h"
 #include "kernels/packed.h"
 #include "network_arrays.h"
@@ -25,6 +26,20 @@ constexpr int kMaxInputs8 = 1024;
 constexpr int kMaxInputs16 = 256;
 constexpr int kTaps = 25;
 constexpr int kBorder = 2;
+
+// By name; beside the processor's sets there is that of the CUDA backend's emulation.
+const KernelTable& kernel_set(const std::string& name) {
+  return name == cuda::kEmulatedKernels.name ? cuda::kEmulatedKernels : find_kernels(name);
+}
+
+// Throws where a set has no such kernel.
+template <class Kernel>
+Kernel require_kernel(Kernel kernel, const KernelTable& set) {
+  if (kernel == nullptr) {
+    throw Error(BSQ_ERROR_UNSUPPORTED, std::string(set.name) + " has no such kernel");
+  }
+  return kernel;
+}
 
 // Rows with three elements of canary between them and after the last.
 template <class T>
@@ -122,20 +137,20 @@ Array<T> require_rows(const py::object& value) {
 
 Array<int32_t> linear8(const std::string& set, const py::object& x_in, const py::object& w,
                        const py::object& b) {
-  const KernelTable& kernels = find_kernels(set);
+  const KernelTable& kernels = kernel_set(set);
   const auto x = require_rows<int8_t>(x_in);
   const LinearArguments layer(w, b, py::none(), 32, x.shape(1), kMaxInputs8);
   const PackedLinear packed = kernels.pack_linear8(layer.source);
   Guarded<int32_t> out(x.shape(0), packed.n);
-  kernels.linear8_s32(packed.view(), x.data(), x.shape(1), static_cast<int>(x.shape(0)), out.data(),
-                      out.stride());
+  require_kernel(kernels.linear8_s32, kernels)(
+      packed.view(), x.data(), x.shape(1), static_cast<int>(x.shape(0)), out.data(), out.stride());
   return out.take({x.shape(0), packed.n});
 }
 
 Array<int8_t> linear8_rq8(const std::string& set, const py::object& x_in, const py::object& w,
                           const py::object& b, const py::object& m, int n,
                           const py::object& table_in) {
-  const KernelTable& kernels = find_kernels(set);
+  const KernelTable& kernels = kernel_set(set);
   const auto x = require_rows<int8_t>(x_in);
   const LinearArguments layer(w, b, m, n, x.shape(1), kMaxInputs8);
   const TableArgument table(table_in);
@@ -168,7 +183,7 @@ Array<int16_t> linear_rq16(const Array<T>& x, const LinearArguments& layer,
 Array<int16_t> linear8_rq16(const std::string& set, const py::object& x_in, const py::object& w,
                             const py::object& b, const py::object& m, int n,
                             const py::object& add) {
-  const KernelTable& kernels = find_kernels(set);
+  const KernelTable& kernels = kernel_set(set);
   const auto x = require_rows<int8_t>(x_in);
   const LinearArguments layer(w, b, m, n, x.shape(1), kMaxInputs8);
   return linear_rq16(x, layer, add, kernels.pack_linear8, kernels.linear8_rq16);
@@ -177,7 +192,7 @@ Array<int16_t> linear8_rq16(const std::string& set, const py::object& x_in, cons
 Array<int16_t> linear16_rq16(const std::string& set, const py::object& x_in, const py::object& w,
                              const py::object& b, const py::object& m, int n,
                              const py::object& add) {
-  const KernelTable& kernels = find_kernels(set);
+  const KernelTable& kernels = kernel_set(set);
   const auto x = require_rows<int16_t>(x_in);
   const LinearArguments layer(w, b, m, n, x.shape(1), kMaxInputs16);
   return linear_rq16(x, layer, add, kernels.pack_linear16, kernels.linear16_rq16);
@@ -185,7 +200,7 @@ Array<int16_t> linear16_rq16(const std::string& set, const py::object& x_in, con
 
 Array<int8_t> dwconv5(const std::string& set, const py::object& x_in, const py::object& w_in,
                       const py::object& b_in, const py::object& m_in, int n) {
-  const KernelTable& kernels = find_kernels(set);
+  const KernelTable& kernels = kernel_set(set);
   const auto x = require_array<int8_t>(x_in, "x", 3, 3);
   require_symmetric(x, "x");
   const auto w = require_array<int8_t>(w_in, "w", 2, 2);
@@ -214,7 +229,7 @@ Array<int8_t> dwconv5(const std::string& set, const py::object& x_in, const py::
 
 Array<int8_t> requant8(const std::string& set, const py::object& x_in, const py::object& m_in,
                        int n, const py::object& table_in) {
-  const KernelTable& kernels = find_kernels(set);
+  const KernelTable& kernels = kernel_set(set);
   const auto x = require_rows<int16_t>(x_in);
   const auto m = require_array<int32_t>(m_in, "m", 1, 1);
   LinearArguments::require_rq(m, n);
@@ -225,8 +240,9 @@ Array<int8_t> requant8(const std::string& set, const py::object& x_in, const py:
   const auto channels = static_cast<int>(x.shape(1));
   const PackedRequant packed = pack_requant(m.data(), channels, n);
   Guarded<int8_t> out(x.shape(0), channels);
-  kernels.requant8(packed.view(), channels, x.data(), channels, static_cast<int>(x.shape(0)),
-                   table.data, out.data(), out.stride());
+  require_kernel(kernels.requant8, kernels)(packed.view(), channels, x.data(), channels,
+                                            static_cast<int>(x.shape(0)), table.data, out.data(),
+                                            out.stride());
   return out.take({x.shape(0), channels});
 }
 

@@ -52,7 +52,7 @@ PyModel load_model(const py::object& data) {
   bsq_model* model = nullptr;
   check(bsq_model_load(bytes.span().data(), bytes.span().size(), &model, error, sizeof error),
         error);
-  return PyModel{Handle<bsq_model>(model)};
+  return PyModel{Handle<bsq_model>(model), {bytes.span().begin(), bytes.span().end()}};
 }
 
 std::string model_id(const PyModel& model) {

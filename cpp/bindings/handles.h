@@ -1,7 +1,9 @@
 // Owners of the C API's handles.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "bsq/bsq.h"
 
@@ -21,6 +23,7 @@ inline constexpr size_t kErrorSize = 1024;
 // A model as Python holds it.
 struct PyModel {
   Handle<bsq_model> handle;
+  std::vector<uint8_t> file;  // for other libraries
 };
 
 }  // namespace bsq

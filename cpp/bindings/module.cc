@@ -19,6 +19,7 @@ void bind_network(py::module_& m);
 void bind_library(py::module_& m);
 void bind_codec(py::module_& m);
 void bind_bench(py::module_& m);
+void bind_cuda(py::module_& m);
 
 namespace {
 
@@ -123,4 +124,5 @@ PYBIND11_MODULE(_core, m) {
   bsq::bind_network(m);
   bsq::bind_codec(m);
   bsq::bind_bench(m);
+  bsq::bind_cuda(m);
 }

@@ -174,6 +174,85 @@ def probe_packet(data: bytes) -> dict[str, Any]:
 
     Raises BitstreamError, UnsupportedError."""
 
+# ---- the CUDA backend (docs/cuda.md) ----
+
+class CudaLibrary:
+    """The CUDA backend, libbsq_cuda, loaded from `path`; without one its emulation on the host,
+    in which the tests run it. Raises UnsupportedError for a file that is not it."""
+
+    def __init__(self, path: str | None = None) -> None: ...
+    @property
+    def emulated(self) -> bool: ...
+    @property
+    def version(self) -> str: ...
+    def device_count(self) -> int:
+        """Devices that can be opened; 0 without a driver. The emulated ones differ in the order in
+        which they work: 1 and 3 do nothing before the host waits, 2 and 3 go backwards."""
+
+class CudaPlane:
+    """Samples [H, W], uint8 or above 8 bits uint16, in the device's memory (the emulation's: the
+    host's). Lives as long as its users, also after its decoder."""
+
+    @property
+    def shape(self) -> tuple[int, int]: ...
+    @property
+    def pointer(self) -> int: ...
+    @property
+    def stride(self) -> int:
+        """Bytes from row to row."""
+    def __dlpack__(self, *, stream: int | None = None, **_: object) -> object:
+        """Waits until the samples are there, unless `stream` is -1: the consumer then works on the
+        decoder's stream."""
+    def __dlpack_device__(self) -> tuple[int, int]: ...
+
+class CudaPicture:
+    @property
+    def planes(self) -> list[CudaPlane]: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def chroma(self) -> Literal["gray", "420"]: ...
+    @property
+    def bit_depth(self) -> int: ...
+    @property
+    def pts(self) -> int: ...
+    @property
+    def duration(self) -> int: ...
+    @property
+    def keyframe(self) -> bool: ...
+    @property
+    def concealed(self) -> bool: ...
+
+class CudaDecoder:
+    """Decoder on a device, to the same samples. All its work is on `stream`, a cudaStream_t of the
+    device as a number, 0 for the default one, which must outlive the decoder and its pictures.
+    Raises what Decoder raises, and UnsupportedError where there is no driver or the device is too
+    old."""
+
+    def __init__(
+        self,
+        library: CudaLibrary,
+        models: Sequence[Model],
+        *,
+        device: int = 0,
+        stream: int = 0,
+        threads: int = 0,
+        max_level: int = 26,
+        strict: bool = False,
+    ) -> None: ...
+    def send(self, data: bytes, pts: int = 0, *, duration: int = 0) -> None: ...
+    def flush(self) -> None: ...
+    def receive(self) -> CudaPicture | None:
+        """The picture in memory of its own on the device."""
+    def receive_host(self) -> Picture | None:
+        """The picture in memory of the host."""
+    def reset(self) -> None: ...
+    @property
+    def sequence(self) -> dict[str, Any] | None:
+        """The last sequence header, None before the first keyframe."""
+
 # ---- parts of the codec, for training, tests and tools ----
 #
 # Arrays have exactly the types stated and any layout. All raise UsageError for other types, shapes

@@ -9,9 +9,13 @@ import numpy.typing as npt
 import pytest
 
 from bsqav import _core
+from bsqav.errors import UnsupportedError
 from tests.reference import numerics
 
 SETS = _core.kernel_sets()
+# The kernels of the CUDA backend on its emulation: layers with their requantization, nothing less.
+CUDA = "cuda-emulated"
+LAYER_SETS = [*SETS, CUDA]
 # Rows, inputs, outputs: single rows, rows that are no multiple of a tile, outputs that leave parts
 # of vectors and of blocks, and the limits.
 SHAPES = [
@@ -79,13 +83,14 @@ def same(actual: npt.NDArray[Any], expected: numerics.Int) -> None:
     np.testing.assert_array_equal(actual, expected)
 
 
-@pytest.mark.parametrize("kernels", SETS)
+@pytest.mark.parametrize("kernels", LAYER_SETS)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_linear8(kernels: str, kind: str, shape: tuple[int, int, int]) -> None:
     a = Layer(shape, kind, seed=sum(shape))
     assert np.abs(a.sums).max(initial=0) < 2**31
-    same(_core.kernel_linear8(kernels, a.x, a.w, a.b), a.sums)
+    if kernels != CUDA:
+        same(_core.kernel_linear8(kernels, a.x, a.w, a.b), a.sums)
     low = numerics.rq8(a.sums, a.m, a.n)
     same(_core.kernel_linear8_rq8(kernels, a.x, a.w, a.b, a.m, a.n), low)
     looked_up = numerics.table(low, a.table)
@@ -96,7 +101,7 @@ def test_linear8(kernels: str, kind: str, shape: tuple[int, int, int]) -> None:
     same(_core.kernel_linear8_rq16(kernels, a.x, a.w, a.b, a.m, a.n, a.add), added)
 
 
-@pytest.mark.parametrize("kernels", SETS)
+@pytest.mark.parametrize("kernels", LAYER_SETS)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("shape", [s for s in SHAPES if s[1] <= 256], ids=str)
 def test_linear16(kernels: str, kind: str, shape: tuple[int, int, int]) -> None:
@@ -108,7 +113,7 @@ def test_linear16(kernels: str, kind: str, shape: tuple[int, int, int]) -> None:
     same(_core.kernel_linear16_rq16(kernels, a.x, a.w, a.b, a.m, a.n, a.add), added)
 
 
-@pytest.mark.parametrize("kernels", SETS)
+@pytest.mark.parametrize("kernels", LAYER_SETS)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("shape", [(1, 1, 8), (3, 2, 64), (2, 19, 24), (4, 37, 136)], ids=str)
 def test_dwconv5(kernels: str, kind: str, shape: tuple[int, int, int]) -> None:
@@ -143,3 +148,11 @@ def test_rounding_is_half_up(kernels: str) -> None:
     m[:] = 2**30  # times 1/4
     expected = [[0, 0, 1, -1, 1, -1, 0, 1]]
     same(_core.kernel_requant8(kernels, x, m, 32), np.array(expected))
+
+
+def test_the_cuda_set_says_what_it_lacks() -> None:
+    x = np.zeros((1, 8), np.int8)
+    with pytest.raises(UnsupportedError, match="cuda-emulated has no such kernel"):
+        _core.kernel_linear8(CUDA, x, x, np.zeros(1, np.int32))
+    with pytest.raises(UnsupportedError, match="cuda-emulated has no such kernel"):
+        _core.kernel_requant8(CUDA, x.astype(np.int16), np.zeros(8, np.int32), 32)

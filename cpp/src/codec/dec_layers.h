@@ -92,7 +92,7 @@ class LayerDecoder {
   std::vector<std::string> places_;
 };
 
-// The whole packet: see decode_picture() in dec_picture.h.
+// The whole packet: see PictureDecoder::decode() in dec_picture.h.
 template <class State>
 void decode_layers(State& state, const PacketHeader& header, const PayloadSpans& payloads,
                    const PayloadSpans& base, const uint8_t* packet, const std::string& what,

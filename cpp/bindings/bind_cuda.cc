@@ -1,0 +1,307 @@
+// Python face of the CUDA backend, over its C table (bsq/bsq_cuda.h).
+#include <dlfcn.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <array>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "arrays.h"
+#include "base/status.h"
+#include "cuda_session.h"
+#include "dlpack.h"
+#include "errors.h"
+#include "handles.h"
+#include "picture_arrays.h"
+#include "sequence_dict.h"
+
+namespace py = pybind11;
+
+namespace bsq {
+
+CudaLibrary::CudaLibrary(const std::string& path) {
+  if (path.empty()) {
+    api_ = bsq_cuda_get_api(BSQ_CUDA_ABI);
+    return;
+  }
+  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) {
+    throw Error(BSQ_ERROR_UNSUPPORTED,
+                "the CUDA backend cannot be loaded: " + std::string(dlerror()) +
+                    "; build it with -DBSQ_CUDA=ON (docs/cuda.md)");
+  }
+  void* symbol = dlsym(library, "bsq_cuda_get_api");
+  if (symbol != nullptr) {
+    const bsq_cuda_api* (*get_api)(uint32_t) = nullptr;
+    static_assert(sizeof get_api == sizeof symbol);
+    std::memcpy(&get_api, &symbol, sizeof get_api);
+    api_ = get_api(BSQ_CUDA_ABI);
+  }
+  if (api_ == nullptr) {
+    throw Error(BSQ_ERROR_UNSUPPORTED,
+                path + " has not the interface " + std::to_string(BSQ_CUDA_ABI) +
+                    " of the CUDA backend: build both from the same version");
+  }
+}
+
+namespace {
+
+// One plane of samples in the device's memory.
+struct CudaPlane {
+  std::shared_ptr<CudaMemory> memory;
+  ptrdiff_t offset = 0;
+  std::array<int64_t, 2> shape{};
+  ptrdiff_t stride = 0;  // bytes
+  int bytes = 1;         // of a sample
+
+  void* data() const { return static_cast<uint8_t*>(memory->data()) + offset; }
+  dlpack::Device device() const {
+    const CudaSession& session = memory->session();
+    if (session.api().emulated != 0) return {dlpack::kCpu, 0};
+    return {dlpack::kCuda, session.device()};
+  }
+};
+
+struct CudaPicture {
+  bsq_picture info{};
+  std::vector<CudaPlane> planes;
+};
+
+// What a consumer of DLPack holds: the tensor and what it points to.
+struct SharedPlane {
+  dlpack::ManagedTensor managed{};
+  CudaPlane plane;
+  std::array<int64_t, 2> strides{};
+};
+
+void drop_tensor(dlpack::ManagedTensor* managed) {
+  delete static_cast<SharedPlane*>(managed->manager);
+}
+
+// Of a capsule that no consumer has taken.
+void drop_capsule(PyObject* capsule) {
+  if (PyCapsule_IsValid(capsule, dlpack::kName) == 0) return;
+  auto* managed = static_cast<dlpack::ManagedTensor*>(PyCapsule_GetPointer(capsule, dlpack::kName));
+  managed->deleter(managed);
+}
+
+// Until the samples are there, or not at all for stream -1, whose consumer sees to the order.
+void wait_for(const CudaPlane& plane, const std::optional<int64_t>& stream) {
+  CudaSession& session = plane.memory->session();
+  if (stream == -1 && session.api().emulated == 0) return;
+  std::string message;
+  bsq_status status = BSQ_OK;
+  {
+    const py::gil_scoped_release release;
+    status = session.call(message, session.api().decoder_wait);
+  }
+  check(status, message.c_str());
+}
+
+py::object to_dlpack(const CudaPlane& plane, const std::optional<int64_t>& stream,
+                     const py::kwargs&) {
+  wait_for(plane, stream);
+  auto shared = std::make_unique<SharedPlane>();
+  shared->plane = plane;
+  shared->strides = {plane.stride / plane.bytes, 1};
+  const dlpack::DataType type{dlpack::kUnsigned, static_cast<uint8_t>(8 * plane.bytes), 1};
+  shared->managed = {{plane.data(), plane.device(), 2, type, shared->plane.shape.data(),
+                      shared->strides.data(), 0},
+                     shared.get(),
+                     drop_tensor};
+  PyObject* capsule = PyCapsule_New(&shared->managed, dlpack::kName, drop_capsule);
+  if (capsule == nullptr) throw py::error_already_set();
+  (void)shared.release();  // the capsule's
+  return py::reinterpret_steal<py::object>(capsule);
+}
+
+class PyCudaDecoder {
+ public:
+  PyCudaDecoder(const CudaLibrary& library, const std::vector<const PyModel*>& models, int device,
+                uintptr_t stream, int threads, int max_level, bool strict) {
+    const bsq_cuda_api& api = library.api();
+    bsq_cuda_config config;
+    api.config_init(&config);
+    config.device = device;
+    config.stream = reinterpret_cast<void*>(stream);  // NOLINT(performance-no-int-to-ptr): a handle
+    config.threads = threads;
+    config.max_level = max_level;
+    config.strict = strict ? 1 : 0;
+    std::vector<bsq_cuda_model> files;
+    for (const PyModel* model : models) {
+      if (model == nullptr) throw Error(BSQ_ERROR_ARGUMENT, "models must be Model objects");
+      files.push_back({model->file.data(), model->file.size()});
+    }
+    char error[kErrorSize] = "";
+    bsq_cuda_decoder* decoder = nullptr;
+    check(api.decoder_open(&config, files.data(), files.size(), &decoder, error, sizeof error),
+          error);
+    session_ = std::make_shared<CudaSession>(api, decoder, device);
+  }
+
+  void send(const py::object& data, int64_t pts, int64_t duration) {
+    const BytesView bytes(data, "data");
+    const bsq_packet packet{bytes.span().data(), bytes.span().size(), pts, duration, 0};
+    const bsq_status status =
+        call([&](bsq_cuda_decoder* decoder) { return api().decoder_send(decoder, &packet); });
+    if (status == BSQ_AGAIN) {
+      throw Error(BSQ_ERROR_ARGUMENT, "a picture waits: receive() it before the next send()");
+    }
+  }
+
+  void flush() { call(api().decoder_flush); }
+
+  void reset() {
+    call([&](bsq_cuda_decoder* decoder) {
+      api().decoder_reset(decoder);
+      return BSQ_OK;
+    });
+  }
+
+  // In memory of its own on the device.
+  std::optional<CudaPicture> receive() {
+    const std::optional<bsq_sequence> sequence = last_sequence();
+    if (!sequence) return std::nullopt;
+    CudaPicture picture;
+    void* planes[3] = {};
+    ptrdiff_t strides[3] = {};
+    for (CudaPlane& plane : picture.planes = make_planes(*sequence)) {
+      const auto p = static_cast<size_t>(&plane - picture.planes.data());
+      planes[p] = plane.data();
+      strides[p] = plane.stride;
+    }
+    const bsq_status status = call([&](bsq_cuda_decoder* decoder) {
+      return api().decoder_receive_into(decoder, planes, strides, &picture.info);
+    });
+    if (status != BSQ_OK) return std::nullopt;
+    return picture;
+  }
+
+  std::optional<PyPicture> receive_host() {
+    bsq_picture info{};
+    PictureSamples samples;
+    const bsq_status status = call([&](bsq_cuda_decoder* decoder) {
+      const bsq_status got = api().decoder_receive_host(decoder, &info);
+      if (got == BSQ_OK) samples.copy(info);
+      return got;
+    });
+    if (status != BSQ_OK) return std::nullopt;
+    return samples.picture(info);
+  }
+
+  std::optional<py::dict> sequence() {
+    const std::optional<bsq_sequence> sequence = last_sequence();
+    if (!sequence) return std::nullopt;
+    return sequence_dict(*sequence);
+  }
+
+ private:
+  const bsq_cuda_api& api() const { return session_->api(); }
+
+  std::optional<bsq_sequence> last_sequence() {
+    bsq_sequence sequence;
+    const bsq_status status =
+        call([&](bsq_cuda_decoder* decoder) { return api().decoder_sequence(decoder, &sequence); });
+    if (status != BSQ_OK) return std::nullopt;
+    return sequence;
+  }
+
+  // One piece of memory for all planes of a picture.
+  std::vector<CudaPlane> make_planes(const bsq_sequence& sequence) {
+    constexpr ptrdiff_t kRowAlignment = 256;
+    std::vector<CudaPlane> planes(sequence.chroma == BSQ_CHROMA_GRAY ? 1 : 3);
+    ptrdiff_t size = 0;
+    for (CudaPlane& plane : planes) {
+      const int divisor = &plane == planes.data() ? 1 : 2;
+      plane.bytes = sequence.bit_depth > 8 ? 2 : 1;
+      plane.shape = {(sequence.height + divisor - 1) / divisor,
+                     (sequence.width + divisor - 1) / divisor};
+      plane.stride =
+          (plane.shape[1] * plane.bytes + kRowAlignment - 1) / kRowAlignment * kRowAlignment;
+      plane.offset = size;
+      size += plane.stride * plane.shape[0];
+    }
+    void* memory = nullptr;
+    call([&](bsq_cuda_decoder* decoder) {
+      memory = api().allocate(decoder, static_cast<size_t>(size));
+      return memory == nullptr ? BSQ_ERROR_MEMORY : BSQ_OK;
+    });
+    const auto owner = std::make_shared<CudaMemory>(session_, memory);
+    for (CudaPlane& plane : planes) plane.memory = owner;
+    return planes;
+  }
+
+  template <class Fn>
+  bsq_status call(const Fn& fn) {
+    bsq_status status = BSQ_OK;
+    std::string message;
+    {
+      const py::gil_scoped_release release;
+      status = session_->call(message, fn);
+    }
+    return check(status, message.c_str());
+  }
+
+  std::shared_ptr<CudaSession> session_;
+};
+
+void bind_pictures(py::module_& m) {
+  py::class_<CudaPlane>(m, "CudaPlane", "Samples [H, W] in the device's memory, by DLPack.")
+      .def_property_readonly(
+          "shape", [](const CudaPlane& p) { return py::make_tuple(p.shape[0], p.shape[1]); })
+      .def_property_readonly(
+          "pointer", [](const CudaPlane& p) { return reinterpret_cast<uintptr_t>(p.data()); })
+      .def_property_readonly("stride", [](const CudaPlane& p) { return p.stride; })
+      .def("__dlpack__", &to_dlpack, py::kw_only(), py::arg("stream") = py::none())
+      .def("__dlpack_device__",
+           [](const CudaPlane& p) { return py::make_tuple(p.device().type, p.device().id); });
+  const auto field = [](auto member) {
+    return [member](const CudaPicture& p) { return p.info.*member; };
+  };
+  py::class_<CudaPicture>(m, "CudaPicture")
+      .def_readonly("planes", &CudaPicture::planes)
+      .def_property_readonly("width", field(&bsq_picture::width))
+      .def_property_readonly("height", field(&bsq_picture::height))
+      .def_property_readonly("chroma",
+                             [](const CudaPicture& p) { return chroma_name(p.info.chroma); })
+      .def_property_readonly("bit_depth", field(&bsq_picture::bit_depth))
+      .def_property_readonly("pts", field(&bsq_picture::pts))
+      .def_property_readonly("duration", field(&bsq_picture::duration))
+      .def_property_readonly("keyframe", [](const CudaPicture& p) { return p.info.keyframe != 0; })
+      .def_property_readonly("concealed",
+                             [](const CudaPicture& p) { return p.info.concealed != 0; });
+}
+
+}  // namespace
+
+void bind_cuda(py::module_& m) {
+  bind_pictures(m);
+  py::class_<CudaLibrary>(m, "CudaLibrary", "The CUDA backend, or without a path its emulation.")
+      .def(py::init([](const std::optional<std::string>& path) {
+             return CudaLibrary(path.value_or(""));
+           }),
+           py::arg("path") = py::none())
+      .def_property_readonly("emulated", [](const CudaLibrary& l) { return l.api().emulated != 0; })
+      .def_property_readonly("version", [](const CudaLibrary& l) { return l.api().version; })
+      .def("device_count", [](const CudaLibrary& l) { return l.api().device_count(); });
+  py::class_<PyCudaDecoder>(m, "CudaDecoder", "Decoder on a device: send(), receive() until None.")
+      .def(py::init<const CudaLibrary&, const std::vector<const PyModel*>&, int, uintptr_t, int,
+                    int, bool>(),
+           py::arg("library"), py::arg("models"), py::kw_only(), py::arg("device") = 0,
+           py::arg("stream") = 0, py::arg("threads") = 0, py::arg("max_level") = 26,
+           py::arg("strict") = false)
+      .def("send", &PyCudaDecoder::send, py::arg("data"), py::arg("pts") = 0, py::kw_only(),
+           py::arg("duration") = 0)
+      .def("flush", &PyCudaDecoder::flush)
+      .def("receive", &PyCudaDecoder::receive)
+      .def("receive_host", &PyCudaDecoder::receive_host)
+      .def("reset", &PyCudaDecoder::reset)
+      .def_property_readonly("sequence", &PyCudaDecoder::sequence);
+}
+
+}  // namespace bsq

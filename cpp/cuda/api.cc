@@ -1,0 +1,181 @@
+// The C table of the backend: bsq/bsq_cuda.h.
+#include "codec/api.h"
+
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bsq/bsq_cuda.h"
+#include "cuda/open_device.h"
+#include "cuda/pictures.h"
+
+// The order of the members is that of their making: a decoder lives on its device.
+struct bsq_cuda_decoder {
+  std::shared_ptr<bsq::cuda::Device> device;
+  bsq::cuda::Destination destination;
+  bsq::Decoder decoder;
+  std::vector<uint8_t> samples[3];
+  std::string error;
+
+  bsq_cuda_decoder(std::shared_ptr<bsq::cuda::Device> opened, const bsq_decoder_config& config,
+                   std::vector<std::shared_ptr<const bsq::Model>> models)
+      : device(std::move(opened)),
+        decoder(config, std::move(models), bsq::cuda::decode_on_device(*device, destination)) {}
+};
+
+namespace {
+
+using bsq::guarded;
+using bsq::require_argument;
+
+int32_t device_count() { return bsq::cuda::device_count(); }
+
+void config_init(bsq_cuda_config* config) {
+  if (config == nullptr) return;
+  *config = bsq_cuda_config{};
+  config->max_level = bsq::kMaxLevel;
+}
+
+bsq_status decoder_open(const bsq_cuda_config* config, const bsq_cuda_model* models,
+                        size_t model_count, bsq_cuda_decoder** decoder, char* error,
+                        size_t error_size) {
+  return guarded(error, error_size, [&] {
+    require_argument(decoder != nullptr, "decoder is NULL");
+    *decoder = nullptr;
+    require_argument(config != nullptr, "config is NULL");
+    require_argument(models != nullptr || model_count == 0, "models is NULL");
+    std::vector<std::shared_ptr<const bsq::Model>> loaded;
+    for (size_t i = 0; i < model_count; ++i) {
+      require_argument(models[i].data != nullptr, "a model is NULL");
+      loaded.push_back(bsq::Model::load({models[i].data, models[i].size}));
+    }
+    bsq_decoder_config settings{};
+    settings.threads = config->threads;
+    settings.max_level = config->max_level;
+    settings.strict = config->strict;
+    *decoder = new bsq_cuda_decoder(bsq::cuda::open_device(config->device, config->stream),
+                                    settings, std::move(loaded));
+    return BSQ_OK;
+  });
+}
+
+void decoder_close(bsq_cuda_decoder* decoder) { delete decoder; }
+
+const char* decoder_error(const bsq_cuda_decoder* decoder) {
+  return decoder == nullptr ? "decoder is NULL" : decoder->error.c_str();
+}
+
+// Runs fn() -> bsq_status on a decoder.
+template <class Fn>
+bsq_status call(bsq_cuda_decoder* decoder, const Fn& fn) {
+  if (decoder == nullptr) return BSQ_ERROR_ARGUMENT;
+  return guarded(decoder->error, fn);
+}
+
+bsq_status decoder_send(bsq_cuda_decoder* decoder, const bsq_packet* packet) {
+  return call(decoder, [&] {
+    require_argument(packet != nullptr, "packet is NULL");
+    return decoder->decoder.send(*packet);
+  });
+}
+
+bsq_status decoder_flush(bsq_cuda_decoder* decoder) {
+  return call(decoder, [&] {
+    decoder->decoder.flush();
+    return BSQ_OK;
+  });
+}
+
+void decoder_reset(bsq_cuda_decoder* decoder) {
+  if (decoder != nullptr) decoder->decoder.reset();
+}
+
+bsq_status decoder_sequence(const bsq_cuda_decoder* decoder, bsq_sequence* sequence) {
+  if (decoder == nullptr || sequence == nullptr) return BSQ_ERROR_ARGUMENT;
+  const bsq_sequence* found = decoder->decoder.sequence();
+  if (found == nullptr) return BSQ_AGAIN;
+  *sequence = *found;
+  return BSQ_OK;
+}
+
+bsq_status decoder_receive(bsq_cuda_decoder* decoder, bsq_picture* picture) {
+  return call(decoder, [&] {
+    require_argument(picture != nullptr, "picture is NULL");
+    decoder->destination = {};
+    return decoder->decoder.receive(*picture);
+  });
+}
+
+bsq_status decoder_receive_into(bsq_cuda_decoder* decoder, void* const planes[3],
+                                const ptrdiff_t strides[3], bsq_picture* picture) {
+  return call(decoder, [&] {
+    require_argument(picture != nullptr, "picture is NULL");
+    require_argument(planes != nullptr && strides != nullptr, "planes or strides are NULL");
+    require_argument(planes[0] != nullptr, "plane 0 is NULL");
+    std::copy_n(planes, 3, decoder->destination.planes);
+    std::copy_n(strides, 3, decoder->destination.strides);
+    return decoder->decoder.receive(*picture);
+  });
+}
+
+bsq_status decoder_receive_host(bsq_cuda_decoder* decoder, bsq_picture* picture) {
+  return call(decoder, [&] {
+    require_argument(picture != nullptr, "picture is NULL");
+    decoder->destination = {};
+    const bsq_status status = decoder->decoder.receive(*picture);
+    for (int p = 0; status == BSQ_OK && p < 3 && picture->planes[p] != nullptr; ++p) {
+      std::vector<uint8_t>& samples = decoder->samples[p];
+      const int32_t height = p == 0 ? picture->height : (picture->height + 1) / 2;
+      samples.resize(static_cast<size_t>(picture->strides[p]) * static_cast<size_t>(height));
+      decoder->device->download(samples.data(), picture->planes[p], samples.size());
+      picture->planes[p] = samples.data();
+    }
+    if (status == BSQ_OK) decoder->device->wait();
+    return status;
+  });
+}
+
+bsq_status decoder_wait(bsq_cuda_decoder* decoder) {
+  return call(decoder, [&] {
+    decoder->device->wait();
+    return BSQ_OK;
+  });
+}
+
+void* allocate(bsq_cuda_decoder* decoder, size_t bytes) {
+  void* memory = nullptr;
+  call(decoder, [&] {
+    memory = decoder->device->allocate(bytes);
+    return BSQ_OK;
+  });
+  return memory;
+}
+
+void release(bsq_cuda_decoder* decoder, void* memory) {
+  if (decoder != nullptr && memory != nullptr) decoder->device->release(memory);
+}
+
+}  // namespace
+
+extern "C" const bsq_cuda_api* bsq_cuda_get_api(uint32_t abi) {
+  static const bsq_cuda_api api = {BSQ_CUDA_ABI,
+                                   bsq::cuda::devices_are_emulated() ? 1 : 0,
+                                   bsq_version(),
+                                   device_count,
+                                   config_init,
+                                   decoder_open,
+                                   decoder_close,
+                                   decoder_error,
+                                   decoder_send,
+                                   decoder_flush,
+                                   decoder_reset,
+                                   decoder_sequence,
+                                   decoder_receive,
+                                   decoder_receive_into,
+                                   decoder_receive_host,
+                                   decoder_wait,
+                                   allocate,
+                                   release};
+  return abi == BSQ_CUDA_ABI ? &api : nullptr;
+}

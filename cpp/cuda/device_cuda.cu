@@ -1,0 +1,161 @@
+// A CUDA device, through the CUDA runtime: the launchers of all kernels.
+#include <cuda_runtime.h>
+
+#include <array>
+#include <string>
+
+#include "base/status.h"
+#include "cuda/device_block.cuh"
+#include "cuda/open_device.h"
+
+namespace bsq::cuda {
+namespace {
+
+constexpr int kLeastMajor = 8;  // compute capability: mma.m16n8k32 of bytes
+
+void check(cudaError_t error, const char* what) {
+  if (error == cudaSuccess) return;
+  const bsq_status status = error == cudaErrorMemoryAllocation ? BSQ_ERROR_MEMORY : BSQ_ERROR_STATE;
+  throw Error(status,
+              std::string("internal error of CUDA, ") + what + ": " + cudaGetErrorString(error));
+}
+
+template <class Kernel>
+__global__ void __launch_bounds__(Kernel::kThreads)
+    run_kernel(const __grid_constant__ Kernel kernel) {
+  __shared__ typename Kernel::Shared shared;
+  DeviceBlock<Kernel> block(shared);
+  kernel.run(block);
+}
+
+template <class Kernel>
+void launch_on(const void* kernel, int64_t blocks, cudaStream_t stream) {
+  run_kernel<<<static_cast<unsigned>(blocks), Kernel::kThreads, 0, stream>>>(
+      *static_cast<const Kernel*>(kernel));
+}
+
+using Launch = void (*)(const void* kernel, int64_t blocks, cudaStream_t stream);
+
+template <size_t... I>
+constexpr std::array<Launch, sizeof...(I)> launch_table(std::index_sequence<I...>) {
+  return {launch_on<std::tuple_element_t<I, AllKernels>>...};
+}
+
+class CudaDevice : public Device {
+ public:
+  CudaDevice(int ordinal, cudaStream_t stream) : ordinal_(ordinal), stream_(stream) {
+    use();
+    check(cudaEventCreateWithFlags(&mark_, cudaEventDisableTiming), "making an event");
+  }
+  ~CudaDevice() override {
+    if (cudaSetDevice(ordinal_) == cudaSuccess) cudaEventDestroy(mark_);
+  }
+  CudaDevice(const CudaDevice&) = delete;
+  CudaDevice& operator=(const CudaDevice&) = delete;
+
+  void* allocate(size_t bytes) override {
+    use();
+    void* memory = nullptr;
+    check(cudaMalloc(&memory, bytes), "allocating memory of the device");
+    const cudaError_t cleared = cudaMemsetAsync(memory, 0, bytes, stream_);
+    if (cleared != cudaSuccess) cudaFree(memory);
+    check(cleared, "clearing memory");
+    return memory;
+  }
+  void release(void* memory) noexcept override {
+    if (cudaSetDevice(ordinal_) != cudaSuccess) return;
+    cudaStreamSynchronize(stream_);
+    cudaFree(memory);
+  }
+  void* allocate_host(size_t bytes) override {
+    use();
+    void* memory = nullptr;
+    check(cudaMallocHost(&memory, bytes), "allocating memory of the host");
+    return memory;
+  }
+  void release_host(void* memory) noexcept override {
+    if (cudaSetDevice(ordinal_) != cudaSuccess) return;
+    cudaStreamSynchronize(stream_);
+    cudaFreeHost(memory);
+  }
+
+  void upload(void* to, const void* from, size_t bytes) override {
+    move(to, from, bytes, cudaMemcpyHostToDevice);
+  }
+  void download(void* to, const void* from, size_t bytes) override {
+    move(to, from, bytes, cudaMemcpyDeviceToHost);
+  }
+  void copy(void* to, const void* from, size_t bytes) override {
+    move(to, from, bytes, cudaMemcpyDeviceToDevice);
+  }
+  void clear(void* memory, size_t bytes) override {
+    use();
+    check(cudaMemsetAsync(memory, 0, bytes, stream_), "clearing memory");
+  }
+  void wait() override {
+    use();
+    check(cudaStreamSynchronize(stream_), "waiting for the stream");
+  }
+  void mark() override {
+    use();
+    check(cudaEventRecord(mark_, stream_), "recording an event");
+  }
+  void wait_mark() override {
+    use();
+    check(cudaEventSynchronize(mark_), "waiting for an event");
+  }
+
+ protected:
+  void launch_kernel(size_t index, const void* kernel, int64_t blocks) override {
+    static constexpr auto kTable =
+        launch_table(std::make_index_sequence<std::tuple_size_v<AllKernels>>());
+    use();
+    kTable[index](kernel, blocks, stream_);
+    check(cudaGetLastError(), "launching a kernel");
+  }
+
+ private:
+  void use() const { check(cudaSetDevice(ordinal_), "choosing the device"); }
+  void move(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
+    use();
+    check(cudaMemcpyAsync(to, from, bytes, kind, stream_), "copying");
+  }
+
+  const int ordinal_;
+  const cudaStream_t stream_;
+  cudaEvent_t mark_ = nullptr;
+};
+
+}  // namespace
+
+bool devices_are_emulated() { return false; }
+
+int32_t device_count() {
+  int count = 0;
+  return cudaGetDeviceCount(&count) == cudaSuccess ? count : 0;
+}
+
+std::unique_ptr<Device> open_device(int32_t ordinal, void* stream) {
+  int count = 0;
+  const cudaError_t error = cudaGetDeviceCount(&count);
+  if (error != cudaSuccess || count == 0) {
+    throw Error(BSQ_ERROR_UNSUPPORTED, std::string("there is no CUDA device: ") +
+                                           cudaGetErrorString(error) +
+                                           "; decode without one, or install its driver");
+  }
+  if (ordinal < 0 || ordinal >= count) {
+    throw Error(BSQ_ERROR_ARGUMENT, "there is no CUDA device " + std::to_string(ordinal) +
+                                        ": this machine has " + std::to_string(count));
+  }
+  int major = 0;
+  check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, ordinal),
+        "asking for the compute capability");
+  if (major < kLeastMajor) {
+    throw Error(BSQ_ERROR_UNSUPPORTED, "CUDA device " + std::to_string(ordinal) +
+                                           " has compute capability " + std::to_string(major) +
+                                           ".x, 8.0 is the least that is supported");
+  }
+  return std::make_unique<CudaDevice>(ordinal, static_cast<cudaStream_t>(stream));
+}
+
+}  // namespace bsq::cuda

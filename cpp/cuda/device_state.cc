@@ -1,0 +1,218 @@
+// The steps of a layer on a device.
+#include "cuda/device_state.h"
+
+#include <algorithm>
+#include <cstring>
+#include <iterator>
+
+#include "codec/base_picture.h"
+#include "motion/interpolate.h"
+
+namespace bsq::cuda {
+
+static_assert(sizeof(Position) == sizeof(TokenPosition) && sizeof(Vector) == sizeof(Mv));
+
+DeviceFrame::DeviceFrame(Device& device, const Geometry& g) {
+  const int chroma = g.plane_count == 1 ? 0 : 2;
+  const size_t luma_size = g.tokens() * kTokenSize * kTokenSize;
+  samples_ = DeviceArray<uint16_t>(device, luma_size + static_cast<size_t>(chroma) * luma_size / 4);
+  planes_.count = g.plane_count;
+  planes_.bit_depth = g.bit_depth;
+  uint16_t* next = samples_.data();
+  for (int p = 0; p < g.plane_count; ++p) {
+    const int divisor = p == 0 ? 1 : 2;
+    planes_.data[p] = next;
+    planes_.width[p] = g.coded_width() / divisor;
+    planes_.height[p] = g.coded_height() / divisor;
+    next += static_cast<ptrdiff_t>(planes_.width[p]) * planes_.height[p];
+  }
+}
+
+std::vector<TokenRect> DeviceState::rects(const Geometry& geometry) {
+  std::vector<TokenRect> rects;
+  for (const Block& area : geometry.blocks) rects.push_back(token_rect(geometry, area));
+  return rects;
+}
+
+DeviceState::Fields DeviceState::make_fields() const {
+  const auto stages = static_cast<size_t>(weights_->layout().stages);
+  return {DeviceArray<uint8_t>(device_, geometry_.tokens()),
+          DeviceArray<uint32_t>(device_, geometry_.tokens() * stages)};
+}
+
+DeviceState::DeviceState(const Geometry& geometry, const std::shared_ptr<const Weights>& weights,
+                         Device& device, ThreadPool& pool, bool is_base)
+    : motion(geometry, weights->config().numerics > 2),
+      windows(geometry.windows()),
+      tokens(geometry.tokens_y, geometry.tokens_x, weights->layout().stages),
+      active(geometry.tokens_y, geometry.tokens_x),
+      flag_logits(device, geometry.tokens() * static_cast<size_t>(weights->layout().flags())),
+      geometry_(geometry),
+      weights_(weights),
+      device_(device),
+      pool_(pool),
+      runner_(device, *weights, geometry),
+      prior_(device, *weights, geometry, rects(geometry), runner_),
+      current_(std::make_unique<DeviceFrame>(device, geometry)),
+      reference_(std::make_unique<DeviceFrame>(device, geometry)),
+      fields_(make_fields()),
+      previous_(make_fields()),
+      coded_(device, geometry.tokens()),
+      positions_(device, geometry.tokens()),
+      index_(device, geometry.tokens()),
+      offsets_(device, geometry.windows()),
+      vectors_(device, geometry.tokens()),
+      left_edges_(device, geometry.tokens()),
+      upper_edges_(device, geometry.tokens()) {
+  for (const Block& area : geometry_.blocks) {
+    blocks.push_back({area, token_rect(geometry_, area), BlockModels()});
+  }
+  windows.has_offsets = weights_->config().numerics > 2;
+  if (weights_->config().numerics > 2 && !is_base) {
+    base_ = std::make_unique<DeviceState>(base_geometry(geometry_), weights_, device_, pool_, true);
+  }
+}
+
+void DeviceState::begin_picture() {
+  windows.before = windows.offset;
+  std::fill(windows.offset_coded.begin(), windows.offset_coded.end(), uint8_t{0});
+  coded_.clear();
+}
+
+void DeviceState::begin_keyframe() {
+  const FillKernel fill{current_->planes(), 1 << (geometry_.bit_depth - 1)};
+  device_.launch(fill, fill.blocks());
+  previous_.stages.clear();
+  std::fill(windows.previous.begin(), windows.previous.end(), uint8_t{0});
+  std::fill(windows.offset.begin(), windows.offset.end(), int16_t{0});
+  std::fill(windows.before.begin(), windows.before.end(), int16_t{0});
+  for (DeviceBlockState& block : blocks) block.models = BlockModels();
+}
+
+void DeviceState::predict_from_base() {
+  const Geometry& g = base_->geometry();
+  EnlargeKernel kernel{base_->current_->planes(), current_->planes(), 0, 0, 0, {}};
+  std::memcpy(kernel.filter, kBaseFilters, sizeof kernel.filter);
+  static_assert(sizeof kernel.filter == sizeof kBaseFilters);
+  for (int p = 0; p < geometry_.plane_count; ++p) {
+    kernel.plane = p;
+    kernel.width = g.plane_width(p);
+    kernel.height = g.plane_height(p);
+    device_.launch(kernel, kernel.blocks());
+  }
+}
+
+void DeviceState::compensate() {
+  device_.wait_mark();
+  std::memcpy(vectors_.data(), motion.field.mv.data(), motion.field.mv.size() * sizeof(Mv));
+  vectors_.send(device_, motion.field.mv.size());
+  device_.mark();
+  CompensateKernel kernel{reference_->planes(),
+                          current_->planes(),
+                          vectors_.device(),
+                          geometry_.tokens_x,
+                          geometry_.tokens_y,
+                          {},
+                          {}};
+  static_assert(sizeof kernel.luma_filter == sizeof kLumaFilter);
+  static_assert(sizeof kernel.chroma_filter == sizeof kChromaFilter);
+  std::memcpy(kernel.luma_filter, kLumaFilter, sizeof kernel.luma_filter);
+  std::memcpy(kernel.chroma_filter, kChromaFilter, sizeof kernel.chroma_filter);
+  device_.launch(kernel, kernel.blocks());
+}
+
+Steps DeviceState::steps(int q) const {
+  return {q,
+          windows.has_offsets ? offsets_.device() : nullptr,
+          geometry_.windows_x,
+          kMaxStepIndex,
+          kOffsetUnit,
+          kChromaKnee};
+}
+
+void DeviceState::list_active(int q, const LayerPlace& place) {
+  active.set(windows.active);
+  device_.wait_mark();
+  const auto count = static_cast<size_t>(active.count());
+  std::copy_n(windows.offset.data(), windows.offset.size(), offsets_.data());
+  offsets_.send(device_, windows.offset.size());
+  if (count > 0) {
+    std::memcpy(positions_.data(), active.tokens().data(), count * sizeof(Position));
+    for (int y = 0; y < geometry_.tokens_y; ++y) {
+      int32_t* row = index_.data() + geometry_.token_index(0, y);
+      for (int x = 0; x < geometry_.tokens_x; ++x) row[x] = active.index(y, x);
+    }
+    positions_.send(device_, count);
+    index_.send(device_, geometry_.tokens());
+  }
+  device_.mark();
+  // Networks of numerics 1 know nothing but the first layer of a keyframe.
+  const bool told = weights_->config().numerics > 1;
+  const SideKernel kernel{current_->planes(),
+                          positions_.device(),
+                          active.count(),
+                          steps(q),
+                          place.first_of_keyframe ? 256 : 0,
+                          told && place.later ? 256 : 0,
+                          told ? place.above : 0,
+                          runner_.side(),
+                          runner_.side_pitch()};
+  device_.launch(kernel, kernel.blocks());
+}
+
+// Token vectors of the active tokens.
+void DeviceState::expand(const Fields& fields) {
+  const TokenLayout& layout = weights_->layout();
+  const ExpandTokensKernel kernel{fields.arrays(),    layout.stages,     layout.zero,
+                                  active.count(),     nullptr,           positions_.device(),
+                                  geometry_.tokens_x, runner_.vectors(), runner_.vector_pitch()};
+  device_.launch(kernel, kernel.blocks());
+}
+
+void DeviceState::run_trunk() {
+  if (active.count() == 0) return;
+  expand(previous_);
+  runner_.trunk(active_list(), flag_logits.device());
+  flag_logits.fetch(device_, static_cast<size_t>(active.count()) *
+                                 static_cast<size_t>(weights_->layout().flags()));
+  device_.wait();
+}
+
+void DeviceState::begin_bits() {
+  fields_.stages.clear();
+  if (active.count() == 0) return;
+  prior_.begin_layer(active, active_list(), tokens, fields_.arrays(), coded_.data());
+}
+
+void DeviceState::end_layer(int q, bool) {
+  if (active.count() != 0) {
+    expand(fields_);
+    runner_.synthesis(active_list());
+    const ReconstructKernel kernel{runner_.output(),
+                                   NetworkRunner::output_pitch(),
+                                   positions_.device(),
+                                   active.count(),
+                                   steps(q),
+                                   weights_->steps(),
+                                   current_->planes()};
+    device_.launch(kernel, kernel.blocks());
+  }
+  std::swap(fields_, previous_);
+  std::swap(windows.active, windows.previous);
+}
+
+void DeviceState::filter(int q, bool keyframe) {
+  if (weights_->config().numerics < 3) return;
+  const EdgeKernel edges{steps(q),           keyframe,           coded_.data(),
+                         vectors_.device(),  geometry_.tokens_x, geometry_.tokens_y,
+                         left_edges_.data(), upper_edges_.data()};
+  device_.launch(edges, edges.blocks());
+  for (const bool vertical : {true, false}) {
+    const DeblockKernel kernel{current_->planes(),
+                               vertical ? left_edges_.data() : upper_edges_.data(), vertical,
+                               geometry_.tokens_x, geometry_.tokens_y};
+    device_.launch(kernel, kernel.blocks());
+  }
+}
+
+}  // namespace bsq::cuda

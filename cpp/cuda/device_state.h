@@ -1,0 +1,147 @@
+// What a decoder keeps of a sequence on a device from picture to picture, and the steps of a layer.
+//
+// It has the face of PictureState (codec/picture_state.h) that LayerDecoder needs: symbols, models
+// and flags are the host's, samples, tokens and networks the device's. The host waits for the
+// device where the range decoder needs logits, and nowhere else.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "codec/geometry.h"
+#include "codec/symbols.h"
+#include "cuda/group_prior.h"
+#include "cuda/stack.h"
+#include "network/samples.h"
+
+namespace bsq::cuda {
+
+struct DeviceBlockState {
+  Block area;
+  TokenRect rect;
+  BlockModels models;
+};
+
+// Samples of one picture in the device's memory.
+class DeviceFrame {
+ public:
+  DeviceFrame(Device& device, const Geometry& geometry);
+  const Planes& planes() const { return planes_; }
+
+ private:
+  DeviceArray<uint16_t> samples_;
+  Planes planes_{};
+};
+
+class DeviceState {
+ public:
+  // Device and pool must outlive the state.
+  DeviceState(const Geometry& geometry, const std::shared_ptr<const Weights>& weights,
+              Device& device, ThreadPool& pool, bool is_base = false);
+
+  // As in PictureState.
+  const Geometry& geometry() const { return geometry_; }
+  int step_offset() const { return weights_->config().numerics > 1 ? 64 : 0; }
+  void begin_picture();
+  void begin_keyframe();
+  DeviceState* base() { return base_.get(); }
+  const DeviceState* base() const { return base_.get(); }
+  void predict_from_base();
+  void compensate();
+  int flag_type(bool keyframe, bool first, bool last) const {
+    const bool main = weights_->config().numerics > 1 ? last : first;
+    return !keyframe && main ? 0 : 1;
+  }
+  LayerModels layer_models(DeviceBlockState& block, int type) const {
+    return {block.models.corrections[static_cast<size_t>(type)], weights_->config().numerics > 1};
+  }
+  void list_active(int q, const LayerPlace& place);
+  void run_trunk();
+  void begin_bits();
+  void end_layer(int q, bool decoded);
+  // The tokens of the layer that ended last.
+  const TokenField& coded_tokens() const { return tokens; }
+  void filter(int q, bool keyframe);
+  void end_picture() { std::swap(current_, reference_); }
+  template <class Fn>
+  void for_each_block(const Fn& fn) {
+    if (blocks.size() == 1) {
+      fn(blocks[0], size_t{0});
+    } else {
+      pool_.parallel_for(blocks.size(), [&](size_t i) { fn(blocks[i], i); });
+    }
+  }
+
+  Device& device() { return device_; }
+  ThreadPool& pool() const { return pool_; }
+  GroupPrior& prior() { return prior_; }
+  // The picture that end_picture() left.
+  const Planes& picture() const { return reference_->planes(); }
+
+  std::vector<DeviceBlockState> blocks;
+  MotionSymbols motion;
+  WindowFlags windows;
+  TokenField tokens;  // of this layer; inactive tokens hold 0 stages
+  ActiveTokens active;
+  Mirror<int16_t> flag_logits;
+
+ private:
+  struct Fields {
+    DeviceArray<uint8_t> stages;
+    DeviceArray<uint32_t> bits;
+    TokenArrays arrays() const { return {stages.data(), bits.data()}; }
+  };
+
+  static std::vector<TokenRect> rects(const Geometry& geometry);
+  Fields make_fields() const;
+  ActiveList active_list() const { return {positions_.device(), index_.device(), active.count()}; }
+  Steps steps(int q) const;
+  void expand(const Fields& fields);
+
+  const Geometry geometry_;
+  const std::shared_ptr<const Weights> weights_;
+  Device& device_;
+  ThreadPool& pool_;
+  NetworkRunner runner_;
+  GroupPrior prior_;
+  std::unique_ptr<DeviceFrame> current_;
+  std::unique_ptr<DeviceFrame> reference_;
+  Fields fields_;
+  Fields previous_;
+  DeviceArray<uint8_t> coded_;  // by place: whether a layer of this picture has bits there
+  Mirror<Position> positions_;
+  Mirror<int32_t> index_;
+  Mirror<int16_t> offsets_;
+  Mirror<Vector> vectors_;
+  DeviceArray<int16_t> left_edges_;
+  DeviceArray<int16_t> upper_edges_;
+  std::unique_ptr<DeviceState> base_;
+};
+
+// Step 3 of a layer, for LayerDecoder: all blocks take a sub-group at a time.
+template <class Loop>
+void decode_bits(DeviceState& state, int type, const Loop& each_block) {
+  if (state.active.count() == 0) return;
+  GroupPrior& prior = state.prior();
+  for (int group = 0; group < kGroups; ++group) {
+    if (!prior.begin_group(group)) continue;
+    for (int stage = 0; stage < state.tokens.max_stages && prior.begin_stage(stage); ++stage) {
+      for (int j = 0; j < kSubgroups; ++j) {
+        prior.logits(j);
+        each_block([&](DeviceBlockState& block, auto& coder) {
+          const auto b = static_cast<size_t>(&block - state.blocks.data());
+          code_subgroup(coder, state.layer_models(block, type), state.active, prior.tokens_of(b),
+                        stage, j, prior.logits_of(b), prior.pair(), state.pool(), state.tokens,
+                        prior.bytes_of(b));
+        });
+        prior.feed();
+      }
+    }
+    prior.end_group(state.tokens);
+  }
+}
+
+}  // namespace bsq::cuda

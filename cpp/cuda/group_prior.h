@@ -1,0 +1,99 @@
+// The groups of the prior on a device, for all entropy blocks of a picture together:
+// docs/numerics.md section 4.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "codec/geometry.h"
+#include "cuda/stack.h"
+#include "network/token_field.h"
+
+namespace bsq::cuda {
+
+// One layer goes like this:
+//
+//   prior.begin_layer(active, list, tokens)                  after the trunk, stage counts known
+//   for g in 0..2, if prior.begin_group(g):
+//     for s in 0..S-1, if prior.begin_stage(s):
+//       for j in 0..3:
+//         logits = prior.logits(j)                           waits for the device
+//         for every block: code the bits of prior.tokens_of(block) into bytes_of(block)
+//         prior.feed()
+//     prior.end_group(tokens)
+class GroupPrior {
+ public:
+  GroupPrior(Device& device, const Weights& weights, const Geometry& geometry,
+             std::span<const TokenRect> rects, NetworkRunner& runner);
+
+  // `list` describes `active`; `fields` receives the stage counts and later the bits, and `coded`
+  // notes the places that have stages. All three live until the layer is done.
+  void begin_layer(const ActiveTokens& active, const ActiveList& list, const TokenField& tokens,
+                   const TokenArrays& fields, uint8_t* coded);
+  // False where no token of the group has a stage.
+  bool begin_group(int group);
+  // False where no token of the group has so many stages.
+  bool begin_stage(int stage);
+  // [tokens of all blocks, 8]
+  const int16_t* logits(int subgroup);
+  const int16_t* pair() const { return weights_.pair(head_); }
+  // Tokens of the stage in a block, as indices in `active`, in the order of coding; their logits;
+  // and where their bits belong, one byte per token.
+  std::span<const int32_t> tokens_of(size_t block) const;
+  const int16_t* logits_of(size_t block) const;
+  uint8_t* bytes_of(size_t block);
+  // The bytes are complete.
+  void feed();
+  // The bits of the group's tokens are complete in `tokens`.
+  void end_group(const TokenField& tokens);
+
+ private:
+  // Rows of all blocks one after the other; `begin` has an entry per block and one more.
+  struct Rows {
+    size_t first = 0;  // in the arrays of all lists
+    std::vector<size_t> begin;
+    size_t count() const { return begin.back(); }
+  };
+
+  void list_rows(const ActiveTokens& active, const TokenField& tokens);
+  void list_stages(size_t group);
+  const Rows& stage_rows() const { return stages_[stage_index(group_, stage_)]; }
+  size_t stage_index(int group, int stage) const {
+    return static_cast<size_t>(group * weights_.layout().stages + stage);
+  }
+  void start_rows();
+  void store_stages(uint8_t* coded);
+
+  Device& device_;
+  const Weights& weights_;
+  NetworkRunner& runner_;
+  const std::vector<TokenRect> rects_;
+  const int tokens_x_;
+  DeviceArray<int16_t> area_;     // number of the block by place
+  DeviceArray<int8_t> embedded_;  // e of the active tokens
+  DeviceArray<int16_t> v_;        // by slot: the place in the list of a group
+  Mirror<uint8_t> counts_;        // stages of the active tokens
+  Mirror<int32_t> group_tokens_;  // active tokens of the groups, one list after the other
+  Mirror<int32_t> stage_slots_;   // slots of the tokens of the stages, likewise
+  std::vector<int32_t> stage_tokens_;
+  Mirror<uint8_t> slot_bytes_;  // the sub-group that was coded last
+  Mirror<uint32_t> words_;      // bits by slot
+  Mirror<int16_t> logits_;
+  std::vector<uint8_t> row_bytes_;
+
+  // The layer at hand.
+  const ActiveTokens* active_ = nullptr;
+  ActiveList list_;
+  TokenArrays fields_{};
+  std::array<Rows, kGroups> groups_;
+  std::vector<Rows> stages_;  // by group and stage
+  int group_ = 0;
+  int stage_ = 0;
+  int head_ = 0;
+  int pending_ = -1;  // the head whose bits are in slot_bytes_, but not in v_ yet
+};
+
+}  // namespace bsq::cuda

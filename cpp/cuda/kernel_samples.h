@@ -1,0 +1,195 @@
+// Between samples and networks on the device: docs/numerics.md sections 3 and 4.
+#pragma once
+
+#include "cuda/kernel_depthwise.h"
+
+namespace bsq::cuda {
+
+// Planes of the coded size, 16 bits a sample, without gaps between rows.
+struct Planes {
+  uint16_t* data[3];
+  int width[3];
+  int height[3];
+  int count;
+  int bit_depth;
+
+  BSQ_DEVICE uint16_t& at(int plane, int x, int y) const {
+    return data[plane][static_cast<int64_t>(y) * width[plane] + x];
+  }
+  BSQ_DEVICE int largest() const { return (1 << bit_depth) - 1; }
+};
+
+// Steps of a layer's tokens: TokenSteps of network/token_steps.h on the device.
+struct Steps {
+  int q;
+  const int16_t* offsets;  // by window; null: none
+  int windows_x;
+  int largest;      // q
+  int unit;         // of offsets, in q
+  int chroma_knee;  // q above which chroma has a finer step
+
+  BSQ_DEVICE int at(int y, int x) const {
+    if (offsets == nullptr) return q;
+    return clamp(q + unit * offsets[y / 4 * windows_x + x / 4], 0, largest);
+  }
+  BSQ_DEVICE int chroma(int luma) const {
+    return offsets == nullptr || luma <= chroma_knee ? luma : luma - ((luma - chroma_knee) >> 1);
+  }
+};
+
+// Where value i of a token's 96 samples lies.
+struct SamplePlace {
+  int plane;
+  int x;
+  int y;
+};
+BSQ_DEVICE SamplePlace sample_place(const Position& token, int i) {
+  if (i < 64) return {0, token.x * 8 + i % 8, token.y * 8 + i / 8};
+  const int j = i % 16;
+  return {i < 80 ? 1 : 2, token.x * 4 + j % 4, token.y * 4 + j / 4};
+}
+
+// All samples of all planes to one value.
+struct FillKernel {
+  static constexpr int kThreads = 256;
+  struct Shared {};
+  struct Local {};
+
+  Planes planes;
+  int value;
+
+  int64_t blocks() const { return static_cast<int64_t>(planes.height[0]) * planes.count; }
+
+  template <class Block>
+  BSQ_DEVICE void run(Block& block) const {
+    block.each_apart([&](int thread, Local&) {
+      const int plane = block.index() % planes.count;
+      const int y = block.index() / planes.count;
+      if (y >= planes.height[plane]) return;
+      for (int x = thread; x < planes.width[plane]; x += kThreads) {
+        planes.at(plane, x, y) = static_cast<uint16_t>(value);
+      }
+    });
+  }
+};
+
+// Side vectors of the active tokens, as LinearKernel reads 16-bit values. A thread makes one value.
+struct SideKernel {
+  static constexpr int kThreads = 128;
+  static constexpr int kValues = 104;
+  struct Shared {};
+  struct Local {};
+
+  Planes prediction;
+  const Position* positions;
+  int rows;
+  Steps steps;
+  int first_of_keyframe;  // the values of docs/numerics.md section 3
+  int later;
+  int above;
+  int8_t* out;  // [rows, 2, pitch]
+  int pitch;
+
+  int64_t blocks() const { return rows; }
+
+  template <class Block>
+  BSQ_DEVICE void run(Block& block) const {
+    block.each_apart([&](int thread, Local&) {
+      if (thread >= kValues) return;
+      const int row = block.index();
+      const int32_t value = side(positions[row], thread);
+      int8_t* to = out + static_cast<int64_t>(row) * 2 * pitch + thread;
+      to[0] = static_cast<int8_t>(value >> 8);
+      to[pitch] = static_cast<int8_t>(value & 0xFF);
+    });
+  }
+
+ private:
+  BSQ_DEVICE int32_t side(const Position& token, int i) const {
+    if (i < 96) {
+      const SamplePlace p = sample_place(token, i);
+      if (p.plane >= prediction.count) return 0;
+      const int middle = 1 << (prediction.bit_depth - 1);
+      return (prediction.at(p.plane, p.x, p.y) - middle) * (1 << (10 - prediction.bit_depth));
+    }
+    switch (i - 96) {
+      case 0:
+        return steps.at(token.y, token.x) - 256;
+      case 1:
+        return first_of_keyframe;
+      case 2:
+        return later;
+      case 3:
+        return above;
+      default:
+        return 0;
+    }
+  }
+};
+
+// The prediction into the reconstruction at the active tokens. A thread makes one sample.
+struct ReconstructKernel {
+  static constexpr int kThreads = 96;
+  struct Shared {};
+  struct Local {};
+
+  const int16_t* output;  // [rows, pitch], in steps
+  int pitch;
+  const Position* positions;
+  int rows;
+  Steps steps;
+  const int32_t* step_values;  // by q
+  Planes picture;
+
+  int64_t blocks() const { return rows; }
+
+  template <class Block>
+  BSQ_DEVICE void run(Block& block) const {
+    block.each_apart([&](int thread, Local&) {
+      const Position token = positions[block.index()];
+      const SamplePlace p = sample_place(token, thread);
+      if (p.plane >= picture.count) return;
+      const int luma = steps.at(token.y, token.x);
+      const int64_t step = int64_t{step_values[p.plane == 0 ? luma : steps.chroma(luma)]}
+                           << (picture.bit_depth - 8);
+      const int16_t value = output[static_cast<int64_t>(block.index()) * pitch + thread];
+      const auto change = static_cast<int32_t>((value * step + (1 << 15)) >> 16);
+      uint16_t& sample = picture.at(p.plane, p.x, p.y);
+      sample = static_cast<uint16_t>(clamp(sample + change, 0, picture.largest()));
+    });
+  }
+};
+
+// A cropped plane into memory of one byte a sample for 8 bits, of two above.
+struct ExportKernel {
+  static constexpr int kThreads = 256;
+  struct Shared {};
+  struct Local {};
+
+  Planes picture;
+  int plane;
+  int width;
+  int height;
+  void* out;
+  int64_t pitch;  // bytes
+
+  int64_t blocks() const { return height; }
+
+  template <class Block>
+  BSQ_DEVICE void run(Block& block) const {
+    block.each_apart([&](int thread, Local&) {
+      const int y = block.index();
+      uint8_t* row = static_cast<uint8_t*>(out) + y * pitch;
+      for (int x = thread; x < width; x += kThreads) {
+        const uint16_t sample = picture.at(plane, x, y);
+        if (picture.bit_depth > 8) {
+          reinterpret_cast<uint16_t*>(row)[x] = sample;
+        } else {
+          row[x] = static_cast<uint8_t>(sample);
+        }
+      }
+    });
+  }
+};
+
+}  // namespace bsq::cuda

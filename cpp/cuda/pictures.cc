@@ -1,0 +1,103 @@
+// Decoding of pictures on a device.
+#include "cuda/pictures.h"
+
+#include <array>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "base/status.h"
+#include "codec/dec_layers.h"
+#include "cuda/device_state.h"
+
+namespace bsq::cuda {
+namespace {
+
+class DevicePictures : public PictureDecoder {
+ public:
+  DevicePictures(const Geometry& geometry, const std::shared_ptr<const Weights>& weights,
+                 Device& device, const Destination& destination, ThreadPool& pool)
+      : device_(device), destination_(destination), state_(geometry, weights, device, pool) {
+    for (int p = 0; p < geometry.plane_count; ++p) {
+      constexpr ptrdiff_t kRowAlignment = 256;
+      const ptrdiff_t row = geometry.plane_width(p) * (geometry.bit_depth > 8 ? 2 : 1);
+      const auto at = static_cast<size_t>(p);
+      pitches_[at] = (row + kRowAlignment - 1) / kRowAlignment * kRowAlignment;
+      shown_[at] = DeviceArray<uint8_t>(
+          device_, static_cast<size_t>(pitches_[at] * geometry.plane_height(p)));
+    }
+  }
+
+  size_t block_count() const override { return state_.blocks.size(); }
+  size_t base_block_count() const override {
+    return state_.base() == nullptr ? 0 : state_.base()->blocks.size();
+  }
+  void decode(const PacketHeader& header, const PayloadSpans& payloads, const PayloadSpans& base,
+              const uint8_t* packet, const std::string& what,
+              std::vector<TokenField>* layers) override {
+    try {
+      decode_layers(state_, header, payloads, base, packet, what, layers);
+    } catch (...) {
+      device_.wait();  // copies in the queue read memory that the next packet changes
+      throw;
+    }
+  }
+  void end_picture() override { state_.end_picture(); }
+  const TokenField& coded_tokens() const override { return state_.coded_tokens(); }
+
+  void show(bsq_picture& picture) override {
+    const Geometry& g = state_.geometry();
+    picture.width = g.width;
+    picture.height = g.height;
+    picture.chroma = g.chroma;
+    picture.bit_depth = g.bit_depth;
+    for (int p = 0; p < g.plane_count; ++p) {
+      const auto at = static_cast<size_t>(p);
+      const bool own = destination_.planes[0] == nullptr;
+      void* to = own ? shown_[at].data() : destination_.planes[p];
+      const ptrdiff_t stride = own ? pitches_[at] : destination_.strides[p];
+      check_destination(to, stride, p);
+      const ExportKernel kernel{state_.picture(),  p,  g.plane_width(p),
+                                g.plane_height(p), to, stride};
+      device_.launch(kernel, kernel.blocks());
+      picture.planes[p] = to;
+      picture.strides[p] = stride;
+    }
+  }
+
+ private:
+  void check_destination(const void* plane, ptrdiff_t stride, int p) const {
+    const Geometry& g = state_.geometry();
+    const ptrdiff_t bytes = g.bit_depth > 8 ? 2 : 1;
+    if (plane == nullptr) {
+      throw Error(BSQ_ERROR_ARGUMENT, "plane " + std::to_string(p) + " is NULL");
+    }
+    if (stride < g.plane_width(p) * bytes || stride % bytes != 0 ||
+        reinterpret_cast<uintptr_t>(plane) % static_cast<uintptr_t>(bytes) != 0) {
+      throw Error(BSQ_ERROR_ARGUMENT, "the rows of plane " + std::to_string(p) + ", " +
+                                          std::to_string(stride) +
+                                          " bytes apart, do not fit its samples");
+    }
+  }
+
+  Device& device_;
+  const Destination& destination_;
+  DeviceState state_;
+  std::array<DeviceArray<uint8_t>, 3> shown_;
+  std::array<ptrdiff_t, 3> pitches_{};
+};
+
+}  // namespace
+
+PictureDecoderFactory decode_on_device(Device& device, const Destination& destination) {
+  // By model: a decoder's models outlive what its factory makes.
+  auto packed = std::make_shared<std::map<const Model*, std::shared_ptr<const Weights>>>();
+  return [&device, &destination, packed](const Geometry& geometry, const Model& model,
+                                         ThreadPool& pool) {
+    std::shared_ptr<const Weights>& weights = (*packed)[&model];
+    if (weights == nullptr) weights = std::make_shared<const Weights>(device, model);
+    return std::make_unique<DevicePictures>(geometry, weights, device, destination, pool);
+  };
+}
+
+}  // namespace bsq::cuda

@@ -1,0 +1,22 @@
+// Decoding of pictures on a device, for the decoder of codec/dec_decoder.h.
+#pragma once
+
+#include <cstddef>
+
+#include "codec/dec_picture.h"
+#include "cuda/device.h"
+
+namespace bsq::cuda {
+
+// Where pictures are shown: device memory of the caller, or with no planes the decoder's own.
+struct Destination {
+  void* planes[3] = {};
+  ptrdiff_t strides[3] = {};
+};
+
+// Weights are copied to the device once for each model. Planes that the pictures show are in the
+// device's memory and valid in the order of its stream. `destination` is looked at whenever a
+// picture is shown. All three must outlive the decoder that has the factory.
+PictureDecoderFactory decode_on_device(Device& device, const Destination& destination);
+
+}  // namespace bsq::cuda

@@ -1,0 +1,117 @@
+// Weights of a model in the layouts that the device's kernels read; all pointers are the device's.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "cuda/device.h"
+#include "network/layers.h"
+#include "network/model.h"
+
+namespace bsq::cuda {
+
+// Linear layers: [outputs, inputs] with both rounded up to a multiple of 64 by zeros; `b` and `m`
+// likewise. Rows of what they read are as long, so that no kernel tests the end of a row.
+constexpr int kPadding = 64;
+constexpr int padded(int count) { return (count + kPadding - 1) / kPadding * kPadding; }
+
+struct Linear {
+  const int8_t* w = nullptr;
+  const int32_t* b = nullptr;
+  const int32_t* m = nullptr;
+  int n = 0;
+  int k = 0;
+  int shift = 32;
+};
+
+struct Requant {
+  const int32_t* m = nullptr;
+  int shift = 32;
+};
+
+struct Depthwise {
+  const int8_t* w = nullptr;  // [25, channels]
+  const int32_t* b = nullptr;
+  const int32_t* m = nullptr;
+  int channels = 0;
+  int shift = 32;
+};
+
+struct Ffn {
+  Requant in;
+  Linear fc1;
+  const int8_t* table = nullptr;
+  Linear fc2;
+};
+
+struct ResidualBlock {
+  Depthwise dw;
+  Ffn ffn;
+};
+
+struct Stack {
+  NetworkSize size;
+  std::vector<ResidualBlock> blocks;
+  Requant f;
+};
+
+struct Synthesis {
+  Linear tok;
+  Linear side;
+  Stack stack;
+  Linear out;
+};
+
+struct PriorLayers {
+  Linear tok;
+  Linear side;
+  Stack stack;
+  Linear flag;
+  Linear cur;
+  Depthwise ctx;
+  Linear mix;
+  Ffn ffn;
+  const int8_t* head_table = nullptr;
+  // By 4 * stage + sub-group.
+  std::vector<Requant> head_in;
+  std::vector<Linear> head;
+  std::vector<Linear> emb;  // [width, 8], not padded
+};
+
+// The kernel of a layer, its outputs still to be set.
+LinearKernel linear_kernel(const Linear& layer, const int8_t* x, int rows);
+
+// The layers of a model on one device. Immutable after the construction.
+class Weights {
+ public:
+  // Copies the weights to the device, which must outlive the object.
+  Weights(Device& device, const Model& model);
+
+  const ModelConfig& config() const { return networks_->config; }
+  const TokenLayout& layout() const { return networks_->layout; }
+  const Synthesis& synthesis() const { return synthesis_; }
+  const PriorLayers& prior() const { return prior_; }
+  // What the prior's groups see of a token of which no bit is known, by its number of stages:
+  // [S + 1, padded width].
+  const int8_t* presence() const { return presence_.data(); }
+  // Steps by q: docs/numerics.md section 3.
+  const int32_t* steps() const { return steps_; }
+  // What the bits of a sub-group that are 1 add to the logits of later ones, or nullptr; host
+  // memory.
+  const int16_t* pair(int head) const;
+
+ private:
+  class Packer;
+  void pack(Packer& packer);
+  void make_presence(Device& device);
+
+  std::shared_ptr<const Networks> networks_;
+  DeviceArray<int8_t> memory_;
+  DeviceArray<int8_t> presence_;
+  Synthesis synthesis_;
+  PriorLayers prior_;
+  const int32_t* steps_ = nullptr;
+};
+
+}  // namespace bsq::cuda

@@ -1,0 +1,196 @@
+"""The CUDA backend without a device: its kernels and its host side on the emulation.
+
+Everything but the hardware runs here: the same kernels, compiled for the host, the same buffers,
+launches and copies in the same order. The emulated devices differ in that order, which must not
+matter: device 1 does nothing before the host waits, device 2 runs the blocks of a launch and the
+threads of a block backwards, device 3 both.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bsqav import _core
+from bsqav.codec.models import default_model
+from bsqav.errors import BitstreamError, ModelNotFoundError, UnsupportedError, UsageError
+from tests.codec.streams import (
+    Format,
+    clip,
+    decode,
+    encode,
+    old_models,
+    picture_hash,
+    stream_hash,
+    tiny_model,
+)
+from tests.vectors.ivf import read_ivf
+from tests.vectors.make_golden import FOLDER, INDEX
+
+ENTRIES: dict[str, dict[str, Any]] = json.loads(INDEX.read_text())
+DEFERRED, BACKWARDS, BOTH = 1, 2, 3
+# Every vector up to this size runs in every order, the others in one.
+SMALL = 64 * 48
+# Left for `-m slow`: what they hold is in the others.
+LARGE = 1500 * 700
+
+
+@functools.cache
+def emulation() -> _core.CudaLibrary:
+    return _core.CudaLibrary()
+
+
+def open_decoder(device: int = 0, **options: Any) -> _core.CudaDecoder:
+    return _core.CudaDecoder(emulation(), [tiny_model(), *old_models()], device=device, **options)
+
+
+def drain(decoder: _core.CudaDecoder) -> list[_core.Picture]:
+    pictures = []
+    while (picture := decoder.receive_host()) is not None:
+        pictures.append(picture)
+    return pictures
+
+
+def decode_all(packets: list[bytes], decoder: _core.CudaDecoder) -> list[_core.Picture]:
+    pictures = []
+    for data in packets:
+        decoder.send(data)
+        pictures += drain(decoder)
+    decoder.flush()
+    return pictures + drain(decoder)
+
+
+def cases() -> list[Any]:
+    """Vectors and devices."""
+    found = []
+    for name, entry in ENTRIES.items():
+        size = entry["width"] * entry["height"]
+        devices = range(emulation().device_count()) if size <= SMALL else [BOTH]
+        marks = [pytest.mark.slow] if size > LARGE else []
+        found += [pytest.param(name, device, marks=marks) for device in devices]
+    return found
+
+
+@pytest.mark.parametrize(("name", "device"), cases())
+def test_a_golden_stream_has_its_hash(name: str, device: int) -> None:
+    packets = list(read_ivf(FOLDER / f"{name}.ivf"))
+    decoder = open_decoder(device, threads=1 + device % 2, strict=True)
+    pictures = decode_all([data for data, _ in packets], decoder)
+    assert stream_hash(pictures) == ENTRIES[name]["hash"]
+    assert [p.pts for p in pictures] == [pts for _, pts in packets]
+    assert sum(p.keyframe for p in pictures) == ENTRIES[name]["keyframes"]
+
+
+def test_the_released_model_decodes_alike() -> None:
+    """Its layers are wider than a tile of the matrix kernel; those of the test models are not."""
+    model = default_model()
+    form = Format(96, 64)
+    encoder = _core.Encoder(form.sequence, model, crf=20)
+    packets = []
+    for tick, planes in enumerate(clip(form, 3)):
+        encoder.send(planes, tick)
+        while (packet := encoder.receive()) is not None:
+            packets.append(packet.data)
+    expected = stream_hash(decode(packets, _core.Decoder([model], strict=True)))
+    decoder = _core.CudaDecoder(emulation(), [model], device=BOTH, strict=True)
+    assert stream_hash(decode_all(packets, decoder)) == expected
+
+
+@functools.cache
+def short_stream() -> tuple[bytes, ...]:
+    return tuple(encode(clip(Format(70, 50), 6), Format(70, 50), gop=3, crf=24).packets)
+
+
+@pytest.mark.parametrize("device", [0, DEFERRED])
+def test_damage_is_concealed_as_without_a_device(device: int) -> None:
+    packets = list(short_stream())
+    packets[1] = packets[1][:-9] + bytes(9)
+    packets[3] = packets[3][:40]
+    expected = decode(packets)
+    pictures = decode_all(packets, open_decoder(device))
+    assert [p.concealed for p in pictures] == [p.concealed for p in expected]
+    assert True in [p.concealed for p in pictures]
+    assert [p.pts for p in pictures] == [p.pts for p in expected]
+    assert stream_hash(pictures) == stream_hash(expected)
+
+
+def forge(packet: bytes, payload: bytes) -> bytes:
+    """The packet with another end of its payload and the checksum that fits."""
+    size = 4 if packet[0] & 0x80 else 2
+    body = packet[: -size - len(payload)] + payload
+    return body + (zlib.crc32(body) & (0xFFFFFFFF >> 8 * (4 - size))).to_bytes(size, "little")
+
+
+@pytest.mark.parametrize("device", range(4))
+@pytest.mark.parametrize("number", [0, 1])
+def test_damage_inside_the_entropy_code(device: int, number: int) -> None:
+    """Found in the middle of a layer, with work on the device under way; decoding goes on."""
+    packets = list(short_stream())
+    packets[number] = forge(packets[number], bytes(range(60, 90)))
+    decoder = open_decoder(device, strict=True)
+    if number == 1:
+        decoder.send(packets[0])
+        first = drain(decoder)
+        assert stream_hash(first) == stream_hash(decode(packets[:1]))
+    with pytest.raises(BitstreamError, match="block 0"):
+        decoder.send(packets[number])
+    rest = packets[3:]
+    assert stream_hash(decode_all(rest, decoder)) == stream_hash(decode(rest))
+
+
+def test_a_stream_may_change_its_size_and_model() -> None:
+    other = [data for data, _ in read_ivf(FOLDER / "v2_33x17_gray.ivf")]
+    packets = [*short_stream(), *other, *short_stream()]
+    decoder = _core.Decoder([tiny_model(), *old_models()], strict=True)
+    expected = [picture_hash(p) for p in decode(packets, decoder)]
+    assert [picture_hash(p) for p in decode_all(packets, open_decoder(BOTH))] == expected
+
+
+def test_after_a_reset_decoding_starts_again() -> None:
+    decoder = open_decoder(DEFERRED)
+    expected = stream_hash(decode(short_stream()))
+    for _ in range(2):
+        assert stream_hash(decode_all(list(short_stream()), decoder)) == expected
+        decoder.reset()
+
+
+@pytest.mark.parametrize("name", ["v3_64x48", "v3_130x98_10bit", "v3_33x17_gray"])
+def test_planes_cross_by_dlpack(name: str) -> None:
+    """They outlast the decoder and do not change when it goes on."""
+    decoder = open_decoder(DEFERRED)
+    arrays = []
+    for data, _ in read_ivf(FOLDER / f"{name}.ivf"):
+        decoder.send(data)
+        picture = decoder.receive()
+        assert picture is not None
+        assert decoder.receive() is None
+        kinds = {plane.__dlpack_device__() for plane in picture.planes}
+        assert kinds == {(1, 0)}  # kDLCPU
+        arrays.append([np.from_dlpack(plane) for plane in picture.planes])
+        assert [a.shape for a in arrays[-1]] == [plane.shape for plane in picture.planes]
+    del decoder, picture
+    expected = decode((d for d, _ in read_ivf(FOLDER / f"{name}.ivf")))
+    for planes, reference in zip(arrays, expected, strict=True):
+        for plane, wanted in zip(planes, reference.planes, strict=True):
+            np.testing.assert_array_equal(plane, wanted)
+
+
+def test_errors_are_those_of_the_decoder() -> None:
+    with pytest.raises(UnsupportedError, match="cannot be loaded"):
+        _core.CudaLibrary("/nowhere/libbsq_cuda.so")
+    with pytest.raises(UsageError, match="no emulated device 9"):
+        open_decoder(9)
+    with pytest.raises(UsageError, match="threads is 1000"):
+        open_decoder(threads=1000)
+    with pytest.raises(UnsupportedError, match="above the limit"):
+        open_decoder(max_level=3, strict=True).send(short_stream()[0])
+    with pytest.raises(ModelNotFoundError) as error:
+        _core.CudaDecoder(emulation(), []).send(short_stream()[0])
+    assert error.value.model_id == tiny_model().id
+    with pytest.raises(BitstreamError):
+        open_decoder().send(b"nonsense")
