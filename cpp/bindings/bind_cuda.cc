@@ -152,6 +152,7 @@ class PyCudaDecoder {
     if (status == BSQ_AGAIN) {
       throw Error(BSQ_ERROR_ARGUMENT, "a picture waits: receive() it before the next send()");
     }
+    may_wait_ = true;
   }
 
   void flush() { call(api().decoder_flush); }
@@ -166,7 +167,7 @@ class PyCudaDecoder {
   // In memory of its own on the device.
   std::optional<CudaPicture> receive() {
     const std::optional<bsq_sequence> sequence = last_sequence();
-    if (!sequence) return std::nullopt;
+    if (!sequence || !may_wait_) return std::nullopt;
     CudaPicture picture;
     void* planes[3] = {};
     ptrdiff_t strides[3] = {};
@@ -178,6 +179,7 @@ class PyCudaDecoder {
     const bsq_status status = call([&](bsq_cuda_decoder* decoder) {
       return api().decoder_receive_into(decoder, planes, strides, &picture.info);
     });
+    may_wait_ = false;
     if (status != BSQ_OK) return std::nullopt;
     return picture;
   }
@@ -226,12 +228,7 @@ class PyCudaDecoder {
       plane.offset = size;
       size += plane.stride * plane.shape[0];
     }
-    void* memory = nullptr;
-    call([&](bsq_cuda_decoder* decoder) {
-      memory = api().allocate(decoder, static_cast<size_t>(size));
-      return memory == nullptr ? BSQ_ERROR_MEMORY : BSQ_OK;
-    });
-    const auto owner = std::make_shared<CudaMemory>(session_, memory);
+    const auto owner = std::make_shared<CudaMemory>(session_, static_cast<size_t>(size));
     for (CudaPlane& plane : planes) plane.memory = owner;
     return planes;
   }
@@ -248,6 +245,7 @@ class PyCudaDecoder {
   }
 
   std::shared_ptr<CudaSession> session_;
+  bool may_wait_ = false;  // a picture to be received, so that it is worth making room for one
 };
 
 void bind_pictures(py::module_& m) {

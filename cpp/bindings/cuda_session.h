@@ -1,11 +1,14 @@
 // The CUDA backend as bindings use it: the library's table, a decoder, memory of its device.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "base/status.h"
 #include "bsq/bsq_cuda.h"
 
 namespace bsq {
@@ -29,7 +32,10 @@ class CudaSession {
  public:
   CudaSession(const bsq_cuda_api& api, bsq_cuda_decoder* decoder, int32_t device)
       : api_(api), decoder_(decoder), device_(device) {}
-  ~CudaSession() { api_.decoder_close(decoder_); }
+  ~CudaSession() {
+    for (const Piece& piece : free_) api_.release(decoder_, piece.data);
+    api_.decoder_close(decoder_);
+  }
   CudaSession(const CudaSession&) = delete;
   CudaSession& operator=(const CudaSession&) = delete;
 
@@ -45,25 +51,51 @@ class CudaSession {
     return status;
   }
 
+  // Memory of the device for a picture, or null; given back it serves for later ones.
+  void* take(size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    for (size_t i = 0; i < free_.size(); ++i) {
+      if (free_[i].bytes != bytes) continue;
+      void* data = free_[i].data;
+      free_.erase(free_.begin() + static_cast<ptrdiff_t>(i));
+      return data;
+    }
+    return api_.allocate(decoder_, bytes);
+  }
+  void give_back(void* data, size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    if (free_.size() < kMaxFree) {
+      free_.push_back({data, bytes});
+    } else {
+      api_.release(decoder_, data);
+    }
+  }
+
  private:
+  struct Piece {
+    void* data;
+    size_t bytes;
+  };
+  static constexpr size_t kMaxFree = 8;
+
   const bsq_cuda_api& api_;
   bsq_cuda_decoder* const decoder_;
   const int32_t device_;
   std::mutex mutex_;
+  std::vector<Piece> free_;
 };
 
-// A piece of the device's memory.
+// Memory of one picture.
 class CudaMemory {
  public:
-  CudaMemory(std::shared_ptr<CudaSession> session, void* data)
-      : session_(std::move(session)), data_(data) {}
-  ~CudaMemory() {
-    std::string ignored;
-    session_->call(ignored, [&](bsq_cuda_decoder* decoder) {
-      session_->api().release(decoder, data_);
-      return BSQ_OK;
-    });
+  // Throws Error(BSQ_ERROR_MEMORY).
+  CudaMemory(std::shared_ptr<CudaSession> session, size_t bytes)
+      : session_(std::move(session)), bytes_(bytes), data_(session_->take(bytes)) {
+    if (data_ == nullptr) {
+      throw Error(BSQ_ERROR_MEMORY, "the device has no memory left for a picture");
+    }
   }
+  ~CudaMemory() { session_->give_back(data_, bytes_); }
   CudaMemory(const CudaMemory&) = delete;
   CudaMemory& operator=(const CudaMemory&) = delete;
 
@@ -72,6 +104,7 @@ class CudaMemory {
 
  private:
   const std::shared_ptr<CudaSession> session_;
+  const size_t bytes_;
   void* const data_;
 };
 

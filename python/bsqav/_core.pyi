@@ -191,7 +191,8 @@ class CudaLibrary:
 
 class CudaPlane:
     """Samples [H, W], uint8 or above 8 bits uint16, in the device's memory (the emulation's: the
-    host's). Lives as long as its users, also after its decoder."""
+    host's). Lives as long as its users, also after its decoder. Work of other streams on it must be
+    done before it is let go: its memory serves for later pictures."""
 
     @property
     def shape(self) -> tuple[int, int]: ...

@@ -1,21 +1,18 @@
 """The CUDA backend without a device: its kernels and its host side on the emulation.
 
 Everything but the hardware runs here: the same kernels, compiled for the host, the same buffers,
-launches and copies in the same order. The emulated devices differ in that order, which must not
-matter: device 1 does nothing before the host waits, device 2 runs the blocks of a launch and the
-threads of a block backwards, device 3 both.
+launches and copies in the same order.
 """
 
 from __future__ import annotations
 
-import functools
 import json
-import zlib
 from typing import Any
 
 import numpy as np
 import pytest
 
+import bsqav
 from bsqav import _core
 from bsqav.codec.models import default_model
 from bsqav.errors import BitstreamError, ModelNotFoundError, UnsupportedError, UsageError
@@ -23,46 +20,21 @@ from tests.codec.streams import (
     Format,
     clip,
     decode,
-    encode,
     old_models,
     picture_hash,
     stream_hash,
     tiny_model,
 )
+from tests.cuda.decoders import decode_all, drain, emulation, forge, open_decoder, short_stream
 from tests.vectors.ivf import read_ivf
 from tests.vectors.make_golden import FOLDER, INDEX
 
 ENTRIES: dict[str, dict[str, Any]] = json.loads(INDEX.read_text())
-DEFERRED, BACKWARDS, BOTH = 1, 2, 3
+DEFERRED, BOTH = 1, 3  # emulated devices, see emulation()
 # Every vector up to this size runs in every order, the others in one.
 SMALL = 64 * 48
 # Left for `-m slow`: what they hold is in the others.
 LARGE = 1500 * 700
-
-
-@functools.cache
-def emulation() -> _core.CudaLibrary:
-    return _core.CudaLibrary()
-
-
-def open_decoder(device: int = 0, **options: Any) -> _core.CudaDecoder:
-    return _core.CudaDecoder(emulation(), [tiny_model(), *old_models()], device=device, **options)
-
-
-def drain(decoder: _core.CudaDecoder) -> list[_core.Picture]:
-    pictures = []
-    while (picture := decoder.receive_host()) is not None:
-        pictures.append(picture)
-    return pictures
-
-
-def decode_all(packets: list[bytes], decoder: _core.CudaDecoder) -> list[_core.Picture]:
-    pictures = []
-    for data in packets:
-        decoder.send(data)
-        pictures += drain(decoder)
-    decoder.flush()
-    return pictures + drain(decoder)
 
 
 def cases() -> list[Any]:
@@ -101,11 +73,6 @@ def test_the_released_model_decodes_alike() -> None:
     assert stream_hash(decode_all(packets, decoder)) == expected
 
 
-@functools.cache
-def short_stream() -> tuple[bytes, ...]:
-    return tuple(encode(clip(Format(70, 50), 6), Format(70, 50), gop=3, crf=24).packets)
-
-
 @pytest.mark.parametrize("device", [0, DEFERRED])
 def test_damage_is_concealed_as_without_a_device(device: int) -> None:
     packets = list(short_stream())
@@ -117,13 +84,6 @@ def test_damage_is_concealed_as_without_a_device(device: int) -> None:
     assert True in [p.concealed for p in pictures]
     assert [p.pts for p in pictures] == [p.pts for p in expected]
     assert stream_hash(pictures) == stream_hash(expected)
-
-
-def forge(packet: bytes, payload: bytes) -> bytes:
-    """The packet with another end of its payload and the checksum that fits."""
-    size = 4 if packet[0] & 0x80 else 2
-    body = packet[: -size - len(payload)] + payload
-    return body + (zlib.crc32(body) & (0xFFFFFFFF >> 8 * (4 - size))).to_bytes(size, "little")
 
 
 @pytest.mark.parametrize("device", range(4))
@@ -194,3 +154,41 @@ def test_errors_are_those_of_the_decoder() -> None:
     assert error.value.model_id == tiny_model().id
     with pytest.raises(BitstreamError):
         open_decoder().send(b"nonsense")
+
+
+def test_a_decoder_of_the_package_takes_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    packets = short_stream()
+    models = [tiny_model()]
+    monkeypatch.setenv("BSQAV_CUDA_LIBRARY", "emulation")
+    on_host = bsqav.Decoder(models=models, device="cuda:1")
+    on_device = bsqav.Decoder(models=models, device="auto")
+    reference = bsqav.Decoder(models=models)
+    for data in packets:
+        (wanted,) = reference.decode(data)
+        (frame,) = on_host.decode(data)
+        (kept,) = on_device.decode_on_device(data)
+        assert (
+            (frame.pts, frame.keyframe)
+            == (wanted.pts, wanted.keyframe)
+            == (kept.pts, kept.keyframe)
+        )
+        for a, b, c in zip(frame.planes, kept.planes, wanted.planes, strict=True):
+            np.testing.assert_array_equal(a, c)
+            np.testing.assert_array_equal(np.from_dlpack(b), c)
+    assert on_host.decode(None) == []
+
+
+def test_devices_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BSQAV_CUDA_LIBRARY", "/nowhere/libbsq_cuda.so")
+    with pytest.raises(UnsupportedError, match="cannot be loaded"):
+        bsqav.Decoder(device="cuda")
+    assert bsqav.Decoder(device="auto").decode(None) == []
+    with pytest.raises(UsageError, match="none of cpu, cuda"):
+        bsqav.Decoder(device="tpu")
+    with pytest.raises(UsageError, match="has none"):
+        bsqav.Decoder(stream=1)
+    with pytest.raises(UsageError, match="has no device"):
+        bsqav.Decoder().decode_on_device(b"")
+    monkeypatch.setenv("BSQAV_CUDA_LIBRARY", "emulation")
+    with pytest.raises(UsageError, match="no CUDA device 7"):
+        bsqav.Decoder(device="cuda:7")

@@ -99,7 +99,10 @@ def interruptible() -> Iterator[threading.Event]:
 def run(args: argparse.Namespace) -> int:
     """Carry out the command."""
     if args.device == "cuda":
-        raise UnsupportedError("this version has no CUDA backend: leave --device cuda away")
+        raise UnsupportedError(
+            "transcode works on the processor: of this version only Decoder(device=...) uses a GPU; "
+            "leave --device cuda away"
+        )
     display = ProgressDisplay(quiet=args.quiet)
     with interruptible() as stop:
         try:

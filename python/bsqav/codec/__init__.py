@@ -1,6 +1,7 @@
 """The codec without containers: encoder, decoder, models, and frames as planes."""
 
 from bsqav.codec.decoder import Decoder
+from bsqav.codec.device import DeviceFrame
 from bsqav.codec.encoder import Encoder
 from bsqav.codec.image import decode_image, encode_image
 from bsqav.codec.models import (
@@ -19,6 +20,7 @@ from bsqav.codec.units import Frame, Packet
 __all__ = [
     "Colour",
     "Decoder",
+    "DeviceFrame",
     "Encoder",
     "Frame",
     "FrameConverter",

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from typing import SupportsBytes
 
 from bsqav import _core
+from bsqav.codec.device import DeviceFrame, open_device
 from bsqav.codec.models import ModelLike, find_model
 from bsqav.codec.sequence import SequenceHeader
 from bsqav.codec.units import Frame
-from bsqav.errors import BitstreamError, EndOfStreamError
+from bsqav.errors import BitstreamError, EndOfStreamError, UsageError
 
 __all__ = ["Decoder"]
 
@@ -22,6 +23,14 @@ class Decoder:
         threads: 1 to 64, 0 for the number of processors.
         max_level: refuse larger pictures: log2 of the luma samples.
         strict: damage is an error instead of a concealed picture.
+        device: "cpu", "cuda", "cuda:1", or "auto" for CUDA where it is there (docs/cuda.md); the
+            samples are the same everywhere.
+        stream: a cudaStream_t of that device as a number, on which all its work is done and which
+            outlives the decoder and its pictures; 0 is the default stream.
+
+    Raises:
+        UsageError: there is no device of that name.
+        UnsupportedError: the CUDA backend is not installed, or there is no driver.
     """
 
     def __init__(
@@ -31,12 +40,18 @@ class Decoder:
         threads: int = 0,
         max_level: int = 26,
         strict: bool = False,
+        device: str = "cpu",
+        stream: int = 0,
     ) -> None:
         self._models = {model.id: model for model in map(find_model, models)}
         self._threads = threads
         self._max_level = max_level
         self._strict = strict
-        self._core: _core.Decoder | None = None
+        self._device = open_device(device)
+        if stream != 0 and self._device is None:
+            raise UsageError("a stream belongs to a CUDA device; this decoder has none")
+        self._stream = stream
+        self._core: _core.Decoder | _core.CudaDecoder | None = None
         self._sequence: SequenceHeader | None = None
         self._flushed = False
         self._count = 0
@@ -63,21 +78,39 @@ class Decoder:
         """
         if packet is None:
             return self.flush()
-        if self._flushed:
-            raise EndOfStreamError("the decoder has been flushed: reset() it, or open a new one")
-        data = bytes(packet)
-        number = self._count
-        self._count += 1
-        self._prepare(data, number)
+        self._send(bytes(packet), pts)
+        return self._drain()
+
+    def decode_on_device(
+        self, packet: SupportsBytes, *, pts: int | None = None
+    ) -> list[DeviceFrame]:
+        """The same, but the frames' samples stay in the device's memory.
+
+        Raises:
+            UsageError: the decoder was not opened on a CUDA device.
+        """
+        if self._device is None:
+            raise UsageError('this decoder has no device: open it with device="cuda"')
+        self._send(bytes(packet), pts)
+        frames: list[DeviceFrame] = []
         core = self._core
-        if core is None:
-            return []
-        try:
-            core.send(data, pts or 0)
-            return self._drain(core)
-        except BitstreamError as error:
-            error.packet = number
-            raise
+        if not isinstance(core, _core.CudaDecoder):
+            return frames
+        while (picture := core.receive()) is not None:
+            sequence = core.sequence
+            if sequence is None:
+                break
+            frames.append(
+                DeviceFrame(
+                    tuple(picture.planes),
+                    picture.pts,
+                    picture.duration,
+                    picture.keyframe,
+                    picture.concealed,
+                    sequence,
+                )
+            )
+        return frames
 
     def flush(self) -> list[Frame]:
         """Ends the input and returns what was left."""
@@ -86,13 +119,45 @@ class Decoder:
             return []
         self._flushed = True
         self._core.flush()
-        return self._drain(self._core)
+        return self._drain()
 
     def reset(self) -> None:
         """Forgets all pictures, as before a seek; also allows decoding again after a flush."""
         if self._core is not None:
             self._core.reset()
         self._flushed = False
+
+    def _send(self, data: bytes, pts: int | None) -> None:
+        """Hands one packet to the core."""
+        if self._flushed:
+            raise EndOfStreamError("the decoder has been flushed: reset() it, or open a new one")
+        number = self._count
+        self._count += 1
+        self._prepare(data, number)
+        if self._core is None:
+            return
+        try:
+            self._core.send(data, pts or 0)
+        except BitstreamError as error:
+            error.packet = number
+            raise
+
+    def _open(self) -> _core.Decoder | _core.CudaDecoder:
+        """A core with all the models known so far."""
+        models = list(self._models.values())
+        if self._device is None:
+            return _core.Decoder(
+                models, threads=self._threads, max_level=self._max_level, strict=self._strict
+            )
+        return _core.CudaDecoder(
+            self._device.library,
+            models,
+            device=self._device.ordinal,
+            stream=self._stream,
+            threads=self._threads,
+            max_level=self._max_level,
+            strict=self._strict,
+        )
 
     def _prepare(self, data: bytes, number: int) -> None:
         """Loads the model that a keyframe names."""
@@ -109,19 +174,18 @@ class Decoder:
             if model_id not in self._models or self._core is None:
                 if model_id not in self._models:
                     self._models[model_id] = find_model(model_id)
-                self._core = _core.Decoder(
-                    list(self._models.values()),
-                    threads=self._threads,
-                    max_level=self._max_level,
-                    strict=self._strict,
-                )
+                self._core = self._open()
             self._sequence = sequence
         elif self._core is None and self._strict:
             raise BitstreamError("the stream does not begin with a keyframe", packet=number)
 
-    def _drain(self, core: _core.Decoder) -> list[Frame]:
-        frames = []
-        while (picture := core.receive()) is not None:
+    def _drain(self) -> list[Frame]:
+        frames: list[Frame] = []
+        core = self._core
+        if core is None:
+            return frames
+        receive = core.receive_host if isinstance(core, _core.CudaDecoder) else core.receive
+        while (picture := receive()) is not None:
             sequence = core.sequence
             if sequence is None:
                 break

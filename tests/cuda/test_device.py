@@ -1,0 +1,88 @@
+"""The CUDA backend on a device: every vector has its hash there.
+
+Runs where BSQAV_CUDA_LIBRARY names a libbsq_cuda.so and the machine has a device; skips elsewhere.
+What these tests do not need a device for is in test_emulation.py.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import json
+import os
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bsqav
+from bsqav import _core
+from bsqav.errors import BitstreamError
+from tests.codec.streams import decode, stream_hash, tiny_model
+from tests.cuda.decoders import decode_all, drain, forge, open_decoder, short_stream
+from tests.vectors.ivf import read_ivf
+from tests.vectors.make_golden import FOLDER, INDEX
+
+ENTRIES: dict[str, dict[str, Any]] = json.loads(INDEX.read_text())
+VARIABLE = "BSQAV_CUDA_LIBRARY"
+
+pytestmark = pytest.mark.hardware
+
+
+@functools.cache
+def find_library() -> _core.CudaLibrary | str:
+    """The library, or why there is none to be used."""
+    named = os.environ.get(VARIABLE, "")
+    if named in ("", "emulation"):
+        return f"{VARIABLE} names no libbsq_cuda.so (docs/cuda.md says how to build it)"
+    library = _core.CudaLibrary(named)
+    return library if library.device_count() > 0 else "this machine has no CUDA device"
+
+
+@pytest.fixture
+def library() -> _core.CudaLibrary:
+    """The library with a device."""
+    found = find_library()
+    if isinstance(found, str):
+        pytest.skip(found)
+    return found
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_a_golden_stream_has_its_hash(library: _core.CudaLibrary, name: str) -> None:
+    packets = list(read_ivf(FOLDER / f"{name}.ivf"))
+    pictures = decode_all((d for d, _ in packets), open_decoder(library=library, strict=True))
+    assert stream_hash(pictures) == ENTRIES[name]["hash"]
+    assert [p.pts for p in pictures] == [pts for _, pts in packets]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_decoding_goes_on_after_damage(library: _core.CudaLibrary, number: int) -> None:
+    packets = list(short_stream())
+    packets[number] = forge(packets[number], bytes(range(60, 90)))
+    decoder = open_decoder(library=library, strict=True)
+    for data in packets[:number]:
+        decoder.send(data)
+        drain(decoder)
+    with pytest.raises(BitstreamError, match="block 0"):
+        decoder.send(packets[number])
+    assert stream_hash(decode_all(packets[3:], decoder)) == stream_hash(decode(packets[3:]))
+
+
+def test_planes_stay_on_the_device(library: _core.CudaLibrary) -> None:
+    if importlib.util.find_spec("torch") is None:
+        pytest.skip("PyTorch, which takes the planes here, is not installed")
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("this PyTorch has no CUDA, so that it takes no planes of a device")
+    stream = torch.cuda.Stream()
+    decoder = bsqav.Decoder(models=[tiny_model()], device="cuda", stream=stream.cuda_stream)
+    frames = [f for data in short_stream() for f in decoder.decode_on_device(data)]
+    expected = decode(short_stream())
+    assert len(frames) == len(expected)
+    for frame, picture in zip(frames, expected, strict=True):
+        for plane, wanted in zip(frame.planes, picture.planes, strict=True):
+            tensor = torch.from_dlpack(plane)
+            assert tensor.is_cuda
+            np.testing.assert_array_equal(tensor.cpu().numpy(), wanted)
