@@ -100,8 +100,7 @@ def run(args: argparse.Namespace) -> int:
     """Carry out the command."""
     if args.device == "cuda":
         raise UnsupportedError(
-            "transcode works on the processor: of this version only Decoder(device=...) uses a GPU; "
-            "leave --device cuda away"
+            "transcode has no way to a GPU yet, bsqav.Decoder(device=...) has: leave --device away"
         )
     display = ProgressDisplay(quiet=args.quiet)
     with interruptible() as stop:
