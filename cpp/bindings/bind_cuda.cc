@@ -4,7 +4,6 @@
 #include <pybind11/stl.h>
 
 #include <array>
-#include <cstring>
 #include <memory>
 #include <optional>
 #include <string>
@@ -37,9 +36,7 @@ CudaLibrary::CudaLibrary(const std::string& path) {
   }
   void* symbol = dlsym(library, "bsq_cuda_get_api");
   if (symbol != nullptr) {
-    const bsq_cuda_api* (*get_api)(uint32_t) = nullptr;
-    static_assert(sizeof get_api == sizeof symbol);
-    std::memcpy(&get_api, &symbol, sizeof get_api);
+    const auto get_api = reinterpret_cast<const bsq_cuda_api* (*)(uint32_t)>(symbol);
     api_ = get_api(BSQ_CUDA_ABI);
   }
   if (api_ == nullptr) {
@@ -116,7 +113,7 @@ py::object to_dlpack(const CudaPlane& plane, const std::optional<int64_t>& strea
                      drop_tensor};
   PyObject* capsule = PyCapsule_New(&shared->managed, dlpack::kName, drop_capsule);
   if (capsule == nullptr) throw py::error_already_set();
-  (void)shared.release();  // the capsule's
+  shared.release();  // NOLINT(bugprone-unused-return-value): the capsule has it
   return py::reinterpret_steal<py::object>(capsule);
 }
 

@@ -25,7 +25,7 @@ class Device {
   virtual void* allocate(size_t bytes) = 0;
   // Waits for the queue first.
   virtual void release(void* memory) noexcept = 0;
-  // Memory of the host that the device can reach.
+  // Memory of the host, zeroed or not, that the device can reach: kernels too, at the same address.
   virtual void* allocate_host(size_t bytes) = 0;
   virtual void release_host(void* memory) noexcept = 0;
 

@@ -30,6 +30,7 @@ DeviceFrame::DeviceFrame(Device& device, const Geometry& g) {
 
 std::vector<TokenRect> DeviceState::rects(const Geometry& geometry) {
   std::vector<TokenRect> rects;
+  rects.reserve(geometry.blocks.size());
   for (const Block& area : geometry.blocks) rects.push_back(token_rect(geometry, area));
   return rects;
 }

@@ -34,8 +34,8 @@ GroupPrior::GroupPrior(Device& device, const Weights& weights, const Geometry& g
       group_tokens_(device, geometry.tokens()),
       stage_slots_(device, geometry.tokens() * static_cast<size_t>(weights.layout().stages)),
       stage_tokens_(stage_slots_.size()),
-      slot_bytes_(device, geometry.tokens()),
       words_(device, stage_slots_.size()),
+      slot_bytes_(device, geometry.tokens()),
       logits_(device, geometry.tokens() * kSubgroupBits),
       row_bytes_(geometry.tokens()),
       stages_(static_cast<size_t>(kGroups * weights.layout().stages)) {
@@ -169,7 +169,7 @@ const int16_t* GroupPrior::logits(int subgroup) {
   kernel.zero = weights_.layout().zero;
   if (pending_ >= 0) {
     const Linear& emb = prior.emb[static_cast<size_t>(pending_)];
-    kernel.bytes = slot_bytes_.device();
+    kernel.bytes = slot_bytes_.data();
     kernel.emb_w = emb.w;
     kernel.emb_b = emb.b;
     kernel.emb_m = emb.m;
@@ -183,9 +183,8 @@ const int16_t* GroupPrior::logits(int subgroup) {
   kernel.m = prior.head[at].m;
   kernel.k = prior.head[at].k;
   kernel.shift = prior.head[at].shift;
-  kernel.logits = logits_.device();
+  kernel.logits = logits_.data();
   device_.launch(kernel, kernel.blocks());
-  logits_.fetch(device_, rows.count() * kSubgroupBits);
   device_.wait();
   pending_ = -1;
   return logits_.data();
@@ -209,9 +208,8 @@ void GroupPrior::feed() {
   const Rows& rows = stage_rows();
   const int32_t* slots = stage_slots_.data() + rows.first;
   for (size_t i = 0; i < rows.count(); ++i) {
-    slot_bytes_.data()[static_cast<size_t>(slots[i])] = row_bytes_[i];
+    slot_bytes_[static_cast<size_t>(slots[i])] = row_bytes_[i];
   }
-  slot_bytes_.send(device_, groups_[static_cast<size_t>(group_)].count());
   pending_ = head_;
 }
 

@@ -79,9 +79,11 @@ class GroupPrior {
   Mirror<int32_t> group_tokens_;  // active tokens of the groups, one list after the other
   Mirror<int32_t> stage_slots_;   // slots of the tokens of the stages, likewise
   std::vector<int32_t> stage_tokens_;
-  Mirror<uint8_t> slot_bytes_;  // the sub-group that was coded last
-  Mirror<uint32_t> words_;      // bits by slot
-  Mirror<int16_t> logits_;
+  Mirror<uint32_t> words_;  // bits by slot
+  // What goes to and fro for every sub-group is small, and copies would take longer than the
+  // kernel: it reads and writes the host's memory.
+  HostArray<uint8_t> slot_bytes_;  // the sub-group that was coded last
+  HostArray<int16_t> logits_;
   std::vector<uint8_t> row_bytes_;
 
   // The layer at hand.

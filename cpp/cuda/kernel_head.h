@@ -16,6 +16,7 @@ struct HeadKernel {
 
   struct Shared {
     alignas(16) int8_t h[kRows * kPitch];
+    uint8_t bytes[kRows];
     int32_t sums[kWarps][kRows * kOutputs];
   };
   struct Local {
@@ -30,9 +31,10 @@ struct HeadKernel {
   int pitch;
   int width;  // at most kMaxWidth
 
-  // v += rq16(linear8(64 * byte; emb)), bytes by slot; null: no bits to add.
+  // v += rq16(linear8(64 * byte; emb)), bytes by slot; null: no bits to add. The bytes and the
+  // logits may lie in memory of the host: each is read or written once.
   const uint8_t* bytes;
-  int zero;             // what a bit that is 0 reads as
+  int8_t zero;          // what a bit that is 0 reads as
   const int8_t* emb_w;  // [width, 8]
   const int32_t* emb_b;
   const int32_t* emb_m;
@@ -53,10 +55,18 @@ struct HeadKernel {
   template <class Block>
   BSQ_DEVICE void run(Block& block) const {
     const int first = block.index() * kRows;
+    if (bytes != nullptr) {
+      block.each([&](int thread, Local&) {
+        const int row = first + thread;
+        if (thread < kRows && row < rows) block.shared().bytes[thread] = bytes[slots[row]];
+      });
+    }
     block.each([&](int thread, Local& local) {
       for (int i = 0; i < 4; ++i) local.sums[i] = 0;
       for (int item = thread; item < kRows * k; item += kThreads) {
-        block.shared().h[item / k * kPitch + item % k] = hidden(first + item / k, item % k);
+        const int row = item / k;
+        block.shared().h[row * kPitch + item % k] =
+            hidden(first + row, item % k, block.shared().bytes[row]);
       }
     });
     const int steps = k / 32;
@@ -77,15 +87,14 @@ struct HeadKernel {
 
  private:
   // The activation of one channel; v is brought up to date on the way.
-  BSQ_DEVICE int8_t hidden(int row, int channel) const {
+  BSQ_DEVICE int8_t hidden(int row, int channel, int byte) const {
     if (row >= rows || channel >= width) return 0;
-    const int32_t slot = slots[row];
-    int16_t& value = v[static_cast<int64_t>(slot) * pitch + channel];
+    int16_t& value = v[static_cast<int64_t>(slots[row]) * pitch + channel];
     if (bytes != nullptr) {
       int32_t sum = emb_b[channel];
       const int8_t* weights = emb_w + channel * kOutputs;
       for (int i = 0; i < kOutputs; ++i) {
-        sum += weights[i] * (((bytes[slot] >> i) & 1) != 0 ? 64 : zero);
+        sum += weights[i] * (((byte >> i) & 1) != 0 ? 64 : zero);
       }
       value = add16(value, rq16(sum, emb_m[channel], emb_shift));
     }
