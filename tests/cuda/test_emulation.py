@@ -7,6 +7,7 @@ launches and copies in the same order.
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from tests.codec.streams import (
     tiny_model,
 )
 from tests.cuda.decoders import decode_all, drain, emulation, forge, open_decoder, short_stream
+from tests.media.clips import make_clip
 from tests.vectors.ivf import read_ivf
 from tests.vectors.make_golden import FOLDER, INDEX
 
@@ -192,3 +194,18 @@ def test_devices_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BSQAV_CUDA_LIBRARY", "emulation")
     with pytest.raises(UsageError, match="no CUDA device 7"):
         bsqav.Decoder(device="cuda:7")
+
+
+def test_transcode_takes_a_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BSQAV_CUDA_LIBRARY", "emulation")
+    clip = make_clip(tmp_path / "in.mp4", frames=3)
+    coded = tmp_path / "out.mkv"
+    with pytest.raises(UnsupportedError, match="not BSQ"):
+        bsqav.transcode(clip, coded, device="cuda")
+    bsqav.transcode(clip, coded)
+    outputs = [tmp_path / "cpu_%d.png", tmp_path / "cuda_%d.png"]
+    for device, target in zip(("cpu", "cuda:3"), outputs, strict=True):
+        assert bsqav.transcode(coded, target, device=device).frames_out == 3
+    for number in (1, 2, 3):
+        one, other = (Path(str(target) % number).read_bytes() for target in outputs)
+        assert one == other

@@ -14,7 +14,6 @@ from typing import Any
 
 from bsqav.cli.display import ProgressDisplay
 from bsqav.cli.values import human_size, rate, seconds, size
-from bsqav.errors import UnsupportedError
 from bsqav.media.transcode import TranscodeResult, transcode
 
 __all__ = ["add_parser", "interruptible", "run"]
@@ -64,7 +63,12 @@ def add_parser(subparsers: Any) -> None:
     add("--scale", type=size, metavar="WxH", help="scale; -1 for a side keeps the proportions")
     add("--start", type=seconds, metavar="T", help="begin there: seconds or HH:MM:SS.s")
     add("--duration", type=seconds, metavar="T", help="take that much")
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default auto")
+    add(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="where BSQ input is decoded (docs/cuda.md); auto is the processor",
+    )
     add("--threads", type=int, default=0, metavar="N", help="default: one for every processor")
     add("--strict", action="store_true", help="fail instead of leaving a track out")
     add("-f", "--format", metavar="NAME", help="container of OUT, by FFmpeg's name")
@@ -98,10 +102,6 @@ def interruptible() -> Iterator[threading.Event]:
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the command."""
-    if args.device == "cuda":
-        raise UnsupportedError(
-            "transcode has no way to a GPU yet, bsqav.Decoder(device=...) has: leave --device away"
-        )
     display = ProgressDisplay(quiet=args.quiet)
     with interruptible() as stop:
         try:
@@ -118,6 +118,7 @@ def run(args: argparse.Namespace) -> int:
                 preset=args.preset,
                 model=args.model,
                 threads=args.threads,
+                device="cuda" if args.device == "cuda" else "cpu",
                 start=args.start,
                 duration=args.duration,
                 scale=args.scale,

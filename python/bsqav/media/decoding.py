@@ -138,8 +138,8 @@ class BsqDecoded:
 class BsqDecoding:
     """Decodes BSQ. Damage is an error, since what came before it is worth keeping apart."""
 
-    def __init__(self, models: tuple[Any, ...], threads: int) -> None:
-        self._decoder = Decoder(models=models, threads=threads, strict=True)
+    def __init__(self, models: tuple[Any, ...], threads: int, device: str = "cpu") -> None:
+        self._decoder = Decoder(models=models, threads=threads, strict=True, device=device)
         # A cut or joined file has times other than the packets' own: the container's count.
         self._times: deque[tuple[int | None, int]] = deque()
 

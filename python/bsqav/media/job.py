@@ -134,6 +134,7 @@ class Job:
                 converter=StillConverter if self._is_still() else FrameConverter,
                 models=() if options.model is None else (options.model,),
                 threads=options.threads,
+                device=options.device,
                 decode=options.codec != "copy",
                 warn=warn,
                 cancelled=self._cancelled,

@@ -63,6 +63,7 @@ class Options:
     preset: str | None
     model: Any
     threads: int
+    device: str
     start: Fraction | None
     duration: Fraction | None
     scale: tuple[int, int] | None

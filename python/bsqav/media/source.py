@@ -16,7 +16,7 @@ import av.stream
 
 from bsqav.codec.picture import FrameConverter
 from bsqav.codec.sequence import colour_of, plane_format_of
-from bsqav.errors import BitstreamError, BsqError, MediaError, UsageError
+from bsqav.errors import BitstreamError, BsqError, MediaError, UnsupportedError, UsageError
 from bsqav.media.contents import (
     Attachment,
     attachments_of,
@@ -56,6 +56,7 @@ class Source:
         converter: what turns decoded pictures into planes.
         models: models to try beside the installed ones, for BSQ input.
         threads: threads for decoding, 0 for a fitting number.
+        device: where BSQ is decoded, as in `Decoder`; nothing else can be anywhere but "cpu".
         decode: False passes BSQ packets on without decoding them.
         warn: takes a sentence on everything that is lost or changed.
         cancelled: polled while waiting for a pipe.
@@ -77,6 +78,7 @@ class Source:
         converter: type[FrameConverter] = FrameConverter,
         models: tuple[Any, ...] = (),
         threads: int = 0,
+        device: str = "cpu",
         decode: bool = True,
         warn: Callable[[str], None],
         cancelled: Callable[[], bool] = lambda: False,
@@ -89,7 +91,7 @@ class Source:
             self._continuity = Continuity(self.container, warn)
             self.stream, self.track = self._choose_video()
             self.time_base = self._video_time_base()
-            self._decoding = self._open_decoder(models, threads, decode)
+            self._decoding = self._open_decoder(models, threads, device, decode)
             self._scale, self._max_bit_depth = scale, max_bit_depth
             self._converter_type = converter
             self._converter: FrameConverter | None = None
@@ -137,11 +139,16 @@ class Source:
         return (best if best in decodable else decodable[0]), None
 
     def _open_decoder(
-        self, models: tuple[Any, ...], threads: int, decode: bool
+        self, models: tuple[Any, ...], threads: int, device: str, decode: bool
     ) -> VideoDecoding | None:
         if self.track is None:
+            if device != "cpu":
+                raise UnsupportedError(
+                    f"{self.name} is not BSQ, and a CUDA device decodes nothing else, nor encodes: "
+                    f"leave the device {device} away"
+                )
             return AvDecoding(self.stream, threads, self._warn)
-        return BsqDecoding(models, threads) if decode else None
+        return BsqDecoding(models, threads, device) if decode else None
 
     def attachments(self) -> list[Attachment]:
         """Fonts and other attached files, and cover pictures."""

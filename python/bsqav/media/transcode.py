@@ -27,6 +27,7 @@ def transcode(
     preset: str | None = None,
     model: Any = None,
     threads: int | None = None,
+    device: str = "cpu",
     start: Seconds | None = None,
     duration: Seconds | None = None,
     scale: tuple[int, int] | None = None,
@@ -66,6 +67,7 @@ def transcode(
         preset: "fast" or "medium" for BSQ.
         model: name, id or file of the model; the default model where None.
         threads: 0 or None for the number of processors.
+        device: where BSQ input is decoded, as in `Decoder`: "cpu", "cuda", "cuda:1".
         start, duration: seconds; frame-exact, except with "copy", which begins at a keyframe.
         scale: (width, height); -1 for one of them keeps the proportions.
         audio: "copy", "none", or an encoder of FFmpeg's, such as "aac".
@@ -97,6 +99,7 @@ def transcode(
         preset=preset,
         model=model,
         threads=threads or 0,
+        device=device,
         start=exact(start),
         duration=exact(duration),
         scale=scale,
