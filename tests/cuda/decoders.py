@@ -8,7 +8,28 @@ from collections.abc import Iterable
 from typing import Any
 
 from bsqav import _core
-from tests.codec.streams import Format, clip, encode, old_models, tiny_model
+from bsqav.codec.modelspec import ModelConfig
+from tests.bitstream.packets import Header
+from tests.codec.streams import (
+    OLD_MODELS,
+    TINY_MODEL,
+    Format,
+    clip,
+    encode,
+    old_models,
+    tiny_model,
+)
+from tests.network.models import ONE_STAGE, UNEVEN, random_model
+from tests.reference.forge import Forger
+
+# The limits of docs/numerics.md section 6, but for the encoder and the number of blocks.
+LARGEST = ModelConfig(8, 8, 0, 512, 1024, 1, 512, 1024, 1, stages=8)
+MODELS = {path.stem: path.read_bytes() for path in [TINY_MODEL, *OLD_MODELS]}
+MODELS |= {
+    "uneven": random_model(UNEVEN, 1)[0],
+    "least": random_model(ONE_STAGE, 2)[0],
+    "largest": random_model(LARGEST, 3)[0],
+}
 
 
 @functools.cache
@@ -58,3 +79,12 @@ def forge(packet: bytes, payload: bytes) -> bytes:
     size = 4 if packet[0] & 0x80 else 2
     body = packet[: -size - len(payload)] + payload
     return body + (zlib.crc32(body) & (0xFFFFFFFF >> 8 * (4 - size))).to_bytes(size, "little")
+
+
+@functools.cache
+def forged_stream(model: str, form: int) -> Forger:
+    """Three pictures of random symbols; `form` is the header's format."""
+    forger = Forger(Header(44, 28, format=form), MODELS[model], form, 0.6)
+    for picture, layers in enumerate((2, 1, 3)):
+        forger.add(picture == 0, layers)
+    return forger

@@ -19,7 +19,16 @@ import bsqav
 from bsqav import _core
 from bsqav.errors import BitstreamError
 from tests.codec.streams import decode, stream_hash, tiny_model
-from tests.cuda.decoders import decode_all, drain, forge, open_decoder, short_stream
+from tests.cuda.decoders import (
+    MODELS,
+    decode_all,
+    drain,
+    forge,
+    forged_stream,
+    open_decoder,
+    short_stream,
+)
+from tests.reference.bitstream import conformance_hash
 from tests.vectors.ivf import read_ivf
 from tests.vectors.make_golden import FOLDER, INDEX
 
@@ -54,6 +63,16 @@ def test_a_golden_stream_has_its_hash(library: _core.CudaLibrary, name: str) -> 
     pictures = decode_all((d for d, _ in packets), open_decoder(library=library, strict=True))
     assert stream_hash(pictures) == ENTRIES[name]["hash"]
     assert [p.pts for p in pictures] == [pts for _, pts in packets]
+
+
+@pytest.mark.parametrize("form", [0, 5])
+@pytest.mark.parametrize("name", MODELS)
+def test_streams_of_random_symbols_decode_alike(
+    library: _core.CudaLibrary, name: str, form: int
+) -> None:
+    forger = forged_stream(name, form)
+    decoder = _core.CudaDecoder(library, [_core.Model(MODELS[name])], strict=True)
+    assert stream_hash(decode_all(forger.packets, decoder)) == conformance_hash(forger.pictures)
 
 
 @pytest.mark.parametrize("number", [0, 1])

@@ -26,8 +26,18 @@ from tests.codec.streams import (
     stream_hash,
     tiny_model,
 )
-from tests.cuda.decoders import decode_all, drain, emulation, forge, open_decoder, short_stream
+from tests.cuda.decoders import (
+    MODELS,
+    decode_all,
+    drain,
+    emulation,
+    forge,
+    forged_stream,
+    open_decoder,
+    short_stream,
+)
 from tests.media.clips import make_clip
+from tests.reference.bitstream import conformance_hash
 from tests.vectors.ivf import read_ivf
 from tests.vectors.make_golden import FOLDER, INDEX
 
@@ -73,6 +83,18 @@ def test_the_released_model_decodes_alike() -> None:
     expected = stream_hash(decode(packets, _core.Decoder([model], strict=True)))
     decoder = _core.CudaDecoder(emulation(), [model], device=BOTH, strict=True)
     assert stream_hash(decode_all(packets, decoder)) == expected
+
+
+@pytest.mark.parametrize("form", [0, 5])  # gray with 8 bits, 4:2:0 with 10
+@pytest.mark.parametrize("name", MODELS)
+def test_streams_of_random_symbols_decode_alike(name: str, form: int) -> None:
+    """They use all of the syntax, with models of any size."""
+    forger = forged_stream(name, form)
+    model = _core.Model(MODELS[name])
+    decoder = _core.CudaDecoder(emulation(), [model], device=BOTH, strict=True)
+    pictures = decode_all(forger.packets, decoder)
+    assert conformance_hash(forger.pictures) == stream_hash(pictures)
+    assert [(p.pts, p.duration) for p in pictures] == forger.times
 
 
 @pytest.mark.parametrize("device", [0, DEFERRED])
