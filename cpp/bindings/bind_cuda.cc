@@ -100,8 +100,21 @@ void wait_for(const CudaPlane& plane, const std::optional<int64_t>& stream) {
   check(status, message.c_str());
 }
 
+// What a consumer may wish for beside the stream, and does not get.
+void refuse(const CudaPlane& plane, const py::kwargs& wishes) {
+  if (wishes.contains("copy") && wishes["copy"].ptr() == Py_True) {
+    throw py::buffer_error("a plane is shared, not copied: copy what the exchange gives");
+  }
+  if (!wishes.contains("dl_device") || wishes["dl_device"].is_none()) return;
+  const py::tuple here = py::make_tuple(plane.device().type, plane.device().id);
+  if (!here.equal(wishes["dl_device"])) {
+    throw py::buffer_error("a plane stays on its device: copy what the exchange gives");
+  }
+}
+
 py::object to_dlpack(const CudaPlane& plane, const std::optional<int64_t>& stream,
-                     const py::kwargs&) {
+                     const py::kwargs& wishes) {
+  refuse(plane, wishes);
   wait_for(plane, stream);
   auto shared = std::make_unique<SharedPlane>();
   shared->plane = plane;

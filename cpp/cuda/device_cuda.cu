@@ -15,10 +15,40 @@ constexpr int kLeastMajor = 8;  // compute capability: mma.m16n8k32 of bytes
 
 void check(cudaError_t error, const char* what) {
   if (error == cudaSuccess) return;
+  cudaGetLastError();  // so that it is not taken for that of a later launch
   const bsq_status status = error == cudaErrorMemoryAllocation ? BSQ_ERROR_MEMORY : BSQ_ERROR_STATE;
   throw Error(status,
               std::string("internal error of CUDA, ") + what + ": " + cudaGetErrorString(error));
 }
+
+// Makes a device the thread's current one, and afterwards the one that was.
+class Current {
+ public:
+  explicit Current(int ordinal) {
+    error_ = cudaGetDevice(&before_);
+    if (error_ != cudaSuccess || before_ == ordinal) return;
+    error_ = cudaSetDevice(ordinal);
+    changed_ = error_ == cudaSuccess;
+  }
+  ~Current() {
+    if (changed_) cudaSetDevice(before_);
+  }
+  Current(const Current&) = delete;
+  Current& operator=(const Current&) = delete;
+
+  cudaError_t error() const { return error_; }
+
+ private:
+  int before_ = 0;
+  bool changed_ = false;
+  cudaError_t error_ = cudaSuccess;
+};
+
+// The same, or an Error.
+class Chosen : public Current {
+ public:
+  explicit Chosen(int ordinal) : Current(ordinal) { check(error(), "choosing the device"); }
+};
 
 template <class Kernel>
 __global__ void __launch_bounds__(Kernel::kThreads)
@@ -44,17 +74,18 @@ constexpr std::array<Launch, sizeof...(I)> launch_table(std::index_sequence<I...
 class CudaDevice : public Device {
  public:
   CudaDevice(int ordinal, cudaStream_t stream) : ordinal_(ordinal), stream_(stream) {
-    use();
+    const Chosen current(ordinal_);
     check(cudaEventCreateWithFlags(&mark_, cudaEventDisableTiming), "making an event");
   }
   ~CudaDevice() override {
-    if (cudaSetDevice(ordinal_) == cudaSuccess) cudaEventDestroy(mark_);
+    const Current current(ordinal_);
+    if (current.error() == cudaSuccess) cudaEventDestroy(mark_);
   }
   CudaDevice(const CudaDevice&) = delete;
   CudaDevice& operator=(const CudaDevice&) = delete;
 
   void* allocate(size_t bytes) override {
-    use();
+    const Chosen current(ordinal_);
     void* memory = nullptr;
     check(cudaMalloc(&memory, bytes), "allocating memory of the device");
     const cudaError_t cleared = cudaMemsetAsync(memory, 0, bytes, stream_);
@@ -63,18 +94,20 @@ class CudaDevice : public Device {
     return memory;
   }
   void release(void* memory) noexcept override {
-    if (cudaSetDevice(ordinal_) != cudaSuccess) return;
+    const Current current(ordinal_);
+    if (current.error() != cudaSuccess) return;
     cudaStreamSynchronize(stream_);
     cudaFree(memory);
   }
   void* allocate_host(size_t bytes) override {
-    use();
+    const Chosen current(ordinal_);
     void* memory = nullptr;
     check(cudaMallocHost(&memory, bytes), "allocating memory of the host");
     return memory;
   }
   void release_host(void* memory) noexcept override {
-    if (cudaSetDevice(ordinal_) != cudaSuccess) return;
+    const Current current(ordinal_);
+    if (current.error() != cudaSuccess) return;
     cudaStreamSynchronize(stream_);
     cudaFreeHost(memory);
   }
@@ -89,19 +122,19 @@ class CudaDevice : public Device {
     move(to, from, bytes, cudaMemcpyDeviceToDevice);
   }
   void clear(void* memory, size_t bytes) override {
-    use();
+    const Chosen current(ordinal_);
     check(cudaMemsetAsync(memory, 0, bytes, stream_), "clearing memory");
   }
   void wait() override {
-    use();
+    const Chosen current(ordinal_);
     check(cudaStreamSynchronize(stream_), "waiting for the stream");
   }
   void mark() override {
-    use();
+    const Chosen current(ordinal_);
     check(cudaEventRecord(mark_, stream_), "recording an event");
   }
   void wait_mark() override {
-    use();
+    const Chosen current(ordinal_);
     check(cudaEventSynchronize(mark_), "waiting for an event");
   }
 
@@ -109,15 +142,14 @@ class CudaDevice : public Device {
   void launch_kernel(size_t index, const void* kernel, int64_t blocks) override {
     static constexpr auto kTable =
         launch_table(std::make_index_sequence<std::tuple_size_v<AllKernels>>());
-    use();
+    const Chosen current(ordinal_);
     kTable[index](kernel, blocks, stream_);
     check(cudaGetLastError(), "launching a kernel");
   }
 
  private:
-  void use() const { check(cudaSetDevice(ordinal_), "choosing the device"); }
   void move(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
-    use();
+    const Chosen current(ordinal_);
     check(cudaMemcpyAsync(to, from, bytes, kind, stream_), "copying");
   }
 

@@ -157,6 +157,10 @@ def test_planes_cross_by_dlpack(name: str) -> None:
         assert kinds == {(1, 0)}  # kDLCPU
         arrays.append([np.from_dlpack(plane) for plane in picture.planes])
         assert [a.shape for a in arrays[-1]] == [plane.shape for plane in picture.planes]
+        with pytest.raises(BufferError, match="not copied"):
+            picture.planes[0].__dlpack__(copy=True)
+        with pytest.raises(BufferError, match="stays on its device"):
+            picture.planes[0].__dlpack__(dl_device=(2, 0))
     del decoder, picture
     expected = decode((d for d, _ in read_ivf(FOLDER / f"{name}.ivf")))
     for planes, reference in zip(arrays, expected, strict=True):
