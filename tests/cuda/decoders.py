@@ -10,17 +10,11 @@ from typing import Any
 from bsqav import _core
 from bsqav.codec.modelspec import ModelConfig
 from tests.bitstream.packets import Header
-from tests.codec.streams import (
-    OLD_MODELS,
-    TINY_MODEL,
-    Format,
-    clip,
-    encode,
-    old_models,
-    tiny_model,
-)
+from tests.codec.streams import OLD_MODELS, TINY_MODEL, old_models, tiny_model
 from tests.network.models import ONE_STAGE, UNEVEN, random_model
 from tests.reference.forge import Forger
+from tests.vectors.ivf import read_ivf
+from tests.vectors.make_golden import FOLDER
 
 # The limits of docs/numerics.md section 6, but for the encoder and the number of blocks.
 LARGEST = ModelConfig(8, 8, 0, 512, 1024, 1, 512, 1024, 1, stages=8)
@@ -70,8 +64,8 @@ def decode_all(packets: Iterable[bytes], decoder: _core.CudaDecoder) -> list[_co
 
 @functools.cache
 def short_stream() -> tuple[bytes, ...]:
-    """Two groups of three pictures."""
-    return tuple(encode(clip(Format(70, 50), 6), Format(70, 50), gop=3, crf=24).packets)
+    """Two groups, of three pictures and of two."""
+    return tuple(data for data, _ in read_ivf(FOLDER / "v3_64x48_irregular.ivf"))
 
 
 def forge(packet: bytes, payload: bytes) -> bytes:
