@@ -23,7 +23,6 @@ from bsqav.training.dense import dense_bit_logits, dense_context
 # Sum of squared errors in steps, per bit: about the Lagrangian of a uniform quantizer with a
 # dead zone at that step (0.85 * 2^((QP-12)/3) of H.264 expressed in its step is 0.13).
 LAMBDA = 0.13
-CHROMA_WEIGHT = 1.0
 # What the error of the mean of every 2x2, 4x4 and 8x8 luma samples counts beside that of the
 # samples: the eye, MS-SSIM and VMAF judge coarse structure apart from fine, a plain sum of squares
 # hardly sees it. The encoder chooses tokens by half of that (Decisions::mean_weights).
@@ -66,16 +65,9 @@ class LayerResult:
     token_bits_BHW: Tensor
 
 
-def sample_weights(device: torch.device) -> Tensor:
-    """[96]: 1 for luma, less for chroma."""
-    luma = torch.ones(fields.LUMA, device=device)
-    chroma = torch.full((fields.SAMPLES - fields.LUMA,), CHROMA_WEIGHT, device=device)
-    return torch.cat([luma, chroma])
-
-
 def squared_error(error_BHWS: Tensor) -> Tensor:
     """The weighted sum of squares of every token's errors, [B, H, W]."""
-    total = (error_BHWS.square() * sample_weights(error_BHWS.device)).sum(-1)
+    total = error_BHWS.square().sum(-1)
     luma = torch.unflatten(error_BHWS[..., : fields.LUMA], -1, (8, 8))
     for size, weight in MEAN_WEIGHTS.items():
         cells = torch.unflatten(torch.unflatten(luma, -2, (-1, size)), -1, (-1, size))
