@@ -37,6 +37,14 @@ int preset_of(const std::string& name) {
   throw Error(BSQ_ERROR_ARGUMENT, "preset is \"" + name + "\", it must be \"fast\" or \"medium\"");
 }
 
+int tune_of(const std::string& name) {
+  if (name == "balanced") return BSQ_TUNE_BALANCED;
+  if (name == "psnr") return BSQ_TUNE_PSNR;
+  if (name == "perceptual") return BSQ_TUNE_PERCEPTUAL;
+  throw Error(BSQ_ERROR_ARGUMENT,
+              "tune is \"" + name + "\", it must be \"balanced\", \"psnr\" or \"perceptual\"");
+}
+
 // A plane of the picture as an array whose samples lie side by side in a row.
 py::array plane_array(const py::handle& value, size_t index, const bsq_sequence& s) {
   const std::string name = "planes[" + std::to_string(index) + "]";
@@ -60,7 +68,7 @@ class PyEncoder {
  public:
   PyEncoder(const py::object& sequence, const PyModel& model, double crf, int gop, bool scene_cut,
             int threads, const std::string& preset, double bitrate, double buffer_seconds,
-            const std::vector<PassTuple>& first_pass, int lookahead) {
+            const std::vector<PassTuple>& first_pass, int lookahead, const std::string& tune) {
     bsq_encoder_config config;
     bsq_encoder_config_init(&config);
     read_sequence(sequence, config.sequence);
@@ -69,6 +77,7 @@ class PyEncoder {
     config.scene_cut = scene_cut ? 1 : 0;
     config.threads = threads;
     config.preset = preset_of(preset);
+    config.tune = tune_of(tune);
     config.bitrate = bitrate;
     config.buffer_seconds = buffer_seconds;
     std::vector<bsq_pass_record> records;
@@ -214,11 +223,12 @@ void bind_encoder(py::module_& m) {
   py::class_<PyEncoder>(m, "Encoder",
                         "send() a picture, receive() packets until None, flush() at the end.")
       .def(py::init<const py::object&, const PyModel&, double, int, bool, int, const std::string&,
-                    double, double, const std::vector<PassTuple>&, int>(),
+                    double, double, const std::vector<PassTuple>&, int, const std::string&>(),
            py::arg("sequence"), py::arg("model"), py::kw_only(), py::arg("crf") = 32.0,
            py::arg("gop") = 250, py::arg("scene_cut") = true, py::arg("threads") = 0,
            py::arg("preset") = "medium", py::arg("bitrate") = 0.0, py::arg("buffer_seconds") = 1.5,
-           py::arg("first_pass") = std::vector<PassTuple>(), py::arg("lookahead") = 0)
+           py::arg("first_pass") = std::vector<PassTuple>(), py::arg("lookahead") = 0,
+           py::arg("tune") = "balanced")
       .def_property_readonly("header", &PyEncoder::header)
       .def("send", &PyEncoder::send, py::arg("planes"), py::arg("pts"), py::kw_only(),
            py::arg("duration") = 0, py::arg("keyframe") = false)

@@ -105,6 +105,7 @@ class Encoder:
         buffer_seconds: float = 1.5,
         first_pass: Sequence[tuple[float, float, float, bool]] = (),
         lookahead: int = 0,
+        tune: str = "balanced",
     ) -> None:
         """`sequence` needs width and height; other keys have the defaults of
         bsq_encoder_config_init; unknown keys raise UsageError. With a bitrate above 0 crf is not

@@ -54,6 +54,7 @@ def test_a_sequence_out_of_range(change: dict[str, Any], message: str) -> None:
         {"threads": -1},
         {"threads": 65},
         {"preset": "slowest"},
+        {"tune": "film"},
     ],
 )
 def test_an_encoder_setting_out_of_range(options: dict[str, Any]) -> None:

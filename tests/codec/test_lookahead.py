@@ -77,13 +77,19 @@ def test_scene_cuts_stay_where_they_are() -> None:
     assert encode(pictures, FORM, preset="fast", lookahead=8).keyframes == keyframes
 
 
-def test_nothing_is_known_past_a_keyframe() -> None:
-    """What follows the next keyframe changes no packet before it."""
-    options: dict[str, Any] = {"gop": 6, "scene_cut": False, "preset": "fast", "lookahead": 9}
-    others = PICTURES[:6] + clip(FORM, 8, seed=5)
+def test_no_picture_looks_further_than_a_group_reaches() -> None:
+    """With groups of 3, what comes 3 pictures later changes no packet; what comes 2 later does."""
+    options: dict[str, Any] = {"gop": 3, "scene_cut": False, "preset": "fast", "lookahead": 9}
+    others = PICTURES[:7] + clip(FORM, 7, seed=5)
     stream, other = encode(PICTURES, FORM, **options), encode(others, FORM, **options)
-    assert stream.packets[:6] == other.packets[:6]
-    assert stream.packets[6:] != other.packets[6:]
+    assert stream.packets[:5] == other.packets[:5]
+    assert stream.packets[5] != other.packets[5]
+
+
+def test_intra_only_looks_at_nothing_to_come() -> None:
+    options: dict[str, Any] = {"gop": 1, "preset": "fast"}
+    one_by_one = [encode([picture], FORM, lookahead=9, **options) for picture in PICTURES[:1]]
+    assert encode(PICTURES, FORM, lookahead=9, **options).packets[0] == one_by_one[0].packets[0]
 
 
 def test_the_samples_sent_are_copied() -> None:

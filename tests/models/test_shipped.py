@@ -3,6 +3,7 @@
 import hashlib
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +11,11 @@ import pytest
 from bsqav import _core
 from bsqav.codec.modelfile import read_model
 from bsqav.codec.models import default_model, shipped_folder
+from bsqav.evaluation.bdrate import bd_rate
+from bsqav.evaluation.pictures import read_pictures
+from bsqav.evaluation.y4m import Planes
 from tests.codec.streams import Format, clip
-from tests.support import ROOT
+from tests.support import ROOT, find_data
 
 FORM = Format(176, 144)
 
@@ -64,3 +68,44 @@ def test_finer_crf_costs_more_and_looks_better() -> None:
         assert good > poor > 15
     assert results[0][0] > 20 * results[-1][0]
     assert results[0][1] > 45
+
+
+@pytest.fixture(scope="module")
+def brook() -> list[Planes]:
+    """A real clip of running water."""
+    path = find_data() / "eval" / "clips" / "brink_20_640x360.mp4"
+    return read_pictures(path, FORM.width, FORM.height, 64)
+
+
+def qualities(pictures: list[Planes], **options: Any) -> tuple[list[float], int]:
+    """PSNR of every picture's luma, and all bytes, with the shipped model."""
+    encoder = _core.Encoder(FORM.sequence, default_model(), **options)
+    found, size = [], 0
+    for index in range(len(pictures) + 1):
+        if index < len(pictures):
+            encoder.send(pictures[index], 4 * index)
+        else:
+            encoder.flush()
+        while (packet := encoder.receive()) is not None:
+            found.append(encoder.stats["psnr_y"])
+            size += len(packet.data)
+    return found, size
+
+
+def test_keyframes_do_not_pulse(brook: list[Planes]) -> None:
+    """A keyframe in the middle of a scene stands within 1 dB of the pictures around it."""
+    found, _ = qualities(brook, crf=32, gop=30, lookahead=24)
+    around = np.mean([*found[24:30], *found[31:37]])
+    assert abs(found[30] - around) < 1.0
+    assert abs(np.mean(found[12:24]) - np.mean(found[24:30])) < 0.5
+
+
+def test_tuned_for_psnr_is_better_at_psnr(brook: list[Planes]) -> None:
+    curves = {}
+    for tune in ("psnr", "perceptual"):
+        points = []
+        for crf in (20, 28, 36, 44):
+            found, size = qualities(brook[:12], crf=crf, tune=tune, lookahead=11)
+            points.append((float(size), float(np.mean(found))))
+        curves[tune] = points
+    assert bd_rate(curves["perceptual"], curves["psnr"]).value < -1

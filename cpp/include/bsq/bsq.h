@@ -130,6 +130,13 @@ typedef struct bsq_encoder bsq_encoder;
 
 typedef enum bsq_preset { BSQ_PRESET_FAST = 0, BSQ_PRESET_MEDIUM = 1 } bsq_preset;
 
+/* What errors the encoder spends its bits on. */
+typedef enum bsq_tune {
+  BSQ_TUNE_BALANCED = 0,  /* between the other two */
+  BSQ_TUNE_PSNR = 1,      /* the mean squared error alone */
+  BSQ_TUNE_PERCEPTUAL = 2 /* coarse structure and flat areas: MS-SSIM, VMAF, eyes */
+} bsq_tune;
+
 /* What one pass over a video made of a picture, for a second pass over the same pictures. */
 typedef struct bsq_pass_record {
   double seconds; /* for which the picture shows */
@@ -158,6 +165,7 @@ typedef struct bsq_encoder_config {
    * finer steps. So many pictures are sent before the first packet comes, and their samples are
    * kept. 0 (default): low delay, every picture's packet can be received at once. */
   int32_t lookahead;
+  int32_t tune; /* bsq_tune; default balanced */
 } bsq_encoder_config;
 
 /* Fills in defaults: 8-bit 4:2:0, time base 1/90000, everything unknown left unspecified. Width

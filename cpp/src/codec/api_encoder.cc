@@ -21,6 +21,7 @@ void bsq_encoder_config_init(bsq_encoder_config* config) {
   config->gop = 250;
   config->scene_cut = 1;
   config->preset = BSQ_PRESET_MEDIUM;
+  config->tune = BSQ_TUNE_BALANCED;
   config->buffer_seconds = 1.5;
 }
 

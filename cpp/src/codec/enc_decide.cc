@@ -68,12 +68,13 @@ double token_energy(const TokenDifference& difference, const Steps& steps) {
 }
 
 // What a token's error counts for in the choice of tokens, in squared steps.
-double weighted_error(const TokenSamples& wanted, const TokenSamples& samples, const Steps& steps) {
+double weighted_error(const TokenSamples& wanted, const TokenSamples& samples, const Steps& steps,
+                      const Tuning& tuning) {
   const std::array<int64_t, 3> sums = squared_mean_errors(wanted, samples);
   double means = 0;
   double size = 4;
   for (size_t i = 0; i < sums.size(); ++i, size *= 4) {
-    means += kDecisions.mean_weights[i] * static_cast<double>(sums[i]) / size;
+    means += tuning.mean_weights[i] * static_cast<double>(sums[i]) / size;
   }
   return steps.scaled(squared_error(wanted, samples)) + means / (steps.luma * steps.luma);
 }
@@ -149,7 +150,8 @@ void mark_windows(const TokenField& tokens, const Geometry& geometry,
 
 bool drop_tokens(const Frame& source, const Frame& prediction, const int16_t* output,
                  std::span<const uint64_t> bills, const ActiveTokens& active,
-                 const TokenSteps& steps, double lambda, ThreadPool& pool, TokenField& tokens) {
+                 const TokenSteps& steps, const Tuning& tuning, double lambda, ThreadPool& pool,
+                 TokenField& tokens) {
   std::atomic<bool> changed = false;
   pool.parallel_for(static_cast<size_t>(active.count()), [&](size_t i) {
     const TokenPosition at = active.tokens()[i];
@@ -159,13 +161,13 @@ bool drop_tokens(const Frame& source, const Frame& prediction, const int16_t* ou
     const Steps own(steps, at.y, at.x, source.bit_depth);
     const TokenSamples wanted = token_samples(source, at.y, at.x);
     TokenSamples samples = token_samples(prediction, at.y, at.x);
-    const double before = weighted_error(wanted, samples, own);
+    const double before = weighted_error(wanted, samples, own, tuning);
     reconstruct_token(output + i * kSampleVector, q, steps.chroma(q), source.bit_depth,
                       samples.data());
     // A gray picture drops the network's chroma.
     if (source.plane_count == 1)
       std::copy(wanted.begin() + kLumaSamples, wanted.end(), samples.begin() + kLumaSamples);
-    const double gain = before - weighted_error(wanted, samples, own);
+    const double gain = before - weighted_error(wanted, samples, own, tuning);
     const double bits = static_cast<double>(bills[i]) / (1 << 24) + kDecisions.flag_bits;
     if (gain >= lambda * bits) return;
     stages = 0;

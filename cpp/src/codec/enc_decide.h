@@ -33,30 +33,25 @@ struct Decisions {
   int finest = 64;  // no step is finer: that of c = 0
   // How much finer a keyframe ends than the pictures that are predicted from it.
   int keyframe_gain = 8 * 6;
+  // The same where it goes on with the scene before it: more would be seen as a pulse.
+  int renewal_gain = 8 * 2;
+  // A picture goes on with a scene if motion from the one before saves so much of its cost.
+  double continued = 0.3;
   int layer_drop = 8 * 10;
   int layer_slack = 8 * 2;
   // Pictures between keyframes begin with at most so many coarse layers, for tokens that one layer
   // cannot bring all the way.
   int coarse_layers = 5;
-  // Energies, in squared steps per sample, from which the networks look for bits of a token, in the
-  // last layer and in those before; the mean of its luma adds at most `mean_limit`.
-  double token_energy = 0.012;
+  // Energy, in squared steps per sample, from which the networks look for bits of a token in layers
+  // before the last one; the mean of its luma adds at most `mean_limit`.
   double coarse_energy = 0.1;
   double mean_limit = 1.0;
-  // In the choice of tokens, errors of the means of 2x2, 4x4 and 8x8 luma samples count for so much
-  // more than those of the samples: coarse structure is what eyes and their models judge. Training
-  // counts twice that.
-  std::array<double, 3> mean_weights{0.25, 0.5, 0.5};
   // A token is coded if that lowers the squared error by more than lambda * step^2 per bit.
   // Keyframes are what all that follows is predicted from, and pay for themselves later.
   double lambda = 0.16;
   double keyframe_lambda = 0.10;
-  // By how many sixteenths a bit of cost moves the threshold of a latent: see BillCoder.
-  double latent_per_bit = 1.5;
   // What the flags of a coded token cost more than those of a skipped one, in bits.
   double flag_bits = 1.0;
-  // By how many offsets of 8 q a window's step rises where its variance is twice as large.
-  double variance_strength = 0.8;
   // What is added to q of pictures between keyframes in turn, by their number in the group: those
   // after a finer one are predicted from it, and take what it has almost for nothing.
   std::array<int, 4> beat{-8 * 3, 12, 0, 12};
@@ -77,6 +72,30 @@ struct Decisions {
 };
 
 inline constexpr Decisions kDecisions;
+
+// The decisions on which errors count for how much; for each bsq_tune.
+struct Tuning {
+  // Energy, in squared steps per sample, from which the networks look for bits of a token in the
+  // last layer.
+  double token_energy = 0.012;
+  // In the choice of tokens, errors of the means of 2x2, 4x4 and 8x8 luma samples count for so much
+  // more than those of the samples: coarse structure is what eyes and their models judge. Training
+  // counts twice what the balanced tuning does.
+  std::array<double, 3> mean_weights{0.25, 0.5, 0.5};
+  // By how many sixteenths a bit of cost moves the threshold of a latent: see BillCoder.
+  double latent_per_bit = 1.5;
+  // By how many offsets of 8 q a window's step rises where its variance is twice as large.
+  double variance_strength = 0.8;
+};
+
+inline constexpr std::array<Tuning, 3> kTunings{{
+    {},
+    {.mean_weights = {0, 0, 0}, .variance_strength = 0},
+    {.token_energy = 0.008,
+     .mean_weights = {0.5, 1, 1},
+     .latent_per_bit = 1.2,
+     .variance_strength = 1.0},
+}};
 
 // Steps of the layers of a keyframe that ends at step q, or at the finest; its windows' are finer
 // by at most `finer`. `based`: after a base picture.
@@ -116,7 +135,8 @@ void mark_windows(const TokenField& tokens, const Geometry& geometry,
 // Returns whether any token has changed.
 bool drop_tokens(const Frame& source, const Frame& prediction, const int16_t* output,
                  std::span<const uint64_t> bills, const ActiveTokens& active,
-                 const TokenSteps& steps, double lambda, ThreadPool& pool, TokenField& tokens);
+                 const TokenSteps& steps, const Tuning& tuning, double lambda, ThreadPool& pool,
+                 TokenField& tokens);
 
 // Whether the picture is better begun anew than predicted. Looks at luma only, and at the source of
 // the picture before, since how coarsely that was coded says nothing about the scene: as it is, and

@@ -38,6 +38,8 @@ bsq_encoder_config checked(const bsq_encoder_config& config) {
   require(config.lookahead >= 0 && config.lookahead <= kMaxLookahead, "lookahead must be 0 to 250");
   require(config.preset == BSQ_PRESET_FAST || config.preset == BSQ_PRESET_MEDIUM,
           "preset must be BSQ_PRESET_FAST or BSQ_PRESET_MEDIUM");
+  require(config.tune >= BSQ_TUNE_BALANCED && config.tune <= BSQ_TUNE_PERCEPTUAL,
+          "tune must be BSQ_TUNE_BALANCED, BSQ_TUNE_PSNR or BSQ_TUNE_PERCEPTUAL");
   require(config.bitrate == 0.0 || (config.bitrate >= 1.0 && config.bitrate <= kMaxBitrate),
           "bitrate must be 0, or 1 to 1e10 bits per second");
   require(config.buffer_seconds >= 0.1 && config.buffer_seconds <= 60.0,
@@ -123,7 +125,8 @@ Encoder::Encoder(const bsq_encoder_config& config, const std::shared_ptr<const M
       pool_(thread_count(config.threads)),
       state_(geometry_, model->networks(kernels), pool_),
       q_(static_cast<int>(std::lround(config.crf * 8.0)) + state_.step_offset()),
-      pictures_(state_, model->networks(kernels), config.preset == BSQ_PRESET_MEDIUM),
+      tuning_(kTunings[static_cast<size_t>(config.tune)]),
+      pictures_(state_, model->networks(kernels), tuning_, config.preset == BSQ_PRESET_MEDIUM),
       rate_(make_rate(config)),
       source_(geometry_.make_frame()),
       previous_source_(luma_frame(geometry_)),
@@ -249,6 +252,7 @@ double Encoder::shown_seconds(const Source& picture) const {
 }
 
 void Encoder::begin_group(const Source& picture) {
+  keyframe_gain_ = continues_scene(picture) ? kDecisions.renewal_gain : kDecisions.keyframe_gain;
   index_ = 0;
   parity_ = started_ && !parity_;
   keyframe_pts_ = picture.pts;
@@ -261,14 +265,17 @@ void Encoder::choose_step(bool keyframe) {
   q_ = c + state_.step_offset();
 }
 
-// How many of the pictures that wait come before the next keyframe, as far as can be known, the
-// picture at work being number index_ of its group.
-size_t Encoder::pictures_to_keyframe() const {
-  for (size_t i = 0; i < queue_.size(); ++i) {
-    const bool planned = rate_ && rate_->planned_keyframe(i + 1).value_or(false);
-    if (queue_[i].keyframe || planned || index_ + static_cast<int>(i) + 1 >= config_.gop) return i;
-  }
-  return queue_.size();
+// How many of the pictures that wait count in what hangs on a picture: as many as a group can have
+// after its first, wherever the picture stands in its group. If those after the next keyframe did
+// not count, quality would fall towards it and jump there. Nothing passes a change of scene anyway.
+size_t Encoder::horizon() const {
+  return std::min(queue_.size(), static_cast<size_t>(config_.gop - 1));
+}
+
+// Whether a keyframe shows the scene of the picture before it.
+bool Encoder::continues_scene(const Source& picture) const {
+  if (!started_ || !analysis_) return started_ && index_ >= config_.gop;
+  return continues(picture.costs);
 }
 
 // What is added to the step for the picture and its windows.
@@ -277,7 +284,7 @@ void Encoder::plan(const Source& picture, bool keyframe) {
   if (analysis_) {
     const StageScope scope(Stage::kLookAhead);
     std::vector<const PictureCosts*> costs{&picture.costs};
-    const size_t count = pictures_to_keyframe();
+    const size_t count = horizon();
     for (size_t i = 0; i < count; ++i) costs.push_back(&queue_[i].costs);
     worth = importance(costs, geometry_);
   }
@@ -285,7 +292,7 @@ void Encoder::plan(const Source& picture, bool keyframe) {
   std::span<const int16_t> before;
   if (!keyframe) before = state_.windows.offset;
   // The control of the rate has the picture's step for itself.
-  plan_ = plan_offsets(source_, geometry_, worth, before, !rate_, pool_);
+  plan_ = plan_offsets(source_, geometry_, worth, before, tuning_.variance_strength, !rate_, pool_);
   if (analysis_ && !keyframe && !rate_) plan_.shift += beat(index_);
   if (!state_.windows.has_offsets)
     std::fill(plan_.windows.begin(), plan_.windows.end(), int16_t{0});
@@ -298,8 +305,7 @@ Encoder::Coded Encoder::code(const Source& picture, bool keyframe) {
   const int q = std::clamp(q_ + plan_.shift, state_.step_offset(), kMaxStepIndex);
   const EncodedPicture encoded = pictures_.encode(
       source_,
-      keyframe ? keyframe_steps(q - kDecisions.keyframe_gain, finer, pictures_.has_base())
-               : picture_steps(q),
+      keyframe ? keyframe_steps(q - keyframe_gain_, finer, pictures_.has_base()) : picture_steps(q),
       plan_.windows, keyframe);
   Coded coded;
   coded.steps = encoded.steps;

@@ -85,7 +85,8 @@ class Encoder {
   void enqueue(const bsq_picture& picture);
   void encode_next();
   void encode(const Source& picture);
-  size_t pictures_to_keyframe() const;
+  size_t horizon() const;
+  bool continues_scene(const Source& picture) const;
   void plan(const Source& picture, bool keyframe);
   bsq_packet_stats make_stats(const EncodedPicture& picture) const;
 
@@ -96,6 +97,7 @@ class Encoder {
   ThreadPool pool_;
   PictureState state_;
   int q_;  // of the stream: docs/numerics.md section 3; the picture's where there is a rate to keep
+  const Tuning& tuning_;
   PictureEncoder pictures_;
   std::unique_ptr<RateControl> rate_;
   MotionSearch search_;
@@ -103,6 +105,7 @@ class Encoder {
   std::deque<Source> queue_;
   std::vector<Frame> spare_;  // frames for the queue
   OffsetPlan plan_;           // of the picture at work
+  int keyframe_gain_ = 0;     // of the last keyframe
   Frame source_;
   Frame previous_source_;  // for scene cuts, with its prediction; luma only
   Frame cut_prediction_;

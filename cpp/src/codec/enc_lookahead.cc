@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <utility>
 
+#include "codec/enc_decide.h"
+
 namespace bsq {
 namespace {
 
@@ -82,6 +84,16 @@ std::vector<double> importance(std::span<const PictureCosts* const> pictures,
     }
   }
   return windows;
+}
+
+bool continues(const PictureCosts& costs) {
+  double intra = 0;
+  double inter = 0;
+  for (const BlockCost& block : costs.blocks) {
+    intra += block.intra;
+    inter += block.inter;
+  }
+  return inter < (1.0 - kDecisions.continued) * intra;
 }
 
 }  // namespace bsq

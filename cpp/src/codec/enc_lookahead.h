@@ -12,8 +12,11 @@ namespace bsq {
 
 // Importance of every window of the first picture, in octaves: 0 where nothing to come is predicted
 // from it, and one more for every doubling of all that hangs on it. `pictures`: costs of the
-// picture and of those that follow up to the next keyframe, in order.
+// picture and of those that follow, in order.
 std::vector<double> importance(std::span<const PictureCosts* const> pictures,
                                const Geometry& geometry);
+
+// Whether a picture of these costs goes on with the scene of the picture before.
+bool continues(const PictureCosts& costs);
 
 }  // namespace bsq

@@ -64,10 +64,10 @@ std::vector<double> busyness(const Frame& source, const Geometry& geometry, Thre
 
 OffsetPlan plan_offsets(const Frame& source, const Geometry& geometry,
                         std::span<const double> importance, std::span<const int16_t> before,
-                        bool shifts, ThreadPool& pool) {
+                        double variance_strength, bool shifts, ThreadPool& pool) {
   OffsetPlan plan;
   std::vector<double> wishes = busyness(source, geometry, pool);
-  for (double& wish : wishes) wish *= kDecisions.variance_strength;
+  for (double& wish : wishes) wish *= variance_strength;
   if (!importance.empty()) {
     for (size_t i = 0; i < wishes.size(); ++i) {
       wishes[i] -= kDecisions.importance_strength * (importance[i] - kDecisions.usual_importance);

@@ -23,9 +23,10 @@ struct OffsetPlan {
 
 // `source`: the picture; `importance`: of its windows (see enc_lookahead.h), or empty where nothing
 // is known; `before`: the offsets that the windows have, which hardly differing ones stay with, or
-// empty in keyframes. `shifts`: whether the picture's q may move; else the windows' move around it.
+// empty in keyframes. `variance_strength`: see Tuning. `shifts`: whether the picture's q may move;
+// else the windows' move around it.
 OffsetPlan plan_offsets(const Frame& source, const Geometry& geometry,
                         std::span<const double> importance, std::span<const int16_t> before,
-                        bool shifts, ThreadPool& pool);
+                        double variance_strength, bool shifts, ThreadPool& pool);
 
 }  // namespace bsq

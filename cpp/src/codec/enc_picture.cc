@@ -23,11 +23,11 @@ uint32_t signs(const int8_t z[kStageBits]) {
 }  // namespace
 
 PictureEncoder::PictureEncoder(PictureState& state, const std::shared_ptr<const Networks>& networks,
-                               bool refine)
-    : state_(state), tokenizer_(networks, state.pool()), refine_(refine) {
+                               const Tuning& tuning, bool refine)
+    : state_(state), tokenizer_(networks, state.pool()), tuning_(tuning), refine_(refine) {
   if (state.base() == nullptr) return;
   if (static_cast<int>(state.geometry().tokens()) < kDecisions.base_tokens) return;
-  base_ = std::make_unique<PictureEncoder>(*state.base(), networks, refine);
+  base_ = std::make_unique<PictureEncoder>(*state.base(), networks, tuning, refine);
   base_source_ = state.base()->geometry().make_frame();
 }
 
@@ -88,7 +88,7 @@ EncodedPicture PictureEncoder::encode(const Frame& source, const std::vector<int
 bool PictureEncoder::choose_tokens(const Frame& source, const Layer& layer) {
   const StageScope scope(Stage::kDecisions);
   const double energy = layer.blank  ? 0.0
-                        : layer.last ? kDecisions.token_energy
+                        : layer.last ? tuning_.token_energy
                                      : kDecisions.coarse_energy;
   const bool any = find_candidates(source, state_.current, state_.steps(layer.q), energy,
                                    state_.pool(), differences_, state_.tokens);
@@ -157,7 +157,7 @@ bool PictureEncoder::refine_tokens(const Frame& source, const Layer& layer) {
   if (!layer.blank) {
     const double lambda = layer.keyframe ? kDecisions.keyframe_lambda : kDecisions.lambda;
     changed = drop_tokens(source, state_.current, state_.output.data(), bills_, state_.active,
-                          state_.steps(layer.q), lambda, state_.pool(), state_.tokens);
+                          state_.steps(layer.q), tuning_, lambda, state_.pool(), state_.tokens);
   }
   const bool relisted = relist_tokens(layer);
   if (relisted) state_.run_trunk();
@@ -171,7 +171,7 @@ void PictureEncoder::settle_bits(const Layer& layer) {
   const auto stride = static_cast<size_t>(state_.tokens.max_stages * kStageBits);
   const int type = flag_type(layer);
   state_.for_each_block([&](BlockState& block, size_t) {
-    BillCoder coder(latents_, stride, kDecisions.latent_per_bit, bills_);
+    BillCoder coder(latents_, stride, tuning_.latent_per_bit, bills_);
     code_token_bits(coder, state_.layer_models(block, type), block.prior, state_.active,
                     state_.tokens);
   });

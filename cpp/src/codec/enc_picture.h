@@ -8,6 +8,7 @@
 
 #include "base/plane.h"
 #include "codec/enc_coder.h"
+#include "codec/enc_decide.h"
 #include "codec/enc_tokens.h"
 #include "codec/picture_state.h"
 #include "network/tokenizer.h"
@@ -29,7 +30,8 @@ class PictureEncoder {
  public:
   // `state` must outlive the encoder. `refine`: choose bits by their cost, and check
   // tokens by their true distortion.
-  PictureEncoder(PictureState& state, const std::shared_ptr<const Networks>& networks, bool refine);
+  PictureEncoder(PictureState& state, const std::shared_ptr<const Networks>& networks,
+                 const Tuning& tuning, bool refine);
 
   // Whether keyframes have a base picture.
   bool has_base() const { return base_ != nullptr; }
@@ -65,6 +67,7 @@ class PictureEncoder {
 
   PictureState& state_;
   TokenizerEncoder tokenizer_;
+  const Tuning& tuning_;
   const bool refine_;
   std::unique_ptr<PictureEncoder> base_;
   Frame base_source_;

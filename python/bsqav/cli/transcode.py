@@ -59,6 +59,7 @@ def add_parser(subparsers: Any) -> None:
     add("--gop", type=int, metavar="N", help="most frames between keyframes, default 250")
     add("--lookahead", type=int, metavar="N", help="frames to look ahead, default 24; 0: none")
     add("--preset", metavar="NAME", help="fast or medium (default)")
+    add("--tune", metavar="NAME", help="psnr, perceptual, or balanced between them (default)")
     add("--model", metavar="NAME|FILE", help="model to use, see `bsqav models`")
     add("--scale", type=size, metavar="WxH", help="scale; -1 for a side keeps the proportions")
     add("--start", type=seconds, metavar="T", help="begin there: seconds or HH:MM:SS.s")
@@ -116,6 +117,7 @@ def run(args: argparse.Namespace) -> int:
                 gop=args.gop,
                 lookahead=args.lookahead,
                 preset=args.preset,
+                tune=args.tune,
                 model=args.model,
                 threads=args.threads,
                 device="cuda" if args.device == "cuda" else "cpu",

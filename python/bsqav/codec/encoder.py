@@ -107,6 +107,8 @@ class Encoder:
             at once. Files are best coded with `DEFAULT_LOOKAHEAD`.
         threads: 1 to 64, 0 for the number of processors.
         preset: "fast" or "medium".
+        tune: what bits are spent on: "psnr" for the mean squared error alone, "perceptual" for
+            coarse structure and flat areas, as eyes and MS-SSIM judge; "balanced" between them.
 
     Raises:
         UsageError, UnsupportedError: an argument is out of range.
@@ -135,6 +137,7 @@ class Encoder:
         lookahead: int = 0,
         threads: int = 0,
         preset: str = "medium",
+        tune: str = "balanced",
     ) -> None:
         _check_rate(crf, bitrate, buffer, first_pass)
         if sequence is None:
@@ -160,6 +163,7 @@ class Encoder:
             "lookahead": int(lookahead),
             "threads": int(threads),
             "preset": preset,
+            "tune": tune,
         }
         self._core = _core.Encoder(self._sequence, self._model, **self._options)
         self._colour_is_open = colour_of(self._sequence) == Colour()

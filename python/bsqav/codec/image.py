@@ -54,6 +54,7 @@ def encode_image(
     crf: float = 32.0,
     model: ModelLike | None = None,
     preset: str = "medium",
+    tune: str = "balanced",
     threads: int = 0,
 ) -> bytes:
     """Codes one picture; the result is the content of a `.bsq` file.
@@ -67,6 +68,7 @@ def encode_image(
         crf: quality from 0 (finest) to 63 (coarsest): that of a keyframe in a video of this crf.
         model: name, id, path or Model; the default model where None.
         preset: "fast" or "medium".
+        tune: "balanced", "psnr" or "perceptual", see `Encoder`.
         threads: 1 to 64, 0 for the number of processors.
 
     Raises:
@@ -85,6 +87,7 @@ def encode_image(
         crf=crf,
         model=model,
         preset=preset,
+        tune=tune,
         threads=threads,
     )
 
@@ -100,6 +103,7 @@ def encode_planes(
     crf: float = 32.0,
     model: ModelLike | None = None,
     preset: str = "medium",
+    tune: str = "balanced",
     threads: int = 0,
 ) -> bytes:
     """Codes native planes, height x width arrays that `layout` describes, as a still.
@@ -115,7 +119,7 @@ def encode_planes(
         rotation=rotation,
     )
     encoder = Encoder(
-        sequence=sequence, model=model, crf=crf, gop=1, threads=threads, preset=preset
+        sequence=sequence, model=model, crf=crf, gop=1, threads=threads, preset=preset, tune=tune
     )
     (packet,) = [*encoder.encode(planes, pts=0), *encoder.flush()]
     return packet.data

@@ -61,6 +61,7 @@ class Options:
     gop: int | None
     lookahead: int | None
     preset: str | None
+    tune: str | None
     model: Any
     threads: int
     device: str
@@ -78,7 +79,7 @@ class Options:
             raise UsageError(f"duration {float(self.duration):g} s is not above 0")
         if self.start is not None and self.start < 0:
             raise UsageError(f"start {float(self.start):g} s is before the beginning")
-        encoding = ("crf", "bitrate", "buffer", "gop", "lookahead", "preset", "scale")
+        encoding = ("crf", "bitrate", "buffer", "gop", "lookahead", "preset", "tune", "scale")
         useless = [name for name in encoding if getattr(self, name) is not None]
         useless += ["two_pass"] * self.two_pass
         if self.codec == "copy" and useless:

@@ -27,6 +27,7 @@ _OPTIONS: Mapping[str, Any] = {
     "scene_cut": lambda text: str(text).lower() not in ("0", "false", "no"),
     "threads": int,
     "preset": str,
+    "tune": str,
     "model": lambda model: model,
 }
 

@@ -33,6 +33,7 @@ class BsqSettings:
     gop: int = 250
     lookahead: int = DEFAULT_LOOKAHEAD
     preset: str = "medium"
+    tune: str = "balanced"
     model: Any = None
     threads: int = 0
     audio: str = "copy"  # "copy", "none", or the name of an encoder of FFmpeg's
@@ -206,6 +207,7 @@ def open_encoder(source: Source, settings: BsqSettings) -> Encoder:
         lookahead=settings.lookahead,
         threads=settings.threads,
         preset=settings.preset,
+        tune=settings.tune,
     )
 
 

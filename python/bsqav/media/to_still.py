@@ -92,6 +92,7 @@ class StillSink:
             crf=32.0 if options.crf is None else options.crf,
             model=options.model,
             preset=options.preset or "medium",
+            tune=options.tune or "balanced",
             threads=options.threads,
         )
 

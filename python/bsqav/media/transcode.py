@@ -25,6 +25,7 @@ def transcode(
     gop: int | None = None,
     lookahead: int | None = None,
     preset: str | None = None,
+    tune: str | None = None,
     model: Any = None,
     threads: int | None = None,
     device: str = "cpu",
@@ -65,6 +66,8 @@ def transcode(
         lookahead: frames that the encoder looks ahead, 0 to 250, 24 where None: what later frames
             are predicted from gets more bits. With 0 every frame is written at once. BSQ only.
         preset: "fast" or "medium" for BSQ.
+        tune: "balanced" (where None), "psnr" or "perceptual" for BSQ, see `Encoder`; other encoders
+            have their own names.
         model: name, id or file of the model; the default model where None.
         threads: 0 or None for the number of processors.
         device: where BSQ input is decoded, as in `Decoder`: "cpu", "cuda", "cuda:1".
@@ -97,6 +100,7 @@ def transcode(
         gop=gop,
         lookahead=lookahead,
         preset=preset,
+        tune=tune,
         model=model,
         threads=threads or 0,
         device=device,

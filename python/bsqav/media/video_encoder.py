@@ -38,6 +38,7 @@ class VideoSettings:
     bitrate: int | None = None  # bits per second
     gop: int | None = None
     preset: str | None = None
+    tune: str | None = None
     threads: int = 0
     audio: str = "copy"  # "copy", "none", or the name of an encoder of FFmpeg's
     strict: bool = False
@@ -118,6 +119,8 @@ class VideoEncoder:
                 options.setdefault("crf", f"{crf:g}")
         if settings.preset is not None:
             options.setdefault("preset", settings.preset)
+        if settings.tune is not None:
+            options.setdefault("tune", settings.tune)
         self.stream.options = options
 
     def _even_layout(self, warn: Callable[[str], None]) -> PlaneFormat:
