@@ -176,7 +176,7 @@ void bind_codec(py::module_& m) {
   bind_encoder(m);
   py::class_<PyDecoder>(m, "Decoder", "send() packets, receive() pictures until None.")
       .def(py::init<const std::vector<const PyModel*>&, int, int, bool, bool>(), py::arg("models"),
-           py::kw_only(), py::arg("threads") = 0, py::arg("max_level") = 26,
+           py::kw_only(), py::arg("threads") = 0, py::arg("max_level") = kMaxLevel,
            py::arg("strict") = false, py::arg("keep_layers") = false)
       .def("send", &PyDecoder::send, py::arg("data"), py::arg("pts") = 0, py::kw_only(),
            py::arg("duration") = 0)

@@ -12,6 +12,7 @@
 
 #include "arrays.h"
 #include "base/status.h"
+#include "bitstream/limits.h"
 #include "cuda_session.h"
 #include "dlpack.h"
 #include "errors.h"
@@ -179,8 +180,8 @@ class PyCudaDecoder {
     const std::optional<bsq_sequence> sequence = last_sequence();
     if (!sequence || !may_wait_) return std::nullopt;
     CudaPicture picture;
-    void* planes[3] = {};
-    ptrdiff_t strides[3] = {};
+    void* planes[BSQ_MAX_PLANES] = {};
+    ptrdiff_t strides[BSQ_MAX_PLANES] = {};
     for (CudaPlane& plane : picture.planes = make_planes(*sequence)) {
       const auto p = static_cast<size_t>(&plane - picture.planes.data());
       planes[p] = plane.data();
@@ -226,13 +227,12 @@ class PyCudaDecoder {
   // One piece of memory for all planes of a picture.
   std::vector<CudaPlane> make_planes(const bsq_sequence& sequence) {
     constexpr ptrdiff_t kRowAlignment = 256;
-    std::vector<CudaPlane> planes(sequence.chroma == BSQ_CHROMA_GRAY ? 1 : 3);
+    std::vector<CudaPlane> planes(static_cast<size_t>(plane_count(sequence)));
     ptrdiff_t size = 0;
     for (CudaPlane& plane : planes) {
-      const int divisor = &plane == planes.data() ? 1 : 2;
+      const PlaneSize shown = plane_size(sequence, static_cast<int>(&plane - planes.data()));
       plane.bytes = sequence.bit_depth > 8 ? 2 : 1;
-      plane.shape = {(sequence.height + divisor - 1) / divisor,
-                     (sequence.width + divisor - 1) / divisor};
+      plane.shape = {shown.height, shown.width};
       plane.stride =
           (plane.shape[1] * plane.bytes + kRowAlignment - 1) / kRowAlignment * kRowAlignment;
       plane.offset = size;
@@ -301,7 +301,7 @@ void bind_cuda(py::module_& m) {
       .def(py::init<const CudaLibrary&, const std::vector<const PyModel*>&, int, uintptr_t, int,
                     int, bool>(),
            py::arg("library"), py::arg("models"), py::kw_only(), py::arg("device") = 0,
-           py::arg("stream") = 0, py::arg("threads") = 0, py::arg("max_level") = 26,
+           py::arg("stream") = 0, py::arg("threads") = 0, py::arg("max_level") = kMaxLevel,
            py::arg("strict") = false)
       .def("send", &PyCudaDecoder::send, py::arg("data"), py::arg("pts") = 0, py::kw_only(),
            py::arg("duration") = 0)

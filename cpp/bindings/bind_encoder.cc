@@ -12,6 +12,7 @@
 
 #include "arrays.h"
 #include "codec/api.h"
+#include "codec/geometry.h"
 #include "errors.h"
 #include "handles.h"
 #include "sequence_dict.h"
@@ -50,8 +51,7 @@ py::array plane_array(const py::handle& value, size_t index, const bsq_sequence&
   const std::string name = "planes[" + std::to_string(index) + "]";
   py::array array = require_any_array(py::reinterpret_borrow<py::object>(value), name.c_str());
   const py::dtype wanted = s.bit_depth > 8 ? py::dtype::of<uint16_t>() : py::dtype::of<uint8_t>();
-  const py::ssize_t width = index == 0 ? s.width : (s.width + 1) / 2;
-  const py::ssize_t height = index == 0 ? s.height : (s.height + 1) / 2;
+  const auto [width, height] = plane_size(s, static_cast<int>(index));
   if (!same_dtype(array.dtype(), wanted) || array.ndim() != 2 || array.shape(0) != height ||
       array.shape(1) != width) {
     throw Error(BSQ_ERROR_ARGUMENT,
@@ -108,7 +108,7 @@ class PyEncoder {
   }
 
   void send(const py::sequence& planes, int64_t pts, int64_t duration, bool keyframe) {
-    const size_t count = sequence_.chroma == BSQ_CHROMA_GRAY ? 1 : 3;
+    const auto count = static_cast<size_t>(plane_count(sequence_));
     if (planes.size() != count) {
       throw Error(BSQ_ERROR_ARGUMENT, "a picture has " + std::to_string(count) + " planes, not " +
                                           std::to_string(planes.size()));

@@ -257,12 +257,7 @@ Array<double> lookahead_importance(const py::object& pictures, int bit_depth, in
   check_luma(samples, "pictures");
   const auto count = static_cast<size_t>(samples.array.shape(0));
   if (count == 0) fail("pictures: there must be one at least");
-  bsq_sequence sequence{};
-  sequence.width = samples.width;
-  sequence.height = samples.height;
-  sequence.chroma = BSQ_CHROMA_GRAY;
-  sequence.bit_depth = bit_depth;
-  const Geometry geometry = Geometry::of(sequence);
+  const Geometry geometry = Geometry::of(samples.width, samples.height, BSQ_CHROMA_GRAY, bit_depth);
   std::vector<double> worth;
   {
     const py::gil_scoped_release release;

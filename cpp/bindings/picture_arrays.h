@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "bsq/bsq.h"
+#include "codec/geometry.h"
 
 namespace bsq {
 
@@ -15,27 +16,21 @@ struct PyPicture {
   std::vector<pybind11::array> planes;
 };
 
-inline pybind11::ssize_t plane_width(const bsq_picture& info, size_t plane) {
-  return plane == 0 ? info.width : (info.width + 1) / 2;
-}
-inline pybind11::ssize_t plane_height(const bsq_picture& info, size_t plane) {
-  return plane == 0 ? info.height : (info.height + 1) / 2;
-}
-
 // The samples of a picture, copied while the library keeps them; needs no GIL.
 struct PictureSamples {
-  std::vector<uint8_t> planes[3];
+  std::vector<uint8_t> planes[BSQ_MAX_PLANES];
 
   void copy(const bsq_picture& info) {
-    for (size_t p = 0; p < 3 && info.planes[p] != nullptr; ++p) {
+    for (size_t p = 0; p < BSQ_MAX_PLANES && info.planes[p] != nullptr; ++p) {
       const auto* from = static_cast<const uint8_t*>(info.planes[p]);
-      planes[p].assign(from, from + info.strides[p] * plane_height(info, p));
+      const PlaneSize size = plane_size(info, static_cast<int>(p));
+      planes[p].assign(from, from + info.strides[p] * size.height);
     }
   }
 
   PyPicture picture(const bsq_picture& info) const {
     PyPicture picture{info, {}};
-    for (size_t p = 0; p < 3 && info.planes[p] != nullptr; ++p) {
+    for (size_t p = 0; p < BSQ_MAX_PLANES && info.planes[p] != nullptr; ++p) {
       picture.planes.push_back(array(info, p));
     }
     return picture;
@@ -45,8 +40,9 @@ struct PictureSamples {
   pybind11::array array(const bsq_picture& info, size_t p) const {
     const pybind11::dtype type =
         info.bit_depth > 8 ? pybind11::dtype::of<uint16_t>() : pybind11::dtype::of<uint8_t>();
-    const pybind11::ssize_t width = plane_width(info, p);
-    const pybind11::ssize_t height = plane_height(info, p);
+    const PlaneSize size = plane_size(info, static_cast<int>(p));
+    const pybind11::ssize_t width = size.width;
+    const pybind11::ssize_t height = size.height;
     pybind11::array array(type, std::vector<pybind11::ssize_t>{height, width});
     auto* to = static_cast<uint8_t*>(array.mutable_data());
     const pybind11::ssize_t row = width * type.itemsize();

@@ -22,6 +22,7 @@ inline constexpr IntegerField kIntegerFields[] = {
     {"width", &bsq_sequence::width},
     {"height", &bsq_sequence::height},
     {"bit_depth", &bsq_sequence::bit_depth},
+    {"alpha", &bsq_sequence::alpha},
     {"full_range", &bsq_sequence::full_range},
     {"color_primaries", &bsq_sequence::color_primaries},
     {"color_transfer", &bsq_sequence::color_transfer},
@@ -52,21 +53,24 @@ T field_value(const pybind11::handle& value, const std::string& key, const char*
   }
 }
 
+// By bsq_chroma.
+inline constexpr const char* kChromaNames[] = {"gray", "420", "422", "444"};
+inline constexpr const char* kChromaWanted = "\"gray\", \"420\", \"422\" or \"444\"";
+
 inline void set_chroma(bsq_sequence& sequence, const std::string& chroma) {
-  if (chroma == "gray") {
-    sequence.chroma = BSQ_CHROMA_GRAY;
-  } else if (chroma == "420") {
-    sequence.chroma = BSQ_CHROMA_420;
-  } else {
-    throw Error(BSQ_ERROR_ARGUMENT,
-                "sequence[\"chroma\"] is \"" + chroma + "\", it must be \"gray\" or \"420\"");
+  for (int32_t i = BSQ_CHROMA_GRAY; i <= BSQ_CHROMA_444; ++i) {
+    if (chroma != kChromaNames[i]) continue;
+    sequence.chroma = i;
+    return;
   }
+  throw Error(BSQ_ERROR_ARGUMENT,
+              "sequence[\"chroma\"] is \"" + chroma + "\", it must be " + kChromaWanted);
 }
 
 inline void set_field(bsq_sequence& sequence, const std::string& key,
                       const pybind11::handle& value) {
   if (key == "chroma") {
-    return set_chroma(sequence, field_value<std::string>(value, key, "\"gray\" or \"420\""));
+    return set_chroma(sequence, field_value<std::string>(value, key, kChromaWanted));
   }
   if (key == "model_id") return;  // the encoder's model decides
   for (const IntegerField& f : kIntegerFields) {
@@ -92,7 +96,7 @@ inline void set_field(bsq_sequence& sequence, const std::string& key,
 
 }  // namespace detail
 
-inline const char* chroma_name(int chroma) { return chroma == BSQ_CHROMA_GRAY ? "gray" : "420"; }
+inline const char* chroma_name(int chroma) { return detail::kChromaNames[chroma]; }
 
 // Overwrites the fields that the mapping has. Throws Error(BSQ_ERROR_ARGUMENT).
 inline void read_sequence(const pybind11::object& mapping, bsq_sequence& sequence) {

@@ -15,7 +15,7 @@ struct bsq_cuda_decoder {
   std::shared_ptr<bsq::cuda::Device> device;
   bsq::cuda::Destination destination;
   bsq::Decoder decoder;
-  std::vector<uint8_t> samples[3];
+  std::vector<uint8_t> samples[BSQ_MAX_PLANES];
   std::string error;
 
   bsq_cuda_decoder(std::shared_ptr<bsq::cuda::Device> opened, const bsq_decoder_config& config,
@@ -107,14 +107,14 @@ bsq_status decoder_receive(bsq_cuda_decoder* decoder, bsq_picture* picture) {
   });
 }
 
-bsq_status decoder_receive_into(bsq_cuda_decoder* decoder, void* const planes[3],
-                                const ptrdiff_t strides[3], bsq_picture* picture) {
+bsq_status decoder_receive_into(bsq_cuda_decoder* decoder, void* const planes[BSQ_MAX_PLANES],
+                                const ptrdiff_t strides[BSQ_MAX_PLANES], bsq_picture* picture) {
   return call(decoder, [&] {
     require_argument(picture != nullptr, "picture is NULL");
     require_argument(planes != nullptr && strides != nullptr, "planes or strides are NULL");
     require_argument(planes[0] != nullptr, "plane 0 is NULL");
-    std::copy_n(planes, 3, decoder->destination.planes);
-    std::copy_n(strides, 3, decoder->destination.strides);
+    std::copy_n(planes, BSQ_MAX_PLANES, decoder->destination.planes);
+    std::copy_n(strides, BSQ_MAX_PLANES, decoder->destination.strides);
     return decoder->decoder.receive(*picture);
   });
 }
@@ -124,14 +124,15 @@ bsq_status decoder_receive_host(bsq_cuda_decoder* decoder, bsq_picture* picture)
     require_argument(picture != nullptr, "picture is NULL");
     decoder->destination = {};
     const bsq_status status = decoder->decoder.receive(*picture);
-    for (int p = 0; status == BSQ_OK && p < 3 && picture->planes[p] != nullptr; ++p) {
+    if (status != BSQ_OK) return status;
+    for (int p = 0; p < BSQ_MAX_PLANES && picture->planes[p] != nullptr; ++p) {
       std::vector<uint8_t>& samples = decoder->samples[p];
-      const int32_t height = p == 0 ? picture->height : (picture->height + 1) / 2;
+      const int32_t height = bsq::plane_size(*picture, p).height;
       samples.resize(static_cast<size_t>(picture->strides[p]) * static_cast<size_t>(height));
       decoder->device->download(samples.data(), picture->planes[p], samples.size());
       picture->planes[p] = samples.data();
     }
-    if (status == BSQ_OK) decoder->device->wait();
+    decoder->device->wait();
     return status;
   });
 }

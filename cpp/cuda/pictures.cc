@@ -32,36 +32,32 @@ class DevicePictures : public PictureDecoder {
   size_t base_block_count() const override {
     return state_.base() == nullptr ? 0 : state_.base()->blocks.size();
   }
-  void decode(const PacketHeader& header, const PayloadSpans& payloads, const PayloadSpans& base,
-              const uint8_t* packet, const std::string& what,
-              std::vector<TokenField>* layers) override {
+  void decode(const CodedPicture& coded, std::vector<TokenField>* layers) override {
     try {
-      decode_layers(state_, header, payloads, base, packet, what, layers);
+      decode_layers(state_, coded, layers);
     } catch (...) {
       device_.wait();  // copies in the queue read memory that the next packet changes
       throw;
     }
   }
   void end_picture() override { state_.end_picture(); }
+  const MotionField& motion() const override { return state_.motion.field; }
   const TokenField& coded_tokens() const override { return state_.coded_tokens(); }
 
   void show(bsq_picture& picture) override {
     const Geometry& g = state_.geometry();
-    picture.width = g.width;
-    picture.height = g.height;
-    picture.chroma = g.chroma;
-    picture.bit_depth = g.bit_depth;
     for (int p = 0; p < g.plane_count; ++p) {
       const auto at = static_cast<size_t>(p);
+      const int plane = g.first_plane + p;
       const bool own = destination_.planes[0] == nullptr;
-      void* to = own ? shown_[at].data() : destination_.planes[p];
-      const ptrdiff_t stride = own ? pitches_[at] : destination_.strides[p];
+      void* to = own ? shown_[at].data() : destination_.planes[plane];
+      const ptrdiff_t stride = own ? pitches_[at] : destination_.strides[plane];
       check_destination(to, stride, p);
       const ExportKernel kernel{state_.picture(),  p,  g.plane_width(p),
                                 g.plane_height(p), to, stride};
       device_.launch(kernel, kernel.blocks());
-      picture.planes[p] = to;
-      picture.strides[p] = stride;
+      picture.planes[plane] = to;
+      picture.strides[plane] = stride;
     }
   }
 
@@ -69,13 +65,11 @@ class DevicePictures : public PictureDecoder {
   void check_destination(const void* plane, ptrdiff_t stride, int p) const {
     const Geometry& g = state_.geometry();
     const ptrdiff_t bytes = g.bit_depth > 8 ? 2 : 1;
-    if (plane == nullptr) {
-      throw Error(BSQ_ERROR_ARGUMENT, "plane " + std::to_string(p) + " is NULL");
-    }
+    const std::string name = std::to_string(g.first_plane + p);
+    if (plane == nullptr) throw Error(BSQ_ERROR_ARGUMENT, "plane " + name + " is NULL");
     if (stride < g.plane_width(p) * bytes || stride % bytes != 0 ||
         reinterpret_cast<uintptr_t>(plane) % static_cast<uintptr_t>(bytes) != 0) {
-      throw Error(BSQ_ERROR_ARGUMENT, "the rows of plane " + std::to_string(p) + ", " +
-                                          std::to_string(stride) +
+      throw Error(BSQ_ERROR_ARGUMENT, "the rows of plane " + name + ", " + std::to_string(stride) +
                                           " bytes apart, do not fit its samples");
     }
   }

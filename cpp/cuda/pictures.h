@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include "bsq/bsq.h"
 #include "codec/dec_picture.h"
 #include "cuda/device.h"
 
@@ -10,8 +11,8 @@ namespace bsq::cuda {
 
 // Where pictures are shown: device memory of the caller, or with no planes the decoder's own.
 struct Destination {
-  void* planes[3] = {};
-  ptrdiff_t strides[3] = {};
+  void* planes[BSQ_MAX_PLANES] = {};
+  ptrdiff_t strides[BSQ_MAX_PLANES] = {};
 };
 
 // Weights are copied to the device once for each model. Planes that the pictures show are in the

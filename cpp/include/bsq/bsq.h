@@ -54,8 +54,12 @@ typedef enum bsq_status {
  * byte order with the value in the low bits. */
 typedef enum bsq_chroma {
   BSQ_CHROMA_GRAY = 0, /* one plane */
-  BSQ_CHROMA_420 = 1   /* luma and two planes of half width and height, rounded up */
+  BSQ_CHROMA_420 = 1,  /* luma and two planes of half width and height, rounded up */
+  BSQ_CHROMA_422 = 2,  /* luma and two planes of half width, rounded up */
+  BSQ_CHROMA_444 = 3   /* luma and two planes of the same size */
 } bsq_chroma;
+
+#define BSQ_MAX_PLANES 4
 
 /* ---- models ---- */
 
@@ -82,12 +86,14 @@ typedef struct bsq_picture {
   int32_t height;    /* luma samples, 1 .. 8192 */
   int32_t chroma;    /* bsq_chroma */
   int32_t bit_depth; /* 8 or 10 */
-  const void* planes[3];
-  ptrdiff_t strides[3]; /* in bytes */
-  int64_t pts;          /* in units of the time base */
-  int64_t duration;     /* in units of the time base, 0 if unknown */
-  int32_t keyframe;     /* in: force a keyframe; out: decoded from a keyframe packet */
-  int32_t concealed;    /* out: 1 if the picture stands in for lost or damaged data */
+  /* Luma, chroma, and after these alpha where the sequence has it: of the size of luma, straight
+   * (not multiplied into the other planes), 0 transparent. The others are NULL. */
+  const void* planes[BSQ_MAX_PLANES];
+  ptrdiff_t strides[BSQ_MAX_PLANES]; /* in bytes */
+  int64_t pts;                       /* in units of the time base */
+  int64_t duration;                  /* in units of the time base, 0 if unknown */
+  int32_t keyframe;                  /* in: force a keyframe; out: decoded from a keyframe packet */
+  int32_t concealed;                 /* out: 1 if the picture stands in for lost or damaged data */
 } bsq_picture;
 
 typedef struct bsq_packet {
@@ -109,6 +115,7 @@ typedef struct bsq_sequence {
   int32_t width;
   int32_t height;
   int32_t chroma;
+  int32_t alpha; /* 1: there is an alpha plane after the others */
   int32_t bit_depth;
   bsq_rational time_base;     /* seconds per tick */
   bsq_rational frame_rate;    /* 0/1 when variable or unknown */
@@ -121,7 +128,9 @@ typedef struct bsq_sequence {
   int32_t rotation; /* degrees clockwise for display: 0, 90, 180 or 270; reported, not applied */
   uint8_t model_id[BSQ_MODEL_ID_SIZE];
   int32_t version; /* version of the codestream */
-  int32_t level;   /* log2 of the luma samples per picture a decoder must hold, rounded up */
+  /* Log2 of the samples per picture that a decoder must hold, rounded up: those of luma, with alpha
+   * and the chroma of 4:2:2 and 4:4:4, but without that of 4:2:0. */
+  int32_t level;
 } bsq_sequence;
 
 /* ---- encoder ---- */
@@ -220,7 +229,8 @@ typedef struct bsq_decoder bsq_decoder;
 
 typedef struct bsq_decoder_config {
   int32_t threads;     /* 0 picks the number of processors */
-  int32_t max_level;   /* refuse streams above it; default 26 (8192 x 8192) */
+  int32_t max_level;   /* refuse streams above it; default 28, which none is; 8192 x 8192 in gray or
+                          4:2:0 is 26 */
   int32_t strict;      /* 1: damage is an error instead of a concealed picture */
   int32_t keep_layers; /* 1: keep the tokens of all layers for bsq_decoder_tokens */
 } bsq_decoder_config;
@@ -252,9 +262,10 @@ typedef struct bsq_tokens {
                             of stages that a token does not have mean nothing */
 } bsq_tokens;
 /* For analysis. `layer` counts from 0, or from -1 for the last one backwards; without keep_layers
- * there is only the last one. The arrays stay valid until the next call on this decoder. BSQ_AGAIN
- * before the first picture and while pictures are concealed, BSQ_ERROR_ARGUMENT for a layer that is
- * not there. */
+ * there is only the last one. Of pictures with 4:2:2, 4:4:4 or alpha they are those of the first
+ * component, luma or the picture without its alpha. The arrays stay valid until the next call on
+ * this decoder. BSQ_AGAIN before the first picture and while pictures are concealed,
+ * BSQ_ERROR_ARGUMENT for a layer that is not there. */
 BSQ_API bsq_status bsq_decoder_tokens(const bsq_decoder* decoder, int32_t layer,
                                       bsq_tokens* tokens);
 
@@ -264,7 +275,7 @@ typedef struct bsq_packet_info {
   int32_t keyframe;
   int32_t index_in_group; /* 0 at a keyframe */
   int32_t layers;
-  double crf;              /* of the last layer; -1 where that of the packet before holds on */
+  double crf; /* of the first component's last layer; -1 where that of the packet before holds on */
   int32_t blocks;          /* entropy-coded blocks per layer; 0 between keyframes */
   int64_t pts;             /* at a keyframe its tick; otherwise the deviation from that keyframe's
                               tick + index_in_group * ticks_per_frame */

@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Rises with every change to this header that breaks its users. */
-#define BSQ_CUDA_ABI 1
+#define BSQ_CUDA_ABI 2
 
 typedef struct bsq_cuda_decoder bsq_cuda_decoder;
 
@@ -67,10 +67,10 @@ typedef struct bsq_cuda_api {
    * decoder; strides are multiples of 256. */
   bsq_status (*decoder_receive)(bsq_cuda_decoder* decoder, bsq_picture* picture);
   /* The same into the caller's memory of the device: `planes` with rows `strides` bytes apart, as
-   * many as the sequence has, at least as large as its pictures; for 10 bits pointers and strides
-   * must be even. */
-  bsq_status (*decoder_receive_into)(bsq_cuda_decoder* decoder, void* const planes[3],
-                                     const ptrdiff_t strides[3], bsq_picture* picture);
+   * many as the sequence has, the others NULL, at least as large as its pictures; for 10 bits
+   * pointers and strides must be even. */
+  bsq_status (*decoder_receive_into)(bsq_cuda_decoder* decoder, void* const planes[BSQ_MAX_PLANES],
+                                     const ptrdiff_t strides[BSQ_MAX_PLANES], bsq_picture* picture);
   /* The same into memory of the host; waits for the stream. Valid until the next call. */
   bsq_status (*decoder_receive_host)(bsq_cuda_decoder* decoder, bsq_picture* picture);
   /* Until everything that was queued on the decoder's stream is done. */

@@ -5,10 +5,12 @@
 
 namespace bsq {
 
-// The newest version; a stream has that of its model's numerics.
-inline constexpr int kCodestreamVersion = 3;
+// The newest version; a stream has that of its model's numerics, or this one where its pictures
+// have several components.
+inline constexpr int kCodestreamVersion = 4;
+inline constexpr int kNumericsVersion = 3;
 inline constexpr int kMaxPictureSide = 8192;
-inline constexpr int kMaxLevel = 26;  // 8192 x 8192
+inline constexpr int kMaxLevel = 28;  // 8192 x 8192 in 4:4:4 with alpha
 inline constexpr int kMaxLayers = 8;
 inline constexpr int kMaxStep = 504;  // c of docs/numerics.md section 3
 inline constexpr uint32_t kMaxIndex = 0x7FFFFFFF;

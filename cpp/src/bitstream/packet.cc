@@ -94,6 +94,27 @@ ByteReader read_base(ByteReader& reader, BaseHeader& base) {
   return part;
 }
 
+constexpr uint8_t kPictureFlags = 0x79;  // those of a component after the first
+constexpr uint8_t kFlagFirstMotion = 0x01;
+
+// A component after the first, from all of its bytes.
+PictureView read_picture(ByteReader reader, bool keyframe) {
+  PictureHeader header;
+  ByteReader start = reader;
+  const uint8_t flags = reader.u8();
+  header.layers = ((flags >> kLayersShift) & 7) + 1;
+  header.has_steps = (flags & kFlagSteps) != 0;
+  header.first_motion = (flags & kFlagFirstMotion) != 0;
+  if ((flags & ~kPictureFlags) != 0) {
+    start.fail("a component has the flags " + std::to_string(flags) + ", which mean nothing");
+  }
+  if (keyframe && !header.has_steps) start.fail("a component of a keyframe without steps");
+  if (keyframe && header.first_motion) start.fail("a component of a keyframe with motion");
+  if (header.has_steps) read_steps(reader, header.layers, header.steps);
+  ByteReader base = keyframe ? read_base(reader, header.base) : reader.part(0);
+  return {header, reader, base};
+}
+
 void read_times(ByteReader& reader, uint8_t flags, PacketHeader& header) {
   if (header.keyframe) {
     header.pts = read_timestamp(reader, "the timestamp");
@@ -115,21 +136,21 @@ PacketHeader read_header(ByteReader& reader, const std::string& what) {
   ByteReader start = reader;
   const uint8_t flags = reader.u8();
   header.keyframe = (flags & kFlagKeyframe) != 0;
-  header.layers = ((flags >> kLayersShift) & 7) + 1;
-  header.has_steps = (flags & kFlagSteps) != 0;
+  header.picture.layers = ((flags >> kLayersShift) & 7) + 1;
+  header.picture.has_steps = (flags & kFlagSteps) != 0;
   header.parity = (flags & kFlagParity) != 0;
-  if (header.keyframe && !header.has_steps) start.fail("a keyframe without steps");
+  if (header.keyframe && !header.picture.has_steps) start.fail("a keyframe without steps");
   if (header.keyframe && (flags & kFlagDeviation) != 0) start.fail("a keyframe with a deviation");
   if (header.keyframe) header.sequence = parse_sequence_header(reader, what);
   read_times(reader, flags, header);
-  if (header.has_steps) read_steps(reader, header.layers, header.steps);
+  if (header.picture.has_steps) read_steps(reader, header.picture.layers, header.picture.steps);
   return header;
 }
 
 uint8_t flags_of(const PacketHeader& header) {
-  int flags = (header.layers - 1) << kLayersShift;
+  int flags = (header.picture.layers - 1) << kLayersShift;
   if (header.keyframe) flags |= kFlagKeyframe;
-  if (header.has_steps) flags |= kFlagSteps;
+  if (header.picture.has_steps) flags |= kFlagSteps;
   if (header.deviation != 0) flags |= kFlagDeviation;
   if (header.has_duration) flags |= kFlagDuration;
   if (header.parity) flags |= kFlagParity;
@@ -152,6 +173,31 @@ std::vector<uint8_t> base_bytes(const BaseHeader& base,
   return writer.take();
 }
 
+void write_steps(const PictureHeader& header, ByteWriter& writer) {
+  if (!header.has_steps) return;
+  for (size_t i = 0; i < static_cast<size_t>(header.layers); ++i) writer.u16(header.steps[i]);
+}
+
+void write_base(const PictureData& picture, ByteWriter& writer) {
+  const std::vector<uint8_t> part = base_bytes(picture.header.base, picture.base_payloads);
+  writer.varint(part.size());
+  writer.span(part);
+}
+
+// A component after the first.
+std::vector<uint8_t> picture_bytes(const PictureData& picture, bool keyframe) {
+  const PictureHeader& header = picture.header;
+  ByteWriter writer;
+  int flags = (header.layers - 1) << kLayersShift;
+  if (header.has_steps) flags |= kFlagSteps;
+  if (header.first_motion) flags |= kFlagFirstMotion;
+  writer.u8(static_cast<uint8_t>(flags));
+  write_steps(header, writer);
+  if (keyframe) write_base(picture, writer);
+  write_payloads(picture.payloads, writer);
+  return writer.take();
+}
+
 }  // namespace
 
 PacketView parse_packet(std::span<const uint8_t> data, const std::string& what) {
@@ -162,8 +208,24 @@ PacketView parse_packet(std::span<const uint8_t> data, const std::string& what) 
   ByteReader reader(data.first(data.size() - checksum_size(keyframe)), what);
   PacketHeader header = read_header(reader, what);
   const bool may_have_base = keyframe && header.sequence.info.version > 2;
-  ByteReader base = may_have_base ? read_base(reader, header.base) : reader.part(0);
+  ByteReader base = may_have_base ? read_base(reader, header.picture.base) : reader.part(0);
   return {header, reader, base};
+}
+
+std::vector<PictureView> split_pictures(const PacketView& packet, size_t count) {
+  ByteReader body = packet.body;
+  std::vector<PictureView> pictures{{packet.header.picture, body, packet.base}};
+  for (size_t i = 1; i < count; ++i) {
+    ByteReader ahead = body;
+    const uint64_t size = ahead.varint();
+    if (size > ahead.remaining()) {
+      body.fail("component " + std::to_string(i) + " reaches past the packet's end");
+    }
+    body = std::move(ahead);
+    pictures.push_back(read_picture(body.part(static_cast<size_t>(size)), packet.header.keyframe));
+  }
+  pictures.front().body = std::move(body);
+  return pictures;
 }
 
 std::vector<std::span<const uint8_t>> split_payloads(ByteReader body, size_t blocks) {
@@ -209,8 +271,7 @@ int64_t packet_pts(const PacketHeader& header, int64_t keyframe_pts, uint32_t ti
 }
 
 std::vector<uint8_t> write_packet(const PacketHeader& header,
-                                  std::span<const std::vector<uint8_t>> payloads,
-                                  std::span<const std::vector<uint8_t>> base) {
+                                  std::span<const PictureData> pictures) {
   ByteWriter writer;
   writer.u8(flags_of(header));
   if (header.keyframe) {
@@ -221,15 +282,14 @@ std::vector<uint8_t> write_packet(const PacketHeader& header,
   }
   if (header.deviation != 0) writer.signed_varint(header.deviation);
   if (header.has_duration) writer.varint(header.duration);
-  if (header.has_steps) {
-    for (size_t i = 0; i < static_cast<size_t>(header.layers); ++i) writer.u16(header.steps[i]);
-  }
-  if (header.keyframe && header.sequence.info.version > 2) {
-    const std::vector<uint8_t> part = base_bytes(header.base, base);
+  write_steps(header.picture, writer);
+  if (header.keyframe && header.sequence.info.version > 2) write_base(pictures.front(), writer);
+  for (const PictureData& picture : pictures.subspan(1)) {
+    const std::vector<uint8_t> part = picture_bytes(picture, header.keyframe);
     writer.varint(part.size());
     writer.span(part);
   }
-  write_payloads(payloads, writer);
+  write_payloads(pictures.front().payloads, writer);
   const uint32_t checksum = crc32(writer.bytes());
   if (header.keyframe) {
     writer.u32(checksum);

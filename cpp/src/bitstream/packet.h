@@ -21,9 +21,17 @@ struct BaseHeader {
   std::array<uint16_t, kMaxLayers> steps{};
 };
 
+// What a packet says of the picture of one component.
+struct PictureHeader {
+  int layers = 1;
+  bool has_steps = false;
+  bool first_motion = false;                 // the motion is that of the first component
+  std::array<uint16_t, kMaxLayers> steps{};  // c of the first `layers` layers
+  BaseHeader base;                           // keyframes from version 3 on
+};
+
 struct PacketHeader {
   bool keyframe = false;
-  int layers = 1;
   SequenceHeader sequence;  // keyframes only
   int64_t pts = 0;          // keyframes only, in ticks
   uint32_t index = 0;       // in the group; 0 at a keyframe
@@ -31,20 +39,35 @@ struct PacketHeader {
   int64_t deviation = 0;    // from keyframe pts + index * ticks per frame
   bool has_duration = false;
   uint64_t duration = 0;
-  bool has_steps = false;
-  std::array<uint16_t, kMaxLayers> steps{};  // c of the first `layers` layers
-  BaseHeader base;                           // keyframes from version 3 on
+  PictureHeader picture;  // of the first component
+};
+
+// A component's part of a packet.
+struct PictureView {
+  PictureHeader header;
+  ByteReader body;  // sizes and payloads
+  ByteReader base;  // those of the base picture
 };
 
 struct PacketView {
   PacketHeader header;
-  ByteReader body;  // sizes and payloads, without the checksum
-  ByteReader base;  // those of the base picture
+  ByteReader body;  // the further components, sizes and payloads, without the checksum
+  ByteReader base;  // sizes and payloads of the first component's base picture
+};
+
+// What an encoder writes of one component.
+struct PictureData {
+  PictureHeader header;
+  std::vector<std::vector<uint8_t>> payloads;       // one per block
+  std::vector<std::vector<uint8_t>> base_payloads;  // of the base picture, if there is one
 };
 
 // Verifies the checksum and reads the header. `what` names the packet in messages ("packet 7").
 // Throws Error: BSQ_ERROR_BITSTREAM for damage, BSQ_ERROR_UNSUPPORTED for other versions.
 PacketView parse_packet(std::span<const uint8_t> data, const std::string& what);
+
+// All components of a packet of which the sequence has `count` >= 1.
+std::vector<PictureView> split_pictures(const PacketView& packet, size_t count);
 
 // The payloads of `blocks` >= 1 blocks, as parts of the packet's bytes.
 std::vector<std::span<const uint8_t>> split_payloads(ByteReader body, size_t blocks);
@@ -59,9 +82,8 @@ std::optional<int64_t> packet_time(const PacketHeader& header, int64_t keyframe_
 int64_t packet_pts(const PacketHeader& header, int64_t keyframe_pts, uint32_t ticks_per_frame,
                    const std::string& what);
 
-// `base`: payloads of the base picture, if the header has one.
+// `pictures`: by component, the first of them described by header.picture too.
 std::vector<uint8_t> write_packet(const PacketHeader& header,
-                                  std::span<const std::vector<uint8_t>> payloads,
-                                  std::span<const std::vector<uint8_t>> base = {});
+                                  std::span<const PictureData> pictures);
 
 }  // namespace bsq

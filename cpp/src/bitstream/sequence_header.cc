@@ -28,7 +28,7 @@ bool is_code_point(int32_t value) { return value >= 0 && value <= 255; }
 bool is_optional_ratio(const bsq_rational& r) { return r.num >= 0 && r.den >= 1; }
 
 uint8_t format_byte(const bsq_sequence& info) {
-  return static_cast<uint8_t>(info.chroma | ((info.bit_depth - 8) / 2) << 2);
+  return static_cast<uint8_t>(info.chroma | ((info.bit_depth - 8) / 2) << 2 | info.alpha << 4);
 }
 
 uint8_t display_byte(const bsq_sequence& info) {
@@ -58,11 +58,15 @@ void read_format(ByteReader& reader, const std::string& what, bsq_sequence& info
   info.chroma = format & 3;
   const int depth = (format >> 2) & 3;
   info.bit_depth = 8 + 2 * depth;
-  if (info.chroma > BSQ_CHROMA_420 || depth > 1 || (format >> 4) != 0) {
+  info.alpha = (format >> 4) & 1;
+  const bool fits = has_components(info) == (info.version > kNumericsVersion);
+  if (!fits || depth > 1 || (format >> 5) != 0) {
     fail_unsupported(what, at,
-                     "picture format " + std::to_string(format) +
-                         " is not one of this library's (gray and 4:2:0, 8 and 10 bits); a newer "
-                         "version may read it");
+                     "picture format " + std::to_string(format) + " in a stream of version " +
+                         std::to_string(info.version) +
+                         " is not one of this library's (8 and 10 bits; gray and 4:2:0 up to "
+                         "version 3, 4:2:2, 4:4:4 and alpha in version 4); a newer library may "
+                         "read it");
   }
 }
 
@@ -73,7 +77,7 @@ int32_t read_side(ByteReader& reader, const char* name) {
 }
 
 void read_level(ByteReader& reader, bsq_sequence& info) {
-  const int expected = picture_level(info.width, info.height);
+  const int expected = picture_level(info);
   ByteReader ahead = reader;
   info.level = ahead.u8();
   if (info.level != expected) {
@@ -103,7 +107,7 @@ SequenceHeader read_fields(ByteReader& reader, int version, const std::string& w
   bsq_sequence& info = header.info;
   info.version = version;
   const size_t at = reader.offset();
-  if (const int numerics = reader.u8(); numerics != version) {
+  if (const int numerics = reader.u8(); numerics != numerics_of(version)) {
     fail_unsupported(what, at,
                      "version " + std::to_string(numerics) +
                          " of the networks' arithmetic in a stream of version " +
@@ -129,8 +133,13 @@ SequenceHeader read_fields(ByteReader& reader, int version, const std::string& w
 
 }  // namespace
 
-int picture_level(int width, int height) {
-  const int64_t samples = static_cast<int64_t>(width) * height;
+int picture_level(const bsq_sequence& info) {
+  const int64_t luma = static_cast<int64_t>(info.width) * info.height;
+  const int64_t half = static_cast<int64_t>((info.width + 1) / 2) * info.height;
+  int64_t samples = luma;
+  if (info.chroma == BSQ_CHROMA_422) samples += 2 * half;
+  if (info.chroma == BSQ_CHROMA_444) samples += 2 * luma;
+  if (info.alpha != 0) samples += luma;
   int level = 0;
   while ((int64_t{1} << level) < samples) ++level;
   return level;
@@ -139,8 +148,9 @@ int picture_level(int width, int height) {
 void check_sequence(const bsq_sequence& s) {
   require(s.width >= 1 && s.width <= kMaxPictureSide, "width must be 1 to 8192");
   require(s.height >= 1 && s.height <= kMaxPictureSide, "height must be 1 to 8192");
-  require(s.chroma == BSQ_CHROMA_GRAY || s.chroma == BSQ_CHROMA_420,
-          "chroma must be BSQ_CHROMA_GRAY or BSQ_CHROMA_420");
+  require(s.chroma >= BSQ_CHROMA_GRAY && s.chroma <= BSQ_CHROMA_444,
+          "chroma must be BSQ_CHROMA_GRAY, BSQ_CHROMA_420, BSQ_CHROMA_422 or BSQ_CHROMA_444");
+  require(s.alpha == 0 || s.alpha == 1, "alpha must be 0 or 1");
   require(s.bit_depth == 8 || s.bit_depth == 10, "bit_depth must be 8 or 10");
   require(s.time_base.num >= 1 && s.time_base.den >= 1, "time_base must be positive");
   require(is_optional_ratio(s.frame_rate),
@@ -170,11 +180,11 @@ uint32_t ticks_per_frame(const bsq_sequence& s) {
 void write_sequence_header(const SequenceHeader& header, ByteWriter& writer) {
   const bsq_sequence& s = header.info;
   ByteWriter fields;
-  fields.u8(static_cast<uint8_t>(s.version));
+  fields.u8(static_cast<uint8_t>(numerics_of(s.version)));
   fields.u8(format_byte(s));
   fields.varint(static_cast<uint32_t>(s.width));
   fields.varint(static_cast<uint32_t>(s.height));
-  fields.u8(static_cast<uint8_t>(picture_level(s.width, s.height)));
+  fields.u8(static_cast<uint8_t>(picture_level(s)));
   write_ratio(s.time_base, fields);
   fields.varint(header.ticks_per_frame);
   write_ratio(s.frame_rate, fields);
@@ -201,8 +211,8 @@ SequenceHeader parse_sequence_header(ByteReader& reader, const std::string& what
   if (version < 1 || version > kCodestreamVersion) {
     fail_unsupported(what, at,
                      "version " + std::to_string(version) +
-                         " of the codestream; this library reads versions 1 and 2, a newer one may "
-                         "read this stream");
+                         " of the codestream; this library reads versions 1 to " +
+                         std::to_string(kCodestreamVersion) + ", a newer one may read this stream");
   }
   const uint64_t length = ahead.varint_up_to(ahead.remaining(), "the sequence header's length");
   ByteReader fields = ahead.part(static_cast<size_t>(length));

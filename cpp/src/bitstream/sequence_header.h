@@ -1,10 +1,12 @@
 // The sequence header, which begins every keyframe packet and is a container's private data.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 
 #include "base/bytes.h"
+#include "bitstream/limits.h"
 #include "bsq/bsq.h"
 
 namespace bsq {
@@ -14,8 +16,16 @@ struct SequenceHeader {
   uint32_t ticks_per_frame = 0;  // 0 when unknown
 };
 
-// Smallest n with width * height <= 2^n, for sides of 1 .. 8192.
-int picture_level(int width, int height);
+// Whether pictures of that format have several components: 4:2:2, 4:4:4, or alpha.
+inline bool has_components(const bsq_sequence& info) {
+  return info.chroma > BSQ_CHROMA_420 || info.alpha != 0;
+}
+
+// Version of docs/numerics.md in a stream of that version.
+inline int numerics_of(int version) { return std::min(version, kNumericsVersion); }
+
+// Smallest n with s <= 2^n, s being the samples of all components; for sides of 1 .. 8192.
+int picture_level(const bsq_sequence& info);
 
 // Throws Error(BSQ_ERROR_ARGUMENT) naming the field that a header cannot carry. Level, version and
 // model id are not looked at.
@@ -25,7 +35,8 @@ void check_sequence(const bsq_sequence& info);
 // than the header can carry.
 uint32_t ticks_per_frame(const bsq_sequence& info);
 
-// The level is written as it follows from the other fields; the version is 1 or 2.
+// The level is written as it follows from the other fields; the version is as in
+// docs/bitstream.md.
 void write_sequence_header(const SequenceHeader& header, ByteWriter& writer);
 
 // Reads and checks everything. `what` names the whole in messages. Throws BSQ_ERROR_UNSUPPORTED for

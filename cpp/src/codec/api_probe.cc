@@ -13,14 +13,15 @@ bsq_status bsq_packet_probe(const uint8_t* data, size_t size, bsq_packet_info* i
     *info = bsq_packet_info{};
     info->keyframe = header.keyframe ? 1 : 0;
     info->index_in_group = static_cast<int32_t>(header.index);
-    info->layers = header.layers;
-    const auto last = static_cast<size_t>(header.layers - 1);
-    info->crf = header.has_steps ? header.steps[last] / 8.0 : -1.0;
+    const bsq::PictureHeader& picture = header.picture;
+    info->layers = picture.layers;
+    const auto last = static_cast<size_t>(picture.layers - 1);
+    info->crf = picture.has_steps ? picture.steps[last] / 8.0 : -1.0;
     info->pts = header.keyframe ? header.pts : header.deviation;
     if (header.keyframe) {
       info->ticks_per_frame = header.sequence.ticks_per_frame;
-      const auto geometry = bsq::Geometry::of(header.sequence.info);
-      info->blocks = static_cast<int32_t>(geometry.blocks.size());
+      const auto components = bsq::component_geometries(header.sequence.info);
+      info->blocks = static_cast<int32_t>(components.front().blocks.size());
       if (sequence != nullptr) *sequence = header.sequence.info;
     }
     return BSQ_OK;

@@ -28,12 +28,7 @@ uint16_t mean(const ConstPlaneView& plane, int x, int y) {
 }  // namespace
 
 Geometry base_geometry(const Geometry& geometry) {
-  bsq_sequence sequence{};
-  sequence.width = geometry.tokens_x;
-  sequence.height = geometry.tokens_y;
-  sequence.chroma = geometry.chroma;
-  sequence.bit_depth = geometry.bit_depth;
-  return Geometry::of(sequence);
+  return Geometry::of(geometry.tokens_x, geometry.tokens_y, geometry.chroma, geometry.bit_depth);
 }
 
 void shrink(const Frame& picture, const Geometry& g, ThreadPool& pool, Frame& base) {

@@ -8,13 +8,14 @@
 #include "base/sha256.h"
 #include "base/stage_clock.h"
 #include "base/status.h"
+#include "codec/geometry.h"
 #include "codec/settings.h"
 
 namespace bsq {
 namespace {
 
 bool same_format(const bsq_sequence& a, const bsq_sequence& b) {
-  return a.width == b.width && a.height == b.height && a.chroma == b.chroma &&
+  return a.width == b.width && a.height == b.height && a.chroma == b.chroma && a.alpha == b.alpha &&
          a.bit_depth == b.bit_depth && std::memcmp(a.model_id, b.model_id, BSQ_MODEL_ID_SIZE) == 0;
 }
 
@@ -65,7 +66,7 @@ void Decoder::decode(std::span<const uint8_t> data, const std::string& what,
   if (view.header.keyframe) {
     decode_keyframe(view, data.data(), what);
   } else if (has_picture_) {
-    decode_between(view.header, view, data.data(), what);
+    decode_between(view, data.data(), what);
   }
 }
 
@@ -79,36 +80,63 @@ std::shared_ptr<const Model> Decoder::find_model(const bsq_sequence& sequence,
                                            ", which was not given to the decoder");
 }
 
+void Decoder::check_level(const bsq_sequence& sequence, const std::string& what) const {
+  if (sequence.level <= config_.max_level) return;
+  throw Error(BSQ_ERROR_UNSUPPORTED, what + ": the picture of " + std::to_string(sequence.width) +
+                                         "x" + std::to_string(sequence.height) + " has level " +
+                                         std::to_string(sequence.level) + ", above the limit of " +
+                                         std::to_string(config_.max_level) + " set by max_level");
+}
+
+Decoder::Pictures Decoder::make_pictures(const bsq_sequence& sequence, const Model& model) {
+  Pictures pictures;
+  for (const Geometry& geometry : component_geometries(sequence)) {
+    pictures.push_back(factory_(geometry, model, pool_));
+  }
+  return pictures;
+}
+
+// `parts` have their steps filled in.
+void Decoder::decode_pictures(const Pictures& pictures, const PacketView& view,
+                              std::span<const PictureView> parts, const uint8_t* data,
+                              const std::string& what) {
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const PictureView& part = parts[i];
+    CodedPicture coded{view.header.keyframe, part.header, {}, {}, data, what, nullptr};
+    coded.payloads = split_payloads(part.body, pictures[i]->block_count());
+    if (part.header.base.layers > 0) {
+      coded.base = split_payloads(part.base, pictures[i]->base_block_count());
+    }
+    if (i > 0) {
+      coded.what += ", component " + std::to_string(i);
+      coded.first = pictures[0].get();
+    }
+    pictures[i]->decode(coded, i == 0 ? kept_layers() : nullptr);
+  }
+}
+
 void Decoder::decode_keyframe(const PacketView& view, const uint8_t* data,
                               const std::string& what) {
   const SequenceHeader& sequence = view.header.sequence;
-  if (sequence.info.level > config_.max_level) {
-    throw Error(BSQ_ERROR_UNSUPPORTED,
-                what + ": the picture of " + std::to_string(sequence.info.width) + "x" +
-                    std::to_string(sequence.info.height) + " has level " +
-                    std::to_string(sequence.info.level) + ", above the limit of " +
-                    std::to_string(config_.max_level) + " set by max_level");
-  }
+  check_level(sequence.info, what);
   const std::shared_ptr<const Model> model = find_model(sequence.info, what);
-  if (model->config().numerics != sequence.info.version) {
+  if (model->config().numerics != numerics_of(sequence.info.version)) {
     throw Error(BSQ_ERROR_BITSTREAM,
                 what + ", byte 1: a stream of version " + std::to_string(sequence.info.version) +
                     " names a model of numerics " + std::to_string(model->config().numerics));
   }
-  const bool reuse = pictures_ != nullptr && same_format(sequence.info, sequence_.info);
-  // The old picture stays until the new one stands: it may be needed for concealment.
-  std::unique_ptr<PictureDecoder> fresh;
-  if (!reuse) fresh = factory_(Geometry::of(sequence.info), *model, pool_);
-  PictureDecoder& pictures = reuse ? *pictures_ : *fresh;
-  const auto payloads = split_payloads(view.body, pictures.block_count());
-  PayloadSpans base;
-  if (view.header.base.layers > 0) base = split_payloads(view.base, pictures.base_block_count());
-  pictures.decode(view.header, payloads, base, data, what, kept_layers());
+  const bool reuse = !pictures_.empty() && same_format(sequence.info, sequence_.info);
+  // The old pictures stay until the new ones stand: they may be needed for concealment.
+  Pictures fresh;
+  if (!reuse) fresh = make_pictures(sequence.info, *model);
+  const Pictures& pictures = reuse ? pictures_ : fresh;
+  const std::vector<PictureView> parts = split_pictures(view, pictures.size());
+  decode_pictures(pictures, view, parts, data, what);
   if (!reuse) pictures_ = std::move(fresh);
   sequence_ = sequence;
   has_sequence_ = true;
   keyframe_pts_ = view.header.pts;
-  finish(view.header, keyframe_pts_);
+  finish(view.header, parts, keyframe_pts_);
 }
 
 void Decoder::check_continuity(const PacketHeader& header, const std::string& what) const {
@@ -125,28 +153,42 @@ void Decoder::check_continuity(const PacketHeader& header, const std::string& wh
     fail("the packet has index " + std::to_string(header.index) + " in its group where " +
          std::to_string(last_.index + 1) + " should follow: packets are missing");
   }
-  if (!header.has_steps && header.layers != last_.layers) {
-    fail("the packet has " + std::to_string(header.layers) +
-         " layers without steps, the one before had " + std::to_string(last_.layers));
+}
+
+// Of components that have the steps of the packet before.
+void Decoder::fill_steps(std::vector<PictureView>& parts, const std::string& what) const {
+  for (size_t i = 0; i < parts.size(); ++i) {
+    PictureHeader& header = parts[i].header;
+    const PictureHeader& before = last_pictures_[i];
+    if (header.has_steps) continue;
+    if (header.layers != before.layers) {
+      const std::string which = i == 0 ? "the packet" : "component " + std::to_string(i);
+      throw Error(BSQ_ERROR_BITSTREAM,
+                  what + ", byte 1: " + which + " has " + std::to_string(header.layers) +
+                      " layers without steps, the one before had " + std::to_string(before.layers));
+    }
+    header.steps = before.steps;
   }
 }
 
-void Decoder::decode_between(PacketHeader header, const PacketView& view, const uint8_t* data,
-                             const std::string& what) {
+void Decoder::decode_between(const PacketView& view, const uint8_t* data, const std::string& what) {
+  const PacketHeader& header = view.header;
   check_continuity(header, what);
-  if (!header.has_steps) header.steps = last_.steps;
+  std::vector<PictureView> parts = split_pictures(view, pictures_.size());
+  fill_steps(parts, what);
   const int64_t pts = packet_pts(header, keyframe_pts_, sequence_.ticks_per_frame, what);
   if (pts <= last_pts_) {
     throw Error(BSQ_ERROR_BITSTREAM, what + ", byte 1: the timestamp does not rise");
   }
-  const auto payloads = split_payloads(view.body, pictures_->block_count());
-  pictures_->decode(header, payloads, {}, data, what, kept_layers());
-  finish(header, pts);
+  decode_pictures(pictures_, view, parts, data, what);
+  finish(header, parts, pts);
 }
 
-void Decoder::finish(const PacketHeader& header, int64_t pts) {
-  pictures_->end_picture();
+void Decoder::finish(const PacketHeader& header, std::span<const PictureView> parts, int64_t pts) {
+  for (const auto& picture : pictures_) picture->end_picture();
   last_ = header;
+  last_pictures_.clear();
+  for (const PictureView& part : parts) last_pictures_.push_back(part.header);
   has_picture_ = true;
   intact_ = true;
   const int64_t duration =
@@ -193,7 +235,11 @@ bsq_status Decoder::receive(bsq_picture& picture) {
   if (!pending_) return flushed_ ? BSQ_EOF : BSQ_AGAIN;
   picture = bsq_picture{};
   const StageScope inner(Stage::kExport);
-  pictures_->show(picture);
+  picture.width = sequence_.info.width;
+  picture.height = sequence_.info.height;
+  picture.chroma = sequence_.info.chroma;
+  picture.bit_depth = sequence_.info.bit_depth;
+  for (const auto& component : pictures_) component->show(picture);
   picture.pts = pending_->pts;
   picture.duration = pending_->duration;
   picture.keyframe = pending_->keyframe ? 1 : 0;

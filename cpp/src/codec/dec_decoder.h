@@ -36,12 +36,12 @@ class Decoder {
   // The header of the last keyframe that was decoded, or null.
   const bsq_sequence* sequence() const { return has_sequence_ ? &sequence_.info : nullptr; }
 
-  // By layers, of the picture that was decoded last; empty without one, also when packets after it
-  // were damaged: they may have got as far as the tokens.
+  // By layers, of the first component of the picture that was decoded last; empty without one, also
+  // when packets after it were damaged: they may have got as far as the tokens.
   std::span<const TokenField> tokens() const {
     if (!has_picture_ || !intact_) return {};
     return config_.keep_layers != 0 ? std::span<const TokenField>(layers_)
-                                    : std::span<const TokenField>(&pictures_->coded_tokens(), 1);
+                                    : std::span<const TokenField>(&pictures_[0]->coded_tokens(), 1);
   }
 
  private:
@@ -54,10 +54,17 @@ class Decoder {
 
   void decode(std::span<const uint8_t> data, const std::string& what,
               std::optional<PacketHeader>& header);
+  using Pictures = std::vector<std::unique_ptr<PictureDecoder>>;  // by component
+
   void decode_keyframe(const PacketView& view, const uint8_t* data, const std::string& what);
-  void decode_between(PacketHeader header, const PacketView& view, const uint8_t* data,
-                      const std::string& what);
-  void finish(const PacketHeader& header, int64_t pts);
+  void decode_between(const PacketView& view, const uint8_t* data, const std::string& what);
+  void decode_pictures(const Pictures& pictures, const PacketView& view,
+                       std::span<const PictureView> parts, const uint8_t* data,
+                       const std::string& what);
+  void finish(const PacketHeader& header, std::span<const PictureView> parts, int64_t pts);
+  Pictures make_pictures(const bsq_sequence& sequence, const Model& model);
+  void check_level(const bsq_sequence& sequence, const std::string& what) const;
+  void fill_steps(std::vector<PictureView>& parts, const std::string& what) const;
   std::vector<TokenField>* kept_layers() { return config_.keep_layers != 0 ? &layers_ : nullptr; }
   void conceal(const bsq_packet& packet, const std::optional<PacketHeader>& header);
   int64_t concealed_pts(const bsq_packet& packet, const std::optional<PacketHeader>& header) const;
@@ -70,12 +77,13 @@ class Decoder {
   const PictureDecoderFactory factory_;
   ThreadPool pool_;
 
-  std::unique_ptr<PictureDecoder> pictures_;
-  SequenceHeader sequence_;  // what pictures_ was made for
+  Pictures pictures_;
+  SequenceHeader sequence_;  // what pictures_ were made for
   bool has_sequence_ = false;
   bool has_picture_ = false;  // the picture held can be shown
   bool intact_ = false;       // ... and the next packet of the group can be decoded on it
   PacketHeader last_;         // of the last packet decoded
+  std::vector<PictureHeader> last_pictures_;  // its components
   int64_t keyframe_pts_ = 0;
   int64_t last_pts_ = 0;  // of the last picture shown
   int64_t last_duration_ = 0;

@@ -17,6 +17,7 @@ namespace bsq {
 
 struct LayerList {
   bool keyframe = false;
+  bool has_motion = false;  // in the state already, not among the symbols
   std::span<const uint16_t> steps;
 };
 
@@ -55,13 +56,14 @@ class LayerDecoder {
     const bool first = index == 0;
     const int c = list_.steps[index];
     const int q = c + state_.step_offset();
-    MotionSymbols* motion = first && !keyframe ? &state_.motion : nullptr;
+    const bool moves = first && !keyframe;
+    MotionSymbols* motion = moves && !list_.has_motion ? &state_.motion : nullptr;
     const int type = state_.flag_type(keyframe, first, index + 1 == list_.steps.size());
     const WindowLayer windows{motion, type, keyframe};
     each_block([&](auto& block, DecCoder& coder) {
       code_windows(coder, block.models, state_.geometry(), block.area, windows, state_.windows);
     });
-    if (motion != nullptr) state_.compensate();
+    if (moves) state_.compensate();
     state_.list_active(q, {first && keyframe, !first, c - list_.steps.back()});
     state_.run_trunk();
     state_.tokens.clear();
@@ -94,24 +96,28 @@ class LayerDecoder {
 
 // The whole packet: see PictureDecoder::decode() in dec_picture.h.
 template <class State>
-void decode_layers(State& state, const PacketHeader& header, const PayloadSpans& payloads,
-                   const PayloadSpans& base, const uint8_t* packet, const std::string& what,
-                   std::vector<TokenField>* layers) {
+void decode_layers(State& state, const CodedPicture& coded, std::vector<TokenField>* layers) {
+  const PictureHeader& header = coded.header;
   if (layers != nullptr) layers->clear();
   state.begin_picture();
-  if (header.keyframe) state.begin_keyframe();
+  if (coded.keyframe) state.begin_keyframe();
+  if (header.first_motion) {
+    take_motion(coded.first->motion(), state.geometry().narrower, state.motion.field);
+  }
   if (header.base.layers > 0) {
     State& small = *state.base();
     small.begin_picture();
     small.begin_keyframe();
     const std::span<const uint16_t> steps = header.base.steps;
-    const LayerList list{true, steps.first(static_cast<size_t>(header.base.layers))};
-    LayerDecoder(small, list, base, packet, what + ", base picture").picture(nullptr);
+    const LayerList list{true, false, steps.first(static_cast<size_t>(header.base.layers))};
+    LayerDecoder(small, list, coded.base, coded.packet, coded.what + ", base picture")
+        .picture(nullptr);
     state.predict_from_base();
   }
   const std::span<const uint16_t> steps = header.steps;
-  const LayerList list{header.keyframe, steps.first(static_cast<size_t>(header.layers))};
-  LayerDecoder(state, list, payloads, packet, what).picture(layers);
+  const LayerList list{coded.keyframe, header.first_motion,
+                       steps.first(static_cast<size_t>(header.layers))};
+  LayerDecoder(state, list, coded.payloads, coded.packet, coded.what).picture(layers);
 }
 
 }  // namespace bsq

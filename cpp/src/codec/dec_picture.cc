@@ -21,12 +21,11 @@ class ProcessorPictures : public PictureDecoder {
   size_t base_block_count() const override {
     return base_geometry(state_.geometry()).blocks.size();
   }
-  void decode(const PacketHeader& header, const PayloadSpans& payloads, const PayloadSpans& base,
-              const uint8_t* packet, const std::string& what,
-              std::vector<TokenField>* layers) override {
-    decode_layers(state_, header, payloads, base, packet, what, layers);
+  void decode(const CodedPicture& coded, std::vector<TokenField>* layers) override {
+    decode_layers(state_, coded, layers);
   }
   void end_picture() override { state_.end_picture(); }
+  const MotionField& motion() const override { return state_.motion.field; }
   const TokenField& coded_tokens() const override { return state_.coded_tokens(); }
   void show(bsq_picture& picture) override {
     buffer_.export_frame(state_.reference, state_.geometry(), picture);

@@ -1,4 +1,4 @@
-// Decodes the payloads of one packet into a picture.
+// Decodes what a packet holds of one component into a picture.
 #pragma once
 
 #include <cstddef>
@@ -14,6 +14,7 @@
 #include "bsq/bsq.h"
 #include "codec/geometry.h"
 #include "kernels/kernel_table.h"
+#include "motion/motion_field.h"
 #include "network/model.h"
 #include "network/token_field.h"
 
@@ -22,7 +23,20 @@ namespace bsq {
 // Payloads by block.
 using PayloadSpans = std::vector<std::span<const uint8_t>>;
 
-// Decodes the packets of one format and model, and holds the last picture: on the processor, or on
+class PictureDecoder;
+
+// A component's picture as a packet has it.
+struct CodedPicture {
+  bool keyframe = false;
+  PictureHeader header;  // with its steps filled in
+  PayloadSpans payloads;
+  PayloadSpans base;  // of the base picture, if there is one
+  const uint8_t* packet = nullptr;
+  std::string what;                       // with which messages begin
+  const PictureDecoder* first = nullptr;  // of the first component, if this is a later one
+};
+
+// Decodes the pictures of one component and model, and holds the last one: on the processor, or on
 // a device (cpp/cuda).
 class PictureDecoder {
  public:
@@ -31,19 +45,18 @@ class PictureDecoder {
   // Payloads of a packet, and of a base picture.
   virtual size_t block_count() const = 0;
   virtual size_t base_block_count() const = 0;
-  // `header` has its steps filled in; `base`: payloads of its base picture, if it has one. Between
-  // keyframes the picture held is the one before. end_picture() makes the result the picture held.
-  // Throws Error(BSQ_ERROR_BITSTREAM) for damage, the message beginning with `what` and the byte;
-  // the picture held is then untouched, all else needs a keyframe. `layers`: takes the tokens of
-  // every layer, or null.
-  virtual void decode(const PacketHeader& header, const PayloadSpans& payloads,
-                      const PayloadSpans& base, const uint8_t* packet, const std::string& what,
-                      std::vector<TokenField>* layers) = 0;
+  // Between keyframes the picture held is the one before. end_picture() makes the result the
+  // picture held. Throws Error(BSQ_ERROR_BITSTREAM) for damage, the message beginning with `what`
+  // and the byte; the picture held is then untouched, all else needs a keyframe. `layers`: takes
+  // the tokens of every layer, or null.
+  virtual void decode(const CodedPicture& coded, std::vector<TokenField>* layers) = 0;
   virtual void end_picture() = 0;
+  // Of the picture that decode() has made; not of keyframes.
+  virtual const MotionField& motion() const = 0;
   // The tokens of the last layer.
   virtual const TokenField& coded_tokens() const = 0;
-  // Fills format, planes and strides for the picture held, cropped: one byte a sample for 8 bits,
-  // two above. The samples stay until the next call.
+  // Fills the component's planes and strides for the picture held, cropped: one byte a sample for 8
+  // bits, two above. The samples stay until the next call.
   virtual void show(bsq_picture& picture) = 0;
 };
 

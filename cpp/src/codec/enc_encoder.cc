@@ -58,7 +58,7 @@ double psnr(const Frame& a, const Frame& b, const Geometry& g) {
 Encoder::Encoder(const bsq_encoder_config& config, const std::shared_ptr<const Model>& model,
                  const KernelTable& kernels)
     : config_(checked(config)),
-      geometry_(Geometry::of(config.sequence)),
+      geometry_(component_geometries(config.sequence).front()),
       sequence_(make_sequence(config, *model)),
       header_(header_bytes(sequence_)),
       pool_(thread_count(config.threads)),
@@ -70,6 +70,13 @@ Encoder::Encoder(const bsq_encoder_config& config, const std::shared_ptr<const M
       source_(geometry_.make_frame()),
       previous_source_(luma_frame(geometry_)),
       cut_prediction_(luma_frame(geometry_)) {
+  const std::vector<Geometry> components = component_geometries(config.sequence);
+  for (size_t i = 1; i < components.size(); ++i) {
+    const bool alpha = config.sequence.alpha != 0 && i + 1 == components.size();
+    others_.push_back(std::make_unique<EncComponent>(
+        components[i], alpha ? EncComponent::Kind::kAlpha : EncComponent::Kind::kChroma,
+        model->networks(kernels), tuning_, config.preset == BSQ_PRESET_MEDIUM, pool_));
+  }
   if (config_.lookahead > 0) analysis_.emplace(geometry_, search_kernels(kernels), pool_);
 }
 
@@ -83,18 +90,30 @@ bsq_status Encoder::send(const bsq_picture& picture) {
   return BSQ_OK;
 }
 
-void Encoder::enqueue(const bsq_picture& picture) {
+Encoder::Source Encoder::make_source() {
   Source source;
   if (spare_.empty()) {
     source.frame = geometry_.make_frame();
+    for (const auto& other : others_) source.others.push_back(other->geometry().make_frame());
   } else {
-    source.frame = std::move(spare_.back());
+    source = std::move(spare_.back());
     spare_.pop_back();
   }
-  {
-    const StageScope scope(Stage::kImport);
-    import_picture(picture, geometry_, source.frame);
+  return source;
+}
+
+void Encoder::import(const bsq_picture& picture, Source& source) const {
+  const StageScope scope(Stage::kImport);
+  check_picture(picture, sequence_.info);
+  import_picture(picture, geometry_, source.frame);
+  for (size_t i = 0; i < others_.size(); ++i) {
+    import_picture(picture, others_[i]->geometry(), source.others[i]);
   }
+}
+
+void Encoder::enqueue(const bsq_picture& picture) {
+  Source source = make_source();
+  import(picture, source);
   source.pts = picture.pts;
   source.duration = picture.duration;
   source.keyframe = picture.keyframe != 0;
@@ -109,8 +128,9 @@ void Encoder::encode_next() {
   Source picture = std::move(queue_.front());
   queue_.pop_front();
   std::swap(source_, picture.frame);
+  for (size_t i = 0; i < others_.size(); ++i) std::swap(others_[i]->source, picture.others[i]);
   encode(picture);
-  spare_.push_back(std::move(picture.frame));
+  spare_.push_back(std::move(picture));
 }
 
 void Encoder::check_times(const bsq_picture& picture) const {
@@ -128,10 +148,13 @@ int64_t Encoder::deviation(int64_t pts) const {
   return pts - keyframe_pts_ - static_cast<int64_t>(index_) * sequence_.ticks_per_frame;
 }
 
+int Encoder::search_range() const {
+  return config_.preset == BSQ_PRESET_FAST ? kSearchRangeFast : kSearchRangeMedium;
+}
+
 // Motion from the picture before, and the prediction it gives.
 void Encoder::predict() {
-  const int range = config_.preset == BSQ_PRESET_FAST ? kSearchRangeFast : kSearchRangeMedium;
-  search_picture(search_, source_, q_, range, state_);
+  search_picture(search_, source_, q_, search_range(), state_);
   state_.compensate();
 }
 
@@ -156,12 +179,10 @@ bool Encoder::is_cut() {
   return is_scene_cut(source_, previous_source_, cut_prediction_, pool_);
 }
 
-PacketHeader Encoder::make_header(const Source& picture, bool keyframe,
-                                  const std::vector<int>& steps) const {
+PacketHeader Encoder::make_header(const Source& picture, bool keyframe) const {
   PacketHeader header;
   header.keyframe = keyframe;
   header.parity = parity_;
-  header.layers = static_cast<int>(steps.size());
   if (keyframe) {
     header.sequence = sequence_;
     header.pts = picture.pts;
@@ -171,8 +192,6 @@ PacketHeader Encoder::make_header(const Source& picture, bool keyframe,
   }
   header.duration = static_cast<uint64_t>(picture.duration);
   header.has_duration = header.duration != 0 && header.duration != sequence_.ticks_per_frame;
-  header.has_steps = keyframe || steps != last_steps_;
-  for (size_t i = 0; i < steps.size(); ++i) header.steps[i] = static_cast<uint16_t>(steps[i]);
   return header;
 }
 
@@ -242,19 +261,19 @@ Encoder::Coded Encoder::code(const Source& picture, bool keyframe) {
   if (keyframe) state_.begin_keyframe();
   const int finer = -kOffsetUnit * *std::min_element(plan_.windows.begin(), plan_.windows.end());
   const int q = std::clamp(q_ + plan_.shift, state_.step_offset(), kMaxStepIndex);
-  const EncodedPicture encoded = pictures_.encode(
+  EncodedPicture encoded = pictures_.encode(
       source_,
       keyframe ? keyframe_steps(q - keyframe_gain_, finer, pictures_.has_base()) : picture_steps(q),
       plan_.windows, keyframe);
   Coded coded;
-  coded.steps = encoded.steps;
-  for (int& step : coded.steps) step -= state_.step_offset();
-  PacketHeader header = make_header(picture, keyframe, coded.steps);
-  header.base.layers = static_cast<int>(encoded.base_steps.size());
-  for (size_t i = 0; i < encoded.base_steps.size(); ++i) {
-    header.base.steps[i] = static_cast<uint16_t>(encoded.base_steps[i] - state_.step_offset());
-  }
-  coded.packet = write_packet(header, encoded.payloads, encoded.base_payloads);
+  coded.steps = last_steps_;
+  std::vector<PictureData> pictures;
+  pictures.push_back(picture_data(encoded, state_.step_offset(), keyframe, coded.steps));
+  const PicturePlan decided{q, keyframe, plan_.windows, search_range(), keyframe_gain_};
+  for (const auto& other : others_) pictures.push_back(other->encode(decided, state_, encoded));
+  PacketHeader header = make_header(picture, keyframe);
+  header.picture = pictures.front().header;
+  coded.packet = write_packet(header, pictures);
   coded.stats = make_stats(encoded);
   return coded;
 }
@@ -295,6 +314,7 @@ void Encoder::encode(const Source& picture) {
   waiting_ =
       Output{std::move(coded.packet), picture.pts, picture.duration, keyframe, coded.stats, record};
   state_.end_picture();
+  for (const auto& other : others_) other->end_picture();
   std::swap(source_.planes[0], previous_source_.planes[0]);
   started_ = true;
   broken_ = false;
@@ -352,6 +372,11 @@ std::string Encoder::reconstruction_hash() const {
     bsq_picture picture{};
     buffer.export_frame(state_.reference, geometry_, picture);
     for (const auto& samples : buffer.samples) hash.update(samples);
+    for (const auto& other : others_) {
+      PictureBuffer part;
+      part.export_frame(other->reference(), other->geometry(), picture);
+      hash.update(part.samples[0]);
+    }
   }
   return to_hex(hash.digest());
 }

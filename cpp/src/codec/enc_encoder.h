@@ -12,6 +12,7 @@
 #include "base/thread_pool.h"
 #include "bitstream/packet.h"
 #include "bsq/bsq.h"
+#include "codec/enc_component.h"
 #include "codec/enc_lookahead.h"
 #include "codec/enc_lowres.h"
 #include "codec/enc_offsets.h"
@@ -54,7 +55,7 @@ class Encoder {
   // A picture's packet, and what it was made of.
   struct Coded {
     std::vector<uint8_t> packet;
-    std::vector<int> steps;  // c of every layer
+    std::vector<int> steps;  // q of every layer of the first component
     bsq_packet_stats stats{};
 
     double bits() const { return 8.0 * static_cast<double>(packet.size()); }
@@ -63,6 +64,7 @@ class Encoder {
   // A picture that waits to be coded.
   struct Source {
     Frame frame;
+    std::vector<Frame> others;  // of the components after the first
     int64_t pts = 0;
     int64_t duration = 0;
     bool keyframe = false;  // asked for
@@ -73,8 +75,10 @@ class Encoder {
   void predict();
   bool wants_keyframe(const Source& picture);
   bool is_cut();
-  PacketHeader make_header(const Source& picture, bool keyframe,
-                           const std::vector<int>& steps) const;
+  Source make_source();
+  void import(const bsq_picture& picture, Source& source) const;
+  int search_range() const;
+  PacketHeader make_header(const Source& picture, bool keyframe) const;
   int64_t deviation(int64_t pts) const;
   double seconds(int64_t ticks) const;
   double shown_seconds(const Source& picture) const;
@@ -91,7 +95,7 @@ class Encoder {
   bsq_packet_stats make_stats(const EncodedPicture& picture) const;
 
   const bsq_encoder_config config_;
-  const Geometry geometry_;
+  const Geometry geometry_;  // of the first component
   SequenceHeader sequence_;
   std::vector<uint8_t> header_;
   ThreadPool pool_;
@@ -99,13 +103,14 @@ class Encoder {
   int q_;  // of the stream: docs/numerics.md section 3; the picture's where there is a rate to keep
   const Tuning& tuning_;
   PictureEncoder pictures_;
+  std::vector<std::unique_ptr<EncComponent>> others_;  // the components after the first
   std::unique_ptr<RateControl> rate_;
   MotionSearch search_;
   std::optional<LowAnalysis> analysis_;  // with a look-ahead
   std::deque<Source> queue_;
-  std::vector<Frame> spare_;  // frames for the queue
-  OffsetPlan plan_;           // of the picture at work
-  int keyframe_gain_ = 0;     // of the last keyframe
+  std::vector<Source> spare_;  // whose frames serve again
+  OffsetPlan plan_;            // of the picture at work
+  int keyframe_gain_ = 0;      // of the last keyframe
   Frame source_;
   Frame previous_source_;  // for scene cuts, with its prediction; luma only
   Frame cut_prediction_;

@@ -44,7 +44,8 @@ void PictureEncoder::encode_base(const Frame& source, int q, EncodedPicture& pic
 }
 
 EncodedPicture PictureEncoder::encode(const Frame& source, const std::vector<int>& steps,
-                                      std::span<const int16_t> offsets, bool keyframe) {
+                                      std::span<const int16_t> offsets, bool keyframe,
+                                      bool tells_motion) {
   EncodedPicture picture;
   state_.begin_picture();
   const bool based = keyframe && has_base();
@@ -60,6 +61,7 @@ EncodedPicture PictureEncoder::encode(const Frame& source, const std::vector<int
     const Layer layer{q,
                       {keyframe && first, !first, q - steps.back()},
                       keyframe,
+                      first && !keyframe && tells_motion,
                       q == steps.back(),
                       keyframe && first && !based};
     const bool optional = !keyframe && !layer.last;
@@ -185,7 +187,7 @@ void PictureEncoder::settle_bits(const Layer& layer) {
 void PictureEncoder::write_symbols(const Layer& layer) {
   const StageScope scope(Stage::kRangeCoding);
   state_.begin_bits();
-  MotionSymbols* motion = layer.keyframe || layer.place.later ? nullptr : &state_.motion;
+  MotionSymbols* motion = layer.tells_motion ? &state_.motion : nullptr;
   const int type = flag_type(layer);
   const WindowLayer windows{motion, type, layer.keyframe};
   state_.for_each_block([&](BlockState& block, size_t i) {

@@ -38,15 +38,17 @@ class PictureEncoder {
 
   // state.current holds the prediction; afterwards it is the reconstruction, which the caller makes
   // the reference. `steps`: q of the layers; between keyframes, layers before the last one that
-  // have nothing to code are left out. `offsets`: one per window, or empty: all 0.
+  // have nothing to code are left out. `offsets`: one per window, or empty: all 0. `tells_motion`:
+  // between keyframes, whether the motion is among the symbols.
   EncodedPicture encode(const Frame& source, const std::vector<int>& steps,
-                        std::span<const int16_t> offsets, bool keyframe);
+                        std::span<const int16_t> offsets, bool keyframe, bool tells_motion = true);
 
  private:
   struct Layer {
     int q = 0;
     LayerPlace place;
     bool keyframe = false;
+    bool tells_motion = false;
     bool last = false;
     bool blank = false;  // nothing is known yet: the first layer of a keyframe without a base
   };

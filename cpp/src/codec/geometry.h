@@ -1,4 +1,5 @@
-// Sizes of a sequence's pictures in samples, tokens, windows and blocks, computed once.
+// Sizes of the pictures of one component (docs/bitstream.md section 2.3) in samples, tokens,
+// windows and blocks, computed once.
 #pragma once
 
 #include <cstddef>
@@ -24,14 +25,16 @@ struct Geometry {
   int chroma = BSQ_CHROMA_420;
   int bit_depth = 8;
   int plane_count = 3;
+  int first_plane = 0;  // where these stand among the planes of the whole picture
+  int narrower = 0;     // log2 of how much narrower than the first component it is
   int tokens_x = 0;
   int tokens_y = 0;
   int windows_x = 0;
   int windows_y = 0;
   std::vector<Block> blocks;
 
-  // Sides are 1 .. 8192 already.
-  static Geometry of(const bsq_sequence& sequence);
+  // Sides are 1 .. 8192 already; gray or 4:2:0.
+  static Geometry of(int width, int height, int chroma, int bit_depth);
 
   int coded_width() const { return 8 * tokens_x; }
   int coded_height() const { return 8 * tokens_y; }
@@ -49,5 +52,29 @@ struct Geometry {
   // A frame of the coded size, all samples 0.
   Frame make_frame() const;
 };
+
+struct PlaneSize {
+  int width = 0;
+  int height = 0;
+};
+
+// Of a plane of a whole picture: luma, chroma, alpha.
+inline PlaneSize plane_size(int width, int height, int chroma, int plane) {
+  const bool is_chroma = chroma != BSQ_CHROMA_GRAY && (plane == 1 || plane == 2);
+  if (is_chroma && chroma != BSQ_CHROMA_444) width = (width + 1) / 2;
+  if (is_chroma && chroma == BSQ_CHROMA_420) height = (height + 1) / 2;
+  return {width, height};
+}
+// `format`: a bsq_picture or bsq_sequence.
+template <class Format>
+PlaneSize plane_size(const Format& format, int plane) {
+  return plane_size(format.width, format.height, format.chroma, plane);
+}
+inline int plane_count(const bsq_sequence& sequence) {
+  return (sequence.chroma == BSQ_CHROMA_GRAY ? 1 : 3) + (sequence.alpha != 0 ? 1 : 0);
+}
+
+// The components of a sequence's pictures: one, or several in 4:2:2, 4:4:4 and with alpha.
+std::vector<Geometry> component_geometries(const bsq_sequence& sequence);
 
 }  // namespace bsq

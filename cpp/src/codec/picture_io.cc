@@ -12,19 +12,14 @@ namespace {
 
 [[noreturn]] void fail(const std::string& message) { throw Error(BSQ_ERROR_ARGUMENT, message); }
 
-void check_format(const bsq_picture& picture, const Geometry& g) {
-  if (picture.width != g.width || picture.height != g.height) {
-    fail("the picture is " + std::to_string(picture.width) + "x" + std::to_string(picture.height) +
-         ", the sequence " + std::to_string(g.width) + "x" + std::to_string(g.height));
-  }
-  if (picture.chroma != g.chroma) fail("the picture's chroma format is not the sequence's");
-  if (picture.bit_depth != g.bit_depth) fail("the picture's bit depth is not the sequence's");
+void check_planes(const bsq_picture& picture, const Geometry& g) {
   for (int p = 0; p < g.plane_count; ++p) {
-    if (picture.planes[p] == nullptr) fail("plane " + std::to_string(p) + " is NULL");
+    const int at = g.first_plane + p;
+    if (picture.planes[at] == nullptr) fail("plane " + std::to_string(at) + " is NULL");
     const ptrdiff_t row = static_cast<ptrdiff_t>(g.plane_width(p)) * (g.bit_depth > 8 ? 2 : 1);
-    const ptrdiff_t stride = picture.strides[p];
+    const ptrdiff_t stride = picture.strides[at];
     if (g.plane_height(p) > 1 && stride < row && stride > -row) {
-      fail("the stride of plane " + std::to_string(p) + " is " + std::to_string(stride) +
+      fail("the stride of plane " + std::to_string(at) + " is " + std::to_string(stride) +
            " bytes, less than a row of " + std::to_string(row));
     }
   }
@@ -44,21 +39,31 @@ int copy_row(const uint8_t* from, int width, bool wide, uint16_t* to) {
 
 }  // namespace
 
+void check_picture(const bsq_picture& picture, const bsq_sequence& s) {
+  if (picture.width != s.width || picture.height != s.height) {
+    fail("the picture is " + std::to_string(picture.width) + "x" + std::to_string(picture.height) +
+         ", the sequence " + std::to_string(s.width) + "x" + std::to_string(s.height));
+  }
+  if (picture.chroma != s.chroma) fail("the picture's chroma format is not the sequence's");
+  if (picture.bit_depth != s.bit_depth) fail("the picture's bit depth is not the sequence's");
+}
+
 void import_picture(const bsq_picture& picture, const Geometry& g, Frame& frame) {
-  check_format(picture, g);
+  check_planes(picture, g);
   for (int p = 0; p < g.plane_count; ++p) {
     const PlaneView to = frame.planes[p].view();
-    const auto* from = static_cast<const uint8_t*>(picture.planes[p]);
+    const auto at = static_cast<size_t>(g.first_plane + p);
+    const auto* from = static_cast<const uint8_t*>(picture.planes[at]);
     const int width = g.plane_width(p);
     const int height = g.plane_height(p);
     int all = 0;
     for (int y = 0; y < height; ++y) {
       uint16_t* row = to.row(y);
-      all |= copy_row(from + y * picture.strides[p], width, g.bit_depth > 8, row);
+      all |= copy_row(from + y * picture.strides[at], width, g.bit_depth > 8, row);
       std::fill(row + width, row + to.width, row[width - 1]);
     }
     if ((all >> g.bit_depth) != 0) {
-      fail("plane " + std::to_string(p) + " holds samples above " +
+      fail("plane " + std::to_string(at) + " holds samples above " +
            std::to_string((1 << g.bit_depth) - 1));
     }
     for (int y = height; y < to.height; ++y) {
@@ -68,15 +73,8 @@ void import_picture(const bsq_picture& picture, const Geometry& g, Frame& frame)
 }
 
 void PictureBuffer::export_frame(const Frame& frame, const Geometry& g, bsq_picture& picture) {
-  picture.width = g.width;
-  picture.height = g.height;
-  picture.chroma = g.chroma;
-  picture.bit_depth = g.bit_depth;
   const bool wide = g.bit_depth > 8;
-  for (int p = 0; p < 3; ++p) {
-    picture.planes[p] = nullptr;
-    picture.strides[p] = 0;
-    if (p >= g.plane_count) continue;
+  for (int p = 0; p < g.plane_count; ++p) {
     const size_t width = static_cast<size_t>(g.plane_width(p));
     const size_t stride = width * (wide ? 2 : 1);
     samples[p].resize(stride * static_cast<size_t>(g.plane_height(p)));
@@ -90,8 +88,8 @@ void PictureBuffer::export_frame(const Frame& frame, const Geometry& g, bsq_pict
         for (size_t x = 0; x < width; ++x) to[x] = static_cast<uint8_t>(row[x]);
       }
     }
-    picture.planes[p] = samples[p].data();
-    picture.strides[p] = static_cast<ptrdiff_t>(stride);
+    picture.planes[g.first_plane + p] = samples[p].data();
+    picture.strides[g.first_plane + p] = static_cast<ptrdiff_t>(stride);
   }
 }
 

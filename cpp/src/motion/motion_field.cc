@@ -31,6 +31,31 @@ bool available(const MotionField& field, const WindowRect& block, const MotionSq
 
 }  // namespace
 
+void take_motion(const MotionField& from, int narrower, MotionField& out) {
+  if (narrower == 0) {
+    out = from;
+    return;
+  }
+  for (int y = 0; y < out.cells_y; ++y) {
+    for (int x = 0; x < out.cells_x; ++x) {
+      const Mv& v = from.mv_at(x << narrower, y);
+      out.mv_at(x, y) = {static_cast<int16_t>(v.x >> narrower), v.y};
+    }
+  }
+  // Windows of one vector are predicted at once, others cell by cell.
+  constexpr uint8_t kAllCells = 31;
+  for (int wy = 0; wy < out.windows_y; ++wy) {
+    for (int wx = 0; wx < out.windows_x; ++wx) {
+      const MotionSquare window{kWindowCells * wx, kWindowCells * wy, kWindowCells};
+      bool same = true;
+      out.for_cells(window, [&](int x, int y) {
+        same = same && out.mv_at(x, y) == out.mv_at(window.x, window.y);
+      });
+      out.split_at(wx, wy) = same ? uint8_t{0} : kAllCells;
+    }
+  }
+}
+
 MotionNeighbours motion_neighbours(const MotionField& field, const WindowRect& block,
                                    const MotionSquare& square) {
   MotionNeighbours found;

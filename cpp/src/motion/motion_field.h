@@ -126,6 +126,10 @@ struct MotionField {
   }
 };
 
+// The field of a plane of the size of `out` from that of a plane 2^narrower times as wide and
+// equally high: docs/bitstream.md section 4.5.
+void take_motion(const MotionField& from, int narrower, MotionField& out);
+
 // A rectangle of windows, ends excluded: the block inside which vectors are predicted.
 struct WindowRect {
   int x_begin = 0;

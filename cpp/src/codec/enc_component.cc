@@ -1,0 +1,86 @@
+// Coding of the components after the first.
+#include "codec/enc_component.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "codec/enc_decide.h"
+#include "codec/enc_motion.h"
+
+namespace bsq {
+
+PictureData picture_data(EncodedPicture& encoded, int step_offset, bool keyframe,
+                         std::vector<int>& last_steps) {
+  const auto c = [&](int q) { return static_cast<uint16_t>(q - step_offset); };
+  PictureData data;
+  PictureHeader& header = data.header;
+  header.layers = static_cast<int>(encoded.steps.size());
+  header.has_steps = keyframe || encoded.steps != last_steps;
+  std::transform(encoded.steps.begin(), encoded.steps.end(), header.steps.begin(), c);
+  header.base.layers = static_cast<int>(encoded.base_steps.size());
+  std::transform(encoded.base_steps.begin(), encoded.base_steps.end(), header.base.steps.begin(),
+                 c);
+  data.payloads = std::move(encoded.payloads);
+  data.base_payloads = std::move(encoded.base_payloads);
+  last_steps = std::move(encoded.steps);
+  return data;
+}
+
+EncComponent::EncComponent(const Geometry& geometry, Kind kind,
+                           const std::shared_ptr<const Networks>& networks, const Tuning& tuning,
+                           bool refine, ThreadPool& pool)
+    : source(geometry.make_frame()),
+      kind_(kind),
+      state_(geometry, networks, pool),
+      pictures_(state_, networks, tuning, refine) {}
+
+// Those of the windows at the same place; none for alpha, whose errors no detail hides.
+std::vector<int16_t> EncComponent::offsets(const PicturePlan& plan, const Geometry& first) const {
+  if (kind_ == Kind::kAlpha || !state_.windows.has_offsets) return {};
+  const Geometry& g = geometry();
+  std::vector<int16_t> offsets(g.windows());
+  for (int wy = 0; wy < g.windows_y; ++wy) {
+    for (int wx = 0; wx < g.windows_x; ++wx) {
+      offsets[g.window_index(wx, wy)] = plan.offsets[first.window_index(wx << g.narrower, wy)];
+    }
+  }
+  return offsets;
+}
+
+PictureData EncComponent::encode(const PicturePlan& plan, const PictureState& first,
+                                 EncodedPicture& sum) {
+  const bool own_motion = kind_ == Kind::kAlpha;
+  if (plan.keyframe) {
+    state_.begin_keyframe();
+  } else {
+    if (own_motion) {
+      search_picture(search_, source, plan.q, plan.search_range, state_);
+    } else {
+      take_motion(first.motion.field, geometry().narrower, state_.motion.field);
+    }
+    state_.compensate();
+  }
+  const std::vector<int16_t> moved = offsets(plan, first.geometry());
+  int finer = 0;
+  for (const int16_t offset : moved) finer = std::max(finer, -kOffsetUnit * offset);
+  EncodedPicture encoded = pictures_.encode(
+      source,
+      plan.keyframe ? keyframe_steps(plan.q - plan.keyframe_gain, finer, pictures_.has_base())
+                    : picture_steps(plan.q),
+      moved, plan.keyframe, own_motion);
+  sum.costs += encoded.costs;
+  sum.tokens += encoded.tokens;
+  sum.coded_tokens += encoded.coded_tokens;
+  sum.coded_stages += encoded.coded_stages;
+  steps_ = last_steps_;
+  PictureData data = picture_data(encoded, state_.step_offset(), plan.keyframe, steps_);
+  data.header.first_motion = !plan.keyframe && !own_motion;
+  return data;
+}
+
+void EncComponent::end_picture() {
+  state_.end_picture();
+  last_steps_ = steps_;
+}
+
+}  // namespace bsq
