@@ -47,9 +47,9 @@ class Model:
 # ---- codestream ----
 
 # Sequence headers travel as dictionaries with exactly these keys (bsq_sequence in bsq.h):
-#   width, height, bit_depth, full_range, color_primaries, color_transfer, color_matrix,
-#   chroma_location, rotation, version, level: int
-#   chroma: "gray" | "420"
+#   width, height, bit_depth, alpha (0 or 1), full_range, color_primaries, color_transfer,
+#   color_matrix, chroma_location, rotation, version, level: int
+#   chroma: "gray" | "420" | "422" | "444"
 #   time_base, frame_rate, sample_aspect: tuple[int, int]
 #   model_id: str (32 hexadecimal digits)
 
@@ -146,7 +146,7 @@ class Decoder:
         models: Sequence[Model],
         *,
         threads: int = 0,
-        max_level: int = 26,
+        max_level: int = 28,
         strict: bool = False,
         keep_layers: bool = False,
     ) -> None: ...
@@ -215,7 +215,7 @@ class CudaPicture:
     @property
     def height(self) -> int: ...
     @property
-    def chroma(self) -> Literal["gray", "420"]: ...
+    def chroma(self) -> Literal["gray", "420", "422", "444"]: ...
     @property
     def bit_depth(self) -> int: ...
     @property
@@ -241,7 +241,7 @@ class CudaDecoder:
         device: int = 0,
         stream: int = 0,
         threads: int = 0,
-        max_level: int = 26,
+        max_level: int = 28,
         strict: bool = False,
     ) -> None: ...
     def send(self, data: bytes, pts: int = 0, *, duration: int = 0) -> None: ...

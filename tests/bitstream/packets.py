@@ -23,9 +23,14 @@ def zigzag(value: int) -> bytes:
     return varint(2 * value if value >= 0 else -2 * value - 1)
 
 
-def level_of(width: int, height: int) -> int:
-    """Smallest n with width * height <= 2^n."""
-    return (width * height - 1).bit_length()
+def level_of(width: int, height: int, form: int = 0) -> int:
+    """Smallest n with s <= 2^n, s being the samples of all components of that format."""
+    samples = width * height
+    if form & 3 > 1:
+        samples += 2 * height * (width if form & 3 == 3 else (width + 1) // 2)
+    if form & 16:
+        samples += width * height
+    return (samples - 1).bit_length()
 
 
 @dataclass
@@ -50,7 +55,9 @@ class Header:
 
     def write(self) -> bytes:
         """The header's bytes."""
-        level = level_of(self.width, self.height) if self.level is None else self.level
+        level = self.level
+        if level is None:
+            level = level_of(self.width, self.height, self.format)
         fields = bytes([self.numerics, self.format]) + varint(self.width) + varint(self.height)
         fields += bytes([level]) + varint(self.time_base[0]) + varint(self.time_base[1])
         fields += varint(self.ticks) + varint(self.rate[0]) + varint(self.rate[1])
@@ -72,6 +79,7 @@ class PacketFields:
     duration: int | None = None
     steps: list[int] | None = field(default_factory=lambda: [256])
     base: bytes = b""  # of keyframes from version 3 on
+    others: list[bytes] = field(default_factory=list)  # components after the first, version 4
     body: bytes = b""
     parity: bool = False
     checksum_error: int = 0
@@ -94,6 +102,8 @@ class PacketFields:
             data += step.to_bytes(2, "little")
         if self.keyframe and self.header.version > 2:
             data += varint(len(self.base)) + self.base
+        for other in self.others:
+            data += varint(len(other)) + other
         data += self.body
         checksum = zlib.crc32(data) ^ self.checksum_error
         size = 4 if self.keyframe else 2

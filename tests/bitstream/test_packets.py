@@ -36,16 +36,23 @@ headers = st.builds(
 )
 
 
+# Formats of several components, without the bit depth.
+FORMATS_OF_4 = (2, 3, 16, 19)
+
+
 @given(
     headers,
-    st.integers(1, 3),
+    st.integers(1, 4),
     st.integers(-(2**62), 2**62),
     st.lists(st.integers(0, 504), min_size=1, max_size=8),
 )
 def test_keyframe_headers_are_read_as_written(
     header: Header, version: int, pts: int, steps: list[int]
 ) -> None:
-    header = dataclasses.replace(header, version=version, numerics=version)
+    form = header.format
+    if version == 4:
+        form = form & 4 | FORMATS_OF_4[pts % 4]
+    header = dataclasses.replace(header, version=version, numerics=min(version, 3), format=form)
     packet = PacketFields(header=header, pts=pts, layers=len(steps), steps=steps)
     info = _core.probe_packet(packet.write())
     assert info["keyframe"] is True
@@ -55,7 +62,8 @@ def test_keyframe_headers_are_read_as_written(
     expected: dict[str, Any] = {
         "width": header.width,
         "height": header.height,
-        "chroma": "420" if header.format & 1 else "gray",
+        "chroma": ["gray", "420", "422", "444"][form & 3],
+        "alpha": form >> 4,
         "bit_depth": 10 if header.format & 4 else 8,
         "time_base": header.time_base,
         "frame_rate": header.rate,
@@ -68,7 +76,7 @@ def test_keyframe_headers_are_read_as_written(
         "rotation": 90 * (header.display >> 6),
         "model_id": header.model.hex(),
         "version": version,
-        "level": level_of(header.width, header.height),
+        "level": level_of(header.width, header.height, form),
     }
     assert sequence == expected
 
@@ -129,8 +137,11 @@ def test_a_wrong_sequence_header_is_an_error_that_names_the_byte(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 4}, "version 4"),
-        ({"version": 4, "numerics": 4}, "version 4"),
+        ({"version": 5}, "version 5"),
+        ({"version": 5, "numerics": 3}, "version 5"),
+        ({"version": 4, "numerics": 3}, "format 1 in a stream of version 4"),
+        ({"version": 3, "numerics": 3, "format": 3}, "format 3 in a stream of version 3"),
+        ({"version": 4, "numerics": 3, "format": 34}, "format 34"),
         ({"version": 0, "numerics": 0}, "version 0"),
         ({"numerics": 9}, "version 9"),
         ({"format": 2}, "format"),
@@ -144,7 +155,7 @@ def test_what_a_newer_library_may_read_is_unsupported(change: dict[str, Any], me
         _core.probe_packet(packet.write())
 
 
-@pytest.mark.parametrize(("version", "numerics"), [(1, 2), (2, 1), (2, 3), (3, 2)])
+@pytest.mark.parametrize(("version", "numerics"), [(1, 2), (2, 1), (2, 3), (3, 2), (4, 4)])
 def test_version_and_numerics_go_together(version: int, numerics: int) -> None:
     packet = PacketFields(header=Header(version=version, numerics=numerics))
     with pytest.raises(UnsupportedError, match=f"version {numerics} .* of version {version}"):

@@ -47,6 +47,7 @@ class Format:
     height: int
     chroma: str = "420"
     bit_depth: int = 8
+    alpha: int = 0
 
     @property
     def sequence(self) -> dict[str, Any]:
@@ -56,6 +57,7 @@ class Format:
             "height": self.height,
             "chroma": self.chroma,
             "bit_depth": self.bit_depth,
+            "alpha": self.alpha,
             "time_base": (1, 100),
             "frame_rate": (25, 1),
         }
@@ -64,8 +66,14 @@ class Format:
     def plane_shapes(self) -> list[tuple[int, int]]:
         """Height and width of every plane."""
         luma = (self.height, self.width)
-        chroma = ((self.height + 1) // 2, (self.width + 1) // 2)
-        return [luma] if self.chroma == "gray" else [luma, chroma, chroma]
+        rows, columns = (self.height + 1) // 2, (self.width + 1) // 2
+        chroma = {
+            "gray": [],
+            "420": [(rows, columns)] * 2,
+            "422": [(self.height, columns)] * 2,
+            "444": [luma] * 2,
+        }
+        return [luma, *chroma[self.chroma], *[luma] * self.alpha]
 
 
 def clip(form: Format, frames: int, seed: int = 0) -> list[list[Plane]]:
@@ -79,7 +87,7 @@ def clip(form: Format, frames: int, seed: int = 0) -> list[list[Plane]]:
     for t in range(frames):
         planes: list[Plane] = []
         for index, (height, width) in enumerate(form.plane_shapes):
-            divisor = 1 if index == 0 else 2
+            divisor = 2 if index in (1, 2) and form.chroma in ("420", "422") else 1
             dy, dx = t // divisor % 64, 2 * t // divisor % 64
             plane = fields[index][dy : dy + height, dx : dx + width].copy()
             y, x = (5 * t + 3) % max(1, height - 4), (11 * t + 1) % max(1, width - 4)

@@ -22,7 +22,8 @@ FORM = Format(64, 48)
         ({"height": -1}, "height"),
         ({"width": "wide"}, "width"),
         ({"width": 6.5}, "width"),
-        ({"chroma": "444"}, "chroma"),
+        ({"chroma": "411"}, "chroma"),
+        ({"alpha": 2}, "alpha"),
         ({"chroma": 1}, "chroma"),
         ({"bit_depth": 9}, "bit_depth"),
         ({"time_base": (0, 1)}, "time_base"),
@@ -62,7 +63,7 @@ def test_an_encoder_setting_out_of_range(options: dict[str, Any]) -> None:
         _core.Encoder(FORM.sequence, tiny_model(), **options)
 
 
-@pytest.mark.parametrize("options", [{"threads": 65}, {"max_level": 27}, {"max_level": -1}])
+@pytest.mark.parametrize("options", [{"threads": 65}, {"max_level": 29}, {"max_level": -1}])
 def test_a_decoder_setting_out_of_range(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=next(iter(options))):
         _core.Decoder([tiny_model()], **options)

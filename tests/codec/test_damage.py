@@ -32,10 +32,20 @@ from tests.codec.streams import (
 FORM = Format(64, 48)
 
 
+# Of four components.
+DEEP = Format(40, 24, "422", 10, 1)
+
+
 @pytest.fixture(scope="module")
 def stream() -> Stream:
     """Three groups of four pictures."""
     return encode(clip(FORM, 12), FORM, gop=4, scene_cut=False, crf=30, preset="fast")
+
+
+@pytest.fixture(scope="module")
+def deep_stream() -> Stream:
+    """Two groups of four pictures of several components."""
+    return encode(clip(DEEP, 8), DEEP, gop=4, scene_cut=False, crf=30, preset="fast")
 
 
 def flip(data: bytes, bit: int) -> bytes:
@@ -150,8 +160,8 @@ def test_a_missing_model_is_named(stream: Stream) -> None:
 
 
 def test_a_stream_of_a_newer_version_is_unsupported() -> None:
-    header = Header(model=bytes.fromhex(tiny_model().id), version=4)
-    with pytest.raises(UnsupportedError, match="version 4"):
+    header = Header(model=bytes.fromhex(tiny_model().id), version=5)
+    with pytest.raises(UnsupportedError, match="version 5"):
         _core.Decoder([tiny_model()]).send(PacketFields(header=header).write())
 
 
@@ -165,10 +175,22 @@ def test_a_stream_of_another_version_than_its_model_is_refused(version: int) -> 
     assert decoder.receive() is None
 
 
-@pytest.mark.parametrize(("level", "size"), [(25, (8192, 8192)), (11, (64, 48)), (0, (2, 1))])
-def test_pictures_above_the_level_are_refused(level: int, size: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ("level", "size", "form"),
+    [
+        (25, (8192, 8192), 1),
+        (11, (64, 48), 1),
+        (0, (2, 1), 1),
+        (26, (8192, 8192), 16),
+        (27, (8192, 8192), 19),
+        (12, (64, 48), 2),
+    ],
+)
+def test_pictures_above_the_level_are_refused(level: int, size: tuple[int, int], form: int) -> None:
     """Before anything is allocated: the largest would take gigabytes."""
-    header = Header(size[0], size[1], model=bytes.fromhex(tiny_model().id))
+    header = Header(size[0], size[1], model=bytes.fromhex(tiny_model().id), format=form)
+    if form > 1:
+        header.version, header.numerics = 4, 3
     with pytest.raises(UnsupportedError, match="level"):
         _core.Decoder([tiny_model()], max_level=level).send(PacketFields(header=header).write())
 
@@ -184,9 +206,63 @@ def test_a_large_picture_of_little_data_ends_at_once(body: bytes) -> None:
 
 def test_random_damage_behind_a_good_checksum_is_survived(stream: Stream) -> None:
     """Symbols, vectors, sizes and headers of any value: pictures or errors come out."""
+    check_damaged(stream, 300)
+
+
+def test_random_damage_of_several_components_is_survived(deep_stream: Stream) -> None:
+    check_damaged(deep_stream, 200)
+
+
+def test_damage_in_one_component_conceals_the_whole_picture(deep_stream: Stream) -> None:
+    """Also where the components before it were decoded: none of the picture is shown."""
+    broken = 0
+    for cut in range(3, 40):
+        packets = list(deep_stream.packets[:3])
+        size = len(packets[1])
+        # Bytes of any component, the checksum made to fit.
+        at = 4 + (size - 8) * cut // 40
+        packets[1] = seal(packets[1][:at] + bytes([packets[1][at] ^ 0x55]) + packets[1][at + 1 :])
+        pictures = decode(packets)
+        if pictures[1].concealed:
+            broken += 1
+            assert picture_hash(pictures[1]) == picture_hash(pictures[2]) == deep_stream.hashes[0]
+    assert broken
+
+
+def test_a_component_of_the_packet_that_reaches_too_far() -> None:
+    header = Header(33, 17, format=18, model=bytes.fromhex(tiny_model().id), version=4, numerics=3)
+    good = bytes([0x08, 0, 1, 0])  # one layer and its step, no base picture
+    for others, message in [
+        ([], "early|ends inside|past the packet's end"),
+        ([good, good], "early|ends inside|past the packet's end"),
+        ([good, good, b""], "early"),
+        ([good, b"\x0a" + good[1:], good], "component has the flags 10"),
+        ([good, b"\x09" + good[1:], good], "component of a keyframe with motion"),
+        ([b"\x00" + good[1:], good, good], "component of a keyframe without steps"),
+        ([b"\x08\xff\xff\x00", good, good], "step 65535"),
+        ([b"\x08\x00\x01\x09", good, good], "base picture reaches past"),
+    ]:
+        packet = PacketFields(header=header, others=others).write()
+        with pytest.raises(BitstreamError, match=message) as caught:
+            _core.Decoder([tiny_model()]).send(packet)
+        assert caught.value.byte is not None
+
+
+def test_a_component_keeps_its_number_of_layers_without_steps() -> None:
+    form = Format(33, 17, "gray", alpha=1)
+    decoder = _core.Decoder([tiny_model()], strict=True)
+    decoder.send(encode(clip(form, 1), form, crf=40).packets[0])
+    assert decoder.receive() is not None
+    between = PacketFields(keyframe=False, others=[bytes([0x71])])
+    with pytest.raises(BitstreamError, match="component 1 has 8 layers without steps"):
+        decoder.send(between.write())
+
+
+def check_damaged(stream: Stream, times: int) -> None:
+    """Packets with changed bits and checksums that fit neither crash nor hang a decoder."""
     rng = random.Random(7)
     decoder = _core.Decoder([tiny_model()])
-    for _ in range(300):
+    for _ in range(times):
         packets = list(stream.packets[:4])
         at = rng.randrange(4)
         data = packets[at]

@@ -33,6 +33,56 @@ def test_pictures_are_the_encoders(size: tuple[int, int], chroma: str, bit_depth
     check(stream, form, decode(stream.packets))
 
 
+@pytest.mark.parametrize("size", [(1, 1), (7, 5), (66, 48)], ids=lambda s: f"{s[0]}x{s[1]}")
+@pytest.mark.parametrize(
+    ("chroma", "alpha"),
+    [("gray", 1), ("420", 1), ("422", 0), ("422", 1), ("444", 0), ("444", 1)],
+)
+@pytest.mark.parametrize("bit_depth", [8, 10])
+def test_pictures_of_several_components(
+    size: tuple[int, int], chroma: str, alpha: int, bit_depth: int
+) -> None:
+    form = Format(*size, chroma, bit_depth, alpha)
+    pictures = clip(form, 4)
+    stream = encode(pictures, form, crf=16, gop=3)
+    assert stream.keyframes == [True, False, False, True]
+    shown = decode(stream.packets)
+    check(stream, form, shown)
+    assert _core.probe_packet(stream.packets[0])["sequence"]["version"] == 4
+
+
+def test_every_plane_is_that_of_its_own_source() -> None:
+    form = Format(48, 40, "422", 8, 1)
+    planes = [np.full(shape, 60 + 30 * i, np.uint8) for i, shape in enumerate(form.plane_shapes)]
+    (picture,) = decode(encode([planes], form, crf=20).packets)
+    for given, shown in zip(planes, picture.planes, strict=True):
+        assert np.abs(shown.astype(int) - given).max() < 12
+
+
+def test_formats_of_one_component_are_written_as_before() -> None:
+    for chroma in ("gray", "420"):
+        form = Format(16, 8, chroma)
+        stream = encode(clip(form, 1), form)
+        assert _core.probe_packet(stream.packets[0])["sequence"]["version"] == 3
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_components_with_a_rate_and_a_look_ahead(threads: int) -> None:
+    """The decisions are those of the first component; the threads do not matter."""
+    form = Format(70, 54, "444", 8, 1)
+    stream = encode(clip(form, 10), form, threads=threads, bitrate=60_000, lookahead=3)
+    again = encode(clip(form, 10), form, threads=2, bitrate=60_000, lookahead=3)
+    assert stream.hashes == again.hashes
+    check(stream, form, decode(stream.packets))
+
+
+def test_planes_without_alpha_are_refused_where_there_is_one() -> None:
+    form = Format(16, 8, "444", 8, 1)
+    encoder = _core.Encoder(form.sequence, tiny_model())
+    with pytest.raises(ValueError, match="4 planes, not 3"):
+        encoder.send(clip(form, 1)[0][:3], 0)
+
+
 def test_a_large_picture_in_several_blocks() -> None:
     form = Format(1920, 1080)
     stream = encode(clip(form, 1), form)

@@ -14,6 +14,8 @@ import numpy.typing as npt
 Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 KEYFRAME, STEPS, DEVIATION, DURATION, PARITY = 0x80, 0x08, 0x04, 0x02, 0x01
+FIRST_MOTION = 0x01  # in the flags of a component after the first
+ALPHA = 0x10  # in the format
 ONE_BLOCK_SAMPLES = 1280 * 720
 BLOCK_WINDOWS = 900
 MAX_NUMBER = 2**31 - 1
@@ -80,6 +82,7 @@ class Header:
 
     version: int
     chroma: int
+    alpha: bool
     depth: int
     width: int
     height: int
@@ -90,6 +93,7 @@ class Header:
     colour: bytes
     display: int
     model: bytes
+    narrower: int = 0  # of a component: 1 where it has half the width of the first
 
     @property
     def coded_size(self) -> tuple[int, int]:
@@ -101,14 +105,18 @@ def parse_header(reader: Reader) -> Header:
     """Reads a sequence header (section 2.2)."""
     require(reader.take(4) == b"BSQ1", "no sequence header")
     version = reader.number(1)
-    require(version in (1, 2, 3), f"unknown version {version}")
+    require(version in (1, 2, 3, 4), f"unknown version {version}")
     fields = Reader(reader.take(reader.varint()))
-    require(fields.number(1) == version, "the numerics are not those of the version")
+    require(fields.number(1) == min(version, 3), "the numerics are not those of the version")
     form = fields.number(1)
-    require(form & ~5 == 0, f"unknown format {form}")
+    require(form & ~0x17 == 0, f"unknown format {form}")
+    chroma, alpha = form & 3, bool(form & ALPHA)
+    several = chroma > 1 or alpha
+    require(several == (version == 4), f"format {form} in version {version}")
     width, height = fields.varint(), fields.varint()
     require(1 <= width <= 8192 and 1 <= height <= 8192, f"size {width}x{height}")
-    require(fields.number(1) == (width * height - 1).bit_length(), "wrong level")
+    samples = sum(w * height for w, _, _ in _components(width, chroma, alpha))
+    require(fields.number(1) == (samples - 1).bit_length(), "wrong level")
     time_base = (fields.up_to(MAX_NUMBER), fields.up_to(MAX_NUMBER))
     require(min(time_base) > 0, f"time base {time_base}")
     ticks = fields.up_to(MAX_NUMBER)
@@ -116,10 +124,11 @@ def parse_header(reader: Reader) -> Header:
     require(rate[1] > 0 and aspect[1] > 0, "a denominator of 0")
     colour, display, model = fields.take(3), fields.number(1), fields.take(16)
     require(display & 3 < 3 and display >> 2 & 15 <= 6, f"display {display}")
-    depth = 8 + 2 * (form >> 2)
+    depth = 8 + 2 * (form >> 2 & 3)
     return Header(
         version,
-        form & 3,
+        chroma,
+        alpha,
         depth,
         width,
         height,
@@ -133,11 +142,29 @@ def parse_header(reader: Reader) -> Header:
     )
 
 
+def _components(width: int, chroma: int, alpha: bool) -> list[tuple[int, int, int]]:
+    """Width, chroma and log2 of how much narrower than the first, of each (section 2.3)."""
+    if chroma == 3:
+        parts = [(width, 0, 0)] * 3
+    elif chroma == 2:
+        parts = [(width, 0, 0)] + [((width + 1) // 2, 0, 1)] * 2
+    else:
+        parts = [(width, chroma, 0)]
+    return parts + [(width, 0, 0)] * alpha
+
+
+def components(header: Header) -> list[Header]:
+    """The headers of the components, each as if it was a picture of its own."""
+    parts = _components(header.width, header.chroma, header.alpha)
+    return [replace(header, width=w, chroma=c, alpha=False, narrower=n) for w, c, n in parts]
+
+
 @dataclass(frozen=True)
 class Packet:
-    """A packet taken apart.
+    """A packet taken apart, or what it holds of a component after the first.
 
-    `header` is that of the packet or of its group, `steps` may be those of the packet before.
+    `header` is that of the packet or of its group, of the component alone; `steps` may be those of
+    the packet before.
     """
 
     header: Header
@@ -149,6 +176,8 @@ class Packet:
     steps: tuple[int, ...]
     payloads: tuple[bytes, ...]
     base: Packet | None = None
+    first_motion: bool = False
+    others: tuple[Packet, ...] = ()
 
 
 class PacketParser:
@@ -156,6 +185,7 @@ class PacketParser:
 
     def __init__(self) -> None:
         self.previous: Packet | None = None
+        self.parts: list[Header] = []
         self.keyframe_pts = 0
 
     def parse(self, data: bytes) -> Packet:
@@ -169,7 +199,8 @@ class PacketParser:
         parity = bool(flags & PARITY)
         require(not keyframe or flags & (STEPS | DEVIATION) == STEPS, "flags of a keyframe")
         if keyframe:
-            header, index = parse_header(reader), 0
+            self.parts = components(parse_header(reader))
+            header, index = self.parts[0], 0
             pts = self.keyframe_pts = reader.time()
         else:
             require(previous is not None, "the stream does not begin with a keyframe")
@@ -184,24 +215,60 @@ class PacketParser:
             keyframe or previous is None or pts > previous.pts, f"timestamp {pts} does not rise"
         )
         duration = reader.up_to(MAX_TIME) if flags & DURATION else header.ticks_per_frame
+        steps = self._steps(reader, flags, previous)
+        base = self._base(reader, header) if keyframe else None
+        before = (None,) * 3 if previous is None or keyframe else previous.others
+        others = tuple(
+            self._component(Reader(reader.take(reader.varint())), keyframe, part, last)
+            for part, last in zip(self.parts[1:], before, strict=False)
+        )
+        payloads = self._payloads(reader, len(blocks(*header.coded_size)))
+        packet = Packet(
+            header,
+            keyframe,
+            parity,
+            index,
+            pts,
+            duration,
+            steps,
+            payloads,
+            base,
+            others=others,
+        )
+        self.previous = packet
+        return packet
+
+    def _steps(self, reader: Reader, flags: int, previous: Packet | None) -> tuple[int, ...]:
+        """Those that stand there, or those of the packet before."""
         layers = (flags >> 4 & 7) + 1
         if flags & STEPS:
             steps = tuple(reader.number(2) for _ in range(layers))
             require(max(steps) <= 504, f"steps {steps}")
-        else:
-            assert previous is not None
-            steps = previous.steps
-            require(len(steps) == layers, "the packet before has another number of layers")
-        base = None
-        if keyframe and header.version > 2:
-            base = self._base(Reader(reader.take(reader.varint())), header)
-        payloads = self._payloads(reader, len(blocks(*header.coded_size)))
-        packet = Packet(header, keyframe, parity, index, pts, duration, steps, payloads, base)
-        self.previous = packet
-        return packet
+            return steps
+        assert previous is not None
+        require(len(previous.steps) == layers, "the packet before has another number of layers")
+        return previous.steps
 
-    def _base(self, reader: Reader, header: Header) -> Packet | None:
+    def _component(
+        self, reader: Reader, keyframe: bool, header: Header, previous: Packet | None
+    ) -> Packet:
+        """What a packet holds of a component after the first (section 2.3)."""
+        flags = reader.number(1)
+        require(flags & ~0x79 == 0, f"flags {flags} of a component")
+        motion = bool(flags & FIRST_MOTION)
+        require(
+            not keyframe or (bool(flags & STEPS) and not motion), "flags of a keyframe's component"
+        )
+        steps = self._steps(reader, flags, previous)
+        base = self._base(reader, header) if keyframe else None
+        payloads = self._payloads(reader, len(blocks(*header.coded_size)))
+        return Packet(header, keyframe, False, 0, 0, 0, steps, payloads, base, motion)
+
+    def _base(self, whole: Reader, header: Header) -> Packet | None:
         """The base picture as a keyframe packet (section 3.6)."""
+        if header.version < 3:
+            return None
+        reader = Reader(whole.take(whole.varint()))
         if not reader.data:
             return None
         layers = reader.number(1) + 1

@@ -25,7 +25,7 @@ from tests.reference.bitstream import (
     conformance_hash,
     require,
 )
-from tests.reference.motion import BlockMotion, compensate, empty_field
+from tests.reference.motion import BlockMotion, compensate, empty_field, take_motion
 from tests.reference.range_decoder import BlockModels, CorrectedBit, RangeDecoder
 
 __all__ = ["Decoder", "conformance_hash", "decode_stream"]
@@ -90,6 +90,7 @@ class Decoder:
         self._forget()
 
     def _forget(self) -> None:
+        self.others: list[Decoder] = []
         self.models: list[BlockModels] = []
         self.planes: list[IntArray] = []
         self.field: Field | None = None
@@ -100,19 +101,38 @@ class Decoder:
     def decode(self, data: bytes) -> list[Plane]:
         """The planes of a packet's picture, cropped."""
         packet = self.parser.parse(data)
+        planes = self._decode_component(packet, None)
+        for decoder, part in zip(self.further(packet), packet.others, strict=True):
+            planes += decoder._decode_component(part, self.vectors)
+        return planes
+
+    def further(self, packet: Packet) -> list[Decoder]:
+        """Decoders of the components after the first, new ones in a keyframe."""
+        if packet.keyframe:
+            self.others = [copy.copy(self) for _ in packet.others]
+            for other in self.others:
+                other._forget()
+        return self.others
+
+    def _decode_component(self, packet: Packet, vectors: IntArray | None) -> list[Plane]:
+        """`vectors`: of the first component, where this is a later one."""
         coders = [RangeDecoder(payload) for payload in packet.payloads]
         base = [RangeDecoder(payload) for payload in (packet.base.payloads if packet.base else ())]
-        planes = self.decode_symbols(packet, coders, base)
+        planes = self.decode_symbols(packet, coders, base, vectors)
         for coder in [*base, *coders]:
             coder.finish()
         return planes
 
     def decode_symbols(
-        self, packet: Packet, coders: Sequence[RangeDecoder], base: Sequence[RangeDecoder] = ()
+        self,
+        packet: Packet,
+        coders: Sequence[RangeDecoder],
+        base: Sequence[RangeDecoder] = (),
+        first_vectors: IntArray | None = None,
     ) -> list[Plane]:
-        """The planes of a packet's picture, with the symbols that the coders give.
+        """The planes of a component's picture, with the symbols that the coders give.
 
-        `base`: the coders of its base picture.
+        `base`: the coders of its base picture; `first_vectors`: the motion of the first component.
         """
         header = packet.header
         start = _middle(header)
@@ -127,11 +147,14 @@ class Decoder:
         if packet.keyframe:
             require(header.model == self.model_id, f"another model: {header.model.hex()}")
             version = self.networks.version
-            require(header.version == version, f"the model's numerics are {version}")
+            require(min(header.version, 3) == version, f"the model's numerics are {version}")
             self.field = None
             self.models = [BlockModels(version) for _ in blocks(*header.coded_size)]
             self.offsets = Offsets(*(-(-side // 32) for side in reversed(header.coded_size)))
             self.planes, self.vectors = start, None
+        elif packet.first_motion:
+            assert first_vectors is not None
+            self.vectors = take_motion(first_vectors, header.narrower)
         self.offsets.coded[:] = False
         self.coded = np.zeros([side // 8 for side in reversed(header.coded_size)], np.bool_)
         for layer in range(len(packet.steps)):
@@ -154,15 +177,14 @@ class Decoder:
             _BlockReader(block, coder, models, field, offsets)
             for block, coder, models in zip(blocks(*size), coders, self.models, strict=True)
         ]
-        if layer == 0 and not packet.keyframe:
-            vectors = empty_field(*size)
-            for part in parts:
-                part.read_windows(previous.windows, context, vectors)
-            self.planes = compensate(self.planes, vectors, header.depth)
-            self.vectors = vectors
-        else:
-            for part in parts:
-                part.read_windows(previous.windows, context, None)
+        moves = layer == 0 and not packet.keyframe
+        vectors = empty_field(*size) if moves and not packet.first_motion else None
+        for part in parts:
+            part.read_windows(previous.windows, context, vectors)
+        if moves:
+            self.vectors = self.vectors if vectors is None else vectors
+            assert self.vectors is not None
+            self.planes = compensate(self.planes, self.vectors, header.depth)
         q = self._token_q(packet, layer)
         side = self._side_vectors(packet, layer, q)
         before = networks.token_vectors(previous.stages, previous.bits)

@@ -9,19 +9,21 @@ from __future__ import annotations
 import copy
 import random
 
+from tests.bitstream.packets import STEPS, PacketFields, varint
 from tests.bitstream.packets import Header as HeaderFields
-from tests.bitstream.packets import PacketFields, varint
 from tests.entropy.range_code import encode
 from tests.reference.bitstream import (
     DamageError,
+    Header,
     Packet,
     Plane,
     Reader,
     base_header,
     blocks,
+    components,
     parse_header,
 )
-from tests.reference.decoder import Decoder
+from tests.reference.decoder import Decoder, IntArray
 from tests.reference.range_decoder import RangeDecoder
 
 
@@ -48,6 +50,14 @@ def _body(coders: list[ForgedCoder]) -> bytes:
     return b"".join([varint(len(part)) for part in payloads[:-1]] + payloads)
 
 
+def _base(packet: Packet, coders: list[ForgedCoder]) -> bytes:
+    """The bytes of a base picture, none where there is none."""
+    if packet.base is None:
+        return b""
+    steps = b"".join(step.to_bytes(2, "little") for step in packet.base.steps)
+    return bytes([len(packet.base.steps) - 1]) + steps + _body(coders)
+
+
 class Forger:
     """Makes a stream, packet by packet.
 
@@ -68,8 +78,11 @@ class Forger:
         self.decoder = Decoder(model)
         header.model = self.decoder.model_id
         header.version = header.numerics = self.decoder.networks.version
+        if header.format & 0x12:
+            header.version = 4
         self.fields = header
-        self.header = parse_header(Reader(header.write()))
+        self.parts = components(parse_header(Reader(header.write())))
+        self.header = self.parts[0]
         self.rng = random.Random(seed)
         self.ones = ones
         self.start = start
@@ -82,11 +95,13 @@ class Forger:
     def add(self, keyframe: bool, layers: int) -> None:
         """Adds a packet with random times, steps and symbols."""
         packet, fields = self._draw_fields(keyframe, layers)
-        coders, base = self._draw_symbols(packet)
-        if packet.base is not None:
-            steps = b"".join(step.to_bytes(2, "little") for step in packet.base.steps)
-            fields.base = bytes([len(packet.base.steps) - 1]) + steps + _body(base)
+        coders, base = self._draw_symbols(self.decoder, packet, None)
+        self.pictures.append(self.planes)
+        fields.base = _base(packet, base)
         fields.body = _body(coders)
+        for decoder, part in zip(self.decoder.further(packet), packet.others, strict=True):
+            fields.others.append(self._draw_component(decoder, part))
+            self.pictures[-1] = self.pictures[-1] + self.planes
         self.packets.append(fields.write())
         self.times.append((packet.pts, packet.duration))
         self.previous = packet
@@ -102,18 +117,50 @@ class Forger:
         else:
             deviation = pts - self.keyframe_pts - index * ticks
             fields.deviation = deviation if deviation or rng.random() < 0.5 else None
-        steps = () if keyframe or before is None else before.steps
-        fields.steps = None
-        if len(steps) != layers or rng.random() < 0.5:
-            fields.steps = [rng.randint(0, 504) for _ in range(layers)]
-            steps = tuple(fields.steps)
+        steps = self._draw_steps(layers, () if keyframe or before is None else before.steps)
+        fields.steps = list(steps) if self.told else None
         fields.duration = rng.choice([None, 0, 1, 1000])
         duration = ticks if fields.duration is None else fields.duration
-        base = None
-        if keyframe and self.header.version > 2 and rng.random() < 0.7:
-            small = tuple(rng.randint(0, 504) for _ in range(rng.randint(1, 8)))
-            base = Packet(base_header(self.header), True, False, 0, 0, 0, small, ())
-        return Packet(self.header, keyframe, parity, index, pts, duration, steps, (), base), fields
+        base = self._draw_base(self.header, keyframe)
+        others = tuple(self._draw_part(i, keyframe, layers) for i in range(len(self.parts[1:])))
+        packet = Packet(
+            self.header, keyframe, parity, index, pts, duration, steps, (), base, others=others
+        )
+        return packet, fields
+
+    def _draw_steps(self, layers: int, before: tuple[int, ...]) -> tuple[int, ...]:
+        """Steps, those of the packet before or new ones; `told` says which."""
+        self.told = len(before) != layers or self.rng.random() < 0.5
+        return tuple(self.rng.randint(0, 504) for _ in range(layers)) if self.told else before
+
+    def _draw_base(self, header: Header, keyframe: bool) -> Packet | None:
+        if not keyframe or header.version < 3 or self.rng.random() > 0.7:
+            return None
+        small = tuple(self.rng.randint(0, 504) for _ in range(self.rng.randint(1, 8)))
+        return Packet(base_header(header), True, False, 0, 0, 0, small, ())
+
+    def _draw_part(self, index: int, keyframe: bool, layers: int) -> Packet:
+        """A component after the first."""
+        header, before = self.parts[1 + index], self.previous
+        count = self.rng.choice([1, layers])
+        last = () if keyframe or before is None else before.others[index].steps
+        motion = not keyframe and self.rng.random() < 0.5
+        steps = self._draw_steps(count, last)
+        base = self._draw_base(header, keyframe)
+        return Packet(header, keyframe, False, int(self.told), 0, 0, steps, (), base, motion)
+
+    def _draw_component(self, decoder: Decoder, part: Packet) -> bytes:
+        """The bytes of a component after the first; `part.index` says whether steps are told."""
+        coders, base = self._draw_symbols(decoder, part, self.decoder.vectors)
+        flags = (len(part.steps) - 1) << 4 | part.first_motion
+        data = b""
+        if part.index:
+            flags |= STEPS
+            data = b"".join(step.to_bytes(2, "little") for step in part.steps)
+        if part.keyframe:
+            small = _base(part, base)
+            data += varint(len(small)) + small
+        return bytes([flags]) + data + _body(coders)
 
     def _coders(self, packet: Packet | None) -> list[ForgedCoder]:
         if packet is None:
@@ -121,14 +168,18 @@ class Forger:
         count = len(blocks(*packet.header.coded_size))
         return [ForgedCoder(self.rng, self.ones) for _ in range(count)]
 
-    def _draw_symbols(self, packet: Packet) -> tuple[list[ForgedCoder], list[ForgedCoder]]:
-        """Coders with the packet's symbols; vectors out of range are drawn again."""
-        decoder = self.decoder
+    def _draw_symbols(
+        self, decoder: Decoder, packet: Packet, vectors: IntArray | None
+    ) -> tuple[list[ForgedCoder], list[ForgedCoder]]:
+        """Coders with a component's symbols, `planes` what they give.
+
+        Vectors out of range are drawn again.
+        """
         state = decoder.planes, decoder.field, copy.deepcopy(decoder.models)
         for _ in range(100):
             coders, base = self._coders(packet), self._coders(packet.base)
             try:
-                self.pictures.append(decoder.decode_symbols(packet, coders, base))
+                self.planes = decoder.decode_symbols(packet, coders, base, vectors)
             except DamageError:
                 decoder.planes, decoder.field, decoder.models = copy.deepcopy(state)
             else:

@@ -92,6 +92,13 @@ def empty_field(width: int, height: int) -> IntArray:
     return np.zeros((height // 8, width // 8, 2), np.int64)
 
 
+def take_motion(vectors: IntArray, narrower: int) -> IntArray:
+    """The first component's vectors as those of a component (section 4.5)."""
+    taken = vectors[:, :: 1 << narrower].copy()
+    taken[..., 0] >>= narrower
+    return taken
+
+
 def compensate(planes: list[IntArray], vectors: IntArray, depth: int) -> list[IntArray]:
     """The prediction of all planes from those of the picture before (section 4.3)."""
     return [

@@ -62,7 +62,29 @@ def assert_same(pictures: Sequence[_core.Picture], expected: Sequence[Sequence[P
 @pytest.mark.parametrize("chroma", ["gray", "420"])
 @pytest.mark.parametrize("size", [(1, 1), (24, 40), (70, 54)])
 def test_encoded_streams(size: tuple[int, int], chroma: str, depth: int, crf: int) -> None:
-    form = Format(*size, chroma, depth)
+    check_encoded(Format(*size, chroma, depth), crf)
+
+
+@pytest.mark.parametrize("depth", [8, 10])
+@pytest.mark.parametrize(
+    ("size", "chroma", "alpha"),
+    [
+        ((1, 1), "gray", 1),
+        ((41, 27), "420", 1),
+        ((1, 3), "422", 0),
+        ((65, 54), "422", 1),
+        ((33, 54), "444", 0),
+        ((24, 9), "444", 1),
+    ],
+)
+def test_encoded_streams_of_several_components(
+    size: tuple[int, int], chroma: str, alpha: int, depth: int
+) -> None:
+    check_encoded(Format(*size, chroma, depth, alpha), 20)
+
+
+def check_encoded(form: Format, crf: float) -> None:
+    """Both decoders give the same pictures of a clip that the encoder has coded."""
     stream = encode(clip(form, 5), form, crf=crf, gop=3)
     assert stream.keyframes == [True, False, False, True, False]
     expected = decode_stream(stream.packets, TINY_MODEL.read_bytes())
@@ -84,6 +106,21 @@ def test_random_symbols(seed: int, version: int) -> None:
     forger = Forger(header, MODELS[version], seed, [0.5, 0.85, 0.3, 0.7][seed % 4])
     for picture, layers in enumerate([1 + seed, 1, 2, 2, 1, 8 - seed]):
         forger.add(picture % 5 == 0, layers)
+    assert_same_stream(forger)
+
+
+# Formats of version 4: 4:2:2, 4:4:4, and all with alpha; those from 20 on have 10 bits.
+COMPONENTS = [2, 3, 16, 17, 18, 19, 22, 23]
+
+
+@pytest.mark.parametrize("form", COMPONENTS)
+def test_random_symbols_of_several_components(form: int) -> None:
+    """Layers, steps, base pictures and motion of every component are its own, or the first's."""
+    header = Header(*[(70, 54), (33, 17), (9, 130)][form % 3], format=form)
+    forger = Forger(header, MODELS[3], form, 0.5)
+    for picture, layers in enumerate([2, 1, 2, 1]):
+        forger.add(picture % 3 == 0, layers)
+    assert len(forger.pictures[0]) == [1, 3, 3, 3][form & 3] + (form >> 4)
     assert_same_stream(forger)
 
 
@@ -149,8 +186,18 @@ def test_a_picture_of_two_blocks(version: int) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_damaged_streams(seed: int, version: int) -> None:
     """What one decoder refuses the other refuses too, and otherwise the pictures are equal."""
+    check_damaged([0, 1, 4, 5][seed], version, seed)
+
+
+@pytest.mark.parametrize("form", [2, 19])
+def test_damaged_streams_of_several_components(form: int) -> None:
+    check_damaged(form, 3, form)
+
+
+def check_damaged(form: int, version: int, seed: int) -> None:
+    """Both decoders treat damaged packets of a random stream alike."""
     rng = random.Random(seed)
-    forger = Forger(Header(33, 17, format=[0, 1, 4, 5][seed]), MODELS[version], seed, 0.5)
+    forger = Forger(Header(33, 17, format=form), MODELS[version], seed, 0.5)
     for picture in range(3):
         forger.add(picture == 0, 1 + picture % 2)
     refused = 0

@@ -72,6 +72,15 @@ RECIPES = {
     "v3_640x360": Recipe(Format(640, 360), 3, 60),
     "v3_1928x488_gray": Recipe(Format(1928, 488, "gray"), 2, 40, FAST),
     "v3_1920x1080": Recipe(Format(1920, 1080), 2, 50, FAST),
+    "v4_1x1_gray_alpha": Recipe(Format(1, 1, "gray", 8, 1), 4, 12, FAST),
+    "v4_33x17_422": Recipe(Format(33, 17, "422"), 6, 16, {**FAST, "gop": 4}),
+    "v4_64x48_444": Recipe(Format(64, 48, "444"), 6, 24),
+    "v4_47x40_alpha_irregular": Recipe(
+        Format(47, 40, "420", 8, 1), 5, 22, FAST, (3, 4, 9, 100, 1000), (3,)
+    ),
+    "v4_70x54_422_alpha_10bit": Recipe(Format(70, 54, "422", 10, 1), 4, 26, FAST),
+    "v4_130x98_444_alpha_10bit": Recipe(Format(130, 98, "444", 10, 1), 4, 30, FAST),
+    "v4_1284x724_444": Recipe(Format(1284, 724, "444"), 2, 56, FAST),
 }
 
 

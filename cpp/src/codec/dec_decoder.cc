@@ -126,11 +126,12 @@ void Decoder::decode_keyframe(const PacketView& view, const uint8_t* data,
                     " names a model of numerics " + std::to_string(model->config().numerics));
   }
   const bool reuse = !pictures_.empty() && same_format(sequence.info, sequence_.info);
+  const std::vector<PictureView> parts =
+      split_pictures(view, component_geometries(sequence.info).size());
   // The old pictures stay until the new ones stand: they may be needed for concealment.
   Pictures fresh;
   if (!reuse) fresh = make_pictures(sequence.info, *model);
   const Pictures& pictures = reuse ? pictures_ : fresh;
-  const std::vector<PictureView> parts = split_pictures(view, pictures.size());
   decode_pictures(pictures, view, parts, data, what);
   if (!reuse) pictures_ = std::move(fresh);
   sequence_ = sequence;
