@@ -62,6 +62,13 @@ def add_parser(subparsers: Any) -> None:
     add("--tune", metavar="NAME", help="psnr, perceptual, or balanced between them (default)")
     add("--model", metavar="NAME|FILE", help="model to use, see `bsqav models`")
     add("--scale", type=size, metavar="WxH", help="scale; -1 for a side keeps the proportions")
+    add(
+        "--pix-fmt",
+        dest="pixel_format",
+        metavar="NAME",
+        help="convert pictures: yuv420p, yuv422p, yuv444p, gray, yuva420p (alpha), yuv420p10le "
+        "and so on; by default they stay what they are, and RGB becomes yuv444p",
+    )
     add("--start", type=seconds, metavar="T", help="begin there: seconds or HH:MM:SS.s")
     add("--duration", type=seconds, metavar="T", help="take that much")
     add(
@@ -124,6 +131,7 @@ def run(args: argparse.Namespace) -> int:
                 start=args.start,
                 duration=args.duration,
                 scale=args.scale,
+                pixel_format=args.pixel_format,
                 audio=args.audio,
                 strict=args.strict,
                 overwrite=args.overwrite,

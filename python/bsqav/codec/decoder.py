@@ -21,7 +21,8 @@ class Decoder:
     Args:
         models: models to use beside the installed ones: names, ids, paths or Model objects.
         threads: 1 to 64, 0 for the number of processors.
-        max_level: refuse larger pictures: log2 of the luma samples.
+        max_level: refuse larger pictures: log2 of their samples, which are those of luma, with
+            alpha and the chroma of 4:2:2 and 4:4:4. 28 refuses none.
         strict: damage is an error instead of a concealed picture.
         device: "cpu", "cuda", "cuda:1", or "auto" for CUDA where it is there (docs/cuda.md); the
             samples are the same everywhere.
@@ -38,7 +39,7 @@ class Decoder:
         *,
         models: Iterable[ModelLike] = (),
         threads: int = 0,
-        max_level: int = 26,
+        max_level: int = 28,
         strict: bool = False,
         device: str = "cpu",
         stream: int = 0,

@@ -22,19 +22,12 @@ from bsqav.codec.sequence import (
     time_base_of,
 )
 from bsqav.codec.units import Packet, Plane
-from bsqav.errors import BsqWarning, EndOfStreamError, UnsupportedError, UsageError
+from bsqav.errors import BsqWarning, EndOfStreamError, UsageError
 
 __all__ = ["Encoder", "EncoderInput", "PassRecord", "RateReport"]
 
 EncoderInput: TypeAlias = av.VideoFrame | Plane | Sequence[Plane]
 
-# Pixel formats that are coded as they are: FFmpeg's name to chroma and bits per sample.
-PIXEL_FORMATS = {
-    "yuv420p": ("420", 8),
-    "yuv420p10le": ("420", 10),
-    "gray": ("gray", 8),
-    "gray10le": ("gray", 10),
-}
 DEFAULT_TIME_BASE = Fraction(1, 90000)
 DEFAULT_CRF = 32.0
 DEFAULT_BUFFER = 1.5
@@ -66,25 +59,14 @@ def _warn(message: str) -> None:
     warnings.warn(message, BsqWarning, stacklevel=4)
 
 
-def _layout(width: int, height: int, pix_fmt: str) -> PlaneFormat:
-    try:
-        chroma, bit_depth = PIXEL_FORMATS[pix_fmt]
-    except KeyError:
-        known = ", ".join(PIXEL_FORMATS)
-        raise UnsupportedError(
-            f"pixel format {pix_fmt} is not coded as it is: take one of {known}; "
-            "frames of other formats are converted to it"
-        ) from None
-    return PlaneFormat(width, height, chroma, bit_depth)
-
-
 class Encoder:
     """Frames in, packets out.
 
     Args:
         width, height: size in luma samples, 1 to 8192.
-        pix_fmt: what is coded: yuv420p, yuv420p10le, gray or gray10le. Frames of any other
-            format are converted; RGB with the BT.709 matrix.
+        pix_fmt: what is coded: yuv420p, yuv422p or yuv444p, gray, with alpha yuva420p, yuva422p,
+            yuva444p or ya8, and 10 bits of them: yuv420p10le and so on, gray10le, ya16le. Frames
+            of any other format are converted; RGB with the BT.709 matrix.
         sequence: all of that as a sequence header (see `bsqav.codec.sequence`) instead.
         time_base: seconds per tick of the timestamps.
         frame_rate: pictures per second, where constant; frames without a pts are then spaced so.
@@ -142,7 +124,7 @@ class Encoder:
         _check_rate(crf, bitrate, buffer, first_pass)
         if sequence is None:
             sequence = sequence_header(
-                _layout(width, height, pix_fmt),
+                PlaneFormat.named(width, height, pix_fmt),
                 colour,
                 time_base=Fraction(time_base),
                 frame_rate=Fraction(frame_rate) if frame_rate else None,
@@ -230,8 +212,9 @@ class Encoder:
         """Takes one frame and returns the packets that are ready; None flushes.
 
         Args:
-            frame: a PyAV frame of any format and size; or a height x width x 3 array of RGB
-                (uint8); or a height x width array for gray; or a sequence of native planes.
+            frame: a PyAV frame of any format and size; or a height x width x 3 array of RGB,
+                or x 4 of RGBA (uint8); or a height x width array for gray; or a sequence of native
+                planes: luma, chroma, alpha.
             pts: in ticks of the encoder's time base. Without it a PyAV frame's own pts is
                 converted, or else the frame follows the one before at the frame rate.
             duration: in ticks, 0 where unknown.
@@ -314,10 +297,9 @@ class Encoder:
             self._converter = FrameConverter(
                 frame,
                 scale=(self._layout.width, self._layout.height),
-                max_bit_depth=self._layout.bit_depth,
+                pixel_format=self._layout.pixel_format,
                 warn=_warn,
             )
-            self._converter.format = self._layout
             self._settle_colour(self._converter)
         return self._converter.convert(frame)
 
@@ -353,9 +335,10 @@ def _check_rate(
 
 
 def _rgb_frame(array: Plane) -> av.VideoFrame:
-    if array.shape[2] != 3 or array.dtype != np.uint8:
+    if array.shape[2] not in (3, 4) or array.dtype != np.uint8:
         raise UsageError(
             f"an array of shape {array.shape} and type {array.dtype} is not a picture: RGB is "
-            "height x width x 3, uint8; gray is height x width"
+            "height x width x 3, RGBA x 4, uint8; gray is height x width"
         )
-    return av.VideoFrame.from_ndarray(np.ascontiguousarray(array, dtype=np.uint8), format="rgb24")
+    name = "rgb24" if array.shape[2] == 3 else "rgba"
+    return av.VideoFrame.from_ndarray(np.ascontiguousarray(array, dtype=np.uint8), format=name)

@@ -6,6 +6,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, Literal, SupportsBytes, TypeAlias, overload
@@ -17,7 +18,7 @@ import numpy.typing as npt
 from bsqav.codec.decoder import Decoder
 from bsqav.codec.encoder import Encoder
 from bsqav.codec.models import ModelLike
-from bsqav.codec.picture import Colour, Plane, PlaneFormat
+from bsqav.codec.picture import Colour, Plane, PlaneFormat, planes_to_frame
 from bsqav.codec.sequence import colour_of, sequence_header
 from bsqav.codec.still import (
     StillConverter,
@@ -36,6 +37,7 @@ from bsqav.errors import (
 __all__ = ["decode_image", "encode_image", "encode_planes"]
 
 Output = Literal["array", "pillow", "frame"]
+Chroma = Literal["420", "422", "444"]
 MAX_SIDE = 8192
 Pixels: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
@@ -52,6 +54,7 @@ def encode_image(
     picture: Any,
     *,
     crf: float = 32.0,
+    chroma: Chroma | None = None,
     model: ModelLike | None = None,
     preset: str = "medium",
     tune: str = "balanced",
@@ -60,11 +63,14 @@ def encode_image(
     """Codes one picture; the result is the content of a `.bsq` file.
 
     RGB is coded as full-range BT.601 YCbCr in 4:2:0, as in JPEG files, and tagged so. YCbCr and
-    gray frames of PyAV's keep their samples and colour tags, in 8 or 10 bits.
+    gray frames of PyAV's keep their samples and colour tags, in 8 or 10 bits. Alpha is kept,
+    unless it is opaque throughout.
 
     Args:
-        picture: a NumPy array of uint8, height x width x 3 for RGB or height x width for gray; a
-            Pillow image; or an `av.VideoFrame`. Each side is 1 to 8192.
+        picture: a NumPy array of uint8, height x width x 3 for RGB or height x width for gray, with
+            alpha x 4 or x 2; a Pillow image; or an `av.VideoFrame`. Each side is 1 to 8192.
+        chroma: "420", "422" or "444"; where None 4:2:0 for RGB, and for frames of YCbCr what they
+            have. 4:4:4 is for text, diagrams and screens.
         crf: quality from 0 (finest) to 63 (coarsest): that of a keyframe in a video of this crf.
         model: name, id, path or Model; the default model where None.
         preset: "fast" or "medium".
@@ -73,11 +79,13 @@ def encode_image(
 
     Raises:
         UsageError: the picture is none of these, or an argument is out of range.
-        UnsupportedError: the picture is transparent, or an array has more than 8 bits a sample.
+        UnsupportedError: an array has more than 8 bits a sample.
         ModelNotFoundError, ModelError: the model is missing or damaged.
     """
+    if chroma not in (None, "420", "422", "444"):
+        raise UsageError(f"chroma {chroma!r} is none of '420', '422', '444'")
     pixels, rotation = _read_picture(picture)
-    converter = StillConverter(pixels, warn=_warn)
+    converter = StillConverter(pixels, chroma=chroma, warn=_warn)
     return encode_planes(
         converter.convert(pixels),
         converter.format,
@@ -167,8 +175,9 @@ def decode_image(
     Args:
         data: its bytes, or a packet.
         output: "array" for a NumPy array, height x width x 3 of RGB or height x width of gray,
-            uint8, or uint16 over the whole range 0 .. 65535 for pictures of 10 bits;
-            "pillow" for a Pillow image of mode RGB, L or (gray of 10 bits) I;16;
+            x 4 and x 2 with alpha (straight), uint8, or uint16 over the whole range 0 .. 65535 for
+            pictures of 10 bits;
+            "pillow" for a Pillow image of mode RGB, RGBA, L, LA or (gray of 10 bits) I;16;
             "frame" for an `av.VideoFrame` of the samples as they are coded, with colour tags.
             Arrays and Pillow images are turned upright where the header asks for it.
         model: a model to use beside the installed ones: name, id, path or Model.
@@ -185,7 +194,8 @@ def decode_image(
     frame = _decode(data, model, threads)
     if output == "frame":
         return frame.to_video_frame()
-    pixels = _upright_pixels(frame, deep=output == "array" or frame.layout.chroma == "gray")
+    deep = output == "array" or frame.layout.pixel_format == "gray10le"
+    pixels = _upright_pixels(frame, deep=deep)
     return pixels if output == "array" else _pillow().fromarray(pixels)
 
 
@@ -203,17 +213,34 @@ def _decode(data: Any, model: ModelLike | None, threads: int) -> Frame:
 
 
 def _upright_pixels(frame: Frame, *, deep: bool) -> Pixels:
-    """RGB or gray as it is to be shown; `deep` keeps more than 8 bits as 16."""
+    """RGB or gray, and alpha, as they are to be shown; `deep` keeps more than 8 bits as 16."""
     layout = frame.layout
     wide = deep and layout.bit_depth > 8
     if layout.chroma == "gray":
         name = "gray16le" if wide else "gray"
     else:
         name = "rgb48le" if wide else "rgb24"
-    shown = shown_frame(frame.planes, layout, colour_of(frame.sequence), name)
-    pixels: Any = np.rot90(shown.to_ndarray(), -frame.sequence["rotation"] // 90)
-    contiguous: Pixels = np.ascontiguousarray(pixels)
+    planes = frame.planes[:-1] if layout.alpha else frame.planes
+    opaque = replace(layout, alpha=False)
+    pixels: Any = shown_frame(planes, opaque, colour_of(frame.sequence), name).to_ndarray()
+    if layout.alpha:
+        alpha = _alpha_pixels(frame.planes[-1], layout.bit_depth, wide)
+        pixels = np.dstack([pixels, alpha])
+    turned: Any = np.rot90(pixels, -frame.sequence["rotation"] // 90)
+    contiguous: Pixels = np.ascontiguousarray(turned)
     return contiguous
+
+
+def _alpha_pixels(plane: Any, bit_depth: int, wide: bool) -> Pixels:
+    """Alpha in 8 or 16 bits, 0 and the largest value what they were."""
+    largest = 65535 if wide else 255
+    if (1 << bit_depth) - 1 == largest:
+        same: Pixels = plane
+        return same
+    top = (1 << bit_depth) - 1
+    scaled: Any = (plane.astype(np.uint32) * largest + top // 2) // top
+    pixels: Pixels = scaled.astype(np.uint16 if wide else np.uint8)
+    return pixels
 
 
 def _pillow() -> Any:
@@ -246,16 +273,19 @@ def _read_picture(picture: Any) -> tuple[av.VideoFrame, int]:
     height, width = pixels.shape[:2]
     if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
         raise UsageError(f"a picture of {width}x{height}: each side must be 1 to {MAX_SIDE}")
-    name = "gray" if pixels.ndim == 2 else "rgb24"
+    if pixels.ndim == 3 and pixels.shape[2] == 2:
+        layout = PlaneFormat(width, height, "gray", 8, alpha=True)
+        return planes_to_frame([pixels[..., 0], pixels[..., 1]], layout), rotation
+    name = "gray" if pixels.ndim == 2 else "rgb24" if pixels.shape[2] == 3 else "rgba"
     return av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=name), rotation
 
 
 def _checked_array(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """The array as uint8 RGB or gray; raises what `encode_image` promises."""
+    """The array as uint8 RGB or gray, alpha last; raises what `encode_image` promises."""
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 2, 3, 4)):
         raise UsageError(
             f"an array of shape {array.shape} is no picture: RGB is height x width x 3, gray is "
-            "height x width"
+            "height x width; with alpha x 4 and x 2"
         )
     if array.dtype == np.uint16:
         raise UnsupportedError(
@@ -264,13 +294,6 @@ def _checked_array(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
         )
     if array.dtype != np.uint8:
         raise UsageError(f"an array of {array.dtype} is no picture: samples are uint8, 0 to 255")
-    if array.ndim == 3 and array.shape[2] in (2, 4):
-        if array[..., -1].size and int(array[..., -1].min()) < 255:
-            raise UnsupportedError(
-                "the array has an alpha channel that is not 255 throughout, and the codec has no "
-                "alpha channel: put the picture on a background first"
-            )
-        array = array[..., :-1]
     pixels: npt.NDArray[np.uint8] = array
     return pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
 
@@ -285,7 +308,7 @@ def _pillow_pixels(image: Any) -> tuple[npt.NDArray[np.uint8], int]:
     """Pixels of a Pillow image, and its rotation by EXIF in degrees clockwise."""
     mode = image.mode
     if mode in _PILLOW_ALPHA or "transparency" in image.info:
-        target = "RGBA"
+        target = "LA" if mode in ("LA", "La") else "RGBA"
     elif mode in _PILLOW_GRAY:
         target = "L"
     elif mode in _PILLOW_COLOUR:

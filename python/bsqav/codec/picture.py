@@ -13,7 +13,14 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 
 from bsqav.errors import UnsupportedError
 
-__all__ = ["Colour", "FrameConverter", "PlaneFormat", "frame_planes", "planes_to_frame"]
+__all__ = [
+    "Colour",
+    "FrameConverter",
+    "PlaneFormat",
+    "coded_format",
+    "frame_planes",
+    "planes_to_frame",
+]
 
 Plane: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
@@ -35,8 +42,10 @@ _SWS_MATRIX = {
 _SWS_RANGE = {0: ColorRange.MPEG, 1: ColorRange.JPEG}
 _SCALING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
 
-# Formats that hold the same samples as a coded one in another order: no warning is due.
-_SAME_SAMPLES = {"nv12", "nv21", "yuvj420p", "p010le", "p010be", "yuv420p10be", "gray10be"}
+# Log2 of how many luma samples a chroma sample stands for in a row and in a column.
+_SUBSAMPLING = {"420": (1, 1), "422": (1, 0), "444": (0, 0)}
+# What 4:4:0 and 4:1:1 lose nothing in, and 4:1:0 hardly anything.
+_NEAREST = {(0, 1): "444", (2, 0): "422", (2, 1): "420", (2, 2): "420"}
 
 
 @dataclass(frozen=True)
@@ -81,31 +90,86 @@ class PlaneFormat:
 
     width: int
     height: int
-    chroma: str  # "gray" or "420"
+    chroma: str  # "gray", "420", "422" or "444"
     bit_depth: int  # 8 or 10
+    alpha: bool = False  # a plane of its own after the others, of the size of luma
+
+    @classmethod
+    def named(cls, width: int, height: int, pixel_format: str) -> PlaneFormat:
+        """That of a pixel format which is coded as it is.
+
+        Raises:
+            UnsupportedError: there is none of that name.
+        """
+        for chroma in ("420", "422", "444", "gray"):
+            for bit_depth in (8, 10):
+                for alpha in (False, True):
+                    layout = cls(width, height, chroma, bit_depth, alpha)
+                    if layout.pixel_format == pixel_format:
+                        return layout
+        raise UnsupportedError(
+            f"pixel format {pixel_format} is not coded as it is: take one of yuv420p, yuv422p, "
+            "yuv444p, yuva420p, yuva422p, yuva444p (each also with 10le), gray, gray10le, ya8, "
+            "ya16le; frames of other formats are converted to it"
+        )
 
     @property
     def pixel_format(self) -> str:
-        """FFmpeg's name of the pixel format, samples in the machine's byte order."""
-        name = "gray" if self.chroma == "gray" else "yuv420p"
+        """FFmpeg's name of the pixel format, samples in the machine's byte order.
+
+        FFmpeg has gray with alpha as ya8 and ya16le alone: 10 bits of it are the upper ones of 16.
+        """
+        if self.chroma == "gray" and self.alpha:
+            return "ya8" if self.bit_depth == 8 else "ya16le"
+        name = "gray" if self.chroma == "gray" else f"yuv{'a' * self.alpha}{self.chroma}p"
         return name if self.bit_depth == 8 else f"{name}10le"
 
     @property
     def plane_sizes(self) -> list[tuple[int, int]]:
-        """(width, height) of each plane; chroma is half the size of luma, rounded up."""
+        """(width, height) of each plane: luma, chroma (odd sizes rounded up), alpha."""
         luma = (self.width, self.height)
-        if self.chroma == "gray":
-            return [luma]
-        half = ((self.width + 1) // 2, (self.height + 1) // 2)
-        return [luma, half, half]
+        sizes = [luma]
+        if self.chroma != "gray":
+            across, down = _SUBSAMPLING[self.chroma]
+            sizes += [(-(-self.width >> across), -(-self.height >> down))] * 2
+        return [*sizes, *[luma] * self.alpha]
 
 
-def _coded_format(frame: av.VideoFrame, max_bit_depth: int) -> tuple[str, int]:
-    """Chroma and bit depth in which frames of this kind are coded."""
-    components = [part for part in frame.format.components if not part.is_alpha]
-    depth = max((part.bits for part in components), default=8)
-    gray = len(components) == 1 and not frame.format.has_palette and not frame.format.is_bayer
-    return "gray" if gray else "420", min(10 if depth > 8 else 8, max_bit_depth)
+def _has_alpha(frame: av.VideoFrame) -> bool:
+    """Whether frames of this kind can be transparent; a palette is looked at."""
+    if frame.format.has_palette:
+        return int(frame.reformat(format="rgba").to_ndarray()[..., 3].min()) < 255
+    return any(part.is_alpha for part in frame.format.components)
+
+
+def _subsampling(frame: av.VideoFrame) -> tuple[int, int]:
+    """Log2 of luma samples for a chroma sample, in a row and in a column."""
+    form = frame.format
+    return 6 - form.chroma_width(64).bit_length() + 1, 6 - form.chroma_height(64).bit_length() + 1
+
+
+def _coded_chroma(frame: av.VideoFrame) -> str:
+    """Chroma in which frames of this kind are coded."""
+    if _is_rgb(frame):
+        return "444"
+    if sum(not part.is_alpha for part in frame.format.components) == 1:
+        return "gray"
+    found = _subsampling(frame)
+    exact = {sampling: name for name, sampling in _SUBSAMPLING.items()}
+    return exact.get(found) or _NEAREST.get(found, "420")
+
+
+def _depth(frame: av.VideoFrame) -> int:
+    """Bits of a sample."""
+    return max((part.bits for part in frame.format.components if not part.is_alpha), default=8)
+
+
+def coded_format(frame: av.VideoFrame, max_bit_depth: int = 10) -> PlaneFormat:
+    """The format in which frames of this kind are coded."""
+    bit_depth = min(10 if _depth(frame) > 8 else 8, max_bit_depth)
+    return PlaneFormat(
+        frame.width, frame.height, _coded_chroma(frame), bit_depth, _has_alpha(frame)
+    )
 
 
 def _is_rgb(frame: av.VideoFrame) -> bool:
@@ -117,10 +181,11 @@ def _is_rgb(frame: av.VideoFrame) -> bool:
 class FrameConverter:
     """Turns decoded frames of any pixel format and size into planes of one fixed format.
 
-    The first frame settles the format: gray stays gray, everything else becomes 4:2:0; more than
-    8 bits become 10, as far as `max_bit_depth` allows; `scale` gives another size. RGB is
-    converted with BT.709 in limited range and tagged so; other samples keep their matrix and
-    range. Whatever loses something is said once through `warn`.
+    The first frame settles the format, unless `pixel_format` names one (see `PlaneFormat.named`):
+    gray, 4:2:0, 4:2:2, 4:4:4 and alpha stay what they are, RGB becomes 4:4:4; more than 8 bits
+    become 10, as far as `max_bit_depth` allows; `scale` gives another size. RGB is converted with
+    BT.709 in limited range and tagged so; other samples keep their matrix and range. Whatever
+    loses something is said once through `warn`.
     """
 
     def __init__(
@@ -129,15 +194,19 @@ class FrameConverter:
         *,
         scale: tuple[int, int] | None = None,
         max_bit_depth: int = 10,
+        pixel_format: str | None = None,
         warn: Callable[[str], None],
     ) -> None:
         width, height = scale or (first.width, first.height)
-        chroma, bit_depth = _coded_format(first, max_bit_depth)
-        self.format = PlaneFormat(width, height, chroma, bit_depth)
+        if pixel_format is not None:
+            self.format = PlaneFormat.named(width, height, pixel_format)
+        else:
+            self.format = replace(coded_format(first, max_bit_depth), width=width, height=height)
+        gray = self.format.chroma == "gray"
         self.colour = Colour.of_frame(first)
-        if _is_rgb(first) and chroma == "420":
+        if _is_rgb(first) and not gray:
             self.colour = replace(self.colour, matrix=MATRIX_BT709, full_range=0)
-        elif self.colour.matrix == MATRIX_RGB and chroma == "420":
+        elif self.colour.matrix == MATRIX_RGB and not gray:
             self.colour = replace(self.colour, matrix=UNSPECIFIED)
         self._warn = warn
         self._reformatter = VideoReformatter()
@@ -147,15 +216,28 @@ class FrameConverter:
 
     def _say_losses(self, frame: av.VideoFrame) -> None:
         name, target = frame.format.name, self.format.pixel_format
-        if name != target and name not in _SAME_SAMPLES:
+        if not self._has_same_samples(frame):
             how = ""
-            if _is_rgb(frame) and self.format.chroma == "420":
+            if _is_rgb(frame) and self.format.chroma != "gray":
                 how = " with the BT.709 matrix, limited range"
-            self._warn_once(f"pixel format {name} is converted to {target}{how}")
-        if any(part.is_alpha for part in frame.format.components):
+            elif _depth(frame) > self.format.bit_depth and target == "ya16le":
+                how = f", of which {self.format.bit_depth} bits are kept"
+            if name != target or how:
+                self._warn_once(f"pixel format {name} is converted to {target}{how}")
+        if not self.format.alpha and _has_alpha(frame):
             self._warn_once(f"the alpha channel of {name} is left out")
         if frame.interlaced_frame:
             self._warn_once("interlaced video is coded as whole frames, not deinterlaced")
+
+    def _has_same_samples(self, frame: av.VideoFrame) -> bool:
+        """Whether the samples are those of the coded format, if in another order."""
+        if _is_rgb(frame) or _depth(frame) != self.format.bit_depth:
+            return False
+        if _coded_chroma(frame) != self.format.chroma:
+            return False
+        return self.format.chroma == "gray" or (
+            _subsampling(frame) == _SUBSAMPLING[self.format.chroma]
+        )
 
     def _warn_once(self, message: str) -> None:
         if message not in self._said:
@@ -172,8 +254,10 @@ class FrameConverter:
             )
         if any(plane.line_size < 0 for plane in frame.planes):
             # Rows that run upward in memory are beyond PyAV's buffers; a detour turns them.
-            detour = "yuv444p" if self.format.bit_depth == 8 else "yuv444p10le"
-            frame = self._reformat(frame, detour if self.format.chroma == "420" else "gray16le")
+            detours = ["yuva444p16le" if self.format.alpha else "yuv444p16le", "yuva444p12le"]
+            if self.format.chroma == "gray":
+                detours = ["ya16le" if self.format.alpha else "gray16le", "gray12le"]
+            frame = self._reformat(frame, next(d for d in detours if d != frame.format.name))
         target = self.format.pixel_format
         # The names that start with yuvj are the same samples, said to be in full range.
         name = frame.format.name.replace("yuvj", "yuv")
@@ -210,24 +294,33 @@ class FrameConverter:
             ) from error
 
 
+def _views(frame: av.VideoFrame, layout: PlaneFormat) -> list[Any]:
+    """The frame's own samples: height x width views that skip the padding of rows."""
+    dtype = np.dtype(np.uint8 if layout.bit_depth == 8 else np.uint16)
+    packed = layout.chroma == "gray" and layout.alpha
+    planes: list[Any] = []
+    for plane, (width, height) in zip(frame.planes, layout.plane_sizes, strict=False):
+        pitch = plane.line_size // dtype.itemsize
+        rows = np.frombuffer(memoryview(plane), dtype, pitch * height).reshape(height, pitch)
+        if packed:  # gray and alpha side by side
+            return [rows[:, : 2 * width : 2], rows[:, 1 : 2 * width : 2]]
+        planes.append(rows[:, :width])
+    return planes
+
+
 def frame_planes(frame: av.VideoFrame, layout: PlaneFormat) -> list[Plane]:
     """The planes of a PyAV frame that has the pixel format and size of `layout`.
 
-    Rows are padded in memory; the arrays are height x width views that skip the padding and keep
-    the frame alive.
+    The arrays are height x width views where they can be, and keep the frame alive.
     """
-    dtype = np.dtype(np.uint8 if layout.bit_depth == 8 else np.uint16)
-    planes: list[Plane] = []
-    for plane, (width, height) in zip(frame.planes, layout.plane_sizes, strict=False):
-        pitch = plane.line_size // dtype.itemsize
-        rows = np.frombuffer(memoryview(plane), dtype, pitch * height)
-        planes.append(rows.reshape(height, pitch)[:, :width])
-    return planes
+    views = _views(frame, layout)
+    return [view >> 6 for view in views] if layout.pixel_format == "ya16le" else views
 
 
 def planes_to_frame(planes: Sequence[Plane], layout: PlaneFormat) -> av.VideoFrame:
     """A PyAV frame with a copy of the planes (height x width arrays)."""
     frame = av.VideoFrame(layout.width, layout.height, layout.pixel_format)
-    for target, source in zip(frame_planes(frame, layout), planes, strict=True):
-        target[:] = source
+    wide = layout.pixel_format == "ya16le"
+    for target, source in zip(_views(frame, layout), planes, strict=True):
+        target[:] = source << 6 | source >> 4 if wide else source
     return frame

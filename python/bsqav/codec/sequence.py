@@ -69,6 +69,7 @@ def sequence_header(
         "width": layout.width,
         "height": layout.height,
         "chroma": layout.chroma,
+        "alpha": int(layout.alpha),
         "bit_depth": layout.bit_depth,
         "time_base": _pair(time_base, "time base"),
         "frame_rate": _pair(frame_rate, "frame rate"),
@@ -112,6 +113,7 @@ def plane_format_of(sequence: Mapping[str, Any]) -> PlaneFormat:
         sequence["height"],
         sequence.get("chroma", "420"),
         sequence.get("bit_depth", 8),
+        bool(sequence.get("alpha", 0)),
     )
 
 

@@ -23,6 +23,7 @@ from bsqav.codec.picture import (
     FrameConverter,
     Plane,
     PlaneFormat,
+    coded_format,
     planes_to_frame,
 )
 from bsqav.errors import BitstreamError, UnsupportedError
@@ -34,7 +35,6 @@ __all__ = [
     "StillConverter",
     "check_still",
     "is_still",
-    "refuse_transparency",
     "rgb_planes",
     "shown_frame",
 ]
@@ -111,66 +111,71 @@ def _what_instead(data: bytes) -> str:
 # ---- RGB to planes ----
 
 
-def rgb_planes(rgb: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.uint8]]:
-    """Planes of 4:2:0 in the colour of STILL_COLOUR.
+def rgb_planes(
+    rgb: npt.NDArray[np.uint8], chroma_format: str = "420"
+) -> list[npt.NDArray[np.uint8]]:
+    """Planes of 4:2:0, 4:2:2 or 4:4:4 in the colour of STILL_COLOUR.
 
     The matrix is that of ITU-R BT.601 in 16-bit fixed point; a chroma sample is computed from the
-    sum of its 2x2 pixels and rounded once. Edges of odd sizes are repeated.
+    sum of its pixels (2x2 in 4:2:0) and rounded once. Edges of odd sizes are repeated.
 
     Args:
         rgb: height x width x 3.
+        chroma_format: "420", "422" or "444".
     """
     height, width = rgb.shape[:2]
-    luma = np.empty((height, width), np.uint8)
-    chroma = [np.empty(((height + 1) // 2, (width + 1) // 2), np.uint8) for _ in range(2)]
+    layout = PlaneFormat(width, height, chroma_format, 8)
+    luma, *chroma = (np.empty(size[::-1], np.uint8) for size in layout.plane_sizes)
+    down = 1 + (chroma_format == "420")
+    across = 1 + (chroma_format != "444")
+    bits = 16 + (down * across).bit_length() - 1
     for top in range(0, height, _STRIP_ROWS):
         strip = rgb[top : top + _STRIP_ROWS].astype(np.int32)
         red, green, blue = strip[..., 0], strip[..., 1], strip[..., 2]
         luma[top : top + len(strip)] = (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16
-        red, green, blue = (_sums_of_four(part) for part in (red, green, blue))
-        half = slice(top // 2, top // 2 + len(red))
-        # 128 and one half, in units of 2^-18; the largest value may round to 256.
-        offset = (128 << 18) + (1 << 17)
-        blue_difference = (-11059 * red - 21709 * green + 32768 * blue + offset) >> 18
-        red_difference = (32768 * red - 27439 * green - 5329 * blue + offset) >> 18
-        chroma[0][half] = np.minimum(blue_difference, 255)
-        chroma[1][half] = np.minimum(red_difference, 255)
+        red, green, blue = (_sums(part, down, across) for part in (red, green, blue))
+        rows = slice(top // down, top // down + len(red))
+        # 128 and one half, in units of 2^-bits; the largest value may round to 256.
+        offset = (128 << bits) + (1 << bits - 1)
+        blue_difference = (-11059 * red - 21709 * green + 32768 * blue + offset) >> bits
+        red_difference = (32768 * red - 27439 * green - 5329 * blue + offset) >> bits
+        chroma[0][rows] = np.minimum(blue_difference, 255)
+        chroma[1][rows] = np.minimum(red_difference, 255)
     return [luma, *chroma]
 
 
-def _sums_of_four(part: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """Sums over squares of 2x2, edges repeated."""
-    height, width = part.shape
-    if height % 2 or width % 2:
-        part = np.pad(part, ((0, height % 2), (0, width % 2)), mode="edge")
-    sums: npt.NDArray[np.int32] = (
-        part[::2, ::2] + part[1::2, ::2] + part[::2, 1::2] + part[1::2, 1::2]
-    )
-    return sums
+def _sums(part: npt.NDArray[np.int32], down: int, across: int) -> npt.NDArray[np.int32]:
+    """Sums over rectangles of so many (1 or 2) rows and columns, edges repeated."""
+    if down == 2:
+        if part.shape[0] % 2:
+            part = np.pad(part, ((0, 1), (0, 0)), mode="edge")
+        part = part[::2] + part[1::2]
+    if across == 2:
+        if part.shape[1] % 2:
+            part = np.pad(part, ((0, 0), (0, 1)), mode="edge")
+        part = part[:, ::2] + part[:, 1::2]
+    return part
 
 
 def _is_rgb(frame: av.VideoFrame) -> bool:
     return frame.format.has_palette or frame.format.is_bayer or bool(frame.format.is_rgb)
 
 
-def refuse_transparency(frame: av.VideoFrame) -> None:
-    """Raises UnsupportedError where a frame has an alpha channel that is not opaque throughout."""
+def _is_transparent(frame: av.VideoFrame) -> bool:
+    """Whether a frame has an alpha channel that is not opaque throughout."""
     parts = frame.format.components
     if not (frame.format.has_palette or any(part.is_alpha for part in parts)):
-        return
-    if int(frame.reformat(format="rgba").to_ndarray()[..., 3].min()) < 255:
-        raise UnsupportedError(
-            "the picture is transparent and the codec has no alpha channel: put it on a background "
-            "first"
-        )
+        return False
+    return int(frame.reformat(format="rgba").to_ndarray()[..., 3].min()) < 255
 
 
 class StillConverter(FrameConverter):
     """Turns a picture of any pixel format into planes, as `FrameConverter` does video frames.
 
     RGB of 8 bits goes through `rgb_planes` and is tagged STILL_COLOUR; deeper RGB becomes 10 bits
-    in the same colour. YCbCr and gray keep their samples, matrix and range. What every still loses
-    (4:4:4 becomes 4:2:0) is not said; transparency is refused.
+    in the same colour. It becomes 4:2:0 unless `chroma` says otherwise, and that is not said: every
+    photograph does. YCbCr and gray keep their samples, matrix and range. An alpha channel that is
+    opaque throughout is left out.
     """
 
     def __init__(
@@ -179,9 +184,17 @@ class StillConverter(FrameConverter):
         *,
         scale: tuple[int, int] | None = None,
         max_bit_depth: int = 10,
+        pixel_format: str | None = None,
+        chroma: str | None = None,
         warn: Callable[[str], None],
     ) -> None:
-        super().__init__(first, scale=scale, max_bit_depth=max_bit_depth, warn=warn)
+        if pixel_format is None:
+            layout = coded_format(first, max_bit_depth)
+            if layout.chroma != "gray":
+                chosen = chroma or ("420" if _is_rgb(first) else layout.chroma)
+                layout = replace(layout, chroma=chosen)
+            pixel_format = replace(layout, alpha=_is_transparent(first)).pixel_format
+        super().__init__(first, scale=scale, pixel_format=pixel_format, warn=warn)
         given = Colour.of_frame(first)
         self.chroma_location = 0
         """For the sequence header."""
@@ -190,10 +203,11 @@ class StillConverter(FrameConverter):
             self.colour = _specified(replace(given, matrix=UNSPECIFIED))
         elif _is_rgb(first):
             self.colour = _specified(replace(given, matrix=STILL_COLOUR.matrix, full_range=1))
-            self.chroma_location = CENTRED_CHROMA
+            self.chroma_location = CENTRED_CHROMA if self.format.chroma == "420" else 0
 
     def _say_losses(self, frame: av.VideoFrame) -> None:
-        refuse_transparency(frame)
+        if not self.format.alpha and _is_transparent(frame):
+            self._warn_once(f"the alpha channel of {frame.format.name} is left out")
         depth = max(part.bits for part in frame.format.components)
         if depth > 10:
             self._warn_once(f"the {depth} bits of a sample of {frame.format.name} become 10")
@@ -203,10 +217,12 @@ class StillConverter(FrameConverter):
         if not _is_rgb(frame) or self.format.bit_depth != 8 or self.format.chroma == "gray":
             return super().convert(frame)
         size = (self.format.width, self.format.height)
-        if frame.format.name != "rgb24" or (frame.width, frame.height) != size:
-            frame = frame.reformat(*size, format="rgb24", interpolation=_SHOWN)
+        wanted = "rgba" if self.format.alpha else "rgb24"
+        if frame.format.name != wanted or (frame.width, frame.height) != size:
+            frame = frame.reformat(*size, format=wanted, interpolation=_SHOWN)
         pixels: Any = frame.to_ndarray()
-        return list(rgb_planes(pixels))
+        planes: list[Plane] = list(rgb_planes(pixels[..., :3], self.format.chroma))
+        return [*planes, pixels[..., 3]] if self.format.alpha else planes
 
 
 def _specified(colour: Colour) -> Colour:
@@ -233,7 +249,8 @@ def shown_frame(
         layout: their format.
         colour: the stream's tags; where no matrix is named, pictures of 720 rows and more are
             BT.709 and smaller ones BT.601, as players do.
-        pixel_format: FFmpeg's name: gray, RGB, or yuvj420p for JPEG files.
+        pixel_format: FFmpeg's name: gray, RGB, with alpha or without, or that of a JPEG file, as
+            yuvj420p.
     """
     full = colour.full_range == 1 or layout.chroma == "gray"
     return VideoReformatter().reformat(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Protocol, TypeAlias
 
 import av
@@ -13,11 +14,14 @@ from bsqav.codec import Decoder, Frame
 from bsqav.codec.picture import FrameConverter
 from bsqav.codec.units import Plane
 from bsqav.errors import BitstreamError
+from bsqav.media.deinterlace import Deinterlacer
 from bsqav.media.demux import BsqPacket
 
 __all__ = ["AvDecoding", "AvPacket", "BsqDecoding", "Plane", "VideoDecoding"]
 
 AvPacket: TypeAlias = "av.Packet[Any]"
+# Of a stream that says none, as the source counts it.
+DEFAULT_TIME_BASE = Fraction(1, 90000)
 
 
 class Decoded(Protocol):
@@ -64,10 +68,14 @@ class AvDecoded:
 
 
 class AvDecoding:
-    """Decodes with FFmpeg. A packet that cannot be decoded is counted and passed over."""
+    """Decodes with FFmpeg, and deinterlaces.
+
+    A packet that cannot be decoded is counted and passed over.
+    """
 
     def __init__(self, stream: Any, threads: int, warn: Callable[[str], None]) -> None:
         self._stream = stream
+        self._deinterlacer = Deinterlacer(Fraction(stream.time_base or DEFAULT_TIME_BASE), warn)
         self._warn = warn
         self._bad = 0
         self._first_bad = ""
@@ -81,21 +89,30 @@ class AvDecoding:
         except av.FFmpegError as error:
             self._note(packet, error)
             return
-        yield from map(self._wrap, frames)
+        yield from self._whole(frames)
 
     def flush(self) -> Iterator[AvDecoded]:
         """Pictures that were held back."""
         try:
             frames = self._stream.decode(None)
         except av.EOFError:
-            return
+            frames = []
         except av.FFmpegError as error:
             self._note(None, error)
-            return
-        yield from map(self._wrap, frames)
+            frames = []
+        yield from self._whole(frames)
+        yield from map(self._wrap, self._deinterlacer.flush())
+
+    def _whole(self, frames: list[av.VideoFrame]) -> Iterator[AvDecoded]:
+        """Frames with the lines of one moment."""
+        for frame in frames:
+            if frame.pts is None:
+                frame.pts = frame.dts
+            yield from map(self._wrap, self._deinterlacer.push(frame))
 
     def reset(self) -> None:
         """Forgets everything, as before a seek."""
+        self._deinterlacer.reset()
         self._stream.codec_context.flush_buffers()
 
     def finish(self) -> None:
@@ -112,7 +129,7 @@ class AvDecoding:
             self._first_bad = f"{place} ({error.strerror or error})"
 
     def _wrap(self, frame: av.VideoFrame) -> AvDecoded:
-        return AvDecoded(frame, frame.pts if frame.pts is not None else frame.dts, frame.duration)
+        return AvDecoded(frame, frame.pts, frame.duration)
 
 
 @dataclass

@@ -110,7 +110,8 @@ class Job:
         # The output is looked at first: an existing one is refused before any work.
         self._target = target = None if pictures else self._destination()
         self._source = source = self._open_source(input_format, self._warn)
-        if source.is_bsq and options.codec != "copy" and options.scale is None:
+        untouched = options.scale is None and options.pixel_format is None
+        if source.is_bsq and options.codec != "copy" and untouched:
             self._hash = ConformanceHash()
         with _explained(f"writing {target.partial if target else self._dst} failed"):
             try:
@@ -131,6 +132,7 @@ class Job:
                 start=options.start,
                 duration=options.duration,
                 scale=options.scale,
+                pixel_format=options.pixel_format,
                 converter=StillConverter if self._is_still() else FrameConverter,
                 models=() if options.model is None else (options.model,),
                 threads=options.threads,

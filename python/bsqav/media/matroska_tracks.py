@@ -165,9 +165,11 @@ def _colour(sequence: Mapping[str, Any]) -> bytes:
     if full_range in (0, 1):
         parts.append(ebml.uint(ids.COLOUR_RANGE, 2 if full_range else 1))
     siting = _CHROMA_SITING.get(sequence.get("chroma_location", 0))
-    if siting and sequence.get("chroma") == "420":
+    chroma = sequence.get("chroma")
+    if siting and chroma in ("420", "422"):
         parts.append(ebml.uint(ids.CHROMA_SITING_HORZ, siting[0]))
-        parts.append(ebml.uint(ids.CHROMA_SITING_VERT, siting[1]))
+        if chroma == "420":
+            parts.append(ebml.uint(ids.CHROMA_SITING_VERT, siting[1]))
     if not parts:
         return b""
     parts.append(ebml.uint(ids.BITS_PER_CHANNEL, sequence.get("bit_depth", 8)))

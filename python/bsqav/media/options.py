@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from typing import Any, TypeAlias
 
+from bsqav.codec.picture import PlaneFormat
 from bsqav.errors import UsageError
 
 __all__ = ["Options", "Seconds", "TranscodeResult", "exact"]
@@ -68,6 +69,7 @@ class Options:
     start: Fraction | None
     duration: Fraction | None
     scale: tuple[int, int] | None
+    pixel_format: str | None
     audio: str
     strict: bool
     overwrite: bool
@@ -79,7 +81,17 @@ class Options:
             raise UsageError(f"duration {float(self.duration):g} s is not above 0")
         if self.start is not None and self.start < 0:
             raise UsageError(f"start {float(self.start):g} s is before the beginning")
-        encoding = ("crf", "bitrate", "buffer", "gop", "lookahead", "preset", "tune", "scale")
+        encoding = (
+            "crf",
+            "bitrate",
+            "buffer",
+            "gop",
+            "lookahead",
+            "preset",
+            "tune",
+            "scale",
+            "pixel_format",
+        )
         useless = [name for name in encoding if getattr(self, name) is not None]
         useless += ["two_pass"] * self.two_pass
         if self.codec == "copy" and useless:
@@ -94,6 +106,11 @@ class Options:
             raise UsageError("a buffer goes with a bit rate: give one (--bitrate RATE)")
         if not 0 <= self.threads <= 64:
             raise UsageError(f"threads {self.threads} is not in 0 .. 64")
+        self._check_pictures()
+
+    def _check_pictures(self) -> None:
+        if self.pixel_format is not None:
+            PlaneFormat.named(1, 1, self.pixel_format)  # raises where there is none of that name
         if self.gop is not None and not 1 <= self.gop <= 65535:
             raise UsageError(f"gop {self.gop} is not in 1 .. 65535")
         if self.lookahead is not None and not 0 <= self.lookahead <= 250:

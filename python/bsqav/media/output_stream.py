@@ -177,7 +177,9 @@ class BsqOutputStream:
             time_base = frame.time_base or DEFAULT_TIME_BASE
         self.time_base = time_base
         scale = (self.width, self.height) if self.width and self.height else None
-        converter = FrameConverter(frame, scale=scale, warn=lambda _: None)
+        converter = FrameConverter(
+            frame, scale=scale, pixel_format=self.pix_fmt, warn=lambda _: None
+        )
         layout = converter.format
         self.width, self.height = layout.width, layout.height
         if self.pix_fmt is None:

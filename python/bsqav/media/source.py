@@ -25,7 +25,13 @@ from bsqav.media.contents import (
 )
 from bsqav.media.continuity import Continuity
 from bsqav.media.cut import CUT_TOLERANCE, Cut, SourceFrame
-from bsqav.media.decoding import AvDecoding, AvPacket, BsqDecoding, VideoDecoding
+from bsqav.media.decoding import (
+    DEFAULT_TIME_BASE,
+    AvDecoding,
+    AvPacket,
+    BsqDecoding,
+    VideoDecoding,
+)
 from bsqav.media.demux import BsqPacket, BsqTrack
 from bsqav.media.facts import (
     VideoFacts,
@@ -52,7 +58,7 @@ class Source:
             with timestamp 0.
         duration: seconds from there on.
         scale: (width, height) to scale to; -1 for one of them keeps the proportions.
-        max_bit_depth: 8 or 10; deeper samples are reduced to it.
+        pixel_format: what pictures become, see `PlaneFormat.named`; nearest to theirs where None.
         converter: what turns decoded pictures into planes.
         models: models to try beside the installed ones, for BSQ input.
         threads: threads for decoding, 0 for a fitting number.
@@ -74,7 +80,7 @@ class Source:
         start: Fraction | None = None,
         duration: Fraction | None = None,
         scale: tuple[int, int] | None = None,
-        max_bit_depth: int = 10,
+        pixel_format: str | None = None,
         converter: type[FrameConverter] = FrameConverter,
         models: tuple[Any, ...] = (),
         threads: int = 0,
@@ -92,7 +98,7 @@ class Source:
             self.stream, self.track = self._choose_video()
             self.time_base = self._video_time_base()
             self._decoding = self._open_decoder(models, threads, device, decode)
-            self._scale, self._max_bit_depth = scale, max_bit_depth
+            self._scale, self._pixel_format = scale, pixel_format
             self._converter_type = converter
             self._converter: FrameConverter | None = None
             self._last_pts: int | None = None
@@ -157,7 +163,7 @@ class Source:
     def _video_time_base(self) -> Fraction:
         if self.track is not None:
             return self.track.time_base
-        return Fraction(self.stream.time_base or Fraction(1, 90000))
+        return Fraction(self.stream.time_base or DEFAULT_TIME_BASE)
 
     # ---- beginning: the first frame settles the facts ----
 
@@ -340,7 +346,7 @@ class Source:
         self._rotation = self.track.rotation if self.track else rotation_of(picture, self._warn)
         scale = self._scale and proportional(self._scale, self._coded_size)
         self._converter = self._converter_type(
-            picture, scale=scale or None, max_bit_depth=self._max_bit_depth, warn=self._warn
+            picture, scale=scale or None, pixel_format=self._pixel_format, warn=self._warn
         )
         return self._converter
 

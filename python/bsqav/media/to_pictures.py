@@ -20,12 +20,25 @@ from bsqav.media.tracks import leave_out
 __all__ = ["PictureSink", "is_picture_pattern"]
 
 _NUMBER = re.compile(r"%0?\d*d")
-# Extension to encoder, and its pixel formats for gray and colour, at 8 bits and above.
+# Extension to encoder, and its pixel formats for gray, colour, and both with alpha: at 8 bits, and
+# above.
 _ENCODERS = {
-    ".bmp": ("bmp", ("gray", "gray"), ("bgr24", "bgr24")),
-    ".jpg": ("mjpeg", ("yuvj420p", "yuvj420p"), ("yuvj420p", "yuvj420p")),
-    ".png": ("png", ("gray", "gray16be"), ("rgb24", "rgb48be")),
-    ".tif": ("tiff", ("gray", "gray16le"), ("rgb24", "rgb48le")),
+    ".bmp": ("bmp", ("gray", "gray"), ("bgr24", "bgr24"), ("bgra", "bgra"), ("bgra", "bgra")),
+    ".jpg": ("mjpeg", ("yuvj420p", "yuvj420p"), ("yuvj420p", "yuvj420p"), None, None),
+    ".png": (
+        "png",
+        ("gray", "gray16be"),
+        ("rgb24", "rgb48be"),
+        ("ya8", "ya16be"),
+        ("rgba", "rgba64be"),
+    ),
+    ".tif": (
+        "tiff",
+        ("gray", "gray16le"),
+        ("rgb24", "rgb48le"),
+        ("ya8", "ya16le"),
+        ("rgba", "rgba64le"),
+    ),
 }
 _ENCODERS |= {".jpeg": _ENCODERS[".jpg"], ".tiff": _ENCODERS[".tif"]}
 
@@ -59,7 +72,7 @@ class PictureSink:
         suffix = Path(pattern).suffix.lower()
         if len(_NUMBER.findall(pattern)) > 1 or pattern.count("%") > 1:
             raise UsageError(f"{pattern} has more than one place for the picture's number")
-        self.codec, gray, colour = _ENCODERS[suffix]
+        self.codec, gray, colour, gray_alpha, colour_alpha = _ENCODERS[suffix]
         self._pattern, self._overwrite = pattern, overwrite
         self._rotation = source.facts.rotation
         self.frames = 0
@@ -67,8 +80,15 @@ class PictureSink:
         self.sent = 0
         self._facts = turned(source.facts)  # picture files are shown as they are
         layout = self._facts.layout
-        formats = gray if layout.chroma == "gray" else colour
+        is_gray = layout.chroma == "gray"
+        formats = gray if is_gray else colour
+        if layout.alpha:
+            formats = (gray_alpha if is_gray else colour_alpha) or formats
+            if gray_alpha is None:
+                warn(f"the alpha channel is left out: {suffix} files hold none")
         self._pixel_format = formats[layout.bit_depth > 8]
+        if self.codec == "mjpeg" and layout.chroma in ("422", "444"):
+            self._pixel_format = f"yuvj{layout.chroma}p"
         self._held: bytes | None = None
         if strict:
             others = [s for s in source.other_streams() if s.type != "attachment"]

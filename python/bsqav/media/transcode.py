@@ -32,6 +32,7 @@ def transcode(
     start: Seconds | None = None,
     duration: Seconds | None = None,
     scale: tuple[int, int] | None = None,
+    pixel_format: str | None = None,
     audio: str = "copy",
     strict: bool = False,
     overwrite: bool = False,
@@ -73,6 +74,9 @@ def transcode(
         device: where BSQ input is decoded, as in `Decoder`: "cpu", "cuda", "cuda:1".
         start, duration: seconds; frame-exact, except with "copy", which begins at a keyframe.
         scale: (width, height); -1 for one of them keeps the proportions.
+        pixel_format: what pictures are converted to: yuv420p, yuv422p, yuv444p, gray, yuva420p
+            (with alpha) and so on, see `Encoder`. Where None they stay 4:2:0, 4:2:2, 4:4:4, gray
+            and with alpha as they are, and RGB becomes 4:4:4; stills of RGB become 4:2:0.
         audio: "copy", "none", or an encoder of FFmpeg's, such as "aac".
         strict: refuse to leave a track out, instead of warning.
         overwrite: replace an existing output.
@@ -107,6 +111,7 @@ def transcode(
         start=exact(start),
         duration=exact(duration),
         scale=scale,
+        pixel_format=pixel_format,
         audio=audio,
         strict=strict,
         overwrite=overwrite,

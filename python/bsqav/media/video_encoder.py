@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -25,8 +25,16 @@ _DEFAULT_CRF = {"libx264": 18.0, "libx265": 20.0, "libsvtav1": 28.0, "libvpx-vp9
 _FRAME_TICKS = {"mpeg1video", "mpeg2video", "mpeg4", "msmpeg4", "h263", "h263p", "flv", "mjpeg"}
 # Two by two chroma and pictures of odd sizes do not go together in these.
 _EVEN_SIZES = {"libx264", "libx265", "libvpx", "libvpx-vp9", "libsvtav1", "mpeg4", "h264_nvenc"}
-# Tried in this order where an encoder does not take the samples as they are.
-_FALLBACKS = ["yuv420p", "yuv444p", "yuv422p", "yuv422p10le", "rgb24", "gray"]
+# Tried in this order where an encoder does not take the samples as they are: what is richer first.
+_CHROMA = {
+    "420": ("420", "422", "444"),
+    "422": ("422", "444", "420"),
+    "444": ("444", "422", "420"),
+    "gray": ("gray", "420", "422", "444"),
+}
+# At 8 bits and above.
+_RGB = (("rgb24", "gbrp", "bgr24"), ("rgb48le", "rgb48be", "gbrp10le", "rgb24", "gbrp", "bgr24"))
+_RGBA = (("rgba", "bgra", "argb", "gbrap"), ("rgba64le", "rgba64be", "gbrap10le", "rgba", "bgra"))
 
 
 @dataclass(frozen=True)
@@ -133,20 +141,61 @@ class VideoEncoder:
                 f"{self._name} needs even sizes: {layout.width}x{layout.height} is padded to "
                 f"{width}x{height}"
             )
-        return PlaneFormat(width, height, layout.chroma, layout.bit_depth)
+        return replace(layout, width=width, height=height)
 
     def _pixel_format(self) -> str:
-        if self._name == "mjpeg":
-            return "yuvj420p"  # it has no limited range
-        own = self._layout.pixel_format
+        """The encoder's nearest; says what it loses."""
         known = [form.name for form in self.stream.codec_context.codec.video_formats or ()]
-        wanted = [own, own.removesuffix("10le"), *_FALLBACKS]
-        if self._layout.chroma == "gray" and self._name in _EVEN_SIZES:
+        wanted = self._wanted_formats()
+        usable = (name for name in wanted if (name in known or not known) and self._takes(name))
+        chosen = next(usable, known[0] if known else wanted[0])
+        self._say_losses(av.VideoFormat(chosen))
+        return chosen
+
+    def _wanted_formats(self) -> list[str]:
+        """Pixel formats, the best first: alpha counts most, then chroma, then the depth."""
+        layout = self._layout
+        if self._name == "mjpeg":  # it has no limited range
+            chroma = "420" if layout.chroma == "gray" else layout.chroma
+            return [f"yuvj{chroma}p", "yuvj420p"]
+        deep = layout.bit_depth > 8
+        choices = _CHROMA[layout.chroma]
+        if layout.chroma == "gray" and self._name in _EVEN_SIZES:
             # Gray H.264 and HEVC are standard and yet hardly anything plays them.
-            wanted.insert(0, own.replace("gray", "yuv420p"))
-        return next(
-            (name for name in wanted if not known or name in known), known[0] if known else own
-        )
+            choices = ("420", *choices)
+        names = []
+        for alpha in [True, False] if layout.alpha else [False]:
+            for chroma in choices:
+                depths = (10, 8) if deep else (8, 10)
+                forms = [replace(layout, chroma=chroma, alpha=alpha, bit_depth=d) for d in depths]
+                names += [form.pixel_format for form in forms]
+            names += (_RGBA if alpha else _RGB)[deep]
+        return names
+
+    def _takes(self, pixel_format: str) -> bool:
+        """Whether the encoder opens: some name formats with alpha that they then refuse."""
+        form = av.VideoFormat(pixel_format)
+        if not any(part.is_alpha for part in form.components):
+            return True
+        context: Any = av.CodecContext.create(self._name, "w")
+        context.width, context.height, context.pix_fmt = 64, 64, pixel_format
+        context.time_base = Fraction(1, 25)
+        context.options = {"x265-params": "log-level=none"} if self._name == "libx265" else {}
+        try:
+            context.open()
+        except (ValueError, OSError, av.FFmpegError):
+            return False
+        return True
+
+    def _say_losses(self, chosen: Any) -> None:
+        layout, name = self._layout, self._name
+        if layout.alpha and not any(part.is_alpha for part in chosen.components):
+            self._warn(f"the alpha channel is left out: {name} holds none")
+        if layout.chroma in ("422", "444") and not chosen.is_rgb:
+            wide = {"422": 32, "444": 64}[layout.chroma]
+            if chosen.chroma_width(64) < wide or chosen.chroma_height(64) < 64:
+                kept = f"{layout.chroma[0]}:{layout.chroma[1]}:{layout.chroma[2]}"
+                self._warn(f"{kept} becomes {chosen.name}: {name} does not hold it")
 
     def encode(self, planes: Sequence[Plane], pts: int, duration: int) -> list[AvPacket]:
         """Packets that are ready after one picture; times in ticks of the facts' time base."""
