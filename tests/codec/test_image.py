@@ -13,7 +13,8 @@ import pytest
 
 import bsqav
 from bsqav import _core
-from bsqav.codec import Encoder
+from bsqav.codec import Encoder, PlaneFormat
+from bsqav.codec.picture import planes_to_frame
 from bsqav.codec.still import rgb_planes
 from bsqav.errors import (
     BitstreamError,
@@ -169,6 +170,79 @@ def test_colour_profile_is_named_when_left_out() -> None:
         bsqav.encode_image(image)
 
 
+# ---- alpha and chroma ----
+
+
+def translucent() -> np.ndarray:
+    alpha = np.tile(np.linspace(0, 255, 64).astype(np.uint8), (48, 1))
+    return np.dstack([picture(48, 64), alpha])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        translucent,
+        lambda: Image.fromarray(translucent()),
+        lambda: av.VideoFrame.from_ndarray(translucent(), format="rgba"),
+    ],
+)
+@pytest.mark.parametrize("chroma", [None, "444"])
+def test_alpha_is_kept(make: Callable[[], Any], chroma: Any) -> None:
+    data = bsqav.encode_image(make(), crf=FINE, chroma=chroma)
+    header = _core.probe_packet(data)["sequence"]
+    assert (header["alpha"], header["chroma"]) == (1, chroma or "420")
+    back = bsqav.decode_image(data)
+    assert back.shape == (48, 64, 4)
+    assert psnr(back[..., :3], translucent()[..., :3]) > 25
+    assert psnr(back[..., 3], translucent()[..., 3]) > 25
+    assert bsqav.decode_image(data, output="pillow").mode == "RGBA"
+    assert bsqav.decode_image(data, output="frame").format.name == f"yuva{chroma or '420'}p"
+
+
+def test_gray_with_alpha() -> None:
+    pixels = translucent()[..., 1:4:2]
+    for given in (pixels, Image.fromarray(pixels, "LA")):
+        data = bsqav.encode_image(given, crf=FINE)
+        back = bsqav.decode_image(data)
+        assert back.shape == (48, 64, 2)
+        assert psnr(back, pixels) > 25
+        assert bsqav.decode_image(data, output="pillow").mode == "LA"
+
+
+def test_alpha_that_is_opaque_throughout_costs_nothing() -> None:
+    opaque = np.dstack([picture(48, 64), np.full((48, 64), 255, np.uint8)])
+    assert bsqav.encode_image(opaque) == bsqav.encode_image(picture(48, 64))
+
+
+def test_alpha_of_ten_bits() -> None:
+    planes = [np.full((16, 24), 700, np.uint16)] * 3 + [np.full((16, 24), 1023, np.uint16)]
+    planes[3][:, :12] = 0
+    frame = planes_to_frame(planes, PlaneFormat(24, 16, "444", 10, alpha=True))
+    back = bsqav.decode_image(bsqav.encode_image(frame, crf=FINE))
+    assert (back.shape, back.dtype) == ((16, 24, 4), np.uint16)
+    assert back[:, :8, 3].max() < 3000
+    assert back[:, 16:, 3].min() > 62000
+
+
+def test_chroma_of_its_own_size_keeps_thin_colours() -> None:
+    stripes = np.zeros((32, 64, 3), np.uint8)
+    stripes[:, ::2, 0], stripes[:, 1::2, 2] = 255, 255
+    errors = {}
+    for chroma in ("420", "422", "444"):
+        data = bsqav.encode_image(stripes, crf=FINE, chroma=chroma)
+        assert _core.probe_packet(data)["sequence"]["chroma"] == chroma
+        errors[chroma] = psnr(bsqav.decode_image(data), stripes)
+    assert errors["444"] > errors["420"] + 1
+    with pytest.raises(UsageError, match="411"):
+        bsqav.encode_image(stripes, chroma="411")  # type: ignore[arg-type]
+
+
+def test_frames_of_ycbcr_keep_their_chroma() -> None:
+    frame = av.VideoFrame.from_ndarray(picture(48, 64), format="rgb24").reformat(format="yuv422p")
+    data = bsqav.encode_image(frame)
+    assert bsqav.decode_image(data, output="frame").format.name == "yuv422p"
+
+
 # ---- colour ----
 
 
@@ -191,30 +265,20 @@ def test_chroma_is_the_mean_of_four_and_edges_repeat() -> None:
         assert np.array_equal(part, whole)
 
 
-def test_strips_do_not_show() -> None:
+@pytest.mark.parametrize("chroma", ["420", "422", "444"])
+def test_strips_do_not_show(chroma: str) -> None:
     tall = picture(520, 4)
-    strips = [rgb_planes(tall[top : top + 4]) for top in range(0, 520, 4)]
-    for whole, parts in zip(rgb_planes(tall), zip(*strips, strict=True), strict=True):
+    strips = [rgb_planes(tall[top : top + 4], chroma) for top in range(0, 520, 4)]
+    for whole, parts in zip(rgb_planes(tall, chroma), zip(*strips, strict=True), strict=True):
         assert np.array_equal(whole, np.concatenate(parts))
 
 
 # ---- what is refused ----
 
 
-def _translucent() -> np.ndarray:
-    return np.dstack([picture(9, 9), np.full((9, 9), 128, np.uint8)])
-
-
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [
-        (_translucent, UnsupportedError, "alpha"),
-        (lambda: Image.fromarray(_translucent()), UnsupportedError, "alpha"),
-        (
-            lambda: av.VideoFrame.from_ndarray(_translucent(), format="rgba"),
-            UnsupportedError,
-            "alpha",
-        ),
         (lambda: np.zeros((9, 9, 3), np.uint16), UnsupportedError, "16 bits"),
         (lambda: Image.new("CMYK", (9, 9)), UnsupportedError, "CMYK"),
         (lambda: Image.new("F", (9, 9)), UnsupportedError, "mode F"),

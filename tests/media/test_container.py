@@ -141,7 +141,10 @@ def test_sound_is_encoded_by_pyav(tmp_path: Path) -> None:
         ("yuv420p", "yuv420p"),
         ("gray", "gray"),
         ("yuv420p10le", "yuv420p10le"),
-        ("rgb24", "yuv420p"),
+        ("yuv422p10le", "yuv422p10le"),
+        ("yuva444p", "yuva444p"),
+        ("ya8", "ya8"),
+        ("rgb24", "yuv444p"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:pixel format rgb24")
@@ -155,6 +158,22 @@ def test_pixel_formats(tmp_path: Path, form: str, coded_as: str) -> None:
         (picture,) = source.decode(video=0)
         assert picture.format.name == coded_as
         assert picture.colorspace == (1 if form == "rgb24" else 2)
+
+
+@pytest.mark.filterwarnings("ignore:pixel format rgba")
+def test_arrays_of_rgba_keep_alpha(tmp_path: Path) -> None:
+    pixels = np.full((30, 40, 4), 200, np.uint8)
+    pixels[:15, :, 3] = 0
+    with open_container(tmp_path / "a.mkv", "w") as output:
+        stream = output.add_stream("bsq", rate=25)
+        output.mux(stream.encode(pixels))
+        output.mux(stream.encode())
+    with open_container(tmp_path / "a.mkv") as source:
+        (picture,) = source.decode(video=0)
+    assert picture.format.name == "yuva420p"
+    shown = picture.to_ndarray(format="rgba")
+    assert shown[:12, :, 3].max() < 20
+    assert shown[18:, :, 3].min() > 180
 
 
 @pytest.mark.filterwarnings("ignore:pixel format rgb24")

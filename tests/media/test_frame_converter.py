@@ -9,29 +9,46 @@ import av.filter
 import numpy as np
 import pytest
 
-from bsqav.codec.picture import Colour, FrameConverter, frame_planes, planes_to_frame
+from bsqav.codec.picture import (
+    Colour,
+    FrameConverter,
+    PlaneFormat,
+    frame_planes,
+    planes_to_frame,
+)
+from bsqav.errors import UnsupportedError
 
 # Name, what is coded, and pure red in it; BT.601 where the source said so or said nothing.
 FORMATS = [
     ("yuv420p", "yuv420p", (81, 90, 240)),
     ("yuvj420p", "yuv420p", (76, 84, 255)),
     ("nv12", "yuv420p", (81, 90, 240)),
-    ("yuv444p", "yuv420p", (81, 90, 240)),
-    ("yuvj444p", "yuv420p", (76, 84, 255)),
-    ("yuva420p", "yuv420p", (81, 90, 240)),
+    ("yuv422p", "yuv422p", (81, 90, 240)),
+    ("nv16", "yuv422p", (81, 90, 240)),
+    ("yuv444p", "yuv444p", (81, 90, 240)),
+    ("yuvj444p", "yuv444p", (76, 84, 255)),
+    ("yuva420p", "yuva420p", (81, 90, 240, 255)),
+    ("yuva444p10le", "yuva444p10le", (327, 362, 963, 1023)),
+    ("yuv440p", "yuv444p", (81, 90, 240)),
+    ("yuv411p", "yuv422p", (81, 90, 240)),
+    ("yuv410p", "yuv420p", (81, 90, 240)),
+    ("yuv444p12le", "yuv444p10le", (327, 362, 963)),
     ("yuv420p10le", "yuv420p10le", (327, 362, 963)),
     ("p010le", "yuv420p10le", (327, 362, 963)),
-    ("yuv422p10le", "yuv420p10le", (327, 362, 963)),
+    ("yuv422p10le", "yuv422p10le", (327, 362, 963)),
     ("gray", "gray", (76,)),
     ("gray10le", "gray10le", (306,)),
-    ("ya8", "gray", (76,)),
+    ("ya8", "ya8", (76, 255)),
+    ("ya16le", "ya16le", (306, 1023)),
     ("gray16le", "gray10le", (306,)),
-    ("rgb24", "yuv420p", (63, 102, 240)),
-    ("gbrp", "yuv420p", (63, 102, 240)),
-    ("rgba", "yuv420p", (63, 102, 240)),
-    ("rgb48le", "yuv420p10le", (251, 409, 962)),
+    ("rgb24", "yuv444p", (63, 102, 240)),
+    ("gbrp", "yuv444p", (63, 102, 240)),
+    ("rgba", "yuva444p", (63, 102, 240, 255)),
+    ("rgb48le", "yuv444p10le", (251, 409, 962)),
+    ("gbrap10le", "yuva444p10le", (251, 409, 962, 1023)),
 ]
-LOSSLESS = {"yuv420p", "yuvj420p", "nv12", "yuv420p10le", "p010le", "gray", "gray10le"}
+LOSSLESS = {"yuvj420p", "nv12", "nv16", "p010le", "yuvj444p", "yuv422p10le"}
+LOSSLESS |= {name for name, coded, _ in FORMATS if name == coded} - {"ya16le"}
 
 
 def red(pixel_format: str, width: int, height: int) -> av.VideoFrame:
@@ -48,10 +65,14 @@ def test_formats(name: str, coded: str, value: tuple[int, ...], size: tuple[int,
     converter = FrameConverter(frame, warn=said.append)
     planes = converter.convert(frame)
     width, height = size
-    half = ((height + 1) // 2, (width + 1) // 2)
+    rows, columns = (height + 1) // 2, (width + 1) // 2
+    chroma = {"420": (rows, columns), "422": (height, columns)}.get(
+        converter.format.chroma, (height, width)
+    )
+    shapes = [(height, width), chroma, chroma, (height, width)]
     assert converter.format.pixel_format == coded
-    assert [p.shape for p in planes] == [(height, width), half, half][: len(value)]
-    assert all(p.dtype == (np.uint16 if coded.endswith("10le") else np.uint8) for p in planes)
+    assert [p.shape for p in planes] == (shapes if len(value) != 2 else shapes[::3])[: len(value)]
+    assert all(p.dtype == (np.uint16 if coded.endswith("le") else np.uint8) for p in planes)
     for plane, wanted in zip(planes, value, strict=True):
         assert np.abs(plane.astype(int) - wanted).max() <= 1
     assert (said == []) == (name in LOSSLESS)
@@ -70,12 +91,53 @@ def test_planes_go_into_a_frame_and_come_back() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(planes, again, strict=True))
 
 
-def test_rows_that_run_upward_in_memory() -> None:
-    source = "gradients=s=64x48:d=0.04:c0=black:c1=white:x0=0:y0=0:x1=0:y1=47,format=yuv420p"
+@pytest.mark.parametrize("name", ["yuv422p10le", "yuva444p", "gray", "ya8", "ya16le", "yuva420p"])
+def test_planes_of_every_kind_go_into_a_frame_and_come_back(name: str) -> None:
+    layout = PlaneFormat.named(33, 17, name)
+    rng = np.random.default_rng(3)
+    kind = np.uint8 if layout.bit_depth == 8 else np.uint16
+    planes = [
+        rng.integers(0, 1 << layout.bit_depth, size[::-1]).astype(kind)
+        for size in layout.plane_sizes
+    ]
+    frame = planes_to_frame(planes, layout)
+    assert frame.format.name == name
+    again = frame_planes(frame, layout)
+    assert all(np.array_equal(a, b) for a, b in zip(planes, again, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted", "said"),
+    [
+        ("yuv444p", "yuv420p", ["pixel format yuv444p is converted to yuv420p"]),
+        ("yuv420p", "yuv444p", ["pixel format yuv420p is converted to yuv444p"]),
+        ("yuva420p", "yuv420p", ["the alpha channel of yuva420p is left out"]),
+        ("yuv420p", "yuva420p", []),
+    ],
+)
+def test_a_format_that_is_asked_for(given: str, wanted: str, said: list[str]) -> None:
+    heard: list[str] = []
+    converter = FrameConverter(red(given, 32, 16), pixel_format=wanted, warn=heard.append)
+    planes = converter.convert(red(given, 32, 16))
+    assert converter.format.pixel_format == wanted
+    assert abs(int(planes[0][0, 0]) - 81) <= 1
+    assert all(plane.min() == 255 for plane in planes[3:])
+    assert heard == said
+
+
+def test_a_format_that_is_not_coded_is_named() -> None:
+    with pytest.raises(UnsupportedError, match=r"yuv411p .* yuva444p"):
+        FrameConverter(red("yuv420p", 16, 16), pixel_format="yuv411p", warn=pytest.fail)
+
+
+@pytest.mark.parametrize("name", ["yuv420p", "yuv444p", "yuva422p10le"])
+def test_rows_that_run_upward_in_memory(name: str) -> None:
+    source = f"gradients=s=64x48:d=0.04:c0=black:c1=white:x0=0:y0=0:x1=0:y1=47,format={name}"
     with av.open(source, format="lavfi") as container:
         upright = next(container.decode(video=0))
     graph = av.filter.Graph()
-    entry = graph.add_buffer(width=64, height=48, format="yuv420p", time_base=Fraction(1, 25))
+    form = av.VideoFormat(name, 64, 48)
+    entry = graph.add_buffer(width=64, height=48, format=form, time_base=Fraction(1, 25))
     graph.link_nodes(entry, graph.add("vflip"), graph.add("buffersink")).configure()
     graph.vpush(upright)
     flipped = graph.vpull()

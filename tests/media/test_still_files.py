@@ -125,12 +125,28 @@ def test_photos_with_exif_come_out_upright(tmp_path: Path) -> None:
 def test_transparent_and_deep_pictures(tmp_path: Path) -> None:
     alpha = np.dstack([pixels(), np.full(pixels().shape[:2], 99, np.uint8)])
     translucent = write_picture(tmp_path / "alpha.png", alpha, "rgba")
-    with pytest.raises(UnsupportedError, match="alpha"):
-        bsqav.transcode(translucent, tmp_path / "out.bsq")
+    bsqav.transcode(translucent, tmp_path / "out.bsq")
+    assert bsqav.decode_image((tmp_path / "out.bsq").read_bytes()).shape == alpha.shape
+    bsqav.transcode(tmp_path / "out.bsq", tmp_path / "back.png")
+    with av.open(str(tmp_path / "back.png")) as container:
+        back = next(container.decode(video=0))
+    assert back.format.name == "rgba"
+    assert np.abs(back.to_ndarray()[..., 3].astype(int) - 99).max() < 12
+    with pytest.warns(BsqWarning, match="alpha channel is left out"):
+        bsqav.transcode(tmp_path / "out.bsq", tmp_path / "back.jpg")
     deep = write_picture(tmp_path / "deep.png", pixels().astype(np.uint16) * 257, "rgb48be")
     with pytest.warns(BsqWarning, match="16 bits"):
         bsqav.transcode(deep, tmp_path / "deep.bsq")
     assert bsqav.decode_image((tmp_path / "deep.bsq").read_bytes()).dtype == np.uint16
+
+
+def test_stills_of_rgb_are_420_unless_asked(tmp_path: Path, png: Path) -> None:
+    chroma = []
+    for name in (None, "yuv444p"):
+        bsqav.transcode(png, tmp_path / "a.bsq", pixel_format=name, overwrite=True)
+        data = (tmp_path / "a.bsq").read_bytes()
+        chroma.append(bsqav.decode_image(data, output="frame").format.name)
+    assert chroma == ["yuv420p", "yuv444p"]
 
 
 def test_info_and_verify(still: Path, capsys: pytest.CaptureFixture[str]) -> None:

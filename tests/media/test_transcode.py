@@ -217,19 +217,13 @@ def test_ten_bits_are_kept(tmp_path: Path) -> None:
         assert container.streams.video[0].pix_fmt == "yuv420p10le"
 
 
-@pytest.mark.parametrize("pixel_format", ["yuv444p", "yuv422p", "bgr0", "yuva420p"])
-def test_other_pixel_formats_are_converted_with_a_warning(
-    tmp_path: Path, pixel_format: str
-) -> None:
-    clip = make_clip(
-        tmp_path / "in.mkv", pixel_format=pixel_format, encoder="ffv1", frames=2, audio=None
-    )
-    with pytest.warns(bsqav.BsqWarning, match=f"pixel format {pixel_format} is converted"):
-        result = bsqav.transcode(clip, tmp_path / "out.mkv")
-    assert any("is converted to yuv420p" in warning for warning in result.warnings)
-    if pixel_format == "bgr0":
-        assert sequence(tmp_path / "out.mkv")["color_matrix"] == 1
-        assert sequence(tmp_path / "out.mkv")["full_range"] == 0
+def test_rgb_becomes_yuv444p_by_bt709_with_a_warning(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "in.mkv", pixel_format="bgr0", encoder="ffv1", frames=2, audio=None)
+    with pytest.warns(bsqav.BsqWarning, match="pixel format bgr0 is converted to yuv444p"):
+        bsqav.transcode(clip, tmp_path / "out.mkv")
+    header = sequence(tmp_path / "out.mkv")
+    assert (header["chroma"], header["alpha"]) == ("444", 0)
+    assert (header["color_matrix"], header["full_range"]) == (1, 0)
 
 
 def test_a_track_that_cannot_be_carried_is_named_or_refused(tmp_path: Path) -> None:

@@ -217,3 +217,5 @@ class BsqOutputStream:
             self.height, self.width = int(first.shape[0]), int(first.shape[1])
         if self.pix_fmt is None and hasattr(frame, "shape") and frame.ndim == 2:
             self.pix_fmt = "gray" if frame.dtype.itemsize == 1 else "gray10le"
+        elif self.pix_fmt is None and hasattr(frame, "shape") and frame.shape[2] == 4:
+            self.pix_fmt = "yuva420p"
