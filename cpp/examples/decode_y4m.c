@@ -51,23 +51,27 @@ static bsq_model* load_model(const char* path) {
 }
 
 static void write_header(FILE* out, const bsq_picture* picture, const bsq_sequence* sequence) {
-  const char* colour = picture->chroma == BSQ_CHROMA_GRAY ? "mono" : "420";
+  static const char* const colours[] = {"mono", "420", "422", "444"};
   const char* depth = "";
   bsq_rational rate = sequence->frame_rate;
   if (rate.num == 0) rate = (bsq_rational){25, 1};
   if (picture->bit_depth > 8) depth = picture->chroma == BSQ_CHROMA_GRAY ? "10" : "p10";
-  fprintf(out, "YUV4MPEG2 W%d H%d F%d:%d Ip A%d:%d C%s%s\n", (int)picture->width,
+  /* Others than 444alpha are this program's own words: the format has no more of them. */
+  fprintf(out, "YUV4MPEG2 W%d H%d F%d:%d Ip A%d:%d C%s%s%s\n", (int)picture->width,
           (int)picture->height, (int)rate.num, (int)rate.den, (int)sequence->sample_aspect.num,
-          (int)(sequence->sample_aspect.num ? sequence->sample_aspect.den : 0), colour, depth);
+          (int)(sequence->sample_aspect.num ? sequence->sample_aspect.den : 0),
+          colours[picture->chroma], sequence->alpha ? "alpha" : "", depth);
 }
 
 static int write_picture(FILE* out, const bsq_picture* picture) {
-  const int planes = picture->chroma == BSQ_CHROMA_GRAY ? 1 : 3;
   const size_t sample = picture->bit_depth > 8 ? 2 : 1; /* y4m is little-endian, as most hosts */
   fputs("FRAME\n", out);
-  for (int p = 0; p < planes; ++p) {
-    const int width = p == 0 ? picture->width : (picture->width + 1) / 2;
-    const int height = p == 0 ? picture->height : (picture->height + 1) / 2;
+  for (int p = 0; p < BSQ_MAX_PLANES && picture->planes[p] != NULL; ++p) {
+    const int chroma =
+        picture->chroma == BSQ_CHROMA_GRAY || p == 0 || p == 3 ? -1 : picture->chroma;
+    const int narrow = chroma == BSQ_CHROMA_420 || chroma == BSQ_CHROMA_422;
+    const int width = narrow ? (picture->width + 1) / 2 : picture->width;
+    const int height = chroma == BSQ_CHROMA_420 ? (picture->height + 1) / 2 : picture->height;
     for (int y = 0; y < height; ++y) {
       const char* row = (const char*)picture->planes[p] + y * picture->strides[p];
       if (fwrite(row, sample, (size_t)width, out) != (size_t)width) return 0;

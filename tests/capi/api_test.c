@@ -126,7 +126,7 @@ static void test_round_trip(const bsq_model* model) {
   bsq_packet_info info;
   bsq_tokens tokens;
   bsq_decoder_config_init(&config);
-  CHECK(config.max_level == 26 && config.keep_layers == 0);
+  CHECK(config.max_level == 28 && config.keep_layers == 0);
   config.keep_layers = 1;
   CHECK(bsq_decoder_open(&config, &model, 1, &decoder, NULL, 0) == BSQ_OK);
   CHECK(bsq_decoder_sequence(decoder, &sequence) == BSQ_AGAIN);
@@ -172,6 +172,48 @@ static void test_round_trip(const bsq_model* model) {
   bsq_decoder_close(decoder);
 }
 
+/* Four planes of one size; without the last one they are refused. */
+static void test_alpha(const bsq_model* model) {
+  bsq_encoder_config config;
+  bsq_decoder_config decoding;
+  bsq_encoder* encoder = NULL;
+  bsq_decoder* decoder = NULL;
+  bsq_packet packet;
+  bsq_picture picture;
+  bsq_sequence sequence;
+  bsq_encoder_config_init(&config);
+  config.sequence.width = WIDTH;
+  config.sequence.height = HEIGHT;
+  config.sequence.chroma = BSQ_CHROMA_444;
+  config.sequence.alpha = 1;
+  config.crf = 8;
+  bsq_decoder_config_init(&decoding);
+  CHECK(bsq_encoder_open(&config, model, &encoder, NULL, 0) == BSQ_OK);
+  CHECK(bsq_decoder_open(&decoding, &model, 1, &decoder, NULL, 0) == BSQ_OK);
+  memset(&picture, 0, sizeof picture);
+  picture.width = WIDTH;
+  picture.height = HEIGHT;
+  picture.chroma = BSQ_CHROMA_444;
+  picture.bit_depth = 8;
+  for (int p = 0; p < BSQ_MAX_PLANES; ++p) {
+    CHECK(bsq_encoder_send(encoder, &picture) == BSQ_ERROR_ARGUMENT);
+    picture.planes[p] = luma[p];
+    picture.strides[p] = WIDTH;
+  }
+  CHECK(bsq_encoder_send(encoder, &picture) == BSQ_OK);
+  CHECK(bsq_encoder_receive(encoder, &packet) == BSQ_OK);
+  CHECK(bsq_decoder_send(decoder, &packet) == BSQ_OK);
+  CHECK(bsq_decoder_receive(decoder, &picture) == BSQ_OK);
+  CHECK(bsq_decoder_sequence(decoder, &sequence) == BSQ_OK);
+  CHECK(sequence.version == 4 && sequence.alpha == 1 && sequence.level == 13);
+  for (int p = 0; p < BSQ_MAX_PLANES; ++p) {
+    const uint8_t* row = (const uint8_t*)picture.planes[p] + 9 * picture.strides[p];
+    CHECK(picture.planes[p] != NULL && abs(row[20] - luma[p][9][20]) < 30);
+  }
+  bsq_encoder_close(encoder);
+  bsq_decoder_close(decoder);
+}
+
 /* A model of numerics 1 only decodes. */
 static void test_old_model(const bsq_model* model) {
   bsq_encoder_config config;
@@ -198,6 +240,7 @@ int main(int argc, char** argv) {
   bsq_model_id(model, id);
   CHECK(bsq_model_name(model)[0] != '\0' && bsq_model_json(model)[0] == '{');
   test_round_trip(model);
+  test_alpha(model);
   bsq_model_free(model);
   model = load(argv[2]);
   test_old_model(model);

@@ -1,6 +1,6 @@
 /* Encodes raw planar samples to an IVF file, to compare what different machines make of them.
  *
- *     encode_raw MODEL.bsqm IN.yuv OUT.ivf WIDTH HEIGHT gray|420 8|10 LOOKAHEAD BITRATE
+ *     encode_raw MODEL.bsqm IN.yuv OUT.ivf WIDTH HEIGHT gray|420|422|444 8|10 LOOKAHEAD BITRATE
  *
  * 25 pictures a second with ticks of 1/100 second; a bit rate of 0 means crf 32. Samples of 10 bits
  * take two bytes, in the machine's order.
@@ -73,8 +73,10 @@ static size_t lay_out(bsq_picture* picture, const bsq_sequence* sequence, const 
   picture->chroma = sequence->chroma;
   picture->bit_depth = sequence->bit_depth;
   for (int p = 0; p < planes; ++p) {
-    const int width = p == 0 ? sequence->width : (sequence->width + 1) / 2;
-    const int height = p == 0 ? sequence->height : (sequence->height + 1) / 2;
+    const int full = p == 0 || sequence->chroma == BSQ_CHROMA_444;
+    const int tall = full || sequence->chroma == BSQ_CHROMA_422;
+    const int width = full ? sequence->width : (sequence->width + 1) / 2;
+    const int height = tall ? sequence->height : (sequence->height + 1) / 2;
     picture->strides[p] = width * (sequence->bit_depth > 8 ? 2 : 1);
     if (samples != NULL) picture->planes[p] = samples + size;
     size += (size_t)picture->strides[p] * (size_t)height;
@@ -97,12 +99,22 @@ static void encode(bsq_encoder* encoder, const bsq_sequence* sequence, FILE* in,
   free(samples);
 }
 
+static int chroma_of(const char* name) {
+  static const char* const names[] = {"gray", "420", "422", "444"};
+  for (int i = BSQ_CHROMA_GRAY; i <= BSQ_CHROMA_444; ++i) {
+    if (strcmp(name, names[i]) == 0) return i;
+  }
+  fail(name, "is no chroma format");
+  return -1;
+}
+
 int main(int argc, char** argv) {
   bsq_encoder_config config;
   bsq_encoder* encoder = NULL;
   char error[256] = "";
   if (argc != 10) {
-    fputs("usage: encode_raw MODEL IN OUT WIDTH HEIGHT gray|420 8|10 LOOKAHEAD BITRATE\n", stderr);
+    fputs("usage: encode_raw MODEL IN OUT WIDTH HEIGHT gray|420|422|444 8|10 LOOKAHEAD BITRATE\n",
+          stderr);
     return 2;
   }
   bsq_model* model = load(argv[1]);
@@ -112,7 +124,7 @@ int main(int argc, char** argv) {
   bsq_encoder_config_init(&config);
   config.sequence.width = atoi(argv[4]);
   config.sequence.height = atoi(argv[5]);
-  config.sequence.chroma = strcmp(argv[6], "gray") == 0 ? BSQ_CHROMA_GRAY : BSQ_CHROMA_420;
+  config.sequence.chroma = chroma_of(argv[6]);
   config.sequence.bit_depth = atoi(argv[7]);
   config.sequence.time_base = (bsq_rational){1, 100};
   config.sequence.frame_rate = (bsq_rational){25, 1};

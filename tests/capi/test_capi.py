@@ -67,12 +67,16 @@ def test_a_c_program(build: Path, tmp_path: Path) -> None:
 
 @pytest.mark.host
 @pytest.mark.parametrize(
-    "name", ["7x5", "176x144", "v2_7x5", "v3_7x5", "v3_33x17_gray", "v3_64x48"]
+    "name",
+    [
+        *("7x5", "176x144", "v2_7x5", "v3_7x5", "v3_33x17_gray", "v3_64x48", "v4_33x17_422"),
+        *("v4_47x40_alpha_irregular", "v4_130x98_444_alpha_10bit", "v4_1x1_gray_alpha"),
+    ],
 )
 def test_the_example_decodes_golden_streams(build: Path, tmp_path: Path, name: str) -> None:
     example = build / "cpp" / "examples" / f"decode_y4m{'.exe' if os.name == 'nt' else ''}"
     out = tmp_path / "out.y4m"
     version = 1 if name in VERSION_1 else int(name[1])
-    model = [*OLD_MODELS, TINY_MODEL][version - 1]
+    model = [*OLD_MODELS, TINY_MODEL][min(version, 3) - 1]
     run(example, FOLDER / f"{name}.ivf", out, model)
     assert y4m_hash(out) == json.loads(INDEX.read_text())[name]["hash"]

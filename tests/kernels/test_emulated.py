@@ -103,7 +103,12 @@ def test_a_golden_stream_has_its_hash(
 @pytest.mark.parametrize("kernels", SETS)
 @pytest.mark.parametrize(
     ("form", "lookahead", "bitrate"),
-    [(Format(130, 98), 4, 0), (Format(96, 40, "gray", 10), 0, 0), (Format(96, 80), 0, 60000)],
+    [
+        (Format(130, 98), 4, 0),
+        (Format(96, 40, "gray", 10), 0, 0),
+        (Format(96, 80), 0, 60000),
+        (Format(50, 40, "422"), 2, 0),
+    ],
     ids=str,
 )
 def test_the_encoder_makes_the_packets_that_it_makes_here(

@@ -7,15 +7,17 @@ from pathlib import Path
 
 
 def y4m_hash(path: Path) -> str:
-    """SHA-256 of the samples of a file (4:2:0 or gray, 8 or 10 bits), headers left out."""
+    """SHA-256 of the samples of a file (8 or 10 bits), headers left out."""
     data = path.read_bytes()
     at = data.index(b"\n") + 1
     fields = {field[:1]: field[1:] for field in data[: at - 1].decode().split()[1:]}
     width, height = int(fields["W"]), int(fields["H"])
-    size = width * height
-    if not fields["C"].startswith("mono"):
-        size += 2 * ((width + 1) // 2) * ((height + 1) // 2)
-    if fields["C"] in {"mono10", "420p10"}:
+    columns, rows = (width + 1) // 2, (height + 1) // 2
+    chroma = {"mono": 0, "420": columns * rows, "422": columns * height, "444": width * height}
+    form = fields["C"].removesuffix("10").removesuffix("p")
+    size = width * height * (2 if form.endswith("alpha") else 1)
+    size += 2 * chroma[form.removesuffix("alpha")]
+    if fields["C"].endswith("10"):
         size *= 2
     digest = hashlib.sha256()
     while at < len(data):
