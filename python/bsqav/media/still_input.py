@@ -18,8 +18,8 @@ __all__ = ["FORMAT", "StillDemuxer", "look_ahead"]
 
 # What `--format` calls a still, and what `info` says.
 FORMAT = "bsq"
-# A picture of 8192x8192 and 10 bits is smaller than this uncoded.
-MAX_BYTES = 256 << 20
+# A picture of 8192x8192, 4:4:4 with alpha and 10 bits, is smaller than this uncoded.
+MAX_BYTES = 512 << 20
 
 
 class _Rejoined:
