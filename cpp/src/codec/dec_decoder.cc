@@ -19,6 +19,15 @@ bool same_format(const bsq_sequence& a, const bsq_sequence& b) {
          a.bit_depth == b.bit_depth && std::memcmp(a.model_id, b.model_id, BSQ_MODEL_ID_SIZE) == 0;
 }
 
+// Layers of a component that has no steps of its own.
+[[noreturn]] void fail_layers(const std::string& what, size_t component, int layers, int before) {
+  const std::string which =
+      component == 0 ? "the packet" : "component " + std::to_string(component);
+  throw Error(BSQ_ERROR_BITSTREAM, what + ", byte 1: " + which + " has " + std::to_string(layers) +
+                                       " layers without steps, the one before had " +
+                                       std::to_string(before));
+}
+
 }  // namespace
 
 Decoder::Decoder(const bsq_decoder_config& config, std::vector<std::shared_ptr<const Model>> models,
@@ -162,12 +171,7 @@ void Decoder::fill_steps(std::vector<PictureView>& parts, const std::string& wha
     PictureHeader& header = parts[i].header;
     const PictureHeader& before = last_pictures_[i];
     if (header.has_steps) continue;
-    if (header.layers != before.layers) {
-      const std::string which = i == 0 ? "the packet" : "component " + std::to_string(i);
-      throw Error(BSQ_ERROR_BITSTREAM,
-                  what + ", byte 1: " + which + " has " + std::to_string(header.layers) +
-                      " layers without steps, the one before had " + std::to_string(before.layers));
-    }
+    if (header.layers != before.layers) fail_layers(what, i, header.layers, before.layers);
     header.steps = before.steps;
   }
 }

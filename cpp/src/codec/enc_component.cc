@@ -6,6 +6,7 @@
 
 #include "codec/enc_decide.h"
 #include "codec/enc_motion.h"
+#include "network/token_steps.h"
 
 namespace bsq {
 
@@ -24,6 +25,12 @@ PictureData picture_data(EncodedPicture& encoded, int step_offset, bool keyframe
   data.base_payloads = std::move(encoded.base_payloads);
   last_steps = std::move(encoded.steps);
   return data;
+}
+
+// Chroma has a finer step where steps are coarse, by half as much as in 4:2:0 (TokenSteps::chroma):
+// errors of its flat areas show. Alpha is as fine as luma.
+int EncComponent::own_q(int q) const {
+  return kind_ == Kind::kChroma ? q - (std::max(0, q - kChromaKnee) >> 2) : q;
 }
 
 EncComponent::EncComponent(const Geometry& geometry, Kind kind,
@@ -49,12 +56,13 @@ std::vector<int16_t> EncComponent::offsets(const PicturePlan& plan, const Geomet
 
 PictureData EncComponent::encode(const PicturePlan& plan, const PictureState& first,
                                  EncodedPicture& sum) {
+  const int q = own_q(plan.q);
   const bool own_motion = kind_ == Kind::kAlpha;
   if (plan.keyframe) {
     state_.begin_keyframe();
   } else {
     if (own_motion) {
-      search_picture(search_, source, plan.q, plan.search_range, state_);
+      search_picture(search_, source, q, plan.search_range, state_);
     } else {
       take_motion(first.motion.field, geometry().narrower, state_.motion.field);
     }
@@ -65,8 +73,8 @@ PictureData EncComponent::encode(const PicturePlan& plan, const PictureState& fi
   for (const int16_t offset : moved) finer = std::max(finer, -kOffsetUnit * offset);
   EncodedPicture encoded = pictures_.encode(
       source,
-      plan.keyframe ? keyframe_steps(plan.q - plan.keyframe_gain, finer, pictures_.has_base())
-                    : picture_steps(plan.q),
+      plan.keyframe ? keyframe_steps(q - plan.keyframe_gain, finer, pictures_.has_base())
+                    : picture_steps(q),
       moved, plan.keyframe, own_motion);
   sum.costs += encoded.costs;
   sum.tokens += encoded.tokens;

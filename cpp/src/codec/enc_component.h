@@ -50,6 +50,7 @@ class EncComponent {
   Frame source;
 
  private:
+  int own_q(int q) const;
   std::vector<int16_t> offsets(const PicturePlan& plan, const Geometry& first) const;
 
   const Kind kind_;
