@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -53,6 +54,15 @@ def find_tool(name: str) -> Path:
     if found is None:
         skip_or_fail(f"{name} is not on the search path; .ci/apt.txt and the extra 'test' list it")
     return Path(found)
+
+
+def run_tool(name: str, *arguments: str | Path) -> str:
+    """Runs a program and returns what it prints; the test skips or fails without the program."""
+    result = subprocess.run(
+        [find_tool(name), *arguments], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert result.returncode == 0, result.stderr + result.stdout
+    return result.stdout
 
 
 def find_data() -> Path:

@@ -13,7 +13,7 @@ import av
 
 SUBTITLES = (b"one <i>two</i>", b"three\nfour")
 COVER_SIZE = (16, 16)
-_ASS_HEADER = (
+ASS_HEADER = (
     b"[Script Info]\nScriptType: v4.00+\n\n[V4+ Styles]\nFormat: Name, Fontname\n"
     b"Style: Default,Arial\n\n[Events]\nFormat: Layer, Start, End, Style, Name, MarginL, MarginR, "
     b"MarginV, Effect, Text\n"
@@ -129,7 +129,7 @@ def _add_text(container: Any, spec: ClipSpec) -> Any:
     if spec.subtitles is None:
         return None
     text = container.add_stream(spec.subtitles)
-    text.codec_context.subtitle_header = _ASS_HEADER
+    text.codec_context.subtitle_header = ASS_HEADER
     text.metadata["language"] = "fra"
     return text
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +16,7 @@ from bsqav.media.demux import Demuxer
 from bsqav.media.muxers import open_muxer
 from tests.media.containers import HEADER, SEQUENCE, mux_video, packets_of, sound
 from tests.media.test_demux import Coded, file_of, steady
+from tests.support import run_tool
 
 pytestmark = pytest.mark.host
 __all__ = ["steady"]
@@ -25,18 +25,9 @@ Tool = Callable[..., str]
 
 
 @pytest.fixture
-def tool(require_tool: Callable[[str], Path]) -> Tool:
+def tool() -> Tool:
     """Runs a program and returns what it prints."""
-
-    def run(name: str, *arguments: str | Path) -> str:
-        program = require_tool(name)
-        result = subprocess.run(
-            [program, *arguments], capture_output=True, text=True, check=False, timeout=60
-        )
-        assert result.returncode == 0, result.stderr + result.stdout
-        return result.stdout
-
-    return run
+    return run_tool
 
 
 def probe(tool: Tool, path: Path, *what: str) -> Any:

@@ -90,7 +90,10 @@ def _head(report: FileReport, file: str) -> str:
 
 
 def _stream_line(stream: dict[str, Any]) -> str:
-    parts = [f"  track {stream['index']}: {stream['type']} {stream['codec'] or 'unknown'}"]
+    named = stream["codec"] or stream.get("name") or "unknown"
+    parts = [f"  track {stream['index']}: {stream['type']} {named}"]
+    if stream.get("mimetype"):
+        parts.append(stream["mimetype"])
     if "width" in stream:
         parts.append(f"{stream['width']}x{stream['height']} {stream['pixel_format']}")
     if "sample_rate" in stream:
@@ -107,6 +110,7 @@ def _stream_line(stream: dict[str, Any]) -> str:
 def _track_lines(track: TrackReport, *, still: bool) -> str:
     head, bits = track.sequence, track.bits
     model = f"{track.model_name or 'not installed'} ({head['model_id']})"
+    model += ", embedded in the file" if track.model_embedded else ""
     kind = "still" if still else f"track {track.index}"
     lines = [
         f"  BSQ {kind}: codestream version {head['version']}, level {head['level']}",

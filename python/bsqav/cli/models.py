@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bsqav.cli.values import human_size
+from bsqav.codec.files import written_whole
 from bsqav.codec.models import ModelInfo, find_model, import_model, list_models, model_folders
 from bsqav.errors import MediaError, ModelNotFoundError
 
@@ -113,8 +114,7 @@ def _export(args: argparse.Namespace) -> int:
     target = args.file / info.path.name if args.file.is_dir() else args.file
     if target.exists() and not args.overwrite:
         raise MediaError(f"{target} exists already: -y replaces it")
-    partial = target.with_name(target.name + ".partial")
-    shutil.copyfile(info.path, partial)
-    partial.replace(target)
+    with written_whole(target) as partial:
+        shutil.copyfile(info.path, partial)
     print(f"{info.name} {info.id} is copied to {target}")
     return 0

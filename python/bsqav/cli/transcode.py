@@ -61,6 +61,11 @@ def add_parser(subparsers: Any) -> None:
     add("--preset", metavar="NAME", help="fast or medium (default)")
     add("--tune", metavar="NAME", help="psnr, perceptual, or balanced between them (default)")
     add("--model", metavar="NAME|FILE", help="model to use, see `bsqav models`")
+    add("--embed-model", action="store_true", help="attach the model to OUT (.mkv)")
+    add("--video", type=int, metavar="N", help="the video track, by its number in `bsqav info`")
+    tracks = "all (default), none, or numbers and languages, as in 1,eng"
+    add("--audio", dest="audio_tracks", default="all", metavar="LIST", help=f"sound: {tracks}")
+    add("--subtitles", default="all", metavar="LIST", help="subtitles: likewise")
     add("--scale", type=size, metavar="WxH", help="scale; -1 for a side keeps the proportions")
     add(
         "--pix-fmt",
@@ -133,6 +138,10 @@ def run(args: argparse.Namespace) -> int:
                 scale=args.scale,
                 pixel_format=args.pixel_format,
                 audio=args.audio,
+                video_track=args.video,
+                audio_tracks=args.audio_tracks,
+                subtitle_tracks=args.subtitles,
+                embed_model=args.embed_model,
                 strict=args.strict,
                 overwrite=args.overwrite,
                 format=args.format,

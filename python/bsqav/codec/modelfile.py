@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bsqav.codec.files import written_whole
 from bsqav.codec.modelspec import (
     MAX_TENSORS,
     NUMERICS,
@@ -74,10 +75,8 @@ def write_model(
     Arguments and errors are those of model_bytes().
     """
     data = model_bytes(config, tensors, text)
-    target = Path(path)
-    partial = target.with_name(target.name + ".partial")
-    partial.write_bytes(data)
-    partial.replace(target)
+    with written_whole(path) as partial:
+        partial.write_bytes(data)
     return data[-DIGEST_SIZE:][:ID_SIZE].hex()
 
 

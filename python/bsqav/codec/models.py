@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from bsqav._core import Model
+from bsqav.codec.files import written_whole
 from bsqav.errors import ModelError, ModelNotFoundError, UsageError
 
 __all__ = [
@@ -29,6 +30,8 @@ __all__ = [
     "find_model",
     "import_model",
     "list_models",
+    "model_data",
+    "model_file_name",
     "model_folders",
     "read_model",
 ]
@@ -42,6 +45,9 @@ DEFAULT_FILE = "default.txt"
 
 _ID = re.compile(r"[0-9a-f]{8,32}")
 _ID_IN_NAME = re.compile(r"\.([0-9a-f]{32})$")
+
+# Where each model that was read lies, by its id.
+_places: dict[str, Path] = {}
 
 ModelLike: TypeAlias = str | os.PathLike[str] | Model
 
@@ -113,6 +119,7 @@ def _read_cached(file: Path, _mtime: int, size: int) -> Model:
             f"{file} has the hash {model.id}, not {promised[1]} as its name says: it is another "
             "model under a wrong name; fetch or import it again"
         )
+    _places[model.id] = file
     return model
 
 
@@ -240,6 +247,35 @@ def _info(path: Path, model: Model, default: str | None) -> ModelInfo:
     )
 
 
+def model_data(which: ModelLike) -> tuple[Model, bytes]:
+    """A model, found as by `find_model` or read before, and the bytes of its file.
+
+    Raises:
+        UsageError: a `Model` that no file holds.
+        ModelNotFoundError, ModelError: it is not there, or damaged.
+    """
+    known = _places.get(which) if isinstance(which, str) else None
+    model = find_model(which) if known is None else read_model(known)
+    if model.id not in _places:
+        _search(model.id)  # a Model object made from bytes; its file may be installed
+    path = _places.get(model.id)
+    if path is None:
+        raise UsageError(f"model {model.name} ({model.id}) has no file here: import it first")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise _not_found(f"the model file {path} is gone", model.id) from error
+    if Model(data).id != model.id:
+        raise ModelError(f"{path} has changed: it is no longer the model {model.id}")
+    return model, data
+
+
+def model_file_name(model: Model) -> str:
+    """A model's name as a file: NAME.ID.bsqm."""
+    safe_name = re.sub(r"[^A-Za-z0-9_-]+", "_", model.name) or "model"
+    return f"{safe_name}.{model.id}{SUFFIX}"
+
+
 def list_models() -> list[ModelInfo]:
     """All models that can be loaded, in the order of search, each once; broken files left out."""
     default = _marked_id()
@@ -266,12 +302,10 @@ def import_model(
     model = read_model(path)
     target_folder = Path(folder) if folder is not None else user_folder()
     target_folder.mkdir(parents=True, exist_ok=True)
-    safe_name = re.sub(r"[^A-Za-z0-9_-]+", "_", model.name) or "model"
-    target = target_folder / f"{safe_name}.{model.id}{SUFFIX}"
-    partial = target.with_name(target.name + ".partial")
+    target = target_folder / model_file_name(model)
     data = Path(path).read_bytes()
     if Model(data).id != model.id:
         raise ModelError(f"{path} changed while it was read")
-    partial.write_bytes(data)
-    partial.replace(target)
+    with written_whole(target) as partial:
+        partial.write_bytes(data)
     return _info(target, model, _marked_id())

@@ -35,6 +35,7 @@ def open(  # noqa: A001
     options: Mapping[str, str] | None = None,
     fragmented: bool = False,
     model: ModelLike | None = None,
+    embed_model: bool = False,
     threads: int = 0,
     overwrite: bool = True,
 ) -> OutputContainer: ...
@@ -51,6 +52,7 @@ def open(  # noqa: A001
     strict: bool = False,
     fragmented: bool = False,
     model: ModelLike | None = None,
+    embed_model: bool = False,
     overwrite: bool = True,
 ) -> InputContainer | OutputContainer:
     """Opens a file for reading or writing, as av.open does.
@@ -70,17 +72,19 @@ def open(  # noqa: A001
         mode: "r" or "w".
         format: the container's name; by the content (reading) or the suffix (writing) where None.
         options: of FFmpeg's demuxer or muxer.
-        models: reading: models to use beside the installed ones.
+        models: reading: models to use beside the installed ones and those that the file carries.
         threads: for coding, 0 for the number of processors.
         strict: reading: damage is an error instead of a concealed picture.
         fragmented: writing MOV: in fragments, playable while it grows.
         model: writing: the model of BSQ streams; the default one where None.
+        embed_model: writing Matroska: attach the models of the BSQ streams, so that the file can be
+            decoded where they are not installed.
         overwrite: writing: replace a file that is there.
 
     Raises:
         MediaError (an OSError), InputNotFoundError (a FileNotFoundError): the input cannot be
             opened.
-        UsageError: the container cannot be written, or the mode is neither.
+        UsageError: the container cannot be written or hold a model, or the mode is neither.
         OutputExistsError (a FileExistsError): overwrite is False and the file is there.
     """
     if mode == "r":
@@ -99,6 +103,7 @@ def open(  # noqa: A001
             options=options,
             fragmented=fragmented,
             model=model,
+            embed_model=embed_model,
             threads=threads,
             overwrite=overwrite,
         )

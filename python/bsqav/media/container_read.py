@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from fractions import Fraction
 from types import TracebackType
@@ -10,7 +11,7 @@ from typing import Any, Self
 import av
 
 from bsqav.codec.models import ModelLike
-from bsqav.errors import MediaError
+from bsqav.errors import BsqWarning, MediaError
 from bsqav.media.contents import metadata_of
 from bsqav.media.demux import BsqPacket, Demuxer, Source
 from bsqav.media.input_stream import BsqInputStream, InputPacket, StreamList
@@ -39,6 +40,7 @@ class InputContainer:
         self.name = self._demuxer.name
         streams = []
         try:
+            models += self._demuxer.models(_warn)
             for stream in self._demuxer.container.streams:
                 track = self._demuxer.track_of(stream)
                 if track is not None:
@@ -156,6 +158,10 @@ class InputContainer:
         for each in self.streams:
             if isinstance(each, BsqInputStream):
                 each.flush_buffers()
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, BsqWarning, stacklevel=4)
 
 
 def _flush_packet(stream: Any) -> Any:

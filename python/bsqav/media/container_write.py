@@ -13,7 +13,8 @@ import av
 
 from bsqav.codec.models import ModelLike
 from bsqav.errors import UnsupportedError, UsageError
-from bsqav.media.contents import Attachment, Chapter, metadata_of
+from bsqav.media.contents import Attachment, Chapter, attachments_of, metadata_of
+from bsqav.media.embedded_model import carries, check_can_embed, model_attachment
 from bsqav.media.input_stream import BsqInputStream, InputPacket, StreamList
 from bsqav.media.muxers import Muxer, Target, format_of, open_muxer
 from bsqav.media.output_file import OutputFile
@@ -41,10 +42,15 @@ class OutputContainer:
         options: Mapping[str, str] | None = None,
         fragmented: bool = False,
         model: ModelLike | None = None,
+        embed_model: bool = False,
         threads: int = 0,
         overwrite: bool = True,
     ) -> None:
         name = format_of(file, format)
+        if embed_model:
+            check_can_embed(name)
+        self._embed_model = embed_model
+        self._model_files: dict[str, Attachment] = {}  # by model, of inputs that carry them
         self._model = model
         self._threads = threads
         self._output: OutputFile | None = None
@@ -132,6 +138,9 @@ class OutputContainer:
         if isinstance(template, BsqInputStream):
             stream = BsqOutputStream(len(self._streams), None, {}, self._model)
             stream.copy_from(template)
+            for attachment in attachments_of(template.container.container):
+                if carries([attachment], template.sequence["model_id"]):
+                    self._model_files[template.sequence["model_id"]] = attachment
         else:
             reason = self._muxer.refuses(template)
             if reason is not None:
@@ -226,6 +235,8 @@ class OutputContainer:
         """Settles the tracks and writes what has waited."""
         for stream in self._streams:
             self._indices[id(stream)] = self._add_track(stream)
+        if self._embed_model:
+            self._attach_models()
         self._muxer.set_metadata(self.metadata)
         if self._chapters:
             self._muxer.set_chapters(self._chapters)
@@ -233,6 +244,11 @@ class OutputContainer:
         waiting, self._waiting = self._waiting, []
         for packet in waiting:
             self._write(packet)
+
+    def _attach_models(self) -> None:
+        used = [s.header[1] for s in self._streams if isinstance(s, BsqOutputStream)]
+        for model in {str(sequence["model_id"]): None for sequence in used}:
+            self._muxer.add_attachment(self._model_files.get(model) or model_attachment(model))
 
     def _add_track(self, stream: Any) -> int:
         if isinstance(stream, BsqOutputStream):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -19,9 +19,11 @@ from typing import Any, BinaryIO, Self, TypeAlias
 import av
 
 from bsqav import _core
+from bsqav.codec.models import Model
 from bsqav.errors import BitstreamError, MediaError, UsageError
 from bsqav.media.bsq_track import ROUNDING, BsqPacket, BsqTrack, header_bytes
-from bsqav.media.contents import is_attached_picture
+from bsqav.media.contents import attachments_of, is_attached_picture
+from bsqav.media.embedded_model import embedded_models
 from bsqav.media.pipes import name_of
 from bsqav.media.truncation import cut_short
 
@@ -117,6 +119,15 @@ class Demuxer:
         """The BSQ track that a stream (or its index) is, None for any other stream."""
         index = stream if isinstance(stream, int) else stream.index
         return next((track for track in self.tracks if track.index == index), None)
+
+    def models(self, warn: Callable[[str], None]) -> tuple[Model, ...]:
+        """The models that the file carries for its own video; `warn` hears of damaged ones."""
+        if not self.tracks:
+            return ()
+        found = embedded_models(attachments_of(self.container))
+        for fault in found.faults:
+            warn(f"{self.name}: {fault}")
+        return found.models
 
     def _find_tracks(self) -> None:
         """Reads ahead until every stream that may be BSQ has shown what it is."""

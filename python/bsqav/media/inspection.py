@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from typing import Any
 
 from bsqav._core import probe_packet
-from bsqav.codec.models import find_model
+from bsqav.codec.models import Model, find_model
 from bsqav.codec.sequence import plane_format_of
 from bsqav.errors import BitstreamError, ModelError, ModelNotFoundError
 from bsqav.media.contents import metadata_of
@@ -24,7 +26,8 @@ class TrackReport:
     index: int
     sequence: dict[str, Any]
     pixel_format: str
-    model_name: str | None  # None where the model is not installed
+    model_name: str | None  # None where the model is neither installed nor in the file
+    model_embedded: bool  # the file carries it
     packets: int = 0
     keyframes: int = 0
     longest_group: int = 0
@@ -118,7 +121,8 @@ def inspect(file: Any) -> FileReport:
     name = input_name(file)
     with open_input(file) as demuxer:
         container = demuxer.container
-        tracks = {track.index: _track_report(track) for track in demuxer.tracks}
+        attached = {model.id: model for model in demuxer.models(lambda _: None)}
+        tracks = {track.index: _track_report(track, attached) for track in demuxer.tracks}
         streams = [_describe_stream(stream, tracks) for stream in container.streams]
         if tracks:
             for packet in demuxer.demux(*(track.stream for track in demuxer.tracks)):
@@ -145,16 +149,17 @@ def _add(report: TrackReport, packet: BsqPacket, name: str) -> None:
         ) from error
 
 
-def _track_report(track: Any) -> TrackReport:
-    try:
-        model_name: str | None = find_model(track.sequence["model_id"]).name
-    except (ModelError, ModelNotFoundError):
-        model_name = None
+def _track_report(track: Any, attached: Mapping[str, Model]) -> TrackReport:
+    model_id = track.sequence["model_id"]
+    model = attached.get(model_id)
+    with contextlib.suppress(ModelError, ModelNotFoundError):
+        model = model or find_model(model_id)
     return TrackReport(
         index=track.index,
         sequence=dict(track.sequence),
         pixel_format=plane_format_of(track.sequence).pixel_format,
-        model_name=model_name,
+        model_name=None if model is None else model.name,
+        model_embedded=model_id in attached,
     )
 
 
@@ -183,6 +188,8 @@ def _describe_stream(stream: Any, tracks: dict[int, TrackReport]) -> dict[str, A
             }
         elif stream.type == "audio":
             known |= {"sample_rate": context.sample_rate, "layout": context.layout.name}
+    if stream.type == "attachment":
+        known |= {"name": stream.metadata.get("filename"), "mimetype": stream.mimetype}
     metadata = metadata_of(stream)
     if metadata.get("language", "und") != "und":
         known["language"] = metadata["language"]

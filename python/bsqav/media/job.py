@@ -140,6 +140,7 @@ class Job:
                 decode=options.codec != "copy",
                 warn=warn,
                 cancelled=self._cancelled,
+                choice=options.tracks,
             )
         except BsqError as error:
             # A pipe that is called off looks like one that ends too early.
@@ -173,6 +174,8 @@ class Job:
                 "two passes, a buffer and a look-ahead are for coding to BSQ (-c:v bsq): leave "
                 "them away"
             )
+        if options.embed_model and (codec not in ("bsq", "copy") or target is None):
+            raise UsageError("a model is embedded beside BSQ only: leave it away (--embed-model)")
         if target is None:
             return PictureSink(
                 os.fspath(self._dst),
@@ -216,6 +219,7 @@ class Job:
             threads=options.threads,
             audio=options.audio,
             strict=options.strict,
+            embed_model=options.embed_model,
             format=format_of(target.path, options.format)
             if target.path
             else options.format or "nut",

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from bsqav.codec.picture import PlaneFormat
 from bsqav.errors import UsageError
+from bsqav.media.tracks import TrackChoice
 
 __all__ = ["Options", "Seconds", "TranscodeResult", "exact"]
 
@@ -71,6 +72,8 @@ class Options:
     scale: tuple[int, int] | None
     pixel_format: str | None
     audio: str
+    tracks: TrackChoice
+    embed_model: bool
     strict: bool
     overwrite: bool
     format: str | None

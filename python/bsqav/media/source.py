@@ -32,7 +32,7 @@ from bsqav.media.decoding import (
     BsqDecoding,
     VideoDecoding,
 )
-from bsqav.media.demux import BsqPacket, BsqTrack
+from bsqav.media.demux import BsqPacket
 from bsqav.media.facts import (
     VideoFacts,
     constant_rate,
@@ -41,6 +41,7 @@ from bsqav.media.facts import (
     scaled_aspect,
 )
 from bsqav.media.inputs import input_name, open_input
+from bsqav.media.tracks import ALL_TRACKS, TrackChoice, choose_video
 
 __all__ = ["Source", "SourceFrame"]
 
@@ -66,8 +67,10 @@ class Source:
         decode: False passes BSQ packets on without decoding them.
         warn: takes a sentence on everything that is lost or changed.
         cancelled: polled while waiting for a pipe.
+        choice: which tracks are wanted.
 
     Raises:
+        UsageError: there is no track that is asked for.
         MediaError: the input cannot be opened, or has no video that can be decoded.
         BitstreamError, ModelNotFoundError, UnsupportedError: BSQ input that cannot be decoded.
     """
@@ -88,6 +91,7 @@ class Source:
         decode: bool = True,
         warn: Callable[[str], None],
         cancelled: Callable[[], bool] = lambda: False,
+        choice: TrackChoice = ALL_TRACKS,
     ) -> None:
         self.name = input_name(file)
         self._warn = warn
@@ -95,7 +99,8 @@ class Source:
         self._demuxer = open_input(file, format=format, cancelled=cancelled)
         try:
             self._continuity = Continuity(self.container, warn)
-            self.stream, self.track = self._choose_video()
+            self._choice = choice
+            self.stream, self.track = choose_video(self._demuxer, choice, self.name)
             self.time_base = self._video_time_base()
             self._decoding = self._open_decoder(models, threads, device, decode)
             self._scale, self._pixel_format = scale, pixel_format
@@ -129,20 +134,9 @@ class Source:
         return getattr(self._converter, "chroma_location", 0)
 
     def other_streams(self) -> list[av.stream.Stream]:
-        """Every stream beside the video that is read."""
-        return [s for s in self.container.streams if s.index != self.stream.index]
-
-    def _choose_video(self) -> tuple[Any, BsqTrack | None]:
-        if self._demuxer.tracks:
-            track = self._demuxer.tracks[0]
-            return track.stream, track
-        streams = [s for s in self.container.streams.video if not is_attached_picture(s)]
-        decodable = [s for s in streams if s.codec_context is not None]
-        if not decodable:
-            what = "a video stream of a codec that FFmpeg cannot decode" if streams else "no video"
-            raise MediaError(f"{self.name} has {what}")
-        best = self.container.streams.best("video")
-        return (best if best in decodable else decodable[0]), None
+        """Every stream beside the video that is wanted."""
+        streams = [s for s in self.container.streams if s.index != self.stream.index]
+        return [stream for stream in streams if self._choice.takes(stream)]
 
     def _open_decoder(
         self, models: tuple[Any, ...], threads: int, device: str, decode: bool
@@ -154,7 +148,9 @@ class Source:
                     f"leave the device {device} away"
                 )
             return AvDecoding(self.stream, threads, self._warn)
-        return BsqDecoding(models, threads, device) if decode else None
+        if not decode:
+            return None
+        return BsqDecoding((*models, *self._demuxer.models(self._warn)), threads, device)
 
     def attachments(self) -> list[Attachment]:
         """Fonts and other attached files, and cover pictures."""

@@ -12,6 +12,7 @@ from bsqav.codec.sequence import SequenceHeader
 from bsqav.media.audio_convert import AudioConverter
 from bsqav.media.contents import chapters_of, metadata_of
 from bsqav.media.decoding import AvPacket
+from bsqav.media.embedded_model import carries, check_can_embed, is_model, model_attachment
 from bsqav.media.muxers import open_muxer
 from bsqav.media.source import Source, SourceFrame
 from bsqav.media.tracks import cut_chapters, leave_out, unused_streams
@@ -38,11 +39,20 @@ class BsqSettings:
     threads: int = 0
     audio: str = "copy"  # "copy", "none", or the name of an encoder of FFmpeg's
     strict: bool = False
+    embed_model: bool = False
     format: str | None = None
 
 
-def carry_contents(muxer: Any, source: Source, warn: Callable[[str], None]) -> None:
-    """Hands metadata, chapters, fonts and cover art of the input to a muxer."""
+def carry_contents(
+    muxer: Any, source: Source, warn: Callable[[str], None], *, model: str, embed: bool
+) -> None:
+    """Hands metadata, chapters, fonts and cover art of the input to a muxer.
+
+    Args:
+        muxer, source, warn: from where to where.
+        model: id of the model of the video; attached models of other videos stay behind.
+        embed: attach it, unless the input brings it.
+    """
     container = source.container
     muxer.set_metadata(metadata_of(container))
     chapters = cut_chapters(
@@ -50,7 +60,10 @@ def carry_contents(muxer: Any, source: Source, warn: Callable[[str], None]) -> N
     )
     if chapters and not muxer.set_chapters(chapters):
         warn(f"{len(chapters)} chapters are left out: {muxer.format} holds none")
-    for attachment in source.attachments():
+    attachments = [a for a in source.attachments() if not is_model(a) or carries([a], model)]
+    if embed and not carries(attachments, model):
+        attachments.append(model_attachment(model))
+    for attachment in attachments:
         if not muxer.add_attachment(attachment):
             warn(f"attachment {attachment.name} is left out: {muxer.format} holds none")
 
@@ -150,6 +163,8 @@ class MuxedSink:
         self.bytes = 0
         self.video_bytes = 0
         self.sent = 0
+        if settings.embed_model:
+            check_can_embed(settings.format)
         self._muxer = open_muxer(target, format=settings.format)
         try:
             self._video = self._muxer.add_video(
@@ -161,7 +176,8 @@ class MuxedSink:
             self._tracks = carry_tracks(
                 self._muxer, source, audio=settings.audio, strict=settings.strict, warn=warn
             )
-            carry_contents(self._muxer, source, warn)
+            model, embed = str(sequence["model_id"]), settings.embed_model
+            carry_contents(self._muxer, source, warn, model=model, embed=embed)
         except BaseException:
             self._muxer.abort()
             raise

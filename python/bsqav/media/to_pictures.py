@@ -9,6 +9,7 @@ from typing import Any
 
 import av
 
+from bsqav.codec.files import written_whole
 from bsqav.codec.still import shown_frame
 from bsqav.errors import MediaError, UnsupportedError, UsageError
 from bsqav.media.decoding import AvPacket
@@ -128,12 +129,10 @@ class PictureSink:
 
     def _save(self, path: Path, data: bytes) -> None:
         self._refuse_existing(path)
-        partial = path.with_name(path.name + ".partial")
         try:
-            partial.write_bytes(data)
-            partial.replace(path)
+            with written_whole(path) as partial:
+                partial.write_bytes(data)
         except OSError as error:
-            partial.unlink(missing_ok=True)
             raise MediaError(f"{path} cannot be written: {error.strerror}") from error
         self.frames += 1
         self.bytes += len(data)

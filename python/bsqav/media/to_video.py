@@ -16,6 +16,7 @@ from bsqav.errors import UnsupportedError, UsageError
 from bsqav.media.audio_convert import AudioConverter
 from bsqav.media.contents import av_chapters, chapters_of, metadata_of
 from bsqav.media.decoding import AvPacket
+from bsqav.media.embedded_model import is_model
 from bsqav.media.facts import turn_planes, turned
 from bsqav.media.source import Source, SourceFrame
 from bsqav.media.subtitles import subrip_to_mov_text, to_subrip
@@ -246,6 +247,8 @@ class VideoSink:
         )
         self._container.set_chapters(av_chapters(chapters))
         for attachment in source.attachments():
+            if is_model(attachment):
+                continue  # for BSQ, which this video is not
             if self._format == "matroska":
                 self._container.add_attachment(
                     attachment.name, attachment.mimetype, attachment.data

@@ -9,6 +9,7 @@ from typing import Any
 from bsqav.media.job import Job
 from bsqav.media.options import Options, Seconds, TranscodeResult, exact
 from bsqav.media.progress import Progress, ProgressCallback
+from bsqav.media.tracks import TrackChoice, Tracks
 
 __all__ = ["Progress", "TranscodeResult", "transcode"]
 
@@ -34,6 +35,10 @@ def transcode(
     scale: tuple[int, int] | None = None,
     pixel_format: str | None = None,
     audio: str = "copy",
+    video_track: int | None = None,
+    audio_tracks: Tracks = "all",
+    subtitle_tracks: Tracks = "all",
+    embed_model: bool = False,
     strict: bool = False,
     overwrite: bool = False,
     format: str | None = None,  # noqa: A002
@@ -78,6 +83,12 @@ def transcode(
             (with alpha) and so on, see `Encoder`. Where None they stay 4:2:0, 4:2:2, 4:4:4, gray
             and with alpha as they are, and RGB becomes 4:4:4; stills of RGB become 4:2:0.
         audio: "copy", "none", or an encoder of FFmpeg's, such as "aac".
+        video_track: the number of the video track, as `bsqav info` prints it; the best one where
+            None.
+        audio_tracks, subtitle_tracks: "all", "none", or those wanted: numbers as `bsqav info`
+            prints them, or languages, as "1,eng", 2 or ["eng", "fra"].
+        embed_model: attach the model's file, so that whoever has the output can decode it without
+            installing the model; BSQ in Matroska only.
         strict: refuse to leave a track out, instead of warning.
         overwrite: replace an existing output.
         format: FFmpeg's name of the output's container, by the extension where None.
@@ -113,6 +124,8 @@ def transcode(
         scale=scale,
         pixel_format=pixel_format,
         audio=audio,
+        tracks=TrackChoice.of(video_track, audio_tracks, subtitle_tracks),
+        embed_model=embed_model,
         strict=strict,
         overwrite=overwrite,
         format=format,

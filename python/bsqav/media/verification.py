@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,7 +12,7 @@ import av
 
 from bsqav.codec import Decoder, Frame
 from bsqav.codec.models import ModelLike
-from bsqav.errors import BitstreamError, MediaError
+from bsqav.errors import BitstreamError, BsqWarning, MediaError
 from bsqav.media.conformance import ConformanceHash
 from bsqav.media.demux import BsqPacket
 from bsqav.media.inputs import input_name, open_input
@@ -82,6 +83,10 @@ class _Verifier:
         )
 
 
+def _warn(message: str) -> None:
+    warnings.warn(message, BsqWarning, stacklevel=3)
+
+
 def verify(
     file: Any,
     *,
@@ -110,7 +115,7 @@ def verify(
         if not demuxer.tracks:
             raise MediaError(f"{name} has no BSQ video in it")
         length = demuxer.container.duration
-        verifier = _Verifier(models, threads)
+        verifier = _Verifier((*models, *demuxer.models(_warn)), threads)
         packets = 0
         try:
             for packet in demuxer.demux(demuxer.tracks[0].stream):

@@ -10,6 +10,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import torch
 from torch import Tensor, nn
 
+from bsqav.codec.files import written_whole
 from bsqav.errors import ModelError, UsageError
 from bsqav.nn.arprior import ARPrior, ARPriorConfig
 from bsqav.nn.bsqvit import BSQViT, ViTConfig
@@ -53,9 +54,8 @@ def save_model(
         "labels": list(labels),
         "weights": {name: tensor.cpu() for name, tensor in (weights or model.state_dict()).items()},
     }
-    partial = path.with_name(path.name + ".partial")
-    torch.save(state, partial)
-    partial.replace(path)
+    with written_whole(path) as partial:
+        torch.save(state, partial)
 
 
 def load_model(path: Path) -> tuple[Model, list[str]]:

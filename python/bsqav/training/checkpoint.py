@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from bsqav.codec.files import written_whole
 from bsqav.codec.modelspec import ModelConfig
 from bsqav.errors import ModelError
 
@@ -36,9 +37,8 @@ class Progress:
 
 def write(state: Mapping[str, Any], path: Path) -> None:
     """Saves with torch.save, whole or not at all."""
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)
+    with written_whole(path) as partial:
+        torch.save(state, partial)
 
 
 def save_weights(net: nn.Module, path: Path) -> None:
