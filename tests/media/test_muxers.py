@@ -10,10 +10,13 @@ import av
 import numpy as np
 import pytest
 
+import bsqav
 from bsqav.errors import MediaError, UnsupportedError, UsageError
 from bsqav.media.contents import Attachment, Chapter, chapters_of
+from bsqav.media.demux import BsqPacket, Demuxer
 from bsqav.media.muxers import Muxer, format_of, open_muxer
 from bsqav.media.output_file import OutputExistsError, OutputFile
+from tests.media.clips import make_clip
 from tests.media.containers import (
     HEADER,
     SEQUENCE,
@@ -206,3 +209,45 @@ def test_output_file_gets_its_name_at_the_end(tmp_path: Path) -> None:
         OutputFile(path)
     assert isinstance(caught.value, OutputExistsError)
     OutputFile(path, overwrite=True)
+
+
+def test_fragmented_mov_keeps_times_when_sound_begins_before_zero(tmp_path: Path) -> None:
+    """Also where subtitles come late: fragments must not wait for them."""
+    clip = make_clip(tmp_path / "in.mp4", frames=50, subtitles="mov_text")
+    with Demuxer(clip) as source:
+        sounds = [p.pts for p in source.demux(source.container.streams.audio[0]) if p.size]
+    assert sounds[0] < 0, "the encoder's priming samples"
+    pipe = Pipe()
+    bsqav.transcode(clip, pipe, format="mov", gop=10)
+    assert pipe.data.count(b"moof") == 5
+    with Demuxer(io.BytesIO(bytes(pipe.data))) as demuxer:
+        packets = list(demuxer.demux())
+        sound_index = demuxer.container.streams.audio[0].index
+    video = [p.pts * p.time_base for p in packets if isinstance(p, BsqPacket)]
+    assert video == [Fraction(n, 25) for n in range(50)]
+    others = [p for p in packets if not isinstance(p, BsqPacket)]
+    heard = [p.pts for p in others if p.stream_index == sound_index]
+    assert heard == sounds
+
+
+def test_two_writers_of_one_output_do_not_meet(tmp_path: Path) -> None:
+    path = tmp_path / "out.mkv"
+    clip = make_clip(tmp_path / "in.mp4", frames=2, audio=None)
+    with bsqav.open(path, "w") as container:
+        stream = container.add_stream("bsq", rate=25)
+        for writer in (bsqav.transcode, lambda _, target: bsqav.open(target, "w")):
+            with pytest.raises(bsqav.MediaError, match=r"out\.mkv\.partial is being written by"):
+                writer(clip, path)
+        frame = av.VideoFrame(32, 32, "gray")
+        frame.pts = 0
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with bsqav.open(path) as container:
+        assert len(list(container.decode(video=0))) == 1
+    bsqav.transcode(clip, path, overwrite=True)
+    # What is left of a run that was killed is no hindrance, and nothing empty is left behind.
+    (tmp_path / "b.mkv.partial").write_bytes(b"old")
+    bsqav.transcode(clip, tmp_path / "b.mkv")
+    with pytest.raises(bsqav.MediaError):
+        bsqav.transcode(tmp_path / "nothing.mp4", tmp_path / "c.mkv")
+    assert {each.name for each in tmp_path.iterdir()} == {"in.mp4", "out.mkv", "b.mkv"}

@@ -19,7 +19,7 @@ from bsqav.media.transcode import TranscodeResult, transcode
 __all__ = ["add_parser", "interruptible", "run"]
 
 _DESCRIPTION = """\
-Writes BSQ (.mkv, .mov, .nut) unless the input is BSQ already, which becomes H.264 or whatever
+Writes BSQ (.mkv, .mov, .nut, .m3u8) unless the input is BSQ already, which becomes H.264 or whatever
 -c:v says. Sound is copied; subtitles, chapters, attachments, metadata, colour, rotation and
 timestamps are carried over. OUT is written as OUT.partial and renamed at the end."""
 

@@ -16,7 +16,7 @@ from bsqav.errors import UnsupportedError, UsageError
 from bsqav.media.contents import Attachment, Chapter, attachments_of, metadata_of
 from bsqav.media.embedded_model import carries, check_can_embed, model_attachment
 from bsqav.media.input_stream import BsqInputStream, InputPacket, StreamList
-from bsqav.media.muxers import Muxer, Target, format_of, open_muxer
+from bsqav.media.muxers import Muxer, Target, format_of, open_muxer, open_output
 from bsqav.media.output_file import OutputFile
 from bsqav.media.output_stream import BsqOutputStream, OutputPacket
 
@@ -56,9 +56,16 @@ class OutputContainer:
         self._output: OutputFile | None = None
         target = file
         if isinstance(file, str | os.PathLike):
-            self._output = OutputFile(file, overwrite=overwrite)
+            self._output = open_output(file, overwrite=overwrite)
+            self._output.hold()
             target = self._output.partial
-        self._muxer: Muxer = open_muxer(target, format=name, fragmented=fragmented, options=options)
+        try:
+            self._muxer: Muxer = open_muxer(
+                target, format=name, fragmented=fragmented, options=options
+            )
+        except BaseException:
+            self._release()
+            raise
         # PyAV's streams live in containers: these are never written, their streams are real.
         self._benches: list[Any] = []
         self._streams: list[Any] = []
@@ -300,9 +307,12 @@ class OutputContainer:
             self.abort()
             raise
         self._closed = True
-        self._muxer.close()
-        if self._output is not None:
-            self._output.commit()
+        try:
+            self._muxer.close()
+            if self._output is not None:
+                self._output.commit()
+        finally:
+            self._release()
 
     def abort(self) -> None:
         """Ends early: the partial file stays as it is and keeps its name."""
@@ -310,3 +320,8 @@ class OutputContainer:
             return
         self._closed = True
         self._muxer.abort()
+        self._release()
+
+    def _release(self) -> None:
+        if self._output is not None:
+            self._output.release()

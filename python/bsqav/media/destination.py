@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from bsqav.errors import MediaError, UsageError
+from bsqav.media.muxers import open_output
 from bsqav.media.output_file import OutputExistsError, OutputFile
 from bsqav.media.pipes import name_of, standard_output
 
@@ -73,6 +74,7 @@ class Destination:
                 self._output = self._open(path, overwrite, source)
                 self.file = self._output.partial
                 self._before = self._state()
+                self._hold()
 
     def _open(self, path: Path, overwrite: bool, source: Any) -> OutputFile:
         is_path = isinstance(source, str | os.PathLike)
@@ -81,14 +83,27 @@ class Destination:
         if not path.parent.is_dir():
             raise MediaError(f"there is no folder {path.parent} to write {path.name} to")
         try:
-            output = OutputFile(path, overwrite=overwrite)
+            output = open_output(path, overwrite=overwrite)
         except OutputExistsError:
             raise
         except OSError as error:
             raise explain_os_error(error, f"{path} cannot be written") from error
         if not os.access(path.parent, os.W_OK):
             raise MediaError(f"{path} cannot be written: the folder {path.parent} is read-only")
+        if output.beside is not None and is_path and Path(source).exists():
+            media = output.beside.path
+            if media.exists() and media.samefile(source):
+                raise UsageError(f"{media} would be written beside {path}, and is the input")
         return output
+
+    def _hold(self) -> None:
+        assert self._output is not None
+        try:
+            self._output.hold()
+        except MediaError:
+            raise
+        except OSError as error:
+            raise explain_os_error(error, f"{self.name} cannot be written") from error
 
     @property
     def path(self) -> str | None:
@@ -98,7 +113,9 @@ class Destination:
     @property
     def partial(self) -> str:
         """What holds the result until it is finished."""
-        return self.name if self._output is None else str(self._output.partial)
+        if self._output is None:
+            return self.name
+        return str((self._output.beside or self._output).partial)
 
     def commit(self) -> int | None:
         """Gives the finished file its name; returns its size in bytes, None for a file object."""
@@ -113,10 +130,14 @@ class Destination:
             self._output.commit()
         except OSError as error:
             raise explain_os_error(error, f"{self._output.path} cannot be written") from error
-        return self._output.path.stat().st_size
+        beside = self._output.beside
+        size = self._output.path.stat().st_size
+        return size + (beside.path.stat().st_size if beside else 0)
 
     def close(self) -> None:
-        """Closes what was opened here."""
+        """Closes what was opened here, and lets others write to it."""
+        if self._output is not None:
+            self._output.release()
         if self._device is not None:
             with contextlib.suppress(OSError):
                 self._device.close()
@@ -125,7 +146,7 @@ class Destination:
         """Removes what has been written, where that is a file; what was there before stays."""
         if self._output is not None and self._state() != self._before:
             with contextlib.suppress(OSError):
-                self._output.partial.unlink(missing_ok=True)
+                self._output.discard()
 
     def _state(self) -> tuple[int, int] | None:
         """Size and time of the partial file, None where there is none."""

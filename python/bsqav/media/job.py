@@ -28,6 +28,7 @@ from bsqav.media.conformance import ConformanceHash
 from bsqav.media.decoding import AvPacket
 from bsqav.media.destination import Destination, explain_os_error
 from bsqav.media.first_pass import check_rereadable, first_pass
+from bsqav.media.hls import default_gop
 from bsqav.media.inputs import input_name
 from bsqav.media.muxers import format_of
 from bsqav.media.options import Options, TranscodeResult
@@ -207,11 +208,13 @@ class Job:
         self, codec: str, source: Source, target: Destination, input_format: str | None
     ) -> Sink:
         options = self._options
+        container = format_of(target.path or "-.nut", options.format)
+        gop = default_gop(source.facts.frame_rate) if container == "hls" else 250
         settings = BsqSettings(
             crf=options.crf,
             bitrate=options.bitrate,
             buffer=options.buffer,
-            gop=250 if options.gop is None else options.gop,
+            gop=gop if options.gop is None else options.gop,
             lookahead=DEFAULT_LOOKAHEAD if options.lookahead is None else options.lookahead,
             preset=options.preset or "medium",
             tune=options.tune or "balanced",
@@ -220,9 +223,7 @@ class Job:
             audio=options.audio,
             strict=options.strict,
             embed_model=options.embed_model,
-            format=format_of(target.path, options.format)
-            if target.path
-            else options.format or "nut",
+            format=container,
         )
         if options.two_pass:
             records = self._first_pass(settings, input_format)

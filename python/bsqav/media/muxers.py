@@ -12,6 +12,7 @@ import av
 
 from bsqav.errors import UsageError
 from bsqav.media.contents import Attachment, Chapter, attachments_of, chapters_of
+from bsqav.media.hls import HlsMuxer, media_path
 from bsqav.media.matroska import MatroskaMuxer, Target
 from bsqav.media.output_file import OutputFile
 from bsqav.media.pyav_muxer import PyAvMuxer
@@ -29,6 +30,7 @@ __all__ = [
     "chapters_of",
     "format_of",
     "open_muxer",
+    "open_output",
 ]
 
 # File name suffixes and the containers they stand for.
@@ -40,6 +42,7 @@ FORMATS = {
     ".mov": "mov",
     ".qt": "mov",
     ".nut": "nut",
+    ".m3u8": "hls",
 }
 _REFUSED = {
     ".mp4": "MP4 has no registration for BSQ: write .mov, which the same programs read, or .mkv",
@@ -58,7 +61,7 @@ class Muxer(Protocol):
     """
 
     format: str
-    """Name of the container: "matroska", "mov" or "nut"."""
+    """Name of the container: "matroska", "mov" or "nut", of HLS what its segments are."""
 
     def refuses(self, stream: Any) -> str | None:
         """Why a PyAV input stream cannot be copied, None when it can."""
@@ -142,6 +145,13 @@ def format_of(target: Target, format: str | None = None) -> str:  # noqa: A002
     return found
 
 
+def open_output(path: str | os.PathLike[str], *, overwrite: bool) -> OutputFile:
+    """The file to write, and for a playlist the one beside it; see `OutputFile`."""
+    is_playlist = FORMATS.get(Path(path).suffix.lower()) == "hls"
+    beside = media_path(path) if is_playlist else None
+    return OutputFile(path, overwrite=overwrite, beside=beside)
+
+
 def open_muxer(
     target: Target,
     *,
@@ -153,7 +163,7 @@ def open_muxer(
 
     Args:
         target: a path, which is overwritten; or a binary file object, which stays open.
-        format: "matroska" (or "mkv"), "mov" or "nut"; by the path's suffix where None.
+        format: "matroska" (or "mkv"), "mov", "nut" or "hls"; by the path's suffix where None.
         fragmented: MOV only: write in fragments, playable while it grows. An output that cannot
             seek is always written so.
         options: of FFmpeg's muxer, for MOV and NUT.
@@ -167,4 +177,6 @@ def open_muxer(
         if options:
             raise UsageError(f"the Matroska writer has no options: {', '.join(options)}")
         return MatroskaMuxer(target)
+    if name == "hls":
+        return HlsMuxer(target, options)
     return PyAvMuxer(target, name, fragmented=fragmented, options=options)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 from pathlib import Path
 
 from bsqav.errors import MediaError
@@ -20,16 +22,26 @@ class OutputFile:
     Args:
         path: where the finished file shall be.
         overwrite: replace a file that is there; else OutputExistsError, at once and at the end.
+        beside: another file that belongs to it, written as its own PATH.partial, and named first.
 
     Raises:
         OutputExistsError: there is such a file.
         MediaError: the path is a folder.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        beside: str | os.PathLike[str] | None = None,
+    ) -> None:
         self.path = Path(path)
         self.partial = self.path.with_name(self.path.name + ".partial")
+        self.beside = None if beside is None else OutputFile(beside, overwrite=overwrite)
         self._overwrite = overwrite
+        self._lock: int | None = None
+        self._made = False  # by taking the lock
         if self.path.is_dir():
             raise MediaError(f"{self.path} is a folder")
         self._check()
@@ -38,11 +50,69 @@ class OutputFile:
         if not self._overwrite and self.path.exists():
             raise OutputExistsError(f"{self.path} exists already: -y (overwrite=True) replaces it")
 
+    def hold(self) -> None:
+        """Keeps the partial file for this writer, until commit(), discard() or release().
+
+        Raises:
+            MediaError: another writer holds it.
+            OSError: it cannot be made.
+        """
+        self._made = not self.partial.exists()
+        self._lock = os.open(self.partial, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        if not _locked(self._lock):
+            os.close(self._lock)
+            self._lock = None
+            raise MediaError(
+                f"{self.partial} is being written by another run: wait for it, or choose another "
+                "output"
+            )
+        if self.beside is not None:
+            try:
+                self.beside.hold()
+            except BaseException:
+                self.release()
+                raise
+
+    def release(self) -> None:
+        """Lets others write; what was written stays, an empty file does not."""
+        if self.beside is not None:
+            self.beside.release()
+        if self._lock is None:
+            return
+        with contextlib.suppress(OSError):
+            if self._made and os.fstat(self._lock).st_size == 0:
+                self.partial.unlink(missing_ok=True)
+        os.close(self._lock)
+        self._lock = None
+
     def commit(self) -> None:
         """Gives the finished file its name."""
         self._check()
+        if self.beside is not None:
+            self.beside.commit()
         self.partial.replace(self.path)
+        self._made = False
+        self.release()
 
     def discard(self) -> None:
         """Removes the partial file, where there is one."""
+        if self.beside is not None:
+            self.beside.discard()
         self.partial.unlink(missing_ok=True)
+        self._made = False
+        self.release()
+
+
+def _locked(descriptor: int) -> bool:
+    """Takes a lock that ends with the process; False where another writer has it."""
+    if sys.platform == "win32":
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # a file system without locks: as before there were any
+    return True

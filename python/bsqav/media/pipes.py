@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from bsqav.errors import MediaError
 
-__all__ = ["PipeReader", "name_of", "standard_input", "standard_output"]
+__all__ = ["PipeReader", "WholeWriter", "name_of", "standard_input", "standard_output"]
 
 _POLL_SECONDS = 0.2
 
@@ -47,6 +47,27 @@ class PipeReader:
         if sys.platform == "win32":
             return True
         return bool(select.select([self._descriptor], [], [], _POLL_SECONDS)[0])
+
+
+class WholeWriter:
+    """A file of bytes that takes all of what it is given; a raw one may take a part each time.
+
+    FFmpeg would go on behind the part that was not taken. Everything but `write` is the file's own.
+    """
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def write(self, data: bytes) -> int:
+        """All of `data`."""
+        rest = data
+        while rest:
+            taken = self._file.write(rest)
+            rest = rest[taken:] if isinstance(taken, int) and taken > 0 else b""
+        return len(data)
 
 
 def standard_input(cancelled: Callable[[], bool]) -> Any:

@@ -28,6 +28,7 @@ from bsqav.errors import MediaError, UnsupportedError, UsageError
 from bsqav.media.contents import Attachment, Chapter, av_chapters, metadata_of
 from bsqav.media.matroska import Target
 from bsqav.media.matroska_file import can_seek
+from bsqav.media.pipes import WholeWriter
 from bsqav.media.subtitles import TEXT_CODECS, subrip_to_mov_text, to_subrip
 
 __all__ = ["PyAvMuxer"]
@@ -39,6 +40,9 @@ LAX = {"strict": "-1"}
 EMPTY: Mapping[str, str] = {}
 # MOV keeps when tracks begin in these units; its default of 1000 would round frames away.
 MOVIE_TIMESCALE = 90000
+# The head waits for the first fragment: only then it can say that sound begins before zero.
+FRAGMENTED = "frag_keyframe+delay_moov+default_base_moof"
+EMPTY_TEXT = bytes(2)
 # Style of mov_text tracks made from other text.
 _PLAIN_STYLE = b"""[Script Info]
 ScriptType: v4.00+
@@ -75,20 +79,22 @@ class PyAvMuxer:
         fragmented: bool = False,
         options: Mapping[str, str] | None = None,
     ) -> None:
-        self.format = format
+        self.format = self._ffmpeg_format = format
         is_path = isinstance(target, str | os.PathLike)
         settings = dict(LAX)
+        self._fragmented = False
         if format == "mov":
             settings["movie_timescale"] = str(MOVIE_TIMESCALE)
             if fragmented or not (is_path or can_seek(target)):  # type: ignore[arg-type]
-                settings["movflags"] = "frag_keyframe+empty_moov+default_base_moof"
+                settings["movflags"] = FRAGMENTED
+                self._fragmented = True
         settings.update(options or {})
         if is_path:
             # Opened here: FFmpeg would take a name with a colon for a protocol.
             self._file: Any = Path(target).open("w+b")  # type: ignore[arg-type]  # noqa: SIM115
             self._owned = True
         else:
-            self._file = target
+            self._file = WholeWriter(target)
             self._owned = False
         self._container: Any = av.open(self._file, "w", format=format, container_options=settings)
         self._sealed = False
@@ -112,7 +118,9 @@ class PyAvMuxer:
     def _can_hold(self, add: Callable[[Any], object]) -> bool:
         """Whether FFmpeg would write a file with such a stream: some fail only at the header."""
         try:
-            with av.open(io.BytesIO(), "w", format=self.format, container_options=LAX) as trial:
+            with av.open(
+                io.BytesIO(), "w", format=self._ffmpeg_format, container_options=LAX
+            ) as trial:
                 add(trial)
                 trial.start_encoding()
         except (ValueError, av.FFmpegError):
@@ -120,7 +128,7 @@ class PyAvMuxer:
         return True
 
     def _becomes_mov_text(self, codec: str) -> bool:
-        return self.format == "mov" and codec in TEXT_CODECS and codec != "mov_text"
+        return self._ffmpeg_format == "mov" and codec in TEXT_CODECS and codec != "mov_text"
 
     def _require_unsealed(self) -> None:
         if self._sealed or self._closed:
@@ -223,7 +231,7 @@ class PyAvMuxer:
         time_base: Fraction,
     ) -> None:
         """Takes one packet; times are in `time_base`."""
-        if self.format == "mov" and pts is not None and pts < 0:
+        if self._ffmpeg_format == "mov" and pts is not None and pts < 0:
             # An edit list would say so, and readers would then hide those pictures.
             raise MediaError(f"MOV cannot hold a picture at {pts} (in {time_base} s), before zero")
         packet: av.Packet[Any] = av.Packet(data)
@@ -255,6 +263,9 @@ class PyAvMuxer:
     def _mux(self, index: int, packet: av.Packet[Any]) -> None:
         if self._closed:
             raise UsageError("the file is closed")
+        if not self._sealed and self._fragmented:
+            self._sealed = True
+            self._begin_texts(packet)
         self._sealed = True
         try:
             packet.stream = self._container.streams[index]
@@ -267,6 +278,15 @@ class PyAvMuxer:
                 f"{self.format} refuses a packet of track {index} at {packet.pts} "
                 f"(in {packet.time_base} s): {error}"
             ) from error
+
+    def _begin_texts(self, first: av.Packet[Any]) -> None:
+        """An empty text in every track of subtitles: fragments wait for all tracks to begin."""
+        for stream in self._container.streams:
+            if stream.type == "subtitle":
+                empty: av.Packet[Any] = av.Packet(EMPTY_TEXT)
+                empty.pts = empty.dts = first.dts
+                empty.time_base = first.time_base
+                self._mux(stream.index, empty)
 
     def close(self) -> None:
         """Finishes the file.

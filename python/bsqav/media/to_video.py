@@ -77,6 +77,8 @@ def container_format(path: str | None, named: str | None) -> str:
         return _FORMATS[suffix]
     if suffix[1:] in av.formats_available:
         return suffix[1:]
+    if suffix == ".m3u8":
+        raise UsageError(f"{path}: HLS is written with BSQ video (-c:v bsq, or copy of a BSQ file)")
     raise UsageError(
         f"{path}: the extension {suffix or '(none)'} names no container: take one of "
         f"{', '.join(sorted(_FORMATS))}, or say --format NAME"
