@@ -119,6 +119,7 @@ def _track_lines(track: TrackReport, *, still: bool) -> str:
         f"    colour    primaries {head['color_primaries']}, transfer {head['color_transfer']}, "
         f"matrix {head['color_matrix']}, "
         f"{ {0: 'limited', 1: 'full'}.get(head['full_range'], 'unspecified') } range",
+        *_light_line(track.light),
         f"    model     {model}",
         f"    coding    crf {_range(track.crf)}, {_range(track.layers)} layers, "
         f"{_range(track.blocks)} blocks a frame",
@@ -140,6 +141,18 @@ def _track_lines(track: TrackReport, *, still: bool) -> str:
             + (f", {bits['bitrate'] / 1000:.1f} kb/s" if bits["bitrate"] else ""),
         ]
     return "\n".join(lines)
+
+
+def _light_line(light: dict[str, Any] | None) -> list[str]:
+    if light is None:
+        return []
+    parts = []
+    if light["mastering"] is not None:
+        low, high = light["mastering"]["luminance"]
+        parts.append(f"graded on a display of {low:g} to {high:g} cd/m2")
+    if light["max_cll"] or light["max_fall"]:
+        parts.append(f"MaxCLL {light['max_cll']}, MaxFALL {light['max_fall']}")
+    return [f"    light     {', '.join(parts)}"]
 
 
 def _ratio(pair: tuple[int, int]) -> str:

@@ -19,9 +19,9 @@ from bsqav.media.transcode import TranscodeResult, transcode
 __all__ = ["add_parser", "interruptible", "run"]
 
 _DESCRIPTION = """\
-Writes BSQ (.mkv, .mov, .nut, .m3u8) unless the input is BSQ already, which becomes H.264 or whatever
--c:v says. Sound is copied; subtitles, chapters, attachments, metadata, colour, rotation and
-timestamps are carried over. OUT is written as OUT.partial and renamed at the end."""
+Writes BSQ (.mkv, .mov, .nut, .m3u8) unless the input is BSQ already, which becomes H.264 or
+whatever -c:v says. Sound is copied; subtitles, chapters, attachments, metadata, colour, rotation
+and timestamps are carried over. OUT is written as OUT.partial and renamed at the end."""
 
 
 def add_parser(subparsers: Any) -> None:

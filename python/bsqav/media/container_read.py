@@ -15,6 +15,7 @@ from bsqav.errors import BsqWarning, MediaError
 from bsqav.media.contents import metadata_of
 from bsqav.media.demux import BsqPacket, Demuxer, Source
 from bsqav.media.input_stream import BsqInputStream, InputPacket, StreamList
+from bsqav.media.matroska_read import TrackColour, read_colours
 
 __all__ = ["InputContainer"]
 
@@ -41,10 +42,12 @@ class InputContainer:
         streams = []
         try:
             models += self._demuxer.models(_warn)
+            colours = read_colours(file)
             for stream in self._demuxer.container.streams:
                 track = self._demuxer.track_of(stream)
                 if track is not None:
-                    stream = BsqInputStream(self, track, models, threads, strict)
+                    light = colours.get(track.index, TrackColour()).light
+                    stream = BsqInputStream(self, track, models, threads, strict, light)
                 streams.append(stream)
         except BaseException:
             self._demuxer.close()

@@ -16,6 +16,7 @@ from bsqav.errors import UnsupportedError, UsageError
 from bsqav.media.contents import Attachment, Chapter, attachments_of, metadata_of
 from bsqav.media.embedded_model import carries, check_can_embed, model_attachment
 from bsqav.media.input_stream import BsqInputStream, InputPacket, StreamList
+from bsqav.media.light import NO_LIGHT
 from bsqav.media.muxers import Muxer, Target, format_of, open_muxer, open_output
 from bsqav.media.output_file import OutputFile
 from bsqav.media.output_stream import BsqOutputStream, OutputPacket
@@ -261,7 +262,11 @@ class OutputContainer:
         if isinstance(stream, BsqOutputStream):
             header, sequence = stream.header
             return self._muxer.add_video(
-                header, sequence, metadata=stream.metadata, disposition=stream.disposition
+                header,
+                sequence,
+                metadata=stream.metadata,
+                disposition=stream.disposition,
+                light=stream.light or NO_LIGHT,
             )
         if id(stream) in self._copies:
             return self._muxer.copy_stream(stream)

@@ -14,6 +14,7 @@ import numpy as np
 from bsqav.codec.picture import Colour, PlaneFormat
 from bsqav.codec.sequence import SequenceHeader, sequence_header
 from bsqav.codec.units import Plane
+from bsqav.media.light import NO_LIGHT, LightLevels
 
 __all__ = [
     "VideoFacts",
@@ -38,6 +39,8 @@ class VideoFacts:
     sample_aspect: Fraction | None  # width over height of one sample
     rotation: int  # degrees clockwise for display
     duration: Fraction | None  # seconds that will be read, where the container says so
+    chroma_location: int = 0  # FFmpeg's AVChromaLocation, 0 where unknown
+    light: LightLevels = NO_LIGHT
 
     @property
     def frames(self) -> int | None:
@@ -54,6 +57,7 @@ class VideoFacts:
             time_base=self.time_base,
             frame_rate=self.frame_rate,
             sample_aspect=self.sample_aspect,
+            chroma_location=self.chroma_location if self.layout.chroma == "420" else 0,
             rotation=self.rotation,
         )
 

@@ -14,6 +14,7 @@ from bsqav.codec.models import ModelLike
 from bsqav.errors import BitstreamError, BsqWarning, UsageError
 from bsqav.media.contents import metadata_of
 from bsqav.media.demux import BsqPacket, BsqTrack
+from bsqav.media.light import NO_LIGHT, LightLevels
 
 __all__ = ["BsqInputStream", "InputPacket", "StreamList"]
 
@@ -68,11 +69,14 @@ class BsqInputStream:
         models: tuple[ModelLike, ...],
         threads: int,
         strict: bool,
+        light: LightLevels = NO_LIGHT,
     ) -> None:
         self.container = container
         self.track = track
         self._decoder = Decoder(models=models, threads=threads, strict=strict)
         self._warned = False
+        self.light = light
+        """Mastering display and content light level, where the container says them."""
 
     def __repr__(self) -> str:
         return f"<bsqav stream #{self.index} bsq, {self.pix_fmt} {self.width}x{self.height}>"

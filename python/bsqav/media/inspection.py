@@ -15,6 +15,8 @@ from bsqav.errors import BitstreamError, ModelError, ModelNotFoundError
 from bsqav.media.contents import metadata_of
 from bsqav.media.demux import BsqPacket
 from bsqav.media.inputs import input_name, open_input
+from bsqav.media.light import LightLevels
+from bsqav.media.matroska_read import read_colours
 
 __all__ = ["FileReport", "TrackReport", "inspect"]
 
@@ -28,6 +30,7 @@ class TrackReport:
     pixel_format: str
     model_name: str | None  # None where the model is neither installed nor in the file
     model_embedded: bool  # the file carries it
+    light: dict[str, Any] | None  # mastering display and content light level, where stated
     packets: int = 0
     keyframes: int = 0
     longest_group: int = 0
@@ -122,7 +125,11 @@ def inspect(file: Any) -> FileReport:
     with open_input(file) as demuxer:
         container = demuxer.container
         attached = {model.id: model for model in demuxer.models(lambda _: None)}
-        tracks = {track.index: _track_report(track, attached) for track in demuxer.tracks}
+        lights = {index: colour.light for index, colour in read_colours(file).items()}
+        tracks = {
+            track.index: _track_report(track, attached, lights.get(track.index))
+            for track in demuxer.tracks
+        }
         streams = [_describe_stream(stream, tracks) for stream in container.streams]
         if tracks:
             for packet in demuxer.demux(*(track.stream for track in demuxer.tracks)):
@@ -149,7 +156,9 @@ def _add(report: TrackReport, packet: BsqPacket, name: str) -> None:
         ) from error
 
 
-def _track_report(track: Any, attached: Mapping[str, Model]) -> TrackReport:
+def _track_report(
+    track: Any, attached: Mapping[str, Model], light: LightLevels | None
+) -> TrackReport:
     model_id = track.sequence["model_id"]
     model = attached.get(model_id)
     with contextlib.suppress(ModelError, ModelNotFoundError):
@@ -160,6 +169,7 @@ def _track_report(track: Any, attached: Mapping[str, Model]) -> TrackReport:
         pixel_format=plane_format_of(track.sequence).pixel_format,
         model_name=None if model is None else model.name,
         model_embedded=model_id in attached,
+        light=asdict(light) if light else None,
     )
 
 

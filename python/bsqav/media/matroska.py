@@ -27,6 +27,7 @@ from bsqav.media import matroska_tracks as entries
 from bsqav.media.audio import AudioParameters, adts_to_config, split_adts
 from bsqav.media.contents import Attachment, Chapter, metadata_of
 from bsqav.media.interleave import Entry, Interleaver
+from bsqav.media.light import NO_LIGHT, LightLevels
 from bsqav.media.matroska_file import Block, MatroskaFile
 from bsqav.media.subtitles import to_subrip
 
@@ -152,9 +153,10 @@ class MatroskaMuxer:
         *,
         metadata: Mapping[str, str] = EMPTY,
         disposition: int = 0,
+        light: LightLevels = NO_LIGHT,
     ) -> int:
         """A BSQ track: the sequence header as bytes and as a dictionary."""
-        entry = entries.video_track(header, sequence, metadata, disposition)
+        entry = entries.video_track(header, sequence, metadata, disposition, light)
         rate = frame_rate_of(sequence)
         # Milliseconds cannot tell the frames of fast cameras apart.
         if rate is not None and rate > 250:

@@ -16,6 +16,7 @@ from bsqav.errors import UsageError
 from bsqav.media import ebml
 from bsqav.media import matroska_ids as ids
 from bsqav.media.audio import AudioParameters, flac_private, vorbis_private
+from bsqav.media.light import NO_LIGHT, LightLevels
 
 __all__ = ["FOURCC", "TrackEntry", "audio_codec_id", "audio_track", "subtitle_track", "video_track"]
 
@@ -151,8 +152,20 @@ def bitmap_info(header: bytes, width: int, height: int, bit_depth: int) -> bytes
     )
 
 
-def _colour(sequence: Mapping[str, Any]) -> bytes:
-    parts = []
+def _light(light: LightLevels) -> list[bytes]:
+    """The elements of Colour that say how bright a video may be shown."""
+    levels = ((ids.MAX_CLL, light.max_cll), (ids.MAX_FALL, light.max_fall))
+    parts = [ebml.uint(element_id, level) for element_id, level in levels if level]
+    if light.mastering is not None:
+        shown = light.mastering
+        points = (*shown.red, *shown.green, *shown.blue, *shown.white, *shown.luminance)
+        values = map(ebml.floating, ids.MASTERING_POINTS, points)
+        parts.append(ebml.element(ids.MASTERING_METADATA, *values))
+    return parts
+
+
+def _colour(sequence: Mapping[str, Any], light: LightLevels) -> bytes:
+    parts = _light(light)
     for element_id, key in (
         (ids.MATRIX_COEFFICIENTS, "color_matrix"),
         (ids.TRANSFER_CHARACTERISTICS, "color_transfer"),
@@ -211,6 +224,7 @@ def video_track(
     sequence: Mapping[str, Any],
     metadata: Mapping[str, str],
     disposition: int,
+    light: LightLevels = NO_LIGHT,
 ) -> TrackEntry:
     """The entry of a BSQ track. `header` are the sequence header's bytes."""
     width, height = sequence["width"], sequence["height"]
@@ -220,7 +234,7 @@ def video_track(
         ebml.uint(ids.PIXEL_WIDTH, width),
         ebml.uint(ids.PIXEL_HEIGHT, height),
         *_display(width, height, sample_aspect_of(sequence)),
-        _colour(sequence),
+        _colour(sequence, light),
         _projection(sequence.get("rotation", 0)),
     ]
     rate = frame_rate_of(sequence)

@@ -13,6 +13,7 @@ import av
 from bsqav.errors import UsageError
 from bsqav.media.contents import Attachment, Chapter, attachments_of, chapters_of
 from bsqav.media.hls import HlsMuxer, media_path
+from bsqav.media.light import LightLevels
 from bsqav.media.matroska import MatroskaMuxer, Target
 from bsqav.media.output_file import OutputFile
 from bsqav.media.pyav_muxer import PyAvMuxer
@@ -73,8 +74,12 @@ class Muxer(Protocol):
         *,
         metadata: Mapping[str, str] = ...,
         disposition: int = ...,
+        light: LightLevels = ...,
     ) -> int:
-        """A BSQ track's index: the sequence header as bytes and as a dictionary."""
+        """A BSQ track's index: the sequence header as bytes and as a dictionary.
+
+        `light` is kept by Matroska alone.
+        """
 
     def copy_stream(self, stream: Any) -> int:
         """Index of a sound or subtitle track whose packets come from a PyAV input stream.

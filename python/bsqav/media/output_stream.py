@@ -15,6 +15,7 @@ from bsqav.codec.sequence import sequence_header
 from bsqav.codec.units import Packet
 from bsqav.errors import UsageError
 from bsqav.media.input_stream import BsqInputStream
+from bsqav.media.light import LightLevels, light_of_frame
 
 __all__ = ["BsqOutputStream", "OutputPacket"]
 
@@ -57,7 +58,8 @@ class BsqOutputStream:
     """A BSQ stream that encodes, with the attributes of av.VideoStream.
 
     Set what is known before the first frame: width, height, pix_fmt, time_base, rate,
-    sample_aspect_ratio, rotation, metadata, options. What is left at None comes from the frame.
+    sample_aspect_ratio, rotation, light, metadata, options. What is left at None comes from the
+    frame.
     """
 
     type: Literal["video"] = "video"
@@ -81,6 +83,7 @@ class BsqOutputStream:
         self.rotation: int | None = None
         self.metadata: dict[str, str] = {}
         self.disposition = 0
+        self.light: LightLevels | None = None
         self._encoder: Encoder | None = None
         self._copied: tuple[bytes, dict[str, Any]] | None = None
 
@@ -125,6 +128,7 @@ class BsqOutputStream:
         self.sample_aspect_ratio = template.sample_aspect_ratio
         self.metadata.update(template.metadata)
         self.disposition = int(template.disposition)
+        self.light = template.light
 
     def encode(self, frame: EncoderInput | None = None) -> list[OutputPacket]:
         """Takes a frame, or an array (see `bsqav.Encoder.encode`); None flushes.
@@ -173,6 +177,8 @@ class BsqOutputStream:
                 rotation=self.rotation or 0,
                 **self._settings(),
             )
+        if self.light is None:
+            self.light = light_of_frame(frame)
         if time_base is None:
             time_base = frame.time_base or DEFAULT_TIME_BASE
         self.time_base = time_base

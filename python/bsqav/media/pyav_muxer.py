@@ -26,6 +26,7 @@ from bsqav.codec.sequence import (
 )
 from bsqav.errors import MediaError, UnsupportedError, UsageError
 from bsqav.media.contents import Attachment, Chapter, av_chapters, metadata_of
+from bsqav.media.light import NO_LIGHT, LightLevels
 from bsqav.media.matroska import Target
 from bsqav.media.matroska_file import can_seek
 from bsqav.media.pipes import WholeWriter
@@ -141,8 +142,10 @@ class PyAvMuxer:
         *,
         metadata: Mapping[str, str] = EMPTY,
         disposition: int = 0,
+        light: LightLevels = NO_LIGHT,
     ) -> int:
-        """A BSQ track: the sequence header as bytes and as a dictionary."""
+        """A BSQ track; PyAV offers no way to say `light`."""
+        del light
         self._require_unsealed()
         layout = plane_format_of(sequence)
         time_base = time_base_of(sequence)

@@ -41,6 +41,8 @@ from bsqav.media.facts import (
     scaled_aspect,
 )
 from bsqav.media.inputs import input_name, open_input
+from bsqav.media.light import NO_LIGHT, light_of_frame
+from bsqav.media.matroska_read import TrackColour, read_colours
 from bsqav.media.tracks import ALL_TRACKS, TrackChoice, choose_video
 
 __all__ = ["Source", "SourceFrame"]
@@ -106,6 +108,8 @@ class Source:
             self._scale, self._pixel_format = scale, pixel_format
             self._converter_type = converter
             self._converter: FrameConverter | None = None
+            self._light = NO_LIGHT
+            self._beside = read_colours(file).get(self.stream.index, TrackColour())
             self._last_pts: int | None = None
             self._pictures: dict[int, Attachment] = {}
             self._queue: deque[SourceFrame | AvPacket] = deque()
@@ -266,6 +270,8 @@ class Source:
             sample_aspect=scaled_aspect(aspect, self._coded_size, (layout.width, layout.height)),
             rotation=self._rotation,
             duration=self._expected_duration(),
+            chroma_location=self.chroma_location or self._beside.chroma_location,
+            light=self._light or self._beside.light,
         )
 
     def _frame_rate(self) -> Fraction | None:
@@ -340,6 +346,7 @@ class Source:
     def _settle_format(self, picture: av.VideoFrame) -> FrameConverter:
         self._coded_size = (picture.width, picture.height)
         self._rotation = self.track.rotation if self.track else rotation_of(picture, self._warn)
+        self._light = light_of_frame(picture)
         scale = self._scale and proportional(self._scale, self._coded_size)
         self._converter = self._converter_type(
             picture, scale=scale or None, pixel_format=self._pixel_format, warn=self._warn

@@ -172,7 +172,13 @@ class MuxedSink:
                 sequence,
                 metadata=metadata_of(source.stream),
                 disposition=int(source.stream.disposition),
+                light=source.facts.light,
             )
+            if source.facts.light and self._muxer.format != "matroska":
+                warn(
+                    "mastering display and content light level are left out: "
+                    f"{self._muxer.format} holds none"
+                )
             self._tracks = carry_tracks(
                 self._muxer, source, audio=settings.audio, strict=settings.strict, warn=warn
             )

@@ -118,7 +118,8 @@ class VideoEncoder:
             context.gop_size = settings.gop
         options = dict(settings.options)
         if self._name == "libx265":
-            options.setdefault("x265-params", "log-level=error")
+            light = self._facts.light.x265_parameters()
+            options.setdefault("x265-params", ":".join(["log-level=error", *light]))
         if settings.bitrate is not None:
             context.bit_rate = settings.bitrate
         else:

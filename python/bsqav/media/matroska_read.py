@@ -1,0 +1,129 @@
+"""What FFmpeg reads of a Matroska file and PyAV does not tell: light levels and chroma siting."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from bsqav.media import matroska_ids as ids
+from bsqav.media.ebml import read_head
+from bsqav.media.light import NO_LIGHT, LightLevels, MasteringDisplay
+
+__all__ = ["TrackColour", "read_colours"]
+
+# Tracks stand at the beginning; all of them together are a few kilobytes.
+MAX_ELEMENTS = 200
+MAX_TRACKS_BYTES = 16 << 20
+# Track types that FFmpeg makes streams of: video, sound, subtitles, metadata.
+_STREAMS = {1, 2, 0x11, 0x21}
+# (horizontal, vertical) siting to FFmpeg's AVChromaLocation.
+_SITING = {(1, 2): 1, (2, 2): 2, (1, 1): 3, (2, 1): 4}
+
+
+@dataclass(frozen=True)
+class TrackColour:
+    """What the Colour element of a track says beside colour itself."""
+
+    light: LightLevels = NO_LIGHT
+    chroma_location: int = 0  # FFmpeg's AVChromaLocation, 0 where unknown
+
+
+def read_colours(file: Any) -> dict[int, TrackColour]:
+    """By FFmpeg's number of the stream; empty for what is no Matroska file or cannot be sought in.
+
+    Args:
+        file: a path, or a binary file object, whose position is put back.
+    """
+    try:
+        if isinstance(file, str | os.PathLike):
+            path = Path(file)
+            if not path.is_file():
+                return {}
+            with path.open("rb") as opened:
+                return _read(opened)
+        if not file.seekable():
+            return {}
+        place = file.tell()
+        try:
+            file.seek(0)
+            return _read(file)
+        finally:
+            file.seek(place)
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+def _read(file: BinaryIO) -> dict[int, TrackColour]:
+    head = read_head(file)
+    if head is None or head.id != ids.EBML or head.end is None:
+        return {}
+    file.seek(head.end)
+    segment = read_head(file)
+    if segment is None or segment.id != ids.SEGMENT:
+        return {}
+    for _ in range(MAX_ELEMENTS):
+        element = read_head(file)
+        if element is None or element.end is None or element.id == ids.CLUSTER:
+            return {}
+        if element.id == ids.TRACKS:
+            size = element.end - element.start
+            return {} if size > MAX_TRACKS_BYTES else _tracks(file.read(size))
+        file.seek(element.end)
+    return {}
+
+
+def _children(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """(id, content) of the elements in another; stops where one is no element."""
+    file = io.BytesIO(data)
+    while (head := read_head(file)) is not None and head.end is not None and head.end <= len(data):
+        yield head.id, data[head.start : head.end]
+        file.seek(head.end)
+
+
+def _tracks(data: bytes) -> dict[int, TrackColour]:
+    found: dict[int, TrackColour] = {}
+    index = 0
+    for element_id, content in _children(data):
+        if element_id != ids.TRACK_ENTRY:
+            continue
+        entry = dict(_children(content))
+        if _integer(entry.get(ids.TRACK_TYPE, b"")) not in _STREAMS:
+            continue
+        video = dict(_children(entry.get(ids.VIDEO, b"")))
+        if ids.COLOUR in video:
+            found[index] = _colour(dict(_children(video[ids.COLOUR])))
+        index += 1
+    return found
+
+
+def _colour(parts: dict[int, bytes]) -> TrackColour:
+    siting = (
+        _integer(parts.get(ids.CHROMA_SITING_HORZ, b"")),
+        _integer(parts.get(ids.CHROMA_SITING_VERT, b"")),
+    )
+    levels = [min(_integer(parts.get(key, b"")), 1 << 20) for key in (ids.MAX_CLL, ids.MAX_FALL)]
+    mastering = _mastering(dict(_children(parts.get(ids.MASTERING_METADATA, b""))))
+    return TrackColour(LightLevels(mastering, *levels), _SITING.get(siting, 0))
+
+
+def _mastering(parts: dict[int, bytes]) -> MasteringDisplay | None:
+    values = [_number(parts[key]) for key in ids.MASTERING_POINTS if key in parts]
+    if len(values) != len(ids.MASTERING_POINTS):
+        return None
+    found = MasteringDisplay(*[(values[at], values[at + 1]) for at in range(0, 10, 2)])
+    return found if found.is_sound else None
+
+
+def _integer(data: bytes) -> int:
+    return int.from_bytes(data[:8], "big")
+
+
+def _number(data: bytes) -> float:
+    """A number in 32 or 64 bits; any other length is none."""
+    form = {4: ">f", 8: ">d"}.get(len(data))
+    return float(struct.unpack(form, data)[0]) if form else -1.0

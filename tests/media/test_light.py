@@ -1,0 +1,172 @@
+"""Mastering display, content light level and chroma siting through every way that has room."""
+
+from __future__ import annotations
+
+import io
+import struct
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import bsqav
+from bsqav.media.demux import Demuxer
+from bsqav.media.inspection import inspect
+from bsqav.media.light import LightLevels, MasteringDisplay, light_of_frame
+from bsqav.media.matroska_read import read_colours
+from bsqav.media.muxers import open_muxer
+from tests.media.clips import ClipSpec, pictures
+from tests.media.containers import HEADER, SEQUENCE, ReadPipe, mux_video
+from tests.support import run_tool
+
+SHOWN = MasteringDisplay(
+    (0.708, 0.292), (0.17, 0.797), (0.131, 0.046), (0.3127, 0.329), (0.005, 1000)
+)
+LIGHT = LightLevels(SHOWN, 1000, 400)
+
+
+def hdr_clip(path: Path) -> Path:
+    """Two seconds of HDR10, as x265 writes it."""
+    spec = ClipSpec(size=(64, 64), frames=6, pixel_format="yuv420p10le")
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx265", rate=25)
+        video.width, video.height, video.pix_fmt = 64, 64, "yuv420p10le"
+        context = video.codec_context
+        context.color_primaries, context.color_trc, context.colorspace = 9, 16, 9
+        parameters = ":".join(["log-level=error", *LIGHT.x265_parameters()])
+        video.options = {"x265-params": parameters, "preset": "ultrafast"}
+        for number, frame in enumerate(pictures(spec)):
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+    return path
+
+
+def light_of(path: Path) -> LightLevels:
+    return read_colours(path)[0].light
+
+
+def close(found: LightLevels) -> bool:
+    """Equal within the steps of ST 2086."""
+    shown = found.mastering
+    assert shown is not None
+    ours = (*shown.red, *shown.green, *shown.blue, *shown.white, *shown.luminance)
+    theirs = (*SHOWN.red, *SHOWN.green, *SHOWN.blue, *SHOWN.white, *SHOWN.luminance)
+    same = all(abs(a - b) < 1e-4 for a, b in zip(ours, theirs, strict=True))
+    return same and (found.max_cll, found.max_fall) == (1000, 400)
+
+
+def test_hdr10_goes_there_and_back(tmp_path: Path) -> None:
+    clip = hdr_clip(tmp_path / "in.mp4")
+    coded, copy, back = (tmp_path / name for name in ("a.mkv", "b.mkv", "back.mp4"))
+    bsqav.transcode(clip, coded)
+    assert close(light_of(coded))
+    assert (inspect(coded).bsq[0].light or {})["max_cll"] == 1000
+    bsqav.transcode(coded, copy, codec="copy")
+    assert light_of(copy) == light_of(coded)
+    bsqav.transcode(copy, back, codec="libx265")
+    with av.open(str(back)) as container:
+        assert close(light_of_frame(next(container.decode(video=0))))
+    with bsqav.open(coded) as source, bsqav.open(tmp_path / "c.mkv", "w") as sink:
+        stream = sink.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            packet.stream = stream
+            sink.mux(packet)
+    assert light_of(tmp_path / "c.mkv") == light_of(coded)
+
+
+def test_frames_bring_their_light_through_open(tmp_path: Path) -> None:
+    clip = hdr_clip(tmp_path / "in.mkv")
+    with av.open(str(clip)) as source, bsqav.open(tmp_path / "a.mkv", "w") as sink:
+        stream = sink.add_stream("bsq", rate=25)
+        for frame in source.decode(video=0):
+            sink.mux(stream.encode(frame))
+        sink.mux(stream.encode(None))
+    assert close(light_of(tmp_path / "a.mkv"))
+
+
+@pytest.mark.parametrize("suffix", ["mov", "nut"])
+def test_what_cannot_be_kept_is_said(tmp_path: Path, suffix: str) -> None:
+    clip = hdr_clip(tmp_path / "in.mp4")
+    result = bsqav.transcode(clip, tmp_path / f"a.{suffix}", warn=lambda _: None)
+    (said,) = result.warnings
+    assert said == f"mastering display and content light level are left out: {suffix} holds none"
+
+
+def test_chroma_siting_is_kept_from_matroska(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    muxer = open_muxer(path)
+    mux_video(muxer, muxer.add_video(HEADER, {**SEQUENCE, "chroma_location": 3}), count=2)
+    muxer.close()
+    assert read_colours(path)[0].chroma_location == 3
+    # A video that is coded anew keeps what its sequence header says.
+    frame = next(pictures(ClipSpec(size=(32, 32), frames=1)))
+    header = {**SEQUENCE, "width": 32, "height": 32, "chroma_location": 3}
+    encoder = bsqav.Encoder(sequence=header)
+    first, again = tmp_path / "first.mkv", tmp_path / "again.mkv"
+    muxer = open_muxer(first)
+    track = muxer.add_video(encoder.header, encoder.sequence)
+    for packet in (*encoder.encode(frame, pts=0), *encoder.flush()):
+        muxer.mux(track, packet.data, pts=0, keyframe=True, time_base=packet.time_base)
+    muxer.close()
+    bsqav.transcode(first, again, codec="bsq")
+    with Demuxer(again) as demuxer:
+        assert demuxer.tracks[0].sequence["chroma_location"] == 3
+
+
+def test_a_file_without_is_none_and_pipes_are_left_alone(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    muxer = open_muxer(file, format="matroska")
+    mux_video(muxer, muxer.add_video(HEADER, SEQUENCE, light=LIGHT), count=2)
+    muxer.close()
+    file.seek(7)
+    assert read_colours(file)[0].light == LIGHT
+    assert file.tell() == 7
+    assert read_colours(ReadPipe(file.getvalue())) == {}
+    assert read_colours(tmp_path / "none.mkv") == read_colours(tmp_path) == {}
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=80), st.integers(0, 400))
+def test_any_bytes_are_read_without_harm(noise: bytes, place: int) -> None:
+    file = io.BytesIO()
+    muxer = open_muxer(file, format="matroska")
+    mux_video(muxer, muxer.add_video(HEADER, SEQUENCE, light=LIGHT), count=1)
+    muxer.close()
+    data = bytearray(file.getvalue())
+    data[place : place + len(noise)] = noise
+    for colour in read_colours(io.BytesIO(bytes(data))).values():
+        assert colour.light.mastering is None or colour.light.mastering.is_sound
+        assert 0 <= colour.light.max_cll <= 1 << 20
+    read_colours(io.BytesIO(noise))
+
+
+def test_values_that_no_display_has_are_dropped() -> None:
+    class Frame:
+        def __init__(self, **side_data: bytes) -> None:
+            self.side_data = side_data
+
+    numbers = [1, 0] * 10
+    packed = struct.pack("=20i2i", *numbers, 1, 1)
+    assert light_of_frame(Frame(MASTERING_DISPLAY_METADATA=packed)) == LightLevels()
+    assert not light_of_frame(Frame(MASTERING_DISPLAY_METADATA=b"short", CONTENT_LIGHT_LEVEL=b"x"))
+
+
+@pytest.mark.host
+def test_other_programs_read_it(tmp_path: Path) -> None:
+    path, copy = tmp_path / "a.mkv", tmp_path / "b.mkv"
+    muxer = open_muxer(path)
+    mux_video(muxer, muxer.add_video(HEADER, SEQUENCE, light=LIGHT), count=2)
+    muxer.close()
+    said = run_tool("ffprobe", "-v", "error", "-show_streams", path)
+    assert "red_x=177/250" in said
+    assert "max_luminance=1000/1" in said
+    assert "max_content=1000" in said
+    run_tool("mkvmerge", "-q", path, "-o", copy)
+    assert close(light_of(copy))
+    run_tool("ffmpeg", "-v", "error", "-y", "-i", path, "-c", "copy", copy)
+    assert close(light_of(copy))
+    assert "HDR10 compatible" in run_tool("mediainfo", path)
