@@ -14,6 +14,7 @@ import pytest
 from bsqav.media.contents import Attachment, Chapter
 from bsqav.media.demux import Demuxer
 from bsqav.media.muxers import open_muxer
+from tests.media import container_table
 from tests.media.containers import HEADER, SEQUENCE, mux_video, packets_of, sound
 from tests.media.test_demux import Coded, file_of, steady
 from tests.support import run_tool
@@ -163,3 +164,11 @@ def test_mkvmerge_splits_and_joins(steady: Coded, tool: Tool, tmp_path: Path) ->
         found = list(demuxer.demux())
     assert [p.data for p in found] == [p.data for p in steady.packets]
     assert max(abs(p.pts - 1001 * n) for n, p in enumerate(found)) <= 60
+
+
+def test_the_table_of_containers_is_what_programs_say() -> None:
+    made = container_table.table()
+    assert container_table.table_of_page() == made, (
+        "docs/containers.md is not what was found; `python -m tests.media.container_table --write` "
+        "writes it"
+    )

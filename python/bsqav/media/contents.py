@@ -144,4 +144,12 @@ def metadata_of(source: Any) -> dict[str, str]:
         plain = key.lower()
         if plain not in skip and not plain.startswith("_statistics"):
             found[plain if key.isupper() else key] = value
+    # A track of MOV or MP4 has its title under another name.
+    if "name" in found and _is_mov_stream(source):
+        found["title"] = found.pop("name")
     return found
+
+
+def _is_mov_stream(source: Any) -> bool:
+    container = getattr(source, "container", None)
+    return container is not None and "mov" in container.format.name.split(",")

@@ -261,7 +261,7 @@ class VideoSink:
     def _add_cover(self, attachment: Any) -> bool:
         codec = {"image/jpeg": "mjpeg", "image/png": "png"}.get(attachment.mimetype)
         size = _picture_size(attachment.data)
-        if codec is None or size is None or self._format not in ("mp4", "mov"):
+        if codec is None or size is None or self._format != "mp4":
             return False
         track = self._container.add_mux_stream(codec, width=size[0], height=size[1])
         track.disposition = av.stream.Disposition.attached_pic
