@@ -1,4 +1,4 @@
-"""Seeking lands on the right picture: from a file, from memory and over HTTP, in every container."""
+"""Seeks land on the right picture: in a file, in memory, over HTTP, in every container."""
 
 from __future__ import annotations
 
