@@ -1,4 +1,4 @@
-"""What many encoders at once in one process cost: megabytes each, and whether all packets are right.
+"""Many encoders at once in one process: megabytes of each, and whether all packets are right.
 
     python benchmarks/many_encoders.py [--count N] [--size WxH] [--lookahead N] [--threads N]
 

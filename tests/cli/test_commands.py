@@ -57,7 +57,8 @@ def test_info_shows_streams_and_bits(coded: Path, capsys: pytest.CaptureFixture[
 def test_info_json(coded: Path, clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(coded), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert set(report) == {"format", "duration", "chapters", "metadata", "streams", "bsq"}
+    keys = {"format", "duration", "chapters", "metadata", "streams", "bsq", "truncated"}
+    assert set(report) == keys
     assert (report["chapters"], report["metadata"]["title"]) == (2, "A clip")
     (track,) = report["bsq"]
     assert (track["packets"], track["keyframes"], track["longest_group"]) == (FRAMES, 3, GOP)

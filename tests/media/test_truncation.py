@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bsqav.media.matroska import MatroskaMuxer
-from bsqav.media.truncation import cut_short
-from tests.media.containers import HEADER, SEQUENCE, mux_video, sound
+from bsqav.media.truncation import LengthWatch, cut_short
+from tests.media.containers import HEADER, SEQUENCE, ReadPipe, mux_video, sound
 
 
 def matroska() -> bytes:
@@ -26,6 +26,35 @@ def test_every_cut_is_seen(data: bytes) -> None:
     assert not cut_short(io.BytesIO(data))
     for size in (20, len(data) // 3, len(data) - 1):
         assert cut_short(io.BytesIO(data[:size]))
+
+
+def read_through(data: bytes, sizes: list[int]) -> LengthWatch:
+    watch = LengthWatch(ReadPipe(data))
+    turn = 0
+    while watch.read(sizes[turn % len(sizes)]):
+        turn += 1
+    return watch
+
+
+@pytest.mark.parametrize("data", [matroska(), sound("aac").getvalue()])
+@pytest.mark.parametrize("sizes", [[1], [7, 100], [1 << 20]])
+def test_every_cut_of_a_pipe_is_seen(data: bytes, sizes: list[int]) -> None:
+    assert not read_through(data, sizes).cut_short
+    for size in (30, len(data) // 3, len(data) - 1):
+        assert read_through(data[:size], sizes).cut_short
+    watch = LengthWatch(ReadPipe(data[:500]))
+    watch.read(500)
+    assert not watch.cut_short, "its end has not been seen yet"
+
+
+@given(
+    st.binary(max_size=99),
+    st.sampled_from([b"", b"\x1a\x45\xdf\xa3", bytes(3) + b"\x18ftyp"]),
+    st.integers(1, 50),
+)
+def test_pipes_of_any_bytes_agree_with_files(data: bytes, start: bytes, size: int) -> None:
+    whole = start + data
+    assert read_through(whole, [size]).cut_short == cut_short(io.BytesIO(whole))
 
 
 def test_files_that_do_not_say_are_taken_as_whole() -> None:

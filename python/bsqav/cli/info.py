@@ -86,6 +86,8 @@ def _head(report: FileReport, file: str) -> str:
         parts.append(human_size(Path(file).stat().st_size))
     if report.chapters:
         parts.append(f"{report.chapters} chapters")
+    if report.truncated:
+        parts.append("cut short: it ends before it says it does")
     return f"{file}: {', '.join(parts)}"
 
 

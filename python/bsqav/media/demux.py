@@ -20,12 +20,12 @@ import av
 
 from bsqav import _core
 from bsqav.codec.models import Model
-from bsqav.errors import BitstreamError, MediaError, UsageError
+from bsqav.errors import BitstreamError, MediaError, UnsupportedError, UsageError
 from bsqav.media.bsq_track import ROUNDING, BsqPacket, BsqTrack, header_bytes
 from bsqav.media.contents import attachments_of, is_attached_picture
 from bsqav.media.embedded_model import embedded_models
 from bsqav.media.pipes import name_of
-from bsqav.media.truncation import cut_short
+from bsqav.media.truncation import LengthWatch, cut_short
 
 __all__ = ["BsqPacket", "BsqTrack", "Demuxer", "InputNotFoundError", "Source"]
 
@@ -77,12 +77,19 @@ class Demuxer:
         name: str | None = None,
     ) -> None:
         self._file = file
+        self._pipe: BinaryIO | None = None
+        if isinstance(file, str | os.PathLike) and Path(file).is_fifo():
+            file = self._pipe = Path(file).open("rb", buffering=0)  # noqa: SIM115 - see close()
+        self._watch = _watched(file)
         self._format = format
         self._options = dict(options or {})
         self.name = name or name_of(file)
-        self.container: Any = _open(file, self.name, format, self._options)
-        self.truncated = _is_truncated(file)
-        """Whether the file is shorter than it says itself."""
+        try:
+            self.container: Any = _open(self._watch or file, self.name, format, self._options)
+        except BaseException:
+            self._close_pipe()
+            raise
+        self._truncated = _is_truncated(file)
         self.tracks: list[BsqTrack] = []
         self.lead = Fraction(0)
         """Seconds taken off the container's times, see above; packets come without them."""
@@ -91,7 +98,7 @@ class Demuxer:
             self._packets: Iterator[Any] = self.container.demux()
             self._find_tracks()
         except BaseException:
-            self.container.close()
+            self.close()
             raise
 
     def __enter__(self) -> Self:
@@ -114,6 +121,16 @@ class Demuxer:
         """Closes the file; a file object given by the caller stays open."""
         self._ahead.clear()
         self.container.close()
+        self._close_pipe()
+
+    def _close_pipe(self) -> None:
+        if self._pipe is not None:
+            self._pipe.close()
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the file is shorter than it says itself; a pipe's end must have been reached."""
+        return self._truncated or (self._watch is not None and self._watch.cut_short)
 
     def track_of(self, stream: Any) -> BsqTrack | None:
         """The BSQ track that a stream (or its index) is, None for any other stream."""
@@ -198,7 +215,8 @@ class Demuxer:
 
         Raises:
             MediaError: the container is damaged.
-            UnsupportedError: a packet is of a version that this library does not have.
+            UnsupportedError: a packet is of a version that this library does not have, or
+                encrypted.
         """
         wanted = {stream.index for stream in streams} if streams else None
         tracks = {track.index: track for track in self.tracks}
@@ -214,6 +232,11 @@ class Demuxer:
                 if wanted is None or index in wanted:
                     yield found
             elif wanted is None or index in wanted:
+                if packet.has_sidedata("encryption_info"):
+                    raise UnsupportedError(
+                        f"{self.name}: track {index} is encrypted: what is read is files without "
+                        "encryption (DRM)"
+                    )
                 yield self._without_lead(packet)
 
     def seek(
@@ -300,6 +323,13 @@ def _keyframes(demuxer: Demuxer, track: BsqTrack) -> list[int]:
     ]
 
 
+def _watched(file: Source) -> LengthWatch | None:
+    """A file object that cannot seek, with an eye on its length; None for all else."""
+    if isinstance(file, str | os.PathLike) or _can_seek(file):
+        return None
+    return LengthWatch(file)
+
+
 def _can_seek(file: Source) -> bool:
     if isinstance(file, str | os.PathLike):
         return not Path(file).is_fifo()
@@ -345,7 +375,11 @@ def _open(file: Source, name: str, format: str | None, options: dict[str, str]) 
         raise
     except av.FileNotFoundError as error:
         raise InputNotFoundError(f"there is no file {name}") from error
-    except av.InvalidDataError as error:
+    except (av.EOFError, av.InvalidDataError) as error:
+        if isinstance(error, av.EOFError) or _is_truncated(file):
+            raise MediaError(
+                f"{name} is cut short: it ends before it says what is in it"
+            ) from error
         raise MediaError(
             f"{name} is no media file that can be read: {error.strerror or error}"
         ) from error

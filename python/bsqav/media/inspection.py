@@ -100,6 +100,7 @@ class FileReport:
     metadata: dict[str, str]
     streams: list[dict[str, Any]]
     bsq: list[TrackReport]
+    truncated: bool  # the file ends before it says it does
 
     def to_dict(self) -> dict[str, Any]:
         """All of it in types that JSON has."""
@@ -144,6 +145,7 @@ def inspect(file: Any) -> FileReport:
             metadata=metadata_of(container),
             streams=streams,
             bsq=list(tracks.values()),
+            truncated=demuxer.truncated,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, Literal
@@ -13,13 +14,14 @@ from bsqav.codec.models import ModelLike
 from bsqav.codec.picture import Colour, FrameConverter
 from bsqav.codec.sequence import sequence_header
 from bsqav.codec.units import Packet
-from bsqav.errors import UsageError
+from bsqav.errors import BsqWarning, UsageError
 from bsqav.media.input_stream import BsqInputStream
 from bsqav.media.light import LightLevels, light_of_frame
 
 __all__ = ["BsqOutputStream", "OutputPacket"]
 
 DEFAULT_TIME_BASE = Fraction(1, 90000)
+DEFAULT_RATE = Fraction(25)
 # Options of add_stream("bsq", options=...), which PyAV's callers give as strings.
 _OPTIONS: Mapping[str, Any] = {
     "crf": float,
@@ -162,6 +164,15 @@ class BsqOutputStream:
         return settings
 
     def _open(self, frame: EncoderInput) -> Encoder:
+        timed = isinstance(frame, av.VideoFrame) and frame.pts is not None
+        if self.rate is None and self.time_base is None and not timed:
+            self.rate = DEFAULT_RATE
+            warnings.warn(
+                f"frames without times and no rate: {DEFAULT_RATE} a second are assumed; "
+                'add_stream("bsq", rate=...) says it',
+                BsqWarning,
+                stacklevel=4,
+            )
         time_base = self.time_base
         if time_base is None and self.rate is not None:
             time_base = 1 / self.rate

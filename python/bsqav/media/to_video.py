@@ -52,6 +52,8 @@ _ENCODERS = {
 }
 # Containers that say how pictures are to be turned; for all others they are turned before.
 _KEEPS_ROTATION = {"3g2", "3gp", "ipod", "ismv", "matroska", "mov", "mp4", "psp", "webm"}
+# Containers that count pictures and hold no times.
+_WITHOUT_TIMES = {"h264", "hevc", "m4v", "mjpeg", "obu", "rawvideo", "yuv4mpegpipe"}
 # Text subtitles become what the container has; ASS stays as it is where that is possible.
 _TEXT_CODECS = {"mp4": "mov_text", "mov": "mov_text", "matroska": "subrip", "webm": "webvtt"}
 _TEXT_SOURCES = {"subrip", "ass", "mov_text", "webvtt"}
@@ -123,6 +125,11 @@ class VideoSink:
         try:
             rate = Fraction(source.stream.average_rate or 25)
             facts = source.facts
+            if self._format in _WITHOUT_TIMES and facts.frame_rate is None:
+                warn(
+                    f"{self._format} has a constant rate, {float(rate):g} pictures a second: the "
+                    "times of a variable rate are lost"
+                )
             self._turn = 0 if self._format in _KEEPS_ROTATION else facts.rotation
             if self._turn:
                 facts = turned(facts)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import os
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from bsqav.media.ebml import read_head
 
-__all__ = ["cut_short"]
+__all__ = ["LengthWatch", "cut_short"]
 
 _EBML = 0x1A45DFA3
 _SEGMENT = 0x18538067
 # First boxes of MOV and MP4 files (ISO/IEC 14496-12).
 _BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"moof"}
 MAX_BOXES = 1_000_000
+BOX_HEAD = 16
+# The heads of Matroska's first two elements lie in here.
+MATROSKA_HEAD = 4096
 
 
 def cut_short(file: BinaryIO) -> bool:
@@ -53,17 +57,85 @@ def _boxes(file: BinaryIO, size: int) -> bool:
         if place >= size:
             return False
         file.seek(place)
-        head = file.read(16)
+        head = file.read(BOX_HEAD)
         if len(head) < 8:
             return True
-        length = int.from_bytes(head[:4], "big")
-        if length == 1 and len(head) == 16:
-            length = int.from_bytes(head[8:16], "big")
-        elif length == 0:
-            return False  # the last box reaches to the end, however long
-        if length < 8:
-            return False  # no box: whatever it is, it does not state a size
+        length = _box_length(head)
+        if length is None:
+            return False
         place += length
         if place > size:
             return True
     return False
+
+
+def _box_length(head: bytes) -> int | None:
+    """Bytes of the box that begins so; None where it does not say, or is no box."""
+    length = int.from_bytes(head[:4], "big")
+    if length == 1 and len(head) == BOX_HEAD:
+        length = int.from_bytes(head[8:16], "big")
+    return length if length >= 8 else None  # 0: it reaches to the end, however long
+
+
+class LengthWatch:
+    """A file that can only be read in order, and that tells at its end whether it was cut short.
+
+    Everything but `read` is the file's own.
+    """
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._count = 0
+        self._ended = False
+        self._first = bytearray()
+        self._is_boxes = True  # until a head says otherwise
+        self._next = 0  # offset of the next box
+        self._head = bytearray()  # of it, as far as it has come
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def seekable(self) -> bool:
+        """Always false."""
+        return False
+
+    def read(self, size: int = -1) -> bytes:
+        """What the file gives."""
+        data: bytes | None = self._file.read(size)
+        if not data:
+            self._ended = self._ended or (data == b"" and size != 0)
+            return data or b""
+        if len(self._first) < MATROSKA_HEAD:
+            self._first += data[: MATROSKA_HEAD - len(self._first)]
+        if self._is_boxes:
+            self._walk(data)
+        self._count += len(data)
+        return data
+
+    def _walk(self, data: bytes) -> None:
+        """Follows the boxes through the next part of the file."""
+        while (place := self._next + len(self._head) - self._count) < len(data):
+            self._head += data[place : place + BOX_HEAD - len(self._head)]
+            if len(self._head) < BOX_HEAD:
+                return
+            length = _box_length(bytes(self._head))
+            if length is None or bytes(self._first[4:8]) not in _BOXES:
+                self._is_boxes = False
+                return
+            self._next += length
+            del self._head[:length]
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether the end came before the file says it does; False while it has not come."""
+        if not self._ended:
+            return False
+        if self._is_boxes and bytes(self._first[4:8]) in _BOXES:
+            rest = self._count - self._next
+            if rest <= 0:
+                return rest < 0
+            length = _box_length(bytes(self._head)) if rest >= 8 else rest + 1
+            return length is not None and length > rest
+        if self._first[:4] == _EBML.to_bytes(4, "big"):
+            return _matroska(io.BytesIO(bytes(self._first)), self._count)
+        return False
