@@ -13,6 +13,7 @@ import bsqav
 from bsqav.media.demux import Demuxer
 from bsqav.media.muxers import open_muxer
 from bsqav.media.tracks import TrackChoice
+from bsqav.media.verification import verify
 from tests.media.clips import ASS_HEADER, ClipSpec, make_clip, pictures
 from tests.media.containers import packets_of, sound
 
@@ -146,6 +147,9 @@ def test_choosing_out_of_bsq(tmp_path: Path, many: Path) -> None:
         bsqav.transcode(path, copy, codec="copy", video_track=number)
         assert tracks_of(copy) == [("video", ("32", "16")[number]), ("audio", "")]
     assert hashes[0] != hashes[1]
+    assert [verify(path, video_track=number).hash for number in (0, 1)] == hashes
+    with pytest.raises(bsqav.UsageError, match="no BSQ video track 2: there is 0, 1"):
+        verify(path, video_track=2)
 
 
 @pytest.mark.parametrize(

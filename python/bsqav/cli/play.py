@@ -28,6 +28,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("file", metavar="FILE", help="a file, or - for standard input")
     parser.add_argument("--start", type=seconds, metavar="T", help="begin there")
     parser.add_argument("--model", metavar="NAME|FILE", help="model to try beside the installed")
+    parser.add_argument("--video", type=int, metavar="N", help="the video track (see info)")
+    parser.add_argument("--audio", default="all", metavar="LIST", help="sound, as in transcode")
     parser.add_argument("--threads", type=int, default=0, metavar="N")
     parser.set_defaults(run=run)
 
@@ -51,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
                 start=args.start,
                 model=args.model,
                 threads=args.threads,
+                video_track=args.video,
+                audio_tracks=args.audio,
                 warn=display.warn,
                 cancelled=stop.is_set,
             )

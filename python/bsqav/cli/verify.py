@@ -26,6 +26,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("file", metavar="FILE", help="a file, or - for standard input")
     parser.add_argument("--model", metavar="NAME|FILE", help="model to try beside the installed")
+    parser.add_argument("--video", type=int, metavar="N", help="a BSQ track by its number in info")
     parser.add_argument("--threads", type=int, default=0, metavar="N")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     parser.add_argument("--json", action="store_true", help="print as JSON")
@@ -42,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
                 args.file,
                 models=models,
                 threads=args.threads,
+                video_track=args.video,
                 progress=display.progress,
                 cancelled=stop.is_set,
             )

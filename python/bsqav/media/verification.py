@@ -12,9 +12,9 @@ import av
 
 from bsqav.codec import Decoder, Frame
 from bsqav.codec.models import ModelLike
-from bsqav.errors import BitstreamError, BsqWarning, MediaError
+from bsqav.errors import BitstreamError, BsqWarning, MediaError, UsageError
 from bsqav.media.conformance import ConformanceHash
-from bsqav.media.demux import BsqPacket
+from bsqav.media.demux import BsqPacket, BsqTrack, Demuxer
 from bsqav.media.inputs import input_name, open_input
 from bsqav.media.progress import Progress, ProgressCallback
 
@@ -87,38 +87,52 @@ def _warn(message: str) -> None:
     warnings.warn(message, BsqWarning, stacklevel=3)
 
 
+def _track(demuxer: Demuxer, number: int | None, name: str) -> BsqTrack:
+    tracks = demuxer.tracks
+    if not tracks:
+        raise MediaError(f"{name} has no BSQ video in it")
+    found = tracks[0] if number is None else demuxer.track_of(number)
+    if found is None:
+        there = ", ".join(str(track.index) for track in tracks)
+        raise UsageError(f"{name} has no BSQ video track {number}: there is {there}")
+    return found
+
+
 def verify(
     file: Any,
     *,
     models: Iterable[ModelLike] = (),
     threads: int = 0,
+    video_track: int | None = None,
     progress: ProgressCallback | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Verification:
-    """Checks every packet of the first BSQ track of a file and decodes every picture.
+    """Checks every packet of a BSQ track of a file and decodes every picture.
 
     Args:
         file: a path, a readable file of bytes, or "-" for standard input.
         models: models to try beside the installed ones.
         threads: 0 for the number of processors.
+        video_track: the number of the track, as `bsqav info` prints it; the first BSQ track where
+            None.
         progress: called with a `Progress` after every packet.
         cancelled: polled between packets; when true, KeyboardInterrupt is raised.
 
     Raises:
         BitstreamError: damage; `.packet` and `.byte` say where.
+        UsageError: it has no BSQ track of that number.
         MediaError: the file cannot be read, has no BSQ in it, or is cut short.
         ModelNotFoundError, ModelError, UnsupportedError: it cannot be decoded here.
     """
     began = time.monotonic()
     name = input_name(file)
     with open_input(file, cancelled=cancelled) as demuxer:
-        if not demuxer.tracks:
-            raise MediaError(f"{name} has no BSQ video in it")
+        track = _track(demuxer, video_track, name)
         length = demuxer.container.duration
         verifier = _Verifier((*models, *demuxer.models(_warn)), threads)
         packets = 0
         try:
-            for packet in demuxer.demux(demuxer.tracks[0].stream):
+            for packet in demuxer.demux(track.stream):
                 if cancelled():
                     raise KeyboardInterrupt
                 verifier.add(packet)
