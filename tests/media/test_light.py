@@ -16,7 +16,7 @@ import bsqav
 from bsqav.media.demux import Demuxer
 from bsqav.media.inspection import inspect
 from bsqav.media.light import LightLevels, MasteringDisplay, light_of_frame
-from bsqav.media.matroska_read import read_colours
+from bsqav.media.matroska_read import read_colours, stream_colour
 from bsqav.media.muxers import open_muxer
 from tests.media.clips import ClipSpec, pictures
 from tests.media.containers import HEADER, SEQUENCE, ReadPipe, mux_video
@@ -170,3 +170,26 @@ def test_other_programs_read_it(tmp_path: Path) -> None:
     run_tool("ffmpeg", "-v", "error", "-y", "-i", path, "-c", "copy", copy)
     assert close(light_of(copy))
     assert "HDR10 compatible" in run_tool("mediainfo", path)
+
+
+@pytest.mark.parametrize(("said", "kept"), [(None, 1), ("center", 2), ("topleft", 3), ("top", 4)])
+def test_chroma_siting_of_other_codecs_goes_there_and_back(
+    tmp_path: Path, said: str | None, kept: int
+) -> None:
+    """H.264 that says nothing has its chroma at the left, by its standard."""
+    clip, coded, back = (tmp_path / name for name in ("in.mp4", "a.mov", "back.mp4"))
+    with av.open(str(clip), "w") as container:
+        video = container.add_stream("libx264", rate=25)
+        video.width = video.height = 32
+        video.pix_fmt = "yuv420p"
+        video.options = {"chroma_sample_location": said} if said else {}
+        for number, frame in enumerate(pictures(ClipSpec(size=(32, 32), frames=2))):
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+    bsqav.transcode(clip, coded)
+    with Demuxer(coded) as demuxer:
+        assert demuxer.tracks[0].sequence["chroma_location"] == kept
+    bsqav.transcode(coded, back)
+    with av.open(str(back)) as container:
+        assert stream_colour(container.streams.video[0]).chroma_location == kept

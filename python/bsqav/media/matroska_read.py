@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import av
+
 from bsqav.media import matroska_ids as ids
 from bsqav.media.ebml import read_head
 from bsqav.media.light import NO_LIGHT, LightLevels, MasteringDisplay
 
-__all__ = ["TrackColour", "read_colours"]
+__all__ = ["TrackColour", "read_colours", "stream_colour"]
 
 # Tracks stand at the beginning; all of them together are a few kilobytes.
 MAX_ELEMENTS = 200
@@ -56,6 +58,18 @@ def read_colours(file: Any) -> dict[int, TrackColour]:
             file.seek(place)
     except (OSError, ValueError, AttributeError):
         return {}
+
+
+def stream_colour(stream: Any) -> TrackColour:
+    """The same of a stream of any input, by what FFmpeg writes of it into a Matroska file."""
+    file = io.BytesIO()
+    try:
+        with av.open(file, "w", format="matroska") as container:
+            container.add_stream_from_template(stream)
+            container.start_encoding()
+    except (ValueError, av.FFmpegError):
+        return TrackColour()  # a codec that Matroska has no name for
+    return read_colours(file).get(0, TrackColour())
 
 
 def _read(file: BinaryIO) -> dict[int, TrackColour]:

@@ -42,7 +42,7 @@ from bsqav.media.facts import (
 )
 from bsqav.media.inputs import input_name, open_input
 from bsqav.media.light import NO_LIGHT, light_of_frame
-from bsqav.media.matroska_read import TrackColour, read_colours
+from bsqav.media.matroska_read import TrackColour, read_colours, stream_colour
 from bsqav.media.tracks import ALL_TRACKS, TrackChoice, choose_video
 
 __all__ = ["Source", "SourceFrame"]
@@ -109,7 +109,7 @@ class Source:
             self._converter_type = converter
             self._converter: FrameConverter | None = None
             self._light = NO_LIGHT
-            self._beside = read_colours(file).get(self.stream.index, TrackColour())
+            self._beside = self._read_beside(file)
             self._last_pts: int | None = None
             self._pictures: dict[int, Attachment] = {}
             self._queue: deque[SourceFrame | AvPacket] = deque()
@@ -159,6 +159,11 @@ class Source:
     def attachments(self) -> list[Attachment]:
         """Fonts and other attached files, and cover pictures."""
         return [*attachments_of(self.container), *self._pictures.values()]
+
+    def _read_beside(self, file: Any) -> TrackColour:
+        if self.track is None:
+            return stream_colour(self.stream)
+        return read_colours(file).get(self.stream.index, TrackColour())
 
     def _video_time_base(self) -> Fraction:
         if self.track is not None:

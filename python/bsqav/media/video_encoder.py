@@ -112,14 +112,16 @@ class VideoEncoder:
             stream.set_display_rotation(-facts.rotation)
 
     def _set_options(self, settings: VideoSettings) -> None:
-        context = self.stream.codec_context
+        context, facts = self.stream.codec_context, self._facts
         context.thread_count = settings.threads
         if settings.gop is not None:
             context.gop_size = settings.gop
         options = dict(settings.options)
         if self._name == "libx265":
-            light = self._facts.light.x265_parameters()
+            light = facts.light.x265_parameters()
             options.setdefault("x265-params", ":".join(["log-level=error", *light]))
+        if facts.chroma_location and self._layout.chroma == "420":
+            options.setdefault("chroma_sample_location", str(facts.chroma_location))
         if settings.bitrate is not None:
             context.bit_rate = settings.bitrate
         else:
