@@ -13,6 +13,7 @@ import pytest
 
 import bsqav
 from bsqav.codec.models import find_model
+from bsqav.evaluation.anatomy import examine
 from bsqav.media.contents import Attachment
 from bsqav.media.embedded_model import MAX_MODEL_BYTES, MODEL_TYPE, embedded_models
 from bsqav.media.inspection import inspect
@@ -71,6 +72,7 @@ def test_everything_finds_the_model_in_the_file(
             container.seek(times[10], stream=stream)
             frame = next(container.decode(stream))
             assert frame.pts == times[10]
+        assert len(examine(path).bits) == 12
         track = inspect(path).bsq[0]
         assert (track.model_name, track.model_embedded) == ("tiny3", True)
         back = bsqav.transcode(path, tmp_path / "back.mp4", warn=lambda _: None)

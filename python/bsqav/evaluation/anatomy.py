@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bsqav import _core
-from bsqav.codec.models import find_model
+from bsqav.codec.models import Model, find_model
 from bsqav.codec.picture import planes_to_frame
 from bsqav.codec.sequence import plane_format_of
 from bsqav.errors import MediaError, UsageError
@@ -22,6 +22,7 @@ from bsqav.media.demux import BsqPacket
 from bsqav.media.inputs import input_name, open_input
 
 Map = NDArray[np.float64]
+Models = dict[str, Model]
 
 PLOT_SUFFIXES = (".png", ".svg", ".pdf", ".webp")
 TOKEN = 8  # luma samples on a side
@@ -60,7 +61,7 @@ def examine(file: Any, *, frame: int | None = None, original: Path | None = None
     EvaluationError for an original of another size, and what decoding raises.
     """
     name = input_name(file)
-    packets = _packets(file, name)
+    packets, models = _packets(file, name)
     found = Anatomy(bits=[8 * len(data) for data in packets])
     for data in packets:
         info = _core.probe_packet(data)
@@ -70,23 +71,25 @@ def examine(file: Any, *, frame: int | None = None, original: Path | None = None
     if not 0 <= found.shown < len(packets):
         raise UsageError(f"{name} has no frame {frame}: it has {len(packets)}, from 0")
     if original is None:
-        _decode(packets, found, None)
+        _decode(packets, models, found, None)
         return found
     with tempfile.TemporaryDirectory(prefix="bsqav-info-") as folder:
         source = read_source(original, Path(folder) / "source.y4m")
-        _decode(packets, found, Y4mFile(source.path))
+        _decode(packets, models, found, Y4mFile(source.path))
     return found
 
 
-def _packets(file: Any, name: str) -> list[bytes]:
+def _packets(file: Any, name: str) -> tuple[list[bytes], Models]:
+    """The packets of the first BSQ track, and the models that the file carries, by their ids."""
     with open_input(file) as demuxer:
         if not demuxer.tracks:
             raise MediaError(f"{name} has no BSQ video in it")
         stream = demuxer.tracks[0].stream
+        models = {model.id: model for model in demuxer.models(lambda _: None)}
         found = [p.data for p in demuxer.demux(stream) if isinstance(p, BsqPacket)]
     if not found:
         raise MediaError(f"{name} has a BSQ track without a picture")
-    return found
+    return found, models
 
 
 def _largest(found: Anatomy) -> int:
@@ -94,12 +97,14 @@ def _largest(found: Anatomy) -> int:
     return max(others or range(len(found.bits)), key=lambda i: found.bits[i])
 
 
-def _decode(packets: list[bytes], found: Anatomy, source: Y4mFile | None) -> None:
+def _decode(packets: list[bytes], models: Models, found: Anatomy, source: Y4mFile | None) -> None:
     decoder: _core.Decoder | None = None
     for i, data in enumerate(packets):
         sequence = _core.probe_packet(data)["sequence"]
         if sequence is not None and decoder is None:
-            decoder = _core.Decoder([find_model(sequence["model_id"])], keep_layers=True)
+            model_id = sequence["model_id"]
+            model = models.get(model_id) or find_model(model_id)
+            decoder = _core.Decoder([model], keep_layers=True)
         if decoder is None:
             raise MediaError("the track does not begin with a keyframe")
         decoder.send(data)

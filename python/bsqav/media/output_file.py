@@ -9,6 +9,9 @@ from pathlib import Path
 
 from bsqav.errors import MediaError
 
+if sys.platform != "win32":
+    import fcntl
+
 __all__ = ["OutputExistsError", "OutputFile"]
 
 
@@ -57,6 +60,8 @@ class OutputFile:
             MediaError: another writer holds it.
             OSError: it cannot be made.
         """
+        if sys.platform == "win32":
+            return  # an open file could not be renamed there
         self._made = not self.partial.exists()
         self._lock = os.open(self.partial, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
         if not _locked(self._lock):
@@ -105,10 +110,6 @@ class OutputFile:
 
 def _locked(descriptor: int) -> bool:
     """Takes a lock that ends with the process; False where another writer has it."""
-    if sys.platform == "win32":
-        return True
-    import fcntl
-
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
