@@ -250,3 +250,16 @@ def test_progress_elsewhere_is_plain_lines(monkeypatch: pytest.MonkeyPatch) -> N
     silent.progress(state(1))
     silent.warn("something")
     assert quiet.getvalue() == ""
+
+
+def test_names_in_files_do_not_command_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.mkv"
+    bad = ("\x1b[2Jfont\x07.ttf", "font/ttf", b"x" * 9)
+    make_clip(path, frames=2, attachment=bad, metadata={"title": "T\x1b]0;owned\x07"})
+    assert main(["transcode", str(path), str(tmp_path / "out.mov")]) == 0
+    assert main(["info", str(path)]) == 0
+    said = capsys.readouterr()
+    assert "font" in said.err
+    assert "\x1b" not in said.err + said.out

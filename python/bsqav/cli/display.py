@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TextIO
 
-from bsqav.cli.values import human_size, human_time
+from bsqav.cli.values import human_size, human_time, printable
 from bsqav.media.progress import Progress
 
 __all__ = ["ProgressDisplay"]
@@ -53,7 +53,7 @@ class ProgressDisplay:
         if self._quiet:
             return
         self.clear()
-        self._stream.write(text + "\n")
+        self._stream.write(printable(text) + "\n")
         self._stream.flush()
 
     def clear(self) -> None:

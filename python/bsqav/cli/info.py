@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from bsqav.cli.values import human_size
+from bsqav.cli.values import human_size, printable
 from bsqav.errors import UsageError
 from bsqav.media.inspection import FileReport, TrackReport, inspect
 from bsqav.media.still_input import FORMAT as STILL
@@ -62,11 +62,11 @@ def run(args: argparse.Namespace) -> int:
     print(_head(report, args.file))
     still = report.format == STILL
     for stream in () if still else report.streams:
-        print(_stream_line(stream))
+        print(printable(_stream_line(stream)))
     for track in report.bsq:
         print(_track_lines(track, still=still))
     for key, value in report.metadata.items():
-        print(f"  {key}: {value}")
+        print(printable(f"  {key}: {value}"))
     return 0
 
 

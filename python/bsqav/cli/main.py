@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Sequence
 
 import bsqav
+from bsqav.cli.values import printable
 from bsqav.errors import BsqError, UsageError
 
 __all__ = ["COMMANDS", "main"]
@@ -69,7 +70,7 @@ def _command_of(arguments: Sequence[str]) -> str | None:
 
 def _say(message: str) -> None:
     """Prints one line on standard error."""
-    print(f"bsqav: {' '.join(message.split())}", file=sys.stderr)
+    print(f"bsqav: {printable(' '.join(message.split()))}", file=sys.stderr)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -6,7 +6,7 @@ import argparse
 import re
 from fractions import Fraction
 
-__all__ = ["human_size", "human_time", "rate", "seconds", "size"]
+__all__ = ["human_size", "human_time", "printable", "rate", "seconds", "size"]
 
 _TIME = re.compile(r"(?:(?:(\d+):)?(\d+):(?=[0-5]?\d(?:\.|s|$)))?(\d+(?:\.\d*)?|\.\d+)s?")
 _SIZE = re.compile(r"(-1|\d+)x(-1|\d+)")
@@ -54,3 +54,9 @@ def human_time(value: float) -> str:
     hours, rest = divmod(whole, 3600)
     minutes, second = divmod(rest, 60)
     return f"{hours}:{minutes:02}:{second:02}" if hours else f"{minutes}:{second:02}"
+
+
+def printable(text: str) -> str:
+    """Text for a terminal: tags and names in files may hold codes that would command it."""
+    parts = (char if char.isprintable() else " " if char in "\n\t" else "\ufffd" for char in text)
+    return "".join(parts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -92,21 +92,24 @@ def is_attached_picture(stream: Any) -> bool:
     return stream.type == "video" and bool(stream.disposition & Disposition.attached_pic)
 
 
-def attachments_of(container: av.container.InputContainer) -> list[Attachment]:
+def attachments_of(
+    container: av.container.InputContainer,
+    wanted: Callable[[str, str], bool] = lambda _name, _type: True,
+) -> list[Attachment]:
     """The fonts and other attached files of an open file.
 
     Cover pictures are not among them: FFmpeg presents each as a video stream with one packet, see
-    `is_attached_picture` and `picture_attachment`.
+    `is_attached_picture` and `picture_attachment`. Only those are read whose name and type are
+    `wanted`.
     """
-    return [
-        Attachment(
-            stream.metadata.get("filename", f"attachment{stream.index}"),
-            stream.mimetype or "application/octet-stream",
-            stream.data,
-            stream.metadata.get("title", ""),
-        )
-        for stream in container.streams.attachments
-    ]
+    found = []
+    for stream in container.streams.attachments:
+        name = stream.metadata.get("filename", f"attachment{stream.index}")
+        mimetype = stream.mimetype or "application/octet-stream"
+        if wanted(name, mimetype):
+            title = stream.metadata.get("title", "")
+            found.append(Attachment(name, mimetype, stream.data, title))
+    return found
 
 
 def picture_attachment(stream: Any, data: bytes) -> Attachment | None:

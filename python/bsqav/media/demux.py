@@ -23,7 +23,7 @@ from bsqav.codec.models import Model
 from bsqav.errors import BitstreamError, MediaError, UnsupportedError, UsageError
 from bsqav.media.bsq_track import ROUNDING, BsqPacket, BsqTrack, header_bytes
 from bsqav.media.contents import attachments_of, is_attached_picture
-from bsqav.media.embedded_model import embedded_models
+from bsqav.media.embedded_model import embedded_models, is_model_name
 from bsqav.media.pipes import name_of
 from bsqav.media.truncation import LengthWatch, cut_short
 
@@ -141,7 +141,7 @@ class Demuxer:
         """The models that the file carries for its own video; `warn` hears of damaged ones."""
         if not self.tracks:
             return ()
-        found = embedded_models(attachments_of(self.container))
+        found = embedded_models(attachments_of(self.container, is_model_name))
         for fault in found.faults:
             warn(f"{self.name}: {fault}")
         return found.models

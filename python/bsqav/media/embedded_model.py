@@ -21,6 +21,7 @@ __all__ = [
     "check_can_embed",
     "embedded_models",
     "is_model",
+    "is_model_name",
     "model_attachment",
 ]
 
@@ -60,8 +61,13 @@ def check_can_embed(container: str | None) -> None:
 
 
 def is_model(attachment: Attachment) -> bool:
-    """Whether an attachment says that it is a model. Some programs change the type it has."""
-    return attachment.mimetype == MODEL_TYPE or attachment.name.lower().endswith(SUFFIX)
+    """Whether an attachment says that it is a model."""
+    return is_model_name(attachment.name, attachment.mimetype)
+
+
+def is_model_name(name: str, mimetype: str) -> bool:
+    """The same by its name and type; some programs change the type."""
+    return mimetype == MODEL_TYPE or name.lower().endswith(SUFFIX)
 
 
 def promised_id(data: bytes) -> str:
