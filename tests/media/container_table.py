@@ -23,8 +23,8 @@ import bsqav
 from bsqav.media.contents import Attachment, Chapter, chapters_of
 from bsqav.media.demux import Demuxer
 from bsqav.media.light import LightLevels, MasteringDisplay
-from bsqav.media.matroska_read import read_colours
 from bsqav.media.muxers import open_muxer
+from bsqav.media.track_colour import read_colours
 from tests.media.clips import ClipSpec, cover_bytes, make_clip, pictures
 from tests.media.containers import SEQUENCE, packets_of
 from tests.support import ROOT, run_tool

@@ -16,8 +16,8 @@ import bsqav
 from bsqav.media.demux import Demuxer
 from bsqav.media.inspection import inspect
 from bsqav.media.light import LightLevels, MasteringDisplay, light_of_frame
-from bsqav.media.matroska_read import read_colours, stream_colour
 from bsqav.media.muxers import open_muxer
+from bsqav.media.track_colour import read_colours, stream_colour
 from tests.media.clips import ClipSpec, pictures
 from tests.media.containers import HEADER, SEQUENCE, ReadPipe, mux_video
 from tests.support import run_tool
@@ -88,12 +88,24 @@ def test_frames_bring_their_light_through_open(tmp_path: Path) -> None:
     assert close(light_of(tmp_path / "a.mkv"))
 
 
-@pytest.mark.parametrize("suffix", ["mov", "nut"])
-def test_what_cannot_be_kept_is_said(tmp_path: Path, suffix: str) -> None:
+@pytest.mark.parametrize("name", ["a.mov", "a.m3u8"])
+def test_mov_holds_it_too(tmp_path: Path, name: str) -> None:
     clip = hdr_clip(tmp_path / "in.mp4")
-    result = bsqav.transcode(clip, tmp_path / f"a.{suffix}", warn=lambda _: None)
+    assert bsqav.transcode(clip, tmp_path / name).warnings == ()
+    assert close(light_of(tmp_path / name))
+    with bsqav.open(tmp_path / name) as container:
+        stream = container.streams.video[0]
+        assert (stream.average_rate, close(stream.light)) == (25, True)
+        assert len(list(container.decode(stream))) == 6
+    bsqav.transcode(tmp_path / name, tmp_path / "b.mkv", codec="copy")
+    assert close(light_of(tmp_path / "b.mkv"))
+
+
+def test_what_cannot_be_kept_is_said(tmp_path: Path) -> None:
+    clip = hdr_clip(tmp_path / "in.mp4")
+    result = bsqav.transcode(clip, tmp_path / "a.nut", warn=lambda _: None)
     (said,) = result.warnings
-    assert said == f"mastering display and content light level are left out: {suffix} holds none"
+    assert said == "mastering display and content light level are left out: nut holds none"
 
 
 def test_chroma_siting_is_kept_from_matroska(tmp_path: Path) -> None:
@@ -129,14 +141,16 @@ def test_a_file_without_is_none_and_pipes_are_left_alone(tmp_path: Path) -> None
     assert read_colours(tmp_path / "none.mkv") == read_colours(tmp_path) == {}
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.binary(max_size=80), st.integers(0, 400))
-def test_any_bytes_are_read_without_harm(noise: bytes, place: int) -> None:
+@pytest.mark.parametrize("form", ["matroska", "mov"])
+@settings(max_examples=100, deadline=None)
+@given(noise=st.binary(max_size=80), place=st.integers(0, 700))
+def test_any_bytes_are_read_without_harm(form: str, noise: bytes, place: int) -> None:
     file = io.BytesIO()
-    muxer = open_muxer(file, format="matroska")
+    muxer = open_muxer(file, format=form)
     mux_video(muxer, muxer.add_video(HEADER, SEQUENCE, light=LIGHT), count=1)
     muxer.close()
     data = bytearray(file.getvalue())
+    place += max(0, data.find(b"moov"))
     data[place : place + len(noise)] = noise
     for colour in read_colours(io.BytesIO(bytes(data))).values():
         assert colour.light.mastering is None or colour.light.mastering.is_sound

@@ -15,7 +15,8 @@ from bsqav.errors import BsqWarning, MediaError
 from bsqav.media.contents import metadata_of
 from bsqav.media.demux import BsqPacket, Demuxer, Source
 from bsqav.media.input_stream import BsqInputStream, InputPacket, StreamList
-from bsqav.media.matroska_read import TrackColour, read_colours
+from bsqav.media.light import TrackColour
+from bsqav.media.track_colour import read_colours
 
 __all__ = ["InputContainer"]
 

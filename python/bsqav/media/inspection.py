@@ -16,7 +16,7 @@ from bsqav.media.contents import metadata_of
 from bsqav.media.demux import BsqPacket
 from bsqav.media.inputs import input_name, open_input
 from bsqav.media.light import LightLevels
-from bsqav.media.matroska_read import read_colours
+from bsqav.media.track_colour import read_colours
 
 __all__ = ["FileReport", "TrackReport", "inspect"]
 

@@ -73,6 +73,14 @@ class LightLevels:
 NO_LIGHT = LightLevels()
 
 
+@dataclass(frozen=True)
+class TrackColour:
+    """What a container says of a track's colour, and PyAV does not tell."""
+
+    light: LightLevels = NO_LIGHT
+    chroma_location: int = 0  # FFmpeg's AVChromaLocation, 0 where unknown
+
+
 def light_of_frame(frame: Any) -> LightLevels:
     """What a decoded PyAV frame says of its light."""
     mastering, levels = _side_data(frame, "MASTERING_DISPLAY_METADATA"), (0, 0)

@@ -1,22 +1,17 @@
-"""What FFmpeg reads of a Matroska file and PyAV does not tell: light levels and chroma siting."""
+"""Light levels and chroma siting out of the head of a Matroska file."""
 
 from __future__ import annotations
 
 import io
-import os
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO
-
-import av
+from typing import BinaryIO
 
 from bsqav.media import matroska_ids as ids
 from bsqav.media.ebml import read_head
-from bsqav.media.light import NO_LIGHT, LightLevels, MasteringDisplay
+from bsqav.media.light import LightLevels, MasteringDisplay, TrackColour
 
-__all__ = ["TrackColour", "read_colours", "stream_colour"]
+__all__ = ["matroska_colours"]
 
 # Tracks stand at the beginning; all of them together are a few kilobytes.
 MAX_ELEMENTS = 200
@@ -27,52 +22,8 @@ _STREAMS = {1, 2, 0x11, 0x21}
 _SITING = {(1, 2): 1, (2, 2): 2, (1, 1): 3, (2, 1): 4}
 
 
-@dataclass(frozen=True)
-class TrackColour:
-    """What the Colour element of a track says beside colour itself."""
-
-    light: LightLevels = NO_LIGHT
-    chroma_location: int = 0  # FFmpeg's AVChromaLocation, 0 where unknown
-
-
-def read_colours(file: Any) -> dict[int, TrackColour]:
-    """By FFmpeg's number of the stream; empty for what is no Matroska file or cannot be sought in.
-
-    Args:
-        file: a path, or a binary file object, whose position is put back.
-    """
-    try:
-        if isinstance(file, str | os.PathLike):
-            path = Path(file)
-            if not path.is_file():
-                return {}
-            with path.open("rb") as opened:
-                return _read(opened)
-        if not file.seekable():
-            return {}
-        place = file.tell()
-        try:
-            file.seek(0)
-            return _read(file)
-        finally:
-            file.seek(place)
-    except (OSError, ValueError, AttributeError):
-        return {}
-
-
-def stream_colour(stream: Any) -> TrackColour:
-    """The same of a stream of any input, by what FFmpeg writes of it into a Matroska file."""
-    file = io.BytesIO()
-    try:
-        with av.open(file, "w", format="matroska") as container:
-            container.add_stream_from_template(stream)
-            container.start_encoding()
-    except (ValueError, av.FFmpegError):
-        return TrackColour()  # a codec that Matroska has no name for
-    return read_colours(file).get(0, TrackColour())
-
-
-def _read(file: BinaryIO) -> dict[int, TrackColour]:
+def matroska_colours(file: BinaryIO) -> dict[int, TrackColour]:
+    """By FFmpeg's number of the stream; empty for what is no Matroska file. Read from its start."""
     head = read_head(file)
     if head is None or head.id != ids.EBML or head.end is None:
         return {}

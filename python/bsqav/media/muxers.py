@@ -78,7 +78,7 @@ class Muxer(Protocol):
     ) -> int:
         """A BSQ track's index: the sequence header as bytes and as a dictionary.
 
-        `light` is kept by Matroska alone.
+        NUT does not keep `light`.
         """
 
     def copy_stream(self, stream: Any) -> int:

@@ -25,10 +25,14 @@ from bsqav.codec.sequence import (
     time_base_of,
 )
 from bsqav.errors import MediaError, UnsupportedError, UsageError
+from bsqav.media import ebml
+from bsqav.media import matroska_ids as ids
 from bsqav.media.contents import Attachment, Chapter, av_chapters, metadata_of
 from bsqav.media.light import NO_LIGHT, LightLevels
 from bsqav.media.matroska import Target
 from bsqav.media.matroska_file import can_seek
+from bsqav.media.matroska_meta import ebml_header, info
+from bsqav.media.matroska_tracks import FOURCC, video_track
 from bsqav.media.pipes import WholeWriter
 from bsqav.media.subtitles import TEXT_CODECS, subrip_to_mov_text, to_subrip
 
@@ -36,6 +40,7 @@ __all__ = ["PyAvMuxer"]
 
 TAG = "BSQ1"
 STAND_IN = "png"
+STAND_IN_FOURCC = b"MPNG"
 MILLISECONDS = Fraction(1, 1000)
 LAX = {"strict": "-1"}
 EMPTY: Mapping[str, str] = {}
@@ -144,12 +149,14 @@ class PyAvMuxer:
         disposition: int = 0,
         light: LightLevels = NO_LIGHT,
     ) -> int:
-        """A BSQ track; PyAV offers no way to say `light`."""
-        del light
+        """A BSQ track: the sequence header as bytes and as a dictionary."""
         self._require_unsealed()
         layout = plane_format_of(sequence)
         time_base = time_base_of(sequence)
-        stream = self._container.add_stream(STAND_IN, rate=frame_rate_of(sequence))
+        if light and self._ffmpeg_format == "mov":
+            stream = _add_with_light(self._container, sequence, light)
+        else:
+            stream = self._container.add_stream(STAND_IN, rate=frame_rate_of(sequence))
         context = stream.codec_context
         context.width, context.height = layout.width, layout.height
         context.pix_fmt = "rgb24"
@@ -313,6 +320,25 @@ class PyAvMuxer:
         """Ends the file early: what has come so far stays playable as far as it can be written."""
         with contextlib.suppress(Exception):
             self.close()
+
+
+def _add_with_light(container: Any, sequence: Mapping[str, Any], light: LightLevels) -> Any:
+    """A stand-in with mastering display and content light level.
+
+    PyAV offers no way to say them, but copies them from an input: here the head of a Matroska file.
+    """
+    entry = video_track(b"", sequence, {}, 0, light)
+    entry.private = entry.private.replace(FOURCC, STAND_IN_FOURCC)
+    about, _ = info(1_000_000, "", "bsqav", "bsqav", with_duration=False)
+    tracks = ebml.element(ids.TRACKS, entry.element(1))
+    cluster = ebml.element(ids.CLUSTER, ebml.uint(ids.TIMESTAMP, 0))
+    head = io.BytesIO(ebml_header() + ebml.element(ids.SEGMENT, about, tracks, cluster))
+    with av.open(head, format="matroska") as template:
+        stream = container.add_stream_from_template(template.streams.video[0], opaque=False)
+    rate = frame_rate_of(sequence)
+    if rate:
+        stream.codec_context.framerate = rate
+    return stream
 
 
 def _like(container: Any, codec: Any) -> Any:

@@ -41,8 +41,8 @@ from bsqav.media.facts import (
     scaled_aspect,
 )
 from bsqav.media.inputs import input_name, open_input
-from bsqav.media.light import NO_LIGHT, light_of_frame
-from bsqav.media.matroska_read import TrackColour, read_colours, stream_colour
+from bsqav.media.light import NO_LIGHT, TrackColour, light_of_frame
+from bsqav.media.track_colour import read_colours, stream_colour
 from bsqav.media.tracks import ALL_TRACKS, TrackChoice, choose_video
 
 __all__ = ["Source", "SourceFrame"]

@@ -174,11 +174,8 @@ class MuxedSink:
                 disposition=int(source.stream.disposition),
                 light=source.facts.light,
             )
-            if source.facts.light and self._muxer.format != "matroska":
-                warn(
-                    "mastering display and content light level are left out: "
-                    f"{self._muxer.format} holds none"
-                )
+            if source.facts.light and self._muxer.format == "nut":
+                warn("mastering display and content light level are left out: nut holds none")
             self._tracks = carry_tracks(
                 self._muxer, source, audio=settings.audio, strict=settings.strict, warn=warn
             )

@@ -1,0 +1,61 @@
+"""A video's light and chroma siting as its container says them: FFmpeg reads it, PyAV hides it."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import av
+
+from bsqav.media.light import TrackColour
+from bsqav.media.matroska_read import matroska_colours
+from bsqav.media.mov_read import mov_colours
+
+__all__ = ["read_colours", "stream_colour"]
+
+PLAYLIST = ".m3u8"
+
+
+def read_colours(file: Any) -> dict[int, TrackColour]:
+    """By FFmpeg's number of the stream; empty for what is neither Matroska nor MOV, and for pipes.
+
+    Args:
+        file: a path, or a binary file object, whose position is put back.
+    """
+    try:
+        if isinstance(file, str | os.PathLike):
+            path = Path(file)
+            if path.suffix.lower() == PLAYLIST and path.is_file():
+                path = path.with_suffix(".mov")  # as bsqav writes it
+            if not path.is_file():
+                return {}
+            with path.open("rb") as opened:
+                return _read(opened)
+        if not file.seekable():
+            return {}
+        place = file.tell()
+        try:
+            file.seek(0)
+            return _read(file)
+        finally:
+            file.seek(place)
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+def stream_colour(stream: Any) -> TrackColour:
+    """The same of a stream of any input, by what FFmpeg writes of it into a Matroska file."""
+    file = io.BytesIO()
+    try:
+        with av.open(file, "w", format="matroska") as container:
+            container.add_stream_from_template(stream)
+            container.start_encoding()
+    except (ValueError, av.FFmpegError):
+        return TrackColour()  # a codec that Matroska has no name for
+    return read_colours(file).get(0, TrackColour())
+
+
+def _read(file: BinaryIO) -> dict[int, TrackColour]:
+    return matroska_colours(file) or mov_colours(file)
