@@ -147,6 +147,13 @@ def test_an_interruption_leaves_a_film_that_plays(tmp_path: Path, clip: Path) ->
         assert len(list(demuxer.demux(demuxer.tracks[0]))) >= 10
 
 
+def test_a_misleading_name_with_another_container(tmp_path: Path, clip: Path) -> None:
+    path = tmp_path / "odd.m3u8"
+    bsqav.transcode(clip, path, format="matroska")
+    assert [each.name for each in tmp_path.iterdir()] == ["odd.m3u8"]
+    assert path.read_bytes()[:4] == b"\x1a\x45\xdf\xa3"
+
+
 def test_two_videos_are_refused(tmp_path: Path) -> None:
     muxer = open_muxer(tmp_path / "a.m3u8")
     muxer.add_video(HEADER, SEQUENCE)

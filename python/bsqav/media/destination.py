@@ -130,9 +130,9 @@ class Destination:
             self._output.commit()
         except OSError as error:
             raise explain_os_error(error, f"{self._output.path} cannot be written") from error
-        beside = self._output.beside
         size = self._output.path.stat().st_size
-        return size + (beside.path.stat().st_size if beside else 0)
+        beside = None if self._output.beside is None else self._output.beside.path
+        return size + (beside.stat().st_size if beside is not None and beside.exists() else 0)
 
     def close(self) -> None:
         """Closes what was opened here, and lets others write to it."""

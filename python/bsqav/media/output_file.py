@@ -90,11 +90,17 @@ class OutputFile:
         os.close(self._lock)
         self._lock = None
 
+    @property
+    def is_written(self) -> bool:
+        """Whether there is anything in the partial file."""
+        return self.partial.exists() and self.partial.stat().st_size > 0
+
     def commit(self) -> None:
         """Gives the finished file its name."""
         self._check()
         if self.beside is not None:
-            self.beside.commit()
+            # Another container than the name says needs no file beside it.
+            self.beside.commit() if self.beside.is_written else self.beside.discard()
         self.partial.replace(self.path)
         self._made = False
         self.release()
