@@ -73,6 +73,7 @@ EXPECTED: Facts = {
     "mark as default track": True,
     "subtitles": True,
     "chapters with titles": ["first", "second"],
+    "languages of chapters": ["eng", "ger"],
     "attached font": True,
     "attached cover": True,
 }
@@ -91,8 +92,13 @@ def write_file(path: Path, clip: Path, *, fragmented: bool) -> list[Any]:
         encoder.header, encoder.sequence, metadata=facts, disposition=1, light=LIGHT
     )
     muxer.set_metadata({"title": "A Film", "artist": "Somebody"})
-    chapters = [(0, Fraction(1, 5), "first"), (Fraction(1, 5), Fraction(2, 5), "second")]
-    muxer.set_chapters([Chapter(Fraction(a), b, {"title": name}) for a, b, name in chapters])
+    chapters = [(0, 1, "first", "eng"), (1, 2, "second", "ger")]
+    muxer.set_chapters(
+        [
+            Chapter(Fraction(a, 5), Fraction(b, 5), {"title": name, "language": language})
+            for a, b, name, language in chapters
+        ]
+    )
     for attachment in (
         Attachment("font.ttf", "font/ttf", bytes(100)),
         Attachment("cover.png", "image/png", cover_bytes()),
@@ -184,6 +190,7 @@ def around(container: Any, clip: Path) -> Facts:
         "mark as default track": bool(int(video.disposition) & 1),
         "subtitles": text is not None and text.metadata.get("language") == "fra",
         "chapters with titles": [chapter.title for chapter in chapters_of(container)],
+        "languages of chapters": [c.metadata.get("language") for c in chapters_of(container)],
         "attached font": "font.ttf" in attached,
         "attached cover": len(covers) == 1,
         "sound, byte for byte": sound is not None and same_sound(container.name, clip),
@@ -203,6 +210,9 @@ def read_by_pyav(path: Path, coded: list[Any], clip: Path) -> Facts:
         video: Any = container.streams.video[0]
         rate = video.average_rate
         facts = around(container, clip)
+        facts["languages of chapters"] = [
+            c["metadata"].get("language") for c in container.chapters()
+        ]
         packets = [p for p in container.demux(video) if p.size]
         facts |= of_packets(
             [(bytes(p), p.pts * p.time_base, p.is_keyframe) for p in packets], coded

@@ -16,6 +16,7 @@ import bsqav
 from bsqav.media.demux import Demuxer
 from bsqav.media.inspection import inspect
 from bsqav.media.light import LightLevels, MasteringDisplay, light_of_frame
+from bsqav.media.matroska_read import chapter_languages
 from bsqav.media.muxers import open_muxer
 from bsqav.media.track_colour import read_colours, stream_colour
 from tests.media.clips import ClipSpec, pictures
@@ -156,6 +157,7 @@ def test_any_bytes_are_read_without_harm(form: str, noise: bytes, place: int) ->
         assert colour.light.mastering is None or colour.light.mastering.is_sound
         assert 0 <= colour.light.max_cll <= 1 << 20
     read_colours(io.BytesIO(noise))
+    assert all(map(str.isascii, chapter_languages(io.BytesIO(bytes(data)))))
 
 
 def test_values_that_no_display_has_are_dropped() -> None:

@@ -355,3 +355,28 @@ def test_what_cannot_be_carried_is_refused_by_name() -> None:
         assert muxer.refuses(track) == "Matroska cannot carry pcm_f32be sound"
         with pytest.raises(UnsupportedError, match="track 0: Matroska cannot carry pcm_f32be"):
             muxer.copy_stream(track)
+
+
+def test_chapters_keep_their_languages(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.mkv", tmp_path / "b.mkv"
+    spans = [(0, 1, "one", "eng"), (1, 2, "zwei", "ger"), (2, 3, "?", None)]
+    muxer = MatroskaMuxer(first)
+    muxer.set_chapters(
+        [
+            Chapter(Fraction(a), Fraction(b), {"title": name, **({"language": to} if to else {})})
+            for a, b, name, to in spans
+        ]
+    )
+    mux_video(muxer, muxer.add_video(HEADER, SEQUENCE), count=2)
+    muxer.close()
+    with av.open(str(first)) as container:
+        found = chapters_of(container)
+    muxer = MatroskaMuxer(second)
+    muxer.set_chapters(found)
+    mux_video(muxer, muxer.add_video(HEADER, SEQUENCE), count=2)
+    muxer.close()
+    for path in (first, second):
+        with av.open(str(path)) as container:
+            chapters = chapters_of(container)
+        assert [chapter.metadata.get("language") for chapter in chapters] == ["eng", "ger", None]
+        assert [chapter.title for chapter in chapters] == ["one", "zwei", "?"]

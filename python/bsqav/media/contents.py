@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import av
 from av.stream import Disposition
+
+from bsqav.media.matroska_read import chapter_languages
 
 __all__ = [
     "Attachment",
@@ -56,20 +59,40 @@ class Attachment:
 
 
 def chapters_of(container: av.container.InputContainer) -> list[Chapter]:
-    """The chapters of an open file, in its order."""
+    """The chapters of an open file, in its order; with their languages where that is Matroska."""
     found = []
-    for chapter in container.chapters():
+    languages = _chapter_languages(container)
+    for chapter, language in zip(container.chapters(), languages, strict=True):
         time_base = chapter["time_base"]
         if time_base is None:
             continue
+        metadata = {**chapter["metadata"], **({"language": language} if language else {})}
         found.append(
             Chapter(
                 Fraction(chapter["start"]) * time_base,
                 Fraction(chapter["end"]) * time_base,
-                dict(chapter["metadata"]),
+                metadata,
             )
         )
     return found
+
+
+def _chapter_languages(container: av.container.InputContainer) -> list[str]:
+    """Of every chapter, empty where unknown: FFmpeg passes them over."""
+    unknown = [""] * len(container.chapters())
+    path = Path(container.name.removeprefix("file:"))
+    if not unknown or "matroska" not in container.format.name:
+        return unknown
+    try:
+        if not path.is_file():
+            return unknown
+        with path.open("rb") as file:
+            found = chapter_languages(file)
+    except OSError:
+        return unknown
+    if len(found) != len(unknown):
+        return unknown
+    return ["" if language == "und" else language for language in found]
 
 
 def av_chapters(chapters: Iterable[Chapter]) -> list[Any]:

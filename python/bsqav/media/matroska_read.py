@@ -1,4 +1,4 @@
-"""Light levels and chroma siting out of the head of a Matroska file."""
+"""What FFmpeg does not tell of the head of a Matroska file: light, chroma siting, languages."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from bsqav.media import matroska_ids as ids
 from bsqav.media.ebml import read_head
 from bsqav.media.light import LightLevels, MasteringDisplay, TrackColour
 
-__all__ = ["matroska_colours"]
+__all__ = ["chapter_languages", "matroska_colours"]
 
 # Tracks stand at the beginning; all of them together are a few kilobytes.
 MAX_ELEMENTS = 200
-MAX_TRACKS_BYTES = 16 << 20
+MAX_BYTES = 16 << 20
 # Track types that FFmpeg makes streams of: video, sound, subtitles, metadata.
 _STREAMS = {1, 2, 0x11, 0x21}
 # (horizontal, vertical) siting to FFmpeg's AVChromaLocation.
@@ -24,22 +24,42 @@ _SITING = {(1, 2): 1, (2, 2): 2, (1, 1): 3, (2, 1): 4}
 
 def matroska_colours(file: BinaryIO) -> dict[int, TrackColour]:
     """By FFmpeg's number of the stream; empty for what is no Matroska file. Read from its start."""
+    return _tracks(_top_level(file, ids.TRACKS))
+
+
+def chapter_languages(file: BinaryIO) -> list[str]:
+    """Of the chapters' titles, in order, "und" where not said; read from the file's start.
+
+    Only chapters before the first packet are found, where most programs put them.
+    """
+    found = []
+    for kind, edition in _children(_top_level(file, ids.CHAPTERS)):
+        atoms = _children(edition) if kind == ids.EDITION_ENTRY else ()
+        for atom in (content for each, content in atoms if each == ids.CHAPTER_ATOM):
+            shown = dict(_children(dict(_children(atom)).get(ids.CHAPTER_DISPLAY, b"")))
+            language = shown.get(ids.CHAP_LANGUAGE, b"").decode("ascii", "replace").strip("\0")
+            found.append(language if language.isascii() and language.isalpha() else "und")
+    return found
+
+
+def _top_level(file: BinaryIO, wanted: int) -> bytes:
+    """The content of an element that stands before the clusters; empty where it is not there."""
     head = read_head(file)
     if head is None or head.id != ids.EBML or head.end is None:
-        return {}
+        return b""
     file.seek(head.end)
     segment = read_head(file)
     if segment is None or segment.id != ids.SEGMENT:
-        return {}
+        return b""
     for _ in range(MAX_ELEMENTS):
         element = read_head(file)
         if element is None or element.end is None or element.id == ids.CLUSTER:
-            return {}
-        if element.id == ids.TRACKS:
+            return b""
+        if element.id == wanted:
             size = element.end - element.start
-            return {} if size > MAX_TRACKS_BYTES else _tracks(file.read(size))
+            return b"" if size > MAX_BYTES else file.read(size)
         file.seek(element.end)
-    return {}
+    return b""
 
 
 def _children(data: bytes) -> Iterator[tuple[int, bytes]]:
