@@ -21,6 +21,7 @@ from bsqav.errors import (
 
 if TYPE_CHECKING:
     from bsqav.codec import Decoder, Encoder, decode_image, encode_image
+    from bsqav.integrations.pyav import install, uninstall
     from bsqav.media.container import open
     from bsqav.media.transcode import Progress, TranscodeResult, transcode
 
@@ -42,8 +43,10 @@ __all__ = [
     "__version__",
     "decode_image",
     "encode_image",
+    "install",
     "open",
     "transcode",
+    "uninstall",
 ]
 
 __version__: str
@@ -57,8 +60,10 @@ _HOMES = {
     "TranscodeResult": "bsqav.media.transcode",
     "decode_image": "bsqav.codec",
     "encode_image": "bsqav.codec",
+    "install": "bsqav.integrations.pyav",
     "open": "bsqav.media.container",
     "transcode": "bsqav.media.transcode",
+    "uninstall": "bsqav.integrations.pyav",
 }
 
 

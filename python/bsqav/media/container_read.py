@@ -37,8 +37,9 @@ class InputContainer:
         models: tuple[ModelLike, ...] = (),
         threads: int = 0,
         strict: bool = False,
+        container: Any = None,
     ) -> None:
-        self._demuxer = Demuxer(file, format=format, options=options)
+        self._demuxer = Demuxer(file, format=format, options=options, container=container)
         self.name = self._demuxer.name
         streams = []
         try:

@@ -161,6 +161,20 @@ class OutputContainer:
         self._streams.append(stream)
         return stream
 
+    def adopt_stream(self, stream: Any) -> None:
+        """Takes a sound or subtitle stream of a PyAV output container, which is never written.
+
+        Its packets may come from its encoder, or, where it was made from a template, from the
+        input stream that this was.
+
+        Raises:
+            UsageError: after the first packet.
+        """
+        self._require_open_head()
+        if not stream.codec_context.codec.is_encoder:
+            self._copies.add(id(stream))
+        self._streams.append(stream)
+
     def _on_bench(self, add: Callable[[Any], Any]) -> Any:
         """A PyAV stream in a container that is never written, of a format that has its codec."""
         for name in ("matroska", "mov", "nut"):
@@ -185,7 +199,7 @@ class OutputContainer:
             else Chapter(
                 chapter["start"] * chapter["time_base"],
                 chapter["end"] * chapter["time_base"],
-                dict(chapter["metadata"]),
+                dict(chapter.get("metadata", {})),
             )
             for chapter in chapters
         ]

@@ -8,6 +8,7 @@ begins before zero: that is undone here, for all tracks.
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -27,7 +28,15 @@ from bsqav.media.embedded_model import embedded_models, is_model_name
 from bsqav.media.pipes import name_of
 from bsqav.media.truncation import LengthWatch, cut_short
 
-__all__ = ["BsqPacket", "BsqTrack", "Demuxer", "InputNotFoundError", "Source"]
+__all__ = [
+    "BsqPacket",
+    "BsqTrack",
+    "Demuxer",
+    "InputNotFoundError",
+    "Source",
+    "can_seek",
+    "may_be_bsq",
+]
 
 Source: TypeAlias = str | os.PathLike[str] | BinaryIO
 
@@ -45,7 +54,7 @@ class InputNotFoundError(MediaError, FileNotFoundError):
     """There is no such file."""
 
 
-def _may_be_bsq(stream: Any) -> bool:
+def may_be_bsq(stream: Any) -> bool:
     """Whether FFmpeg takes a stream for video of a codec that it does not know."""
     return (
         stream.type == "video" and stream.codec_context is None and not is_attached_picture(stream)
@@ -60,6 +69,7 @@ class Demuxer:
         format: FFmpeg's name of the container, guessed where None.
         options: of FFmpeg's demuxer.
         name: what messages call the file; its own name where None.
+        container: PyAV's container of that file, where it is open already.
 
     Raises:
         InputNotFoundError: there is no such file.
@@ -75,6 +85,7 @@ class Demuxer:
         format: str | None = None,  # noqa: A002
         options: Mapping[str, str] | None = None,
         name: str | None = None,
+        container: Any = None,
     ) -> None:
         self._file = file
         self._pipe: BinaryIO | None = None
@@ -85,7 +96,9 @@ class Demuxer:
         self._options = dict(options or {})
         self.name = name or name_of(file)
         try:
-            self.container: Any = _open(self._watch or file, self.name, format, self._options)
+            self.container: Any = container or _open(
+                self._watch or file, self.name, format, self._options
+            )
         except BaseException:
             self._close_pipe()
             raise
@@ -148,7 +161,7 @@ class Demuxer:
 
     def _find_tracks(self) -> None:
         """Reads ahead until every stream that may be BSQ has shown what it is."""
-        open_questions = {s.index: s for s in self.container.streams if _may_be_bsq(s)}
+        open_questions = {s.index: s for s in self.container.streams if may_be_bsq(s)}
         complaints: dict[int, BitstreamError] = {}
         size = 0
         while open_questions and len(self._ahead) < MAX_PROBED_PACKETS and size < MAX_PROBED_BYTES:
@@ -259,7 +272,7 @@ class Demuxer:
         Raises:
             MediaError: the input cannot seek.
         """
-        if not _can_seek(self._file):
+        if not can_seek(self._file):
             raise MediaError(f"{self.name} is a pipe: it cannot seek")
         stream = track
         if stream is None and self.tracks:
@@ -325,12 +338,13 @@ def _keyframes(demuxer: Demuxer, track: BsqTrack) -> list[int]:
 
 def _watched(file: Source) -> LengthWatch | None:
     """A file object that cannot seek, with an eye on its length; None for all else."""
-    if isinstance(file, str | os.PathLike) or _can_seek(file):
+    if isinstance(file, str | os.PathLike) or can_seek(file):
         return None
     return LengthWatch(file)
 
 
-def _can_seek(file: Source) -> bool:
+def can_seek(file: Source) -> bool:
+    """Whether an input can be read from anywhere, and twice."""
     if isinstance(file, str | os.PathLike):
         return not Path(file).is_fifo()
     try:
@@ -366,7 +380,8 @@ def _open(file: Source, name: str, format: str | None, options: dict[str, str]) 
         else:
             target = os.fspath(file)
     try:
-        container = av.open(target, "r", format=format, options=options)
+        # PyAV's own, also where bsqav.install has put another in its place.
+        container = inspect.unwrap(av.open)(target, "r", format=format, options=options)
         if format is None and container.format.name in _TEXT_FORMATS:
             container.close()
             raise MediaError(f"{name} is a text file, no video")

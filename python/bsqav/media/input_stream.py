@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from fractions import Fraction
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import av
@@ -16,7 +17,12 @@ from bsqav.media.contents import metadata_of
 from bsqav.media.demux import BsqPacket, BsqTrack
 from bsqav.media.light import NO_LIGHT, LightLevels
 
-__all__ = ["BsqInputStream", "InputPacket", "StreamList"]
+__all__ = ["CODEC", "BsqInputStream", "InputPacket", "StreamList"]
+
+# What a stream's `codec` says, with the attributes of av.codec.Codec that describe.
+CODEC = SimpleNamespace(
+    name="bsq", canonical_name="bsq", long_name="Binary Spherical Quantization", type="video"
+)
 
 
 class InputPacket:
@@ -61,6 +67,7 @@ class BsqInputStream:
 
     type: Literal["video"] = "video"
     name = "bsq"
+    codec = CODEC
 
     def __init__(
         self,

@@ -15,7 +15,7 @@ from bsqav.codec.picture import Colour, FrameConverter
 from bsqav.codec.sequence import sequence_header
 from bsqav.codec.units import Packet
 from bsqav.errors import BsqWarning, UsageError
-from bsqav.media.input_stream import BsqInputStream
+from bsqav.media.input_stream import CODEC, BsqInputStream
 from bsqav.media.light import LightLevels, light_of_frame
 
 __all__ = ["BsqOutputStream", "OutputPacket"]
@@ -25,6 +25,7 @@ DEFAULT_RATE = Fraction(25)
 # Options of add_stream("bsq", options=...), which PyAV's callers give as strings.
 _OPTIONS: Mapping[str, Any] = {
     "crf": float,
+    "bitrate": float,
     "gop": int,
     "lookahead": int,
     "scene_cut": lambda text: str(text).lower() not in ("0", "false", "no"),
@@ -60,12 +61,13 @@ class BsqOutputStream:
     """A BSQ stream that encodes, with the attributes of av.VideoStream.
 
     Set what is known before the first frame: width, height, pix_fmt, time_base, rate,
-    sample_aspect_ratio, rotation, light, metadata, options. What is left at None comes from the
-    frame.
+    sample_aspect_ratio, rotation, light, metadata, options, and bit_rate (bits per second) and
+    gop_size, which are options too. What is left at None comes from the frame.
     """
 
     type: Literal["video"] = "video"
     name = "bsq"
+    codec = CODEC
 
     def __init__(
         self,
@@ -83,6 +85,8 @@ class BsqOutputStream:
         self.time_base: Fraction | None = None
         self.sample_aspect_ratio: Fraction | None = None
         self.rotation: int | None = None
+        self.bit_rate = 0
+        self.gop_size = 0
         self.metadata: dict[str, str] = {}
         self.disposition = 0
         self.light: LightLevels | None = None
@@ -155,8 +159,10 @@ class BsqOutputStream:
             raise UsageError(
                 f"BSQ has no option {', '.join(sorted(unknown))}; there are {', '.join(_OPTIONS)}"
             )
+        named = {"bitrate": self.bit_rate or None, "gop": self.gop_size or None}
+        given = {key: value for key, value in named.items() if value is not None} | self.options
         settings = {}
-        for key, value in self.options.items():
+        for key, value in given.items():
             try:
                 settings[key] = _OPTIONS[key](value)
             except (TypeError, ValueError):
