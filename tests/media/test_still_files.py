@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -14,6 +15,7 @@ import pytest
 
 import bsqav
 from bsqav.cli.main import main
+from bsqav.codec import Animation, encode_animation
 from bsqav.errors import BitstreamError, BsqWarning, MediaError, UnsupportedError, UsageError
 from bsqav.media.demux import Demuxer
 from tests.media.clips import make_clip
@@ -197,3 +199,45 @@ def test_options_that_stills_do_not_have(tmp_path: Path, png: Path) -> None:
     with pytest.raises(UsageError, match="copy needs BSQ"):
         bsqav.transcode(png, tmp_path / "out.bsq", codec="copy")
     assert not list(tmp_path.glob("out*"))
+
+
+# ---- animations ----
+
+
+@pytest.fixture
+def animation(tmp_path: Path) -> Path:
+    path = tmp_path / "moving.bsq"
+    pictures = [np.roll(pixels(), 4 * n, axis=1) for n in range(5)]
+    path.write_bytes(encode_animation(pictures, durations=Fraction(1, 25), gop=3, crf=20))
+    return path
+
+
+def test_an_animation_is_read_as_a_video(
+    tmp_path: Path, animation: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["info", str(animation)]) == 0
+    assert "BSQ animation" in capsys.readouterr().out
+    assert main(["verify", str(animation)]) == 0
+    shown = list(Animation(animation.read_bytes(), output="frame"))
+    for name, options in (("a.mkv", {"codec": "copy"}), ("a.mov", {"codec": "copy"})):
+        bsqav.transcode(animation, tmp_path / name, **options)
+        with bsqav.open(tmp_path / name) as container:
+            found = list(container.decode(video=0))
+        assert [bytes(f.planes[0]) for f in found] == [bytes(f.planes[0]) for f in shown]
+        assert [f.time for f in found] == pytest.approx([n / 25 for n in range(5)])
+    bsqav.transcode(animation, tmp_path / "a_%d.png")
+    assert len(list(tmp_path.glob("a_*.png"))) == 5
+
+
+def test_an_animation_that_is_cut_short_keeps_its_good_part(
+    tmp_path: Path, animation: Path
+) -> None:
+    data = animation.read_bytes()
+    (tmp_path / "short.bsq").write_bytes(data[:-20])
+    with pytest.raises(MediaError, match="cut short"):
+        bsqav.transcode(tmp_path / "short.bsq", tmp_path / "short.mkv")
+    with bsqav.open(tmp_path / "short.mkv.partial", format="matroska") as container:
+        assert sum(1 for _ in container.decode(video=0)) == 4
+    (tmp_path / "bad.bsq").write_bytes(data[:60] + b"\xff" + data[61:])
+    with pytest.raises(BitstreamError, match=r"bad\.bsq"):
+        bsqav.transcode(tmp_path / "bad.bsq", tmp_path / "bad.mkv")

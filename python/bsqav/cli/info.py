@@ -60,11 +60,13 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(report.to_dict(), indent=2))
         return 0
     print(_head(report, args.file))
-    still = report.format == STILL
-    for stream in () if still else report.streams:
+    bare = report.format == STILL  # no container that has tracks
+    for stream in () if bare else report.streams:
         print(printable(_stream_line(stream)))
     for track in report.bsq:
-        print(_track_lines(track, still=still))
+        still = bare and track.packets == 1
+        kind = "animation" if bare else f"track {track.index}"
+        print(_track_lines(track, kind="still" if still else kind, still=still))
     for key, value in report.metadata.items():
         print(printable(f"  {key}: {value}"))
     return 0
@@ -109,11 +111,10 @@ def _stream_line(stream: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def _track_lines(track: TrackReport, *, still: bool) -> str:
+def _track_lines(track: TrackReport, *, kind: str, still: bool) -> str:
     head, bits = track.sequence, track.bits
     model = f"{track.model_name or 'not installed'} ({head['model_id']})"
     model += ", embedded in the file" if track.model_embedded else ""
-    kind = "still" if still else f"track {track.index}"
     lines = [
         f"  BSQ {kind}: codestream version {head['version']}, level {head['level']}",
         f"    size      {head['width']}x{head['height']} {track.pixel_format}, "

@@ -1,5 +1,6 @@
 """The codec without containers: encoder, decoder, models, and frames as planes."""
 
+from bsqav.codec.animation import Animation, encode_animation
 from bsqav.codec.decoder import Decoder
 from bsqav.codec.device import DeviceFrame
 from bsqav.codec.encoder import Encoder
@@ -18,6 +19,7 @@ from bsqav.codec.sequence import SequenceHeader, sequence_header
 from bsqav.codec.units import Frame, Packet
 
 __all__ = [
+    "Animation",
     "Colour",
     "Decoder",
     "DeviceFrame",
@@ -31,6 +33,7 @@ __all__ = [
     "SequenceHeader",
     "decode_image",
     "default_model",
+    "encode_animation",
     "encode_image",
     "find_model",
     "import_model",

@@ -34,7 +34,7 @@ from bsqav.errors import (
     UsageError,
 )
 
-__all__ = ["decode_image", "encode_image", "encode_planes"]
+__all__ = ["decode_image", "encode_image", "encode_planes", "picture_frame", "shown_picture"]
 
 Output = Literal["array", "pillow", "frame"]
 Chroma = Literal["420", "422", "444"]
@@ -84,7 +84,7 @@ def encode_image(
     """
     if chroma not in (None, "420", "422", "444"):
         raise UsageError(f"chroma {chroma!r} is none of '420', '422', '444'")
-    pixels, rotation = _read_picture(picture)
+    pixels, rotation = picture_frame(picture)
     converter = StillConverter(pixels, chroma=chroma, warn=_warn)
     return encode_planes(
         converter.convert(pixels),
@@ -191,7 +191,11 @@ def decode_image(
     """
     if output not in ("array", "pillow", "frame"):
         raise UsageError(f"output {output!r} is none of 'array', 'pillow', 'frame'")
-    frame = _decode(data, model, threads)
+    return shown_picture(_decode(data, model, threads), output)
+
+
+def shown_picture(frame: Frame, output: Output) -> Any:
+    """A decoded frame as `decode_image` gives it."""
     if output == "frame":
         return frame.to_video_frame()
     deep = output == "array" or frame.layout.pixel_format == "gray10le"
@@ -254,7 +258,7 @@ def _pillow() -> Any:
 # ---- what is to be coded ----
 
 
-def _read_picture(picture: Any) -> tuple[av.VideoFrame, int]:
+def picture_frame(picture: Any) -> tuple[av.VideoFrame, int]:
     """The picture as a PyAV frame, and its rotation for display in degrees clockwise."""
     if isinstance(picture, av.VideoFrame):
         return picture, round(-picture.rotation / 90) * 90 % 360

@@ -64,6 +64,7 @@ _OTHERS = (
     (0, b"\xff\xd8\xff", "a JPEG picture"),
     (8, b"WEBP", "a WebP picture"),
     (0, b"BSQM", "a model file"),
+    (0, b"BSQA", "an animation, which bsqav.codec.Animation reads"),
 )
 
 

@@ -1,15 +1,19 @@
-"""Reading `.bsq` stills: such a file is read as a video of one picture."""
+"""Reading `.bsq` files: a still is read as a video of one picture, an animation as one of all."""
 
 from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from bsqav import _core
+from bsqav.codec.animation import is_animation, read_animation
+from bsqav.codec.sequence import time_base_of
 from bsqav.codec.still import HEAD_BYTES, check_still, is_still
-from bsqav.errors import MediaError
+from bsqav.errors import BitstreamError, MediaError
 from bsqav.media.bsq_track import header_bytes
 from bsqav.media.demux import Demuxer
 from bsqav.media.matroska import MatroskaMuxer
@@ -47,15 +51,19 @@ class _Rejoined:
         return head + rest
 
 
+def _is_ours(head: bytes) -> bool:
+    return is_still(head) or is_animation(head)
+
+
 def look_ahead(file: Any, name: str) -> tuple[bool, Any]:
-    """Whether an input is a still, and what to read it from: pipes cannot be read twice."""
+    """Whether an input is a `.bsq` file, and what to read it from: pipes cannot be read twice."""
     if isinstance(file, str | os.PathLike):
         path = Path(file)
         try:
             if not path.is_file():
                 return False, file
             with path.open("rb") as opened:
-                return is_still(opened.read(HEAD_BYTES)), file
+                return _is_ours(opened.read(HEAD_BYTES)), file
         except (OSError, ValueError):
             return False, file  # whoever opens it says what is wrong
     try:
@@ -66,11 +74,11 @@ def look_ahead(file: Any, name: str) -> tuple[bool, Any]:
         place = file.tell()
         head = file.read(HEAD_BYTES)
         file.seek(place)
-        return is_still(head), file
+        return _is_ours(head), file
     head = b""
     while len(head) < HEAD_BYTES and (more := file.read(HEAD_BYTES - len(head))):
         head += more
-    return is_still(head), _Rejoined(head, file, name)
+    return _is_ours(head), _Rejoined(head, file, name)
 
 
 def _read_all(file: Any, name: str) -> bytes:
@@ -97,7 +105,7 @@ def _read_limited(file: Any, name: str) -> bytes:
 
 
 class StillDemuxer(Demuxer):
-    """A still as an open video of one picture.
+    """A still as an open video of one picture, or an animation as one of its pictures.
 
     Args:
         file: a path or a readable file of bytes.
@@ -111,17 +119,59 @@ class StillDemuxer(Demuxer):
 
     def __init__(self, file: Any, *, name: str) -> None:
         data = _read_all(file, name)
-        sequence = check_still(data, name)["sequence"]
-        # The packet's own time is of no use here, and may be any.
         held = io.BytesIO()
-        muxer = MatroskaMuxer(held)
-        track = muxer.add_video(header_bytes(data), sequence)
-        muxer.mux(track, data, pts=0, keyframe=True, time_base=Fraction(1))
-        muxer.close()
+        if is_animation(data):
+            complete = _animation_as_video(data, held, name)
+        else:
+            _still_as_video(data, held, name)
+            complete = True
         held.seek(0)
         super().__init__(held, format="matroska", name=name)
+        self.truncated = not complete
 
     @property
     def format(self) -> str:
         """Not that of the container around it."""
         return FORMAT
+
+
+def _still_as_video(data: bytes, held: io.BytesIO, name: str) -> None:
+    sequence = check_still(data, name)["sequence"]
+    # The packet's own time is of no use here, and may be any.
+    muxer = MatroskaMuxer(held)
+    track = muxer.add_video(header_bytes(data), sequence)
+    muxer.mux(track, data, pts=0, keyframe=True, time_base=Fraction(1))
+    muxer.close()
+
+
+def _animation_as_video(data: bytes, held: io.BytesIO, name: str) -> bool:
+    """Writes an animation's packets as Matroska; answers whether none was missing."""
+    file = read_animation(data, name)
+    sequence = check_still(file.packets[0], name)["sequence"]
+    muxer = MatroskaMuxer(held)
+    track = muxer.add_video(header_bytes(file.packets[0]), sequence)
+    for number, (pts, packet) in enumerate(_timed(file.packets, name)):
+        muxer.mux(
+            track,
+            packet,
+            pts=pts,
+            keyframe=number == 0 or is_still(packet),
+            time_base=time_base_of(sequence),
+        )
+    muxer.close()
+    return file.complete
+
+
+def _timed(packets: Sequence[bytes], name: str) -> Iterator[tuple[int, bytes]]:
+    """Packets with their times in ticks."""
+    start = ticks_per_frame = 0
+    for number, packet in enumerate(packets):
+        try:
+            info = _core.probe_packet(packet)
+        except BitstreamError as error:
+            raise BitstreamError(f"{name}: {error.args[0]}", packet=number) from error
+        if info["keyframe"]:
+            start, ticks_per_frame = info["pts"], info["ticks_per_frame"]
+            yield start, packet
+        else:
+            yield start + info["index_in_group"] * ticks_per_frame + info["pts"], packet
