@@ -68,6 +68,7 @@ class BsqInputStream:
     type: Literal["video"] = "video"
     name = "bsq"
     codec = CODEC
+    profile = None
 
     def __init__(
         self,

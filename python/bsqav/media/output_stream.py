@@ -68,6 +68,7 @@ class BsqOutputStream:
     type: Literal["video"] = "video"
     name = "bsq"
     codec = CODEC
+    profile = None
 
     def __init__(
         self,

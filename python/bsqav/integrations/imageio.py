@@ -1,0 +1,333 @@
+"""imageio reads and writes BSQ with the plugin "bsqav", once `register` has been called.
+
+    import bsqav.integrations.imageio
+    bsqav.integrations.imageio.register()
+    iio.imwrite("out.bsq", picture)
+    iio.imwrite("out.mkv", pictures, plugin="bsqav", fps=30)
+
+imageio finds plugins of other packages in no other way: one call per process. `.bsq` goes to the
+plugin by itself; the suffixes of videos have several, so that the plugin must be named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import bsqav.media.container as media
+from bsqav.codec.animation import DEFAULT_DURATION, Animation, encode_animation, is_animation
+from bsqav.codec.image import encode_image
+from bsqav.codec.sequence import frame_rate_of, plane_format_of
+from bsqav.codec.still import is_still
+from bsqav.errors import BsqError, MissingDependencyError, UsageError
+from bsqav.media.frame_reader import FrameReader
+from bsqav.media.muxers import FORMATS
+
+try:
+    from imageio.config import FileExtension, PluginConfig, known_extensions, known_plugins
+    from imageio.core.request import URI_BYTES, InitializationError, IOMode, Request
+    from imageio.core.v3_plugin_api import ImageProperties, PluginV3
+except ImportError as error:
+    raise MissingDependencyError("this needs imageio: pip install 'bsqav[imageio]'") from error
+
+__all__ = ["BsqPlugin", "register"]
+
+NAME = "bsqav"
+SUFFIX = ".bsq"
+DEFAULT_RATE = 25
+
+
+def register() -> None:
+    """Adds the plugin to imageio's, in this process; a second call changes nothing."""
+    known_plugins[NAME] = PluginConfig(
+        name=NAME, class_name="BsqPlugin", module_name=__name__, install_name=NAME
+    )
+    known_extensions[SUFFIX] = [
+        FileExtension(name="Binary Spherical Quantization", extension=SUFFIX, priority=[NAME])
+    ]
+
+
+class BsqPlugin(PluginV3):
+    """One open file: a `.bsq` still or animation, or the BSQ video of a Matroska, MOV or NUT file.
+
+    Args:
+        request: imageio's.
+        track: reading a video: which of its BSQ tracks, from 0.
+        threads: for coding, 0 for the number of processors.
+        options: writing: what all calls of `write` share.
+    """
+
+    def __init__(
+        self, request: Request, *, track: int = 0, threads: int = 0, **options: Any
+    ) -> None:
+        super().__init__(request)
+        self._threads = threads
+        self._reader: Animation | FrameReader | None = None
+        self._writer: _BsqWriter | _VideoWriter | None = None
+        if request.mode.io_mode == IOMode.write:
+            if request.extension == SUFFIX:
+                self._writer = _BsqWriter(request.get_file(), {"threads": threads, **options})
+            elif request.extension in FORMATS:
+                self._writer = _VideoWriter(
+                    request.get_file(),
+                    FORMATS[request.extension],
+                    {"threads": threads, **options},
+                )
+            else:
+                raise InitializationError(f"bsqav writes {SUFFIX}, {', '.join(FORMATS)}")
+        else:
+            if options:
+                raise InitializationError(f"reading has no option {', '.join(options)}")
+            self._reader = self._open(track)
+
+    def _open(self, track: int) -> Animation | FrameReader:
+        """What the file holds; another file, or a damaged one, is for another plugin."""
+        head = self.request.firstbytes
+        try:
+            if is_still(head) or is_animation(head):
+                return Animation(self.request.get_file().read(), threads=self._threads)
+            return FrameReader(self.request.get_file(), track=track, threads=self._threads)
+        except BsqError as error:
+            self.request.finish()  # the next plugin reads from the start
+            raise InitializationError(str(error)) from error
+
+    # ---- reading ----
+
+    @property
+    def _pictures(self) -> Animation | FrameReader:
+        if self._reader is None:
+            raise UsageError("the file was opened for writing")
+        return self._reader
+
+    def _default(self, index: Any) -> Any:
+        """No index means the only picture of a still, and all pictures of anything else."""
+        return index if index is not None else (0 if len(self._pictures) == 1 else ...)
+
+    def read(self, *, index: Any = None) -> npt.NDArray[Any]:
+        """A picture, height x width x 3 or height x width; or all of them, stacked, for `...`.
+
+        Samples are uint8, and uint16 from 0 to 65535 where the file has 10 bits.
+
+        Raises:
+            UsageError: there is no such picture.
+            BitstreamError: it is damaged.
+        """
+        index = self._default(index)
+        if index is Ellipsis:
+            return np.stack(list(self._pictures))
+        try:
+            picture: npt.NDArray[Any] = self._pictures[index]
+        except IndexError as error:
+            raise UsageError(str(error)) from error
+        return picture
+
+    def iter(self) -> Iterator[npt.NDArray[Any]]:
+        """All pictures in order."""
+        yield from self._pictures
+
+    def properties(self, index: Any = None) -> ImageProperties:
+        """Shape and type of a picture or of all, as `read` gives them; nothing is decoded."""
+        index = self._default(index)
+        count = len(self._pictures)
+        sequence = self._sequence
+        layout = plane_format_of(sequence)
+        shape: tuple[int, ...] = (layout.height, layout.width)
+        if sequence["rotation"] % 180:
+            shape = shape[::-1]
+        colours = (0 if layout.chroma == "gray" else 3) + bool(sequence.get("alpha"))
+        shape += (colours,) if colours else ()
+        return ImageProperties(
+            shape=(count, *shape) if index is Ellipsis else shape,
+            dtype=np.dtype(np.uint8 if layout.bit_depth == 8 else np.uint16),
+            n_images=count if index is Ellipsis else None,
+            is_batch=index is Ellipsis,
+        )
+
+    @property
+    def _sequence(self) -> dict[str, Any]:
+        pictures = self._pictures
+        return pictures.sequence if isinstance(pictures, Animation) else pictures.track.sequence
+
+    def metadata(self, index: Any = None, exclude_applied: bool = True) -> dict[str, Any]:
+        """Of the file, or of one picture: codec, model, fps, loop, tags; time and duration (ms)."""
+        pictures, sequence = self._pictures, self._sequence
+        if isinstance(index, int):
+            return self._metadata_of(index)
+        rate = frame_rate_of(sequence)
+        found: dict[str, Any] = {
+            "codec": "bsq",
+            "model_id": sequence["model_id"],
+            "pixel_format": plane_format_of(sequence).pixel_format,
+            **({"fps": float(rate)} if rate else {}),
+            **({} if exclude_applied else {"rotation": sequence["rotation"]}),
+        }
+        if isinstance(pictures, Animation):
+            found["loop"] = pictures.loops
+        else:
+            found.update(pictures.track.metadata)
+        return found
+
+    def _metadata_of(self, index: int) -> dict[str, Any]:
+        pictures = self._pictures
+        if isinstance(pictures, Animation):
+            return {"duration": float(1000 * pictures.duration(index))}
+        return {"time": float(1000 * pictures.time(index))}
+
+    # ---- writing ----
+
+    def write(self, ndimage: Any, *, is_batch: bool | None = None, **options: Any) -> bytes | None:
+        """Adds a picture, or a batch of them along the first axis, to the file.
+
+        Args:
+            ndimage: uint8, height x width x 3 for RGB or height x width for gray; a batch of
+                these, or a list.
+            is_batch: whether it is one; guessed from the shape where None.
+            options: crf, preset, model; of a `.bsq` file also duration (ms, one or one for each
+                picture), loop and gop; of a video fps, gop and bitrate. They hold from the first
+                call.
+
+        Returns:
+            The file, where the target is "<bytes>".
+        """
+        if self._writer is None:
+            raise UsageError("the file was opened for reading")
+        pictures = list(ndimage) if isinstance(ndimage, list | tuple) else np.asarray(ndimage)
+        if is_batch is None:
+            is_batch = isinstance(pictures, list) or _is_batch(pictures)
+        self._writer.set(options)
+        for picture in pictures if is_batch else [pictures]:
+            self._writer.add(np.asarray(picture))
+        if self.request._uri_type != URI_BYTES:
+            return None
+        self._writer.close()
+        held: Any = self.request.get_file()
+        data: bytes = held.getvalue()
+        return data
+
+    def close(self) -> None:
+        """Finishes the file."""
+        if self._writer is not None:
+            self._writer.close()
+        if isinstance(self._reader, FrameReader):
+            self._reader.close()
+        self.request.finish()
+
+    def __exit__(self, kind: Any, value: Any, traceback: Any) -> None:
+        if kind is not None and self._writer is not None:
+            self._writer.abort()
+        self.close()
+
+
+def _is_batch(array: npt.NDArray[Any]) -> bool:
+    return array.ndim > 3 or (array.ndim == 3 and array.shape[-1] not in (1, 2, 3, 4))
+
+
+class _BsqWriter:
+    """Collects pictures; they become a still or an animation at the end."""
+
+    KNOWN = ("crf", "preset", "model", "threads", "gop", "duration", "loop")
+
+    def __init__(self, file: Any, options: dict[str, Any]) -> None:
+        self._file = file
+        self._options: dict[str, Any] = {}
+        self._pictures: list[npt.NDArray[Any]] | None = []
+        self.set(options)
+
+    def set(self, options: dict[str, Any]) -> None:
+        """Options of the whole file; the last ones hold."""
+        _check_options(options, self.KNOWN)
+        self._options.update(options)
+
+    def add(self, picture: npt.NDArray[Any]) -> None:
+        """Takes one picture."""
+        if self._pictures is None:
+            raise UsageError("the file is finished")
+        self._pictures.append(picture)
+
+    def close(self) -> None:
+        """Writes the file."""
+        pictures, self._pictures = self._pictures, None
+        if pictures:
+            self._file.write(self._encode(pictures))
+
+    def abort(self) -> None:
+        """Writes nothing."""
+        self._pictures = None
+
+    def _encode(self, pictures: list[npt.NDArray[Any]]) -> bytes:
+        options = dict(self._options)
+        duration, loop = options.pop("duration", None), options.pop("loop", 0)
+        if len(pictures) == 1:
+            options.pop("gop", None)
+            return encode_image(pictures[0], **options)
+        durations: Any = DEFAULT_DURATION
+        if duration is not None:
+            durations = (
+                [Fraction(each) / 1000 for each in duration]
+                if isinstance(duration, list | tuple)
+                else Fraction(duration) / 1000
+            )
+        return encode_animation(pictures, durations=durations, loops=int(loop), **options)
+
+
+class _VideoWriter:
+    """Codes pictures as they come."""
+
+    KNOWN = ("crf", "bitrate", "gop", "lookahead", "preset", "model", "threads", "fps")
+
+    def __init__(self, file: Any, format: str, options: dict[str, Any]) -> None:  # noqa: A002
+        self._file, self._format = file, format
+        self._options: dict[str, Any] = {}
+        self._container: media.OutputContainer | None = None
+        self._stream: Any = None
+        self._done = False
+        self.set(options)
+
+    def set(self, options: dict[str, Any]) -> None:
+        """Options of the whole file, which hold from the first picture on."""
+        _check_options(options, self.KNOWN)
+        if self._container is not None and any(
+            value != self._options.get(key) for key, value in options.items()
+        ):
+            raise UsageError("the options hold from the first picture: they cannot change later")
+        self._options.update(options)
+
+    def add(self, picture: npt.NDArray[Any]) -> None:
+        """Codes one picture."""
+        if self._done:
+            raise UsageError("the file is finished")
+        if self._container is None:
+            options = dict(self._options)
+            rate = Fraction(options.pop("fps", DEFAULT_RATE)).limit_denominator(1001)
+            self._container = media.open(self._file, "w", format=self._format)
+            self._stream = self._container.add_stream("bsq", rate=rate, options=options)
+        self._container.mux(self._stream.encode(_plain(picture)))
+
+    def close(self) -> None:
+        """Finishes the file."""
+        if self._container is not None and not self._done:
+            self._container.mux(self._stream.encode(None))
+            self._container.close()
+        self._done = True
+
+    def abort(self) -> None:
+        """Leaves the file as it is."""
+        if self._container is not None:
+            self._container.abort()
+        self._done = True
+
+
+def _check_options(options: dict[str, Any], known: tuple[str, ...]) -> None:
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise UsageError(f"there is no option {', '.join(unknown)}: take {', '.join(known)}")
+
+
+def _plain(picture: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A picture without the axis that says that it is gray."""
+    gray = picture.ndim == 3 and picture.shape[-1] == 1
+    return np.ascontiguousarray(picture[..., 0] if gray else picture)
