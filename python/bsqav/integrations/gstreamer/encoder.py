@@ -1,0 +1,178 @@
+"""The element bsqenc: pictures to BSQ packets."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from bsqav.codec.encoder import DEFAULT_CRF, Encoder
+from bsqav.codec.picture import PlaneFormat
+from bsqav.codec.sequence import sequence_header
+from bsqav.codec.units import Packet
+from bsqav.integrations.gstreamer.pads import (
+    MUX_CAPS,
+    NAME,
+    BsqElement,
+    GObject,
+    Gst,
+    GstVideo,
+    colour_of_info,
+    layout_of_info,
+    planes_of_buffer,
+    raw_template,
+)
+
+__all__ = ["BsqEncoder"]
+
+TIME_BASE = Fraction(1, 90000)
+
+
+class BsqEncoder(BsqElement):
+    """Encodes; a picture's packet leaves at once unless there is a look-ahead."""
+
+    __gtype_name__ = "BsqEnc"
+    __gstmetadata__ = (
+        "BSQ encoder",
+        "Codec/Encoder/Video",
+        "Encodes video with Binary Spherical Quantization",
+        "The bsqav authors",
+    )
+    __gsttemplates__ = (
+        Gst.PadTemplate.new("sink", Gst.PadDirection.SINK, Gst.PadPresence.ALWAYS, raw_template()),
+        Gst.PadTemplate.new(
+            "src",
+            Gst.PadDirection.SRC,
+            Gst.PadPresence.ALWAYS,
+            Gst.Caps.from_string(f"{NAME}; {MUX_CAPS}"),
+        ),
+    )
+
+    crf = GObject.Property(
+        type=float, default=DEFAULT_CRF, minimum=0, maximum=63, nick="crf", blurb="0 is finest"
+    )
+    bitrate = GObject.Property(
+        type=int, default=0, minimum=0, nick="bitrate", blurb="bits per second instead of crf"
+    )
+    gop = GObject.Property(
+        type=int, default=250, minimum=1, maximum=65535, nick="gop", blurb="most between keyframes"
+    )
+    lookahead = GObject.Property(
+        type=int,
+        default=0,
+        minimum=0,
+        maximum=250,
+        nick="lookahead",
+        blurb="pictures; 24 for files",
+    )
+    preset = GObject.Property(type=str, default="medium", nick="preset", blurb="fast or medium")
+    model = GObject.Property(type=str, default="", nick="model", blurb="name or file")
+    threads = GObject.Property(
+        type=int, default=0, minimum=0, maximum=64, nick="threads", blurb="0: all processors"
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._encoder: Encoder | None = None
+        self._info: Any = None
+        self._sources: dict[int, tuple[int, int]] = {}  # by tick: times in nanoseconds
+        self._last: int | None = None
+        self._layout: PlaneFormat | None = None
+        self._keyframe = False
+
+    def take_caps(self, caps: Any) -> bool:
+        """Takes pictures like these from here on."""
+        self.drain()
+        self._info = GstVideo.VideoInfo.new_from_caps(caps)
+        self._layout = layout_of_info(self._info)
+        self._encoder = self._open(self._info)
+        return self.send_caps(self._coded_caps(self._info, self._encoder.header))
+
+    def _open(self, info: Any) -> Encoder:
+        sequence = sequence_header(
+            layout_of_info(info),
+            colour_of_info(info),
+            time_base=TIME_BASE,
+            frame_rate=Fraction(info.fps_n, info.fps_d) if info.fps_n else None,
+            sample_aspect=Fraction(info.par_n, info.par_d),
+        )
+        rate: dict[str, Any] = {"bitrate": self.bitrate} if self.bitrate else {"crf": self.crf}
+        return Encoder(
+            sequence=sequence,
+            model=self.model or None,
+            gop=self.gop,
+            lookahead=self.lookahead,
+            preset=self.preset,
+            threads=self.threads,
+            **rate,
+        )
+
+    def _coded_caps(self, info: Any, header: bytes) -> Any:
+        """Caps under the name that the next element knows."""
+        allowed = self.srcpad.peer_query_caps(self.srcpad.get_pad_template_caps())
+        # The first name that is allowed, this element's own where anything is.
+        known = not allowed.is_any() and not allowed.is_empty()
+        name = allowed.get_structure(0).get_name() if known else NAME
+        caps = Gst.Caps.from_string(
+            f"{NAME if name == NAME else MUX_CAPS}, width=(int){info.width}, "
+            f"height=(int){info.height}, framerate=(fraction){info.fps_n}/{info.fps_d}, "
+            f"pixel-aspect-ratio=(fraction){info.par_n}/{info.par_d}, "
+            f"codec_data=(buffer){header.hex()}"
+        )
+        if info.colorimetry.to_string():
+            caps.set_value("colorimetry", info.colorimetry.to_string())
+        return caps
+
+    def take(self, buffer: Any) -> Any:
+        """Encodes one picture."""
+        if self._layout is None:
+            return Gst.FlowReturn.NOT_NEGOTIATED
+        if self._encoder is None:
+            self._encoder = self._open(self._info)
+        pts = None if buffer.pts == Gst.CLOCK_TIME_NONE else buffer.pts
+        tick = None
+        if pts is not None:
+            tick = round(Fraction(pts, Gst.SECOND) / TIME_BASE)
+            if self._last is not None and tick <= self._last:
+                return Gst.FlowReturn.OK  # a picture at the time of the one before
+            self._last = tick
+            self._sources[tick] = (pts, buffer.duration)
+        with buffer.map(Gst.MapFlags.READ) as mapped:
+            planes = planes_of_buffer(buffer, mapped.data, self._info, self._layout)
+            packets = self._encoder.encode(planes, pts=tick, keyframe=self._keyframe)
+            del planes
+        self._keyframe = False
+        return self._give(packets)
+
+    def _give(self, packets: list[Packet]) -> Any:
+        for packet in packets:
+            buffer = Gst.Buffer.new_wrapped(packet.data)
+            own = round(packet.pts * TIME_BASE * Gst.SECOND)
+            pts, duration = self._sources.pop(packet.pts, (own, Gst.CLOCK_TIME_NONE))
+            buffer.pts = buffer.dts = pts
+            buffer.duration = duration
+            if not packet.keyframe:
+                buffer.set_flags(Gst.BufferFlags.DELTA_UNIT)
+            result = self.srcpad.push(buffer)
+            if result != Gst.FlowReturn.OK:
+                return result
+        return Gst.FlowReturn.OK
+
+    def take_event(self, event: Any) -> bool:
+        """Makes the next picture a keyframe where that is asked for."""
+        structure = event.get_structure()
+        if structure is not None and structure.get_name() == "GstForceKeyUnit":
+            self._keyframe = True
+        return False
+
+    def drain(self) -> Any:
+        """Gives the packets of the look-ahead; what comes next begins with a keyframe."""
+        packets = [] if self._encoder is None else self._encoder.flush()
+        result = self._give(packets)
+        self.forget()
+        return result
+
+    def forget(self) -> None:
+        """Begins with a keyframe, at any time."""
+        self._encoder = None
+        self._sources.clear()
+        self._last = None
