@@ -14,6 +14,9 @@ from bsqav.errors import BitstreamError, EndOfStreamError, UsageError
 
 __all__ = ["Decoder"]
 
+# Is taken for a damaged packet between keyframes, whose headers say nothing.
+_NO_PACKET = b"\0"
+
 
 class Decoder:
     """Packets in, frames out. Models are found by the ids that the stream names.
@@ -80,6 +83,25 @@ class Decoder:
         if packet is None:
             return self.flush()
         self._send(bytes(packet), pts)
+        return self._drain()
+
+    def lost(self, *, pts: int | None = None) -> list[Frame]:
+        """Says that a packet has not come, where that is known before the next one comes.
+
+        The last picture stands in for it at once, marked as concealed, and for the others of its
+        group as their packets come. Without this call the next packet shows the gap by itself,
+        and what was lost has no picture.
+
+        Args:
+            pts: when the picture was due, in ticks of the stream; as it follows from the one before
+                where None.
+
+        Raises:
+            BitstreamError: the decoder is strict.
+        """
+        if self._core is None:
+            return []
+        self._send(_NO_PACKET, pts)
         return self._drain()
 
     def decode_on_device(

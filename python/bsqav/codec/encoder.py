@@ -215,6 +215,8 @@ class Encoder:
             frame: a PyAV frame of any format and size; or a height x width x 3 array of RGB,
                 or x 4 of RGBA (uint8); or a height x width array for gray; or a sequence of native
                 planes: luma, chroma, alpha.
+                In place of arrays anything in the CPU's memory that speaks DLPack may stand, such
+                as tensors of PyTorch's; nothing is copied for that.
             pts: in ticks of the encoder's time base. Without it a PyAV frame's own pts is
                 converted, or else the frame follows the one before at the frame rate.
             duration: in ticks, 0 where unknown.
@@ -231,7 +233,7 @@ class Encoder:
         tick = self._timestamp(frame, pts)
         if isinstance(frame, av.VideoFrame) and not duration and frame.duration:
             duration = self._ticks(frame.duration, frame.time_base)
-        planes = self._planes(frame)
+        planes = self._planes(_arrays(frame))
         self._colour_is_open = False
         self._core.send(planes, tick, duration=duration, keyframe=keyframe)
         self._last_pts = tick
@@ -332,6 +334,21 @@ def _check_rate(
             raise UsageError(f"bitrate {bitrate} is not above 0 bits per second")
     elif buffer is not None or first_pass:
         raise UsageError("buffer and first_pass are of use with a bitrate only")
+
+
+def _arrays(frame: Any) -> Any:
+    """What speaks DLPack, alone or in a sequence, as NumPy arrays on the same memory."""
+    if isinstance(frame, list | tuple):
+        return [_arrays(plane) for plane in frame]
+    if isinstance(frame, np.ndarray) or not hasattr(frame, "__dlpack__"):
+        return frame
+    try:
+        return np.from_dlpack(frame)
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"a {type(frame).__name__} cannot be read as an array: {error}; it must lie in the "
+            "CPU's memory and need no gradient"
+        ) from error
 
 
 def _rgb_frame(array: Plane) -> av.VideoFrame:
