@@ -103,7 +103,7 @@ def test_python_imports_go_down(room: str) -> None:
     assert not wrong
 
 
-@pytest.mark.parametrize("room", WITHOUT_TORCH)
+@pytest.mark.parametrize("room", [*WITHOUT_TORCH, "integrations"])
 def test_no_file_names_torch(room: str) -> None:
     assert python_files(room), f"bsqav.{room} holds no Python file"
     for path in python_files(room):
