@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 import threading
 import time
 from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -127,6 +129,26 @@ def test_many_sessions_share_threads_and_stay_right() -> None:
     for thread in threads:
         thread.join()
     assert results == [expected] * 8
+
+
+@pytest.mark.slow
+def test_a_hundred_encoders_at_once_share_the_weights() -> None:
+    planes = clip(Format(640, 360), 1)[0]
+
+    def session() -> tuple[Encoder, bytes]:
+        one = Encoder(640, 360, threads=1)
+        return one, one.encode(planes)[0].data
+
+    kept = [session()]
+    before = _resident()
+    kept += [session() for _ in range(100)]
+    assert (_resident() - before) / 100 < 60e6
+    assert len({data for _, data in kept}) == 1
+
+
+def _resident() -> int:
+    """Bytes of this process in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def test_planes_are_arrays_that_outlive_the_decoder() -> None:
