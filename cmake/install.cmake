@@ -1,4 +1,4 @@
-# Installs the C API for other programs: header, library, bsq.pc and find_package(bsq).
+# Installs the C API for other programs: header, library, models, bsq.pc and find_package(bsq).
 
 include(CMakePackageConfigHelpers)
 
@@ -9,6 +9,14 @@ install(
 install(
   FILES "${BSQ_HEADER}"
   DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/bsq"
+  COMPONENT library)
+
+# The released models, with the id of the default one.
+set(BSQ_MODEL_DIR "${CMAKE_INSTALL_DATADIR}/bsq/models")
+file(GLOB released CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/python/bsqav/models/*.bsqm")
+install(
+  FILES ${released} "${CMAKE_CURRENT_SOURCE_DIR}/python/bsqav/models/default.txt"
+  DESTINATION "${BSQ_MODEL_DIR}"
   COMPONENT library)
 
 # A C program that links the static library needs the C++ runtime named too.
@@ -28,7 +36,7 @@ install(
 
 set(BSQ_PACKAGE_DIR "${CMAKE_INSTALL_LIBDIR}/cmake/bsq")
 configure_package_config_file(cmake/bsqConfig.cmake.in bsqConfig.cmake
-                              INSTALL_DESTINATION "${BSQ_PACKAGE_DIR}")
+                              INSTALL_DESTINATION "${BSQ_PACKAGE_DIR}" PATH_VARS BSQ_MODEL_DIR)
 write_basic_package_version_file(bsqConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(
   FILES "${CMAKE_CURRENT_BINARY_DIR}/bsqConfig.cmake"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import find_data, find_tool, tools_are_required
+from tests.support import ROOT, find_data, find_tool, run, tools_are_required
 
 
 def pytest_report_header() -> list[str]:
@@ -33,6 +33,28 @@ def data_dir() -> Path:
 def require_tool() -> Callable[[str], Path]:
     """A function from a program's name to its path; the test skips, or in CI fails, without it."""
     return find_tool
+
+
+@pytest.fixture(scope="session")
+def libbsq_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A build folder of libbsq and its C examples, without Python; for tests marked `host`."""
+    folder = tmp_path_factory.mktemp("libbsq")
+    cmake = find_tool("cmake")
+    run(
+        *(cmake, "-S", ROOT, "-B", folder, "-G", "Ninja"),
+        f"-DCMAKE_MAKE_PROGRAM={find_tool('ninja')}",
+        *("-DCMAKE_BUILD_TYPE=Release", "-DBSQ_WARNINGS_AS_ERRORS=ON", "-DBSQ_BUILD_EXAMPLES=ON"),
+    )
+    run(cmake, "--build", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def libbsq_prefix(libbsq_build: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which libbsq, its header, models and package files are installed."""
+    prefix = tmp_path_factory.mktemp("prefix")
+    run(find_tool("cmake"), "--install", libbsq_build, "--prefix", prefix)
+    return prefix
 
 
 def _fail_instead_of_skip(report: pytest.TestReport | pytest.CollectReport) -> None:

@@ -78,3 +78,19 @@ def find_data() -> Path:
     if not folder.is_dir():
         raise NotADirectoryError(f"BSQAV_DATA={name} is not a folder")
     return folder
+
+
+def run(*command: str | Path, **environment: str) -> str:
+    """Runs a program and returns what it prints; fails the test with that where it fails."""
+    result = subprocess.run(
+        [str(part) for part in command],
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+    )
+    if result.returncode != 0:
+        pytest.fail(f"{command[0]}:\n{result.stdout}{result.stderr}", pytrace=False)
+    return result.stdout

@@ -1,6 +1,8 @@
 /* The C API from C11: a round trip, NULL in every place, calls in the wrong order.
  *
- *     api_test MODEL.bsqm OLD.bsqm        prints "all passed"
+ *     api_test MODEL.bsqm OLD.bsqm FOLDER        prints "all passed"
+ *
+ * FOLDER holds MODEL.bsqm and others; the environment variables of the model search are not set.
  */
 #include <bsq/bsq.h>
 #include <stdio.h>
@@ -214,6 +216,37 @@ static void test_alpha(const bsq_model* model) {
   bsq_decoder_close(decoder);
 }
 
+/* By path, name, id and the beginning of an id; nothing where there is none. */
+static void test_find(const char* path, const char* folder) {
+  char error[300];
+  char id[2 * BSQ_MODEL_ID_SIZE + 1];
+  uint8_t bytes[BSQ_MODEL_ID_SIZE];
+  char list[1000];
+  bsq_model* model = NULL;
+  bsq_model* found = NULL;
+  CHECK(bsq_model_find(path, NULL, &model, error, sizeof error) == BSQ_OK);
+  bsq_model_id(model, bytes);
+  for (int i = 0; i < BSQ_MODEL_ID_SIZE; ++i) snprintf(id + 2 * i, 3, "%02x", (unsigned)bytes[i]);
+  snprintf(list, sizeof list, "/nowhere::%s", folder);
+  for (int i = 0; i < 3; ++i) {
+    const char* which = i == 0 ? bsq_model_name(model) : id;
+    if (i == 2) id[8] = '\0';
+    CHECK(bsq_model_find(which, list, &found, error, sizeof error) == BSQ_OK);
+    CHECK(strcmp(bsq_model_name(found), bsq_model_name(model)) == 0);
+    bsq_model_free(found);
+  }
+  CHECK(bsq_model_find(id, NULL, &found, error, sizeof error) == BSQ_ERROR_MODEL_MISSING);
+  CHECK(found == NULL && strstr(error, id) != NULL);
+  CHECK(bsq_model_find("01234567", list, &found, error, sizeof error) == BSQ_ERROR_MODEL_MISSING);
+  CHECK(strstr(error, folder) != NULL);
+  CHECK(bsq_model_find("no/such.bsqm", list, &found, NULL, 0) == BSQ_ERROR_MODEL_MISSING);
+  CHECK(bsq_model_find(folder, list, &found, NULL, 0) == BSQ_ERROR_MODEL);
+  CHECK(bsq_model_find(NULL, list, &found, error, sizeof error) == BSQ_ERROR_MODEL_MISSING);
+  CHECK(strstr(error, "default") != NULL);
+  CHECK(bsq_model_find(path, list, NULL, NULL, 0) == BSQ_ERROR_ARGUMENT);
+  bsq_model_free(model);
+}
+
 /* A model of numerics 1 only decodes. */
 static void test_old_model(const bsq_model* model) {
   bsq_encoder_config config;
@@ -228,7 +261,7 @@ static void test_old_model(const bsq_model* model) {
 
 int main(int argc, char** argv) {
   uint8_t id[BSQ_MODEL_ID_SIZE];
-  CHECK(argc == 3);
+  CHECK(argc == 4);
   for (int i = 0; i < FRAMES; ++i) {
     for (int y = 0; y < HEIGHT; ++y) {
       for (int x = 0; x < WIDTH; ++x) luma[i][y][x] = (uint8_t)(3 * x + y * y / 4 + 9 * i);
@@ -245,6 +278,7 @@ int main(int argc, char** argv) {
   model = load(argv[2]);
   test_old_model(model);
   bsq_model_free(model);
+  test_find(argv[1], argv[3]);
   puts("all passed");
   return 0;
 }

@@ -72,6 +72,16 @@ typedef struct bsq_model bsq_model;
  * reason, when error is not NULL, is written there as a string of at most error_size bytes. */
 BSQ_API bsq_status bsq_model_load(const uint8_t* data, size_t size, bsq_model** model, char* error,
                                   size_t error_size);
+/* Finds a model file on this machine and loads it. `which` is a path, the name in the model file,
+ * its id in hexadecimal or the beginning of the id (8 digits or more); NULL or "" for the default:
+ * what the environment variable BSQAV_MODEL names, else the released model. Searched are the
+ * folders of BSQAV_MODEL_PATH, then the user's ($XDG_DATA_HOME/bsqav/models,
+ * ~/.local/share/bsqav/models without it), then `folders` (a list like PATH; may be NULL). The
+ * released models are installed in the folder that `pkg-config --variable=modeldir bsq` prints,
+ * bsq_MODEL_DIR in CMake. BSQ_ERROR_MODEL_MISSING: there is none such; the error says where it was
+ * looked for. */
+BSQ_API bsq_status bsq_model_find(const char* which, const char* folders, bsq_model** model,
+                                  char* error, size_t error_size);
 /* Models are counted by reference: encoders and decoders keep their own. */
 BSQ_API void bsq_model_free(bsq_model* model);
 BSQ_API void bsq_model_id(const bsq_model* model, uint8_t id[BSQ_MODEL_ID_SIZE]);

@@ -3,6 +3,7 @@
 
 #include "codec/api.h"
 #include "kernels/dispatch.h"
+#include "network/model_search.h"
 
 extern "C" {
 
@@ -14,6 +15,19 @@ bsq_status bsq_model_load(const uint8_t* data, size_t size, bsq_model** model, c
     bsq::require_argument(data != nullptr || size == 0, "data is NULL");
     auto handle = std::make_unique<bsq_model>();
     handle->model = bsq::Model::load({data, size});
+    *model = handle.release();
+    return BSQ_OK;
+  });
+}
+
+bsq_status bsq_model_find(const char* which, const char* folders, bsq_model** model, char* error,
+                          size_t error_size) {
+  return bsq::guarded(error, error_size, [&] {
+    bsq::require_argument(model != nullptr, "model is NULL");
+    *model = nullptr;
+    auto handle = std::make_unique<bsq_model>();
+    handle->model =
+        bsq::find_model(which == nullptr ? "" : which, folders == nullptr ? "" : folders);
     *model = handle.release();
     return BSQ_OK;
   });
