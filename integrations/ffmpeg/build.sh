@@ -34,8 +34,8 @@ small=(
   --enable-encoder=wrapped_avframe
   --enable-demuxer=aac,avi,concat,h264,hls,image2,ivf,matroska,mov,nut,rawvideo,srt,wav
   --enable-demuxer=yuv4mpegpipe
-  --enable-muxer=avi,framehash,framemd5,hash,hls,image2,matroska,mov,mp4,null,nut,rawvideo,segment
-  --enable-muxer=srt,stream_segment,tee,wav,yuv4mpegpipe
+  --enable-muxer=avi,framehash,framemd5,hash,hls,image2,image2pipe,matroska,mov,mp4,null,nut
+  --enable-muxer=rawvideo,segment,srt,stream_segment,tee,wav,yuv4mpegpipe
   --enable-parser=aac,h264,mjpeg,mpeg4video
   --enable-bsf=aac_adtstoasc,extract_extradata,h264_mp4toannexb,noise,null,setts
   --enable-protocol=data,file,pipe --enable-indev=lavfi

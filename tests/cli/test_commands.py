@@ -210,14 +210,6 @@ def test_a_player_window_may_be_closed(
     assert main(["play", str(coded)]) == 0
 
 
-def test_play_without_ffplay(
-    coded: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("PATH", "")
-    assert main(["play", str(coded)]) == 1
-    assert "ffplay is not installed" in one_line_of_error(capsys)
-
-
 def test_usage(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in ([], ["nonsense"], ["transcode"], ["info", "--nonsense", "x"]):
         assert main(arguments) == 2

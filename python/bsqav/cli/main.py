@@ -20,7 +20,7 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS = (
     ("transcode", "bsqav.cli.transcode", "turn a video into BSQ, or BSQ into another video"),
     ("info", "bsqav.cli.info", "show streams, model, blocks and bits per frame"),
-    ("play", "bsqav.cli.play", "play a file through ffplay"),
+    ("play", "bsqav.cli.play", "play a file"),
     ("verify", "bsqav.cli.verify", "check every packet and print the conformance hash"),
     ("compare", "bsqav.cli.compare", "measure BSQ beside other codecs"),
     ("bench", "bsqav.cli.bench", "measure speed beside the peers"),

@@ -1,4 +1,4 @@
-"""`bsqav play`: decodes into a pipe and lets ffplay show it."""
+"""`bsqav play`: decodes into a pipe, at whose end ffplay or a window of our own shows it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import argparse
 import contextlib
 import shutil
 import subprocess
+import sys
 from typing import Any
 
+from bsqav.cli import window
 from bsqav.cli.display import ProgressDisplay
 from bsqav.cli.transcode import interruptible
 from bsqav.cli.values import seconds
-from bsqav.errors import MediaError
+from bsqav.cli.window import check_window
 from bsqav.media.transcode import transcode
 
 __all__ = ["add_parser", "run"]
@@ -21,8 +23,9 @@ def add_parser(subparsers: Any) -> None:
     """Register the subcommand."""
     parser = subparsers.add_parser(
         "play",
-        help="play a file through ffplay",
-        description="Decodes a file and shows it with FFmpeg's ffplay, sound included.",
+        help="play a file",
+        description="Decodes a file and shows it with FFmpeg's ffplay, sound included, or, where "
+        "that is not installed, in a window of its own without sound.",
         allow_abbrev=False,
     )
     parser.add_argument("file", metavar="FILE", help="a file, or - for standard input")
@@ -31,17 +34,28 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--video", type=int, metavar="N", help="the video track (see info)")
     parser.add_argument("--audio", default="all", metavar="LIST", help="sound, as in transcode")
     parser.add_argument("--threads", type=int, default=0, metavar="N")
+    parser.add_argument(
+        "--window", action="store_true", help="the own window, even where ffplay is installed"
+    )
     parser.set_defaults(run=run)
+
+
+def _player(args: argparse.Namespace, display: ProgressDisplay) -> tuple[list[str], str]:
+    """The command that shows what comes through a pipe in NUT, and what becomes of the sound."""
+    found = None if args.window else shutil.which("ffplay")
+    if found is not None:
+        command = [found, "-hide_banner", "-loglevel", "error", "-autoexit"]
+        return [*command, "-window_title", args.file, "-f", "nut", "-i", "-"], "copy"
+    check_window()
+    if not args.window:
+        display.warn("ffplay is not installed: a window without sound takes its place")
+    return [sys.executable, "-m", window.__name__, args.file], "none"
 
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the command."""
-    player = shutil.which("ffplay")
-    if player is None:
-        raise MediaError("ffplay is not installed: it comes with FFmpeg (apt install ffmpeg)")
-    command = [player, "-hide_banner", "-loglevel", "error", "-autoexit"]
-    command += ["-window_title", args.file, "-f", "nut", "-i", "-"]
     display = ProgressDisplay()
+    command, audio = _player(args, display)
     with interruptible() as stop, subprocess.Popen(command, stdin=subprocess.PIPE) as process:
         # A window that is closed ends the playing, and that is no failure.
         with contextlib.suppress(BrokenPipeError):
@@ -50,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
                 process.stdin,
                 codec="rawvideo",
                 format="nut",
+                audio=audio,
                 start=args.start,
                 model=args.model,
                 threads=args.threads,
