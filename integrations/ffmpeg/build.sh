@@ -31,14 +31,14 @@ small=(
   --enable-libbsq --enable-encoder=libbsq --enable-decoder=libbsq
   --enable-decoder=aac,ass,ffv1,h264,mjpeg,mov_text,mpeg4,pcm_s16le,rawvideo,srt,subrip
   --enable-encoder=aac,ass,ffv1,mjpeg,mov_text,mpeg4,pcm_s16le,rawvideo,srt,subrip
-  --enable-encoder=wrapped_avframe
+  --enable-decoder=wrapped_avframe --enable-encoder=wrapped_avframe
   --enable-demuxer=aac,avi,concat,h264,hls,image2,ivf,matroska,mov,nut,rawvideo,srt,wav
   --enable-demuxer=yuv4mpegpipe
   --enable-muxer=avi,framehash,framemd5,hash,hls,image2,image2pipe,matroska,mov,mp4,null,nut
   --enable-muxer=rawvideo,segment,srt,stream_segment,tee,wav,yuv4mpegpipe
   --enable-parser=aac,h264,mjpeg,mpeg4video
   --enable-bsf=aac_adtstoasc,extract_extradata,h264_mp4toannexb,noise,null,setts
-  --enable-protocol=data,file,pipe --enable-indev=lavfi
+  --enable-protocol=data,fd,file,pipe --enable-indev=lavfi
   --enable-filter=aformat,anull,aresample,atrim,color,copy,crop,format,fps,hflip,null,pad,rotate
   --enable-filter=scale,select,setdar,setfield,setparams,setpts,setsar,sine,testsrc,testsrc2
   --enable-filter=transpose,trim,vflip,yadif

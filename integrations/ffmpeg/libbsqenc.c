@@ -16,6 +16,7 @@
 #include "libavutil/opt.h"
 #include "libavutil/version.h"
 #include "libbsq.h"
+#include "version.h"
 
 #define DEFAULT_CRF 32.0
 #define DEFAULT_LOOKAHEAD 24
