@@ -29,14 +29,14 @@ python3 "$here/register.py" "$source"
 small=(
   --disable-everything --disable-autodetect --disable-doc --disable-debug --disable-network
   --enable-libbsq --enable-encoder=libbsq --enable-decoder=libbsq
-  --enable-decoder=aac,ass,ffv1,h264,mjpeg,mov_text,mpeg4,pcm_s16le,rawvideo,srt,subrip
-  --enable-encoder=aac,ass,ffv1,mjpeg,mov_text,mpeg4,pcm_s16le,rawvideo,srt,subrip
+  --enable-decoder=aac,ass,h264,mov_text,pcm_s16le,rawvideo,srt,subrip
+  --enable-encoder=aac,ass,mov_text,pcm_s16le,rawvideo,srt,subrip
   --enable-decoder=wrapped_avframe --enable-encoder=wrapped_avframe
   --enable-demuxer=aac,avi,concat,h264,hls,image2,ivf,matroska,mov,nut,rawvideo,srt,wav
   --enable-demuxer=yuv4mpegpipe
   --enable-muxer=avi,framehash,framemd5,hash,hls,image2,image2pipe,matroska,mov,mp4,null,nut
   --enable-muxer=rawvideo,segment,srt,stream_segment,tee,wav,yuv4mpegpipe
-  --enable-parser=aac,h264,mjpeg,mpeg4video
+  --enable-parser=aac,h264
   --enable-bsf=aac_adtstoasc,extract_extradata,h264_mp4toannexb,noise,null,setts
   --enable-protocol=data,fd,file,pipe --enable-indev=lavfi
   --enable-filter=aformat,anull,aresample,atrim,color,copy,crop,format,fps,hflip,null,pad,rotate

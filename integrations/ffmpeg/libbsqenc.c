@@ -14,6 +14,7 @@
 #include "libavutil/frame.h"
 #include "libavutil/mem.h"
 #include "libavutil/opt.h"
+#include "libavutil/pixdesc.h"
 #include "libavutil/version.h"
 #include "libbsq.h"
 #include "version.h"
@@ -46,6 +47,14 @@ typedef struct LibBSQEncoder {
 } LibBSQEncoder;
 
 static int32_t code_point(int value) { return value >= 0 && value <= 255 ? value : UNSPECIFIED; }
+
+/* 0 limited, 1 full, 2 unspecified. The formats called yuvj... are full by their names. */
+static int32_t full_range(const AVCodecContext* avctx) {
+  const char* const name = av_get_pix_fmt_name(avctx->pix_fmt);
+  if (avctx->color_range == AVCOL_RANGE_JPEG) return 1;
+  if (name != NULL && strncmp(name, "yuvj", 4) == 0) return 1;
+  return avctx->color_range == AVCOL_RANGE_MPEG ? 0 : 2;
+}
 
 /* Degrees clockwise for display: the option, else what FFmpeg knows of the frames to come. */
 static int32_t display_rotation(AVCodecContext* avctx) {
@@ -85,10 +94,7 @@ static int describe_sequence(AVCodecContext* avctx, bsq_sequence* sequence) {
   sequence->color_primaries = code_point(avctx->color_primaries);
   sequence->color_transfer = code_point(avctx->color_trc);
   sequence->color_matrix = code_point(avctx->colorspace);
-  sequence->full_range = avctx->color_range == AVCOL_RANGE_JPEG   ? 1
-                         : avctx->color_range == AVCOL_RANGE_MPEG ? 0
-                                                                  : 2;
-  if (avctx->pix_fmt == AV_PIX_FMT_YUVJ420P) sequence->full_range = 1;
+  sequence->full_range = full_range(avctx);
   sequence->chroma_location = (int32_t)avctx->chroma_sample_location;
   sequence->rotation = display_rotation(avctx);
   return 0;
