@@ -48,7 +48,7 @@ def test_a_c_program(libbsq_build: Path, tmp_path: Path, monkeypatch: pytest.Mon
     "name",
     [
         *("7x5", "176x144", "v2_7x5", "v3_7x5", "v3_33x17_gray", "v3_64x48", "v4_33x17_422"),
-        *("v4_47x40_alpha_irregular", "v4_130x98_444_alpha_10bit", "v4_1x1_gray_alpha"),
+        *("v4_47x40_alpha_irregular", "v4_50x41_444_alpha_10bit", "v4_1x1_gray_alpha"),
     ],
 )
 def test_the_example_decodes_golden_streams(libbsq_build: Path, tmp_path: Path, name: str) -> None:

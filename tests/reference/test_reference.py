@@ -65,16 +65,15 @@ def test_encoded_streams(size: tuple[int, int], chroma: str, depth: int, crf: in
     check_encoded(Format(*size, chroma, depth), crf)
 
 
-@pytest.mark.parametrize("depth", [8, 10])
 @pytest.mark.parametrize(
-    ("size", "chroma", "alpha"),
+    ("size", "chroma", "alpha", "depth"),
     [
-        ((1, 1), "gray", 1),
-        ((41, 27), "420", 1),
-        ((1, 3), "422", 0),
-        ((65, 54), "422", 1),
-        ((33, 54), "444", 0),
-        ((24, 9), "444", 1),
+        ((1, 1), "gray", 1, 8),
+        ((41, 27), "420", 1, 10),
+        ((1, 3), "422", 0, 8),
+        ((65, 20), "422", 1, 8),
+        ((33, 24), "444", 0, 10),
+        ((24, 9), "444", 1, 8),
     ],
 )
 def test_encoded_streams_of_several_components(
@@ -116,10 +115,10 @@ COMPONENTS = [2, 3, 16, 17, 18, 19, 22, 23]
 @pytest.mark.parametrize("form", COMPONENTS)
 def test_random_symbols_of_several_components(form: int) -> None:
     """Layers, steps, base pictures and motion of every component are its own, or the first's."""
-    header = Header(*[(70, 54), (33, 17), (9, 130)][form % 3], format=form)
+    header = Header(*[(40, 24), (33, 17), (9, 50)][form % 3], format=form)
     forger = Forger(header, MODELS[3], form, 0.5)
-    for picture, layers in enumerate([2, 1, 2, 1]):
-        forger.add(picture % 3 == 0, layers)
+    for picture, layers in enumerate([2, 1, 2]):
+        forger.add(picture == 0, layers)
     assert len(forger.pictures[0]) == [1, 3, 3, 3][form & 3] + (form >> 4)
     assert_same_stream(forger)
 
@@ -191,17 +190,17 @@ def test_damaged_streams(seed: int, version: int) -> None:
 
 @pytest.mark.parametrize("form", [2, 19])
 def test_damaged_streams_of_several_components(form: int) -> None:
-    check_damaged(form, 3, form)
+    check_damaged(form, 3, form, size=(17, 9), times=12)
 
 
-def check_damaged(form: int, version: int, seed: int) -> None:
+def check_damaged(form: int, version: int, seed: int, size: tuple[int, int] = (33, 17)) -> None:
     """Both decoders treat damaged packets of a random stream alike."""
     rng = random.Random(seed)
-    forger = Forger(Header(33, 17, format=form), MODELS[version], seed, 0.5)
+    forger = Forger(Header(*size, format=form), MODELS[version], seed, 0.5)
     for picture in range(3):
         forger.add(picture == 0, 1 + picture % 2)
     refused = 0
-    for _ in range(25):
+    for _ in range(times):
         packets = list(forger.packets)
         index = rng.randrange(3)
         packets[index] = damage(packets[index], rng)
@@ -211,7 +210,7 @@ def check_damaged(form: int, version: int, seed: int) -> None:
             refused += 1
             with pytest.raises(BsqError):
                 decode(packets[: len(expected) + 1], strict_decoder())
-    assert 0 < refused < 25
+    assert 0 < refused < times
 
 
 def damage(packet: bytes, rng: random.Random) -> bytes:

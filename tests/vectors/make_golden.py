@@ -78,9 +78,9 @@ RECIPES = {
     "v4_47x40_alpha_irregular": Recipe(
         Format(47, 40, "420", 8, 1), 5, 22, FAST, (3, 4, 9, 100, 1000), (3,)
     ),
-    "v4_70x54_422_alpha_10bit": Recipe(Format(70, 54, "422", 10, 1), 4, 26, FAST),
-    "v4_130x98_444_alpha_10bit": Recipe(Format(130, 98, "444", 10, 1), 4, 30, FAST),
-    "v4_1284x724_444": Recipe(Format(1284, 724, "444"), 2, 56, FAST),
+    "v4_35x54_422_alpha_10bit": Recipe(Format(35, 54, "422", 10, 1), 4, 26, FAST),
+    "v4_50x41_444_alpha_10bit": Recipe(Format(50, 41, "444", 10, 1), 4, 30, FAST),
+    "v4_1288x720_gray_alpha": Recipe(Format(1288, 720, "gray", 8, 1), 2, 60, FAST),
 }
 
 
