@@ -193,7 +193,9 @@ def test_damaged_streams_of_several_components(form: int) -> None:
     check_damaged(form, 3, form, size=(17, 9), times=12)
 
 
-def check_damaged(form: int, version: int, seed: int, size: tuple[int, int] = (33, 17)) -> None:
+def check_damaged(
+    form: int, version: int, seed: int, *, size: tuple[int, int] = (33, 17), times: int = 25
+) -> None:
     """Both decoders treat damaged packets of a random stream alike."""
     rng = random.Random(seed)
     forger = Forger(Header(*size, format=form), MODELS[version], seed, 0.5)
