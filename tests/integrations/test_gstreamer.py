@@ -160,6 +160,8 @@ def test_each_format_goes_through(kind: str, launch: Launch, tmp_path: Path) -> 
 def test_errors_say_what_is_wrong(launch: Launch, tmp_path: Path) -> None:
     output = launch(f"{VIDEO} ! bsqenc model=nothing ! fakesink", status=1)
     assert "model 'nothing' is not installed" in output
+    interlaced = VIDEO.replace("video/x-raw,", "video/x-raw,interlace-mode=interleaved,")
+    assert "deinterlace" in launch(f"{interlaced} ! bsqenc ! fakesink", status=1)
     (tmp_path / "a.bin").write_bytes(bytes(9000))
     output = launch(
         f"filesrc location={tmp_path}/a.bin ! video/x-bsq ! bsqdec ! fakesink", status=1

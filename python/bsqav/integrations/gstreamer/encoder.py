@@ -9,6 +9,7 @@ from bsqav.codec.encoder import DEFAULT_CRF, Encoder
 from bsqav.codec.picture import PlaneFormat
 from bsqav.codec.sequence import sequence_header
 from bsqav.codec.units import Packet
+from bsqav.errors import UnsupportedError
 from bsqav.integrations.gstreamer.pads import (
     MUX_CAPS,
     NAME,
@@ -83,6 +84,10 @@ class BsqEncoder(BsqElement):
         """Takes pictures like these from here on."""
         self.drain()
         self._info = GstVideo.VideoInfo.new_from_caps(caps)
+        if self._info.interlace_mode != GstVideo.VideoInterlaceMode.PROGRESSIVE:
+            raise UnsupportedError(
+                "interlaced pictures are not coded: put deinterlace before bsqenc"
+            )
         self._layout = layout_of_info(self._info)
         self._encoder = self._open(self._info)
         return self.send_caps(self._coded_caps(self._info, self._encoder.header))
