@@ -51,6 +51,8 @@ def test_a_still_goes_round(mode: str, tmp_path: Path) -> None:
 def test_quality_stands_for_a_crf() -> None:
     assert saved(picture()) == bsqav.encode_image(picture(), crf=35)
     assert saved(picture(), quality=100) == bsqav.encode_image(picture(), crf=10)
+    more = {"crf": 35, "tune": "psnr", "preset": "fast", "threads": 1}
+    assert saved(picture(), **more) == bsqav.encode_image(picture(), **more)
     assert pillow.crf_of_quality(0) == 63
     rising = [pillow.crf_of_quality(quality) for quality in range(101)]
     assert rising == sorted(rising, reverse=True)

@@ -161,6 +161,7 @@ def encode_animation(
     gop: int = 250,
     model: ModelLike | None = None,
     preset: str = "medium",
+    tune: str = "balanced",
     threads: int = 0,
 ) -> bytes:
     """Codes several pictures; the result is the content of a `.bsq` file.
@@ -174,6 +175,7 @@ def encode_animation(
         gop: most pictures from one keyframe to the next, 1 to 65535.
         model: name, id, path or Model; the default model where None.
         preset: "fast" or "medium".
+        tune: "balanced", "psnr" or "perceptual", see `Encoder`.
         threads: 1 to 64, 0 for the number of processors.
 
     Raises:
@@ -181,7 +183,14 @@ def encode_animation(
             range.
         UnsupportedError, ModelNotFoundError, ModelError: as `encode_image`.
     """
-    options = {"crf": crf, "gop": gop, "model": model, "preset": preset, "threads": threads}
+    options = {
+        "crf": crf,
+        "gop": gop,
+        "model": model,
+        "preset": preset,
+        "tune": tune,
+        "threads": threads,
+    }
     held = io.BytesIO()
     write_animation(held, _coded(pictures, durations, options), loops=loops)
     return held.getvalue()

@@ -186,9 +186,9 @@ class BsqPlugin(PluginV3):
             ndimage: uint8, height x width x 3 for RGB or height x width for gray; a batch of
                 these, or a list.
             is_batch: whether it is one; guessed from the shape where None.
-            options: crf, preset, model; of a `.bsq` file also duration (ms, one or one for each
-                picture), loop and gop; of a video fps, gop and bitrate. They hold from the first
-                call.
+            options: crf, preset, tune, model; of a `.bsq` file also duration (ms, one or one for
+                each picture), loop and gop; of a video fps, gop, lookahead and bitrate. They hold
+                from the first call.
 
         Returns:
             The file, where the target is "<bytes>".
@@ -229,7 +229,7 @@ def _is_batch(array: npt.NDArray[Any]) -> bool:
 class _BsqWriter:
     """Collects pictures; they become a still or an animation at the end."""
 
-    KNOWN = ("crf", "preset", "model", "threads", "gop", "duration", "loop")
+    KNOWN = ("crf", "preset", "tune", "model", "threads", "gop", "duration", "loop")
 
     def __init__(self, file: Any, options: dict[str, Any]) -> None:
         self._file = file
@@ -277,7 +277,7 @@ class _BsqWriter:
 class _VideoWriter:
     """Codes pictures as they come."""
 
-    KNOWN = ("crf", "bitrate", "gop", "lookahead", "preset", "model", "threads", "fps")
+    KNOWN = ("crf", "bitrate", "gop", "lookahead", "preset", "tune", "model", "threads", "fps")
 
     def __init__(self, file: Any, format: str, options: dict[str, Any]) -> None:  # noqa: A002
         self._file, self._format = file, format

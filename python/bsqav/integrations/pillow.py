@@ -178,8 +178,9 @@ def _in_colour(frame: Image.Image) -> Image.Image:
 
 
 def _settings(info: dict[str, Any]) -> dict[str, Any]:
-    """Options of save(): crf or quality, preset, model, threads."""
+    """Options of save(): crf or quality, preset, tune, model, threads."""
     if "crf" in info and "quality" in info:
         raise UsageError("crf and quality exclude each other: give one of them")
     crf = info["crf"] if "crf" in info else crf_of_quality(info.get("quality", DEFAULT_QUALITY))
-    return {"crf": crf, **{key: info[key] for key in ("preset", "model", "threads") if key in info}}
+    others = ("preset", "tune", "model", "threads")
+    return {"crf": crf, **{key: info[key] for key in others if key in info}}

@@ -66,6 +66,9 @@ class BsqEncoder(BsqElement):
         blurb="pictures; 24 for files",
     )
     preset = GObject.Property(type=str, default="medium", nick="preset", blurb="fast or medium")
+    tune = GObject.Property(
+        type=str, default="balanced", nick="tune", blurb="balanced, psnr or perceptual"
+    )
     model = GObject.Property(type=str, default="", nick="model", blurb="name or file")
     threads = GObject.Property(
         type=int, default=0, minimum=0, maximum=64, nick="threads", blurb="0: all processors"
@@ -107,6 +110,7 @@ class BsqEncoder(BsqElement):
             gop=self.gop,
             lookahead=self.lookahead,
             preset=self.preset,
+            tune=self.tune,
             threads=self.threads,
             **rate,
         )
