@@ -119,6 +119,14 @@ def test_unknown_options_are_refused(name: str, tmp_path: Path) -> None:
         iio.imwrite(tmp_path / name, pictures(), plugin="bsqav", quality=3)
 
 
+def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:
+    for name in ("a.bsq", "a.mkv"):
+        with pytest.raises(UsageError, match="no picture"):
+            iio.imwrite(tmp_path / name, [], plugin="bsqav")
+        with pytest.raises((UsageError, bsqav.UnsupportedError)):
+            iio.imwrite(tmp_path / name, np.zeros((2, 8, 8), np.uint16), plugin="bsqav")
+
+
 def test_a_failing_block_writes_no_animation(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), iio.imopen(tmp_path / "a.bsq", "w") as file:
         file.write(pictures()[0])

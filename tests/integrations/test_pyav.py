@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import itertools
 from collections.abc import Generator
@@ -185,6 +186,13 @@ def test_it_is_not_undone_while_files_are_open(tmp_path: Path) -> None:
     container.mux(stream.encode(np.zeros((32, 32), np.uint8)))
     container.close()
     container.close()
+
+
+def test_a_container_that_is_dropped_stands_in_nobodys_way(tmp_path: Path) -> None:
+    av.open(str(tmp_path / "out.mkv"), "w").add_stream("bsq", rate=25)
+    gc.collect()
+    bsqav.uninstall()
+    assert not pyav.is_installed()
 
 
 def test_a_pyav_that_cannot_be_extended(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -198,6 +198,8 @@ class BsqPlugin(PluginV3):
         pictures = list(ndimage) if isinstance(ndimage, list | tuple) else np.asarray(ndimage)
         if is_batch is None:
             is_batch = isinstance(pictures, list) or _is_batch(pictures)
+        if is_batch and not len(pictures):
+            raise UsageError("there is no picture to write")
         self._writer.set(options)
         for picture in pictures if is_batch else [pictures]:
             self._writer.add(np.asarray(picture))
@@ -300,6 +302,8 @@ class _VideoWriter:
         """Codes one picture."""
         if self._done:
             raise UsageError("the file is finished")
+        if picture.dtype != np.uint8:
+            raise UsageError(f"an array of {picture.dtype} is no picture: samples are uint8")
         if self._container is None:
             options = dict(self._options)
             rate = Fraction(options.pop("fps", DEFAULT_RATE)).limit_denominator(1001)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +30,7 @@ __all__ = ["install", "is_installed", "uninstall"]
 CODEC = "bsq"
 NEEDED = "17.1"
 _MODULES = (av, av.container, av.container.core)
+_KEY = "bsqav"
 _lock = threading.RLock()
 
 
@@ -38,8 +40,7 @@ class _State:
 
     open: Any = None  # PyAV's own av.open; None while nothing is installed
     methods: dict[str, Any] = field(default_factory=dict)  # of PyAV's output container
-    # By the id of PyAV's container, which takes no attributes; held until it is closed.
-    writing: dict[int, tuple[Any, OutputContainer]] = field(default_factory=dict)
+    writing: weakref.WeakSet[OutputContainer] = field(default_factory=weakref.WeakSet)
 
 
 _state = _State()
@@ -142,8 +143,10 @@ def _wrap_open(plain: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _writer(container: Any) -> OutputContainer | None:
-    found = _state.writing.get(id(container))
-    return None if found is None else found[1]
+    # PyAV's containers take no attributes; this dictionary is their only place for an object of
+    # ours that lives as long as they do.
+    found: OutputContainer | None = container.open_files.get(_KEY)
+    return found
 
 
 def _writer_for(container: Any) -> OutputContainer:
@@ -173,7 +176,8 @@ def _writer_for(container: Any) -> OutputContainer:
         writer.add_attachment(attachment.name, attachment.mimetype, attachment.data)
     writer.set_chapters(container.chapters())
     writer.metadata = container.metadata
-    _state.writing[id(container)] = (container, writer)
+    container.open_files[_KEY] = writer
+    _state.writing.add(writer)
     return writer
 
 
@@ -199,19 +203,27 @@ def _add_stream_from_template(self: Any, template: Any, *args: Any, **kwargs: An
     return writer.add_stream_from_template(template)
 
 
+def _taken(container: Any) -> OutputContainer | None:
+    """What writes a container, which is over with that."""
+    writer: OutputContainer | None = container.open_files.pop(_KEY, None)
+    if writer is not None:
+        _state.writing.discard(writer)
+    return writer
+
+
 def _close(self: Any) -> None:
     """Finishes the file."""
-    found = _state.writing.pop(id(self), None)
-    if found is not None:
-        found[1].close()
+    writer = _taken(self)
+    if writer is not None:
+        writer.close()
     _plain("close")(self)
 
 
 def _exit(self: Any, *exception: Any) -> None:
     """Finishes the file; where an exception ends it early, it keeps the name OUT.partial."""
-    found = _state.writing.pop(id(self), None)
-    if found is not None:
-        found[1].__exit__(*exception)
+    writer = _taken(self)
+    if writer is not None:
+        writer.__exit__(*exception)
     _plain("close")(self)
 
 
