@@ -211,12 +211,13 @@ class Encoder:
     ) -> list[Packet]:
         """Takes one frame and returns the packets that are ready; None flushes.
 
+        Arrays may be anything in the CPU's memory that speaks DLPack, such as tensors of PyTorch's,
+        which are not copied for that.
+
         Args:
             frame: a PyAV frame of any format and size; or a height x width x 3 array of RGB,
                 or x 4 of RGBA (uint8); or a height x width array for gray; or a sequence of native
                 planes: luma, chroma, alpha.
-                In place of arrays anything in the CPU's memory that speaks DLPack may stand, such
-                as tensors of PyTorch's; nothing is copied for that.
             pts: in ticks of the encoder's time base. Without it a PyAV frame's own pts is
                 converted, or else the frame follows the one before at the frame rate.
             duration: in ticks, 0 where unknown.
