@@ -212,11 +212,14 @@ class BsqPlugin(PluginV3):
 
     def close(self) -> None:
         """Finishes the file."""
-        if self._writer is not None:
-            self._writer.close()
-        if isinstance(self._reader, FrameReader):
-            self._reader.close()
-        self.request.finish()
+        writer, self._writer = self._writer, None
+        try:
+            if writer is not None:
+                writer.close()
+            if isinstance(self._reader, FrameReader):
+                self._reader.close()
+        finally:
+            self.request.finish()
 
     def __exit__(self, kind: Any, value: Any, traceback: Any) -> None:
         if kind is not None and self._writer is not None:
@@ -313,10 +316,10 @@ class _VideoWriter:
 
     def close(self) -> None:
         """Finishes the file."""
-        if self._container is not None and not self._done:
+        done, self._done = self._done, True
+        if self._container is not None and not done:
             self._container.mux(self._stream.encode(None))
             self._container.close()
-        self._done = True
 
     def abort(self) -> None:
         """Leaves the file as it is."""
