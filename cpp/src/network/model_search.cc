@@ -129,8 +129,9 @@ std::shared_ptr<const Model> by_id(const std::string& id, const std::vector<fs::
     const std::string claimed = claimed_id(path);
     if (!claimed.starts_with(id) || claimed == full) continue;
     if (found) {
-      throw Error(BSQ_ERROR_ARGUMENT,
-                  "model " + id + " may be " + full + " or " + claimed + ": give more of the id");
+      std::string message = "model ";
+      message.append(id).append(" may be ").append(full).append(" or ").append(claimed);
+      throw Error(BSQ_ERROR_ARGUMENT, message.append(": give more of the id"));
     }
     found = path;
     full = claimed;
