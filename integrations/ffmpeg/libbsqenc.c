@@ -30,6 +30,7 @@ typedef struct LibBSQEncoder {
   /* options */
   double crf;
   int preset;
+  int tune;
   int lookahead;
   int scene_cut;
   int rotation;
@@ -170,6 +171,7 @@ static int configure(AVCodecContext* avctx, bsq_encoder_config* config) {
   config->scene_cut = s->scene_cut;
   config->threads = ff_bsq_threads(avctx->thread_count);
   config->preset = s->preset;
+  config->tune = s->tune;
   config->lookahead = s->lookahead;
   if (s->lookahead == NOT_GIVEN) {
     config->lookahead = avctx->flags & AV_CODEC_FLAG_LOW_DELAY ? 0 : DEFAULT_LOOKAHEAD;
@@ -340,74 +342,29 @@ static int encode_receive(AVCodecContext* avctx, AVPacket* avpkt) {
 
 #define OFFSET(field) offsetof(LibBSQEncoder, field)
 #define FLAGS (AV_OPT_FLAG_VIDEO_PARAM | AV_OPT_FLAG_ENCODING_PARAM)
+#define NUMBER(name, help, field, preset, low, high) \
+  {name, help, OFFSET(field), AV_OPT_TYPE_INT, {.i64 = preset}, low, high, FLAGS}
+#define NAMED(name, help, field, preset, last) \
+  {name, help, OFFSET(field), AV_OPT_TYPE_INT, {.i64 = preset}, 0, last, FLAGS, .unit = name}
+#define NAME(of, name, help, value) \
+  {name, help, 0, AV_OPT_TYPE_CONST, {.i64 = value}, 0, 0, FLAGS, .unit = of}
+#define CRF_HELP "Quality, 0 (finest) to 63 (coarsest), 32 without it and without a bit rate"
+#define LOOKAHEAD_HELP "Pictures to look ahead; 24 without it, 0 with -flags low_delay"
+#define ROTATION_HELP "Degrees clockwise for display, carried in the stream (0, 90, 180, 270)"
+#define MODEL_HELP "The model to code with: a name, an id or a file"
 static const AVOption options[] = {
-    {"crf",
-     "Quality, 0 (finest) to 63 (coarsest), 32 without it and without a bit rate",
-     OFFSET(crf),
-     AV_OPT_TYPE_DOUBLE,
-     {.dbl = NOT_GIVEN},
-     NOT_GIVEN,
-     63,
-     FLAGS},
-    {"preset",
-     "Effort of coding",
-     OFFSET(preset),
-     AV_OPT_TYPE_INT,
-     {.i64 = BSQ_PRESET_MEDIUM},
-     BSQ_PRESET_FAST,
-     BSQ_PRESET_MEDIUM,
-     FLAGS,
-     .unit = "preset"},
-    {"fast",
-     "Less search",
-     0,
-     AV_OPT_TYPE_CONST,
-     {.i64 = BSQ_PRESET_FAST},
-     0,
-     0,
-     FLAGS,
-     .unit = "preset"},
-    {"medium",
-     "The usual one",
-     0,
-     AV_OPT_TYPE_CONST,
-     {.i64 = BSQ_PRESET_MEDIUM},
-     0,
-     0,
-     FLAGS,
-     .unit = "preset"},
-    {"lookahead",
-     "Pictures to look ahead; 24 without it, 0 with -flags low_delay",
-     OFFSET(lookahead),
-     AV_OPT_TYPE_INT,
-     {.i64 = NOT_GIVEN},
-     NOT_GIVEN,
-     250,
-     FLAGS},
-    {"scene_cut",
-     "Also put keyframes at scene cuts",
-     OFFSET(scene_cut),
-     AV_OPT_TYPE_BOOL,
-     {.i64 = 1},
-     0,
-     1,
-     FLAGS},
-    {"rotation",
-     "Degrees clockwise for display, carried in the stream (0, 90, 180, 270)",
-     OFFSET(rotation),
-     AV_OPT_TYPE_INT,
-     {.i64 = NOT_GIVEN},
-     NOT_GIVEN,
-     270,
-     FLAGS},
-    {"model",
-     "The model to code with: a name, an id or a file",
-     OFFSET(model_name),
-     AV_OPT_TYPE_STRING,
-     {.str = NULL},
-     0,
-     0,
-     FLAGS},
+    {"crf", CRF_HELP, OFFSET(crf), AV_OPT_TYPE_DOUBLE, {.dbl = NOT_GIVEN}, NOT_GIVEN, 63, FLAGS},
+    NAMED("preset", "Effort of coding", preset, BSQ_PRESET_MEDIUM, BSQ_PRESET_MEDIUM),
+    NAME("preset", "fast", "Less search", BSQ_PRESET_FAST),
+    NAME("preset", "medium", "The usual one", BSQ_PRESET_MEDIUM),
+    NAMED("tune", "What bits are spent on", tune, BSQ_TUNE_BALANCED, BSQ_TUNE_PERCEPTUAL),
+    NAME("tune", "balanced", "Between the other two", BSQ_TUNE_BALANCED),
+    NAME("tune", "psnr", "The mean squared error alone", BSQ_TUNE_PSNR),
+    NAME("tune", "perceptual", "Coarse structure and flat areas", BSQ_TUNE_PERCEPTUAL),
+    NUMBER("lookahead", LOOKAHEAD_HELP, lookahead, NOT_GIVEN, NOT_GIVEN, 250),
+    NUMBER("scene_cut", "1: also put keyframes at scene cuts", scene_cut, 1, 0, 1),
+    NUMBER("rotation", ROTATION_HELP, rotation, NOT_GIVEN, NOT_GIVEN, 270),
+    {"model", MODEL_HELP, OFFSET(model_name), AV_OPT_TYPE_STRING, {.str = NULL}, 0, 0, FLAGS},
     {NULL},
 };
 

@@ -51,10 +51,11 @@ def test_the_same_stream_as_bsqav(
 ) -> None:
     ffmpeg(
         *("-i", clip, "-an", "-c:v", "libbsq", "-crf", "27", "-lookahead", str(lookahead)),
+        *("-tune", "perceptual"),
         *(*PASS, "-g", "10", "-preset", "fast", "out.mkv"),
     )
     own = tmp_path / "own.mkv"
-    transcode(clip, own, crf=27, gop=10, lookahead=lookahead, preset="fast")
+    transcode(clip, own, crf=27, gop=10, lookahead=lookahead, preset="fast", tune="perceptual")
     assert verify(tmp_path / "out.mkv").hash == verify(tmp_path / "own.mkv").hash
 
 
