@@ -37,6 +37,12 @@ def test_pictures_go_round_in_any_order() -> None:
         animation[6]
 
 
+def test_alpha_is_kept() -> None:
+    pictures = [np.full((16, 16, 4), 60 * n, np.uint8) for n in range(4)]
+    animation = Animation(encode(pictures, crf=4), model=tiny_model())
+    assert animation[3].shape == (16, 16, 4)
+
+
 def test_the_file_is_as_it_is_written_down() -> None:
     data = encode(loops=3)
     assert data[:7] == bytes.fromhex("42535141010103")
@@ -119,6 +125,7 @@ def test_a_damaged_picture_is_told_and_others_stand() -> None:
         ({"pictures": []}, "at least one"),
         ({"pictures": [GRAY[0], GRAY[0][:-1]]}, "one size"),
         ({"pictures": [GRAY[0], np.zeros((24, 40, 3), np.uint8)]}, "in colour"),
+        ({"pictures": [np.full((8, 8, 4), alpha, np.uint8) for alpha in (255, 0)]}, "transparent"),
     ],
 )
 def test_what_cannot_be_coded(options: Any, message: str) -> None:

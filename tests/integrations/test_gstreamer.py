@@ -145,7 +145,9 @@ def test_decodebin_finds_the_decoder_for_bsqavs_files(
 
 
 @pytest.mark.host
-@pytest.mark.parametrize("kind", ["I420", "I420_10LE", "GRAY8"])
+@pytest.mark.parametrize(
+    "kind", ["I420", "I420_10LE", "GRAY8", "Y42B", "Y444_10LE", "A420", "A444_10LE"]
+)
 def test_each_format_goes_through(kind: str, launch: Launch, tmp_path: Path) -> None:
     video = VIDEO.replace("I420", kind).replace("12", "3")
     launch(

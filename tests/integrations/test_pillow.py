@@ -164,12 +164,10 @@ def test_other_formats_stay_as_they_were(tmp_path: Path) -> None:
         Image.open(io.BytesIO(b"BSQX" + bytes(40)))
 
 
-def test_transparency_is_refused_or_kept() -> None:
+def test_transparency_is_kept() -> None:
     image = picture(mode="RGBA")
     image.putalpha(128)
-    try:
-        data = saved(image)
-    except bsqav.UnsupportedError as error:
-        assert "alpha" in str(error)
-    else:
-        assert Image.open(io.BytesIO(data)).mode == "RGBA"
+    for options in ({}, {"save_all": True, "append_images": [image]}):
+        with Image.open(io.BytesIO(saved(image, **options))) as found:
+            assert found.mode == "RGBA"
+            assert np.abs(np.asarray(found)[..., 3].astype(int) - 128).mean() < 20

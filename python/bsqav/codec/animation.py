@@ -244,6 +244,8 @@ def _check_like(
     own = StillConverter(frame, warn=lambda _: None).format
     if own.chroma != converter.format.chroma and converter.format.chroma == "gray":
         raise UsageError(f"picture {number} is in colour and the first is gray: convert it")
+    if own.alpha and not converter.format.alpha:
+        raise UsageError(f"picture {number} is transparent and the first is not")
 
 
 def _ticks(durations: Fraction | float | Sequence[Fraction | float], number: int) -> int:

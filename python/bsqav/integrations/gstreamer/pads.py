@@ -35,10 +35,19 @@ __all__ = [
 ]
 
 # GStreamer's names of the formats that are coded as they are; samples in 16 bits little-endian.
+# By chroma, depth and alpha; for the others GStreamer has no name.
 RAW_FORMATS = {
-    ("420", 8): "I420",
-    ("420", 10): "I420_10LE",
-    ("gray", 8): "GRAY8",
+    ("420", 8, False): "I420",
+    ("420", 10, False): "I420_10LE",
+    ("422", 8, False): "Y42B",
+    ("422", 10, False): "I422_10LE",
+    ("444", 8, False): "Y444",
+    ("444", 10, False): "Y444_10LE",
+    ("gray", 8, False): "GRAY8",
+    ("420", 8, True): "A420",
+    ("420", 10, True): "A420_10LE",
+    ("422", 10, True): "A422_10LE",
+    ("444", 10, True): "A444_10LE",
 }
 MAX_SIDE = 8192
 NAME = "video/x-bsq"
@@ -67,9 +76,9 @@ def raw_template() -> Any:
 def layout_of_info(info: Any) -> PlaneFormat:
     """Size, chroma and depth that GStreamer's description of pictures gives."""
     name = info.finfo.name
-    for (chroma, depth), known in RAW_FORMATS.items():
+    for (chroma, depth, alpha), known in RAW_FORMATS.items():
         if name == known:
-            return PlaneFormat(info.width, info.height, chroma, depth)
+            return PlaneFormat(info.width, info.height, chroma, depth, alpha)
     raise UnsupportedError(f"the format {name} is not coded: put videoconvert before bsqenc")
 
 
@@ -97,7 +106,7 @@ def raw_caps(
     Raises:
         UnsupportedError: GStreamer has no such format.
     """
-    name = RAW_FORMATS.get((layout.chroma, layout.bit_depth))
+    name = RAW_FORMATS.get((layout.chroma, layout.bit_depth, layout.alpha))
     if name is None:
         raise UnsupportedError(f"pictures of {layout.pixel_format} have no name in these elements")
     rate, aspect = rate or Fraction(0), aspect or Fraction(1)
