@@ -15,7 +15,7 @@ enum class Stage {
   kLookAhead,
   kMotionSearch,
   kPrediction,
-  kDecisions,
+  kDeciding,
   kSamples,  // between planes and the vectors of networks
   kAnalysis,
   kSynthesis,

@@ -171,7 +171,7 @@ bool Encoder::wants_keyframe(const Source& picture) {
 }
 
 bool Encoder::is_cut() {
-  const StageScope scope(Stage::kDecisions);
+  const StageScope scope(Stage::kDeciding);
   pool_.parallel_for(static_cast<size_t>(geometry_.windows_y), [&](size_t row) {
     const int y = static_cast<int>(row);
     motion_compensate_rows(previous_source_, state_.motion.field, y, y + 1, cut_prediction_);
@@ -246,7 +246,7 @@ void Encoder::plan(const Source& picture, bool keyframe) {
     for (size_t i = 0; i < count; ++i) costs.push_back(&queue_[i].costs);
     worth = importance(costs, geometry_);
   }
-  const StageScope scope(Stage::kDecisions);
+  const StageScope scope(Stage::kDeciding);
   std::span<const int16_t> before;
   if (!keyframe) before = state_.windows.offset;
   // The control of the rate has the picture's step for itself.

@@ -88,7 +88,7 @@ EncodedPicture PictureEncoder::encode(const Frame& source, const std::vector<int
 
 // Returns whether any token may have bits.
 bool PictureEncoder::choose_tokens(const Frame& source, const Layer& layer) {
-  const StageScope scope(Stage::kDecisions);
+  const StageScope scope(Stage::kDeciding);
   const double energy = layer.blank  ? 0.0
                         : layer.last ? tuning_.token_energy
                                      : kDecisions.coarse_energy;
@@ -110,7 +110,7 @@ bool PictureEncoder::relist_tokens(const Layer& layer) {
 
 // The networks' bits of the candidates, and the trunk on the tokens that have any.
 void PictureEncoder::encode_tokens(const Frame& source, const Layer& layer) {
-  const StageScope scope(Stage::kDecisions);
+  const StageScope scope(Stage::kDeciding);
   const ActiveTokens& active = state_.active;
   const auto count = static_cast<size_t>(active.count());
   if (count == 0) return;
@@ -151,7 +151,7 @@ void PictureEncoder::keep_latents(const std::vector<TokenPosition>& before) {
 
 // Returns whether the decoder network's output stands for the tokens as they are.
 bool PictureEncoder::refine_tokens(const Frame& source, const Layer& layer) {
-  const StageScope scope(Stage::kDecisions);
+  const StageScope scope(Stage::kDeciding);
   if (!refine_ || state_.active.count() == 0) return false;
   settle_bits(layer);
   state_.run_decoder();

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "base/plane.h"
-#include "base/stage_clock.h"  // before enc_decide.h: GCC 12 takes Stage::kDecisions for a shadow
 #include "codec/enc_coder.h"
 #include "codec/enc_decide.h"
 #include "codec/enc_tokens.h"
