@@ -8,7 +8,7 @@
 #include "libavutil/log.h"
 #include "libavutil/macros.h"
 
-#define TABLE_ENTRY(name, chroma, bit_depth) {AV_PIX_FMT_##name, chroma, bit_depth},
+#define TABLE_ENTRY(name, chroma, bit_depth, alpha) {AV_PIX_FMT_##name, chroma, bit_depth, alpha},
 static const FFBSQFormat formats[] = {FF_BSQ_FORMATS(TABLE_ENTRY)};
 #undef TABLE_ENTRY
 
@@ -19,9 +19,12 @@ const FFBSQFormat* ff_bsq_format(enum AVPixelFormat pix_fmt) {
   return NULL;
 }
 
-const FFBSQFormat* ff_bsq_format_of_planes(int32_t chroma, int32_t bit_depth) {
+const FFBSQFormat* ff_bsq_format_of_planes(const bsq_sequence* sequence) {
   for (size_t i = 0; i < FF_ARRAY_ELEMS(formats); ++i) {
-    if (formats[i].chroma == chroma && formats[i].bit_depth == bit_depth) return &formats[i];
+    if (formats[i].chroma == sequence->chroma && formats[i].bit_depth == sequence->bit_depth &&
+        formats[i].alpha == sequence->alpha) {
+      return &formats[i];
+    }
   }
   return NULL;
 }

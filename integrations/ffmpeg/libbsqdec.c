@@ -73,7 +73,7 @@ static void decode_flush(AVCodecContext* avctx) {
 
 /* The stream's own header is the truth about the picture; containers lose parts of it. */
 static int set_properties(AVCodecContext* avctx, const bsq_sequence* sequence) {
-  const FFBSQFormat* const format = ff_bsq_format_of_planes(sequence->chroma, sequence->bit_depth);
+  const FFBSQFormat* const format = ff_bsq_format_of_planes(sequence);
   int ret;
   if (format == NULL) {
     av_log(avctx, AV_LOG_ERROR, "no pixel format for chroma %d at %d bits\n", (int)sequence->chroma,

@@ -83,6 +83,7 @@ static int describe_sequence(AVCodecContext* avctx, bsq_sequence* sequence) {
   sequence->width = avctx->width;
   sequence->height = avctx->height;
   sequence->chroma = format->chroma;
+  sequence->alpha = format->alpha;
   sequence->bit_depth = format->bit_depth;
   sequence->time_base = (bsq_rational){avctx->time_base.num, avctx->time_base.den};
   if (avctx->framerate.num > 0 && avctx->framerate.den > 0) {
@@ -370,7 +371,7 @@ static const AVOption options[] = {
 
 static const FFCodecDefault defaults[] = {{"b", "0"}, {"g", "250"}, {NULL}};
 
-#define PIX_FMT(name, chroma, bit_depth) AV_PIX_FMT_##name,
+#define PIX_FMT(name, chroma, bit_depth, alpha) AV_PIX_FMT_##name,
 static const enum AVPixelFormat pix_fmts[] = {FF_BSQ_FORMATS(PIX_FMT) AV_PIX_FMT_NONE};
 #undef PIX_FMT
 
