@@ -127,7 +127,12 @@ class StillDemuxer(Demuxer):
             complete = True
         held.seek(0)
         super().__init__(held, format="matroska", name=name)
-        self.truncated = not complete
+        self._complete = complete
+
+    @property
+    def truncated(self) -> bool:
+        """Whether pictures are missing at an animation's end."""
+        return not self._complete
 
     @property
     def format(self) -> str:
