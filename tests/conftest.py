@@ -7,6 +7,7 @@ skip even in continuous integration, because of the processor it runs on, is mar
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -55,6 +56,32 @@ def libbsq_prefix(libbsq_build: Path, tmp_path_factory: pytest.TempPathFactory) 
     prefix = tmp_path_factory.mktemp("prefix")
     run(find_tool("cmake"), "--install", libbsq_build, "--prefix", prefix)
     return prefix
+
+
+@pytest.fixture(scope="session")
+def ffmpeg_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an ffmpeg, ffprobe and ffplay with BSQ, built from this Debian's source.
+
+    BSQAV_FFMPEG_BIN names one that is there already.
+    """
+    given = os.environ.get("BSQAV_FFMPEG_BIN")
+    if given:
+        return Path(given)
+    for program in ("apt-get", "dpkg-source", "make", "cc"):
+        find_tool(program)
+    prefix = request.getfixturevalue("libbsq_prefix")
+    folder = tmp_path_factory.mktemp("ffmpeg")
+    source = run(
+        sys.executable, ROOT / "integrations" / "ffmpeg" / "debian_source.py", folder / "source"
+    ).strip()
+    described = next(prefix.rglob("bsq.pc")).parent
+    run(
+        ROOT / "integrations" / "ffmpeg" / "build.sh",
+        source,
+        folder / "prefix",
+        PKG_CONFIG_PATH=str(described),
+    )
+    return folder / "prefix" / "bin"
 
 
 def _fail_instead_of_skip(report: pytest.TestReport | pytest.CollectReport) -> None:

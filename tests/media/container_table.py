@@ -1,9 +1,10 @@
 """The table of docs/containers.md: what each container keeps, and which programs read it there.
 
-    python -m tests.media.container_table [--write]
+    python -m tests.media.container_table FOLDER [--write]
 
-prints the table, or writes it into the page; a test compares the two. One file of each container is
-written with everything that a video may have, and each reader is asked for every fact.
+prints the table, or writes it into the page; a test compares the two. One file of each container
+is written with everything that a video may have, and each reader is asked for every fact. FOLDER
+has the ffprobe of an FFmpeg with BSQ (integrations/ffmpeg/build.sh SOURCE PREFIX: PREFIX/bin).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +225,12 @@ def read_by_pyav(path: Path, coded: list[Any], clip: Path) -> Facts:
 _CODES = {"bt2020": 9, "smpte2084": 16, "bt2020nc": 9}
 
 
+def ratio(text: str) -> Fraction:
+    """What FFmpeg prints as a fraction, which is 0/0 where it is unknown."""
+    numerator, denominator = map(int, text.split("/"))
+    return Fraction(numerator, denominator) if denominator else Fraction(0)
+
+
 def read_by_ffprobe(path: Path, coded: list[Any], clip: Path, program: str = "ffprobe") -> Facts:
     wanted = ("-show_streams", "-show_format", "-show_chapters", "-show_packets", "-show_data_hash")
     said = json.loads(run_tool(program, "-v", "error", "-of", "json", *wanted, "sha256", path))
@@ -242,8 +250,8 @@ def read_by_ffprobe(path: Path, coded: list[Any], clip: Path, program: str = "ff
         "picture size": (video["width"], video["height"]),
         "FourCC BSQ1": video["codec_tag_string"] == "BSQ1",
         "sequence header as private data": video.get("extradata_size", 0) > 10,
-        "frame rate": Fraction(video["avg_frame_rate"]),
-        "sample aspect": Fraction(video.get("sample_aspect_ratio", "0:1").replace(":", "/")),
+        "frame rate": ratio(video["avg_frame_rate"]),
+        "sample aspect": ratio(video.get("sample_aspect_ratio", "0:1").replace(":", "/")),
         "rotation": -side.get("Display Matrix", {}).get("rotation", 0),
         "primaries, transfer, matrix": tuple(_CODES.get(video.get(name, "")) for name in names),
         "range": {"tv": "limited", "pc": "full"}.get(video.get("color_range", "")),
@@ -356,18 +364,24 @@ def read_by_mediainfo(path: Path, _coded: list[Any], _clip: Path) -> Facts:
 
 
 Reader = Callable[[Path, list[Any], Path], Facts]
-# Letter and name of every reader; a further one is a line here.
-READERS: dict[str, tuple[str, Reader]] = {
-    "b": ("bsqav", read_by_bsqav),
-    "p": ("PyAV", read_by_pyav),
-    "f": ("ffprobe of FFmpeg 5.1", read_by_ffprobe),
-    "m": ("mkvmerge -J", read_by_mkvmerge),
-    "i": ("mediainfo", read_by_mediainfo),
-}
 
 
-def table() -> str:
-    """The table in Markdown, with its legend."""
+def readers(ffmpeg: Path) -> dict[str, tuple[str, Reader]]:
+    """Letter and name of every reader; a further one is a line here."""
+    with_bsq = partial(read_by_ffprobe, program=str(ffmpeg / "ffprobe"))
+    return {
+        "b": ("bsqav", read_by_bsqav),
+        "p": ("PyAV", read_by_pyav),
+        "f": ("ffprobe of FFmpeg 5.1", read_by_ffprobe),
+        "w": ("the same with our wrapper in it", with_bsq),
+        "m": ("mkvmerge -J", read_by_mkvmerge),
+        "i": ("mediainfo", read_by_mediainfo),
+    }
+
+
+def table(ffmpeg: Path) -> str:
+    """The table in Markdown, with its legend; `ffmpeg`: the folder of an FFmpeg with BSQ."""
+    asked = readers(ffmpeg)
     answers: dict[tuple[str, str], str] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -376,7 +390,7 @@ def table() -> str:
         for number, (container, (suffix, fragmented)) in enumerate(CONTAINERS.items()):
             path = folder / f"{number}{suffix}"
             coded = write_file(path, clip, fragmented=fragmented and suffix == ".mov")
-            for letter, (_, reader) in READERS.items():
+            for letter, (_, reader) in asked.items():
                 found = reader(path, coded, clip)
                 for fact, expected in EXPECTED.items():
                     if found.get(fact) == expected:
@@ -385,7 +399,7 @@ def table() -> str:
     for fact in EXPECTED:
         cells = [" ".join(answers.get((fact, container), "-")) for container in CONTAINERS]
         lines.append(f"| {fact} | " + " | ".join(cells) + " |")
-    legend = ", ".join(f"{letter} {name}" for letter, (name, _) in READERS.items())
+    legend = ", ".join(f"{letter} {name}" for letter, (name, _) in asked.items())
     return "\n".join([*lines, "", f"Read by {legend}; - by none of them."])
 
 
@@ -398,9 +412,10 @@ def table_of_page() -> str:
 def main() -> None:
     """Prints the table or writes it into the page."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="with the ffprobe of an FFmpeg with BSQ")
     parser.add_argument("--write", action="store_true", help="write it into docs/containers.md")
     args = parser.parse_args()
-    made = table()
+    made = table(args.folder)
     if not args.write:
         sys.stdout.write(made + "\n")
         return

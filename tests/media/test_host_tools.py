@@ -166,9 +166,9 @@ def test_mkvmerge_splits_and_joins(steady: Coded, tool: Tool, tmp_path: Path) ->
     assert max(abs(p.pts - 1001 * n) for n, p in enumerate(found)) <= 60
 
 
-def test_the_table_of_containers_is_what_programs_say() -> None:
-    made = container_table.table()
+def test_the_table_of_containers_is_what_programs_say(ffmpeg_folder: Path) -> None:
+    made = container_table.table(ffmpeg_folder)
     assert container_table.table_of_page() == made, (
-        "docs/containers.md is not what was found; `python -m tests.media.container_table --write` "
-        "writes it"
+        "docs/containers.md is not what was found; "
+        f"`python -m tests.media.container_table {ffmpeg_folder} --write` writes it"
     )
