@@ -230,8 +230,10 @@ size_t Encoder::horizon() const {
   return std::min(queue_.size(), static_cast<size_t>(config_.gop - 1));
 }
 
-// Whether a keyframe shows the scene of the picture before it.
+// Whether a keyframe shows the scene of the picture before it, which was predicted. Where all
+// pictures are keyframes they are all alike.
 bool Encoder::continues_scene(const Source& picture) const {
+  if (config_.gop == 1) return false;
   if (!started_ || !analysis_) return started_ && index_ >= config_.gop;
   return continues(picture.costs);
 }
