@@ -16,6 +16,7 @@
 #include "errors.h"
 #include "handles.h"
 #include "sequence_dict.h"
+#include "trace_arrays.h"
 
 namespace py = pybind11;
 
@@ -183,6 +184,24 @@ class PyEncoder {
     return d;
   }
 
+  void trace() {
+    call([](bsq_encoder* encoder) {
+      encoder->encoder.trace();
+      return BSQ_OK;
+    });
+  }
+
+  py::list take_layers() {
+    std::vector<LayerTrace> layers;
+    call([&](bsq_encoder* encoder) {
+      layers = encoder->encoder.take_layers();
+      return BSQ_OK;
+    });
+    py::list list;
+    for (const LayerTrace& layer : layers) list.append(layer_dict(layer));
+    return list;
+  }
+
   std::string reconstruction_hash() {
     std::string hash;
     call([&](bsq_encoder* encoder) {
@@ -237,6 +256,9 @@ void bind_encoder(py::module_& m) {
       .def_property_readonly("stats", &PyEncoder::stats)
       .def_property_readonly("pass_record", &PyEncoder::pass_record)
       .def_property_readonly("rate", &PyEncoder::rate)
+      .def("trace", &PyEncoder::trace, "Notes layers from now on, for training.")
+      .def("take_layers", &PyEncoder::take_layers,
+           "The layers of the first component coded since the last call, as dictionaries.")
       .def_property_readonly("reconstruction_hash", &PyEncoder::reconstruction_hash,
                              "SHA-256 of the last picture's samples as a decoder shows them.");
 }

@@ -125,6 +125,13 @@ class Encoder:
         """Of the last packet, with the keys of bsq_packet_stats: motion_bits, skip_bits and
         token_bits, by the model's probabilities, and ideal_bits, their sum; psnr_y; tokens,
         coded_tokens and coded_stages, of all layers."""
+    def trace(self) -> None:
+        """Notes the layers of the first component from now on; for training."""
+    def take_layers(self) -> list[dict[str, Any]]:
+        """Those coded since the last call, in order, those of base pictures included: planes
+        `source` and `prediction` [uint16]; `bits` [H, W, S] of 32 each, `stages` [H, W] and `q`
+        [H, W] of the tokens; `previous_bits` and `previous_stages`; `first_of_keyframe`, `later`,
+        `above`."""
     @property
     def pass_record(self) -> tuple[float, float, float, bool]:
         """Of the last packet: seconds the picture shows for, bits, crf, whether a keyframe."""

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/plane.h"
@@ -42,6 +43,9 @@ class Encoder {
   // SHA-256 of the last picture as a decoder shows it, in hexadecimal; for tests. Before the first
   // picture, of no bytes.
   std::string reconstruction_hash() const;
+  // Notes the layers of the first component from now on, until they are taken; for training.
+  void trace() { pictures_.trace(&layers_); }
+  std::vector<LayerTrace> take_layers() { return std::exchange(layers_, {}); }
 
  private:
   struct Output {
@@ -127,6 +131,7 @@ class Encoder {
   Output out_;  // whose bytes the caller has
   bsq_packet_stats stats_{};
   bsq_pass_record record_{};
+  std::vector<LayerTrace> layers_;
 };
 
 }  // namespace bsq

@@ -31,6 +31,11 @@ PictureEncoder::PictureEncoder(PictureState& state, const std::shared_ptr<const 
   base_source_ = state.base()->geometry().make_frame();
 }
 
+void PictureEncoder::trace(std::vector<LayerTrace>* layers) {
+  trace_ = layers;
+  if (base_) base_->trace(layers);
+}
+
 // Codes the base picture of a keyframe that ends at step q, and predicts the keyframe from it.
 void PictureEncoder::encode_base(const Frame& source, int q, EncodedPicture& picture) {
   PictureState& small = *state_.base();
@@ -70,6 +75,7 @@ EncodedPicture PictureEncoder::encode(const Frame& source, const std::vector<int
     const bool decoded = refine_tokens(source, layer);
     if (optional && state_.active.count() == 0) continue;
     write_symbols(layer);
+    if (trace_ != nullptr) note(source, layer);
     count(picture);
     state_.end_layer(q, decoded);
     for (const TokenPosition at : state_.active.tokens()) {
@@ -198,6 +204,22 @@ void PictureEncoder::write_symbols(const Layer& layer) {
                       state_.tokens);
     code_token_bits(coder, models, block.prior, state_.active, state_.tokens);
   });
+}
+
+void PictureEncoder::note(const Frame& source, const Layer& layer) {
+  const TokenSteps steps = state_.steps(layer.q);
+  LayerTrace trace{source,
+                   state_.current,
+                   state_.tokens,
+                   state_.coded_tokens(),
+                   std::vector<int16_t>(state_.tokens.stages.size()),
+                   layer.place};
+  for (int y = 0; y < trace.tokens.height; ++y) {
+    for (int x = 0; x < trace.tokens.width; ++x) {
+      trace.q[trace.tokens.at(y, x)] = static_cast<int16_t>(steps.at(y, x));
+    }
+  }
+  trace_->push_back(std::move(trace));
 }
 
 void PictureEncoder::count(EncodedPicture& picture) const {

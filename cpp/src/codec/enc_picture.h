@@ -10,6 +10,7 @@
 #include "codec/enc_coder.h"
 #include "codec/enc_decide.h"
 #include "codec/enc_tokens.h"
+#include "codec/enc_trace.h"
 #include "codec/picture_state.h"
 #include "network/tokenizer.h"
 
@@ -35,6 +36,9 @@ class PictureEncoder {
 
   // Whether keyframes have a base picture.
   bool has_base() const { return base_ != nullptr; }
+
+  // Where the layers of pictures are noted from now on; null: nowhere.
+  void trace(std::vector<LayerTrace>* layers);
 
   // state.current holds the prediction; afterwards it is the reconstruction, which the caller makes
   // the reference. `steps`: q of the layers; between keyframes, layers before the last one that
@@ -66,6 +70,7 @@ class PictureEncoder {
   }
   void write_symbols(const Layer& layer);
   void count(EncodedPicture& picture) const;
+  void note(const Frame& source, const Layer& layer);
 
   PictureState& state_;
   TokenizerEncoder tokenizer_;
@@ -73,6 +78,7 @@ class PictureEncoder {
   const bool refine_;
   std::unique_ptr<PictureEncoder> base_;
   Frame base_source_;
+  std::vector<LayerTrace>* trace_ = nullptr;
   std::vector<std::unique_ptr<EncCoder>> coders_;  // one per block
   DifferenceField differences_;
   std::vector<int16_t> residual_;

@@ -27,12 +27,12 @@ CANDIDATE_ENERGY = 0.012
 class LayerPlace:
     """Where a layer stands: first of a keyframe; after another; q above the last's.
 
-    later: one value for all pictures, or 0 and 1 by picture [B].
+    One value for all pictures, or one for each, [B], as numbers.
     """
 
-    intra: bool = False
+    intra: bool | Tensor = False
     later: bool | Tensor = False
-    above: float = 0.0
+    above: float | Tensor = 0.0
 
 
 def planes_to_tokens(y: Tensor, u: Tensor, v: Tensor) -> Tensor:
@@ -84,10 +84,10 @@ def side_vector(pred_BHWS: Tensor, q: Tensor, place: "LayerPlace") -> Tensor:
     b, h, w, _ = pred_BHWS.shape
     extra = pred_BHWS.new_zeros(b, h, w, SIDE_WIDTH - SAMPLES)
     extra[..., 0] = (by_token(q) - 256.0) / 256.0
-    extra[..., 1] = float(place.intra)
-    later = torch.as_tensor(place.later, dtype=extra.dtype, device=extra.device)
-    extra[..., 2] = later.view(-1, 1, 1)
-    extra[..., 3] = place.above / 256.0
+    for channel, value in ((1, place.intra), (2, place.later), (3, place.above)):
+        by_picture = torch.as_tensor(value, dtype=extra.dtype, device=extra.device)
+        extra[..., channel] = by_picture.view(-1, 1, 1)
+    extra[..., 3] /= 256.0
     return torch.cat([(pred_BHWS - 128.0) / 64.0, extra], dim=-1)
 
 

@@ -10,6 +10,7 @@ from bsqav.errors import UsageError
 from bsqav.training.data import DataConfig
 from bsqav.training.loop import TrainConfig
 from bsqav.training.rollout import RolloutConfig
+from bsqav.training.traces import TraceConfig
 
 # Clips that a run with checks keeps for them, where its recipe does not say.
 HELD_OUT = 8
@@ -31,6 +32,20 @@ def codec_v1_prior() -> TrainConfig:
         drop_price=0.16,  # the encoder's
         decay_from=0.3,
         seed=2,
+    )
+
+
+def codec_v1_traced() -> TrainConfig:
+    """Decoder network and prior on what the codec's own encoder writes, from finished weights."""
+    return TrainConfig(
+        data=DataConfig(size=160, frames=6, batch=4, photo_share=0.3),
+        traces=TraceConfig(),
+        lr=2e-4,
+        prior_lr=5e-4,
+        warmup=50,
+        decay_from=0.2,
+        ema=0.995,
+        seed=5,
     )
 
 
@@ -80,6 +95,7 @@ def codec_smoke() -> TrainConfig:
 RECIPES = {
     "codec-v1": codec_v1,
     "codec-v1-prior": codec_v1_prior,
+    "codec-v1-traced": codec_v1_traced,
     "codec-v2-gpu": codec_v2_gpu,
     "codec-v2-gpu-prior": codec_v2_gpu_prior,
     "codec-smoke": codec_smoke,

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from bsqav.codec.modelspec import ModelConfig
-from bsqav.errors import ModelError
+from bsqav.errors import ModelError, UsageError
 from bsqav.nn.codec import CodecNet
 from bsqav.nn.fakequant import ActQuant, Mode, set_mode
 from bsqav.nn.sparse import start_from_transform
@@ -30,6 +30,7 @@ from bsqav.training.placement import place
 from bsqav.training.resident import ResidentSampler
 from bsqav.training.rollout import Rollout, RolloutConfig
 from bsqav.training.stepping import Schedule, Updater
+from bsqav.training.traces import TraceConfig, TraceSampler
 
 # Measures quantized networks on a CPU, during a run: figures by name.
 Check = Callable[[CodecNet], Mapping[str, float]]
@@ -44,7 +45,8 @@ class TrainConfig:
 
     steps counts layers coded (optimizer steps). quant_from and decay_from are shares of the budget.
     drop is how often, at least, tokens not worth drop_price per bit are skipped. With tokenizer
-    False the prior alone is trained, on the quantized tokens of finished weights.
+    False the prior alone is trained, on the quantized tokens of finished weights. With `traces` the
+    tokenizer's decoder and the prior are trained, on what the codec's own encoder writes.
 
     device: auto, cpu or cuda. batched: data, motion search and cost as large operations on the
     device (None: on cuda alone). graphs: on cuda, run a whole step as one captured graph. compiled:
@@ -56,6 +58,7 @@ class TrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
+    traces: TraceConfig | None = None
     steps: int = 40_000
     minutes: float = math.inf
     lr: float = 4e-4
@@ -111,6 +114,8 @@ class Trainer:
         tokenizer = [*self.net.enc.parameters(), *self.net.dec.parameters()]
         for weight in tokenizer:
             weight.requires_grad_(config.tokenizer)
+        if config.traces:
+            self.net.enc.requires_grad_(False)
         self.updater = Updater(
             self.net,
             self.average,
@@ -130,6 +135,11 @@ class Trainer:
             self.sampler = ResidentSampler(data, config.data, seed, device)
         else:
             self.sampler = ClipSampler(data, config.data, seed)
+        self.traces: TraceSampler | None = None
+        if config.traces:
+            if not isinstance(self.sampler, ClipSampler):
+                raise UsageError("the encoder's choices are traced on the CPU, not batched")
+            self.traces = TraceSampler(self.sampler, config.traces, config.threads)
         self.journal = Journal(run if self.place.leads else None, config.log_seconds, config.board)
 
     def _say(self, line: str) -> None:
@@ -162,7 +172,7 @@ class Trainer:
         """
         checkpoint.load_weights(weights, self.net, self.average)
         self.progress.started = True
-        if not self.config.tokenizer:
+        if not self.config.tokenizer or self.config.traces:
             self._set_quant()
 
     def save_weights(self, path: Path) -> None:
@@ -254,7 +264,10 @@ class Trainer:
         if not self.progress.quant and self.share() >= self.config.quant_from:
             self._observe_ranges()
         began = time.monotonic()
-        self._rollout()
+        if self.traces is None:
+            self._rollout()
+        else:
+            self._follow(self.traces)
         elapsed = self.progress.elapsed + (time.monotonic() - began) / 60
         self.progress.elapsed = self.place.agreed(elapsed)
         if self.journal.due:
@@ -292,6 +305,17 @@ class Trainer:
             self.progress.step += 1
             rollout.accept(result)
             self.journal.add(self.progress.step, self.progress.elapsed, layer, result)
+
+    def _follow(self, traces: TraceSampler) -> None:
+        """One optimizer step on layers as the codec's encoder chose them."""
+        if traces.model is None or self.progress.step % traces.config.refresh == 0:
+            traces.use(self.average)
+        layer = traces.batch().to(self.place.device)
+        assert layer.coded is not None
+        coded = (layer.coded.stages_BHW > 0).float()
+        result = self.engine.train(layer, coded, 1.0, self._schedule())
+        self.progress.step += 1
+        self.journal.add(self.progress.step, self.progress.elapsed, layer, result)
 
     # ---- what is told ----
 

@@ -11,6 +11,8 @@ tokens with a mask (`dense`, see bsqav.training.dense), whose shapes do not depe
 
 import math
 from dataclasses import dataclass
+from dataclasses import fields as parts
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -34,10 +36,19 @@ NEW_STAGE_BITS = 6.0
 
 
 @dataclass
+class Coded:
+    """Tokens that are chosen already: bits [B, H, W, 32 stages] and stage counts [B, H, W]."""
+
+    bits_BHWL: Tensor
+    stages_BHW: Tensor
+
+
+@dataclass
 class LayerInput:
     """What one layer codes: samples 0..255 as tokens, their prediction, and the side facts.
 
-    q_B may also hold a value for every token, [B, H, W].
+    q_B may also hold a value for every token, [B, H, W]. With `coded` the tokenizer's encoder has
+    nothing to say.
     """
 
     target_BHWS: Tensor
@@ -45,6 +56,23 @@ class LayerInput:
     previous_BHWT: Tensor
     q_B: Tensor
     place: fields.LayerPlace
+    coded: Coded | None = None
+
+    def to(self, device: torch.device) -> "LayerInput":
+        """The same on a device."""
+
+        def move(value: Any) -> Any:
+            if isinstance(value, Tensor):
+                return value.to(device)
+            if isinstance(value, fields.LayerPlace | Coded):
+                return each(value)
+            return value
+
+        def each(value: Any) -> Any:
+            return type(value)(*(move(getattr(value, part.name)) for part in parts(value)))
+
+        moved: LayerInput = each(self)
+        return moved
 
 
 @dataclass
@@ -156,7 +184,15 @@ def code_layer(
     """
     side = fields.side_vector(layer.pred_BHWS, layer.q_B, layer.place)
     tensors = layer.target_BHWS, layer.pred_BHWS, layer.previous_BHWT, layer.q_B, side
-    return code_tensors(net, *tensors, candidates_BHW, rate_grad, tokenizer=tokenizer, dense=dense)
+    return code_tensors(
+        net,
+        *tensors,
+        candidates_BHW,
+        rate_grad,
+        tokenizer=tokenizer,
+        dense=dense,
+        coded=layer.coded,
+    )
 
 
 def code_tensors(
@@ -171,15 +207,18 @@ def code_tensors(
     *,
     tokenizer: bool,
     dense: bool,
+    coded: Coded | None = None,
 ) -> LayerResult:
     """`code_layer` on the tensors of the layer, with the side vectors that it gives."""
     step = fields.sample_steps(q)
     residual = ((target_BHWS - pred_BHWS) / step).clamp(-127.0, 127.0)
     searched = fields.active_tokens(candidates_BHW)
     with torch.set_grad_enabled(tokenizer and torch.is_grad_enabled()):
-        bits = net.enc(residual, side_BHWS, searched)
-        bits = bits * candidates_BHW.unsqueeze(-1)
-        stages = fields.count_stages(bits.detach())
+        if coded is None:
+            bits = net.enc(residual, side_BHWS, searched) * candidates_BHW.unsqueeze(-1)
+            stages = fields.count_stages(bits.detach())
+        else:
+            bits, stages = coded.bits_BHWL, coded.stages_BHW
         mask = fields.active_tokens(stages)
         # Bits of stages that are not coded are 0; they stay in, to feel what a 1 would bring.
         out = net.dec(fields.pad_token(bits, stages), side_BHWS, mask).float()

@@ -1,0 +1,96 @@
+"""Training on what the codec's own encoder writes."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from bsqav import _core  # noqa: E402
+from bsqav.codec.modelfile import read_model  # noqa: E402
+from bsqav.errors import UsageError  # noqa: E402
+from bsqav.export.exporter import export_run  # noqa: E402
+from bsqav.nn import fields  # noqa: E402
+from bsqav.nn.codec import CodecNet  # noqa: E402
+from bsqav.recipes.codec import codec_smoke  # noqa: E402
+from bsqav.training.loop import Trainer  # noqa: E402
+from bsqav.training.traces import TraceConfig, batch_of, layer_of, to_and_fro  # noqa: E402
+from tests.codec.streams import Format, clip, tiny_model  # noqa: E402
+
+FORM = Format(70, 54)
+
+
+def test_traced_layers_are_those_that_a_decoder_reads() -> None:
+    model = tiny_model()
+    encoder = _core.Encoder(FORM.sequence, model, crf=28)
+    encoder.trace()
+    decoder = _core.Decoder([model], keep_layers=True)
+    for index, planes in enumerate(clip(FORM, 4)):
+        encoder.send(planes, index)
+        packet = encoder.receive()
+        assert packet is not None
+        decoder.send(packet.data)
+        shown = decoder.receive()
+        assert shown is not None
+        traced = [t for t in encoder.take_layers() if t["stages"].shape == (7, 9)]
+        assert len(traced) == len(decoder.layer_tokens)
+        for layer, (stages, bits) in zip(traced, decoder.layer_tokens, strict=True):
+            np.testing.assert_array_equal(layer["stages"], stages)
+            here = np.arange(model.stages) < stages[..., None]
+            np.testing.assert_array_equal(layer["bits"], np.where(here, bits, 0))
+            assert (layer["q"] >= 0).all() and (layer["q"] <= 568).all()
+            np.testing.assert_array_equal(layer["source"][0][:54, :70], planes[0])
+            assert layer["prediction"][1].shape == (28, 36)
+        assert not encoder.take_layers()
+
+
+def test_a_canvas_changes_nothing() -> None:
+    """Layers are put on a larger grid, whose other tokens are not active."""
+    encoder = _core.Encoder(FORM.sequence, tiny_model(), crf=28)
+    encoder.trace()
+    for index, planes in enumerate(clip(FORM, 2)):
+        encoder.send(planes, index)
+        assert encoder.receive() is not None
+    net = CodecNet(replace(codec_smoke().model, stages=tiny_model().stages))
+    outputs = []
+    traced = encoder.take_layers()[-1]
+    for side in (12, 16):
+        layer = batch_of([layer_of(traced, side)])
+        assert layer.coded is not None
+        side_vector = fields.side_vector(layer.pred_BHWS, layer.q_B, layer.place)
+        mask = fields.active_tokens(layer.coded.stages_BHW)
+        token = fields.pad_token(layer.coded.bits_BHWL, layer.coded.stages_BHW)
+        with torch.no_grad():
+            outputs.append((net.dec(token, side_vector, mask) * mask)[:, :7, :9])
+    assert outputs[0].abs().max() > 0
+    torch.testing.assert_close(*outputs)
+
+
+def test_decoder_and_prior_learn_and_the_encoder_stays(shards: Path, tmp_path: Path) -> None:
+    config = replace(codec_smoke(), threads=1)
+    short = replace(config, steps=10, quant_from=0.5)
+    start = Trainer(short, shards, tmp_path / "start")
+    start.train(lambda line: None)
+    first, second = tmp_path / "first.bsqm", tmp_path / "second.bsqm"
+    export_run(tmp_path / "start", first, {"name": "first"}, tmp_path / "first.pt")
+    traced = replace(
+        config, traces=TraceConfig(pictures=4, batch=6, keep=12, refresh=2), steps=5, lr=1e-3
+    )
+    trainer = Trainer(traced, shards, tmp_path / "traced")
+    trainer.start_from(tmp_path / "first.pt")
+    trainer.train(lambda line: None)
+    export_run(tmp_path / "traced", second, {"name": "second"})
+    before, after = read_model(first).tensors, read_model(second).tensors
+    changed = {
+        name.split(".")[0] for name in before if not np.array_equal(before[name], after[name])
+    }
+    assert changed == {"dec", "prior"}
+    with pytest.raises(UsageError, match="batched"):
+        Trainer(replace(traced, batched=True), shards, tmp_path / "batched")
+
+
+def test_clips_are_played_to_and_fro() -> None:
+    assert to_and_fro(8, 4) == [0, 1, 2, 3, 2, 1, 0, 1]
+    assert to_and_fro(3, 1) == [0, 0, 0]
