@@ -70,7 +70,7 @@ def test_a_canvas_changes_nothing() -> None:
 
 def test_decoder_and_prior_learn_and_the_encoder_stays(shards: Path, tmp_path: Path) -> None:
     config = replace(codec_smoke(), threads=1)
-    short = replace(config, steps=10, quant_from=0.5)
+    short = replace(config, steps=20, quant_from=0.3)
     start = Trainer(short, shards, tmp_path / "start")
     start.train(lambda line: None)
     first, second = tmp_path / "first.bsqm", tmp_path / "second.bsqm"

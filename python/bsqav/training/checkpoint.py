@@ -4,7 +4,7 @@ import pickle
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -12,9 +12,11 @@ from torch import nn
 from bsqav.codec.files import written_whole
 from bsqav.codec.modelspec import ModelConfig
 from bsqav.errors import ModelError
-
-if TYPE_CHECKING:
-    from bsqav.training.loop import Trainer
+from bsqav.nn.codec import CodecNet
+from bsqav.training.data import ClipSampler
+from bsqav.training.placement import Placement
+from bsqav.training.resident import ResidentSampler
+from bsqav.training.stepping import Updater
 
 CHECKPOINT = "checkpoint.pt"
 WEIGHTS = "weights.pt"
@@ -35,6 +37,26 @@ class Progress:
     started: bool = False
 
 
+class Resumable(Protocol):
+    """What of a run is saved."""
+
+    run: Path
+    net: CodecNet
+    average: CodecNet
+    updater: Updater
+    progress: Progress
+    place: Placement
+    sampler: ClipSampler | ResidentSampler
+
+    @property
+    def model(self) -> ModelConfig:
+        """The networks' configuration."""
+
+    @property
+    def seed(self) -> int:
+        """Of all random choices."""
+
+
 def write(state: Mapping[str, Any], path: Path) -> None:
     """Saves with torch.save, whole or not at all."""
     with written_whole(path) as partial:
@@ -46,21 +68,21 @@ def save_weights(net: nn.Module, path: Path) -> None:
     write({name: tensor.cpu() for name, tensor in net.state_dict().items()}, path)
 
 
-def save(trainer: "Trainer") -> None:
+def save(trainer: Resumable) -> None:
     """Writes the run's checkpoint and its averaged weights."""
     state = {
         "net": trainer.net.state_dict(),
         "average": trainer.average.state_dict(),
         "optimizer": trainer.updater.optimizer.state_dict(),
         "progress": asdict(trainer.progress),
-        "config": asdict(trainer.config.model),
+        "config": asdict(trainer.model),
         "random": _random_state(trainer),
     }
     write(state, trainer.run / CHECKPOINT)
     save_weights(trainer.average, trainer.run / WEIGHTS)
 
 
-def resume(trainer: "Trainer") -> bool:
+def resume(trainer: Resumable) -> bool:
     """Goes on from the folder's checkpoint; False if there is none.
 
     Raises ModelError for one of other networks.
@@ -70,7 +92,7 @@ def resume(trainer: "Trainer") -> bool:
         return False
     state = torch.load(path, map_location="cpu", weights_only=True)
     try:
-        if ModelConfig(**state["config"]) != trainer.config.model:
+        if ModelConfig(**state["config"]) != trainer.model:
             raise ModelError(f"{path} belongs to another model configuration")
         trainer.net.load_state_dict(state["net"])
         trainer.average.load_state_dict(state["average"])
@@ -102,13 +124,13 @@ def load_weights(path: Path, *nets: nn.Module) -> None:
         raise ModelError(f"{path} holds no weights of this configuration: {reason}") from error
 
 
-def _way(trainer: "Trainer") -> list[Any]:
+def _way(trainer: Resumable) -> list[Any]:
     """What random states belong to: another sampler or device draws otherwise."""
     place = trainer.place
     return [place.device.type, place.batched, place.world]
 
 
-def _random_state(trainer: "Trainer") -> dict[str, Any]:
+def _random_state(trainer: Resumable) -> dict[str, Any]:
     state = {
         "way": _way(trainer),
         "torch": torch.get_rng_state(),
@@ -119,10 +141,10 @@ def _random_state(trainer: "Trainer") -> dict[str, Any]:
     return state
 
 
-def _set_random_state(trainer: "Trainer", state: dict[str, Any] | None) -> None:
+def _set_random_state(trainer: Resumable, state: dict[str, Any] | None) -> None:
     """Goes on exactly where one process left off; otherwise draws afresh, by the step."""
     if state is None or state["way"] != _way(trainer) or trainer.place.world > 1:
-        seed = trainer.config.seed + trainer.progress.step + 7919 * trainer.place.rank
+        seed = trainer.seed + trainer.progress.step + 7919 * trainer.place.rank
         trainer.sampler.reseed(seed)
         return
     torch.set_rng_state(state["torch"])

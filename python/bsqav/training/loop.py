@@ -148,6 +148,16 @@ class Trainer:
 
     # ---- state ----
 
+    @property
+    def model(self) -> ModelConfig:
+        """The networks' configuration."""
+        return self.config.model
+
+    @property
+    def seed(self) -> int:
+        """Of all random choices."""
+        return self.config.seed
+
     def save(self) -> None:
         """Writes checkpoint.pt and the averaged weights.pt, each whole or not at all."""
         if self.place.leads:
