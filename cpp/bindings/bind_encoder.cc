@@ -36,7 +36,9 @@ using PassTuple = std::tuple<double, double, double, bool>;
 int preset_of(const std::string& name) {
   if (name == "fast") return BSQ_PRESET_FAST;
   if (name == "medium") return BSQ_PRESET_MEDIUM;
-  throw Error(BSQ_ERROR_ARGUMENT, "preset is \"" + name + "\", it must be \"fast\" or \"medium\"");
+  if (name == "slow") return BSQ_PRESET_SLOW;
+  throw Error(BSQ_ERROR_ARGUMENT,
+              "preset is \"" + name + "\", it must be \"fast\", \"medium\" or \"slow\"");
 }
 
 int tune_of(const std::string& name) {

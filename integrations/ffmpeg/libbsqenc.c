@@ -355,9 +355,10 @@ static int encode_receive(AVCodecContext* avctx, AVPacket* avpkt) {
 #define MODEL_HELP "The model to code with: a name, an id or a file"
 static const AVOption options[] = {
     {"crf", CRF_HELP, OFFSET(crf), AV_OPT_TYPE_DOUBLE, {.dbl = NOT_GIVEN}, NOT_GIVEN, 63, FLAGS},
-    NAMED("preset", "Effort of coding", preset, BSQ_PRESET_MEDIUM, BSQ_PRESET_MEDIUM),
+    NAMED("preset", "Effort of coding", preset, BSQ_PRESET_MEDIUM, BSQ_PRESET_SLOW),
     NAME("preset", "fast", "Less search", BSQ_PRESET_FAST),
     NAME("preset", "medium", "The usual one", BSQ_PRESET_MEDIUM),
+    NAME("preset", "slow", "Bits tried at several prices", BSQ_PRESET_SLOW),
     NAMED("tune", "What bits are spent on", tune, BSQ_TUNE_BALANCED, BSQ_TUNE_PERCEPTUAL),
     NAME("tune", "balanced", "Between the other two", BSQ_TUNE_BALANCED),
     NAME("tune", "psnr", "The mean squared error alone", BSQ_TUNE_PSNR),

@@ -98,7 +98,7 @@ def test_blocks_of_odd_shapes(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("crf", [0, 8, 20.125, 43, 63])
-@pytest.mark.parametrize("preset", ["fast", "medium"])
+@pytest.mark.parametrize("preset", ["fast", "medium", "slow"])
 def test_every_rate_and_preset(crf: float, preset: str) -> None:
     stream = encode(clip(SMALL, 4), SMALL, crf=crf, preset=preset)
     check(stream, SMALL, decode(stream.packets))
@@ -108,7 +108,7 @@ def test_every_rate_and_preset(crf: float, preset: str) -> None:
     assert 1 <= info["layers"] <= 8
 
 
-@pytest.mark.parametrize("preset", ["fast", "medium"])
+@pytest.mark.parametrize("preset", ["fast", "medium", "slow"])
 def test_a_finer_crf_costs_more_and_looks_better(preset: str) -> None:
     form = Format(130, 98)
     pictures = clip(form, 4)

@@ -40,7 +40,7 @@ def test_kernel_sets_do_not_matter(form: Format) -> None:
         assert [picture_hash(p) for p in decode(stream.packets)] == stream.hashes
 
 
-@pytest.mark.parametrize("preset", ["fast", "medium"])
+@pytest.mark.parametrize("preset", ["fast", "medium", "slow"])
 @pytest.mark.parametrize("form", FORMATS[:2], ids=str)
 def test_pictures_of_several_layers_are_the_same_everywhere(form: Format, preset: str) -> None:
     """Between keyframes, too, one picture may take more layers than another."""

@@ -14,6 +14,7 @@ from bsqav.errors import UsageError  # noqa: E402
 from bsqav.export.exporter import export_run  # noqa: E402
 from bsqav.nn import fields  # noqa: E402
 from bsqav.nn.codec import CodecNet  # noqa: E402
+from bsqav.recipes.check import model_of  # noqa: E402
 from bsqav.recipes.codec import codec_smoke  # noqa: E402
 from bsqav.training.loop import Trainer  # noqa: E402
 from bsqav.training.traces import TraceConfig, batch_of, layer_of, to_and_fro  # noqa: E402
@@ -78,7 +79,7 @@ def test_decoder_and_prior_learn_and_the_encoder_stays(shards: Path, tmp_path: P
     traced = replace(
         config, traces=TraceConfig(pictures=4, batch=6, keep=12, refresh=2), steps=5, lr=1e-3
     )
-    trainer = Trainer(traced, shards, tmp_path / "traced")
+    trainer = Trainer(traced, shards, tmp_path / "traced", quantize=model_of)
     trainer.start_from(tmp_path / "first.pt")
     trainer.train(lambda line: None)
     export_run(tmp_path / "traced", second, {"name": "second"})
@@ -88,7 +89,9 @@ def test_decoder_and_prior_learn_and_the_encoder_stays(shards: Path, tmp_path: P
     }
     assert changed == {"dec", "prior"}
     with pytest.raises(UsageError, match="batched"):
-        Trainer(replace(traced, batched=True), shards, tmp_path / "batched")
+        Trainer(replace(traced, batched=True), shards, tmp_path / "batched", None, model_of)
+    with pytest.raises(UsageError, match="quantize"):
+        Trainer(traced, shards, tmp_path / "alone")
 
 
 def test_clips_are_played_to_and_fro() -> None:

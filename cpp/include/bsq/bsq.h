@@ -147,7 +147,11 @@ typedef struct bsq_sequence {
 
 typedef struct bsq_encoder bsq_encoder;
 
-typedef enum bsq_preset { BSQ_PRESET_FAST = 0, BSQ_PRESET_MEDIUM = 1 } bsq_preset;
+typedef enum bsq_preset {
+  BSQ_PRESET_FAST = 0,
+  BSQ_PRESET_MEDIUM = 1,
+  BSQ_PRESET_SLOW = 2
+} bsq_preset;
 
 /* What errors the encoder spends its bits on. */
 typedef enum bsq_tune {

@@ -35,11 +35,11 @@ int EncComponent::own_q(int q) const {
 
 EncComponent::EncComponent(const Geometry& geometry, Kind kind,
                            const std::shared_ptr<const Networks>& networks, const Tuning& tuning,
-                           bool refine, ThreadPool& pool)
+                           int preset, ThreadPool& pool)
     : source(geometry.make_frame()),
       kind_(kind),
       state_(geometry, networks, pool),
-      pictures_(state_, networks, tuning, refine) {}
+      pictures_(state_, networks, tuning, preset) {}
 
 // Those of the windows at the same place; none for alpha, whose errors no detail hides.
 std::vector<int16_t> EncComponent::offsets(const PicturePlan& plan, const Geometry& first) const {

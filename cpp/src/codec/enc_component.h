@@ -35,9 +35,9 @@ class EncComponent {
  public:
   enum class Kind { kChroma, kAlpha };
 
-  // `tuning`, `refine`: see PictureEncoder. The pool must outlive the component.
+  // `tuning`, `preset`: see PictureEncoder. The pool must outlive the component.
   EncComponent(const Geometry& geometry, Kind kind, const std::shared_ptr<const Networks>& networks,
-               const Tuning& tuning, bool refine, ThreadPool& pool);
+               const Tuning& tuning, int preset, ThreadPool& pool);
 
   const Geometry& geometry() const { return state_.geometry(); }
   // Of the picture shown last.

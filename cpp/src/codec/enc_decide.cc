@@ -79,6 +79,41 @@ double weighted_error(const TokenSamples& wanted, const TokenSamples& samples, c
   return steps.scaled(squared_error(wanted, samples)) + means / (steps.luma * steps.luma);
 }
 
+// What a token's error is, in squared steps, with and without what the decoder network gives.
+class TokenJudge {
+ public:
+  TokenJudge(const Frame& source, const Frame& prediction, TokenPosition at,
+             const TokenSteps& steps, const Tuning& tuning)
+      : tuning_(tuning),
+        depth_(source.bit_depth),
+        gray_(source.plane_count == 1),
+        q_(steps.at(at.y, at.x)),
+        chroma_q_(steps.chroma(q_)),
+        own_(steps, at.y, at.x, source.bit_depth),
+        wanted_(token_samples(source, at.y, at.x)),
+        predicted_(token_samples(prediction, at.y, at.x)) {}
+
+  double error_without() const { return weighted_error(wanted_, predicted_, own_, tuning_); }
+  double error_with(const int16_t* output) const {
+    TokenSamples samples = predicted_;
+    reconstruct_token(output, q_, chroma_q_, depth_, samples.data());
+    // A gray picture drops the network's chroma, and both have the middle value.
+    if (gray_)
+      std::copy(wanted_.begin() + kLumaSamples, wanted_.end(), samples.begin() + kLumaSamples);
+    return weighted_error(wanted_, samples, own_, tuning_);
+  }
+
+ private:
+  const Tuning& tuning_;
+  const int depth_;
+  const bool gray_;
+  const int q_;
+  const int chroma_q_;
+  const Steps own_;
+  const TokenSamples wanted_;
+  const TokenSamples predicted_;
+};
+
 std::vector<int> falling_steps(int from, int q) {
   const int coarse = std::max(q, from);
   const int drop = coarse - q;
@@ -157,23 +192,35 @@ bool drop_tokens(const Frame& source, const Frame& prediction, const int16_t* ou
     const TokenPosition at = active.tokens()[i];
     uint8_t& stages = tokens.stages[tokens.at(at.y, at.x)];
     if (stages == 0) return;
-    const int q = steps.at(at.y, at.x);
-    const Steps own(steps, at.y, at.x, source.bit_depth);
-    const TokenSamples wanted = token_samples(source, at.y, at.x);
-    TokenSamples samples = token_samples(prediction, at.y, at.x);
-    const double before = weighted_error(wanted, samples, own, tuning);
-    reconstruct_token(output + i * kSampleVector, q, steps.chroma(q), source.bit_depth,
-                      samples.data());
-    // A gray picture drops the network's chroma.
-    if (source.plane_count == 1)
-      std::copy(wanted.begin() + kLumaSamples, wanted.end(), samples.begin() + kLumaSamples);
-    const double gain = before - weighted_error(wanted, samples, own, tuning);
+    const TokenJudge judge(source, prediction, at, steps, tuning);
+    const double gain = judge.error_without() - judge.error_with(output + i * kSampleVector);
     const double bits = static_cast<double>(bills[i]) / (1 << 24) + kDecisions.flag_bits;
     if (gain >= lambda * bits) return;
     stages = 0;
     changed = true;
   });
   return changed;
+}
+
+void take_better(const Frame& source, const Frame& prediction, const TokenChoice& other,
+                 const ActiveTokens& active, const TokenSteps& steps, const Tuning& tuning,
+                 double lambda, ThreadPool& pool, TokenChoice& best) {
+  pool.parallel_for(static_cast<size_t>(active.count()), [&](size_t i) {
+    const TokenPosition at = active.tokens()[i];
+    const size_t token = best.tokens.at(at.y, at.x);
+    const int stages = other.tokens.stages[token];
+    if (stages == 0) return;
+    const TokenJudge judge(source, prediction, at, steps, tuning);
+    const auto cost = [&](const TokenChoice& choice) {
+      return judge.error_with(&choice.output[i * kSampleVector]) +
+             lambda * static_cast<double>(choice.bills[i]) / (1 << 24);
+    };
+    if (cost(other) >= cost(best)) return;
+    best.tokens.stages[token] = static_cast<uint8_t>(stages);
+    std::copy_n(other.tokens.words(token), stages, best.tokens.words(token));
+    best.bills[i] = other.bills[i];
+    std::copy_n(&other.output[i * kSampleVector], kSampleVector, &best.output[i * kSampleVector]);
+  });
 }
 
 bool is_scene_cut(const Frame& source, const Frame& previous, const Frame& compensated,

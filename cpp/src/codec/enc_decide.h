@@ -50,6 +50,8 @@ struct Decisions {
   // Keyframes are what all that follows is predicted from, and pay for themselves later.
   double lambda = 0.16;
   double keyframe_lambda = 0.10;
+  // Prices of a bit that the slow preset tries, in parts of the usual one.
+  std::array<double, 5> price_factors{1.0, 0.1, 0.5, 2.0, 4.0};
   // What the flags of a coded token cost more than those of a skipped one, in bits.
   double flag_bits = 1.0;
   // What is added to q of pictures between keyframes in turn, by their number in the group: those
@@ -137,6 +139,18 @@ bool drop_tokens(const Frame& source, const Frame& prediction, const int16_t* ou
                  std::span<const uint64_t> bills, const ActiveTokens& active,
                  const TokenSteps& steps, const Tuning& tuning, double lambda, ThreadPool& pool,
                  TokenField& tokens);
+
+// Tokens of a layer as they may be coded, with what the decoder network and the prior say of them.
+struct TokenChoice {
+  TokenField tokens;
+  std::vector<int16_t> output;  // [active.count(), 96]
+  std::vector<uint64_t> bills;  // [active.count()], in 2^-24 bits
+};
+
+// Takes every token of `other` over into `best` that costs less in error and bits together.
+void take_better(const Frame& source, const Frame& prediction, const TokenChoice& other,
+                 const ActiveTokens& active, const TokenSteps& steps, const Tuning& tuning,
+                 double lambda, ThreadPool& pool, TokenChoice& best);
 
 // Whether the picture is better begun anew than predicted. Looks at luma only, and at the source of
 // the picture before, since how coarsely that was coded says nothing about the scene: as it is, and

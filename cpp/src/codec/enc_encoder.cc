@@ -65,7 +65,7 @@ Encoder::Encoder(const bsq_encoder_config& config, const std::shared_ptr<const M
       state_(geometry_, model->networks(kernels), pool_),
       q_(static_cast<int>(std::lround(config.crf * 8.0)) + state_.step_offset()),
       tuning_(kTunings[static_cast<size_t>(config.tune)]),
-      pictures_(state_, model->networks(kernels), tuning_, config.preset == BSQ_PRESET_MEDIUM),
+      pictures_(state_, model->networks(kernels), tuning_, config.preset),
       rate_(make_rate(config)),
       source_(geometry_.make_frame()),
       previous_source_(luma_frame(geometry_)),
@@ -75,7 +75,7 @@ Encoder::Encoder(const bsq_encoder_config& config, const std::shared_ptr<const M
     const bool alpha = config.sequence.alpha != 0 && i + 1 == components.size();
     others_.push_back(std::make_unique<EncComponent>(
         components[i], alpha ? EncComponent::Kind::kAlpha : EncComponent::Kind::kChroma,
-        model->networks(kernels), tuning_, config.preset == BSQ_PRESET_MEDIUM, pool_));
+        model->networks(kernels), tuning_, config.preset, pool_));
   }
   if (config_.lookahead > 0) analysis_.emplace(geometry_, search_kernels(kernels), pool_);
 }

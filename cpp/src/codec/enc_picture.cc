@@ -23,11 +23,11 @@ uint32_t signs(const int8_t z[kStageBits]) {
 }  // namespace
 
 PictureEncoder::PictureEncoder(PictureState& state, const std::shared_ptr<const Networks>& networks,
-                               const Tuning& tuning, bool refine)
-    : state_(state), tokenizer_(networks, state.pool()), tuning_(tuning), refine_(refine) {
+                               const Tuning& tuning, int preset)
+    : state_(state), tokenizer_(networks, state.pool()), tuning_(tuning), preset_(preset) {
   if (state.base() == nullptr) return;
   if (static_cast<int>(state.geometry().tokens()) < kDecisions.base_tokens) return;
-  base_ = std::make_unique<PictureEncoder>(*state.base(), networks, tuning, refine);
+  base_ = std::make_unique<PictureEncoder>(*state.base(), networks, tuning, preset);
   base_source_ = state.base()->geometry().make_frame();
 }
 
@@ -158,12 +158,12 @@ void PictureEncoder::keep_latents(const std::vector<TokenPosition>& before) {
 // Returns whether the decoder network's output stands for the tokens as they are.
 bool PictureEncoder::refine_tokens(const Frame& source, const Layer& layer) {
   const StageScope scope(Stage::kDeciding);
-  if (!refine_ || state_.active.count() == 0) return false;
-  settle_bits(layer);
+  if (preset_ == BSQ_PRESET_FAST || state_.active.count() == 0) return false;
+  const double lambda = layer.keyframe ? kDecisions.keyframe_lambda : kDecisions.lambda;
+  settle(source, layer, lambda);
   state_.run_decoder();
   bool changed = false;
   if (!layer.blank) {
-    const double lambda = layer.keyframe ? kDecisions.keyframe_lambda : kDecisions.lambda;
     changed = drop_tokens(source, state_.current, state_.output.data(), bills_, state_.active,
                           state_.steps(layer.q), tuning_, lambda, state_.pool(), state_.tokens);
   }
@@ -172,14 +172,39 @@ bool PictureEncoder::refine_tokens(const Frame& source, const Layer& layer) {
   return !changed && !relisted;
 }
 
+// Settles the bits at the usual price; slowly, at several, and takes for every token the one that
+// serves it best.
+void PictureEncoder::settle(const Frame& source, const Layer& layer, double lambda) {
+  if (preset_ != BSQ_PRESET_SLOW || layer.blank) {
+    settle_bits(layer, tuning_.latent_per_bit);
+    return;
+  }
+  const TokenField raw = state_.tokens;
+  TokenChoice best;
+  for (const double factor : kDecisions.price_factors) {
+    state_.tokens = raw;
+    settle_bits(layer, tuning_.latent_per_bit * factor);
+    state_.run_decoder();
+    TokenChoice choice{state_.tokens, state_.output, bills_};
+    if (best.bills.empty()) {
+      best = std::move(choice);
+    } else {
+      take_better(source, state_.current, choice, state_.active, state_.steps(layer.q), tuning_,
+                  lambda, state_.pool(), best);
+    }
+  }
+  state_.tokens = std::move(best.tokens);
+  bills_ = std::move(best.bills);
+}
+
 // Chooses the bits of every active token by their latents and costs, and bills the token for them.
-void PictureEncoder::settle_bits(const Layer& layer) {
+void PictureEncoder::settle_bits(const Layer& layer, double latent_per_bit) {
   bills_.assign(static_cast<size_t>(state_.active.count()), 0);
   state_.begin_bits();
   const auto stride = static_cast<size_t>(state_.tokens.max_stages * kStageBits);
   const int type = flag_type(layer);
   state_.for_each_block([&](BlockState& block, size_t) {
-    BillCoder coder(latents_, stride, tuning_.latent_per_bit, bills_);
+    BillCoder coder(latents_, stride, latent_per_bit, bills_);
     code_token_bits(coder, state_.layer_models(block, type), block.prior, state_.active,
                     state_.tokens);
   });

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/plane.h"
+#include "bsq/bsq.h"
 #include "codec/enc_coder.h"
 #include "codec/enc_decide.h"
 #include "codec/enc_tokens.h"
@@ -29,10 +30,10 @@ struct EncodedPicture {
 
 class PictureEncoder {
  public:
-  // `state` must outlive the encoder. `refine`: choose bits by their cost, and check
-  // tokens by their true distortion.
+  // `state` must outlive the encoder. `preset`: a bsq_preset. From medium on bits
+  // are chosen by their cost, and tokens checked by their true distortion.
   PictureEncoder(PictureState& state, const std::shared_ptr<const Networks>& networks,
-                 const Tuning& tuning, bool refine);
+                 const Tuning& tuning, int preset);
 
   // Whether keyframes have a base picture.
   bool has_base() const { return base_ != nullptr; }
@@ -64,7 +65,8 @@ class PictureEncoder {
   bool relist_tokens(const Layer& layer);
   bool refine_tokens(const Frame& source, const Layer& layer);
   void keep_latents(const std::vector<TokenPosition>& before);
-  void settle_bits(const Layer& layer);
+  void settle(const Frame& source, const Layer& layer, double lambda);
+  void settle_bits(const Layer& layer, double latent_per_bit);
   int flag_type(const Layer& layer) const {
     return state_.flag_type(layer.keyframe, !layer.place.later, layer.last);
   }
@@ -75,7 +77,7 @@ class PictureEncoder {
   PictureState& state_;
   TokenizerEncoder tokenizer_;
   const Tuning& tuning_;
-  const bool refine_;
+  const int preset_;
   std::unique_ptr<PictureEncoder> base_;
   Frame base_source_;
   std::vector<LayerTrace>* trace_ = nullptr;

@@ -25,8 +25,8 @@ bsq_encoder_config checked(const bsq_encoder_config& config) {
   require(config.gop >= 1 && config.gop <= 65535, "gop must be 1 to 65535");
   require(config.scene_cut == 0 || config.scene_cut == 1, "scene_cut must be 0 or 1");
   require(config.lookahead >= 0 && config.lookahead <= kMaxLookahead, "lookahead must be 0 to 250");
-  require(config.preset == BSQ_PRESET_FAST || config.preset == BSQ_PRESET_MEDIUM,
-          "preset must be BSQ_PRESET_FAST or BSQ_PRESET_MEDIUM");
+  require(config.preset >= BSQ_PRESET_FAST && config.preset <= BSQ_PRESET_SLOW,
+          "preset must be BSQ_PRESET_FAST, BSQ_PRESET_MEDIUM or BSQ_PRESET_SLOW");
   require(config.tune >= BSQ_TUNE_BALANCED && config.tune <= BSQ_TUNE_PERCEPTUAL,
           "tune must be BSQ_TUNE_BALANCED, BSQ_TUNE_PSNR or BSQ_TUNE_PERCEPTUAL");
   require(config.bitrate == 0.0 || (config.bitrate >= 1.0 && config.bitrate <= kMaxBitrate),

@@ -140,7 +140,7 @@ def _tokenizer(args: argparse.Namespace) -> int:
         return train_paper.run(args)
     if args.lpips or args.listed or args.sharded:
         raise UsageError("--lpips, --list and --fsdp are for the recipes of the paper")
-    from bsqav.recipes.check import CodecCheck
+    from bsqav.recipes.check import CodecCheck, model_of
     from bsqav.recipes.codec import configured
     from bsqav.training.data import held_out
     from bsqav.training.loop import Trainer
@@ -151,7 +151,7 @@ def _tokenizer(args: argparse.Namespace) -> int:
     check = None
     if config.data.hold_out and math.isfinite(config.check_minutes):
         check = CodecCheck(held_out(args.data, config.data.hold_out))
-    trainer = Trainer(config, args.data, args.folder, check)
+    trainer = Trainer(config, args.data, args.folder, check, model_of)
     if trainer.resume():
         print(f"resumed at step {trainer.progress.step}", file=sys.stderr)
     elif args.start is not None:

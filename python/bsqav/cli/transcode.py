@@ -58,7 +58,7 @@ def add_parser(subparsers: Any) -> None:
     add("--buffer", type=float, metavar="T", help="seconds a receiver holds, default 1.5")
     add("--gop", type=int, metavar="N", help="most frames between keyframes, default 250")
     add("--lookahead", type=int, metavar="N", help="frames to look ahead, default 24; 0: none")
-    add("--preset", metavar="NAME", help="fast or medium (default)")
+    add("--preset", metavar="NAME", help="fast, medium (default) or slow")
     add("--tune", metavar="NAME", help="psnr, perceptual, or balanced between them (default)")
     add("--model", metavar="NAME|FILE", help="model to use, see `bsqav models`")
     add("--embed-model", action="store_true", help="attach the model to OUT (.mkv)")

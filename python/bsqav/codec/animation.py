@@ -174,7 +174,7 @@ def encode_animation(
         crf: quality from 0 (finest) to 63 (coarsest).
         gop: most pictures from one keyframe to the next, 1 to 65535.
         model: name, id, path or Model; the default model where None.
-        preset: "fast" or "medium".
+        preset: "fast", "medium" or "slow".
         tune: "balanced", "psnr" or "perceptual", see `Encoder`.
         threads: 1 to 64, 0 for the number of processors.
 

@@ -88,7 +88,7 @@ class Encoder:
             more bits. A picture's packet comes when so many more pictures have been sent; with 0,
             at once. Files are best coded with `DEFAULT_LOOKAHEAD`.
         threads: 1 to 64, 0 for the number of processors.
-        preset: "fast" or "medium".
+        preset: "fast", "medium" or "slow".
         tune: what bits are spent on: "psnr" for the mean squared error alone, "perceptual" for
             coarse structure and flat areas, as eyes and MS-SSIM judge; "balanced" between them.
 

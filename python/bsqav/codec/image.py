@@ -73,7 +73,7 @@ def encode_image(
             have. 4:4:4 is for text, diagrams and screens.
         crf: quality from 0 (finest) to 63 (coarsest): that of a keyframe in a video of this crf.
         model: name, id, path or Model; the default model where None.
-        preset: "fast" or "medium".
+        preset: "fast", "medium" or "slow".
         tune: "balanced", "psnr" or "perceptual", see `Encoder`.
         threads: 1 to 64, 0 for the number of processors.
 

@@ -71,7 +71,7 @@ def transcode(
         gop: most frames from one keyframe to the next; 250 for BSQ.
         lookahead: frames that the encoder looks ahead, 0 to 250, 24 where None: what later frames
             are predicted from gets more bits. With 0 every frame is written at once. BSQ only.
-        preset: "fast" or "medium" for BSQ.
+        preset: "fast", "medium" or "slow" for BSQ.
         tune: "balanced" (where None), "psnr" or "perceptual" for BSQ, see `Encoder`; other encoders
             have their own names.
         model: name, id or file of the model; the default model where None.

@@ -6,12 +6,21 @@ from pathlib import Path
 
 import numpy as np
 
+from bsqav import _core
 from bsqav.codec import Decoder, Encoder
 from bsqav.export.exporter import write_codec_model
 from bsqav.nn.codec import CodecNet
 from bsqav.training.pack import Samples, crop, square_planes
 
 CRFS = (16.0, 24.0, 32.0)
+
+
+def model_of(net: CodecNet) -> _core.Model:
+    """The networks' model for an encoder. Raises ModelError for networks without integers."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.bsqm"
+        write_codec_model(net, path, {"name": "in training"})
+        return _core.Model(path.read_bytes())
 
 
 class CodecCheck:

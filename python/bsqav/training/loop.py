@@ -9,7 +9,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -30,7 +30,7 @@ from bsqav.training.placement import place
 from bsqav.training.resident import ResidentSampler
 from bsqav.training.rollout import Rollout, RolloutConfig
 from bsqav.training.stepping import Schedule, Updater
-from bsqav.training.traces import TraceConfig, TraceSampler
+from bsqav.training.traces import Quantize, TraceConfig, TraceSampler
 
 # Measures quantized networks on a CPU, during a run: figures by name.
 Check = Callable[[CodecNet], Mapping[str, float]]
@@ -90,11 +90,17 @@ class TrainConfig:
 class Trainer:
     """Owns the networks, the optimizer and the folder of a run.
 
-    check: measures the averaged weights every check_minutes; see bsqav.recipes.check.
+    check: measures the averaged weights every check_minutes; quantize: makes their model, for
+    traces. See bsqav.recipes.check.
     """
 
     def __init__(
-        self, config: TrainConfig, data: Path, run: Path, check: Check | None = None
+        self,
+        config: TrainConfig,
+        data: Path,
+        run: Path,
+        check: Check | None = None,
+        quantize: Quantize | None = None,
     ) -> None:
         self.config, self.run, self.check = config, run, check
         self.report: Report = print
@@ -114,8 +120,6 @@ class Trainer:
         tokenizer = [*self.net.enc.parameters(), *self.net.dec.parameters()]
         for weight in tokenizer:
             weight.requires_grad_(config.tokenizer)
-        if config.traces:
-            self.net.enc.requires_grad_(False)
         self.updater = Updater(
             self.net,
             self.average,
@@ -139,7 +143,9 @@ class Trainer:
         if config.traces:
             if not isinstance(self.sampler, ClipSampler):
                 raise UsageError("the encoder's choices are traced on the CPU, not batched")
-            self.traces = TraceSampler(self.sampler, config.traces, config.threads)
+            if quantize is None:
+                raise UsageError("traces need quantize: bsqav.recipes.check.model_of")
+            self.traces = TraceSampler(self.sampler, config.traces, quantize, config.threads)
         self.journal = Journal(run if self.place.leads else None, config.log_seconds, config.board)
 
     def _say(self, line: str) -> None:
@@ -323,6 +329,11 @@ class Trainer:
         layer = traces.batch().to(self.place.device)
         assert layer.coded is not None
         coded = (layer.coded.stages_BHW > 0).float()
+        encoder = torch.rand(1, generator=self._generator()).item() < traces.config.encoder
+        self.net.requires_grad_(not encoder)
+        self.net.enc.requires_grad_(encoder)
+        if encoder:
+            layer = replace(layer, coded=None)
         result = self.engine.train(layer, coded, 1.0, self._schedule())
         self.progress.step += 1
         self.journal.add(self.progress.step, self.progress.elapsed, layer, result)

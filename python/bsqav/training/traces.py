@@ -5,10 +5,8 @@ comes near. Networks that are trained on what it really writes (the tokenizer's 
 prior; bits are given, so the tokenizer's encoder is not) answer what they will be asked.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -18,7 +16,6 @@ from torch import Tensor
 
 from bsqav import _core
 from bsqav.codec.modelspec import STAGE_BITS
-from bsqav.export.exporter import write_codec_model
 from bsqav.nn import fields
 from bsqav.nn.codec import CodecNet
 from bsqav.training.data import ClipSampler
@@ -26,12 +23,17 @@ from bsqav.training.objective import Coded, LayerInput
 
 LOOK_AHEAD = 24
 
+# The model of networks, for the encoder. Raises ModelError if they have no integers.
+Quantize = Callable[[CodecNet], _core.Model]
+
 
 @dataclass(frozen=True)
 class TraceConfig:
     """pictures: of a clip, which is played to and fro to have so many. batch: layers of a step.
 
-    crf: range of the clips'. keep: layers to draw from. refresh: steps between models.
+    crf: range of the clips'. keep: layers to draw from. refresh: steps between models. encoder:
+    share of the steps in which the tokenizer's encoder learns, alone, to choose bits for the same
+    tokens.
     """
 
     pictures: int = 16
@@ -39,6 +41,7 @@ class TraceConfig:
     crf: tuple[float, float] = (12.0, 54.0)
     keep: int = 1024
     refresh: int = 300
+    encoder: float = 0.0
 
 
 @dataclass
@@ -126,18 +129,17 @@ def batch_of(layers: Sequence[Layer]) -> LayerInput:
 class TraceSampler:
     """Batches of layers that the encoder chose with the networks as they are."""
 
-    def __init__(self, clips: ClipSampler, config: TraceConfig, threads: int) -> None:
-        self.clips, self.config, self.threads = clips, config, threads
+    def __init__(
+        self, clips: ClipSampler, config: TraceConfig, quantize: Quantize, threads: int
+    ) -> None:
+        self.clips, self.config, self.quantize, self.threads = clips, config, quantize, threads
         self.side = -(-clips.config.size // 8)
         self.layers: list[Layer] = []
         self.model: _core.Model | None = None
 
     def use(self, net: CodecNet) -> None:
         """Encodes with these networks from now on. Raises ModelError if they have no integers."""
-        with TemporaryDirectory() as folder:
-            path = Path(folder) / "trace.bsqm"
-            write_codec_model(net, path, {"name": "trace"})
-            self.model = _core.Model(path.read_bytes())
+        self.model = self.quantize(net)
 
     def batch(self) -> LayerInput:
         """Layers drawn from what was encoded last; each is drawn once."""

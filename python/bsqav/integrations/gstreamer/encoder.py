@@ -65,7 +65,9 @@ class BsqEncoder(BsqElement):
         nick="lookahead",
         blurb="pictures; 24 for files",
     )
-    preset = GObject.Property(type=str, default="medium", nick="preset", blurb="fast or medium")
+    preset = GObject.Property(
+        type=str, default="medium", nick="preset", blurb="fast, medium or slow"
+    )
     tune = GObject.Property(
         type=str, default="balanced", nick="tune", blurb="balanced, psnr or perceptual"
     )
