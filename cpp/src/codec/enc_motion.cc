@@ -2,6 +2,7 @@
 #include "codec/enc_motion.h"
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "base/stage_clock.h"
@@ -51,11 +52,10 @@ MotionPrices prices_of(const MotionModels& models, bool fine) {
 void search_picture(MotionSearch& search, const Frame& source, int q, int range,
                     PictureState& state) {
   const StageScope scope(Stage::kMotionSearch);
-  SearchPicture pictures[2];
+  std::array<SearchPicture, 2>& pictures = search.pictures();
   const Frame* frames[2] = {&source, &state.reference};
-  state.pool().parallel_for(2, [&](size_t i) {
-    pictures[i] = SearchPicture(frames[i]->planes[0].view(), frames[i]->bit_depth);
-  });
+  state.pool().parallel_for(
+      2, [&](size_t i) { pictures[i].fill(frames[i]->planes[0].view(), frames[i]->bit_depth); });
   MotionSearchConfig config;
   config.lambda = std::max(kDecisions.motion_lambda * step_q8(q) / 256.0, 0.5);
   config.range = range;

@@ -1,6 +1,7 @@
 // Motion search of the encoder: finds the field that motion compensation is given. Not normative.
 #pragma once
 
+#include <array>
 #include <span>
 #include <vector>
 
@@ -35,7 +36,11 @@ class MotionSearch {
                   const MotionSearchConfig& config, const MotionField* previous,
                   std::span<const MotionSearchBlock> blocks, ThreadPool& pool);
 
+  // Two pictures that callers may fill and hand to run(), kept from frame to frame too.
+  std::array<SearchPicture, 2>& pictures() { return pictures_; }
+
  private:
+  std::array<SearchPicture, 2> pictures_;
   PhasePlanes phases_;
 };
 

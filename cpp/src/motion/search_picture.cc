@@ -35,7 +35,7 @@ void SearchPicture::Level::replicate_edges() {
   }
 }
 
-SearchPicture::SearchPicture(const ConstPlaneView& luma, int bit_depth) {
+void SearchPicture::fill(const ConstPlaneView& luma, int bit_depth) {
   levels_[0].allocate(luma.width, luma.height);
   const int shift = bit_depth - 8;
   const int half = shift > 0 ? 1 << (shift - 1) : 0;

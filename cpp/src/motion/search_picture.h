@@ -17,8 +17,10 @@ class SearchPicture {
   static constexpr int kPad = 64;    // samples around every level
 
   SearchPicture() = default;
-  // Luma sides are multiples of 8. Deeper samples are reduced to 8 bits.
-  SearchPicture(const ConstPlaneView& luma, int bit_depth);
+  SearchPicture(const ConstPlaneView& luma, int bit_depth) { fill(luma, bit_depth); }
+  // Luma sides are multiples of 8. Deeper samples are reduced to 8 bits. Memory stays from one
+  // picture to the next of its size.
+  void fill(const ConstPlaneView& luma, int bit_depth);
 
   int width(int level) const { return levels_[level].width; }
   int height(int level) const { return levels_[level].height; }
