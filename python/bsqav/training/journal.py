@@ -45,15 +45,15 @@ class Journal:
         if self.log is None:
             return
         place = layer.place
-        if isinstance(place.intra, Tensor):  # layers of all kinds together
-            kind = "T" if layer.coded is not None else "E"
+        if layer.coded is not None:  # layers of all kinds together
+            kind = "T"
         else:
             kind = "I" if place.intra else "L" if place.above > 0 else "P"
         stages = result.stages_BHW.float().mean()
         values = [result.loss, result.distortion, result.bits, result.active, stages]
         head = {"step": step, "minutes": round(minutes, 2), "kind": kind}
         self.waiting.append((head, torch.stack([value.detach().float() for value in values])))
-        if kind in "PTE":
+        if kind in "PT":
             self.shown = layer, result
 
     @property

@@ -9,7 +9,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -120,6 +120,8 @@ class Trainer:
         tokenizer = [*self.net.enc.parameters(), *self.net.dec.parameters()]
         for weight in tokenizer:
             weight.requires_grad_(config.tokenizer)
+        if config.traces:
+            self.net.enc.requires_grad_(False)
         self.updater = Updater(
             self.net,
             self.average,
@@ -329,11 +331,6 @@ class Trainer:
         layer = traces.batch().to(self.place.device)
         assert layer.coded is not None
         coded = (layer.coded.stages_BHW > 0).float()
-        encoder = torch.rand(1, generator=self._generator()).item() < traces.config.encoder
-        self.net.requires_grad_(not encoder)
-        self.net.enc.requires_grad_(encoder)
-        if encoder:
-            layer = replace(layer, coded=None)
         result = self.engine.train(layer, coded, 1.0, self._schedule())
         self.progress.step += 1
         self.journal.add(self.progress.step, self.progress.elapsed, layer, result)

@@ -31,9 +31,7 @@ Quantize = Callable[[CodecNet], _core.Model]
 class TraceConfig:
     """pictures: of a clip, which is played to and fro to have so many. batch: layers of a step.
 
-    crf: range of the clips'. keep: layers to draw from. refresh: steps between models. encoder:
-    share of the steps in which the tokenizer's encoder learns, alone, to choose bits for the same
-    tokens.
+    crf: range of the clips'. keep: layers to draw from. refresh: steps between models.
     """
 
     pictures: int = 16
@@ -41,7 +39,6 @@ class TraceConfig:
     crf: tuple[float, float] = (12.0, 54.0)
     keep: int = 1024
     refresh: int = 300
-    encoder: float = 0.0
 
 
 @dataclass
