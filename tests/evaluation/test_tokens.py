@@ -16,7 +16,9 @@ pytest.importorskip("pytorch_msssim")
 from PIL import Image  # noqa: E402
 
 from bsqav.cli.main import main  # noqa: E402
+from bsqav.codec.models import default_model  # noqa: E402
 from bsqav.errors import UsageError  # noqa: E402
+from bsqav.evaluation.integer_prior import integer_prior  # noqa: E402
 from bsqav.evaluation.tokens import compression, reconstruction  # noqa: E402
 from bsqav.nn.arprior import ARPrior, ARPriorConfig  # noqa: E402
 from bsqav.nn.attention import TransformerConfig  # noqa: E402
@@ -103,6 +105,8 @@ def test_clips(tmp_path: Path) -> None:
     assert found.pictures == 3 and found.bpp == pytest.approx(6 / 64)
     prior = ARPrior(ARPriorConfig(NETS, SubTokens(6, 3), (2, 2), 3))
     assert compression(model, prior, iter([x])).bpp_plain == pytest.approx(6 / 64)
+    beside = integer_prior([x], default_model(), 30)
+    assert beside.clips == 1 and beside.psnr > 30 and beside.bits_per_token < beside.bits
 
 
 def test_from_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,7 +115,16 @@ def test_from_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str])
     assert json.loads(capsys.readouterr().out)["pictures"] == 5
     prior = ["--prior", str(folder / "prior.pt")]
     assert main(["eval", "compression", *common, *prior, "--limit", "2"]) == 0
-    assert "bits_per_token" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "autoregressive" in out and out.count("integers") == 4 and "like PSNR" in out
+    assert main(["eval", "compression", *common, *prior, "--crf", "20", "50", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["integer_prior"]
+    assert [row["crf"] for row in rows] == [20, 50] and rows[0]["psnr"] > rows[1]["psnr"]
+    assert rows[0]["bpp"] > rows[1]["bpp"] and rows[0]["clips"] == 5
+    assert all(0 < row["bits_per_token"] < row["bits"] for row in rows)
+    assert main(["eval", "compression", *common, *prior, "--crf"]) == 0
+    assert "integers" not in capsys.readouterr().out
+    assert main(["eval", "compression", *common, *prior, "--crf", "64"]) == 2
     assert main(["eval", "reconstruction", *common, "--side", "17"]) == 2
     assert main(["eval", "compression", *common, "--prior", str(folder / "tokenizer.pt")]) == 1
     assert "no autoregressive prior" in capsys.readouterr().err

@@ -1,16 +1,25 @@
-"""`bsqav eval`: measures the paper's networks: reconstruction, and compression with a prior."""
+"""`bsqav eval`: measures the paper's networks: reconstruction, compression, generation."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from bsqav.errors import MissingDependencyError, UsageError
+
+FEATURES = (
+    "weights of Inception-v3 (pictures) or I3D (videos) as they are commonly distributed: "
+    "pt_inception-2015-12-05-6726825d.pth, inception-2015-12-05.pt, i3d_pretrained_400.pt, "
+    "rgb_imagenet.pt or i3d_torchscript.pt; or st-lpips, a stand-in that stlpips-pytorch carries"
+)
+# Qualities of the codec beside a prior.
+CRFS = (32.0, 40.0, 48.0, 56.0)
 
 
 def add_parser(subparsers: Any) -> None:
@@ -26,11 +35,29 @@ def add_parser(subparsers: Any) -> None:
     reconstruction.add_argument(
         "--trunk", choices=("vgg", "alex"), default="alex", help="of LPIPS (alex, the paper's)"
     )
-    compression = jobs.add_parser("compression", help="bits of tokens with and without a prior")
+    reconstruction.add_argument(
+        "--features", metavar="FILE", help=f"for a column of rFID or rFVD: {FEATURES}"
+    )
+    compression = jobs.add_parser(
+        "compression", help="bits of tokens with and without a prior, and the codec's beside it"
+    )
     compression.add_argument("--prior", type=Path, required=True, help="weights.pt of a prior")
+    compression.add_argument(
+        "--codec", metavar="MODEL", help="model of the codec beside it (default: the default one)"
+    )
+    compression.add_argument(
+        "--crf",
+        type=float,
+        nargs="*",
+        default=CRFS,
+        help="qualities of the codec beside it; none after --crf leaves it away "
+        f"(default: {' '.join(f'{crf:g}' for crf in CRFS)})",
+    )
     for job in (reconstruction, compression):
         job.add_argument(
-            "data", type=Path, help="folder of pictures, or of videos for a tokenizer of videos"
+            "data",
+            type=Path,
+            help="folder of pictures, or of videos for a tokenizer of videos; or of .tar shards",
         )
         job.add_argument("--tokenizer", type=Path, required=True, help="weights.pt of a tokenizer")
         job.add_argument(
@@ -39,21 +66,69 @@ def add_parser(subparsers: Any) -> None:
             help="the tokenizer is a checkpoint of the authors' program",
         )
         job.add_argument("--side", type=int, help="of the pictures (default: the tokenizer's)")
-        job.add_argument("--batch", type=int, default=8)
-        job.add_argument("--limit", type=int, help="pictures or videos at most")
-        job.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-        job.add_argument("--json", action="store_true", help="the figures as a JSON object")
+        _add_common(job)
+    _add_generation(jobs)
     parser.set_defaults(run=run)
+
+
+def _add_generation(jobs: Any) -> None:
+    generation = jobs.add_parser(
+        "generation", help="FID, IS, precision and recall of pictures, FVD of videos"
+    )
+    generation.add_argument("data", type=Path, help="folder of generated pictures or videos")
+    generation.add_argument(
+        "reference", type=Path, help="folder of real ones, or an .npz of their statistics"
+    )
+    generation.add_argument("--features", required=True, metavar="FILE", help=FEATURES)
+    generation.add_argument(
+        "--side",
+        type=int,
+        help="scale and crop all to that many pixels a side (default: that of the samples, which "
+        "must be squares of one size then)",
+    )
+    generation.add_argument(
+        "--frames", type=int, default=1, help="of each video, the first ones (default: pictures)"
+    )
+    generation.add_argument(
+        "--neighbours", type=int, default=3, help="of precision and recall (default: 3)"
+    )
+    generation.add_argument(
+        "--save", type=Path, metavar="FILE.npz", help="write the reference's statistics"
+    )
+    _add_common(generation)
+
+
+def _add_common(job: argparse.ArgumentParser) -> None:
+    job.add_argument("--batch", type=int, default=8)
+    job.add_argument("--limit", type=int, help="pictures or videos at most, the first by name")
+    job.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    job.add_argument("--json", action="store_true", help="the figures as a JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
     """Measures and prints; returns the exit status."""
-    for name in ("side", "batch", "limit"):
-        value = getattr(args, name)
+    for name in ("side", "batch", "limit", "frames", "neighbours"):
+        value = getattr(args, name, None)
         if value is not None and value < 1:
             raise UsageError(f"--{name} {value}: at least 1")
     if find_spec("torch") is None:
         raise MissingDependencyError("measuring networks needs PyTorch: pip install 'bsqav[train]'")
+    jobs = {"reconstruction": _reconstruction, "compression": _compression}
+    figures, text, warnings = jobs.get(args.job, _generation)(args)
+    for warning in warnings:
+        print(f"bsqav: warning: {warning}", file=sys.stderr)
+    if args.json:
+        json.dump({**figures, "warnings": warnings}, sys.stdout, indent=2)
+        print()
+    else:
+        print(text)
+    return 0
+
+
+Outcome = tuple[dict[str, Any], str, list[str]]
+
+
+def _model_and_batches(args: argparse.Namespace) -> tuple[Any, list[Any] | Iterator[Any]]:
     from bsqav.evaluation import tokens
     from bsqav.training.pictures import centre_squares
 
@@ -61,19 +136,96 @@ def run(args: argparse.Namespace) -> int:
     side = args.side or model.config.size[0]
     if side % model.config.patch:
         raise UsageError(f"--side {side} is no multiple of the patch of {model.config.patch}")
-    batches = centre_squares(args.data, side, args.batch, model.config.frames, args.limit)
-    figures: dict[str, Any]
-    if args.job == "reconstruction":
-        lpips = tokens.load_lpips(args.lpips, args.trunk) if args.lpips else None
-        figures = asdict(tokens.reconstruction(model, batches, lpips, args.device))
+    return model, centre_squares(args.data, side, args.batch, model.config.frames, args.limit)
+
+
+def _reconstruction(args: argparse.Namespace) -> Outcome:
+    from bsqav.evaluation import research_tables, tokens
+    from bsqav.evaluation.features import load_features
+
+    model, batches = _model_and_batches(args)
+    lpips = tokens.load_lpips(args.lpips, args.trunk) if args.lpips else None
+    network = load_features(args.features, args.device) if args.features else None
+    found = tokens.reconstruction(model, iter(batches), lpips, args.device, network)
+    figures = asdict(found)
+    figures |= figures.pop("distances")
+    if network is not None:
+        figures["features"] = network.source
+    return figures, research_tables.reconstruction_text(found, network), figures.pop("warnings")
+
+
+def _compression(args: argparse.Namespace) -> Outcome:
+    from bsqav.codec.models import default_model, find_model
+    from bsqav.evaluation import research_tables, tokens
+    from bsqav.evaluation.integer_prior import integer_prior
+
+    if any(not 0 <= crf <= 63 for crf in args.crf):
+        raise UsageError("--crf: from 0 to 63")
+    model, batches = _model_and_batches(args)
+    prior = tokens.load_prior(args.prior)
+    codec = None
+    if args.crf:
+        codec = default_model() if args.codec is None else find_model(args.codec)
+        batches = list(batches)
+    found = tokens.compression(model, prior, iter(batches), args.device)
+    beside = [integer_prior(batches, codec, crf) for crf in args.crf] if codec else []
+    name = codec.name if codec else ""
+    patch = model.config.patch
+    what = f"{found.bits:g} bits, {patch} x {patch}"
+    unit = "pictures" if model.config.frames == 1 else "clips"
+    text = research_tables.compression_text(found, beside, name, what, unit)
+    rows = [{"model": name, **asdict(row)} for row in beside]
+    return {**asdict(found), "integer_prior": rows}, text, []
+
+
+def _generation(args: argparse.Namespace) -> Outcome:
+    from bsqav.evaluation import generated, research_tables
+    from bsqav.evaluation.distribution import moments, save_moments
+    from bsqav.evaluation.features import load_features
+    from bsqav.training.pictures import own_side
+
+    if args.save is not None and args.save.suffix != ".npz":
+        raise UsageError(f"--save {args.save}: statistics are written as .npz")
+    network = load_features(args.features, args.device)
+    generated.check_kind(network, args.frames)
+    side = args.side or own_side(args.data, args.frames)
+    samples, warnings = _gathered(args, network, args.data, side)
+    if args.reference.suffix == ".npz":
+        reference = generated.read_reference(network, args.reference)
     else:
-        prior = tokens.load_prior(args.prior)
-        figures = asdict(tokens.compression(model, prior, batches, args.device))
-    if args.json:
-        json.dump(figures, sys.stdout, indent=2)
-        print()
-        return 0
-    for name, value in figures.items():
-        shown = "-" if value is None else f"{value:.4g}" if isinstance(value, float) else value
-        print(f"{name:18} {shown}")
-    return 0
+        real, more = _gathered(args, network, args.reference, side)
+        reference, warnings = moments(real.features, network.source), warnings + more
+    found = generated.compare_sets(network, samples, reference, args.neighbours)
+    warnings += found.warnings
+    if args.save is not None:
+        save_moments(args.save, reference)
+    score, spread = found.inception_score or (None, None)
+    figures = {
+        "samples": found.samples,
+        "reference": found.reference,
+        "features": network.source,
+        network.key: found.distance,
+        "inception_score": score,
+        "inception_score_deviation": spread,
+        "precision": found.precision,
+        "recall": found.recall,
+        "neighbours": args.neighbours,
+    }
+    return figures, research_tables.generation_text(found, network, args.neighbours), warnings
+
+
+def _gathered(args: argparse.Namespace, network: Any, root: Path, side: int) -> Any:
+    """Features of a folder, and warnings of what was left out.
+
+    Samples have one size where none is asked for; the reference is brought to it.
+    """
+    from bsqav.evaluation.generated import gather
+    from bsqav.training.pictures import PictureFolder, centre_squares
+
+    strict = args.side is None and root == args.data
+    limit, frames = args.limit, args.frames
+    batches = centre_squares(root, side, args.batch, frames, limit, strict=strict)
+    found = gather(network, batches, args.device)
+    short = len(PictureFolder(root, frames).sources[:limit]) - len(found.features)
+    words = f"{root}: {short} of the videos have fewer than {frames} frames and were left out"
+    return found, [words] if short else []

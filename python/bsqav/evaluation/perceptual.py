@@ -67,20 +67,40 @@ def st_lpips(decoded: Pixels, source: Pixels) -> float:
         return _network()(decoded, source)
 
 
-@functools.cache
-def _network() -> Callable[[Pixels, Pixels], float]:
+def pooled_features(x: Tensor) -> Tensor:
+    """Means [B, 256] of the trunk's last layer, of pictures [B, 3, rows, columns] from -1 to 1.
+
+    Raises MissingToolError without weights, ValueError for pictures below MIN_SIDE.
+    """
+    if min(x.shape[-2:]) < MIN_SIDE:
+        raise ValueError(f"pictures must have {MIN_SIDE} pixels a side, not {tuple(x.shape[-2:])}")
+    weights = {name: tensor.to(x.device) for name, tensor in _weights().items()}
+    return _features(_standard(x, weights), weights)[-1].mean((2, 3))
+
+
+def _standard(x: Tensor, weights: dict[str, Tensor]) -> Tensor:
+    shifted: Tensor = (x - weights["scaling_layer.shift"]) / weights["scaling_layer.scale"]
+    return shifted
+
+
+def _weights() -> dict[str, Tensor]:
     path = weights_path()
     try:
         import torch
     except ImportError as error:
         raise MissingToolError("st-lpips needs PyTorch: pip install 'bsqav[train]'") from error
-    weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    found: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    return found
+
+
+@functools.cache
+def _network() -> Callable[[Pixels, Pixels], float]:
+    weights = _weights()
+    import torch
 
     def prepared(pixels: Pixels) -> Tensor:
         planes = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
-        scaled = planes[None].float() / 127.5 - 1
-        shifted: Tensor = (scaled - weights["scaling_layer.shift"]) / weights["scaling_layer.scale"]
-        return shifted
+        return _standard(planes[None].float() / 127.5 - 1, weights)
 
     def distance(decoded: Pixels, source: Pixels) -> float:
         with torch.inference_mode():

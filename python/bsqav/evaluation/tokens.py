@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 
 from bsqav.errors import MissingDependencyError, ModelError, UsageError
+from bsqav.evaluation.features import FeatureNetwork
+from bsqav.evaluation.generated import Gathered, frechet_of
 from bsqav.nn import tokencoding
 from bsqav.nn.arprior import ARPrior
 from bsqav.nn.bsqvit import BSQViT
@@ -28,9 +30,11 @@ __all__ = [
     "Compression",
     "Reconstruction",
     "compression",
+    "frames_of",
     "load_lpips",
     "load_prior",
     "load_tokenizer",
+    "psnr_of",
     "reconstruction",
 ]
 
@@ -44,7 +48,8 @@ class Reconstruction:
 
     psnr in dB; ms_ssim from 161 pixels a side; lpips where weights were given. codes: different
     indices seen; usage: of all that there are. entropy: of the indices seen, in bits, which a small
-    set of pictures bounds from below only. images_per_second: on this machine.
+    set of pictures bounds from below only. images_per_second: on this machine. distances: rFID or
+    rFVD, by the key of the network that was given. warnings: what is to be known of them.
     """
 
     pictures: int
@@ -58,6 +63,8 @@ class Reconstruction:
     usage: float
     entropy: float
     images_per_second: float
+    distances: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,8 @@ class Compression:
     """Bits with and without the prior, of streams that were decoded again.
 
     bpp_plain: tokens as they are; bpp: the streams' bytes. bits_per_token: of the streams without
-    their headers. tokens_per_second: of decoding, one by one.
+    their headers. psnr: of the decoded tokens' pixels, in dB, the mean over pictures or frames.
+    tokens_per_second: of decoding, one by one.
     """
 
     clips: int
@@ -74,6 +82,7 @@ class Compression:
     bpp_plain: float
     bpp: float
     saved: float
+    psnr: float
     tokens_per_second: float
 
 
@@ -102,16 +111,25 @@ def load_lpips(files: Sequence[Path], trunk: Trunk) -> LPIPS:
 
 @torch.no_grad()
 def reconstruction(
-    model: BSQViT, batches: Iterator[Tensor], lpips: LPIPS | None = None, device: str = "cpu"
+    model: BSQViT,
+    batches: Iterator[Tensor],
+    lpips: LPIPS | None = None,
+    device: str = "cpu",
+    network: FeatureNetwork | None = None,
 ) -> Reconstruction:
     """Measures a tokenizer on pictures, or on clips frame by frame.
 
-    Raises MissingDependencyError without pytorch-msssim, UsageError where there is no picture.
+    network: for the Frechet distance of what comes out to what went in; one for pictures looks at
+    clips frame by frame. Raises MissingDependencyError without pytorch-msssim, UsageError where
+    there is no picture or the network is for clips and the tokenizer is not.
     """
     if find_spec("pytorch_msssim") is None:
         raise MissingDependencyError("SSIM needs pytorch-msssim: pip install 'bsqav[train]'")
     model = model.to(device).eval()
     lpips = None if lpips is None else lpips.to(device)
+    if network is not None and network.clips and model.config.frames == 1:
+        raise UsageError(f"{network.source} is for videos, the tokenizer for pictures")
+    real, fake = Gathered(), Gathered()
     figures: dict[str, list[Tensor]] = {"psnr": [], "ssim": [], "ms_ssim": [], "lpips": []}
     indices, pixels, seconds = [], 0, 0.0
     for x in batches:
@@ -121,8 +139,13 @@ def reconstruction(
         indices.append(found.tokens.indices.flatten().cpu())  # waits for the device
         seconds += time.perf_counter() - began
         y, pixels = found.pixels.float().clamp(-1, 1), x.shape[-1] * x.shape[-2]
-        if x.dim() == 5:  # figures are means over frames
-            x, y = (part.transpose(1, 2).flatten(0, 1) for part in (x, y))
+        if network is not None and network.clips:
+            real.add(network(x))
+            fake.add(network(y))
+        x, y = frames_of(x), frames_of(y)  # figures are means over frames
+        if network is not None and not network.clips:
+            real.add(network(x))
+            fake.add(network(y))
         for name, values in _likeness(x, y, lpips).items():
             figures[name].append(values)
     if not indices:
@@ -131,6 +154,7 @@ def reconstruction(
     pictures, every = sum(len(part) for part in figures["psnr"]), torch.cat(indices)
     counts = torch.unique(every, return_counts=True)[1].double()
     bits = model.quantizer.bits
+    distances, warnings = ({}, []) if network is None else frechet_of(network, fake, real)
     return Reconstruction(
         pictures=pictures,
         bits=bits,
@@ -143,17 +167,28 @@ def reconstruction(
         usage=len(counts) / model.quantizer.codes,
         entropy=torch.special.entr(counts / counts.sum()).sum().item() / math.log(2),
         images_per_second=pictures / seconds,
+        distances=distances,
+        warnings=warnings,
     )
+
+
+def frames_of(x: Tensor) -> Tensor:
+    """Clips [B, 3, T, rows, columns] as pictures [B T, 3, rows, columns]; pictures as they are."""
+    return x.transpose(1, 2).flatten(0, 1) if x.dim() == 5 else x
+
+
+def psnr_of(x: Tensor, y: Tensor) -> Tensor:
+    """PSNR [B] in dB, at most 106, of pictures [B, 3, rows, columns] from -1 to 1."""
+    return 10 * torch.log10(4 / (x - y).square().mean((1, 2, 3)).clamp_min(1e-10))
 
 
 def _likeness(x: Tensor, y: Tensor, lpips: LPIPS | None) -> dict[str, Tensor]:
     """Figures [B] of pictures [B, 3, rows, columns] from -1 to 1 against others."""
     from pytorch_msssim import ms_ssim, ssim
 
-    error = (x - y).square().mean((1, 2, 3)).clamp_min(1e-10)
     a, b = (x + 1) * 127.5, (y + 1) * 127.5
     found = {
-        "psnr": 10 * torch.log10(4 / error),
+        "psnr": psnr_of(x, y),
         "ssim": ssim(a, b, data_range=255, size_average=False),
     }
     if min(x.shape[-2:]) >= MS_SSIM_SIDE:
@@ -174,9 +209,10 @@ def compression(
     """
     model, prior = model.to(device).eval(), prior.to(device).eval()
     clips = tokens = size = streams = pixels = 0
-    seconds = 0.0
+    seconds, ratios = 0.0, []
     for x in batches:
         indices = model.tokenize(x.to(device))
+        ratios.append(psnr_of(*(frames_of(part) for part in (x, model.detokenize(indices).cpu()))))
         data = tokencoding.compress(prior, indices)
         began = time.perf_counter()
         found = tokencoding.decompress(prior, data)
@@ -195,5 +231,6 @@ def compression(
         bpp_plain=bits * tokens / pixels,
         bpp=8 * size / pixels,
         saved=1 - 8 * size / (bits * tokens),
+        psnr=torch.cat(ratios).mean().item(),
         tokens_per_second=tokens / seconds,
     )

@@ -117,22 +117,45 @@ def centre_square(picture: Image.Image, side: int) -> Pixels:
     return np.asarray(small.crop((left, top, left + side, top + side)))
 
 
+def own_side(root: Path, frames: int = 1) -> int:
+    """Rows and columns of a folder's first picture or video. UsageError where they differ."""
+    source = PictureFolder(root, frames).sources[0]
+    if frames == 1:
+        width, height = open_picture(source).size
+    else:
+        with open_video(source) as container:
+            width, height = container.streams.video[0].width, container.streams.video[0].height
+    if width != height:
+        raise UsageError(f"{source} is {width} x {height}, no square: say which --side to take")
+    return width
+
+
 def centre_squares(
-    root: Path, side: int, batch: int, frames: int = 1, limit: int | None = None
+    root: Path,
+    side: int,
+    batch: int,
+    frames: int = 1,
+    limit: int | None = None,
+    *,
+    strict: bool = False,
 ) -> Iterator[Tensor]:
     """Batches from -1 to 1, in order of names: the middle of each picture, [B, 3, side, side].
 
     With more frames than one: of the first frames of each video, [B, 3, T, side, side]; videos
-    that are shorter are left out.
+    that are shorter are left out. strict: UsageError where one has another size than that.
     """
     held: list[Pixels] = []
     for source in PictureFolder(root, frames).sources[:limit]:
-        if frames == 1:
-            clip = centre_square(open_picture(source), side)[None]
-        else:
-            clip = _first_frames(source, side, frames)
+        pictures = [open_picture(source)] if frames == 1 else _first_frames(source, frames)
+        for picture in pictures:
+            if strict and picture.size != (side, side):
+                raise UsageError(
+                    f"{source} is {picture.width} x {picture.height}, others are {side} x {side}: "
+                    "say which --side to bring all to"
+                )
+        clip = [centre_square(picture, side) for picture in pictures]
         if len(clip) == frames:
-            held.append(clip)
+            held.append(np.stack(clip))
         if len(held) == batch:
             yield _unit_batch(held)
             held = []
@@ -145,13 +168,12 @@ def _unit_batch(clips: list[Pixels]) -> Tensor:
     return x if x.shape[2] > 1 else x[:, :, 0]
 
 
-def _first_frames(source: Source, side: int, frames: int) -> Pixels:
-    """The middle of a video's first frames, [T, side, side, 3], fewer where it has fewer."""
+def _first_frames(source: Source, frames: int) -> list[Image.Image]:
+    """A video's first frames, fewer where it has fewer."""
     with open_video(source) as container:
         first = itertools.islice(container.decode(video=0), frames)
         rgb = [frame.reformat(format="rgb24").to_ndarray() for frame in first]
-    squares = [centre_square(Image.fromarray(array), side) for array in rgb]
-    return np.stack(squares) if squares else np.empty((0, side, side, 3), np.uint8)
+    return [Image.fromarray(array) for array in rgb]
 
 
 def _small_frame(frame: av.VideoFrame, side: int) -> Pixels:
