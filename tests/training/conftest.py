@@ -1,9 +1,10 @@
-"""Small shards that training tests share."""
+"""Small shards and pictures that training tests share."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +17,16 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     clips = np.stack([np.roll(smooth[:, 0, :, :], i, axis=-1) for i in range(4)], axis=1)
     np.savez(folder / "clips-000.npz", clips=clips)
     return folder
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six pictures in two classes: smooth bright and dark ones of odd sizes."""
+    root = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(2)
+    for name, level in (("bright", 200), ("dark", 50)):
+        (root / name).mkdir()
+        for index in range(3):
+            small = rng.integers(level - 40, level + 40, (4, 5, 3)).astype(np.uint8)
+            Image.fromarray(small).resize((41 + index, 30)).save(root / name / f"{index}.png")
+    return root

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import socket
 import subprocess
 import sys
-import tarfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ torch = pytest.importorskip("torch")
 from PIL import Image  # noqa: E402
 
 from bsqav.cli.main import main  # noqa: E402
-from bsqav.errors import MediaError, ModelError, UsageError  # noqa: E402
+from bsqav.errors import ModelError, UsageError  # noqa: E402
 from bsqav.nn.arprior import ARPrior, ARPriorConfig  # noqa: E402
 from bsqav.nn.attention import TransformerConfig  # noqa: E402
 from bsqav.nn.bsqvit import BSQViT, ViTConfig  # noqa: E402
@@ -31,8 +29,11 @@ from bsqav.nn.store import load_model, save_model  # noqa: E402
 from bsqav.nn.subtokens import SubTokens  # noqa: E402
 from bsqav.nn.tokencoding import compress, decompress  # noqa: E402
 from bsqav.recipes.paper import RECIPES, Recipe, configured, start  # noqa: E402
-from bsqav.training.picture_sources import raw_options  # noqa: E402
-from bsqav.training.pictures import PictureConfig, PictureFolder, StepBatches  # noqa: E402
+from bsqav.training.pictures import (  # noqa: E402
+    PictureConfig,
+    PictureFolder,
+    StepBatches,
+)
 from bsqav.training.stage_loop import RunConfig  # noqa: E402
 from bsqav.training.stages import TokenizerLoss  # noqa: E402
 from tests.support import ROOT, one_torch_thread  # noqa: E402
@@ -49,19 +50,6 @@ def tokenizer_recipe(**changes: Any) -> Recipe:
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six pictures in two classes: smooth bright and dark ones of odd sizes."""
-    root = tmp_path_factory.mktemp("pictures")
-    rng = np.random.default_rng(2)
-    for name, level in (("bright", 200), ("dark", 50)):
-        (root / name).mkdir()
-        for index in range(3):
-            small = rng.integers(level - 40, level + 40, (4, 5, 3)).astype(np.uint8)
-            Image.fromarray(small).resize((41 + index, 30)).save(root / name / f"{index}.png")
-    return root
-
-
-@pytest.fixture(scope="module")
 def tokenizer(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tokenizer's file."""
     folder = tmp_path_factory.mktemp("tokenizer")
@@ -72,90 +60,6 @@ def tokenizer(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def logged(folder: Path, name: str) -> list[float]:
     lines = (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
     return [json.loads(line)[name] for line in lines]
-
-
-# ---- data ----
-
-
-def test_a_folder_of_classes(pictures: Path, tmp_path: Path) -> None:
-    folder = PictureFolder(pictures)
-    assert folder.classes == ["bright", "dark"] and len(folder) == 6
-    config = PictureConfig(16, batch=8, flip=True)
-    pixels, labels = StepBatches(folder, config, 1)[3]
-    assert pixels.shape == (8, 3, 16, 16) and pixels.dtype == torch.uint8
-    assert torch.equal(pixels.float().mean((1, 2, 3)) < 128, labels == 1)
-    again, _ = StepBatches(PictureFolder(pictures), config, 1)[3]
-    assert torch.equal(again, pixels)
-    other, _ = StepBatches(folder, config, 1)[4]
-    assert not torch.equal(other, pixels)
-    halves = [StepBatches(folder, config, 1, rank, 2)[3][0] for rank in (0, 1)]
-    assert torch.equal(torch.cat(halves), pixels)  # processes share one batch
-    listed = tmp_path / "list.txt"
-    listed.write_text("bright/0.png 1\ndark/2.png 2\n", encoding="utf-8")
-    assert len(PictureFolder(pictures, listed=listed)) == 2
-    with pytest.raises(UsageError, match="divide"):
-        StepBatches(folder, config, 1, 0, 3)
-    with pytest.raises(MediaError, match=r"no pictures \(.*subfolder"):
-        PictureFolder(tmp_path / "none")
-    (tmp_path / "x.png").write_bytes(b"no picture")
-    with pytest.raises(MediaError, match=r"x\.png"):
-        StepBatches(PictureFolder(tmp_path), config, 1)[0]
-
-
-def test_a_folder_of_videos(tmp_path: Path) -> None:
-    import av
-
-    with av.open(str(tmp_path / "a.mp4"), "w") as container:
-        stream = container.add_stream("mpeg4", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
-        for level in range(12):
-            frame = np.full((32, 48, 3), 20 * level, np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode())
-    folder = PictureFolder(tmp_path, frames=4)
-    pixels, _ = StepBatches(folder, PictureConfig(16, frames=4, batch=3), 1)[0]
-    assert pixels.shape == (3, 3, 4, 16, 16)
-    levels = pixels.float().mean((1, 3, 4))
-    torch.testing.assert_close(levels.diff(dim=1), torch.full((3, 3), 20.0), atol=4, rtol=0)
-
-
-def test_shards(pictures: Path, tmp_path: Path) -> None:
-    """WebDataset's: pictures with a class each, the same samples as from the folder."""
-    with tarfile.open(tmp_path / "a-000.tar", "w") as archive:
-        for index, path in enumerate(sorted(pictures.rglob("*.png"))):
-            archive.add(path, f"{index:03d}.png")
-            label = io.BytesIO(b"1" if path.parent.name == "dark" else b"0")
-            member = tarfile.TarInfo(f"{index:03d}.cls")
-            member.size = 1
-            archive.addfile(member, label)
-    folder, shards = PictureFolder(pictures), PictureFolder(tmp_path)
-    assert shards.classes == ["0", "1"] and shards.labels == folder.labels
-    config = PictureConfig(16, batch=6)
-    for left, right in zip(
-        StepBatches(folder, config, 1)[2], StepBatches(shards, config, 1)[2], strict=True
-    ):
-        assert torch.equal(left, right)
-    data = (tmp_path / "a-000.tar").read_bytes()
-    (tmp_path / "a-000.tar").write_bytes(b"no tar file" + data[11:])
-    with pytest.raises(MediaError, match="tar file"):
-        PictureFolder(tmp_path)
-
-
-def test_raw_videos_say_their_size_by_name(tmp_path: Path) -> None:
-    levels = np.arange(6, dtype=np.uint8)[:, None] * 20 + 60
-    frames = np.broadcast_to(levels, (6, 32 * 24 * 3 // 2)).copy()
-    frames[:, 32 * 24 :] = 128  # gray
-    path = tmp_path / "Test_32x24_50fps_420_8bit_YUV.yuv"
-    path.write_bytes(frames.tobytes())
-    assert raw_options(path)["framerate"] == "50"
-    assert raw_options(Path("videoSRC01_1920x1080_30.yuv"))["framerate"] == "30"
-    assert raw_options(Path("a_640x360_10bit.yuv"))["pixel_format"] == "yuv420p10le"
-    pixels, _ = StepBatches(PictureFolder(tmp_path, 6), PictureConfig(16, 6, 1), 1)[0]
-    steps = pixels.float().mean((0, 1, 3, 4)).diff()
-    torch.testing.assert_close(steps, torch.full((5,), 20 * 255 / 219), atol=1.5, rtol=0)
-    path.rename(tmp_path / "unnamed.yuv")
-    with pytest.raises(MediaError, match="does not say its size"):
-        StepBatches(PictureFolder(tmp_path, 6), PictureConfig(16, 6, 1), 1)[0]
 
 
 # ---- stages ----

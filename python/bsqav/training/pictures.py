@@ -50,7 +50,7 @@ class PictureConfig:
 
 
 class PictureFolder:
-    """The pictures (frames = 1) or videos of a folder, or the pictures of its .tar shards.
+    """The pictures (frames = 1) or videos of a folder, or of its .tar shards.
 
     listed: only those that a text file names, a path a line relative to the folder (the first word
     counts, so that UCF-101's trainlist01.txt does). Raises MediaError where there are none.
