@@ -1,9 +1,9 @@
 """What the key-value cache of a video tokenizer brings: time a frame and memory, on this machine.
 
-    python benchmarks/stream_cache.py [--size tiny|small|base] [--frames N] [--side PIXELS]
+    python benchmarks/stream_cache.py [--size tiny|small|base] [--frames N] [--side PIXELS] [--flex]
 
 Three ways to encode a clip: whole; frame by frame with the cache; frame by frame without it, each
-time from the clip's beginning. Random weights do.
+time from the clip's beginning; with --flex also whole by flex attention. Random weights do.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import torch
 
+from bsqav.nn.attention import choose_attention
 from bsqav.nn.bsqvit import SIZES, BSQViT, sized
 from bsqav.nn.streaming import StreamingEncoder
 
@@ -36,6 +37,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=128)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--flex", action="store_true", help="whole by flex attention as well")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(1)
@@ -52,7 +54,21 @@ def main() -> None:
         for t in range(args.frames):
             model.tokenize(clip[:, :, : t + 1])
 
-    ways = {"whole": lambda: model.tokenize(clip), "cache": stream, "no cache": again}
+    ways: dict[str, Callable[[], object]] = {
+        "whole": lambda: model.tokenize(clip),
+        "cache": stream,
+        "no cache": again,
+    }
+    if args.flex:
+        whole = ways["whole"]
+
+        def flex() -> None:
+            choose_attention(model, "flex")
+            whole()
+            choose_attention(model, "sdpa")
+
+        flex()  # compiles
+        ways["flex"] = flex
     for name, run in ways.items():
         took = seconds(run, args.repeats)
         print(f"{name:9} {1000 * took / args.frames:8.1f} ms a frame")

@@ -11,7 +11,7 @@ from torch import Tensor  # noqa: E402
 
 from bsqav.errors import UsageError  # noqa: E402
 from bsqav.nn import anysize  # noqa: E402
-from bsqav.nn.attention import TransformerConfig  # noqa: E402
+from bsqav.nn.attention import TransformerConfig, choose_attention  # noqa: E402
 from bsqav.nn.bsqvit import BSQViT, ViTConfig, inflate, sized  # noqa: E402
 from bsqav.nn.quantizers import BSQConfig, FiniteScalarQuantizer, VectorQuantizer  # noqa: E402
 from bsqav.nn.streaming import StreamingDecoder, StreamingEncoder  # noqa: E402
@@ -138,6 +138,38 @@ def test_streaming_equals_the_whole_pass() -> None:
         encoder.push(x[:, :, 0, :8])
     with pytest.raises(UsageError, match="inflate"):
         StreamingEncoder(tokenizer())
+
+
+@torch.no_grad()
+@pytest.mark.filterwarnings("ignore:flex_attention called without")
+def test_flex_attention_equals_the_mask() -> None:
+    """The whole pass, its tokens, and several frames after cached ones; uncompiled here."""
+    model, x = tokenizer(FRAMES), video()
+    expected = model(x)
+    choose_attention(model, "flex")
+    with torch.compiler.set_stance("force_eager"):
+        found = model(x)
+        torch.testing.assert_close(found.pixels, expected.pixels, atol=1e-5, rtol=1e-5)
+        assert torch.equal(found.tokens.indices, expected.tokens.indices)
+        cache = model.encoder.transformer.new_cache(24)
+        parts = [model.latents(x[:, :, :1], cache), model.latents(x[:, :, 1:3], cache)]
+        whole = model.latents(x)
+        torch.testing.assert_close(torch.cat(parts, 1), whole[:, :3], atol=1e-5, rtol=1e-5)
+        with torch.enable_grad(), pytest.raises(UsageError, match="no gradients on a CPU"):
+            model(x)
+    choose_attention(model, "sdpa")
+    assert torch.equal(model(x).pixels, expected.pixels)
+    with pytest.raises(UsageError, match="there are sdpa, flex"):
+        choose_attention(model, "fast")
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_flex_attention_compiled() -> None:
+    model, x = tokenizer(FRAMES), video()
+    expected = model(x).pixels
+    choose_attention(model, "flex")
+    torch.testing.assert_close(model(x).pixels, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_several_frames_at_once_into_the_cache() -> None:

@@ -66,6 +66,12 @@ def add_parser(subparsers: Any) -> None:
             help="the tokenizer is a checkpoint of the authors' program",
         )
         job.add_argument("--side", type=int, help="of the pictures (default: the tokenizer's)")
+        job.add_argument(
+            "--attention",
+            choices=("sdpa", "flex"),
+            default="sdpa",
+            help="of tokenizers of videos; flex compiles a kernel first (default: sdpa)",
+        )
         _add_common(job)
     _add_generation(jobs)
     parser.set_defaults(run=run)
@@ -130,9 +136,11 @@ Outcome = tuple[dict[str, Any], str, list[str]]
 
 def _model_and_batches(args: argparse.Namespace) -> tuple[Any, list[Any] | Iterator[Any]]:
     from bsqav.evaluation import tokens
+    from bsqav.nn.attention import choose_attention
     from bsqav.training.pictures import centre_squares
 
     model = tokens.load_tokenizer(args.tokenizer, published=args.published)
+    choose_attention(model, args.attention)
     side = args.side or model.config.size[0]
     if side % model.config.patch:
         raise UsageError(f"--side {side} is no multiple of the patch of {model.config.patch}")

@@ -21,6 +21,7 @@ CONFIGURED = (
     "seed",
     "compiled",
     "sharded",
+    "attention",
     "board",
 )
 OTHERS = ("batched", "graphs", "check_minutes")
@@ -48,6 +49,12 @@ def add_common_options(train: Any) -> None:
         action="store_const",
         const=True,
         help="under torchrun: spread weights over the processes (FSDP2), not gradients alone",
+    )
+    train.add_argument(
+        "--attention",
+        choices=("sdpa", "flex"),
+        help="of tokenizers of videos: scaled_dot_product_attention (default), or flex attention, "
+        "which skips what the mask hides (training needs a GPU)",
     )
     train.add_argument(
         "--list",

@@ -7,7 +7,7 @@ H heads, C channels.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +16,20 @@ from torch.utils.checkpoint import checkpoint
 
 from bsqav.errors import UsageError
 
-__all__ = ["KeyValueCache", "Transformer", "TransformerConfig", "block_causal_mask"]
+if TYPE_CHECKING:  # loaded where it is chosen: it brings the compiler with it
+    from bsqav.nn.flexattention import BlockMask
+
+__all__ = [
+    "Attention",
+    "KeyValueCache",
+    "Transformer",
+    "TransformerConfig",
+    "block_causal_mask",
+    "choose_attention",
+]
+
+# Who computes block-wise causal attention: scaled_dot_product_attention or flex attention.
+Attention = Literal["sdpa", "flex"]
 
 # Of truncated normal weights, as in BERT and ViT.
 WEIGHT_STD = 0.02
@@ -129,17 +142,22 @@ class SelfAttention(nn.Module):
     def forward(
         self,
         x_BNC: Tensor,
-        mask_NK: Tensor | None,
+        mask_NK: Tensor | BlockMask | None,
         causal: bool,
         cache: KeyValueCache | None,
         layer: int,
     ) -> Tensor:
-        """[B, N, C] -> [B, N, C]; mask: True where N may see K."""
+        """[B, N, C] -> [B, N, C]; mask: True where N may see K, or flex attention's."""
         b, n, c = x_BNC.shape
         q, k, v = self.qkv(x_BNC).view(b, n, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
         if cache is not None:
             k, v = cache.extend(layer, k, v)
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask_NK, is_causal=causal)
+        if mask_NK is None or isinstance(mask_NK, Tensor):
+            y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask_NK, is_causal=causal)
+        else:
+            from bsqav.nn import flexattention
+
+            y = flexattention.attend(q, k, v, mask_NK)
         return cast(Tensor, self.out(y.transpose(1, 2).reshape(b, n, c)))
 
 
@@ -162,7 +180,7 @@ class TransformerBlock(nn.Module):
     def forward(
         self,
         x: Tensor,
-        mask_NK: Tensor | None = None,
+        mask_NK: Tensor | BlockMask | None = None,
         causal: bool = False,
         cache: KeyValueCache | None = None,
         layer: int = 0,
@@ -183,6 +201,7 @@ class Transformer(nn.Module):
         super().__init__()
         config.check()
         self.config = config
+        self.attention: Attention = "sdpa"
         self.blocks = nn.ModuleList(TransformerBlock(config) for _ in range(config.layers))
         for module in self.modules():
             if isinstance(module, nn.Linear):
@@ -192,13 +211,14 @@ class Transformer(nn.Module):
         self,
         x_BNC: Tensor,
         *,
-        mask_NK: Tensor | None = None,
+        mask_NK: Tensor | BlockMask | None = None,
         causal: bool = False,
         cache: KeyValueCache | None = None,
     ) -> Tensor:
         """[B, N, C] -> [B, N, C].
 
-        mask: [N, K] of bool, True where a token sees another; None: all see all. causal: a token
+        mask: [N, K] of bool, True where a token sees another, or one of `block_mask`; None: all see
+        all. causal: a token
         sees itself and earlier ones; of N tokens after cached ones N must be 1 then, or the cache
         empty. cache: what came before is in it, and these tokens are added.
         """
@@ -214,9 +234,32 @@ class Transformer(nn.Module):
                 x_BNC = block(x_BNC, mask_NK, causal, cache, layer)
         return x_BNC
 
+    def block_mask(
+        self, tokens: int, block: int, past: int, device: torch.device
+    ) -> Tensor | BlockMask:
+        """Of block_causal_mask, for the attention that was chosen."""
+        if self.attention == "flex" and not (tokens % block or past % block):
+            from bsqav.nn import flexattention
+
+            return flexattention.block_causal(tokens, block, past, device)
+        return block_causal_mask(tokens, block, past, device)
+
     def new_cache(self, capacity: int) -> KeyValueCache:
         """An empty cache for up to `capacity` tokens."""
         return KeyValueCache(self.config.layers, capacity)
+
+
+def choose_attention(model: nn.Module, attention: Attention) -> None:
+    """Which of them all Transformers of a model use where they have blocks, in clips.
+
+    flex computes no pairs that the mask forbids; it compiles a kernel first, and has gradients on
+    GPUs only. Results are equal up to rounding. Raises UsageError for another name.
+    """
+    if attention not in get_args(Attention):
+        raise UsageError(f"no attention {attention!r}; there are {', '.join(get_args(Attention))}")
+    for module in model.modules():
+        if isinstance(module, Transformer):
+            module.attention = attention
 
 
 def init_linear(linear: nn.Linear) -> None:

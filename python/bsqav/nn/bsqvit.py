@@ -22,7 +22,6 @@ from bsqav.nn.attention import (
     KeyValueCache,
     Transformer,
     TransformerConfig,
-    block_causal_mask,
     init_linear,
 )
 from bsqav.nn.positions import SpaceTimePosition
@@ -121,7 +120,7 @@ class ViTTrunk(nn.Module):
         x = self.norm_in(x.view(b, t * per_frame, c))
         mask = None
         if t > 1:
-            mask = block_causal_mask(t * per_frame, per_frame, past, x.device)
+            mask = self.transformer.block_mask(t * per_frame, per_frame, past, x.device)
         x = self.norm_out(self.transformer(x, mask_NK=mask, cache=cache))
         return cast(Tensor, x).view(b, t, h, w, c)
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from bsqav.errors import ModelError, UsageError
+from bsqav.nn.attention import Attention, choose_attention
 from bsqav.nn.quantizers import BinarySphericalQuantizer
 from bsqav.nn.safeload import read_checkpoint
 from bsqav.nn.store import save_model
@@ -35,7 +36,8 @@ class RunConfig:
     The rate rises from lr_start to 1 times lr within warmup steps, and falls to lr_end times lr by
     half a cosine. clip: largest norm of gradients. ema: of the averaged weights. bf16: matrix
     products in bfloat16. compiled: by torch.compile. sharded: spread over several processes by
-    FSDP2. minutes: a budget beside steps. log_steps: steps between lines of log.jsonl.
+    FSDP2. attention: of tokenizers of videos, see choose_attention. minutes: a budget beside steps.
+    log_steps: steps between lines of log.jsonl.
     """
 
     steps: int = 1_000_000
@@ -51,6 +53,7 @@ class RunConfig:
     bf16: bool = True
     compiled: bool = False
     sharded: bool = False
+    attention: Attention = "sdpa"
     seed: int = 1
     threads: int = 2
     log_steps: int = 50
@@ -88,13 +91,13 @@ class StageTrainer:
         torch.manual_seed(config.seed + place.rank)
         run.mkdir(parents=True, exist_ok=True)
         self.net = stage.net.to(place.device)
+        for part in vars(stage).values():
+            if isinstance(part, nn.Module):
+                choose_attention(part.to(place.device), config.attention)
         self.average = copy.deepcopy(self.net).eval().requires_grad_(False)
         quantizer = getattr(self.net, "quantizer", None)
         if isinstance(quantizer, BinarySphericalQuantizer) and place.world > 1:
             quantizer.average = place.mean_of_batch
-        for part in vars(stage).values():
-            if isinstance(part, nn.Module):
-                part.to(place.device)
         place.share_weights(self.net)
         place.share_weights(self.average)
         if config.sharded:
