@@ -125,6 +125,10 @@ def test_from_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str])
     assert main(["eval", "compression", *common, *prior, "--crf"]) == 0
     assert "integers" not in capsys.readouterr().out
     assert main(["eval", "compression", *common, *prior, "--crf", "64"]) == 2
+    listed = folder / "list.txt"
+    listed.write_text("1.png 4\n3.png 4\n", encoding="utf-8")
+    assert main(["eval", "reconstruction", *common, "--json", "--list", str(listed)]) == 0
+    assert json.loads(capsys.readouterr().out)["pictures"] == 2
     assert main(["eval", "reconstruction", *common, "--side", "17"]) == 2
     assert main(["eval", "compression", *common, "--prior", str(folder / "tokenizer.pt")]) == 1
     assert "no autoregressive prior" in capsys.readouterr().err

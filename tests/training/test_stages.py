@@ -23,6 +23,7 @@ from bsqav.errors import ModelError, UsageError  # noqa: E402
 from bsqav.nn.arprior import ARPrior, ARPriorConfig  # noqa: E402
 from bsqav.nn.attention import TransformerConfig  # noqa: E402
 from bsqav.nn.bsqvit import BSQViT, ViTConfig  # noqa: E402
+from bsqav.nn.discriminators import PatchDiscriminator  # noqa: E402
 from bsqav.nn.maskedlm import MaskedLMConfig  # noqa: E402
 from bsqav.nn.quantizers import BSQConfig, VectorQuantizer  # noqa: E402
 from bsqav.nn.store import load_model, save_model  # noqa: E402
@@ -109,6 +110,22 @@ def test_bfloat16_and_checkpointing(pictures: Path, tmp_path: Path) -> None:
     assert len(logged(tmp_path, "r1")) == 3
     assert all(np.isfinite(logged(tmp_path, name)).all() for name in ("pixel", "gan", "real"))
     assert logged(tmp_path, "pixel")[-1] < logged(tmp_path, "pixel")[0]
+
+
+def test_patchgan_as_the_adversary(pictures: Path, tmp_path: Path) -> None:
+    network = ViTConfig(NETS, BSQConfig(12), (32, 32), head=64)
+    loss, run = replace(LOSS, gan=0.1, r1_every=2), replace(RUN, steps=4, log_steps=2)
+    data = PictureConfig(32, batch=2)
+    recipe = tokenizer_recipe(network=network, data=data, run=run, loss=loss, opponent="patch")
+    trainer = start(recipe, pictures, tmp_path, device="cpu")
+    assert isinstance(trainer.stage.opponent, PatchDiscriminator)
+    before = trainer.stage.opponent[0].weight.detach().clone()
+    trainer.train(lambda _: None)
+    assert not torch.equal(trainer.stage.opponent[0].weight, before)
+    assert np.isfinite(logged(tmp_path, "r1")).all()
+    assert configured("small-image-gan", "tokenizer", opponent="patch").opponent == "patch"
+    with pytest.raises(UsageError, match="no adversary"):
+        configured("small-image", "tokenizer", opponent="patch")
 
 
 def test_a_video_tokenizer_starts_from_an_image_tokenizer(
@@ -230,6 +247,7 @@ def test_train_from_the_command_line(pictures: Path, tmp_path: Path) -> None:
     prior = ["train", "prior", "small-prior", "--run", str(tmp_path / "prior"), *common, *small]
     assert main([*prior, "--tokenizer", weights]) == 0
     assert main([*prior, "--tokenizer", weights, "--no-graphs"]) == 2
+    assert main([*prior[:2], "small-image", *prior[3:], "--tokenizer", weights]) == 2
     assert main(["train", "tokenizer", "codec-smoke", "--run", run, *common, "--list", run]) == 2
 
 

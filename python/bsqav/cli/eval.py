@@ -67,6 +67,13 @@ def add_parser(subparsers: Any) -> None:
         )
         job.add_argument("--side", type=int, help="of the pictures (default: the tokenizer's)")
         job.add_argument(
+            "--list",
+            dest="listed",
+            type=Path,
+            metavar="FILE",
+            help="text file of the paths under the folder to take, one a line (UCF-101's splits)",
+        )
+        job.add_argument(
             "--attention",
             choices=("sdpa", "flex"),
             default="sdpa",
@@ -144,7 +151,9 @@ def _model_and_batches(args: argparse.Namespace) -> tuple[Any, list[Any] | Itera
     side = args.side or model.config.size[0]
     if side % model.config.patch:
         raise UsageError(f"--side {side} is no multiple of the patch of {model.config.patch}")
-    return model, centre_squares(args.data, side, args.batch, model.config.frames, args.limit)
+    frames, limit = model.config.frames, args.limit
+    batches = centre_squares(args.data, side, args.batch, frames, limit, listed=args.listed)
+    return model, batches
 
 
 def _reconstruction(args: argparse.Namespace) -> Outcome:

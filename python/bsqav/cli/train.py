@@ -138,8 +138,10 @@ def _pack(args: argparse.Namespace) -> int:
 def _tokenizer(args: argparse.Namespace) -> int:
     if args.recipe.startswith(train_paper.PREFIXES):
         return train_paper.run(args)
-    if args.lpips or args.listed or args.sharded:
-        raise UsageError("--lpips, --list and --fsdp are for the recipes of the paper")
+    if args.lpips or args.listed or args.sharded or args.attention or args.discriminator:
+        raise UsageError(
+            "--lpips, --list, --fsdp, --attention and --discriminator are for recipes of the paper"
+        )
     from bsqav.recipes.check import CodecCheck, model_of
     from bsqav.recipes.codec import configured
     from bsqav.training.data import held_out

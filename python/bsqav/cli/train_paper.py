@@ -38,6 +38,11 @@ def add_tokenizer_options(train: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="weights of LPIPS: torchvision's vgg16 and the authors' heads",
     )
+    paper.add_argument(
+        "--discriminator",
+        choices=("style", "patch"),
+        help="of recipes with an adversary: StyleGAN2's (default) or PatchGAN",
+    )
     add_common_options(paper)
 
 
@@ -98,7 +103,8 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError(f"--{name.replace('_', '-')} {value}: more than 0")
     given = {name: getattr(args, name) for name in CONFIGURED}
     changes = {name: value for name, value in given.items() if value is not None}
-    recipe = configured(args.recipe, args.job, args.batch, changes)
+    opponent = getattr(args, "discriminator", None)
+    recipe = configured(args.recipe, args.job, args.batch, changes, opponent)
     # A run that is told to end saves what it has, as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     trainer = start(

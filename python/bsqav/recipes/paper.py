@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from torch import nn
 
 from bsqav.errors import ModelError, UsageError
 from bsqav.nn.arprior import ARPrior, ARPriorConfig
 from bsqav.nn.attention import TransformerConfig
 from bsqav.nn.bsqvit import BSQViT, ViTConfig, inflate, sized
-from bsqav.nn.discriminators import StyleDiscriminator
+from bsqav.nn.discriminators import PatchDiscriminator, StyleDiscriminator
 from bsqav.nn.lpips import LPIPS
 from bsqav.nn.maskedlm import MaskedLM, MaskedLMConfig
 from bsqav.nn.store import load_model
@@ -36,21 +37,23 @@ from bsqav.training.stages import (
 __all__ = ["RECIPES", "Recipe", "configured", "start"]
 
 Network = ViTConfig | ARPriorConfig | MaskedLMConfig
+Opponent = Literal["style", "patch"]
 
 
 @dataclass(frozen=True)
 class Recipe:
     """A stage whole.
 
-    network: decides which stage it is. loss: of a tokenizer. channels: of the discriminator's
-    layer at one pixel. base_lr: rate for a batch of one picture, which the batch multiplies, as
-    the paper has it; 0: the run's own lr.
+    network: decides which stage it is. loss: of a tokenizer. opponent: StyleGAN2's discriminator or
+    PatchGAN. channels: of the former's layer at one pixel. base_lr: rate for a batch of one picture,
+    which the batch multiplies, as the paper has it; 0: the run's own lr.
     """
 
     network: Network
     data: PictureConfig
     run: RunConfig
     loss: TokenizerLoss = field(default_factory=TokenizerLoss)
+    opponent: Opponent = "style"
     channels: int = 32768
     base_lr: float = 0.0
 
@@ -173,12 +176,16 @@ RECIPES: Mapping[str, Callable[[], Recipe]] = {
 
 
 def configured(
-    name: str, job: str, batch: int | None = None, changes: Mapping[str, Any] | None = None
+    name: str,
+    job: str,
+    batch: int | None = None,
+    changes: Mapping[str, Any] | None = None,
+    opponent: Opponent | None = None,
 ) -> Recipe:
-    """A recipe with other values of some fields of RunConfig, and another batch if given.
+    """A recipe with other values of some fields of RunConfig, another batch or opponent if given.
 
     The rate follows the batch where the recipe's does. Raises UsageError for a name that is not
-    known, or one of another job.
+    known, or one of another job, and for an opponent where the recipe has none.
     """
     known = {n for n, made in RECIPES.items() if made().job == job}
     if name not in known:
@@ -188,7 +195,9 @@ def configured(
     run = replace(recipe.run, **(changes or {}))
     if recipe.base_lr:
         run = replace(run, lr=recipe.base_lr * data.batch)
-    return replace(recipe, data=data, run=run)
+    if opponent is not None and (recipe.job != "tokenizer" or not recipe.loss.gan):
+        raise UsageError(f"{name} has no adversary: take a recipe with one, small-image-gan say")
+    return replace(recipe, data=data, run=run, opponent=opponent or recipe.opponent)
 
 
 def start(
@@ -227,8 +236,10 @@ def _stage(
     network = recipe.network
     if isinstance(network, ViTConfig):
         net = BSQViT(network) if weights is None else _started(weights, network)
-        opponent = None
-        if recipe.loss.gan > 0:
+        opponent: nn.Module | None = None
+        if recipe.loss.gan > 0 and recipe.opponent == "patch":
+            opponent = PatchDiscriminator()
+        elif recipe.loss.gan > 0:
             opponent = StyleDiscriminator(recipe.data.side, channels=recipe.channels)
         return TokenizerStage(net, recipe.loss, opponent, LPIPS(*lpips) if lpips else None)
     if weights is not None:

@@ -138,14 +138,16 @@ def centre_squares(
     limit: int | None = None,
     *,
     strict: bool = False,
+    listed: Path | None = None,
 ) -> Iterator[Tensor]:
     """Batches from -1 to 1, in order of names: the middle of each picture, [B, 3, side, side].
 
     With more frames than one: of the first frames of each video, [B, 3, T, side, side]; videos
-    that are shorter are left out. strict: UsageError where one has another size than that.
+    that are shorter are left out. strict: UsageError where one has another size than that. listed:
+    see PictureFolder.
     """
     held: list[Pixels] = []
-    for source in PictureFolder(root, frames).sources[:limit]:
+    for source in PictureFolder(root, frames, listed).sources[:limit]:
         pictures = [open_picture(source)] if frames == 1 else _first_frames(source, frames)
         for picture in pictures:
             if strict and picture.size != (side, side):

@@ -17,7 +17,6 @@ from bsqav.errors import UsageError
 from bsqav.nn.adversarial import discriminator_loss, generator_loss, r1_penalty
 from bsqav.nn.arprior import ARPrior
 from bsqav.nn.bsqvit import BSQViT
-from bsqav.nn.discriminators import StyleDiscriminator
 from bsqav.nn.lpips import LPIPS
 from bsqav.nn.maskedlm import MaskedLM
 from bsqav.nn.quantizers import BinarySphericalQuantizer
@@ -75,7 +74,7 @@ class TokenizerStage(Stage):
         self,
         net: BSQViT,
         weights: TokenizerLoss,
-        opponent: StyleDiscriminator | None = None,
+        opponent: nn.Module | None = None,
         lpips: LPIPS | None = None,
     ) -> None:
         if weights.gan > 0 and opponent is None:
