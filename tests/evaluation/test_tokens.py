@@ -20,13 +20,14 @@ from bsqav.codec.models import default_model  # noqa: E402
 from bsqav.errors import UsageError  # noqa: E402
 from bsqav.evaluation.integer_prior import integer_prior  # noqa: E402
 from bsqav.evaluation.tokens import compression, reconstruction  # noqa: E402
+from bsqav.nn import anysize  # noqa: E402
 from bsqav.nn.arprior import ARPrior, ARPriorConfig  # noqa: E402
 from bsqav.nn.attention import TransformerConfig  # noqa: E402
 from bsqav.nn.bsqvit import BSQViT, ViTConfig  # noqa: E402
 from bsqav.nn.quantizers import BSQConfig  # noqa: E402
 from bsqav.nn.store import save_model  # noqa: E402
 from bsqav.nn.subtokens import SubTokens  # noqa: E402
-from bsqav.training.pictures import centre_squares  # noqa: E402
+from bsqav.training.pictures import centre_squares, whole_pictures  # noqa: E402
 from tests.support import one_torch_thread  # noqa: E402
 
 one_thread = pytest.fixture(autouse=True, scope="module")(one_torch_thread)
@@ -72,6 +73,32 @@ def test_ms_ssim_of_large_pictures(folder: Path) -> None:
     model = BSQViT(ViTConfig(NETS, BSQConfig(6), (16, 16), head=32)).eval()
     found = reconstruction(model, centre_squares(folder / "pictures", 168, 1, limit=1))
     assert found.pictures == 1 and found.ms_ssim is not None and math.isfinite(found.ms_ssim)
+
+
+def test_pictures_of_any_size(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """50 x 40 in tiles of 16 x 16: four by three of them, cut off at the edges."""
+    torch.manual_seed(4)
+    model = BSQViT(ViTConfig(NETS, BSQConfig(6), (16, 16), head=32)).eval()
+    pictures = list(whole_pictures(folder / "pictures"))
+    assert [tuple(x.shape) for x in pictures] == [(1, 3, 40, 50)] * 5
+    found = reconstruction(model, iter(pictures), way="tiles")
+    assert found.bpp == pytest.approx(4 * 3 * 4 * 6 / 2000) and found.pictures == 5
+    alone = model.tokenize(pictures[0][..., 16:32, :16])
+    every = anysize.tiles_of(model, anysize.tokenize(model, pictures[0], "tiles"))
+    assert every.shape == (12, 2, 2) and torch.equal(every[4:5], alone)
+    prior = ARPrior(ARPriorConfig(NETS, SubTokens(6, 3), (2, 2)))
+    coded = compression(model, prior, iter(pictures), tiles=True)
+    assert coded.bpp_plain == pytest.approx(found.bpp) and coded.psnr == pytest.approx(found.psnr)
+    assert reconstruction(model, iter(pictures), way="whole").bpp == pytest.approx(5 * 7 * 6 / 2000)
+    odd = [pictures[0][..., :31, :41]]
+    beside = integer_prior(odd, default_model(), 20)
+    assert beside.psnr > 20 and beside.clips == 1
+    common = [str(folder / "pictures"), "--tokenizer", str(folder / "tokenizer.pt")]
+    assert main(["eval", "reconstruction", *common, "--fit", "tiles", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["bpp"] == pytest.approx(found.bpp)
+    assert main(["eval", "reconstruction", *common, "--fit", "whole", "--side", "16"]) == 2
+    prior_file = ["--prior", str(folder / "prior.pt"), "--crf", "40"]
+    assert main(["eval", "compression", *common, *prior_file, "--fit", "tiles"]) == 0
 
 
 def test_compression(folder: Path) -> None:

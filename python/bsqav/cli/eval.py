@@ -53,7 +53,18 @@ def add_parser(subparsers: Any) -> None:
         help="qualities of the codec beside it; none after --crf leaves it away "
         f"(default: {' '.join(f'{crf:g}' for crf in CRFS)})",
     )
-    for job in (reconstruction, compression):
+    fits = {
+        "squares": "the middle of each picture, scaled to --side (default)",
+        "tiles": "pictures of any size, cut into squares of the tokenizer's size",
+        "whole": "pictures of any size in one piece, positions interpolated",
+    }
+    for job, names in ((reconstruction, list(fits)), (compression, ["squares", "tiles"])):
+        job.add_argument(
+            "--fit",
+            choices=names,
+            default="squares",
+            help="; ".join(f"{name}: {fits[name]}" for name in names),
+        )
         job.add_argument(
             "data",
             type=Path,
@@ -144,14 +155,18 @@ Outcome = tuple[dict[str, Any], str, list[str]]
 def _model_and_batches(args: argparse.Namespace) -> tuple[Any, list[Any] | Iterator[Any]]:
     from bsqav.evaluation import tokens
     from bsqav.nn.attention import choose_attention
-    from bsqav.training.pictures import centre_squares
+    from bsqav.training.pictures import centre_squares, whole_pictures
 
+    if args.fit != "squares" and args.side is not None:
+        raise UsageError("--side is of squares: leave it or --fit away")
     model = tokens.load_tokenizer(args.tokenizer, published=args.published)
     choose_attention(model, args.attention)
     side = args.side or model.config.size[0]
     if side % model.config.patch:
         raise UsageError(f"--side {side} is no multiple of the patch of {model.config.patch}")
     frames, limit = model.config.frames, args.limit
+    if args.fit != "squares":
+        return model, whole_pictures(args.data, frames, limit, args.listed)
     batches = centre_squares(args.data, side, args.batch, frames, limit, listed=args.listed)
     return model, batches
 
@@ -163,7 +178,8 @@ def _reconstruction(args: argparse.Namespace) -> Outcome:
     model, batches = _model_and_batches(args)
     lpips = tokens.load_lpips(args.lpips, args.trunk) if args.lpips else None
     network = load_features(args.features, args.device) if args.features else None
-    found = tokens.reconstruction(model, iter(batches), lpips, args.device, network)
+    way = None if args.fit == "squares" else args.fit
+    found = tokens.reconstruction(model, iter(batches), lpips, args.device, network, way)
     figures = asdict(found)
     figures |= figures.pop("distances")
     if network is not None:
@@ -184,7 +200,8 @@ def _compression(args: argparse.Namespace) -> Outcome:
     if args.crf:
         codec = default_model() if args.codec is None else find_model(args.codec)
         batches = list(batches)
-    found = tokens.compression(model, prior, iter(batches), args.device)
+    tiles = args.fit == "tiles"
+    found = tokens.compression(model, prior, iter(batches), args.device, tiles=tiles)
     beside = [integer_prior(batches, codec, crf) for crf in args.crf] if codec else []
     name = codec.name if codec else ""
     patch = model.config.patch

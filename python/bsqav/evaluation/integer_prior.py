@@ -22,6 +22,7 @@ from bsqav.errors import UsageError
 from bsqav.evaluation.coding import encode
 from bsqav.evaluation.tokens import psnr_of
 from bsqav.evaluation.y4m import Planes, Y4mHeader, split_planes
+from bsqav.nn import anysize
 
 __all__ = ["IntegerPrior", "integer_prior"]
 
@@ -53,15 +54,16 @@ class IntegerPrior:
 def integer_prior(batches: Iterable[Tensor], model: _core.Model, crf: float) -> IntegerPrior:
     """Codes pictures [B, 3, rows, columns] or clips [B, 3, T, rows, columns] from -1 to 1.
 
-    In 4:2:0 of 8 bits, a stream for each, decoded again for the PSNR. Raises UsageError where there
-    is none.
+    In 4:2:0 of 8 bits, a stream for each, decoded again for the PSNR; an odd last row or column is
+    coded twice. Raises UsageError where there is none.
     """
     clips = tokens = pixels = size = 0
     plain = coded = 0.0
     ratios: list[Tensor] = []
     for batch in batches:
         for clip in batch if batch.dim() == 5 else batch.unsqueeze(2):
-            frames = ((clip.permute(1, 2, 3, 0) + 1) * 127.5).round().byte().numpy()
+            even = anysize.pad_to(clip, (2, 2)).permute(1, 2, 3, 0)
+            frames = ((even + 1) * 127.5).round().byte().contiguous().numpy()
             decoder = _core.Decoder([model], threads=1, keep_layers=True)
             came: list[Pixels] = []
             packets = encode([_planes(f) for f in frames], model, crf, gop=len(frames), threads=1)
@@ -74,8 +76,8 @@ def integer_prior(batches: Iterable[Tensor], model: _core.Model, crf: float) -> 
             decoder.flush()
             came += _received(decoder)
             y = torch.from_numpy(np.stack(came)).permute(0, 3, 1, 2).float() / 127.5 - 1
-            ratios.append(psnr_of(clip.transpose(0, 1), y))
-            clips, pixels = clips + 1, pixels + frames[..., 0].size
+            ratios.append(psnr_of(clip.transpose(0, 1), y[..., : clip.shape[-2], : clip.shape[-1]]))
+            clips, pixels = clips + 1, pixels + clip.numel() // 3
             rows, columns = (-(-side // TOKEN) for side in frames.shape[1:3])
             tokens += len(frames) * rows * columns
     if not clips:

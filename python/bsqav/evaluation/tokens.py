@@ -19,7 +19,8 @@ from torch import Tensor
 from bsqav.errors import MissingDependencyError, ModelError, UsageError
 from bsqav.evaluation.features import FeatureNetwork
 from bsqav.evaluation.generated import Gathered, frechet_of
-from bsqav.nn import tokencoding
+from bsqav.nn import anysize, tokencoding
+from bsqav.nn.anysize import Way
 from bsqav.nn.arprior import ARPrior
 from bsqav.nn.bsqvit import BSQViT
 from bsqav.nn.lpips import LPIPS, Trunk
@@ -116,9 +117,11 @@ def reconstruction(
     lpips: LPIPS | None = None,
     device: str = "cpu",
     network: FeatureNetwork | None = None,
+    way: Way | None = None,
 ) -> Reconstruction:
     """Measures a tokenizer on pictures, or on clips frame by frame.
 
+    way: how those of any size go through, see bsqav.nn.anysize; None: they are of a size that fits.
     network: for the Frechet distance of what comes out to what went in; one for pictures looks at
     clips frame by frame. Raises MissingDependencyError without pytorch-msssim, UsageError where
     there is no picture or the network is for clips and the tokenizer is not.
@@ -135,10 +138,10 @@ def reconstruction(
     for x in batches:
         x = x.to(device)
         began = time.perf_counter()
-        found = model(x)
-        indices.append(found.tokens.indices.flatten().cpu())  # waits for the device
+        y, found = _through(model, x, way)
+        indices.append(found.flatten().cpu())  # waits for the device
         seconds += time.perf_counter() - began
-        y, pixels = found.pixels.float().clamp(-1, 1), x.shape[-1] * x.shape[-2]
+        pixels += x.numel() // 3
         if network is not None and network.clips:
             real.add(network(x))
             fake.add(network(y))
@@ -158,7 +161,7 @@ def reconstruction(
     return Reconstruction(
         pictures=pictures,
         bits=bits,
-        bpp=bits * len(every) / (pictures * pixels),
+        bpp=bits * len(every) / pixels,
         psnr=means["psnr"] or 0.0,
         ssim=means["ssim"] or 0.0,
         ms_ssim=means["ms_ssim"],
@@ -182,6 +185,15 @@ def psnr_of(x: Tensor, y: Tensor) -> Tensor:
     return 10 * torch.log10(4 / (x - y).square().mean((1, 2, 3)).clamp_min(1e-10))
 
 
+def _through(model: BSQViT, x: Tensor, way: Way | None) -> tuple[Tensor, Tensor]:
+    """Pixels from -1 to 1 of pictures or clips, and indices."""
+    if way is None:
+        found = model(x)
+        return found.pixels.float().clamp(-1, 1), found.tokens.indices
+    indices = anysize.tokenize(model, x, way)
+    return anysize.detokenize(model, indices, (x.shape[-2], x.shape[-1]), way).float(), indices
+
+
 def _likeness(x: Tensor, y: Tensor, lpips: LPIPS | None) -> dict[str, Tensor]:
     """Figures [B] of pictures [B, 3, rows, columns] from -1 to 1 against others."""
     from pytorch_msssim import ms_ssim, ssim
@@ -200,9 +212,16 @@ def _likeness(x: Tensor, y: Tensor, lpips: LPIPS | None) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def compression(
-    model: BSQViT, prior: ARPrior, batches: Iterator[Tensor], device: str = "cpu"
+    model: BSQViT,
+    prior: ARPrior,
+    batches: Iterator[Tensor],
+    device: str = "cpu",
+    *,
+    tiles: bool = False,
 ) -> Compression:
     """Codes pictures or clips, decodes the streams again, and counts their bytes.
+
+    tiles: pictures are of any size and cut into tiles, each of which the prior sees alone.
 
     Raises UsageError where there is none or the prior is for other tokens, BitstreamError where a
     stream did not come back.
@@ -211,8 +230,9 @@ def compression(
     clips = tokens = size = streams = pixels = 0
     seconds, ratios = 0.0, []
     for x in batches:
-        indices = model.tokenize(x.to(device))
-        ratios.append(psnr_of(*(frames_of(part) for part in (x, model.detokenize(indices).cpu()))))
+        y, indices = _through(model, x.to(device), "tiles" if tiles else None)
+        ratios.append(psnr_of(frames_of(x), frames_of(y.cpu())))
+        indices = anysize.tiles_of(model, indices) if tiles else indices
         data = tokencoding.compress(prior, indices)
         began = time.perf_counter()
         found = tokencoding.decompress(prior, data)

@@ -16,7 +16,7 @@ from torch import Tensor
 from bsqav.errors import UsageError
 from bsqav.nn.bsqvit import BSQViT
 
-__all__ = ["Way", "detokenize", "pad_to", "tokenize"]
+__all__ = ["Way", "detokenize", "pad_to", "tiles_of", "tokenize"]
 
 Way = Literal["whole", "tiles"]
 
@@ -68,6 +68,11 @@ def tokenize(model: BSQViT, x: Tensor, way: Way = "whole") -> Tensor:
     tile = model.config.size
     tiles = x.shape[-2] // tile[0], x.shape[-1] // tile[1]
     return _join(model.tokenize(_split(x, tile)), tiles)
+
+
+def tiles_of(model: BSQViT, indices: Tensor) -> Tensor:
+    """Indices [B, (T,) H, W] of tokenize with "tiles" -> a tile each, [B tiles, (T,) h, w]."""
+    return _split(indices, model.config.grid)
 
 
 @torch.no_grad()

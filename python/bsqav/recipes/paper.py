@@ -45,8 +45,8 @@ class Recipe:
     """A stage whole.
 
     network: decides which stage it is. loss: of a tokenizer. opponent: StyleGAN2's discriminator or
-    PatchGAN. channels: of the former's layer at one pixel. base_lr: rate for a batch of one picture,
-    which the batch multiplies, as the paper has it; 0: the run's own lr.
+    PatchGAN. channels: of the former's layer at one pixel. base_lr: rate for a batch of one
+    picture, which the batch multiplies, as the paper has it; 0: the run's own lr.
     """
 
     network: Network

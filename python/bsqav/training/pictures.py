@@ -25,7 +25,16 @@ from torch.utils.data import DataLoader, Dataset
 from bsqav.errors import MediaError, UsageError
 from bsqav.training.picture_sources import Source, find_sources, open_picture, open_video
 
-__all__ = ["Batch", "PictureConfig", "PictureFolder", "StepBatches", "centre_squares", "loader"]
+__all__ = [
+    "Batch",
+    "PictureConfig",
+    "PictureFolder",
+    "StepBatches",
+    "centre_squares",
+    "loader",
+    "own_side",
+    "whole_pictures",
+]
 
 CACHE_BYTES = 1 << 30
 
@@ -163,6 +172,19 @@ def centre_squares(
             held = []
     if held:
         yield _unit_batch(held)
+
+
+def whole_pictures(
+    root: Path, frames: int = 1, limit: int | None = None, listed: Path | None = None
+) -> Iterator[Tensor]:
+    """Each picture [1, 3, rows, columns] or clip [1, 3, T, rows, columns] as it is, from -1 to 1.
+
+    In order of names; see centre_squares for clips and listed.
+    """
+    for source in PictureFolder(root, frames, listed).sources[:limit]:
+        pictures = [open_picture(source)] if frames == 1 else _first_frames(source, frames)
+        if len(pictures) == frames:
+            yield _unit_batch([np.stack([np.asarray(picture) for picture in pictures])])
 
 
 def _unit_batch(clips: list[Pixels]) -> Tensor:
