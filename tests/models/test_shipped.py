@@ -100,12 +100,21 @@ def test_keyframes_do_not_pulse(brook: list[Planes]) -> None:
     assert abs(np.mean(found[12:24]) - np.mean(found[24:30])) < 0.5
 
 
+def curve(pictures: list[Planes], **options: Any) -> list[tuple[float, float]]:
+    """Bytes and mean PSNR of luma at four qualities."""
+    points = []
+    for crf in (20, 28, 36, 44):
+        found, size = qualities(pictures, crf=crf, lookahead=11, **options)
+        points.append((float(size), float(np.mean(found))))
+    return points
+
+
 def test_tuned_for_psnr_is_better_at_psnr(brook: list[Planes]) -> None:
-    curves = {}
-    for tune in ("psnr", "perceptual"):
-        points = []
-        for crf in (20, 28, 36, 44):
-            found, size = qualities(brook[:12], crf=crf, tune=tune, lookahead=11)
-            points.append((float(size), float(np.mean(found))))
-        curves[tune] = points
-    assert bd_rate(curves["perceptual"], curves["psnr"]).value < 0
+    perceptual, psnr_alone = (curve(brook[:12], tune=name) for name in ("perceptual", "psnr"))
+    assert bd_rate(perceptual, psnr_alone).value < 0
+
+
+def test_more_effort_takes_fewer_bits(brook: list[Planes]) -> None:
+    fast, medium, slow = (curve(brook[:12], preset=name) for name in ("fast", "medium", "slow"))
+    assert bd_rate(fast, medium).value < 0
+    assert bd_rate(medium, slow).value < 0
