@@ -154,13 +154,13 @@ Outcome = tuple[dict[str, Any], str, list[str]]
 
 def _model_and_batches(args: argparse.Namespace) -> tuple[Any, list[Any] | Iterator[Any]]:
     from bsqav.evaluation import tokens
-    from bsqav.nn.attention import choose_attention
     from bsqav.training.pictures import centre_squares, whole_pictures
 
     if args.fit != "squares" and args.side is not None:
         raise UsageError("--side is of squares: leave it or --fit away")
-    model = tokens.load_tokenizer(args.tokenizer, published=args.published)
-    choose_attention(model, args.attention)
+    model = tokens.load_tokenizer(
+        args.tokenizer, published=args.published, attention=args.attention
+    )
     side = args.side or model.config.size[0]
     if side % model.config.patch:
         raise UsageError(f"--side {side} is no multiple of the patch of {model.config.patch}")

@@ -22,6 +22,7 @@ from bsqav.evaluation.generated import Gathered, frechet_of
 from bsqav.nn import anysize, tokencoding
 from bsqav.nn.anysize import Way
 from bsqav.nn.arprior import ARPrior
+from bsqav.nn.attention import Attention, choose_attention
 from bsqav.nn.bsqvit import BSQViT
 from bsqav.nn.lpips import LPIPS, Trunk
 from bsqav.nn.published import load_published
@@ -87,13 +88,15 @@ class Compression:
     tokens_per_second: float
 
 
-def load_tokenizer(path: Path, *, published: bool = False) -> BSQViT:
-    """A tokenizer's file, or a checkpoint of the published program. Raises ModelError."""
-    if published:
-        return load_published(path)
-    model, _ = load_model(path)
+def load_tokenizer(path: Path, *, published: bool = False, attention: Attention = "sdpa") -> BSQViT:
+    """A tokenizer's file, or a checkpoint of the published program. Raises ModelError.
+
+    attention: see bsqav.nn.attention.choose_attention.
+    """
+    model = load_published(path) if published else load_model(path)[0]
     if not isinstance(model, BSQViT):
         raise ModelError(f"{path} holds no tokenizer")
+    choose_attention(model, attention)
     return model
 
 
