@@ -110,7 +110,8 @@ class PyEncoder {
     return to_bytes({data, size});
   }
 
-  void send(const py::sequence& planes, int64_t pts, int64_t duration, bool keyframe) {
+  void send(const py::sequence& planes, int64_t pts, int64_t duration, bool keyframe,
+            bool look_only) {
     const auto count = static_cast<size_t>(plane_count(sequence_));
     if (planes.size() != count) {
       throw Error(BSQ_ERROR_ARGUMENT, "a picture has " + std::to_string(count) + " planes, not " +
@@ -124,6 +125,7 @@ class PyEncoder {
     picture.pts = pts;
     picture.duration = duration;
     picture.keyframe = keyframe ? 1 : 0;
+    picture.look_only = look_only ? 1 : 0;
     std::vector<py::array> arrays;  // keeps the samples alive
     for (size_t i = 0; i < count; ++i) {
       const py::object plane = planes[i];
@@ -252,7 +254,7 @@ void bind_encoder(py::module_& m) {
            py::arg("tune") = "balanced")
       .def_property_readonly("header", &PyEncoder::header)
       .def("send", &PyEncoder::send, py::arg("planes"), py::arg("pts"), py::kw_only(),
-           py::arg("duration") = 0, py::arg("keyframe") = false)
+           py::arg("duration") = 0, py::arg("keyframe") = false, py::arg("look_only") = false)
       .def("flush", &PyEncoder::flush)
       .def("receive", &PyEncoder::receive)
       .def_property_readonly("stats", &PyEncoder::stats)

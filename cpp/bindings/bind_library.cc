@@ -97,6 +97,14 @@ py::dict probe_packet(const py::object& data) {
   return d;
 }
 
+py::bytes set_packet_parity(const py::object& data, int parity) {
+  const BytesView bytes(data, "data");
+  std::vector<uint8_t> packet(bytes.span().begin(), bytes.span().end());
+  char error[kErrorSize] = "";
+  check(bsq_packet_set_parity(packet.data(), packet.size(), parity, error, sizeof error), error);
+  return to_bytes(packet);
+}
+
 }  // namespace
 
 void bind_library(py::module_& m) {
@@ -123,6 +131,8 @@ void bind_library(py::module_& m) {
                              "Sizes of the networks, by the names of codec.modelspec.ModelConfig.");
   m.def("probe_packet", &probe_packet, py::arg("data"),
         "Headers of a packet, checksum verified. Raises BitstreamError, UnsupportedError.");
+  m.def("set_packet_parity", &set_packet_parity, py::arg("data"), py::arg("parity"),
+        "The packet with another parity of its group. Raises BitstreamError, UnsupportedError.");
 }
 
 }  // namespace bsq

@@ -114,9 +114,16 @@ class Encoder:
     @property
     def header(self) -> bytes: ...
     def send(
-        self, planes: Sequence[Plane], pts: int, *, duration: int = 0, keyframe: bool = False
+        self,
+        planes: Sequence[Plane],
+        pts: int,
+        *,
+        duration: int = 0,
+        keyframe: bool = False,
+        look_only: bool = False,
     ) -> None:
-        """Planes may have any row stride; the samples are copied."""
+        """Planes may have any row stride; the samples are copied. `look_only`: the picture, before
+        the first or after the last that is coded, is looked at and not coded."""
     def flush(self) -> None: ...
     def receive(self) -> Packet | None:
         """None: more input is needed, or everything has been returned after flush()."""
@@ -181,6 +188,12 @@ def probe_packet(data: bytes) -> dict[str, Any]:
     where the packet has the steps of the one before: only the stream tells.
 
     Raises BitstreamError, UnsupportedError."""
+
+def set_packet_parity(data: bytes, parity: int) -> bytes:
+    """The packet with another parity, 0 or 1, and a new checksum: groups of pictures that are
+    joined into one stream must alternate, and all packets of a group have the same.
+
+    Raises UsageError, BitstreamError, UnsupportedError."""
 
 # ---- the CUDA backend (docs/cuda.md) ----
 

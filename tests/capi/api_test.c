@@ -216,6 +216,41 @@ static void test_alpha(const bsq_model* model) {
   bsq_decoder_close(decoder);
 }
 
+/* A picture that is looked at gives no packet; a packet may change its parity. */
+static void test_joints(const bsq_model* model) {
+  bsq_encoder* encoder = open_encoder(model);
+  bsq_packet packet;
+  bsq_packet_info info;
+  uint8_t copy[20000];
+  bsq_picture picture;
+  memset(&picture, 0, sizeof picture);
+  picture.width = WIDTH;
+  picture.height = HEIGHT;
+  picture.chroma = BSQ_CHROMA_GRAY;
+  picture.bit_depth = 8;
+  picture.strides[0] = WIDTH;
+  for (int i = 0; i < 3; ++i) {
+    picture.planes[0] = luma[i];
+    picture.pts = i;
+    picture.look_only = i != 1;
+    CHECK(bsq_encoder_send(encoder, &picture) == BSQ_OK);
+    CHECK(bsq_encoder_receive(encoder, &packet) == (i == 1 ? BSQ_OK : BSQ_AGAIN));
+    if (i == 1) {
+      CHECK(packet.keyframe && packet.pts == 1 && packet.size <= sizeof copy);
+      memcpy(copy, packet.data, packet.size);
+    }
+  }
+  CHECK(bsq_encoder_flush(encoder) == BSQ_OK);
+  const size_t size = packet.size;
+  CHECK(bsq_encoder_receive(encoder, &packet) == BSQ_EOF);
+  CHECK(bsq_packet_set_parity(copy, size, 1, NULL, 0) == BSQ_OK && (copy[0] & 1) == 1);
+  CHECK(bsq_packet_probe(copy, size, &info, NULL, NULL, 0) == BSQ_OK && info.keyframe);
+  CHECK(bsq_packet_set_parity(copy, size, 2, NULL, 0) == BSQ_ERROR_ARGUMENT);
+  CHECK(bsq_packet_set_parity(NULL, 1, 0, NULL, 0) == BSQ_ERROR_ARGUMENT);
+  CHECK(bsq_packet_set_parity(copy, size - 1, 0, NULL, 0) == BSQ_ERROR_BITSTREAM);
+  bsq_encoder_close(encoder);
+}
+
 /* By path, name, id and the beginning of an id; nothing where there is none. */
 static void test_find(const char* path, const char* folder) {
   char error[300];
@@ -274,6 +309,7 @@ int main(int argc, char** argv) {
   CHECK(bsq_model_name(model)[0] != '\0' && bsq_model_json(model)[0] == '{');
   test_round_trip(model);
   test_alpha(model);
+  test_joints(model);
   bsq_model_free(model);
   model = load(argv[2]);
   test_old_model(model);

@@ -104,6 +104,10 @@ typedef struct bsq_picture {
   int64_t duration;                  /* in units of the time base, 0 if unknown */
   int32_t keyframe;                  /* in: force a keyframe; out: decoded from a keyframe packet */
   int32_t concealed;                 /* out: 1 if the picture stands in for lost or damaged data */
+  /* in: 1: the encoder looks at it and codes it not. It is the picture before the first that is
+   * coded, or one of those after the last: where several encoders share a stream, each is sent
+   * the pictures on either side of its own, and codes its own as one encoder of all would. */
+  int32_t look_only;
 } bsq_picture;
 
 typedef struct bsq_packet {
@@ -300,6 +304,12 @@ typedef struct bsq_packet_info {
  * only for keyframes. */
 BSQ_API bsq_status bsq_packet_probe(const uint8_t* data, size_t size, bsq_packet_info* info,
                                     bsq_sequence* sequence, char* error, size_t error_size);
+
+/* Gives a packet another parity (docs/bitstream.md section 2.1), 0 or 1, and a new checksum.
+ * Groups of pictures that are joined into a stream need parities that alternate from group to
+ * group; every packet of a group has the same. The packet must be whole and undamaged. */
+BSQ_API bsq_status bsq_packet_set_parity(uint8_t* data, size_t size, int32_t parity, char* error,
+                                         size_t error_size);
 
 /* ---- the library ---- */
 

@@ -212,6 +212,16 @@ PacketView parse_packet(std::span<const uint8_t> data, const std::string& what) 
   return {header, reader, base};
 }
 
+void set_parity(std::span<uint8_t> data, bool parity, const std::string& what) {
+  const bool keyframe = parse_packet(data, what).header.keyframe;
+  data[0] = static_cast<uint8_t>((data[0] & ~kFlagParity) | (parity ? kFlagParity : 0));
+  const size_t at = data.size() - checksum_size(keyframe);
+  const uint32_t checksum = crc32(data.first(at));
+  for (size_t i = 0; at + i < data.size(); ++i) {
+    data[at + i] = static_cast<uint8_t>(checksum >> (8 * i));
+  }
+}
+
 std::vector<PictureView> split_pictures(const PacketView& packet, size_t count) {
   ByteReader body = packet.body;
   std::vector<PictureView> pictures{{packet.header.picture, body, packet.base}};

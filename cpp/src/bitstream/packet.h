@@ -66,6 +66,9 @@ struct PictureData {
 // Throws Error: BSQ_ERROR_BITSTREAM for damage, BSQ_ERROR_UNSUPPORTED for other versions.
 PacketView parse_packet(std::span<const uint8_t> data, const std::string& what);
 
+// Gives a packet another parity and a new checksum. Verifies it first, and throws as parse_packet.
+void set_parity(std::span<uint8_t> data, bool parity, const std::string& what);
+
 // All components of a packet of which the sequence has `count` >= 1.
 std::vector<PictureView> split_pictures(const PacketView& packet, size_t count);
 

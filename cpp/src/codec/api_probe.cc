@@ -1,4 +1,4 @@
-// C API: packets without decoding.
+// C API: packets without encoder or decoder.
 #include "codec/api.h"
 #include "codec/geometry.h"
 
@@ -24,6 +24,16 @@ bsq_status bsq_packet_probe(const uint8_t* data, size_t size, bsq_packet_info* i
       info->blocks = static_cast<int32_t>(components.front().blocks.size());
       if (sequence != nullptr) *sequence = header.sequence.info;
     }
+    return BSQ_OK;
+  });
+}
+
+bsq_status bsq_packet_set_parity(uint8_t* data, size_t size, int32_t parity, char* error,
+                                 size_t error_size) {
+  return bsq::guarded(error, error_size, [&] {
+    bsq::require_argument(data != nullptr || size == 0, "data is NULL");
+    bsq::require_argument(parity == 0 || parity == 1, "parity must be 0 or 1");
+    bsq::set_parity({data, size}, parity != 0, "packet");
     return BSQ_OK;
   });
 }

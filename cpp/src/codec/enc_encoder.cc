@@ -85,6 +85,13 @@ bsq_status Encoder::send(const bsq_picture& picture) {
   if (flushed_) throw Error(BSQ_ERROR_STATE, "a picture was sent after the flush");
   if (waiting_) return BSQ_AGAIN;
   check_times(picture);
+  const bool look_only = picture.look_only != 0;
+  require(look_only || !ended_, "a picture to be coded comes after those to be looked at only");
+  if (look_only && !started_ && queue_.empty()) {
+    look_before(picture);
+    return BSQ_OK;
+  }
+  ended_ = look_only;
   enqueue(picture);
   if (queue_.size() > static_cast<size_t>(config_.lookahead)) encode_next();
   return BSQ_OK;
@@ -111,12 +118,24 @@ void Encoder::import(const bsq_picture& picture, Source& source) const {
   }
 }
 
+// The picture before the first: what the first one's keyframe goes on with.
+void Encoder::look_before(const bsq_picture& picture) {
+  require(!preceded_, "only one picture can be looked at before the first that is coded");
+  Source source = make_source();
+  import(picture, source);
+  if (analysis_) analysis_->measure(source.frame);
+  spare_.push_back(std::move(source));
+  last_pts_ = picture.pts;
+  preceded_ = true;
+}
+
 void Encoder::enqueue(const bsq_picture& picture) {
   Source source = make_source();
   import(picture, source);
   source.pts = picture.pts;
   source.duration = picture.duration;
   source.keyframe = picture.keyframe != 0;
+  source.look_only = picture.look_only != 0;
   if (analysis_) {
     const StageScope scope(Stage::kLookAhead);
     source.costs = analysis_->measure(source.frame);
@@ -127,9 +146,13 @@ void Encoder::enqueue(const bsq_picture& picture) {
 void Encoder::encode_next() {
   Source picture = std::move(queue_.front());
   queue_.pop_front();
-  std::swap(source_, picture.frame);
-  for (size_t i = 0; i < others_.size(); ++i) std::swap(others_[i]->source, picture.others[i]);
-  encode(picture);
+  if (picture.look_only) {
+    last_pts_ = picture.pts;
+  } else {
+    std::swap(source_, picture.frame);
+    for (size_t i = 0; i < others_.size(); ++i) std::swap(others_[i]->source, picture.others[i]);
+    encode(picture);
+  }
   spare_.push_back(std::move(picture));
 }
 
@@ -139,7 +162,7 @@ void Encoder::check_times(const bsq_picture& picture) const {
   require(picture.duration >= 0 && picture.duration <= kMaxInputTimestamp,
           "the duration is out of range");
   const int64_t before = queue_.empty() ? last_pts_ : queue_.back().pts;
-  require((!started_ && queue_.empty()) || picture.pts > before,
+  require((!started_ && !preceded_ && queue_.empty()) || picture.pts > before,
           "pts " + std::to_string(picture.pts) + " does not rise above " + std::to_string(before) +
               ", that of the picture before");
 }
@@ -203,7 +226,7 @@ double Encoder::seconds(int64_t ticks) const {
 // How long the picture shows, as far as can be known before the next one.
 double Encoder::shown_seconds(const Source& picture) const {
   if (picture.duration > 0) return seconds(picture.duration);
-  if (started_) return seconds(picture.pts - last_pts_);
+  if (started_ || preceded_) return seconds(picture.pts - last_pts_);
   const bsq_rational& rate = sequence_.info.frame_rate;
   if (rate.num > 0) return static_cast<double>(rate.den) / rate.num;
   return kDefaultSeconds;
@@ -234,8 +257,8 @@ size_t Encoder::horizon() const {
 // pictures are keyframes they are all alike.
 bool Encoder::continues_scene(const Source& picture) const {
   if (config_.gop == 1) return false;
-  if (!started_ || !analysis_) return started_ && index_ >= config_.gop;
-  return continues(picture.costs);
+  if (!analysis_) return started_ ? index_ >= config_.gop : preceded_;
+  return (started_ || preceded_) && continues(picture.costs);
 }
 
 // What is added to the step for the picture and its windows.
@@ -357,7 +380,7 @@ void Encoder::flush() {
 
 bsq_status Encoder::receive(bsq_packet& packet) {
   const StageScope scope(Stage::kOther);
-  if (!waiting_ && flushed_ && !queue_.empty()) encode_next();
+  while (!waiting_ && flushed_ && !queue_.empty()) encode_next();
   if (!waiting_) return flushed_ ? BSQ_EOF : BSQ_AGAIN;
   out_ = std::move(*waiting_);
   waiting_.reset();

@@ -71,8 +71,9 @@ class Encoder {
     std::vector<Frame> others;  // of the components after the first
     int64_t pts = 0;
     int64_t duration = 0;
-    bool keyframe = false;  // asked for
-    PictureCosts costs;     // with a look-ahead
+    bool keyframe = false;   // asked for
+    bool look_only = false;  // another encoder codes it
+    PictureCosts costs;      // with a look-ahead
   };
 
   void check_times(const bsq_picture& picture) const;
@@ -90,6 +91,7 @@ class Encoder {
   void choose_step(bool keyframe);
   Coded code(const Source& picture, bool keyframe);
   Coded code_within_rate(const Source& picture, bool& keyframe);
+  void look_before(const bsq_picture& picture);
   void enqueue(const bsq_picture& picture);
   void encode_next();
   void encode(const Source& picture);
@@ -119,6 +121,8 @@ class Encoder {
   Frame previous_source_;  // for scene cuts, with its prediction; luma only
   Frame cut_prediction_;
 
+  bool preceded_ = false;  // the picture before the first has been looked at
+  bool ended_ = false;     // the last picture to be coded has been sent
   bool started_ = false;
   bool broken_ = true;  // the next picture must be a keyframe
   bool flushed_ = false;

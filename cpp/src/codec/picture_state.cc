@@ -67,6 +67,8 @@ void PictureState::begin_keyframe() {
   std::fill(windows.offset.begin(), windows.offset.end(), int16_t{0});
   std::fill(windows.before.begin(), windows.before.end(), int16_t{0});
   for (BlockState& block : blocks) block.models = BlockModels();
+  // Where the search for motion begins: a group's coding follows from its pictures alone.
+  std::fill(motion.field.mv.begin(), motion.field.mv.end(), Mv{});
 }
 
 void PictureState::predict_from_base() {
