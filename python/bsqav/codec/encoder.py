@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, NamedTuple, TypeAlias
@@ -13,6 +13,7 @@ import numpy as np
 
 from bsqav import _core
 from bsqav.codec.models import ModelLike, default_model, find_model
+from bsqav.codec.parallel import MAX_PARALLEL, ParallelCore, memory_limit, plan_parallel
 from bsqav.codec.picture import Colour, FrameConverter, PlaneFormat
 from bsqav.codec.sequence import (
     SequenceHeader,
@@ -88,6 +89,14 @@ class Encoder:
             more bits. A picture's packet comes when so many more pictures have been sent; with 0,
             at once. Files are best coded with `DEFAULT_LOOKAHEAD`.
         threads: 1 to 64, 0 for the number of processors.
+        parallel: groups of pictures coded at the same time, 1 to 64, by encoders that share the
+            threads and the weights of the model; with crf only. The packets come late, up to
+            `parallel` groups after their pictures, of which so many are held in memory: fewer are
+            coded at a time where that would take more than half of it. The packets are the same for
+            every number above 1, and nearly those for 1: above 1 some scene cuts are found before
+            coding, by less, and a keyframe may stand elsewhere.
+        while_waiting: with parallel groups, called a few times a second while `encode` or `flush`
+            waits for them; what it raises comes out there.
         preset: "fast", "medium" or "slow".
         tune: what bits are spent on: "psnr" for the mean squared error alone, "perceptual" for
             coarse structure and flat areas, as eyes and MS-SSIM judge; "balanced" between them.
@@ -118,10 +127,13 @@ class Encoder:
         scene_cut: bool = True,
         lookahead: int = 0,
         threads: int = 0,
+        parallel: int = 1,
+        while_waiting: Callable[[], None] | None = None,
         preset: str = "medium",
         tune: str = "balanced",
     ) -> None:
         _check_rate(crf, bitrate, buffer, first_pass)
+        _check_parallel(parallel, bitrate)
         if sequence is None:
             sequence = sequence_header(
                 PlaneFormat.named(width, height, pix_fmt),
@@ -147,13 +159,38 @@ class Encoder:
             "preset": preset,
             "tune": tune,
         }
-        self._core = _core.Encoder(self._sequence, self._model, **self._options)
+        self._wanted_parallel, self._while_waiting = int(parallel), while_waiting
+        self._core = self._open_core()
         self._colour_is_open = colour_of(self._sequence) == Colour()
         self._converter: FrameConverter | None = None
         self._next_pts = Fraction(0)  # in ticks, exact
         self._last_pts: int | None = None
         self._flushed = False
         self._records: list[PassRecord] = []
+
+    def _open_core(self) -> _core.Encoder | ParallelCore:
+        if self._wanted_parallel == 1:
+            return _core.Encoder(self._sequence, self._model, **self._options)
+        samples = sum(width * height for width, height in self._layout.plane_sizes)
+        plan = plan_parallel(
+            self._wanted_parallel,
+            self._options["gop"],
+            self._options["lookahead"],
+            samples * (1 if self._layout.bit_depth == 8 else 2),
+            memory_limit(),
+        )
+        return ParallelCore(
+            self._sequence,
+            self._model,
+            self._options,
+            plan=plan,
+            while_waiting=self._while_waiting,
+        )
+
+    @property
+    def parallel(self) -> int:
+        """Groups coded at the same time: fewer than asked for where memory is short."""
+        return self._core.plan.workers if isinstance(self._core, ParallelCore) else 1
 
     @property
     def header(self) -> bytes:
@@ -189,7 +226,7 @@ class Encoder:
     @property
     def rate(self) -> RateReport | None:
         """How the bit rate was kept so far; None without one."""
-        if not self._options["bitrate"]:
+        if not self._options["bitrate"] or isinstance(self._core, ParallelCore):
             return None
         report = self._core.rate
         return RateReport(
@@ -238,25 +275,30 @@ class Encoder:
         self._colour_is_open = False
         self._core.send(planes, tick, duration=duration, keyframe=keyframe)
         self._last_pts = tick
-        return self._drain()
+        return list(self._ready())
 
     def flush(self) -> list[Packet]:
         """Ends the input and returns what was left. A second call returns nothing."""
+        return list(self.drain())
+
+    def drain(self) -> Iterator[Packet]:
+        """The same one by one, each as soon as it is coded."""
         if self._flushed:
-            return []
+            return iter(())
         self._flushed = True
         self._core.flush()
-        return self._drain()
+        return self._ready()
 
-    def _drain(self) -> list[Packet]:
-        packets = []
+    def close(self) -> None:
+        """Ends the work on parallel groups; packets that have not come yet are lost."""
+        if isinstance(self._core, ParallelCore):
+            self._core.close()
+
+    def _ready(self) -> Iterator[Packet]:
         while (packet := self._core.receive()) is not None:
-            packets.append(
-                Packet(packet.data, packet.pts, packet.duration, packet.keyframe, self._time_base)
-            )
-            if self._options["bitrate"]:
+            if self._options["bitrate"] and isinstance(self._core, _core.Encoder):
                 self._records.append(PassRecord(*self._core.pass_record))
-        return packets
+            yield Packet(packet.data, packet.pts, packet.duration, packet.keyframe, self._time_base)
 
     def _ticks(self, value: int, time_base: Fraction | None) -> int:
         return value if time_base is None else round(value * time_base / self._time_base)
@@ -319,7 +361,8 @@ class Encoder:
             color_matrix=converter.colour.matrix,
             full_range=converter.colour.full_range,
         )
-        self._core = _core.Encoder(self._sequence, self._model, **self._options)
+        self.close()
+        self._core = self._open_core()
 
 
 def _check_rate(
@@ -335,6 +378,16 @@ def _check_rate(
             raise UsageError(f"bitrate {bitrate} is not above 0 bits per second")
     elif buffer is not None or first_pass:
         raise UsageError("buffer and first_pass are of use with a bitrate only")
+
+
+def _check_parallel(parallel: int, bitrate: float | None) -> None:
+    if not 1 <= parallel <= MAX_PARALLEL:
+        raise UsageError(f"parallel {parallel} is not in 1 .. {MAX_PARALLEL}")
+    if parallel > 1 and bitrate is not None:
+        raise UsageError(
+            "a bit rate is kept from picture to picture, and parallel groups are coded apart: "
+            "leave one of them away"
+        )
 
 
 def _arrays(frame: Any) -> Any:

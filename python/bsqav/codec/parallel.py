@@ -1,0 +1,361 @@
+"""Several groups of pictures coded at the same time, for files: encoders in threads of their own.
+
+The pictures are cut into segments, where a scene begins (see `SceneCuts`) or a group is as long as
+it may be: where one encoder of all pictures would put a keyframe. Each segment has an encoder,
+which also looks at the picture before its first and at as many after its last as the look-ahead
+reaches, and so codes what one encoder of all would.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bsqav import _core
+from bsqav.codec.scenes import SceneCuts
+from bsqav.codec.units import Plane
+from bsqav.errors import EndOfStreamError
+
+__all__ = ["MAX_PARALLEL", "ParallelCore", "Plan", "memory_limit", "plan_parallel"]
+
+MAX_PARALLEL = 64
+# Pictures in a segment at least: each costs a look-ahead more.
+_MIN_SEGMENT = 50
+# From one keyframe to a scene cut that is one too: as in the encoder.
+_CUT_DISTANCE = 8
+# What an encoder takes beside the pictures of its look-ahead, in pictures of 8 bits.
+_ENCODER_PICTURES = 60
+_SLACK = 8  # pictures on the way
+_POLL = 0.1  # seconds
+_UNKNOWN_MEMORY = 4 << 30
+_CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def memory_limit() -> int:
+    """Bytes that parallel groups may take: half of what this process may have."""
+    sizes = []
+    if hasattr(os, "sysconf"):
+        sizes.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    for name in _CGROUP_LIMITS:
+        try:
+            text = Path(name).read_text().strip()
+        except OSError:
+            continue
+        if text.isdigit():
+            sizes.append(int(text))
+    return min(sizes, default=_UNKNOWN_MEMORY) // 2
+
+
+class Plan(NamedTuple):
+    """How many encoders work at a time, and what they may hold."""
+
+    workers: int
+    longest: int  # pictures of a segment
+    ahead: int  # pictures that an encoder looks at after its segment
+    held: int  # pictures that wait at most
+    bytes: int  # of all that, roughly
+
+
+def plan_parallel(parallel: int, gop: int, lookahead: int, picture: int, limit: int) -> Plan:
+    """What `parallel` encoders need: as many of them as memory allows, one at least.
+
+    Args:
+        parallel: encoders that are wanted.
+        gop, lookahead: as in `Encoder`.
+        picture: bytes of a picture.
+        limit: bytes for pictures and encoders.
+    """
+    longest = gop + _MIN_SEGMENT - 1
+    ahead = min(lookahead, gop - 1)
+    slack = ahead + _SLACK
+    for workers in range(parallel, 0, -1):
+        # While one segment is coded, the others' pictures wait; half of them if they take turns.
+        most, least = (workers - 1) * longest, (workers - 1) * longest // 2
+        fixed = workers * (2 * lookahead + _ENCODER_PICTURES) + slack
+        if (fixed + least) * picture <= limit or workers == 1:
+            held = max(least, min(most, limit // picture - fixed))
+            return Plan(workers, longest, ahead, held + slack, (fixed + held) * picture)
+    raise AssertionError("one encoder is always allowed")
+
+
+@dataclass(eq=False)
+class _Picture:
+    planes: list[Plane]
+    pts: int
+    duration: int
+    keyframe: bool
+    uses: int = 0  # segments that have not taken it yet
+
+
+class _Coded(NamedTuple):
+    data: bytes
+    pts: int
+    duration: int
+    keyframe: bool
+    stats: dict[str, float]
+
+
+@dataclass(eq=False)
+class _Segment:
+    """Pictures with what to do with them, and what has become of them."""
+
+    pictures: deque[tuple[_Picture, bool]] = field(default_factory=deque)  # look only
+    complete: bool = False  # no more pictures come
+    packets: deque[_Coded] = field(default_factory=deque)
+    done: bool = False
+    end: int | None = None  # number of the first picture after it
+
+
+class _Shared:
+    """What the threads have in common. Everything is read and written under `changed`."""
+
+    def __init__(self, open_encoder: Callable[[], _core.Encoder]) -> None:
+        self.open_encoder = open_encoder
+        self.changed = threading.Condition()
+        self.waiting: deque[_Segment] = deque()  # segments without an encoder
+        self.held = 0
+        self.error: BaseException | None = None
+        self.stopped = False
+        self.threads: list[threading.Thread] = []
+
+    def start(self, count: int) -> None:
+        """Begins to work."""
+        for number in range(count):
+            thread = threading.Thread(target=self._work, name=f"bsqav group {number}", daemon=True)
+            self.threads.append(thread)
+            thread.start()
+
+    def stop(self) -> None:
+        """Ends the threads after the picture that they are at."""
+        with self.changed:
+            self.stopped = True
+            self.changed.notify_all()
+
+    def join(self) -> None:
+        """Waits until the threads have ended."""
+        for thread in self.threads:
+            thread.join()
+
+    def push(self, segment: _Segment, picture: _Picture, *, look_only: bool) -> None:
+        """Hands a picture to a segment."""
+        self.held += not picture.uses
+        picture.uses += 1
+        segment.pictures.append((picture, look_only))
+
+    def _work(self) -> None:
+        try:
+            while (segment := self._next_segment()) is not None:
+                encoder = self.open_encoder()
+                for picture, look_only in self._pictures(segment):
+                    encoder.send(
+                        picture.planes,
+                        picture.pts,
+                        duration=picture.duration,
+                        keyframe=picture.keyframe,
+                        look_only=look_only,
+                    )
+                    self._collect(encoder, segment)
+                encoder.flush()
+                self._collect(encoder, segment)
+                with self.changed:
+                    segment.done = True
+                    self.changed.notify_all()
+        except BaseException as error:  # for whoever waits for packets
+            with self.changed:
+                self.error = self.error or error
+                self.stopped = True
+                self.changed.notify_all()
+
+    def _next_segment(self) -> _Segment | None:
+        with self.changed:
+            self.changed.wait_for(lambda: self.waiting or self.stopped)
+            return None if self.stopped else self.waiting.popleft()
+
+    def _pictures(self, segment: _Segment) -> Iterator[tuple[_Picture, bool]]:
+        while True:
+            with self.changed:
+                self.changed.wait_for(lambda: segment.pictures or segment.complete or self.stopped)
+                if self.stopped or not segment.pictures:
+                    return
+                picture, look_only = segment.pictures.popleft()
+                picture.uses -= 1
+                self.held -= not picture.uses
+                self.changed.notify_all()
+            yield picture, look_only
+
+    def _collect(self, encoder: _core.Encoder, segment: _Segment) -> None:
+        while (packet := encoder.receive()) is not None:
+            with self.changed:
+                if self.stopped:
+                    return
+                segment.packets.append(
+                    _Coded(packet.data, packet.pts, packet.duration, packet.keyframe, encoder.stats)
+                )
+                self.changed.notify_all()
+
+
+# A thread that codes while the interpreter ends would bring it down.
+_running: weakref.WeakSet[_Shared] = weakref.WeakSet()
+
+
+@atexit.register
+def _join_all() -> None:
+    for shared in list(_running):
+        shared.stop()
+        shared.join()
+
+
+class ParallelCore:
+    """Has the place of a `_core.Encoder`, and codes several groups of pictures at the same time.
+
+    The packets come in the order of the pictures, and are the same for every number of encoders and
+    threads. send() waits while too many pictures are held; after flush(), receive() waits for the
+    next packet.
+
+    Args:
+        sequence, model, options: of `_core.Encoder`; threads are shared out among the encoders.
+        plan: see `plan_parallel`.
+        while_waiting: called a few times a second while send() or receive() waits; may raise.
+    """
+
+    def __init__(
+        self,
+        sequence: Mapping[str, Any],
+        model: _core.Model,
+        options: Mapping[str, Any],
+        *,
+        plan: Plan,
+        while_waiting: Callable[[], None] | None = None,
+    ) -> None:
+        sequence = dict(sequence)
+        threads = options["threads"] or _processors()
+        own = {**options, "threads": max(1, threads // plan.workers)}
+        # Refuses what it does not take, now and here.
+        self.header = _core.Encoder(sequence, model, **own).header
+        self.plan = plan
+        self._while_waiting = while_waiting
+        self._shared = _Shared(lambda: _core.Encoder(sequence, model, **own))
+        self._stop = weakref.finalize(self, self._shared.stop)
+        _running.add(self._shared)
+        self._cuts = SceneCuts(sequence.get("bit_depth", 8)) if options["scene_cut"] else None
+        self._gop: int = options["gop"]
+        self._count = 0
+        self._begin = self._keyframe = (
+            0  # numbers of the first picture of the segment, of the group
+        )
+        self._last: _Picture | None = None
+        self._open: deque[_Segment] = deque()  # that pictures still go to, the newest last
+        self._out: deque[_Segment] = deque()  # whose packets have not all been received
+        self._parity = 1  # of the group before
+        self._flushed = False
+        self.stats: dict[str, float] = {}
+
+    def send(
+        self, planes: Sequence[Plane], pts: int, *, duration: int = 0, keyframe: bool = False
+    ) -> None:
+        """Takes a picture; its samples are copied."""
+        picture = _Picture([plane.copy() for plane in planes], pts, duration, keyframe)
+        if not self._shared.threads:
+            self._shared.start(self.plan.workers)
+        with self._shared.changed:
+            self._wait(lambda: self._shared.held < self.plan.held)
+            if self._begins(picture):
+                self._begin_segment()
+            *before, newest = self._open
+            self._shared.push(newest, picture, look_only=False)
+            for segment in before:
+                self._shared.push(segment, picture, look_only=True)
+            self._count += 1
+            self._last = picture
+            self._close_segments()
+            self._shared.changed.notify_all()
+
+    def _begins(self, picture: _Picture) -> bool:
+        """Whether a segment begins with the picture; follows from the pictures alone."""
+        cut = self._cuts is not None and self._cuts.is_cut(picture.planes[0])
+        if self._count == 0:
+            return True
+        length = self._count - self._keyframe
+        if length >= self._gop or (cut and length >= _CUT_DISTANCE) or picture.keyframe:
+            self._keyframe = self._count
+            return self._count - self._begin >= _MIN_SEGMENT
+        return False
+
+    def _begin_segment(self) -> None:
+        segment = _Segment()
+        self._begin = self._count
+        if self._last is not None:
+            self._open[-1].end = self._count
+            self._shared.push(segment, self._last, look_only=True)
+        for segments in (self._open, self._out, self._shared.waiting):
+            segments.append(segment)
+
+    def _close_segments(self) -> None:
+        """Those whose look-ahead has been sent take no more pictures."""
+        while (end := self._open[0].end) is not None and self._count >= end + self.plan.ahead:
+            self._open.popleft().complete = True
+
+    def flush(self) -> None:
+        """Ends the input."""
+        self._flushed = True
+        with self._shared.changed:
+            for segment in self._open:
+                segment.complete = True
+            self._open.clear()
+            self._shared.changed.notify_all()
+
+    def receive(self) -> _Coded | None:
+        """The next packet; None: more input is needed, or all have been returned after flush()."""
+        with self._shared.changed:
+            if self._flushed:
+                self._wait(lambda: self._settle() or not self._out)
+            elif not self._settle():
+                self._raise_error()
+            if not self._out or not self._out[0].packets:
+                return None
+            packet = self._out[0].packets.popleft()
+        self.stats = packet.stats
+        self._parity ^= packet.keyframe
+        return packet._replace(data=_core.set_packet_parity(packet.data, self._parity))
+
+    def close(self) -> None:
+        """Ends the work; packets that have not been received are lost."""
+        self._stop()
+        self._shared.join()
+
+    def _settle(self) -> bool:
+        """Whether a packet is there; leaves the segments behind that have given all."""
+        while self._out and self._out[0].done and not self._out[0].packets:
+            self._out.popleft()
+        return bool(self._out and self._out[0].packets)
+
+    def _wait(self, ready: Callable[[], bool]) -> None:
+        """Waits, holding the lock in between only."""
+        while not ready():
+            self._raise_error()
+            self._shared.changed.wait(_POLL)
+            if self._while_waiting is not None:
+                self._shared.changed.release()
+                try:
+                    self._while_waiting()
+                finally:
+                    self._shared.changed.acquire()
+
+    def _raise_error(self) -> None:
+        if self._shared.error is not None:
+            raise self._shared.error
+        if self._shared.stopped:
+            raise EndOfStreamError("the encoder has been closed: open a new one to go on")
+
+
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
