@@ -82,6 +82,12 @@ def add_parser(subparsers: Any) -> None:
         default="auto",
         help="where BSQ input is decoded (docs/cuda.md); auto is the processor",
     )
+    add(
+        "--parallel",
+        type=int,
+        metavar="N",
+        help="groups of pictures coded at a time, default 1; they share the threads",
+    )
     add("--threads", type=int, default=0, metavar="N", help="default: one for every processor")
     add("--strict", action="store_true", help="fail instead of leaving a track out")
     add("-f", "--format", metavar="NAME", help="container of OUT, by FFmpeg's name")
@@ -132,6 +138,7 @@ def run(args: argparse.Namespace) -> int:
                 tune=args.tune,
                 model=args.model,
                 threads=args.threads,
+                parallel=args.parallel,
                 device="cuda" if args.device == "cuda" else "cpu",
                 start=args.start,
                 duration=args.duration,

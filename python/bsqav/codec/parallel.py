@@ -318,9 +318,11 @@ class ParallelCore:
                 self._wait(lambda: self._settle() or not self._out)
             elif not self._settle():
                 self._raise_error()
-            if not self._out or not self._out[0].packets:
-                return None
-            packet = self._out[0].packets.popleft()
+            packet = self._out[0].packets.popleft() if self._settle() else None
+        if packet is None:
+            if self._flushed:
+                self.close()
+            return None
         self.stats = packet.stats
         self._parity ^= packet.keyframe
         return packet._replace(data=_core.set_packet_parity(packet.data, self._parity))

@@ -109,8 +109,8 @@ class OutputContainer:
         Args:
             codec_name: "bsq", or FFmpeg's name of a sound or subtitle encoder.
             rate: frames or samples per second.
-            options: for BSQ crf, gop, scene_cut, lookahead, threads, preset, tune,
-                model.
+            options: for BSQ crf, gop, scene_cut, lookahead, threads, parallel, preset,
+                tune, model.
             attributes: set on the stream, e.g. width=640.
 
         Raises:

@@ -86,6 +86,8 @@ class Job:
         self._end = Fraction(0)
         self._hash: ConformanceHash | None = None
         self._source: Source | None = None
+        self._sink: Sink | None = None
+        self._said = 0  # frames that progress has been told of, with parallel groups
         self._target: Destination | None = None
 
     def close(self) -> None:
@@ -169,11 +171,11 @@ class Job:
     ) -> Sink:
         options = self._options
         codec = options.codec or ("libx264" if source.is_bsq else "bsq")
-        only_bsq = (options.buffer, options.lookahead)
+        only_bsq = (options.buffer, options.lookahead, options.parallel)
         if codec != "bsq" and (options.two_pass or any(x is not None for x in only_bsq)):
             raise UsageError(
-                "two passes, a buffer and a look-ahead are for coding to BSQ (-c:v bsq): leave "
-                "them away"
+                "two passes, a buffer, a look-ahead and parallel groups are for coding to BSQ "
+                "(-c:v bsq): leave them away"
             )
         if options.embed_model and (codec not in ("bsq", "copy") or target is None):
             raise UsageError("a model is embedded beside BSQ only: leave it away (--embed-model)")
@@ -220,6 +222,7 @@ class Job:
             tune=options.tune or "balanced",
             model=options.model,
             threads=options.threads,
+            parallel=options.parallel or 1,
             audio=options.audio,
             strict=options.strict,
             embed_model=options.embed_model,
@@ -228,8 +231,9 @@ class Job:
         if options.two_pass:
             records = self._first_pass(settings, input_format)
             settings = replace(settings, first_pass=records)
-        opened = CopySink if codec == "copy" else BsqSink
-        return opened(target.file, source, settings, self._warn)
+        if codec == "copy":
+            return CopySink(target.file, source, settings, self._warn)
+        return BsqSink(target.file, source, settings, self._warn, self._progressed)
 
     def _first_pass(
         self, settings: BsqSettings, input_format: str | None
@@ -238,7 +242,7 @@ class Job:
         source = self._open_source(input_format, lambda _: None)
 
         def took(frame: SourceFrame, count: int, size: int) -> None:
-            self._report(source, frame, count, size, stage=1)
+            self._report(source, _end_of(source, frame), count, size, stage=1)
 
         with contextlib.closing(source):
             records = first_pass(source, settings, took=took, cancelled=self._cancelled)
@@ -260,8 +264,9 @@ class Job:
                 sink.finish()
                 self._check_count(sink)
         except _DamagedInput as damage:
-            with contextlib.suppress(OSError, av.FFmpegError, BsqError):
+            with contextlib.suppress(OSError, av.FFmpegError, BsqError, KeyboardInterrupt):
                 sink.finish()
+            sink.abort()
             self._keep(sink, target)
             raise _with_remark(damage.error, self._remark(sink, partial)) from damage.error
         except KeyboardInterrupt:
@@ -294,14 +299,30 @@ class Job:
             return
         if self._hash is not None:
             self._hash.update(event.planes)
+        self._sink = sink
+        self._end = _end_of(source, event)
         sink.write(event)
-        self._end = self._report(source, event, sink.sent, sink.bytes, stage=2)
+        if (self._options.parallel or 1) > 1:
+            self._progressed()
+        else:
+            self._said = sink.sent
+            self._report(source, self._end, sink.sent, sink.bytes, stage=2)
 
-    def _report(
-        self, source: Source, frame: SourceFrame, count: int, size: int, *, stage: int
-    ) -> Fraction:
-        """Says how far it has come; returns the time in seconds at which the frame ends."""
-        end = (frame.pts + (frame.duration or source.frame_ticks)) * source.time_base
+    def _progressed(self) -> None:
+        """Says how far the file is, where frames come out long after they went in.
+
+        Raises:
+            KeyboardInterrupt: cancelled.
+        """
+        sink = self._sink
+        if isinstance(sink, BsqSink) and self._source is not None and sink.frames > self._said:
+            self._said = sink.frames
+            self._report(self._source, sink.end, sink.frames, sink.bytes, stage=2)
+        if self._cancelled():
+            raise KeyboardInterrupt
+
+    def _report(self, source: Source, end: Fraction, count: int, size: int, *, stage: int) -> None:
+        """Says how far it has come: to the time `end` in seconds."""
         if self._progress is not None:
             facts, stages = source.facts, 2 if self._options.two_pass else 1
             self._progress(
@@ -316,7 +337,6 @@ class Job:
                     stages=stages,
                 )
             )
-        return end
 
     def _check_count(self, sink: Sink) -> None:
         if sink.frames != sink.sent and sink.codec in ("bsq", "copy"):
@@ -347,6 +367,11 @@ class Job:
             hash=self._hash.hexdigest() if self._hash is not None else None,
             warnings=tuple(self._warnings),
         )
+
+
+def _end_of(source: Source, frame: SourceFrame) -> Fraction:
+    """The time in seconds at which the frame ends."""
+    return (frame.pts + (frame.duration or source.frame_ticks)) * source.time_base
 
 
 class _DamagedInput(Exception):  # noqa: N818 - never leaves this module

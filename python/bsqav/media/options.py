@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from typing import Any, TypeAlias
 
+from bsqav.codec.parallel import MAX_PARALLEL
 from bsqav.codec.picture import PlaneFormat
 from bsqav.errors import UsageError
 from bsqav.media.tracks import TrackChoice
@@ -66,6 +67,7 @@ class Options:
     tune: str | None
     model: Any
     threads: int
+    parallel: int | None
     device: str
     start: Fraction | None
     duration: Fraction | None
@@ -90,6 +92,7 @@ class Options:
             "buffer",
             "gop",
             "lookahead",
+            "parallel",
             "preset",
             "tune",
             "scale",
@@ -109,7 +112,19 @@ class Options:
             raise UsageError("a buffer goes with a bit rate: give one (--bitrate RATE)")
         if not 0 <= self.threads <= 64:
             raise UsageError(f"threads {self.threads} is not in 0 .. 64")
+        self._check_parallel()
         self._check_pictures()
+
+    def _check_parallel(self) -> None:
+        if self.parallel is None:
+            return
+        if not 1 <= self.parallel <= MAX_PARALLEL:
+            raise UsageError(f"parallel {self.parallel} is not in 1 .. {MAX_PARALLEL}")
+        if self.parallel > 1 and self.bitrate is not None:
+            raise UsageError(
+                "a bit rate is kept from picture to picture, and parallel groups are coded apart: "
+                "code by quality (--crf), or leave --parallel (parallel) away"
+            )
 
     def _check_pictures(self) -> None:
         if self.pixel_format is not None:

@@ -30,6 +30,7 @@ _OPTIONS: Mapping[str, Any] = {
     "lookahead": int,
     "scene_cut": lambda text: str(text).lower() not in ("0", "false", "no"),
     "threads": int,
+    "parallel": int,
     "preset": str,
     "tune": str,
     "model": lambda model: model,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from bsqav.codec import Encoder, Packet
@@ -37,6 +39,7 @@ class BsqSettings:
     tune: str = "balanced"
     model: Any = None
     threads: int = 0
+    parallel: int = 1
     audio: str = "copy"  # "copy", "none", or the name of an encoder of FFmpeg's
     strict: bool = False
     embed_model: bool = False
@@ -213,7 +216,9 @@ class MuxedSink:
         self.video_bytes += len(packet.data)
 
 
-def open_encoder(source: Source, settings: BsqSettings) -> Encoder:
+def open_encoder(
+    source: Source, settings: BsqSettings, while_waiting: Callable[[], None] | None = None
+) -> Encoder:
     """An encoder for the pictures of a source."""
     return Encoder(
         sequence=source.facts.sequence(),
@@ -225,6 +230,8 @@ def open_encoder(source: Source, settings: BsqSettings) -> Encoder:
         gop=settings.gop,
         lookahead=settings.lookahead,
         threads=settings.threads,
+        parallel=settings.parallel,
+        while_waiting=while_waiting,
         preset=settings.preset,
         tune=settings.tune,
     )
@@ -254,15 +261,31 @@ class BsqSink(MuxedSink):
         source: where the frames come from.
         settings: how to code them.
         warn: takes a sentence on everything that is left out.
+        progressed: called again and again while the sink is at work; what it raises comes out.
     """
 
     codec = "bsq"
 
     def __init__(
-        self, target: Any, source: Source, settings: BsqSettings, warn: Callable[[str], None]
+        self,
+        target: Any,
+        source: Source,
+        settings: BsqSettings,
+        warn: Callable[[str], None],
+        progressed: Callable[[], None] = lambda: None,
     ) -> None:
-        self._encoder = open_encoder(source, settings)
-        self._warn = warn
+        self._encoder = open_encoder(source, settings, progressed)
+        self._warn, self._progressed = warn, progressed
+        self._frame_ticks = source.frame_ticks
+        self.end = Fraction(0)  # of the last picture written, in seconds
+        # Packets of other tracks, with the number of frames that came before: parallel groups come
+        # late, and are not kept waiting for by every container.
+        self._later: deque[tuple[int, AvPacket]] = deque()
+        if self._encoder.parallel < settings.parallel:
+            warn(
+                f"{settings.parallel} groups at a time would need too much memory: "
+                f"{self._encoder.parallel} are coded at a time; a smaller --gop needs less"
+            )
         super().__init__(
             target,
             source,
@@ -278,10 +301,33 @@ class BsqSink(MuxedSink):
         for packet in self._encoder.encode(frame.planes, pts=frame.pts, duration=frame.duration):
             self._mux(packet)
 
+    def put(self, packet: AvPacket) -> None:
+        """Writes a packet of another track, behind the frames that came before it."""
+        if self._encoder.parallel == 1:
+            super().put(packet)
+        else:
+            self._later.append((self.sent, packet))
+            self._put_due()
+
+    def _put_due(self) -> None:
+        while self._later and self._later[0][0] <= self.frames:
+            super().put(self._later.popleft()[1])
+
+    def _mux(self, packet: Packet) -> None:
+        super()._mux(packet)
+        self.end = (packet.pts + (packet.duration or self._frame_ticks)) * packet.time_base
+        self._put_due()
+
     def finish(self) -> None:
         """Writes what was held back and finishes the file."""
-        for packet in self._encoder.flush():
+        for packet in self._encoder.drain():
             self._mux(packet)
+            self._progressed()
         super().finish()
         if (report := self._encoder.rate) is not None and (lack := rate_lack(report)):
             self._warn(lack)
+
+    def abort(self) -> None:
+        """Leaves the file as far as it is, readable if possible."""
+        self._encoder.close()
+        super().abort()

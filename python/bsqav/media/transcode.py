@@ -29,6 +29,7 @@ def transcode(
     tune: str | None = None,
     model: Any = None,
     threads: int | None = None,
+    parallel: int | None = None,
     device: str = "cpu",
     start: Seconds | None = None,
     duration: Seconds | None = None,
@@ -76,6 +77,10 @@ def transcode(
             have their own names.
         model: name, id or file of the model; the default model where None.
         threads: 0 or None for the number of processors.
+        parallel: groups of pictures coded at the same time, 1 (or None) to 64, by encoders that
+            share the threads: faster where one picture leaves threads without work. Frames of so
+            many groups are held in memory, and the file is written in order; see `Encoder`. BSQ by
+            quality only.
         device: where BSQ input is decoded, as in `Decoder`: "cpu", "cuda", "cuda:1".
         start, duration: seconds; frame-exact, except with "copy", which begins at a keyframe.
         scale: (width, height); -1 for one of them keeps the proportions.
@@ -118,6 +123,7 @@ def transcode(
         tune=tune,
         model=model,
         threads=threads or 0,
+        parallel=parallel,
         device=device,
         start=exact(start),
         duration=exact(duration),
