@@ -44,7 +44,7 @@ def codec_v1_traced() -> TrainConfig:
         prior_lr=5e-4,
         warmup=50,
         decay_from=0.2,
-        ema=0.995,
+        ema=0.999,
         seed=5,
     )
 
