@@ -19,6 +19,7 @@ from bsqav.training.data import ClipSampler  # noqa: E402
 from bsqav.training.loop import TrainConfig, Trainer  # noqa: E402
 from bsqav.training.objective import code_layer  # noqa: E402
 from bsqav.training.rollout import LAYER_DROP, Rollout, RolloutConfig, layer_steps  # noqa: E402
+from tests.training.models import changed_networks  # noqa: E402
 
 
 def losses(run: Path) -> list[float]:
@@ -148,8 +149,4 @@ def test_the_prior_alone_leaves_the_tokenizer_as_it_is(shards: Path, tmp_path: P
     trainer.start_from(tmp_path / "first.pt")
     trainer.train(lambda line: None)
     export_run(tmp_path / "prior", second, {"name": "second"})
-    before, after = read_model(first).tensors, read_model(second).tensors
-    changed = {
-        name.split(".")[0] for name in before if not np.array_equal(before[name], after[name])
-    }
-    assert changed == {"prior"}
+    assert changed_networks(first, second) == {"prior"}

@@ -9,7 +9,6 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from bsqav import _core  # noqa: E402
-from bsqav.codec.modelfile import read_model  # noqa: E402
 from bsqav.errors import UsageError  # noqa: E402
 from bsqav.export.exporter import export_run  # noqa: E402
 from bsqav.nn import fields  # noqa: E402
@@ -19,6 +18,7 @@ from bsqav.recipes.codec import codec_smoke  # noqa: E402
 from bsqav.training.loop import Trainer  # noqa: E402
 from bsqav.training.traces import TraceConfig, batch_of, layer_of, to_and_fro  # noqa: E402
 from tests.codec.streams import Format, clip, tiny_model  # noqa: E402
+from tests.training.models import changed_networks  # noqa: E402
 
 FORM = Format(70, 54)
 
@@ -83,11 +83,7 @@ def test_decoder_and_prior_learn_and_the_encoder_stays(shards: Path, tmp_path: P
     trainer.start_from(tmp_path / "first.pt")
     trainer.train(lambda line: None)
     export_run(tmp_path / "traced", second, {"name": "second"})
-    before, after = read_model(first).tensors, read_model(second).tensors
-    changed = {
-        name.split(".")[0] for name in before if not np.array_equal(before[name], after[name])
-    }
-    assert changed == {"dec", "prior"}
+    assert changed_networks(first, second) == {"dec", "prior"}
     with pytest.raises(UsageError, match="batched"):
         Trainer(replace(traced, batched=True), shards, tmp_path / "batched", None, model_of)
     with pytest.raises(UsageError, match="quantize"):

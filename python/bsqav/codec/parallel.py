@@ -247,9 +247,8 @@ class ParallelCore:
         self._cuts = SceneCuts(sequence.get("bit_depth", 8)) if options["scene_cut"] else None
         self._gop: int = options["gop"]
         self._count = 0
-        self._begin = self._keyframe = (
-            0  # numbers of the first picture of the segment, of the group
-        )
+        # Numbers of the first picture of the segment and of the group.
+        self._begin = self._keyframe = 0
         self._last: _Picture | None = None
         self._open: deque[_Segment] = deque()  # that pictures still go to, the newest last
         self._out: deque[_Segment] = deque()  # whose packets have not all been received

@@ -40,17 +40,14 @@ class CodecCheck:
 
         Raises ModelError for networks that have no integers.
         """
-        figures = {}
-        with tempfile.TemporaryDirectory() as folder:
-            model = Path(folder) / "check.bsqm"
-            write_codec_model(net, model, {"name": "check"})
-            for crf in self.crfs:
-                error, bits = self._code(model, crf)
-                figures[f"check/psnr_y crf {crf:g}"] = 10 * float(np.log10(255**2 / error))
-                figures[f"check/bpp crf {crf:g}"] = bits
+        model, figures = model_of(net), {}
+        for crf in self.crfs:
+            error, bits = self._code(model, crf)
+            figures[f"check/psnr_y crf {crf:g}"] = 10 * float(np.log10(255**2 / error))
+            figures[f"check/bpp crf {crf:g}"] = bits
         return figures
 
-    def _code(self, model: Path, crf: float) -> tuple[float, float]:
+    def _code(self, model: _core.Model, crf: float) -> tuple[float, float]:
         """Mean squared error of luma, and bits per pixel."""
         errors, bits = [], 0
         for pictures in self.clips:

@@ -328,7 +328,7 @@ class Trainer:
         """One optimizer step on layers as the codec's encoder chose them."""
         if traces.model is None or self.progress.step % traces.config.refresh == 0:
             traces.use(self.average)
-        layer = traces.batch().to(self.place.device)
+        layer = traces.batch(self.place.device)
         assert layer.coded is not None
         coded = (layer.coded.stages_BHW > 0).float()
         result = self.engine.train(layer, coded, 1.0, self._schedule())

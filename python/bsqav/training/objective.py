@@ -11,8 +11,6 @@ tokens with a mask (`dense`, see bsqav.training.dense), whose shapes do not depe
 
 import math
 from dataclasses import dataclass
-from dataclasses import fields as parts
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -57,22 +55,6 @@ class LayerInput:
     q_B: Tensor
     place: fields.LayerPlace
     coded: Coded | None = None
-
-    def to(self, device: torch.device) -> "LayerInput":
-        """The same on a device."""
-
-        def move(value: Any) -> Any:
-            if isinstance(value, Tensor):
-                return value.to(device)
-            if isinstance(value, fields.LayerPlace | Coded):
-                return each(value)
-            return value
-
-        def each(value: Any) -> Any:
-            return type(value)(*(move(getattr(value, part.name)) for part in parts(value)))
-
-        moved: LayerInput = each(self)
-        return moved
 
 
 @dataclass

@@ -93,33 +93,27 @@ def layer_of(traced: dict[str, Any], side: int) -> Layer:
     )
 
 
-def _unpack(words_BHWS: npt.NDArray[np.uint32]) -> Tensor:
-    """[B, H, W, S] words -> [B, H, W, 32 S] of 0 and 1."""
-    places = np.arange(STAGE_BITS, dtype=np.uint32)
-    bits = (words_BHWS[..., None] >> places & 1).astype(np.float32)
-    return torch.from_numpy(bits).flatten(-2)
-
-
-def batch_of(layers: Sequence[Layer]) -> LayerInput:
+def batch_of(layers: Sequence[Layer], device: torch.device | str = "cpu") -> LayerInput:
     """Layers of any kind as one input; `coded` holds their bits."""
 
-    def stack(name: str) -> npt.NDArray[Any]:
-        return np.stack([getattr(layer, name) for layer in layers])
+    def stack(name: str) -> Tensor:
+        values = np.stack([getattr(layer, name) for layer in layers])
+        # PyTorch shifts signed integers only; the lowest 32 bits of these are the words'.
+        return torch.from_numpy(values.astype(np.int64)).to(device)
 
-    def real(name: str) -> Tensor:
-        return torch.from_numpy(stack(name).astype(np.float32))
+    def bits(name: str) -> Tensor:
+        """[B, H, W, S] words -> [B, H, W, 32 S] of 0 and 1."""
+        places = torch.arange(STAGE_BITS, device=device)
+        return (stack(name).unsqueeze(-1) >> places & 1).float().flatten(-2)
 
-    def whole(name: str) -> Tensor:
-        return torch.from_numpy(stack(name).astype(np.int64))
-
-    first, later, above = torch.tensor([layer.place for layer in layers]).T
+    first, later, above = torch.tensor([layer.place for layer in layers], device=device).T
     return LayerInput(
-        real("target"),
-        real("prediction"),
-        fields.token_vector(_unpack(stack("previous_bits")), whole("previous_stages")),
-        real("q"),
+        stack("target").float(),
+        stack("prediction").float(),
+        fields.token_vector(bits("previous_bits"), stack("previous_stages")),
+        stack("q").float(),
         fields.LayerPlace(first, later, above),
-        Coded(_unpack(stack("bits")), whole("stages")),
+        Coded(bits("bits"), stack("stages")),
     )
 
 
@@ -138,7 +132,7 @@ class TraceSampler:
         """Encodes with these networks from now on. Raises ModelError if they have no integers."""
         self.model = self.quantize(net)
 
-    def batch(self) -> LayerInput:
+    def batch(self, device: torch.device) -> LayerInput:
         """Layers drawn from what was encoded last; each is drawn once."""
         rng = self.clips.rng
         while len(self.layers) < self.config.keep:
@@ -148,7 +142,7 @@ class TraceSampler:
         for i in sorted(chosen, reverse=True):
             self.layers[i] = self.layers[-1]
             self.layers.pop()
-        return batch_of(layers)
+        return batch_of(layers, device)
 
     def _encode(self) -> None:
         planes = [plane.numpy().astype(np.uint8) for plane in self.clips.batch()]
