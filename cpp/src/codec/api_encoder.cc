@@ -32,7 +32,9 @@ bsq_status bsq_encoder_open(const bsq_encoder_config* config, const bsq_model* m
     *encoder = nullptr;
     bsq::require_argument(config != nullptr, "config is NULL");
     bsq::require_argument(model != nullptr, "model is NULL");
-    *encoder = new bsq_encoder{{*config, model->model, bsq::current_kernels()}, {}};
+    const bsq::KernelTable& kernels = bsq::current_kernels();
+    *encoder = new bsq_encoder{
+        {*config, model->model, kernels, bsq::encode_on_processor(kernels)}, {}};
     return BSQ_OK;
   });
 }

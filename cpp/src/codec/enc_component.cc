@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "codec/enc_decide.h"
-#include "codec/enc_motion.h"
 #include "network/token_steps.h"
 
 namespace bsq {
@@ -33,17 +32,12 @@ int EncComponent::own_q(int q) const {
   return kind_ == Kind::kChroma ? q - (std::max(0, q - kChromaKnee) >> 2) : q;
 }
 
-EncComponent::EncComponent(const Geometry& geometry, Kind kind,
-                           const std::shared_ptr<const Networks>& networks, const Tuning& tuning,
-                           int preset, ThreadPool& pool)
-    : source(geometry.make_frame()),
-      kind_(kind),
-      state_(geometry, networks, pool),
-      pictures_(state_, networks, tuning, preset) {}
+EncComponent::EncComponent(Kind kind, std::unique_ptr<PictureEncoder> pictures)
+    : source(pictures->geometry().make_frame()), kind_(kind), pictures_(std::move(pictures)) {}
 
 // Those of the windows at the same place; none for alpha, whose errors no detail hides.
 std::vector<int16_t> EncComponent::offsets(const PicturePlan& plan, const Geometry& first) const {
-  if (kind_ == Kind::kAlpha || !state_.windows.has_offsets) return {};
+  if (kind_ == Kind::kAlpha || !pictures_->has_offsets()) return {};
   const Geometry& g = geometry();
   std::vector<int16_t> offsets(g.windows());
   for (int wy = 0; wy < g.windows_y; ++wy) {
@@ -54,40 +48,37 @@ std::vector<int16_t> EncComponent::offsets(const PicturePlan& plan, const Geomet
   return offsets;
 }
 
-PictureData EncComponent::encode(const PicturePlan& plan, const PictureState& first,
+PictureData EncComponent::encode(const PicturePlan& plan, const PictureEncoder& first,
                                  EncodedPicture& sum) {
   const int q = own_q(plan.q);
   const bool own_motion = kind_ == Kind::kAlpha;
+  pictures_->begin(source);
   if (plan.keyframe) {
-    state_.begin_keyframe();
+    pictures_->begin_keyframe();
+  } else if (own_motion) {
+    pictures_->predict(q, plan.search_range);
   } else {
-    if (own_motion) {
-      search_picture(search_, source, q, plan.search_range, state_);
-    } else {
-      take_motion(first.motion.field, geometry().narrower, state_.motion.field);
-    }
-    state_.compensate();
+    pictures_->predict_as(first.motion());
   }
   const std::vector<int16_t> moved = offsets(plan, first.geometry());
   int finer = 0;
   for (const int16_t offset : moved) finer = std::max(finer, -kOffsetUnit * offset);
-  EncodedPicture encoded = pictures_.encode(
-      source,
-      plan.keyframe ? keyframe_steps(q - plan.keyframe_gain, finer, pictures_.has_base())
-                    : picture_steps(q),
-      moved, plan.keyframe, own_motion);
+  EncodedPicture encoded = pictures_->encode(
+      {plan.keyframe ? keyframe_steps(q - plan.keyframe_gain, finer, pictures_->has_base())
+                     : picture_steps(q),
+       moved, plan.keyframe, own_motion});
   sum.costs += encoded.costs;
   sum.tokens += encoded.tokens;
   sum.coded_tokens += encoded.coded_tokens;
   sum.coded_stages += encoded.coded_stages;
   steps_ = last_steps_;
-  PictureData data = picture_data(encoded, state_.step_offset(), plan.keyframe, steps_);
+  PictureData data = picture_data(encoded, pictures_->step_offset(), plan.keyframe, steps_);
   data.header.first_motion = !plan.keyframe && !own_motion;
   return data;
 }
 
 void EncComponent::end_picture() {
-  state_.end_picture();
+  pictures_->end_picture();
   last_steps_ = steps_;
 }
 

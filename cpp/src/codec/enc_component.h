@@ -8,11 +8,8 @@
 #include <vector>
 
 #include "base/plane.h"
-#include "base/thread_pool.h"
 #include "bitstream/packet.h"
 #include "codec/enc_picture.h"
-#include "codec/picture_state.h"
-#include "motion/search.h"
 
 namespace bsq {
 
@@ -35,15 +32,13 @@ class EncComponent {
  public:
   enum class Kind { kChroma, kAlpha };
 
-  // `tuning`, `preset`: see PictureEncoder. The pool must outlive the component.
-  EncComponent(const Geometry& geometry, Kind kind, const std::shared_ptr<const Networks>& networks,
-               const Tuning& tuning, int preset, ThreadPool& pool);
+  EncComponent(Kind kind, std::unique_ptr<PictureEncoder> pictures);
 
-  const Geometry& geometry() const { return state_.geometry(); }
-  // Of the picture shown last.
-  const Frame& reference() const { return state_.reference; }
+  const Geometry& geometry() const { return pictures_->geometry(); }
+  // The picture shown last.
+  const Frame& picture() const { return pictures_->picture(); }
   // Adds to the costs and counts of `sum`. Chroma moves as the first component does.
-  PictureData encode(const PicturePlan& plan, const PictureState& first, EncodedPicture& sum);
+  PictureData encode(const PicturePlan& plan, const PictureEncoder& first, EncodedPicture& sum);
   // The picture is done: the next one builds on it.
   void end_picture();
 
@@ -54,9 +49,7 @@ class EncComponent {
   std::vector<int16_t> offsets(const PicturePlan& plan, const Geometry& first) const;
 
   const Kind kind_;
-  PictureState state_;
-  PictureEncoder pictures_;
-  MotionSearch search_;
+  const std::unique_ptr<PictureEncoder> pictures_;
   std::vector<int> last_steps_;
   std::vector<int> steps_;  // of the picture at work
 };

@@ -9,7 +9,6 @@
 #include "base/stage_clock.h"
 #include "base/status.h"
 #include "codec/enc_decide.h"
-#include "codec/enc_motion.h"
 #include "codec/enc_settings.h"
 #include "codec/picture_io.h"
 #include "codec/settings.h"
@@ -37,35 +36,26 @@ Frame luma_frame(const Geometry& geometry) {
   return frame;
 }
 
-double psnr(const Frame& a, const Frame& b, const Geometry& g) {
-  const ConstPlaneView x = a.planes[0].view();
-  const ConstPlaneView y = b.planes[0].view();
-  int64_t sum = 0;
-  for (int row = 0; row < g.height; ++row) {
-    for (int i = 0; i < g.width; ++i) {
-      const int d = x.row(row)[i] - y.row(row)[i];
-      sum += d * d;
-    }
-  }
-  if (sum == 0) return 100.0;
+double psnr(int64_t squared_error, const Geometry& g) {
+  if (squared_error == 0) return 100.0;
   const double peak = (1 << g.bit_depth) - 1;
   const double samples = static_cast<double>(g.width) * g.height;
-  return std::min(100.0, 10.0 * std::log10(peak * peak * samples / static_cast<double>(sum)));
+  return std::min(100.0,
+                  10.0 * std::log10(peak * peak * samples / static_cast<double>(squared_error)));
 }
 
 }  // namespace
 
 Encoder::Encoder(const bsq_encoder_config& config, const std::shared_ptr<const Model>& model,
-                 const KernelTable& kernels)
+                 const KernelTable& kernels, const PictureEncoderFactory& pictures)
     : config_(checked(config)),
       geometry_(component_geometries(config.sequence).front()),
       sequence_(make_sequence(config, *model)),
       header_(header_bytes(sequence_)),
       pool_(thread_count(config.threads)),
-      state_(geometry_, model->networks(kernels), pool_),
-      q_(static_cast<int>(std::lround(config.crf * 8.0)) + state_.step_offset()),
       tuning_(kTunings[static_cast<size_t>(config.tune)]),
-      pictures_(state_, model->networks(kernels), tuning_, config.preset),
+      pictures_(pictures(geometry_, *model, {tuning_, config.preset}, pool_)),
+      q_(static_cast<int>(std::lround(config.crf * 8.0)) + pictures_->step_offset()),
       rate_(make_rate(config)),
       source_(geometry_.make_frame()),
       previous_source_(luma_frame(geometry_)),
@@ -74,8 +64,8 @@ Encoder::Encoder(const bsq_encoder_config& config, const std::shared_ptr<const M
   for (size_t i = 1; i < components.size(); ++i) {
     const bool alpha = config.sequence.alpha != 0 && i + 1 == components.size();
     others_.push_back(std::make_unique<EncComponent>(
-        components[i], alpha ? EncComponent::Kind::kAlpha : EncComponent::Kind::kChroma,
-        model->networks(kernels), tuning_, config.preset, pool_));
+        alpha ? EncComponent::Kind::kAlpha : EncComponent::Kind::kChroma,
+        pictures(components[i], *model, {tuning_, config.preset}, pool_)));
   }
   if (config_.lookahead > 0) analysis_.emplace(geometry_, search_kernels(kernels), pool_);
 }
@@ -175,20 +165,14 @@ int Encoder::search_range() const {
   return config_.preset == BSQ_PRESET_FAST ? kSearchRangeFast : kSearchRangeMedium;
 }
 
-// Motion from the picture before, and the prediction it gives.
-void Encoder::predict() {
-  search_picture(search_, source_, q_, search_range(), state_);
-  state_.compensate();
-}
-
-// Leaves the prediction in the state if the answer is no.
+// Leaves the picture predicted if the answer is no.
 bool Encoder::wants_keyframe(const Source& picture) {
   if (broken_ || picture.keyframe || index_ >= config_.gop) return true;
   const int64_t d = deviation(picture.pts);
   if (d > kMaxTimestamp || d < -kMaxTimestamp) return true;
   const std::optional<bool> planned = rate_ ? rate_->planned_keyframe() : std::nullopt;
   if (planned.value_or(false)) return true;
-  predict();
+  pictures_->predict(q_, search_range());
   if (planned) return false;
   return config_.scene_cut != 0 && index_ >= kDecisions.cut_distance && is_cut();
 }
@@ -197,7 +181,7 @@ bool Encoder::is_cut() {
   const StageScope scope(Stage::kDeciding);
   pool_.parallel_for(static_cast<size_t>(geometry_.windows_y), [&](size_t row) {
     const int y = static_cast<int>(row);
-    motion_compensate_rows(previous_source_, state_.motion.field, y, y + 1, cut_prediction_);
+    motion_compensate_rows(previous_source_, pictures_->motion(), y, y + 1, cut_prediction_);
   });
   return is_scene_cut(source_, previous_source_, cut_prediction_, pool_);
 }
@@ -240,10 +224,11 @@ void Encoder::begin_group(const Source& picture) {
 }
 
 void Encoder::choose_step(bool keyframe) {
-  const int c = keyframe ? rate_->keyframe_step(intra_energies(source_, pool_))
-                         : rate_->picture_step(predicted_energies(source_, state_.current, pool_),
-                                               config_.gop - index_);
-  q_ = c + state_.step_offset();
+  const int c =
+      keyframe ? rate_->keyframe_step(intra_energies(source_, pool_))
+               : rate_->picture_step(predicted_energies(source_, pictures_->prediction(), pool_),
+                                     config_.gop - index_);
+  q_ = c + pictures_->step_offset();
 }
 
 // How many of the pictures that wait count in what hangs on a picture: as many as a group can have
@@ -273,29 +258,29 @@ void Encoder::plan(const Source& picture, bool keyframe) {
   }
   const StageScope scope(Stage::kDeciding);
   std::span<const int16_t> before;
-  if (!keyframe) before = state_.windows.offset;
+  if (!keyframe) before = pictures_->offsets();
   // The control of the rate has the picture's step for itself.
   plan_ = plan_offsets(source_, geometry_, worth, before, tuning_.variance_strength, !rate_, pool_);
   if (analysis_ && !keyframe && !rate_) plan_.shift += beat(index_);
-  if (!state_.windows.has_offsets)
+  if (!pictures_->has_offsets()) {
     std::fill(plan_.windows.begin(), plan_.windows.end(), int16_t{0});
+  }
 }
 
-// Leaves the reconstruction in the state.
 Encoder::Coded Encoder::code(const Source& picture, bool keyframe) {
-  if (keyframe) state_.begin_keyframe();
+  if (keyframe) pictures_->begin_keyframe();
   const int finer = -kOffsetUnit * *std::min_element(plan_.windows.begin(), plan_.windows.end());
-  const int q = std::clamp(q_ + plan_.shift, state_.step_offset(), kMaxStepIndex);
-  EncodedPicture encoded = pictures_.encode(
-      source_,
-      keyframe ? keyframe_steps(q - keyframe_gain_, finer, pictures_.has_base()) : picture_steps(q),
-      plan_.windows, keyframe);
+  const int q = std::clamp(q_ + plan_.shift, pictures_->step_offset(), kMaxStepIndex);
+  EncodedPicture encoded =
+      pictures_->encode({keyframe ? keyframe_steps(q - keyframe_gain_, finer, pictures_->has_base())
+                                  : picture_steps(q),
+                         plan_.windows, keyframe});
   Coded coded;
   coded.steps = last_steps_;
   std::vector<PictureData> pictures;
-  pictures.push_back(picture_data(encoded, state_.step_offset(), keyframe, coded.steps));
+  pictures.push_back(picture_data(encoded, pictures_->step_offset(), keyframe, coded.steps));
   const PicturePlan decided{q, keyframe, plan_.windows, search_range(), keyframe_gain_};
-  for (const auto& other : others_) pictures.push_back(other->encode(decided, state_, encoded));
+  for (const auto& other : others_) pictures.push_back(other->encode(decided, *pictures_, encoded));
   PacketHeader header = make_header(picture, keyframe);
   header.picture = pictures.front().header;
   coded.packet = write_packet(header, pictures);
@@ -318,7 +303,7 @@ Encoder::Coded Encoder::code_within_rate(const Source& picture, bool& keyframe) 
   while (keyframe) {
     const std::optional<int> c = rate_->retry_keyframe(coded.bits());
     if (!c) break;
-    q_ = *c + state_.step_offset();
+    q_ = *c + pictures_->step_offset();
     coded = code(picture, keyframe);
   }
   rate_->done(keyframe, coded.bits());
@@ -328,17 +313,18 @@ Encoder::Coded Encoder::code_within_rate(const Source& picture, bool& keyframe) 
 void Encoder::encode(const Source& picture) {
   const double shown = shown_seconds(picture);
   if (rate_) rate_->arrive(started_ ? seconds(picture.pts - last_pts_) : 0.0, shown);
+  pictures_->begin(source_);
   bool keyframe = wants_keyframe(picture);
   broken_ = true;  // until the end is reached: the state is of use to nobody after an exception
   if (keyframe) begin_group(picture);
   plan(picture, keyframe);
   Coded coded = rate_ ? code_within_rate(picture, keyframe) : code(picture, keyframe);
-  const double crf = (q_ - state_.step_offset()) / 8.0;
+  const double crf = (q_ - pictures_->step_offset()) / 8.0;
   const bsq_pass_record record{shown, coded.bits(), crf, keyframe ? 1 : 0};
   // Complete before it waits: nobody may receive half of it after an exception.
   waiting_ =
       Output{std::move(coded.packet), picture.pts, picture.duration, keyframe, coded.stats, record};
-  state_.end_picture();
+  pictures_->end_picture();
   for (const auto& other : others_) other->end_picture();
   std::swap(source_.planes[0], previous_source_.planes[0]);
   started_ = true;
@@ -360,13 +346,13 @@ bsq_rate_report Encoder::rate_report() const {
   return report;
 }
 
-bsq_packet_stats Encoder::make_stats(const EncodedPicture& picture) const {
+bsq_packet_stats Encoder::make_stats(const EncodedPicture& picture) {
   bsq_packet_stats stats{};
   stats.motion_bits = picture.costs.motion;
   stats.skip_bits = picture.costs.flags;
   stats.token_bits = picture.costs.tokens;
   stats.ideal_bits = picture.costs.all();
-  stats.psnr_y = psnr(source_, state_.current, geometry_);
+  stats.psnr_y = psnr(pictures_->luma_error(), geometry_);
   stats.tokens = picture.tokens;
   stats.coded_tokens = picture.coded_tokens;
   stats.coded_stages = picture.coded_stages;
@@ -390,16 +376,16 @@ bsq_status Encoder::receive(bsq_packet& packet) {
   return BSQ_OK;
 }
 
-std::string Encoder::reconstruction_hash() const {
+std::string Encoder::reconstruction_hash() {
   Sha256 hash;
   if (started_) {
     PictureBuffer buffer;
     bsq_picture picture{};
-    buffer.export_frame(state_.reference, geometry_, picture);
+    buffer.export_frame(pictures_->picture(), geometry_, picture);
     for (const auto& samples : buffer.samples) hash.update(samples);
     for (const auto& other : others_) {
       PictureBuffer part;
-      part.export_frame(other->reference(), other->geometry(), picture);
+      part.export_frame(other->picture(), other->geometry(), picture);
       hash.update(part.samples[0]);
     }
   }

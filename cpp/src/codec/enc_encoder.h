@@ -19,17 +19,16 @@
 #include "codec/enc_offsets.h"
 #include "codec/enc_picture.h"
 #include "codec/enc_rate.h"
-#include "codec/picture_state.h"
-#include "motion/search.h"
 #include "network/model.h"
 
 namespace bsq {
 
 class Encoder {
  public:
-  // Throws Error(BSQ_ERROR_ARGUMENT) naming the setting that is out of range.
+  // `pictures` makes the encoders of the components; `kernels` are for what the processor does all
+  // the same. Throws Error(BSQ_ERROR_ARGUMENT) naming the setting that is out of range.
   Encoder(const bsq_encoder_config& config, const std::shared_ptr<const Model>& model,
-          const KernelTable& kernels);
+          const KernelTable& kernels, const PictureEncoderFactory& pictures);
 
   const std::vector<uint8_t>& header() const { return header_; }
   // BSQ_OK, or BSQ_AGAIN when a packet waits to be received. Throws Error.
@@ -42,9 +41,9 @@ class Encoder {
 
   // SHA-256 of the last picture as a decoder shows it, in hexadecimal; for tests. Before the first
   // picture, of no bytes.
-  std::string reconstruction_hash() const;
+  std::string reconstruction_hash();
   // Notes the layers of the first component from now on, until they are taken; for training.
-  void trace() { pictures_.trace(&layers_); }
+  void trace() { pictures_->trace(&layers_); }
   std::vector<LayerTrace> take_layers() { return std::exchange(layers_, {}); }
 
  private:
@@ -98,20 +97,18 @@ class Encoder {
   size_t horizon() const;
   bool continues_scene(const Source& picture) const;
   void plan(const Source& picture, bool keyframe);
-  bsq_packet_stats make_stats(const EncodedPicture& picture) const;
+  bsq_packet_stats make_stats(const EncodedPicture& picture);
 
   const bsq_encoder_config config_;
   const Geometry geometry_;  // of the first component
   SequenceHeader sequence_;
   std::vector<uint8_t> header_;
   ThreadPool pool_;
-  PictureState state_;
-  int q_;  // of the stream: docs/numerics.md section 3; the picture's where there is a rate to keep
   const Tuning& tuning_;
-  PictureEncoder pictures_;
+  const std::unique_ptr<PictureEncoder> pictures_;  // of the first component
+  int q_;  // of the stream: docs/numerics.md section 3; the picture's where there is a rate to keep
   std::vector<std::unique_ptr<EncComponent>> others_;  // the components after the first
   std::unique_ptr<RateControl> rate_;
-  MotionSearch search_;
   std::optional<LowAnalysis> analysis_;  // with a look-ahead
   std::deque<Source> queue_;
   std::vector<Source> spare_;  // whose frames serve again

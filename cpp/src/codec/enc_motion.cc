@@ -1,4 +1,4 @@
-// Runs the motion search over the thread pool.
+// What the motion search is asked for, and the search over the thread pool.
 #include "codec/enc_motion.h"
 
 #include <algorithm>
@@ -32,8 +32,9 @@ MotionPrices::Component component_prices(const SignedModels& models) {
   return prices;
 }
 
-// Prices as the models of a block stand.
-MotionPrices prices_of(const MotionModels& models, bool fine) {
+}  // namespace
+
+MotionPrices motion_prices(const MotionModels& models, bool fine) {
   MotionPrices prices(fine);
   for (size_t near = 0; near < 3; ++near) {
     prices.split[near] = flag_prices(models.split[near]);
@@ -47,7 +48,12 @@ MotionPrices prices_of(const MotionModels& models, bool fine) {
   return prices;
 }
 
-}  // namespace
+MotionSearchConfig motion_config(int q, int range) {
+  MotionSearchConfig config;
+  config.lambda = std::max(kDecisions.motion_lambda * step_q8(q) / 256.0, 0.5);
+  config.range = range;
+  return config;
+}
 
 void search_picture(MotionSearch& search, const Frame& source, int q, int range,
                     PictureState& state) {
@@ -56,17 +62,10 @@ void search_picture(MotionSearch& search, const Frame& source, int q, int range,
   const Frame* frames[2] = {&source, &state.reference};
   state.pool().parallel_for(
       2, [&](size_t i) { pictures[i].fill(frames[i]->planes[0].view(), frames[i]->bit_depth); });
-  MotionSearchConfig config;
-  config.lambda = std::max(kDecisions.motion_lambda * step_q8(q) / 256.0, 0.5);
-  config.range = range;
+  MotionSearchConfig config = motion_config(q, range);
   config.kernels = &search_kernels(state.kernels());
-  std::vector<MotionSearchBlock> blocks;
-  blocks.reserve(state.blocks.size());
-  for (const BlockState& b : state.blocks) {
-    blocks.push_back({window_rect(b.area), prices_of(b.models.motion, state.motion.fine)});
-  }
-  state.motion.field =
-      search.run(pictures[0], pictures[1], config, &state.motion.field, blocks, state.pool());
+  state.motion.field = search.run(pictures[0], pictures[1], config, &state.motion.field,
+                                  motion_blocks(state), state.pool());
 }
 
 }  // namespace bsq

@@ -1,19 +1,21 @@
-// Encodes one picture into the payloads of a packet.
+// Encodes the pictures of one component into the payloads of packets.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
 
 #include "base/plane.h"
-#include "bsq/bsq.h"
+#include "base/thread_pool.h"
 #include "codec/enc_coder.h"
 #include "codec/enc_decide.h"
-#include "codec/enc_tokens.h"
 #include "codec/enc_trace.h"
-#include "codec/picture_state.h"
-#include "network/tokenizer.h"
+#include "codec/geometry.h"
+#include "kernels/kernel_table.h"
+#include "motion/motion_field.h"
+#include "network/model.h"
 
 namespace bsq {
 
@@ -28,64 +30,68 @@ struct EncodedPicture {
   int64_t coded_stages = 0;
 };
 
+// What is decided for a picture before its tokens are.
+struct LayerPlan {
+  // q of the layers; between keyframes, layers before the last one that have nothing to code are
+  // left out.
+  std::vector<int> steps;
+  std::span<const int16_t> offsets;  // one per window, or empty: all 0
+  bool keyframe = false;
+  bool tells_motion = true;  // between keyframes, whether the motion is among the symbols
+};
+
+// Encodes the pictures of one component with one model, and holds the last one: on the processor,
+// or on a device (cpp/cuda). Both give the same packets.
+//
+// A picture goes through begin(); begin_keyframe(), predict() or predict_as(); encode(), after
+// begin_keyframe() once more where the result is not wanted; end_picture().
 class PictureEncoder {
  public:
-  // `state` must outlive the encoder. `preset`: a bsq_preset. From medium on bits
-  // are chosen by their cost, and tokens checked by their true distortion.
-  PictureEncoder(PictureState& state, const std::shared_ptr<const Networks>& networks,
-                 const Tuning& tuning, int preset);
+  virtual ~PictureEncoder() = default;
 
+  virtual const Geometry& geometry() const = 0;
+  // What to add to c of the packets for q.
+  virtual int step_offset() const = 0;
   // Whether keyframes have a base picture.
-  bool has_base() const { return base_ != nullptr; }
+  virtual bool has_base() const = 0;
+  // Whether windows may have offsets, and those after the last picture.
+  virtual bool has_offsets() const = 0;
+  virtual std::span<const int16_t> offsets() const = 0;
+  // Where the layers of pictures are noted from now on; null: nowhere. Throws
+  // Error(BSQ_ERROR_UNSUPPORTED) where they cannot be.
+  virtual void trace(std::vector<LayerTrace>* layers) = 0;
 
-  // Where the layers of pictures are noted from now on; null: nowhere.
-  void trace(std::vector<LayerTrace>* layers);
-
-  // state.current holds the prediction; afterwards it is the reconstruction, which the caller makes
-  // the reference. `steps`: q of the layers; between keyframes, layers before the last one that
-  // have nothing to code are left out. `offsets`: one per window, or empty: all 0. `tells_motion`:
-  // between keyframes, whether the motion is among the symbols.
-  EncodedPicture encode(const Frame& source, const std::vector<int>& steps,
-                        std::span<const int16_t> offsets, bool keyframe, bool tells_motion = true);
-
- private:
-  struct Layer {
-    int q = 0;
-    LayerPlace place;
-    bool keyframe = false;
-    bool tells_motion = false;
-    bool last = false;
-    bool blank = false;  // nothing is known yet: the first layer of a keyframe without a base
-  };
-
-  void encode_base(const Frame& source, int q, EncodedPicture& picture);
-
-  bool choose_tokens(const Frame& source, const Layer& layer);
-  void encode_tokens(const Frame& source, const Layer& layer);
-  bool relist_tokens(const Layer& layer);
-  bool refine_tokens(const Frame& source, const Layer& layer);
-  void keep_latents(const std::vector<TokenPosition>& before);
-  void settle(const Frame& source, const Layer& layer, double lambda);
-  void settle_bits(const Layer& layer, double latent_per_bit);
-  int flag_type(const Layer& layer) const {
-    return state_.flag_type(layer.keyframe, !layer.place.later, layer.last);
-  }
-  void write_symbols(const Layer& layer);
-  void count(EncodedPicture& picture) const;
-  void note(const Frame& source, const Layer& layer);
-
-  PictureState& state_;
-  TokenizerEncoder tokenizer_;
-  const Tuning& tuning_;
-  const int preset_;
-  std::unique_ptr<PictureEncoder> base_;
-  Frame base_source_;
-  std::vector<LayerTrace>* trace_ = nullptr;
-  std::vector<std::unique_ptr<EncCoder>> coders_;  // one per block
-  DifferenceField differences_;
-  std::vector<int16_t> residual_;
-  std::vector<int8_t> latents_;  // of the active tokens
-  std::vector<uint64_t> bills_;  // of the active tokens, in 2^-24 bits
+  // The picture to encode, which must stay as it is until end_picture().
+  virtual void begin(const Frame& source) = 0;
+  virtual void begin_keyframe() = 0;
+  // Finds the motion from the picture held, `range` in luma samples, for the step q, and predicts.
+  virtual void predict(int q, int range) = 0;
+  // Predicts by the motion of the first component, which is 2^narrower times as wide.
+  virtual void predict_as(const MotionField& first) = 0;
+  // That of the last prediction.
+  virtual const MotionField& motion() const = 0;
+  // The prediction, in memory of the encoder until the next call.
+  virtual const Frame& prediction() = 0;
+  virtual EncodedPicture encode(const LayerPlan& plan) = 0;
+  // The sum of squared errors of the luma shown.
+  virtual int64_t luma_error() = 0;
+  // The result is the picture held from now on.
+  virtual void end_picture() = 0;
+  // The picture held, likewise.
+  virtual const Frame& picture() = 0;
 };
+
+// How pictures are encoded.
+struct EncodingStyle {
+  const Tuning& tuning;
+  int preset = 0;  // a bsq_preset
+};
+
+// Throws Error(BSQ_ERROR_UNSUPPORTED) for a model of numerics 1, whose encoder is no more.
+using PictureEncoderFactory = std::function<std::unique_ptr<PictureEncoder>(
+    const Geometry& geometry, const Model& model, const EncodingStyle& style, ThreadPool& pool)>;
+
+// Pictures that are encoded on the processor.
+PictureEncoderFactory encode_on_processor(const KernelTable& kernels);
 
 }  // namespace bsq

@@ -166,12 +166,6 @@ void PictureState::filter(int q, bool keyframe) {
   deblock(edges_, pool_, current);
 }
 
-void PictureState::keep_offsets() {
-  for (size_t i = 0; i < windows.offset.size(); ++i) {
-    if (windows.offset_coded[i] == 0) windows.offset[i] = windows.before[i];
-  }
-}
-
 void PictureState::end_picture() { std::swap(current, reference); }
 
 }  // namespace bsq

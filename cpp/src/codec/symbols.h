@@ -179,6 +179,13 @@ struct WindowFlags {
         offset(windows),
         before(windows),
         offset_coded(windows) {}
+
+  // For encoders, after the last layer: offsets that were not coded are those of before.
+  void keep_offsets() {
+    for (size_t i = 0; i < offset.size(); ++i) {
+      if (offset_coded[i] == 0) offset[i] = before[i];
+    }
+  }
 };
 
 // The offset of a window that is active for the first time in its packet: docs/bitstream.md section

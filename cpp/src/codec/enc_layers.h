@@ -1,0 +1,222 @@
+// The layers of one picture, or of its base picture: which there are, in what order they are
+// chosen, checked and written. Once for every kind of state that holds the pictures: PictureState,
+// or one on a device.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/stage_clock.h"
+#include "bsq/bsq.h"
+#include "codec/enc_coder.h"
+#include "codec/enc_decide.h"
+#include "codec/enc_picture.h"
+#include "codec/enc_trace.h"
+#include "codec/symbols.h"
+
+namespace bsq {
+
+// A layer as it is about to be encoded.
+struct Layer {
+  int q = 0;
+  LayerPlace place;
+  bool keyframe = false;
+  bool tells_motion = false;
+  bool last = false;
+  bool blank = false;  // nothing is known yet: the first layer of a keyframe without a base
+  int type = 0;        // t of the flags' context
+  // The price of a bit in squared steps.
+  double lambda() const { return keyframe ? kDecisions.keyframe_lambda : kDecisions.lambda; }
+};
+
+// A state has what PictureState has. Choices, made from a state and what else the encoder hands
+// over, choose the state's tokens:
+//
+//   begin_picture()
+//   shrink_to(choices)          makes the source of the base picture's choices
+//   find_candidates(q, energy)  gives a stage to the tokens that may have bits, and marks windows;
+//                               returns whether there are any
+//   analyse(q)                  the encoder network's bits of the candidates
+//   mark_windows()              sets the active windows: those of which a token has stages
+//   keep_latents(before)        the active tokens are no longer those that analyse() saw
+//   run_trunk()                 of the state; may go on while the host does
+//   settle(layer, price)        chooses the bits of every token by their latents and costs
+//   begin_trials(), begin_trial(), end_trial(layer), end_trials()
+//                               around several settle() of which each token takes the best
+//   drop(layer)                 takes the stages from tokens that are not worth their bits;
+//                               returns whether there are such
+//   begin_symbols()             all is chosen
+//   code_bits(coder, models, block, i)   step 3 of block i
+//   end_layer()                 after the state's
+//   trace(source...)            a LayerTrace, where that can be had
+template <class State, class Choices>
+class LayerEncoder {
+ public:
+  // `state` must outlive the object; so must what the choices are made from.
+  template <class... Parts>
+  LayerEncoder(State& state, const EncodingStyle& style, Parts&... parts)
+      : state_(state), choices_(state, style.tuning, parts...), style_(style) {
+    if (state.base() == nullptr) return;
+    if (static_cast<int>(state.geometry().tokens()) < kDecisions.base_tokens) return;
+    base_ = std::make_unique<LayerEncoder>(*state.base(), style, parts...);
+  }
+
+  Choices& choices() { return choices_; }
+  bool has_base() const { return base_ != nullptr; }
+  void trace(std::vector<LayerTrace>* layers) {
+    trace_ = layers;
+    if (base_) base_->trace(layers);
+  }
+
+  // The state holds the prediction; afterwards it holds the reconstruction. The choices know the
+  // source.
+  EncodedPicture encode(const LayerPlan& plan) {
+    EncodedPicture picture;
+    state_.begin_picture();
+    const bool based = plan.keyframe && has_base();
+    if (based) encode_base(plan.steps.back(), picture);
+    if (state_.windows.has_offsets) {
+      std::copy(plan.offsets.begin(), plan.offsets.end(), state_.windows.offset.begin());
+    }
+    choices_.begin_picture();
+    coders_.clear();
+    for (size_t i = 0; i < state_.blocks.size(); ++i) {
+      coders_.push_back(std::make_unique<EncCoder>());
+    }
+    for (const int q : plan.steps) {
+      const bool first = picture.steps.empty();
+      const bool last = q == plan.steps.back();
+      encode_layer({q,
+                    {plan.keyframe && first, !first, q - plan.steps.back()},
+                    plan.keyframe,
+                    first && !plan.keyframe && plan.tells_motion,
+                    last,
+                    plan.keyframe && first && !based,
+                    state_.flag_type(plan.keyframe, first, last)},
+                   picture);
+    }
+    state_.windows.keep_offsets();
+    state_.filter(plan.steps.back(), plan.keyframe);
+    for (const auto& coder : coders_) {
+      picture.costs += coder->costs();
+      picture.payloads.push_back(coder->finish());
+    }
+    return picture;
+  }
+
+ private:
+  // Codes the base picture of a keyframe that ends at step q, and predicts the keyframe from it.
+  void encode_base(int q, EncodedPicture& picture) {
+    choices_.shrink_to(base_->choices());
+    state_.base()->begin_keyframe();
+    EncodedPicture base = base_->encode({base_steps(q), {}, true});
+    picture.base_payloads = std::move(base.payloads);
+    picture.base_steps = std::move(base.steps);
+    picture.costs += base.costs;
+    state_.predict_from_base();
+  }
+
+  void encode_layer(const Layer& layer, EncodedPicture& picture) {
+    const bool optional = !layer.keyframe && !layer.last;
+    if (!choose_tokens(layer) && optional) return;
+    encode_tokens(layer);
+    const bool decoded = refine_tokens(layer);
+    if (optional && state_.active.count() == 0) return;
+    write_symbols(layer);
+    if (trace_ != nullptr) trace_->push_back(choices_.trace(layer.q, layer.place));
+    count(picture);
+    state_.end_layer(layer.q, decoded);
+    choices_.end_layer();
+    picture.steps.push_back(layer.q);
+  }
+
+  // Returns whether any token may have bits.
+  bool choose_tokens(const Layer& layer) {
+    const StageScope scope(Stage::kDeciding);
+    const double energy = layer.blank  ? 0.0
+                          : layer.last ? style_.tuning.token_energy
+                                       : kDecisions.coarse_energy;
+    const bool any = choices_.find_candidates(layer.q, energy);
+    state_.list_active(layer.q, layer.place);
+    return any;
+  }
+
+  // Lists the tokens anew if windows are no longer active. Returns whether they are not.
+  bool relist_tokens(const Layer& layer) {
+    before_ = state_.windows.active;
+    choices_.mark_windows();
+    if (state_.windows.active == before_) return false;
+    state_.list_active(layer.q, layer.place);
+    return true;
+  }
+
+  // The networks' bits of the candidates, and the trunk on the tokens that have any.
+  void encode_tokens(const Layer& layer) {
+    const StageScope scope(Stage::kDeciding);
+    if (state_.active.count() == 0) return;
+    choices_.analyse(layer.q);
+    listed_ = state_.active.tokens();
+    if (relist_tokens(layer)) choices_.keep_latents(listed_);
+    choices_.run_trunk();
+  }
+
+  // Returns whether the decoder network's output stands for the tokens as they are.
+  bool refine_tokens(const Layer& layer) {
+    const StageScope scope(Stage::kDeciding);
+    if (style_.preset == BSQ_PRESET_FAST || state_.active.count() == 0) return false;
+    const double price = style_.tuning.latent_per_bit;
+    if (style_.preset != BSQ_PRESET_SLOW || layer.blank) {
+      choices_.settle(layer, price);
+    } else {
+      choices_.begin_trials();
+      for (const double factor : kDecisions.price_factors) {
+        choices_.begin_trial();
+        choices_.settle(layer, price * factor);
+        state_.run_decoder();
+        choices_.end_trial(layer);
+      }
+      choices_.end_trials();
+    }
+    state_.run_decoder();
+    const bool changed = !layer.blank && choices_.drop(layer);
+    const bool relisted = relist_tokens(layer);
+    if (relisted) choices_.run_trunk();
+    return !changed && !relisted;
+  }
+
+  void write_symbols(const Layer& layer) {
+    const StageScope scope(Stage::kRangeCoding);
+    choices_.begin_symbols();
+    const WindowLayer windows{layer.tells_motion ? &state_.motion : nullptr, layer.type,
+                              layer.keyframe};
+    state_.for_each_block([&](auto& block, size_t i) {
+      EncCoder& coder = *coders_[i];
+      code_windows(coder, block.models, state_.geometry(), block.area, windows, state_.windows);
+      const LayerModels models = state_.layer_models(block, layer.type);
+      code_stage_counts(coder, models, block.rect, state_.active, state_.flag_logits.data(),
+                        state_.tokens);
+      choices_.code_bits(coder, models, block, i);
+    });
+  }
+
+  void count(EncodedPicture& picture) const {
+    picture.tokens += static_cast<int64_t>(state_.tokens.stages.size());
+    for (const uint8_t stages : state_.tokens.stages) {
+      picture.coded_tokens += stages != 0 ? 1 : 0;
+      picture.coded_stages += stages;
+    }
+  }
+
+  State& state_;
+  Choices choices_;
+  const EncodingStyle style_;
+  std::unique_ptr<LayerEncoder> base_;
+  std::vector<LayerTrace>* trace_ = nullptr;
+  std::vector<std::unique_ptr<EncCoder>> coders_;  // one per block
+  std::vector<uint8_t> before_;                    // active windows
+  std::vector<TokenPosition> listed_;
+};
+
+}  // namespace bsq
