@@ -13,8 +13,9 @@
 #include "arrays.h"
 #include "codec/api.h"
 #include "codec/geometry.h"
+#include "device_plane.h"
+#include "encoder_handle.h"
 #include "errors.h"
-#include "handles.h"
 #include "sequence_dict.h"
 #include "trace_arrays.h"
 
@@ -71,7 +72,8 @@ class PyEncoder {
  public:
   PyEncoder(const py::object& sequence, const PyModel& model, double crf, int gop, bool scene_cut,
             int threads, const std::string& preset, double bitrate, double buffer_seconds,
-            const std::vector<PassTuple>& first_pass, int lookahead, const std::string& tune) {
+            const std::vector<PassTuple>& first_pass, int lookahead, const std::string& tune,
+            const CudaLibrary* library, int device, uintptr_t stream) {
     bsq_encoder_config config;
     bsq_encoder_config_init(&config);
     read_sequence(sequence, config.sequence);
@@ -92,61 +94,53 @@ class PyEncoder {
     config.first_pass_count = records.size();
     config.lookahead = lookahead;
     sequence_ = config.sequence;
-    char error[kErrorSize] = "";
-    bsq_encoder* encoder = nullptr;
-    bsq_status status = BSQ_OK;
-    {
-      const py::gil_scoped_release release;
-      status = bsq_encoder_open(&config, model.handle.get(), &encoder, error, sizeof error);
-    }
-    check(status, error);
-    handle_.reset(encoder);
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): a handle
+    place_ = {library, device, reinterpret_cast<void*>(stream)};
+    const py::gil_scoped_release release;
+    handle_ = open_encoder(config, model, place_);
   }
 
   py::bytes header() const {
     const uint8_t* data = nullptr;
     size_t size = 0;
-    check(bsq_encoder_header(handle_.get(), &data, &size), "no header");
+    check(handle_->header(&data, &size), "no header");
     return to_bytes({data, size});
   }
 
   void send(const py::sequence& planes, int64_t pts, int64_t duration, bool keyframe,
             bool look_only) {
-    const auto count = static_cast<size_t>(plane_count(sequence_));
-    if (planes.size() != count) {
-      throw Error(BSQ_ERROR_ARGUMENT, "a picture has " + std::to_string(count) + " planes, not " +
-                                          std::to_string(planes.size()));
-    }
-    bsq_picture picture{};
-    picture.width = sequence_.width;
-    picture.height = sequence_.height;
-    picture.chroma = sequence_.chroma;
-    picture.bit_depth = sequence_.bit_depth;
-    picture.pts = pts;
-    picture.duration = duration;
-    picture.keyframe = keyframe ? 1 : 0;
+    bsq_picture picture = make_picture(planes, pts, duration, keyframe);
     picture.look_only = look_only ? 1 : 0;
     std::vector<py::array> arrays;  // keeps the samples alive
-    for (size_t i = 0; i < count; ++i) {
+    for (size_t i = 0; i < planes.size(); ++i) {
       const py::object plane = planes[i];
       arrays.push_back(plane_array(plane, i, sequence_));
       picture.planes[i] = arrays[i].data();
       picture.strides[i] = arrays[i].strides(0);
     }
-    const bsq_status status =
-        call([&](bsq_encoder* encoder) { return bsq_encoder_send(encoder, &picture); });
-    if (status == BSQ_AGAIN) {
-      throw Error(BSQ_ERROR_ARGUMENT, "a packet waits: receive() it before the next send()");
-    }
+    require_sent(call([&] { return handle_->send(picture); }));
   }
 
-  void flush() { call(bsq_encoder_flush); }
+  void send_device(const py::sequence& planes, int64_t pts, int64_t duration, bool keyframe) {
+    bsq_picture picture = make_picture(planes, pts, duration, keyframe);
+    std::vector<DevicePlane> taken;  // keeps the samples alive
+    for (size_t i = 0; i < planes.size(); ++i) {
+      taken.emplace_back(planes[i], i, sequence_, place_);
+      picture.planes[i] = taken[i].data();
+      picture.strides[i] = taken[i].stride();
+    }
+    require_sent(call([&] { return handle_->send_device(picture); }));
+  }
+
+  void flush() {
+    call([&] { return handle_->flush(); });
+  }
 
   std::optional<PyPacket> receive() {
     bsq_packet packet{};
     std::string data;
-    const bsq_status status = call([&](bsq_encoder* encoder) {
-      const bsq_status got = bsq_encoder_receive(encoder, &packet);
+    const bsq_status status = call([&] {
+      const bsq_status got = handle_->receive(packet);
       if (got == BSQ_OK) data.assign(reinterpret_cast<const char*>(packet.data), packet.size);
       return got;
     });
@@ -156,7 +150,7 @@ class PyEncoder {
 
   py::dict stats() {
     bsq_packet_stats s{};
-    call([&](bsq_encoder* encoder) { return bsq_encoder_stats(encoder, &s); });
+    call([&] { return handle_->stats(s); });
     py::dict d;
     d["motion_bits"] = s.motion_bits;
     d["skip_bits"] = s.skip_bits;
@@ -171,13 +165,13 @@ class PyEncoder {
 
   PassTuple pass_record() {
     bsq_pass_record r{};
-    call([&](bsq_encoder* encoder) { return bsq_encoder_pass_record(encoder, &r); });
+    call([&] { return handle_->pass_record(r); });
     return {r.seconds, r.bits, r.crf, r.keyframe != 0};
   }
 
   py::dict rate() {
     bsq_rate_report r{};
-    call([&](bsq_encoder* encoder) { return bsq_encoder_rate(encoder, &r); });
+    call([&] { return handle_->rate(r); });
     py::dict d;
     d["bitrate"] = r.bitrate;
     d["reached"] = r.reached;
@@ -189,16 +183,16 @@ class PyEncoder {
   }
 
   void trace() {
-    call([](bsq_encoder* encoder) {
-      encoder->encoder.trace();
+    call([&] {
+      handle_->processor()->encoder.trace();
       return BSQ_OK;
     });
   }
 
   py::list take_layers() {
     std::vector<LayerTrace> layers;
-    call([&](bsq_encoder* encoder) {
-      layers = encoder->encoder.take_layers();
+    call([&] {
+      layers = handle_->processor()->encoder.take_layers();
       return BSQ_OK;
     });
     py::list list;
@@ -208,8 +202,8 @@ class PyEncoder {
 
   std::string reconstruction_hash() {
     std::string hash;
-    call([&](bsq_encoder* encoder) {
-      hash = encoder->encoder.reconstruction_hash();
+    call([&] {
+      hash = handle_->processor()->encoder.reconstruction_hash();
       return BSQ_OK;
     });
     return hash;
@@ -224,15 +218,40 @@ class PyEncoder {
     {
       const py::gil_scoped_release release;
       const std::lock_guard lock(mutex_);
-      status = fn(handle_.get());
-      if (status < 0) message = bsq_encoder_error(handle_.get());
+      status = fn();
+      if (status < 0) message = handle_->error();
     }
     return check(status, message.c_str());
   }
 
+  bsq_picture make_picture(const py::sequence& planes, int64_t pts, int64_t duration,
+                           bool keyframe) const {
+    const auto count = static_cast<size_t>(plane_count(sequence_));
+    if (planes.size() != count) {
+      throw Error(BSQ_ERROR_ARGUMENT, "a picture has " + std::to_string(count) + " planes, not " +
+                                          std::to_string(planes.size()));
+    }
+    bsq_picture picture{};
+    picture.width = sequence_.width;
+    picture.height = sequence_.height;
+    picture.chroma = sequence_.chroma;
+    picture.bit_depth = sequence_.bit_depth;
+    picture.pts = pts;
+    picture.duration = duration;
+    picture.keyframe = keyframe ? 1 : 0;
+    return picture;
+  }
+
+  static void require_sent(bsq_status status) {
+    if (status == BSQ_AGAIN) {
+      throw Error(BSQ_ERROR_ARGUMENT, "a packet waits: receive() it before the next send()");
+    }
+  }
+
   bsq_sequence sequence_{};
+  EncoderPlace place_;
   std::mutex mutex_;
-  Handle<bsq_encoder> handle_;
+  std::unique_ptr<EncoderHandle> handle_;
 };
 
 }  // namespace
@@ -246,15 +265,20 @@ void bind_encoder(py::module_& m) {
   py::class_<PyEncoder>(m, "Encoder",
                         "send() a picture, receive() packets until None, flush() at the end.")
       .def(py::init<const py::object&, const PyModel&, double, int, bool, int, const std::string&,
-                    double, double, const std::vector<PassTuple>&, int, const std::string&>(),
+                    double, double, const std::vector<PassTuple>&, int, const std::string&,
+                    const CudaLibrary*, int, uintptr_t>(),
            py::arg("sequence"), py::arg("model"), py::kw_only(), py::arg("crf") = 32.0,
            py::arg("gop") = 250, py::arg("scene_cut") = true, py::arg("threads") = 0,
            py::arg("preset") = "medium", py::arg("bitrate") = 0.0, py::arg("buffer_seconds") = 1.5,
            py::arg("first_pass") = std::vector<PassTuple>(), py::arg("lookahead") = 0,
-           py::arg("tune") = "balanced")
+           py::arg("tune") = "balanced", py::arg("library") = nullptr, py::arg("device") = 0,
+           py::arg("stream") = 0, py::keep_alive<1, 14>())
       .def_property_readonly("header", &PyEncoder::header)
       .def("send", &PyEncoder::send, py::arg("planes"), py::arg("pts"), py::kw_only(),
            py::arg("duration") = 0, py::arg("keyframe") = false, py::arg("look_only") = false)
+      .def("send_device", &PyEncoder::send_device, py::arg("planes"), py::arg("pts"), py::kw_only(),
+           py::arg("duration") = 0, py::arg("keyframe") = false,
+           "The same with planes that are on the encoder's device, by DLPack.")
       .def("flush", &PyEncoder::flush)
       .def("receive", &PyEncoder::receive)
       .def_property_readonly("stats", &PyEncoder::stats)

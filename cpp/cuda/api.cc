@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "bsq/bsq_cuda.h"
+#include "cuda/api_table.h"
 #include "cuda/open_device.h"
 #include "cuda/pictures.h"
 
@@ -157,26 +158,33 @@ void release(bsq_cuda_decoder* decoder, void* memory) {
   if (decoder != nullptr && memory != nullptr) decoder->device->release(memory);
 }
 
+bsq_cuda_api make_table() {
+  bsq_cuda_api api{};
+  api.abi = BSQ_CUDA_ABI;
+  api.emulated = bsq::cuda::devices_are_emulated() ? 1 : 0;
+  api.version = bsq_version();
+  api.device_count = device_count;
+  api.config_init = config_init;
+  api.decoder_open = decoder_open;
+  api.decoder_close = decoder_close;
+  api.decoder_error = decoder_error;
+  api.decoder_send = decoder_send;
+  api.decoder_flush = decoder_flush;
+  api.decoder_reset = decoder_reset;
+  api.decoder_sequence = decoder_sequence;
+  api.decoder_receive = decoder_receive;
+  api.decoder_receive_into = decoder_receive_into;
+  api.decoder_receive_host = decoder_receive_host;
+  api.decoder_wait = decoder_wait;
+  api.allocate = allocate;
+  api.release = release;
+  bsq::cuda::add_encoder(api);
+  return api;
+}
+
 }  // namespace
 
 extern "C" const bsq_cuda_api* bsq_cuda_get_api(uint32_t abi) {
-  static const bsq_cuda_api api = {BSQ_CUDA_ABI,
-                                   bsq::cuda::devices_are_emulated() ? 1 : 0,
-                                   bsq_version(),
-                                   device_count,
-                                   config_init,
-                                   decoder_open,
-                                   decoder_close,
-                                   decoder_error,
-                                   decoder_send,
-                                   decoder_flush,
-                                   decoder_reset,
-                                   decoder_sequence,
-                                   decoder_receive,
-                                   decoder_receive_into,
-                                   decoder_receive_host,
-                                   decoder_wait,
-                                   allocate,
-                                   release};
+  static const bsq_cuda_api api = make_table();
   return abi == BSQ_CUDA_ABI ? &api : nullptr;
 }

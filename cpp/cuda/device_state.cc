@@ -42,7 +42,7 @@ DeviceState::Fields DeviceState::make_fields() const {
 }
 
 DeviceState::DeviceState(const Geometry& geometry, const std::shared_ptr<const Weights>& weights,
-                         Device& device, ThreadPool& pool, bool is_base)
+                         Device& device, ThreadPool& pool, bool encodes, bool is_base)
     : motion(geometry, weights->config().numerics > 2),
       windows(geometry.windows()),
       tokens(geometry.tokens_y, geometry.tokens_x, weights->layout().stages),
@@ -52,7 +52,7 @@ DeviceState::DeviceState(const Geometry& geometry, const std::shared_ptr<const W
       weights_(weights),
       device_(device),
       pool_(pool),
-      runner_(device, *weights, geometry),
+      runner_(device, *weights, geometry, encodes),
       prior_(device, *weights, geometry, rects(geometry), runner_),
       current_(std::make_unique<DeviceFrame>(device, geometry)),
       reference_(std::make_unique<DeviceFrame>(device, geometry)),
@@ -70,7 +70,8 @@ DeviceState::DeviceState(const Geometry& geometry, const std::shared_ptr<const W
   }
   windows.has_offsets = weights_->config().numerics > 2;
   if (weights_->config().numerics > 2 && !is_base) {
-    base_ = std::make_unique<DeviceState>(base_geometry(geometry_), weights_, device_, pool_, true);
+    base_ = std::make_unique<DeviceState>(base_geometry(geometry_), weights_, device_, pool_,
+                                          encodes, true);
   }
 }
 
@@ -88,6 +89,7 @@ void DeviceState::begin_keyframe() {
   std::fill(windows.offset.begin(), windows.offset.end(), int16_t{0});
   std::fill(windows.before.begin(), windows.before.end(), int16_t{0});
   for (DeviceBlockState& block : blocks) block.models = BlockModels();
+  std::fill(motion.field.mv.begin(), motion.field.mv.end(), Mv{});
 }
 
 void DeviceState::predict_from_base() {
@@ -131,12 +133,28 @@ Steps DeviceState::steps(int q) const {
           kChromaKnee};
 }
 
+// After wait_mark().
+void DeviceState::put_offsets() {
+  std::copy_n(windows.offset.data(), windows.offset.size(), offsets_.data());
+  offsets_.send(device_, windows.offset.size());
+}
+
+void DeviceState::send_offsets() {
+  device_.wait_mark();
+  put_offsets();
+  device_.mark();
+}
+
+void DeviceState::keep_offsets() {
+  windows.keep_offsets();
+  send_offsets();
+}
+
 void DeviceState::list_active(int q, const LayerPlace& place) {
   active.set(windows.active);
   device_.wait_mark();
+  put_offsets();
   const auto count = static_cast<size_t>(active.count());
-  std::copy_n(windows.offset.data(), windows.offset.size(), offsets_.data());
-  offsets_.send(device_, windows.offset.size());
   if (count > 0) {
     std::memcpy(positions_.data(), active.tokens().data(), count * sizeof(Position));
     for (int y = 0; y < geometry_.tokens_y; ++y) {
@@ -172,11 +190,16 @@ void DeviceState::expand(const Fields& fields) {
 
 void DeviceState::run_trunk() {
   if (active.count() == 0) return;
+  queue_trunk();
+  device_.wait();
+}
+
+void DeviceState::queue_trunk() {
+  if (active.count() == 0) return;
   expand(previous_);
   runner_.trunk(active_list(), flag_logits.device());
   flag_logits.fetch(device_, static_cast<size_t>(active.count()) *
                                  static_cast<size_t>(weights_->layout().flags()));
-  device_.wait();
 }
 
 void DeviceState::begin_bits() {
@@ -185,10 +208,15 @@ void DeviceState::begin_bits() {
   prior_.begin_layer(active, active_list(), tokens, fields_.arrays(), coded_.data());
 }
 
-void DeviceState::end_layer(int q, bool) {
+void DeviceState::run_decoder() {
+  if (active.count() == 0) return;
+  expand(fields_);
+  runner_.synthesis(active_list());
+}
+
+void DeviceState::end_layer(int q, bool decoded) {
+  if (!decoded) run_decoder();
   if (active.count() != 0) {
-    expand(fields_);
-    runner_.synthesis(active_list());
     const ReconstructKernel kernel{runner_.output(),
                                    NetworkRunner::output_pitch(),
                                    positions_.device(),

@@ -40,7 +40,7 @@ class DeviceState {
  public:
   // Device and pool must outlive the state.
   DeviceState(const Geometry& geometry, const std::shared_ptr<const Weights>& weights,
-              Device& device, ThreadPool& pool, bool is_base = false);
+              Device& device, ThreadPool& pool, bool encodes, bool is_base = false);
 
   // As in PictureState.
   const Geometry& geometry() const { return geometry_; }
@@ -58,9 +58,16 @@ class DeviceState {
   LayerModels layer_models(DeviceBlockState& block, int type) const {
     return {block.models.corrections[static_cast<size_t>(type)], weights_->config().numerics > 1};
   }
+  // For encoders, which look at tokens before they are listed: the windows' offsets to the device.
+  void send_offsets();
+  // As in PictureState.
+  void keep_offsets();
   void list_active(int q, const LayerPlace& place);
+  // Returns when the logits are in `flag_logits`.
   void run_trunk();
+  void queue_trunk();
   void begin_bits();
+  void run_decoder();
   void end_layer(int q, bool decoded);
   // The tokens of the layer that ended last.
   const TokenField& coded_tokens() const { return tokens; }
@@ -77,9 +84,17 @@ class DeviceState {
 
   Device& device() { return device_; }
   ThreadPool& pool() const { return pool_; }
+  const Weights& weights() const { return *weights_; }
+  NetworkRunner& runner() { return runner_; }
   GroupPrior& prior() { return prior_; }
-  // The picture that end_picture() left.
+  // The picture that end_picture() left, and the one at work.
   const Planes& picture() const { return reference_->planes(); }
+  const Planes& current() const { return current_->planes(); }
+  // The layer at work as kernels see it.
+  ActiveList active_list() const { return {positions_.device(), index_.device(), active.count()}; }
+  Steps steps(int q) const;
+  // Tokens of this layer, by place.
+  TokenArrays fields() const { return fields_.arrays(); }
 
   std::vector<DeviceBlockState> blocks;
   MotionSymbols motion;
@@ -97,8 +112,7 @@ class DeviceState {
 
   static std::vector<TokenRect> rects(const Geometry& geometry);
   Fields make_fields() const;
-  ActiveList active_list() const { return {positions_.device(), index_.device(), active.count()}; }
-  Steps steps(int q) const;
+  void put_offsets();
   void expand(const Fields& fields);
 
   const Geometry geometry_;

@@ -55,6 +55,7 @@ GroupPrior::GroupPrior(Device& device, const Weights& weights, const Geometry& g
 
 void GroupPrior::begin_layer(const ActiveTokens& active, const ActiveList& list,
                              const TokenField& tokens, const TokenArrays& fields, uint8_t* coded) {
+  device_.wait_mark();
   active_ = &active;
   list_ = list;
   fields_ = fields;
@@ -67,6 +68,7 @@ void GroupPrior::begin_layer(const ActiveTokens& active, const ActiveList& list,
   counts_.send(device_, static_cast<size_t>(list.count));
   group_tokens_.send(device_, groups_.back().first + groups_.back().count());
   stage_slots_.send(device_, stages_.back().first + stages_.back().count());
+  device_.mark();
   store_stages(coded);
 }
 
@@ -155,7 +157,8 @@ bool GroupPrior::begin_stage(int stage) {
   return stage_rows().count() != 0;
 }
 
-const int16_t* GroupPrior::logits(int subgroup) {
+// The head of a sub-group, but for what has become known before it and for where its logits go.
+HeadKernel GroupPrior::head_kernel(int subgroup) {
   const PriorLayers& prior = weights_.prior();
   const Rows& rows = stage_rows();
   head_ = stage_ * kSubgroups + subgroup;
@@ -169,7 +172,6 @@ const int16_t* GroupPrior::logits(int subgroup) {
   kernel.zero = weights_.layout().zero;
   if (pending_ >= 0) {
     const Linear& emb = prior.emb[static_cast<size_t>(pending_)];
-    kernel.bytes = slot_bytes_.data();
     kernel.emb_w = emb.w;
     kernel.emb_b = emb.b;
     kernel.emb_m = emb.m;
@@ -183,11 +185,46 @@ const int16_t* GroupPrior::logits(int subgroup) {
   kernel.m = prior.head[at].m;
   kernel.k = prior.head[at].k;
   kernel.shift = prior.head[at].shift;
+  return kernel;
+}
+
+const int16_t* GroupPrior::logits(int subgroup) {
+  HeadKernel kernel = head_kernel(subgroup);
+  if (pending_ >= 0) kernel.bytes = slot_bytes_.data();
   kernel.logits = logits_.data();
   device_.launch(kernel, kernel.blocks());
   device_.wait();
   pending_ = -1;
   return logits_.data();
+}
+
+GroupPrior::Subgroup GroupPrior::queue_subgroup(int subgroup, int16_t* logits) {
+  const Rows& rows = stage_rows();
+  HeadKernel kernel = head_kernel(subgroup);
+  const int32_t* list = group_tokens_.device() + groups_[static_cast<size_t>(group_)].first;
+  if (pending_ >= 0) {
+    kernel.known = {fields_.bits,
+                    list,
+                    list_.positions,
+                    tokens_x_,
+                    weights_.layout().stages,
+                    pending_ / kSubgroups,
+                    pending_ % kSubgroups * kSubgroupBits};
+  }
+  const auto j = static_cast<size_t>(subgroup);
+  kernel.logits =
+      logits + (rows.first * kSubgroups + j * rows.count()) * static_cast<size_t>(kSubgroupBits);
+  device_.launch(kernel, kernel.blocks());
+  pending_ = head_;
+  return {stage_, subgroup, head_, kernel.rows, kernel.slots, list, kernel.logits};
+}
+
+GroupPrior::StageRows GroupPrior::stage_rows(int group, int stage, size_t block) const {
+  const Rows& rows = stages_[stage_index(group, stage)];
+  const size_t begin = rows.begin[block];
+  return {{stage_tokens_.data() + rows.first + begin, rows.begin[block + 1] - begin},
+          (rows.first * kSubgroups + begin) * kSubgroupBits,
+          rows.count() * kSubgroupBits};
 }
 
 std::span<const int32_t> GroupPrior::tokens_of(size_t block) const {
@@ -228,16 +265,17 @@ void GroupPrior::end_group(const TokenField& tokens) {
   const StoreBitsKernel store{words_.device(), count,  list,        list_.positions,
                               tokens_x_,       stages, fields_.bits};
   device_.launch(store, store.blocks());
-  if (group_ + 1 == kGroups) return;
-  const ExpandTokensKernel expand{fields_,
-                                  stages,
-                                  weights_.layout().zero,
-                                  count,
-                                  list,
-                                  list_.positions,
-                                  tokens_x_,
-                                  runner_.vectors(),
-                                  runner_.vector_pitch()};
+  if (group_ + 1 != kGroups) embed_group();
+}
+
+// What the groups after this one see of its tokens, whose bits are in fields_.
+void GroupPrior::embed_group() {
+  const Rows& rows = groups_[static_cast<size_t>(group_)];
+  const int32_t* list = group_tokens_.device() + rows.first;
+  const auto count = static_cast<int>(rows.count());
+  const ExpandTokensKernel expand{
+      fields_,   weights_.layout().stages, weights_.layout().zero, count, list, list_.positions,
+      tokens_x_, runner_.vectors(),        runner_.vector_pitch()};
   device_.launch(expand, expand.blocks());
   LinearKernel embed = linear_kernel(weights_.prior().cur, runner_.vectors(), count);
   embed.out8 = embedded_.data();

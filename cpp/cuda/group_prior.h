@@ -14,9 +14,9 @@
 
 namespace bsq::cuda {
 
-// One layer goes like this:
+// One layer of a decoder goes like this:
 //
-//   prior.begin_layer(active, list, tokens)                  after the trunk, stage counts known
+//   prior.begin_layer(active, list, tokens, fields, coded)   after the trunk, stage counts known
 //   for g in 0..2, if prior.begin_group(g):
 //     for s in 0..S-1, if prior.begin_stage(s):
 //       for j in 0..3:
@@ -24,13 +24,20 @@ namespace bsq::cuda {
 //         for every block: code the bits of prior.tokens_of(block) into bytes_of(block)
 //         prior.feed()
 //     prior.end_group(tokens)
+//
+// An encoder has nothing to wait for: bits that are known lie in `fields`, or a kernel chooses them
+// as soon as their logits are there.
+//
+//   prior.begin_layer(active, list, tokens, fields, coded)
+//   prior.walk(logits, fn)    all sub-groups in order, fn() queues what is done with each
 class GroupPrior {
  public:
   GroupPrior(Device& device, const Weights& weights, const Geometry& geometry,
              std::span<const TokenRect> rects, NetworkRunner& runner);
 
-  // `list` describes `active`; `fields` receives the stage counts and later the bits, and `coded`
-  // notes the places that have stages. All three live until the layer is done.
+  // `list` describes `active`; `fields` receives the stage counts and later the bits, and `coded`,
+  // where it is not null, notes the places that have stages. All three live until the layer is
+  // done.
   void begin_layer(const ActiveTokens& active, const ActiveList& list, const TokenField& tokens,
                    const TokenArrays& fields, uint8_t* coded);
   // False where no token of the group has a stage.
@@ -40,6 +47,8 @@ class GroupPrior {
   // [tokens of all blocks, 8]
   const int16_t* logits(int subgroup);
   const int16_t* pair() const { return weights_.pair(head_); }
+  // Numbers of the blocks by place, on the device.
+  const int16_t* area() const { return area_.data(); }
   // Tokens of the stage in a block, as indices in `active`, in the order of coding; their logits;
   // and where their bits belong, one byte per token.
   std::span<const int32_t> tokens_of(size_t block) const;
@@ -50,6 +59,39 @@ class GroupPrior {
   // The bits of the group's tokens are complete in `tokens`.
   void end_group(const TokenField& tokens);
 
+  // A sub-group of a stage of a group, for an encoder: the arrays are the device's.
+  struct Subgroup {
+    int stage = 0;
+    int number = 0;
+    int head = 0;
+    int rows = 0;
+    const int32_t* slots = nullptr;  // place in `list` by row
+    const int32_t* list = nullptr;   // active token
+    const int16_t* logits = nullptr;
+  };
+  // Queues the logits of all sub-groups of the layer, those of a stage of a group one after the
+  // other as [tokens of the stage, 8] from logits + logits_at() on; fn(const Subgroup&) queues what
+  // follows, after which the bits must be in `fields`.
+  template <class Fn>
+  void walk(int16_t* logits, const Fn& fn) {
+    for (int group = 0; group < kGroups; ++group) {
+      if (!begin_group(group)) continue;
+      for (int stage = 0; stage < weights_.layout().stages && begin_stage(stage); ++stage) {
+        for (int j = 0; j < kSubgroups; ++j) fn(queue_subgroup(j, logits));
+      }
+      if (group + 1 != kGroups) embed_group();
+    }
+  }
+  // What the host codes of a stage, after walk(); see tokens_of() and the rest.
+  struct StageRows {
+    std::span<const int32_t> tokens;
+    size_t logits_at = 0;  // those of sub-group 0 and of the block
+    size_t stride = 0;     // to those of the next sub-group
+  };
+  StageRows stage_rows(int group, int stage, size_t block) const;
+  // Logits of all sub-groups, at most.
+  size_t logit_count() const { return stage_tokens_.size() * kStageBits; }
+
  private:
   // Rows of all blocks one after the other; `begin` has an entry per block and one more.
   struct Rows {
@@ -58,6 +100,9 @@ class GroupPrior {
     size_t count() const { return begin.back(); }
   };
 
+  Subgroup queue_subgroup(int subgroup, int16_t* logits);
+  HeadKernel head_kernel(int subgroup);
+  void embed_group();
   void list_rows(const ActiveTokens& active, const TokenField& tokens);
   void list_stages(size_t group);
   const Rows& stage_rows() const { return stages_[stage_index(group_, stage_)]; }

@@ -1,9 +1,26 @@
 // The light heads of the prior: bits that have become known into v, then the logits of eight more.
 #pragma once
 
-#include "cuda/block.h"
+#include "cuda/kernel_depthwise.h"
 
 namespace bsq::cuda {
+
+// A sub-group of the bits of a group's tokens, where these lie by place.
+struct KnownBits {
+  const uint32_t* bits;  // [places, S], or null
+  const int32_t* list;   // active token by slot
+  const Position* positions;
+  int tokens_x;
+  int max_stages;
+  int stage;
+  int shift;
+
+  BSQ_DEVICE uint8_t byte(int32_t slot) const {
+    const Position at = positions[list[slot]];
+    const int64_t place = at.y * tokens_x + at.x;
+    return static_cast<uint8_t>(bits[place * max_stages + stage] >> shift);
+  }
+};
 
 // A block makes 16 rows. The four warps share the inputs among them, and their sums are added.
 struct HeadKernel {
@@ -31,9 +48,11 @@ struct HeadKernel {
   int pitch;
   int width;  // at most kMaxWidth
 
-  // v += rq16(linear8(64 * byte; emb)), bytes by slot; null: no bits to add. The bytes and the
-  // logits may lie in memory of the host: each is read or written once.
+  // v += rq16(linear8(64 * byte; emb)) with the sub-group that has become known: bytes by slot, or
+  // `known`; no bits to add where both are null. The bytes and the logits may lie in memory of the
+  // host: each is read or written once.
   const uint8_t* bytes;
+  KnownBits known;
   int8_t zero;          // what a bit that is 0 reads as
   const int8_t* emb_w;  // [width, 8]
   const int32_t* emb_b;
@@ -55,10 +74,10 @@ struct HeadKernel {
   template <class Block>
   BSQ_DEVICE void run(Block& block) const {
     const int first = block.index() * kRows;
-    if (bytes != nullptr) {
+    if (adds()) {
       block.each([&](int thread, Local&) {
         const int row = first + thread;
-        if (thread < kRows && row < rows) block.shared().bytes[thread] = bytes[slots[row]];
+        if (thread < kRows && row < rows) block.shared().bytes[thread] = byte_of(slots[row]);
       });
     }
     block.each([&](int thread, Local& local) {
@@ -86,11 +105,16 @@ struct HeadKernel {
   }
 
  private:
+  BSQ_DEVICE bool adds() const { return bytes != nullptr || known.bits != nullptr; }
+  BSQ_DEVICE uint8_t byte_of(int32_t slot) const {
+    return bytes != nullptr ? bytes[slot] : known.byte(slot);
+  }
+
   // The activation of one channel; v is brought up to date on the way.
   BSQ_DEVICE int8_t hidden(int row, int channel, int byte) const {
     if (row >= rows || channel >= width) return 0;
     int16_t& value = v[static_cast<int64_t>(slots[row]) * pitch + channel];
-    if (bytes != nullptr) {
+    if (adds()) {
       int32_t sum = emb_b[channel];
       const int8_t* weights = emb_w + channel * kOutputs;
       for (int i = 0; i < kOutputs; ++i) {

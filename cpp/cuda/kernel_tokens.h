@@ -73,7 +73,7 @@ struct StoreStagesKernel {
   const Position* positions;
   int tokens_x;
   uint8_t* stages;
-  uint8_t* coded;          // by place: whether a layer of the picture had stages
+  uint8_t* coded;          // by place: whether a layer of the picture had stages; or null
   const int8_t* presence;  // [S + 1, pitch]
   int8_t* out;             // [rows, pitch]
   int pitch;
@@ -96,7 +96,7 @@ struct StoreStagesKernel {
       if (at != 0) return;
       const int64_t place = positions[row].y * tokens_x + positions[row].x;
       stages[place] = counts[row];
-      if (counts[row] != 0) coded[place] = 1;
+      if (coded != nullptr && counts[row] != 0) coded[place] = 1;
     });
   }
 };

@@ -6,9 +6,11 @@
 #include <type_traits>
 #include <utility>
 
+#include "cuda/kernel_choose.h"
 #include "cuda/kernel_deblock.h"
 #include "cuda/kernel_depthwise.h"
 #include "cuda/kernel_head.h"
+#include "cuda/kernel_judge.h"
 #include "cuda/kernel_linear.h"
 #include "cuda/kernel_motion.h"
 #include "cuda/kernel_samples.h"
@@ -19,7 +21,9 @@ namespace bsq::cuda {
 using AllKernels =
     std::tuple<LinearKernel, DepthwiseKernel, HeadKernel, ExpandTokensKernel, StoreStagesKernel,
                StoreBitsKernel, FillKernel, SideKernel, ReconstructKernel, ExportKernel,
-               CompensateKernel, EnlargeKernel, EdgeKernel, DeblockKernel>;
+               CompensateKernel, EnlargeKernel, EdgeKernel, DeblockKernel, CandidatesKernel,
+               MarkKernel, FeaturesKernel, SignsKernel, CountKernel, BillKernel, DropKernel,
+               BetterKernel, ErrorKernel, ShrinkKernel>;
 
 template <class Kernel, size_t... I>
 constexpr size_t kernel_index(std::index_sequence<I...>) {

@@ -17,7 +17,7 @@ class DevicePictures : public PictureDecoder {
  public:
   DevicePictures(const Geometry& geometry, const std::shared_ptr<const Weights>& weights,
                  Device& device, const Destination& destination, ThreadPool& pool)
-      : device_(device), destination_(destination), state_(geometry, weights, device, pool) {
+      : device_(device), destination_(destination), state_(geometry, weights, device, pool, false) {
     for (int p = 0; p < geometry.plane_count; ++p) {
       constexpr ptrdiff_t kRowAlignment = 256;
       const ptrdiff_t row = geometry.plane_width(p) * (geometry.bit_depth > 8 ? 2 : 1);

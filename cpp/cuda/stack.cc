@@ -16,28 +16,40 @@ size_t elements(const Geometry& geometry, int pitch) {
   return row_count(geometry) * static_cast<size_t>(pitch);
 }
 
-int widest(const Weights& weights) {
-  return padded(std::max(weights.config().decoder.width, weights.config().prior.width));
+// Of a size of the networks that run.
+template <class Size>
+int widest(const Weights& weights, bool encodes, const Size& size) {
+  const ModelConfig& config = weights.config();
+  const int decoding = std::max(size(config.decoder), size(config.prior));
+  return padded(encodes ? std::max(decoding, size(config.encoder)) : decoding);
 }
 
-int widest_hidden(const Weights& weights) {
-  return padded(std::max(weights.config().decoder.hidden, weights.config().prior.hidden));
+int width(const NetworkSize& size) { return size.width; }
+int hidden(const NetworkSize& size) { return size.hidden; }
+
+// What requantizes the stream for block i, or after the last one.
+const Requant& after(const Stack& stack, size_t i) {
+  return i < stack.blocks.size() ? stack.blocks[i].ffn.in : stack.f;
 }
 
 }  // namespace
 
-NetworkRunner::NetworkRunner(Device& device, const Weights& weights, const Geometry& geometry)
+NetworkRunner::NetworkRunner(Device& device, const Weights& weights, const Geometry& geometry,
+                             bool encodes)
     : device_(device),
       weights_(weights),
       tokens_x_(geometry.tokens_x),
       tokens_y_(geometry.tokens_y),
       vectors_(device, elements(geometry, padded(weights.layout().width()))),
       side_(device, elements(geometry, 2 * padded(kSideVector))),
-      stream_(device, elements(geometry, widest(weights))),
-      narrow_(device, elements(geometry, widest(weights))),
-      convolved_(device, elements(geometry, widest(weights))),
-      hidden_(device, elements(geometry, widest_hidden(weights))),
-      output_(device, elements(geometry, output_pitch())) {}
+      features_(device, encodes ? elements(geometry, 2 * weights.analysis().in.k) : 0),
+      stream_(device, elements(geometry, widest(weights, encodes, width))),
+      trunk_stream_(device, elements(geometry, padded(weights.config().prior.width))),
+      narrow_(device, elements(geometry, widest(weights, encodes, width))),
+      convolved_(device, elements(geometry, widest(weights, encodes, width))),
+      hidden_(device, elements(geometry, widest(weights, encodes, hidden))),
+      output_(device, elements(geometry, output_pitch())),
+      latents_(device, encodes ? elements(geometry, padded(weights.analysis().head.n)) : 0) {}
 
 int NetworkRunner::vector_pitch() const { return padded(weights_.layout().width()); }
 int NetworkRunner::side_pitch() const { return padded(kSideVector); }
@@ -88,38 +100,57 @@ void NetworkRunner::feed_forward(const Ffn& ffn, const int8_t* d, int rows, int1
 
 // Leaves rq8(x; f) in narrow_.
 void NetworkRunner::run(const Stack& stack, const Linear& tok, const Linear& side,
-                        const ActiveList& active) {
+                        const ActiveList& active, int16_t* stream) {
   const int pitch = padded(stack.size.width);
-  const auto next = [&](size_t block) -> const Requant& {
-    return block < stack.blocks.size() ? stack.blocks[block].ffn.in : stack.f;
-  };
   LinearKernel from_tokens = linear_kernel(tok, vectors_.data(), active.count);
   from_tokens.wide = true;
-  from_tokens.out16 = stream_.data();
+  from_tokens.out16 = stream;
   from_tokens.out16_pitch = pitch;
   device_.launch(from_tokens, from_tokens.blocks());
   LinearKernel from_side = linear_kernel(side, side_.data(), active.count);
   from_side.split = true;
-  from_side.wide = true;
-  from_side.added = stream_.data();
+  from_side.added = stream;
   from_side.added_pitch = pitch;
-  from_side.out16 = stream_.data();
-  from_side.out16_pitch = pitch;
-  from_side.next_m = next(0).m;
-  from_side.next_shift = next(0).shift;
-  from_side.out8 = narrow_.data();
-  from_side.out8_pitch = pitch;
-  device_.launch(from_side, from_side.blocks());
+  begin(stack, from_side, stream);
+  blocks(stack, active, stream);
+}
+
+// Launches the layer whose output begins the stream.
+void NetworkRunner::begin(const Stack& stack, LinearKernel& first, int16_t* stream) {
+  const int pitch = padded(stack.size.width);
+  first.wide = true;
+  first.out16 = stream;
+  first.out16_pitch = pitch;
+  first.next_m = after(stack, 0).m;
+  first.next_shift = after(stack, 0).shift;
+  first.out8 = narrow_.data();
+  first.out8_pitch = pitch;
+  device_.launch(first, first.blocks());
+}
+
+void NetworkRunner::blocks(const Stack& stack, const ActiveList& active, int16_t* stream) {
   for (size_t i = 0; i < stack.blocks.size(); ++i) {
     const ResidualBlock& block = stack.blocks[i];
     const int8_t* d = convolve(block.dw, active, narrow_.data(), nullptr, active.count, nullptr);
-    feed_forward(block.ffn, d, active.count, stream_.data(), &next(i + 1), narrow_.data());
+    feed_forward(block.ffn, d, active.count, stream, &after(stack, i + 1), narrow_.data());
   }
+}
+
+void NetworkRunner::analysis(const ActiveList& active) {
+  const Analysis& layers = weights_.analysis();
+  LinearKernel in = linear_kernel(layers.in, features_.data(), active.count);
+  in.split = true;
+  begin(layers.stack, in, stream_.data());
+  blocks(layers.stack, active, stream_.data());
+  LinearKernel head = linear_kernel(layers.head, narrow_.data(), active.count);
+  head.out8 = latents_.data();
+  head.out8_pitch = latent_pitch();
+  device_.launch(head, head.blocks());
 }
 
 void NetworkRunner::synthesis(const ActiveList& active) {
   const Synthesis& layers = weights_.synthesis();
-  run(layers.stack, layers.tok, layers.side, active);
+  run(layers.stack, layers.tok, layers.side, active, stream_.data());
   LinearKernel out = linear_kernel(layers.out, narrow_.data(), active.count);
   out.wide = true;
   out.out16 = output_.data();
@@ -129,7 +160,7 @@ void NetworkRunner::synthesis(const ActiveList& active) {
 
 void NetworkRunner::trunk(const ActiveList& active, int16_t* flags) {
   const PriorLayers& layers = weights_.prior();
-  run(layers.stack, layers.tok, layers.side, active);
+  run(layers.stack, layers.tok, layers.side, active, trunk_stream_.data());
   LinearKernel out = linear_kernel(layers.flag, narrow_.data(), active.count);
   out.wide = true;
   out.out16 = flags;

@@ -16,11 +16,12 @@ struct ActiveList {
   int count = 0;
 };
 
-// Both networks of a model, one at a time: they share their working memory. All launches are of
+// The networks of a model, one at a time: they share their working memory. All launches are of
 // all active tokens at once.
 class NetworkRunner {
  public:
-  NetworkRunner(Device& device, const Weights& weights, const Geometry& geometry);
+  // `encodes`: with memory for the encoder network.
+  NetworkRunner(Device& device, const Weights& weights, const Geometry& geometry, bool encodes);
 
   // What a network reads: token vectors [active tokens, vector_pitch()] and side vectors
   // [active tokens, 2, side_pitch()].
@@ -34,10 +35,18 @@ class NetworkRunner {
   const int16_t* output() const { return output_.data(); }
   static constexpr int output_pitch() { return kSampleVector; }
 
+  // What the encoder network reads: [active tokens, 2, feature_pitch()].
+  int8_t* features() const { return features_.data(); }
+  int feature_pitch() const { return weights_.analysis().in.k; }
+  // The encoder network; latents [active tokens, latent_pitch()].
+  void analysis(const ActiveList& active);
+  const int8_t* latents() const { return latents_.data(); }
+  int latent_pitch() const { return padded(weights_.analysis().head.n); }
+
   // The prior's trunk: logits of the stage flags [active tokens, 3 S].
   void trunk(const ActiveList& active, int16_t* flags);
-  // Its residual stream [active tokens, padded width], until synthesis() runs.
-  const int16_t* stream() const { return stream_.data(); }
+  // Its residual stream [active tokens, padded width].
+  const int16_t* stream() const { return trunk_stream_.data(); }
 
   // d = rq8(dwconv5(x)) at the rows of `list` (null: all active tokens); `area` as in
   // DepthwiseKernel. Rows of x are padded. The result lies in scratch memory.
@@ -51,7 +60,10 @@ class NetworkRunner {
   int8_t* narrow() const { return narrow_.data(); }
 
  private:
-  void run(const Stack& stack, const Linear& tok, const Linear& side, const ActiveList& active);
+  void run(const Stack& stack, const Linear& tok, const Linear& side, const ActiveList& active,
+           int16_t* stream);
+  void begin(const Stack& stack, LinearKernel& first, int16_t* stream);
+  void blocks(const Stack& stack, const ActiveList& active, int16_t* stream);
 
   Device& device_;
   const Weights& weights_;
@@ -59,11 +71,14 @@ class NetworkRunner {
   const int tokens_y_;
   DeviceArray<int8_t> vectors_;
   DeviceArray<int8_t> side_;
-  DeviceArray<int16_t> stream_;
-  DeviceArray<int8_t> narrow_;  // what a block or an output reads
+  DeviceArray<int8_t> features_;
+  DeviceArray<int16_t> stream_;        // of the tokenizer's networks
+  DeviceArray<int16_t> trunk_stream_;  // which the groups read while others run
+  DeviceArray<int8_t> narrow_;         // what a block or an output reads
   DeviceArray<int8_t> convolved_;
   DeviceArray<int8_t> hidden_;
   DeviceArray<int16_t> output_;
+  DeviceArray<int8_t> latents_;
 };
 
 }  // namespace bsq::cuda

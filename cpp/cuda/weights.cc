@@ -5,6 +5,8 @@
 #include <cstring>
 #include <span>
 
+#include "entropy/bit_cost.h"
+#include "entropy/logistic.h"
 #include "network/samples.h"
 
 namespace bsq::cuda {
@@ -109,6 +111,11 @@ LinearKernel linear_kernel(const Linear& layer, const int8_t* x, int rows) {
 }
 
 void Weights::pack(Packer& packer) {
+  if (config().numerics > 1) {
+    const EncoderWeights& encoder = networks_->encoder;
+    analysis_ = {packer.linear(encoder.in), packer.stack(encoder.stack),
+                 packer.linear(encoder.head)};
+  }
   const DecoderWeights& decoder = networks_->decoder;
   synthesis_ = {packer.linear(decoder.tok), packer.linear(decoder.side),
                 packer.stack(decoder.stack), packer.linear(decoder.out)};
@@ -133,6 +140,14 @@ void Weights::pack(Packer& packer) {
   std::vector<int32_t> steps;
   for (int q = 0; q <= kMaxStepIndex; ++q) steps.push_back(step_q8(q));
   steps_ = packer.vector(steps);
+  if (!prior.pair.empty()) pairs_ = packer.vector(prior.pair);
+  prices_ = {packer.array(std::span<const uint16_t>(kLogistic)),
+             packer.array(std::span<const uint32_t>(kLog2Q24))};
+}
+
+const int16_t* Weights::device_pair(int head) const {
+  if (pairs_ == nullptr) return nullptr;
+  return pairs_ + static_cast<ptrdiff_t>(head) * kSubgroupBits * kSubgroupBits;
 }
 
 const int16_t* Weights::pair(int head) const {

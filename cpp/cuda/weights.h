@@ -63,6 +63,19 @@ struct Synthesis {
   Linear out;
 };
 
+// The encoder network; empty for models of numerics 1, which only decode.
+struct Analysis {
+  Linear in;
+  Stack stack;
+  Linear head;
+};
+
+// Tables of the encoder's prices: entropy/logistic.h, entropy/bit_cost.h.
+struct PriceTables {
+  const uint16_t* logistic = nullptr;
+  const uint32_t* log2 = nullptr;
+};
+
 struct PriorLayers {
   Linear tok;
   Linear side;
@@ -90,6 +103,7 @@ class Weights {
 
   const ModelConfig& config() const { return networks_->config; }
   const TokenLayout& layout() const { return networks_->layout; }
+  const Analysis& analysis() const { return analysis_; }
   const Synthesis& synthesis() const { return synthesis_; }
   const PriorLayers& prior() const { return prior_; }
   // What the prior's groups see of a token of which no bit is known, by its number of stages:
@@ -100,6 +114,9 @@ class Weights {
   // What the bits of a sub-group that are 1 add to the logits of later ones, or nullptr; host
   // memory.
   const int16_t* pair(int head) const;
+  // The same in the device's memory.
+  const int16_t* device_pair(int head) const;
+  const PriceTables& prices() const { return prices_; }
 
  private:
   class Packer;
@@ -109,9 +126,12 @@ class Weights {
   std::shared_ptr<const Networks> networks_;
   DeviceArray<int8_t> memory_;
   DeviceArray<int8_t> presence_;
+  Analysis analysis_;
   Synthesis synthesis_;
   PriorLayers prior_;
   const int32_t* steps_ = nullptr;
+  const int16_t* pairs_ = nullptr;
+  PriceTables prices_;
 };
 
 }  // namespace bsq::cuda

@@ -106,11 +106,15 @@ class Encoder:
         first_pass: Sequence[tuple[float, float, float, bool]] = (),
         lookahead: int = 0,
         tune: str = "balanced",
+        library: CudaLibrary | None = None,
+        device: int = 0,
+        stream: int = 0,
     ) -> None:
         """`sequence` needs width and height; other keys have the defaults of
         bsq_encoder_config_init; unknown keys raise UsageError. With a bitrate above 0 crf is not
         looked at; `first_pass` holds the `pass_record` of every picture of a first pass. The first
-        packet comes when `lookahead` pictures, 0 to 250, wait behind it."""
+        packet comes when `lookahead` pictures, 0 to 250, wait behind it. With a `library` the
+        encoder works on one of its devices, in the order of a cudaStream_t."""
     @property
     def header(self) -> bytes: ...
     def send(
@@ -124,6 +128,15 @@ class Encoder:
     ) -> None:
         """Planes may have any row stride; the samples are copied. `look_only`: the picture, before
         the first or after the last that is coded, is looked at and not coded."""
+    def send_device(
+        self,
+        planes: Sequence[Any],
+        pts: int,
+        *,
+        duration: int = 0,
+        keyframe: bool = False,
+    ) -> None:
+        """Planes on the encoder's device that speak DLPack, read in the order of its stream."""
     def flush(self) -> None: ...
     def receive(self) -> Packet | None:
         """None: more input is needed, or everything has been returned after flush()."""

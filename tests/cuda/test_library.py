@@ -61,6 +61,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
         f"-DCMAKE_CUDA_COMPILER={nvcc}",
         # What the host does is tested elsewhere: without optimization it compiles sooner.
         *("-DBSQ_CUDA=ON", "-DBSQ_WARNINGS_AS_ERRORS=ON", "-DCMAKE_CXX_FLAGS_RELEASE=-O0"),
+        f"-DCMAKE_CUDA_FLAGS=--keep --keep-dir={folder}",
     )
     run(cmake, "--build", folder, "--target", "bsq_cuda")
     return folder / "cpp" / "cuda" / "libbsq_cuda.so"
@@ -72,6 +73,16 @@ def test_nvcc_compiles_all_architectures(library: Path) -> None:
     code = library.read_bytes()
     for architecture in (b"sm_80", b"sm_90", b"compute_90"):
         assert architecture in code
+
+
+@pytest.mark.host
+@pytest.mark.hardware
+def test_no_kernel_is_a_trap(library: Path) -> None:
+    """What nvcc makes, without a warning, of code that reads the host's constants."""
+    (assembly,) = library.parent.parent.parent.glob("device_cuda*compute_90.ptx")
+    text = assembly.read_text()
+    assert text.count(".entry") > 20
+    assert "trap;" not in text
 
 
 @pytest.mark.host

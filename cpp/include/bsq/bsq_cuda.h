@@ -1,4 +1,5 @@
-/* The CUDA backend of libbsq: decoding on a GPU to the very samples that bsq.h gives.
+/* The CUDA backend of libbsq: decoding on a GPU to the very samples that bsq.h gives, encoding to
+ * the very packets.
  *
  * It is a library of its own, libbsq_cuda, which hosts load where it is present (dlopen) and which
  * needs nothing but the NVIDIA driver. It exports one function; everything else is in the table
@@ -6,9 +7,9 @@
  * Models are handed over as the bytes of their files, so that nothing passes between two libraries
  * but plain C data.
  *
- * All work of a decoder goes to one stream, the caller's. What a call returns in the device's
- * memory is valid in the order of that stream: work queued there later sees it, other streams must
- * wait for an event. This header is plain C11.
+ * All work of a decoder or an encoder goes to one stream, the caller's. What a call returns in the
+ * device's memory is valid in the order of that stream: work queued there later sees it, other
+ * streams must wait for an event. This header is plain C11.
  */
 #ifndef BSQ_BSQ_CUDA_H
 #define BSQ_BSQ_CUDA_H
@@ -20,9 +21,10 @@ extern "C" {
 #endif
 
 /* Rises with every change to this header that breaks its users. */
-#define BSQ_CUDA_ABI 2
+#define BSQ_CUDA_ABI 3
 
 typedef struct bsq_cuda_decoder bsq_cuda_decoder;
+typedef struct bsq_cuda_encoder bsq_cuda_encoder;
 
 typedef struct bsq_cuda_model {
   const uint8_t* data; /* a model file */
@@ -33,7 +35,8 @@ typedef struct bsq_cuda_config {
   int32_t device;    /* ordinal as CUDA counts; default 0 */
   void* stream;      /* a cudaStream_t of that device that outlives the decoder; default NULL, the
                         default stream */
-  int32_t threads;   /* of the host, for range decoding; 0 picks the number of processors */
+  int32_t threads;   /* of the host, for range decoding; 0 picks the number of processors; an
+                        encoder has those of its settings */
   int32_t max_level; /* as in bsq_decoder_config */
   int32_t strict;
 } bsq_cuda_config;
@@ -81,6 +84,25 @@ typedef struct bsq_cuda_api {
   void* (*allocate)(bsq_cuda_decoder* decoder, size_t bytes);
   /* Waits for all work of the device first. */
   void (*release)(bsq_cuda_decoder* decoder, void* memory);
+
+  /* An encoder of `settings`, on the device and the stream of `config`. The bytes of the model are
+   * copied. Failures are those of decoder_open and of bsq_encoder_open. */
+  bsq_status (*encoder_open)(const bsq_cuda_config* config, const bsq_encoder_config* settings,
+                             const bsq_cuda_model* model, bsq_cuda_encoder** encoder, char* error,
+                             size_t error_size);
+  void (*encoder_close)(bsq_cuda_encoder* encoder);
+  const char* (*encoder_error)(const bsq_cuda_encoder* encoder);
+  /* As the functions of bsq.h; packets are the same. */
+  bsq_status (*encoder_header)(const bsq_cuda_encoder* encoder, const uint8_t** data, size_t* size);
+  bsq_status (*encoder_send)(bsq_cuda_encoder* encoder, const bsq_picture* picture);
+  /* The same with planes in memory of the device, read in the order of the stream; strides are
+   * positive. */
+  bsq_status (*encoder_send_device)(bsq_cuda_encoder* encoder, const bsq_picture* picture);
+  bsq_status (*encoder_flush)(bsq_cuda_encoder* encoder);
+  bsq_status (*encoder_receive)(bsq_cuda_encoder* encoder, bsq_packet* packet);
+  bsq_status (*encoder_stats)(const bsq_cuda_encoder* encoder, bsq_packet_stats* stats);
+  bsq_status (*encoder_pass_record)(const bsq_cuda_encoder* encoder, bsq_pass_record* record);
+  bsq_status (*encoder_rate)(const bsq_cuda_encoder* encoder, bsq_rate_report* report);
 } bsq_cuda_api;
 
 /* The table, which lives as long as the library; NULL where the library has another ABI. */

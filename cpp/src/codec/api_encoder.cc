@@ -33,8 +33,8 @@ bsq_status bsq_encoder_open(const bsq_encoder_config* config, const bsq_model* m
     bsq::require_argument(config != nullptr, "config is NULL");
     bsq::require_argument(model != nullptr, "model is NULL");
     const bsq::KernelTable& kernels = bsq::current_kernels();
-    *encoder = new bsq_encoder{
-        {*config, model->model, kernels, bsq::encode_on_processor(kernels)}, {}};
+    *encoder =
+        new bsq_encoder{{*config, model->model, kernels, bsq::encode_on_processor(kernels)}, {}};
     return BSQ_OK;
   });
 }

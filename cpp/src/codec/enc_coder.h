@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "codec/enc_measure.h"
 #include "entropy/bit_cost.h"
 #include "entropy/enc_adaptive_bit.h"
 #include "entropy/enc_range_coder.h"
@@ -70,11 +71,8 @@ class EncCoder {
   uint64_t* cost_ = &flags_;
 };
 
-// A coder that writes nothing, settles the bits by what they cost, and bills every token for them.
-//
-// A bit is 1 where its latent z says so by more than its price: in a quadratic error, a 1 that
-// costs dR bits more than a 0 has to bring lambda * dR, which moves the threshold of z in
-// proportion.
+// A coder that writes nothing, settles the bits by what they cost (chosen_bit()), and bills every
+// token for them.
 class BillCoder {
  public:
   static constexpr bool kLearns = false;
@@ -83,13 +81,12 @@ class BillCoder {
   // in units of z. `bills`: bits by active token, in 2^-24, counted up.
   BillCoder(const std::vector<int8_t>& z, size_t stride, double z_per_bit,
             std::vector<uint64_t>& bills)
-      : z_(z), stride_(stride), slope_(static_cast<int64_t>(z_per_bit * 256)), bills_(bills) {}
+      : z_(z), stride_(stride), slope_(price_slope(z_per_bit)), bills_(bills) {}
 
   bool bit(uint32_t probability, bool) {
     const uint32_t one = bit_cost_q24(true, probability);
     const uint32_t zero = bit_cost_q24(false, probability);
-    const int64_t more = int64_t{one} - int64_t{zero};
-    const bool chosen = (int64_t{*z_at_++} << 32) >= slope_ * more;
+    const bool chosen = chosen_bit(*z_at_++, slope_, one, zero);
     *bill_ += chosen ? one : zero;
     return chosen;
   }

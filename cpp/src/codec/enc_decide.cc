@@ -8,17 +8,13 @@
 #include <numeric>
 
 #include "bitstream/limits.h"
+#include "codec/enc_measure.h"
 #include "network/samples.h"
 
 namespace bsq {
 namespace {
 
 constexpr int kLumaSamples = 64;
-
-// The step in sample values of the depth.
-double step_in_samples(int q, int bit_depth) {
-  return static_cast<double>(step_q8(q) << (bit_depth - 8)) / 256.0;
-}
 
 int64_t luma_difference(const ConstPlaneView& a, const ConstPlaneView& b, int x, int y) {
   int sum = 0;
@@ -42,41 +38,17 @@ int64_t luma_spread(const ConstPlaneView& a, int x, int y) {
   return spread;
 }
 
-// Steps of a token, in sample values of the depth.
-struct Steps {
-  double luma;
-  double chroma;
-
-  Steps(const TokenSteps& steps, int y, int x, int bit_depth)
-      : luma(step_in_samples(steps.at(y, x), bit_depth)),
-        chroma(step_in_samples(steps.chroma(steps.at(y, x)), bit_depth)) {}
-
-  // In squared steps.
-  double scaled(const TokenError& error) const {
-    return static_cast<double>(error.luma) / (luma * luma) +
-           static_cast<double>(error.chroma) / (chroma * chroma);
-  }
-};
-
-// Mean square of what is around the mean of luma, and of chroma; and the mean's up to a limit. In
-// squared steps.
-double token_energy(const TokenDifference& difference, const Steps& steps) {
-  const double mean = difference.luma_sum / (kLumaSamples * steps.luma);
-  const double squares = steps.scaled(difference.error);
-  const double around = (squares - kLumaSamples * mean * mean) / kSampleVector;
-  return around + std::min(mean * mean, kDecisions.mean_limit);
+TokenScale token_scale(const TokenSteps& steps, int y, int x, int bit_depth) {
+  const int q = steps.at(y, x);
+  return {TokenScale::of_step(step_q8(q), bit_depth),
+          TokenScale::of_step(step_q8(steps.chroma(q)), bit_depth)};
 }
 
-// What a token's error counts for in the choice of tokens, in squared steps.
-double weighted_error(const TokenSamples& wanted, const TokenSamples& samples, const Steps& steps,
-                      const Tuning& tuning) {
-  const std::array<int64_t, 3> sums = squared_mean_errors(wanted, samples);
-  double means = 0;
-  double size = 4;
-  for (size_t i = 0; i < sums.size(); ++i, size *= 4) {
-    means += tuning.mean_weights[i] * static_cast<double>(sums[i]) / size;
-  }
-  return steps.scaled(squared_error(wanted, samples)) + means / (steps.luma * steps.luma);
+double weighted_error(const TokenSamples& wanted, const TokenSamples& samples,
+                      const TokenScale& scale, const Tuning& tuning) {
+  const TokenError error = squared_error(wanted, samples);
+  return weighted_error(error.luma, error.chroma, squared_mean_errors(wanted, samples).data(),
+                        scale, tuning.mean_weights.data());
 }
 
 // What a token's error is, in squared steps, with and without what the decoder network gives.
@@ -89,7 +61,7 @@ class TokenJudge {
         gray_(source.plane_count == 1),
         q_(steps.at(at.y, at.x)),
         chroma_q_(steps.chroma(q_)),
-        own_(steps, at.y, at.x, source.bit_depth),
+        own_(token_scale(steps, at.y, at.x, source.bit_depth)),
         wanted_(token_samples(source, at.y, at.x)),
         predicted_(token_samples(prediction, at.y, at.x)) {}
 
@@ -109,7 +81,7 @@ class TokenJudge {
   const bool gray_;
   const int q_;
   const int chroma_q_;
-  const Steps own_;
+  const TokenScale own_;
   const TokenSamples wanted_;
   const TokenSamples predicted_;
 };
@@ -163,7 +135,8 @@ bool find_candidates(const Frame& source, const Frame& prediction, const TokenSt
         differences.stale[at] = 0;
       }
       const bool candidate =
-          token_energy(difference, Steps(steps, y, x, source.bit_depth)) >= energy;
+          token_energy(difference.luma_sum, difference.error.luma, difference.error.chroma,
+                       token_scale(steps, y, x, source.bit_depth), kDecisions.mean_limit) >= energy;
       tokens.stages[at] = candidate ? 1 : 0;
       found |= candidate;
     }
@@ -194,7 +167,7 @@ bool drop_tokens(const Frame& source, const Frame& prediction, const int16_t* ou
     if (stages == 0) return;
     const TokenJudge judge(source, prediction, at, steps, tuning);
     const double gain = judge.error_without() - judge.error_with(output + i * kSampleVector);
-    const double bits = static_cast<double>(bills[i]) / (1 << 24) + kDecisions.flag_bits;
+    const double bits = bits_of(bills[i]) + kDecisions.flag_bits;
     if (gain >= lambda * bits) return;
     stages = 0;
     changed = true;
@@ -213,7 +186,7 @@ void take_better(const Frame& source, const Frame& prediction, const TokenChoice
     const TokenJudge judge(source, prediction, at, steps, tuning);
     const auto cost = [&](const TokenChoice& choice) {
       return judge.error_with(&choice.output[i * kSampleVector]) +
-             lambda * static_cast<double>(choice.bills[i]) / (1 << 24);
+             lambda * bits_of(choice.bills[i]);
     };
     if (cost(other) >= cost(best)) return;
     best.tokens.stages[token] = static_cast<uint8_t>(stages);

@@ -97,7 +97,7 @@ class LayerEncoder {
                     state_.flag_type(plan.keyframe, first, last)},
                    picture);
     }
-    state_.windows.keep_offsets();
+    state_.keep_offsets();
     state_.filter(plan.steps.back(), plan.keyframe);
     for (const auto& coder : coders_) {
       picture.costs += coder->costs();

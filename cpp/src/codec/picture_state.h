@@ -78,6 +78,8 @@ class PictureState {
   const TokenField& coded_tokens() const { return previous_; }
   // After the last layer: the deblocking filter, from version 3 on. `q`: of the last layer.
   void filter(int q, bool keyframe);
+  // For encoders, after the last layer: offsets that were not coded are those of before.
+  void keep_offsets() { windows.keep_offsets(); }
   // Makes the reconstruction the reference.
   void end_picture();
 

@@ -38,9 +38,9 @@ namespace bsq {
 // section 3.4. In numerics 1 they stay 0.
 class LogitCorrection {
  public:
-  uint32_t probability(int32_t logit) const {
-    return probability_from_logit(logit + (value_ >> kShift));
-  }
+  // What is added to a logit.
+  int32_t offset() const { return value_ >> kShift; }
+  uint32_t probability(int32_t logit) const { return probability_from_logit(logit + offset()); }
   void learn(bool bit, uint32_t probability) {
     const int32_t error = (bit ? 65536 : 0) - static_cast<int32_t>(probability);
     value_ = std::clamp(value_ + error, -kLimit, kLimit);
@@ -180,7 +180,7 @@ struct WindowFlags {
         before(windows),
         offset_coded(windows) {}
 
-  // For encoders, after the last layer: offsets that were not coded are those of before.
+  // Those that were not coded become those of before.
   void keep_offsets() {
     for (size_t i = 0; i < offset.size(); ++i) {
       if (offset_coded[i] == 0) offset[i] = before[i];

@@ -7,7 +7,6 @@
 // (cpp/tools/generate_entropy_tables.py).
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 
 #include "entropy/range_coder.h"
@@ -20,10 +19,15 @@ constexpr int32_t kMaxLogit = 2839;
 // kLogistic[i] is the probability of a 1 under the logit -i: 32768 at 0, falling to 1 at 2839.
 extern const uint16_t kLogistic[kMaxLogit + 1];
 
-// In 1 .. 65535, for any logit.
+// In 1 .. 65535, for any logit. `table`: kLogistic, or a copy of it where that is out of reach.
+// Without std::clamp, whose references to constants devices do not follow.
+constexpr uint32_t probability_from_logit(int32_t logit, const uint16_t* table) {
+  const int32_t size = logit < 0 ? -(logit < -kMaxLogit ? -kMaxLogit : logit) : logit;
+  const int32_t l = size > kMaxLogit ? kMaxLogit : size;
+  return logit > 0 ? kProbabilityOne - table[l] : table[l];
+}
 inline uint32_t probability_from_logit(int32_t logit) {
-  const int32_t l = std::clamp(logit, -kMaxLogit, kMaxLogit);
-  return l > 0 ? kProbabilityOne - kLogistic[l] : kLogistic[-l];
+  return probability_from_logit(logit, kLogistic);
 }
 
 }  // namespace bsq

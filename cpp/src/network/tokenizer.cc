@@ -9,12 +9,16 @@
 
 namespace bsq {
 
-TokenizerEncoder::TokenizerEncoder(std::shared_ptr<const Networks> networks, ThreadPool& pool)
-    : networks_(std::move(networks)), stack_(networks_->kernels, networks_->encoder.stack, pool) {
-  if (networks_->config.numerics < 2) {
+void require_encoder(const ModelConfig& config) {
+  if (config.numerics < 2) {
     throw Error(BSQ_ERROR_UNSUPPORTED,
                 "a model of numerics 1 can be decoded with, but not encoded: choose a newer model");
   }
+}
+
+TokenizerEncoder::TokenizerEncoder(std::shared_ptr<const Networks> networks, ThreadPool& pool)
+    : networks_(std::move(networks)), stack_(networks_->kernels, networks_->encoder.stack, pool) {
+  require_encoder(networks_->config);
 }
 
 void TokenizerEncoder::encode(const ActiveTokens& active, const int16_t* residual,

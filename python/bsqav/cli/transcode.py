@@ -80,7 +80,7 @@ def add_parser(subparsers: Any) -> None:
         "--device",
         choices=("auto", "cpu", "cuda"),
         default="auto",
-        help="where BSQ input is decoded (docs/cuda.md); auto is the processor",
+        help="where BSQ is decoded and encoded (docs/cuda.md); auto is the processor",
     )
     add(
         "--parallel",

@@ -12,9 +12,12 @@ import av
 import numpy as np
 
 from bsqav import _core
+from bsqav.codec.device import DeviceFrame
+from bsqav.codec.encoder_checks import check_parallel, check_rate, place_options
 from bsqav.codec.models import ModelLike, default_model, find_model
-from bsqav.codec.parallel import MAX_PARALLEL, ParallelCore, memory_limit, plan_parallel
+from bsqav.codec.parallel import ParallelCore, memory_limit, plan_parallel
 from bsqav.codec.picture import Colour, FrameConverter, PlaneFormat
+from bsqav.codec.planes import as_arrays, device_planes, rgb_frame
 from bsqav.codec.sequence import (
     SequenceHeader,
     colour_of,
@@ -27,7 +30,7 @@ from bsqav.errors import BsqWarning, EndOfStreamError, UsageError
 
 __all__ = ["Encoder", "EncoderInput", "PassRecord", "RateReport"]
 
-EncoderInput: TypeAlias = av.VideoFrame | Plane | Sequence[Plane]
+EncoderInput: TypeAlias = av.VideoFrame | DeviceFrame | Plane | Sequence[Plane]
 
 DEFAULT_TIME_BASE = Fraction(1, 90000)
 DEFAULT_CRF = 32.0
@@ -100,9 +103,14 @@ class Encoder:
         preset: "fast", "medium" or "slow".
         tune: what bits are spent on: "psnr" for the mean squared error alone, "perceptual" for
             coarse structure and flat areas, as eyes and MS-SSIM judge; "balanced" between them.
+        device: "cpu", "cuda", "cuda:1", or "auto" for CUDA where it is there (docs/cuda.md); the
+            packets are the same everywhere.
+        stream: a cudaStream_t of that device as a number, on which all its work is done and which
+            outlives the encoder; 0 is the default stream.
 
     Raises:
-        UsageError, UnsupportedError: an argument is out of range.
+        UsageError: an argument is out of range, or there is no device of that name.
+        UnsupportedError: the same, or the CUDA backend is not installed.
         ModelNotFoundError, ModelError: the model is missing or damaged.
     """
 
@@ -131,9 +139,11 @@ class Encoder:
         while_waiting: Callable[[], None] | None = None,
         preset: str = "medium",
         tune: str = "balanced",
+        device: str = "cpu",
+        stream: int = 0,
     ) -> None:
-        _check_rate(crf, bitrate, buffer, first_pass)
-        _check_parallel(parallel, bitrate)
+        check_rate(crf, bitrate, buffer, first_pass)
+        check_parallel(parallel, bitrate)
         if sequence is None:
             sequence = sequence_header(
                 PlaneFormat.named(width, height, pix_fmt),
@@ -158,6 +168,7 @@ class Encoder:
             "threads": int(threads),
             "preset": preset,
             "tune": tune,
+            **place_options(device, stream),
         }
         self._wanted_parallel, self._while_waiting = int(parallel), while_waiting
         self._core = self._open_core()
@@ -249,12 +260,12 @@ class Encoder:
         """Takes one frame and returns the packets that are ready; None flushes.
 
         Arrays may be anything in the CPU's memory that speaks DLPack, such as tensors of PyTorch's,
-        which are not copied for that.
+        which are not copied for that; planes in the memory of the encoder's own device likewise.
 
         Args:
             frame: a PyAV frame of any format and size; or a height x width x 3 array of RGB,
                 or x 4 of RGBA (uint8); or a height x width array for gray; or a sequence of native
-                planes: luma, chroma, alpha.
+                planes: luma, chroma, alpha; or a DeviceFrame of the encoder's device.
             pts: in ticks of the encoder's time base. Without it a PyAV frame's own pts is
                 converted, or else the frame follows the one before at the frame rate.
             duration: in ticks, 0 where unknown.
@@ -271,11 +282,20 @@ class Encoder:
         tick = self._timestamp(frame, pts)
         if isinstance(frame, av.VideoFrame) and not duration and frame.duration:
             duration = self._ticks(frame.duration, frame.time_base)
-        planes = self._planes(_arrays(frame))
+        self._send(frame, tick, duration, keyframe)
         self._colour_is_open = False
-        self._core.send(planes, tick, duration=duration, keyframe=keyframe)
         self._last_pts = tick
         return list(self._ready())
+
+    def _send(self, frame: EncoderInput, tick: int, duration: int, keyframe: bool) -> None:
+        there = device_planes(frame)
+        if there is None:
+            planes = self._planes(as_arrays(frame))
+            self._core.send(planes, tick, duration=duration, keyframe=keyframe)
+        elif isinstance(self._core, _core.Encoder):
+            self._core.send_device(there, tick, duration=duration, keyframe=keyframe)
+        else:
+            raise UsageError("parallel groups take no pictures of a device: leave one of them away")
 
     def flush(self) -> list[Packet]:
         """Ends the input and returns what was left. A second call returns nothing."""
@@ -317,12 +337,12 @@ class Encoder:
         self._next_pts = exact + step
         return pts
 
-    def _planes(self, frame: EncoderInput) -> list[Plane]:
+    def _planes(self, frame: av.VideoFrame | Plane | Sequence[Plane]) -> list[Plane]:
         if isinstance(frame, av.VideoFrame):
             return self._convert(frame)
         if isinstance(frame, np.ndarray):
             if frame.ndim == 3:
-                return self._convert(_rgb_frame(frame))
+                return self._convert(rgb_frame(frame))
             frame = [frame]
         planes = list(frame)
         dtype = np.dtype(np.uint8 if self._layout.bit_depth == 8 else np.uint16)
@@ -363,53 +383,3 @@ class Encoder:
         )
         self.close()
         self._core = self._open_core()
-
-
-def _check_rate(
-    crf: float | None,
-    bitrate: float | None,
-    buffer: float | None,
-    first_pass: Sequence[PassRecord],
-) -> None:
-    if bitrate is not None:
-        if crf is not None:
-            raise UsageError("crf and bitrate exclude each other: give one of them")
-        if not bitrate > 0:
-            raise UsageError(f"bitrate {bitrate} is not above 0 bits per second")
-    elif buffer is not None or first_pass:
-        raise UsageError("buffer and first_pass are of use with a bitrate only")
-
-
-def _check_parallel(parallel: int, bitrate: float | None) -> None:
-    if not 1 <= parallel <= MAX_PARALLEL:
-        raise UsageError(f"parallel {parallel} is not in 1 .. {MAX_PARALLEL}")
-    if parallel > 1 and bitrate is not None:
-        raise UsageError(
-            "a bit rate is kept from picture to picture, and parallel groups are coded apart: "
-            "leave one of them away"
-        )
-
-
-def _arrays(frame: Any) -> Any:
-    """What speaks DLPack, alone or in a sequence, as NumPy arrays on the same memory."""
-    if isinstance(frame, list | tuple):
-        return [_arrays(plane) for plane in frame]
-    if isinstance(frame, np.ndarray) or not hasattr(frame, "__dlpack__"):
-        return frame
-    try:
-        return np.from_dlpack(frame)
-    except (BufferError, RuntimeError, TypeError, ValueError) as error:
-        raise UsageError(
-            f"a {type(frame).__name__} cannot be read as an array: {error}; it must lie in the "
-            "CPU's memory and need no gradient"
-        ) from error
-
-
-def _rgb_frame(array: Plane) -> av.VideoFrame:
-    if array.shape[2] not in (3, 4) or array.dtype != np.uint8:
-        raise UsageError(
-            f"an array of shape {array.shape} and type {array.dtype} is not a picture: RGB is "
-            "height x width x 3, RGBA x 4, uint8; gray is height x width"
-        )
-    name = "rgb24" if array.shape[2] == 3 else "rgba"
-    return av.VideoFrame.from_ndarray(np.ascontiguousarray(array, dtype=np.uint8), format=name)

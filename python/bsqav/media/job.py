@@ -22,7 +22,6 @@ from bsqav.errors import (
     BsqWarning,
     MediaError,
     UnsupportedError,
-    UsageError,
 )
 from bsqav.media.conformance import ConformanceHash
 from bsqav.media.decoding import AvPacket
@@ -171,14 +170,8 @@ class Job:
     ) -> Sink:
         options = self._options
         codec = options.codec or ("libx264" if source.is_bsq else "bsq")
-        only_bsq = (options.buffer, options.lookahead, options.parallel)
-        if codec != "bsq" and (options.two_pass or any(x is not None for x in only_bsq)):
-            raise UsageError(
-                "two passes, a buffer, a look-ahead and parallel groups are for coding to BSQ "
-                "(-c:v bsq): leave them away"
-            )
-        if options.embed_model and (codec not in ("bsq", "copy") or target is None):
-            raise UsageError("a model is embedded beside BSQ only: leave it away (--embed-model)")
+        codes = source.is_bsq or (codec == "bsq" and not self._is_still())
+        options.check_codec(codec, to_file=target is not None, codes_bsq=codes)
         if target is None:
             return PictureSink(
                 os.fspath(self._dst),
@@ -223,6 +216,7 @@ class Job:
             model=options.model,
             threads=options.threads,
             parallel=options.parallel or 1,
+            device=options.device,
             audio=options.audio,
             strict=options.strict,
             embed_model=options.embed_model,

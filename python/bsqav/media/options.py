@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from bsqav.codec.parallel import MAX_PARALLEL
 from bsqav.codec.picture import PlaneFormat
-from bsqav.errors import UsageError
+from bsqav.errors import UnsupportedError, UsageError
 from bsqav.media.tracks import TrackChoice
 
 __all__ = ["Options", "Seconds", "TranscodeResult", "exact"]
@@ -79,6 +79,28 @@ class Options:
     strict: bool
     overwrite: bool
     format: str | None
+
+    def check_codec(self, codec: str, *, to_file: bool, codes_bsq: bool) -> None:
+        """Refuses what the video codec chosen does not take.
+
+        Args:
+            codec: "bsq", "copy", or FFmpeg's name of the encoder.
+            to_file: the output is a file of a container.
+            codes_bsq: BSQ video is decoded or encoded on the way.
+        """
+        only_bsq = (self.buffer, self.lookahead, self.parallel)
+        if codec != "bsq" and (self.two_pass or any(x is not None for x in only_bsq)):
+            raise UsageError(
+                "two passes, a buffer, a look-ahead and parallel groups are for coding to BSQ "
+                "(-c:v bsq): leave them away"
+            )
+        if self.device != "cpu" and not codes_bsq:
+            raise UnsupportedError(
+                "neither the input nor the output is BSQ video, and a CUDA device codes nothing "
+                f"else: leave the device {self.device} away"
+            )
+        if self.embed_model and (codec not in ("bsq", "copy") or not to_file):
+            raise UsageError("a model is embedded beside BSQ only: leave it away (--embed-model)")
 
     def check(self) -> None:
         """Refuses what no codec takes."""

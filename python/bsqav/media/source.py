@@ -16,7 +16,7 @@ import av.stream
 
 from bsqav.codec.picture import FrameConverter
 from bsqav.codec.sequence import colour_of, plane_format_of
-from bsqav.errors import BitstreamError, BsqError, MediaError, UnsupportedError, UsageError
+from bsqav.errors import BitstreamError, BsqError, MediaError, UsageError
 from bsqav.media.contents import (
     Attachment,
     attachments_of,
@@ -65,7 +65,7 @@ class Source:
         converter: what turns decoded pictures into planes.
         models: models to try beside the installed ones, for BSQ input.
         threads: threads for decoding, 0 for a fitting number.
-        device: where BSQ is decoded, as in `Decoder`; nothing else can be anywhere but "cpu".
+        device: where BSQ is decoded, as in `Decoder`; nothing else is decoded there.
         decode: False passes BSQ packets on without decoding them.
         warn: takes a sentence on everything that is lost or changed.
         cancelled: polled while waiting for a pipe.
@@ -146,11 +146,6 @@ class Source:
         self, models: tuple[Any, ...], threads: int, device: str, decode: bool
     ) -> VideoDecoding | None:
         if self.track is None:
-            if device != "cpu":
-                raise UnsupportedError(
-                    f"{self.name} is not BSQ, and a CUDA device decodes nothing else, nor encodes: "
-                    f"leave the device {device} away"
-                )
             return AvDecoding(self.stream, threads, self._warn)
         if not decode:
             return None

@@ -40,6 +40,7 @@ class BsqSettings:
     model: Any = None
     threads: int = 0
     parallel: int = 1
+    device: str = "cpu"
     audio: str = "copy"  # "copy", "none", or the name of an encoder of FFmpeg's
     strict: bool = False
     embed_model: bool = False
@@ -234,6 +235,7 @@ def open_encoder(
         while_waiting=while_waiting,
         preset=settings.preset,
         tune=settings.tune,
+        device=settings.device,
     )
 
 

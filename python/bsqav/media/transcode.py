@@ -81,7 +81,8 @@ def transcode(
             share the threads: faster where one picture leaves threads without work. Frames of so
             many groups are held in memory, and the file is written in order; see `Encoder`. BSQ by
             quality only.
-        device: where BSQ input is decoded, as in `Decoder`: "cpu", "cuda", "cuda:1".
+        device: where BSQ is decoded and encoded, as in `Decoder`: "cpu", "cuda", "cuda:1". Files
+            are the same everywhere.
         start, duration: seconds; frame-exact, except with "copy", which begins at a keyframe.
         scale: (width, height); -1 for one of them keeps the proportions.
         pixel_format: what pictures are converted to: yuv420p, yuv422p, yuv444p, gray, yuva420p

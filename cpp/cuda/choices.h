@@ -1,0 +1,102 @@
+// The choice of tokens on a device, for LayerEncoder (codec/enc_layers.h).
+//
+// Tokens and bits are chosen by kernels and stay on the device; the host learns which windows are
+// active and how many stages tokens have, which it needs for its lists, and in the end the bits and
+// their logits, to code them.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "codec/enc_layers.h"
+#include "cuda/device_state.h"
+
+namespace bsq::cuda {
+
+class DeviceChoices {
+ public:
+  DeviceChoices(DeviceState& state, const Tuning& tuning);
+
+  // The picture to choose for.
+  void set_source(const Planes& source) { source_ = source; }
+
+  // See LayerEncoder.
+  void begin_picture() const {}
+  void shrink_to(DeviceChoices& base);
+  bool find_candidates(int q, double energy);
+  void analyse(int q);
+  void mark_windows();
+  // Latents are found by the place of their token.
+  void keep_latents(const std::vector<TokenPosition>&) const {}
+  void run_trunk() { state_.queue_trunk(); }
+  void settle(const Layer& layer, double latent_per_bit);
+  void begin_trials();
+  void begin_trial();
+  void end_trial(const Layer& layer);
+  void end_trials();
+  bool drop(const Layer& layer);
+  void begin_symbols();
+  template <class Coder>
+  void code_bits(Coder& coder, const LayerModels& models, DeviceBlockState&, size_t block) {
+    coder.tokens();
+    if (state_.active.count() == 0) return;
+    std::vector<uint8_t> bytes;
+    for (int group = 0; group < kGroups; ++group) {
+      for (int stage = 0; stage < state_.tokens.max_stages; ++stage) {
+        const GroupPrior::StageRows rows = state_.prior().stage_rows(group, stage, block);
+        if (rows.tokens.empty()) break;
+        bytes.resize(rows.tokens.size());
+        for (int j = 0; j < kSubgroups; ++j) {
+          const size_t at = rows.logits_at + static_cast<size_t>(j) * rows.stride;
+          code_subgroup(coder, models, state_.active, rows.tokens, stage, j, logits_.data() + at,
+                        state_.weights().pair(stage * kSubgroups + j), state_.pool(), state_.tokens,
+                        bytes.data());
+        }
+      }
+    }
+  }
+  void end_layer() const {}
+  [[noreturn]] LayerTrace trace(int q, const LayerPlace& place) const;
+
+ private:
+  StepTable steps(int q) const;
+  JudgedToken judge(int q) const;
+  Trial trial() const;
+  void queue_marks();
+  void fetch_marks();
+  void send_corrections(int type);
+  void copy_tokens(const TokenArrays& from, const TokenArrays& to);
+
+  // Tokens, output and bills of a way to code a layer.
+  struct Kept {
+    DeviceArray<uint8_t> stages;
+    DeviceArray<uint32_t> bits;
+    TokenArrays arrays() const { return {stages.data(), bits.data()}; }
+  };
+  Kept make_kept() const;
+  void make_trials();
+
+  DeviceState& state_;
+  Device& device_;
+  const Tuning& tuning_;
+  Planes source_{};
+  std::unique_ptr<DeviceFrame> own_source_;  // of a base picture
+  Mirror<uint8_t> windows_;
+  Mirror<uint8_t> stages_;  // fetched by place
+  HostArray<uint32_t> bits_;
+  Mirror<uint8_t> changed_;
+  Mirror<int32_t> corrections_;  // [blocks, 32 S]
+  DeviceArray<int32_t> latent_rows_;
+  DeviceArray<uint64_t> bills_;
+  Mirror<int16_t> logits_;
+  bool marked_ = false;  // the marks have been fetched since tokens changed
+
+  // For trials; made when they are first needed.
+  Kept raw_;
+  Kept best_;
+  DeviceArray<int16_t> best_output_;
+  DeviceArray<uint64_t> best_bills_;
+  bool tried_ = false;  // best_ holds a trial
+};
+
+}  // namespace bsq::cuda

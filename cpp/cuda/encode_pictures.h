@@ -1,0 +1,13 @@
+// Encoding of pictures on a device, for the encoder of codec/enc_encoder.h.
+#pragma once
+
+#include "codec/enc_picture.h"
+#include "cuda/device.h"
+
+namespace bsq::cuda {
+
+// Packets are those of the processor. Weights are copied to the device once for each model. The
+// device must outlive the encoder that has the factory; `kernels` are for what the processor does.
+PictureEncoderFactory encode_on_device(Device& device, const KernelTable& kernels);
+
+}  // namespace bsq::cuda

@@ -1,0 +1,260 @@
+// The encoder's view of tokens on the device: which may have bits, what the encoder network reads
+// of them, which of their bits are worth what they cost. The arithmetic is that of
+// codec/enc_measure.h, as on the processor.
+#pragma once
+
+#include "codec/enc_measure.h"
+#include "cuda/kernel_samples.h"
+#include "cuda/kernel_tokens.h"
+
+namespace bsq::cuda {
+
+// Steps of tokens with their values.
+struct StepTable {
+  Steps steps;
+  const int32_t* values;  // by q
+  int bit_depth;
+
+  BSQ_DEVICE int64_t step(int q) const { return int64_t{values[q]} << (bit_depth - 8); }
+  BSQ_DEVICE TokenScale scale(const Position& token) const {
+    const int q = steps.at(token.y, token.x);
+    return {TokenScale::of_step(values[q], bit_depth),
+            TokenScale::of_step(values[steps.chroma(q)], bit_depth)};
+  }
+};
+
+// Which tokens may have bits: those whose energy of what the prediction misses is high enough. A
+// block takes a window, eight threads a token.
+struct CandidatesKernel {
+  static constexpr int kThreads = 128;
+  static constexpr int kTokens = 16;
+  static constexpr int kParts = kThreads / kTokens;
+  struct Shared {
+    int32_t sums[kTokens][kParts];
+    int64_t luma[kTokens][kParts];
+    int64_t chroma[kTokens][kParts];
+  };
+  struct Local {};
+
+  Planes source;
+  Planes prediction;
+  StepTable steps;
+  double energy;
+  double mean_limit;
+  int tokens_x;
+  int tokens_y;
+  int windows_x;
+  int windows_y;
+  uint8_t* stages;  // by place: 1 or 0
+
+  int64_t blocks() const { return static_cast<int64_t>(windows_x) * windows_y; }
+
+  template <class Block>
+  BSQ_DEVICE void run(Block& block) const {
+    block.each([&](int thread, Local&) { measure(thread, block.index(), block.shared()); });
+    block.each_apart([&](int thread, Local&) {
+      const Position token = position(thread, block.index());
+      if (thread >= kTokens || token.x >= tokens_x || token.y >= tokens_y) return;
+      const Shared& shared = block.shared();
+      int32_t sum = 0;
+      int64_t luma = 0;
+      int64_t chroma = 0;
+      for (int i = 0; i < kParts; ++i) {
+        sum += shared.sums[thread][i];
+        luma += shared.luma[thread][i];
+        chroma += shared.chroma[thread][i];
+      }
+      const double found = token_energy(sum, luma, chroma, steps.scale(token), mean_limit);
+      stages[token.y * tokens_x + token.x] = found >= energy ? 1 : 0;
+    });
+  }
+
+ private:
+  BSQ_DEVICE Position position(int token, int window) const {
+    return {static_cast<int16_t>(window / windows_x * 4 + token / 4),
+            static_cast<int16_t>(window % windows_x * 4 + token % 4)};
+  }
+
+  // Part i of a token: row i of its luma, and four samples of its chroma.
+  BSQ_DEVICE void measure(int thread, int window, Shared& shared) const {
+    const int token = thread / kParts;
+    const int part = thread % kParts;
+    const Position at = position(token, window);
+    if (at.x >= tokens_x || at.y >= tokens_y) return;
+    int32_t sum = 0;
+    int64_t luma = 0;
+    int64_t chroma = 0;
+    for (int i = 0; i < 8; ++i) {
+      const int32_t d = difference(at, part * 8 + i);
+      sum += d;
+      luma += d * d;
+    }
+    for (int i = 0; i < 4; ++i) {
+      const int32_t d = difference(at, 64 + part * 4 + i);
+      chroma += d * d;
+    }
+    shared.sums[token][part] = sum;
+    shared.luma[token][part] = luma;
+    shared.chroma[token][part] = chroma;
+  }
+
+  BSQ_DEVICE int32_t difference(const Position& token, int i) const {
+    const SamplePlace p = sample_place(token, i);
+    if (p.plane >= source.count) return 0;
+    return source.at(p.plane, p.x, p.y) - prediction.at(p.plane, p.x, p.y);
+  }
+};
+
+// A flag per window: whether a token of it has stages. A thread takes a window.
+struct MarkKernel {
+  static constexpr int kThreads = 128;
+  struct Shared {};
+  struct Local {};
+
+  const uint8_t* stages;  // by place
+  int tokens_x;
+  int tokens_y;
+  int windows_x;
+  int windows_y;
+  uint8_t* windows;
+
+  int64_t blocks() const {
+    return (static_cast<int64_t>(windows_x) * windows_y + kThreads - 1) / kThreads;
+  }
+
+  template <class Block>
+  BSQ_DEVICE void run(Block& block) const {
+    block.each_apart([&](int thread, Local&) {
+      const int window = block.index() * kThreads + thread;
+      if (window >= windows_x * windows_y) return;
+      const int x_first = window % windows_x * 4;
+      const int y_first = window / windows_x * 4;
+      uint8_t any = 0;
+      for (int y = y_first; y < y_first + 4 && y < tokens_y; ++y) {
+        for (int x = x_first; x < x_first + 4 && x < tokens_x; ++x) {
+          if (stages[y * tokens_x + x] != 0) any = 1;
+        }
+      }
+      windows[window] = any;
+    });
+  }
+};
+
+// What the encoder network reads of the active tokens: residual vectors, and after them the side
+// vectors; 16-bit values as LinearKernel reads them. A thread makes one value.
+struct FeaturesKernel {
+  static constexpr int kThreads = 224;
+  static constexpr int kResidual = 96;
+  static constexpr int kValues = kResidual + SideKernel::kValues;
+  struct Shared {};
+  struct Local {};
+
+  Planes source;
+  Planes prediction;
+  StepTable steps;
+  const Position* positions;
+  int rows;
+  const int8_t* side;  // [rows, 2, side_pitch]
+  int side_pitch;
+  int8_t* out;  // [rows, 2, pitch]
+  int pitch;
+
+  int64_t blocks() const { return rows; }
+
+  template <class Block>
+  BSQ_DEVICE void run(Block& block) const {
+    block.each_apart([&](int thread, Local&) {
+      if (thread >= kValues) return;
+      const int64_t row = block.index();
+      int8_t* to = out + row * 2 * pitch + thread;
+      if (thread >= kResidual) {
+        const int8_t* from = side + row * 2 * side_pitch + (thread - kResidual);
+        to[0] = from[0];
+        to[pitch] = from[side_pitch];
+        return;
+      }
+      const int32_t value = residual(positions[row], thread);
+      to[0] = static_cast<int8_t>(value >> 8);
+      to[pitch] = static_cast<int8_t>(value & 0xFF);
+    });
+  }
+
+ private:
+  // docs/numerics.md section 3: the difference in steps, Q8 and 16 more, rounded.
+  BSQ_DEVICE int32_t residual(const Position& token, int i) const {
+    const SamplePlace p = sample_place(token, i);
+    if (p.plane >= source.count) return 0;
+    const int q = steps.steps.at(token.y, token.x);
+    const int64_t step = steps.step(p.plane == 0 ? q : steps.steps.chroma(q));
+    const int64_t d = source.at(p.plane, p.x, p.y) - prediction.at(p.plane, p.x, p.y);
+    const int64_t scaled = d * 65536 + step / 2;
+    return saturate(scaled >= 0 ? scaled / step : -((step - 1 - scaled) / step), 32767);
+  }
+};
+
+// The signs of latents as the bits of the candidates. A thread makes the bits of a stage.
+struct SignsKernel {
+  static constexpr int kThreads = 128;
+  struct Shared {};
+  struct Local {};
+
+  const int8_t* latents;  // [rows, pitch]
+  int pitch;
+  int rows;
+  const Position* positions;
+  int tokens_x;
+  int max_stages;
+  TokenArrays tokens;
+
+  int64_t blocks() const {
+    return (static_cast<int64_t>(rows) * max_stages + kThreads - 1) / kThreads;
+  }
+
+  template <class Block>
+  BSQ_DEVICE void run(Block& block) const {
+    block.each_apart([&](int thread, Local&) {
+      const int64_t item = static_cast<int64_t>(block.index()) * kThreads + thread;
+      if (item >= static_cast<int64_t>(rows) * max_stages) return;
+      const Position at = positions[item / max_stages];
+      const int64_t place = at.y * tokens_x + at.x;
+      if (tokens.stages[place] == 0) return;
+      const int64_t stage = item % max_stages;
+      const int8_t* z = latents + item / max_stages * pitch + stage * 32;
+      uint32_t word = 0;
+      for (int i = 0; i < 32; ++i) word |= static_cast<uint32_t>(z[i] >= 0) << i;
+      tokens.bits[place * max_stages + stage] = word;
+    });
+  }
+};
+
+// The stage counts of the active tokens: up to the last stage with a bit that is 1. A thread takes
+// a token.
+struct CountKernel {
+  static constexpr int kThreads = 128;
+  struct Shared {};
+  struct Local {};
+
+  int rows;
+  const Position* positions;
+  int tokens_x;
+  int max_stages;
+  bool candidates;  // the stages are no counts yet, but 1 where there may be bits
+  TokenArrays tokens;
+
+  int64_t blocks() const { return (static_cast<int64_t>(rows) + kThreads - 1) / kThreads; }
+
+  template <class Block>
+  BSQ_DEVICE void run(Block& block) const {
+    block.each_apart([&](int thread, Local&) {
+      const int64_t row = static_cast<int64_t>(block.index()) * kThreads + thread;
+      if (row >= rows) return;
+      const int64_t place = positions[row].y * tokens_x + positions[row].x;
+      int n = tokens.stages[place];
+      if (candidates && n != 0) n = max_stages;
+      while (n > 0 && tokens.bits[place * max_stages + n - 1] == 0) --n;
+      tokens.stages[place] = static_cast<uint8_t>(n);
+    });
+  }
+};
+
+}  // namespace bsq::cuda
