@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -17,6 +18,9 @@
 #include "codec/enc_lookahead.h"
 #include "codec/enc_lowres.h"
 #include "codec/geometry.h"
+#include "cuda/device_state.h"
+#include "cuda/motion_search.h"
+#include "cuda/open_device.h"
 #include "kernels/dispatch.h"
 #include "motion/compensate.h"
 #include "motion/motion_field.h"
@@ -100,10 +104,39 @@ std::optional<MotionField> previous_field(const py::object& previous, const Moti
   return FieldArrays(all_split, previous, shape, std::nullopt).field(shape, 0);
 }
 
+// The same on an emulated device of the CUDA backend.
+MotionField search_emulated(int number, const Samples& cur, const Samples& ref, int bit_depth,
+                            const MotionSearchConfig& config,
+                            const std::optional<MotionField>& before,
+                            const std::vector<MotionSearchBlock>& areas) {
+  const std::unique_ptr<cuda::Device> device = cuda::open_device(number, nullptr);
+  Geometry geometry = Geometry::of(cur.width, cur.height, BSQ_CHROMA_GRAY, bit_depth);
+  geometry.blocks.clear();
+  for (const MotionSearchBlock& area : areas) {
+    const WindowRect& r = area.windows;
+    geometry.blocks.push_back({r.x_begin, r.y_begin, r.x_end, r.y_end});
+  }
+  Plane samples[2];
+  const cuda::DeviceFrame frames[2] = {{*device, geometry}, {*device, geometry}};
+  for (size_t i = 0; i < 2; ++i) {
+    load_or_fail(i == 0 ? cur : ref, 0, bit_depth, i == 0 ? "cur" : "ref", samples[i]);
+    const ConstPlaneView view = std::as_const(samples[i]).view();
+    const cuda::Planes& planes = frames[i].planes();
+    for (int y = 0; y < view.height; ++y) {
+      device->upload(&planes.at(0, 0, y), view.row(y),
+                     static_cast<size_t>(view.width) * sizeof(uint16_t));
+    }
+  }
+  MotionField field = before ? *before : MotionField();
+  cuda::DeviceSearch(*device, geometry)
+      .run(frames[0].planes(), frames[1].planes(), config, areas, field);
+  return field;
+}
+
 py::tuple search_one(const py::object& cur_in, const py::object& ref_in, double lam, int range,
                      const py::object& previous, int bit_depth,
                      const std::optional<std::vector<std::vector<int>>>& blocks, int threads,
-                     bool fine) {
+                     bool fine, const std::optional<int>& device) {
   check_depth(bit_depth);
   const Samples cur(cur_in, 2, "cur");
   const Samples ref(ref_in, 2, "ref");
@@ -114,10 +147,14 @@ py::tuple search_one(const py::object& cur_in, const py::object& ref_in, double 
   const std::vector<MotionSearchBlock> areas = with_prices(window_rects(blocks, found), fine);
   {
     const py::gil_scoped_release release;
-    const SearchPicture a = search_picture(cur, 0, bit_depth, "cur");
-    const SearchPicture b = search_picture(ref, 0, bit_depth, "ref");
-    ThreadPool pool(threads);
-    found = MotionSearch().run(a, b, config, before ? &*before : nullptr, areas, pool);
+    if (device) {
+      found = search_emulated(*device, cur, ref, bit_depth, config, before, areas);
+    } else {
+      const SearchPicture a = search_picture(cur, 0, bit_depth, "cur");
+      const SearchPicture b = search_picture(ref, 0, bit_depth, "ref");
+      ThreadPool pool(threads);
+      found = MotionSearch().run(a, b, config, before ? &*before : nullptr, areas, pool);
+    }
   }
   Array<uint8_t> split(Shape{found.windows_y, found.windows_x});
   Array<int16_t> mv(FieldArrays::vector_shape(found, fine, std::nullopt));
@@ -286,6 +323,7 @@ void bind_motion(py::module_& m) {
   m.def("motion_search", &search_one, py::arg("cur"), py::arg("ref"), py::arg("lam") = 4.0,
         py::arg("range") = 64, py::arg("previous") = py::none(), py::arg("bit_depth") = 8,
         py::arg("blocks") = py::none(), py::arg("threads") = 1, py::arg("fine") = false,
+        py::arg("emulated_device") = py::none(),
         R"(Searches the motion of a luma plane against another.
 
 cur, ref: uint8 or uint16 [H, W], H and W multiples of 8. lam: price of an estimated bit of vector,
@@ -293,6 +331,7 @@ in units of absolute difference of 8-bit samples. range: luma samples each way o
 4 to 512. previous: int16 [ceil(H/16), ceil(W/16), 2] or [H/8, W/8, 2], vectors to try as well. bit_depth: 8 or 10.
 blocks: (x_begin, y_begin, x_end, y_end) in windows, ends excluded, of the rectangles within which
 vectors are predicted; they tile the frame; None is one block. The result does not depend on threads.
+emulated_device: the number of an emulated device of the CUDA backend to search on, or None.
 
 Returns (split uint8 [ceil(H/32), ceil(W/32)], mv int16 [ceil(H/16), ceil(W/16), 2]); mv holds
 (x, y) in quarter luma samples. fine: parts may be split into 8x8 cells; mv is [H/8, W/8, 2] then,

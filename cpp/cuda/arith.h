@@ -8,8 +8,10 @@
 
 #ifdef __CUDACC__
 #define BSQ_DEVICE __device__ __forceinline__
+#define BSQ_UNROLL _Pragma("unroll")
 #else
 #define BSQ_DEVICE inline
+#define BSQ_UNROLL
 #endif
 
 namespace bsq::cuda {
@@ -46,6 +48,48 @@ BSQ_DEVICE int16_t rq16(int32_t sum, int32_t m, int shift) {
 
 BSQ_DEVICE int16_t add16(int16_t x, int16_t y) {
   return static_cast<int16_t>(clamp(x + y, -32767, 32767));
+}
+
+// Binary digits of a value; 0 has none.
+BSQ_DEVICE int32_t digits(uint32_t value) {
+#ifdef __CUDA_ARCH__
+  return 32 - __clz(static_cast<int>(value));
+#else
+  return value == 0 ? 0 : 32 - __builtin_clz(value);
+#endif
+}
+
+// Bits that are set.
+BSQ_DEVICE int32_t ones(uint32_t value) {
+#ifdef __CUDA_ARCH__
+  return __popc(value);
+#else
+  return __builtin_popcount(value);
+#endif
+}
+
+// The four bytes that begin at byte 0 to 3 of two words, the lower first.
+BSQ_DEVICE uint32_t four_bytes(uint32_t lower, uint32_t upper, int byte) {
+#ifdef __CUDA_ARCH__
+  return __funnelshift_r(lower, upper, static_cast<unsigned>(8 * byte));
+#else
+  return static_cast<uint32_t>((uint64_t{upper} << 32 | lower) >> (8 * byte));
+#endif
+}
+
+// The absolute differences of four bytes and four others, added.
+BSQ_DEVICE uint32_t sad4(uint32_t a, uint32_t b) {
+#ifdef __CUDA_ARCH__
+  return __vsadu4(a, b);
+#else
+  uint32_t sum = 0;
+  for (int i = 0; i < 32; i += 8) {
+    const uint32_t x = a >> i & 0xFF;
+    const uint32_t y = b >> i & 0xFF;
+    sum += x > y ? x - y : y - x;
+  }
+  return sum;
+#endif
 }
 
 BSQ_DEVICE int32_t magnitude(int32_t value) { return value < 0 ? -value : value; }

@@ -14,12 +14,20 @@
 //                          thread reads before the next barrier
 //   block.mma(fn)          fn(local) gives the fragments of a matrix product that the 32 threads of
 //                          every warp make together (mma.sync m16n8k32)
+//   block.butterfly(distance, awake, fn)
+//                          fn(local) points at values; of two threads of a warp `distance` apart
+//                          the lower gets their sums, the upper its values taken from the lower's.
+//                          awake(local), the same in all threads of a warp, says whether it takes
+//                          part. Three distances make a Hadamard transform over eight threads, and
+//                          leave in the first of them the sum of all.
+//   block.least(fn)        fn(local) points at values, which become the least of their warp
 //
 // and control flow in between that is the same for all threads. On the device fn runs in the thread
 // at hand (device_block.cuh); here it runs for one thread after the other. Blocks of one launch do
 // not depend on each other.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
@@ -104,6 +112,30 @@ class EmulatedBlock {
       std::array<Fragments, kWarp> warp;
       for (size_t i = 0; i < kWarp; ++i) warp[i] = fn(locals_[first + i]);
       emulate_mma<kUnsigned>(warp);
+    }
+  }
+  template <int kCount, class Awake, class Fn>
+  void butterfly(int distance, const Awake& awake, const Fn& fn) {
+    for (int thread = 0; thread < Kernel::kThreads; ++thread) {
+      Local& lower = locals_[static_cast<size_t>(thread)];
+      if ((thread & distance) != 0 || !awake(lower)) continue;
+      uint32_t* p = fn(lower);
+      uint32_t* q = fn(locals_[static_cast<size_t>(thread | distance)]);
+      for (int i = 0; i < kCount; ++i) {
+        const uint32_t sum = p[i] + q[i];
+        q[i] = p[i] - q[i];
+        p[i] = sum;
+      }
+    }
+  }
+  template <int kCount, class Fn>
+  void least(const Fn& fn) {
+    for (size_t first = 0; first < Kernel::kThreads; first += kWarp) {
+      for (int k = 0; k < kCount; ++k) {
+        uint32_t least = fn(locals_[first])[k];
+        for (size_t i = 1; i < kWarp; ++i) least = std::min(least, fn(locals_[first + i])[k]);
+        for (size_t i = 0; i < kWarp; ++i) fn(locals_[first + i])[k] = least;
+      }
     }
   }
 

@@ -43,8 +43,28 @@ class DeviceBlock {
           : "r"(f.a[0]), "r"(f.a[1]), "r"(f.a[2]), "r"(f.a[3]), "r"(f.b[0]), "r"(f.b[1]));
     }
   }
+  template <int kCount, class Awake, class Fn>
+  __device__ __forceinline__ void butterfly(int distance, const Awake& awake, const Fn& fn) {
+    if (!awake(local_)) return;
+    const bool upper = (threadIdx.x & static_cast<unsigned>(distance)) != 0;
+    uint32_t* values = fn(local_);
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) {
+      const uint32_t mine = values[i];
+      const uint32_t other = __shfl_xor_sync(kAllThreads, mine, distance);
+      values[i] = upper ? other - mine : mine + other;
+    }
+  }
+  template <int kCount, class Fn>
+  __device__ __forceinline__ void least(const Fn& fn) {
+    uint32_t* values = fn(local_);
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) values[i] = __reduce_min_sync(kAllThreads, values[i]);
+  }
 
  private:
+  static constexpr unsigned kAllThreads = 0xFFFFFFFFU;
+
   typename Kernel::Shared& shared_;
   Local local_;
 };

@@ -13,6 +13,7 @@
 #include "cuda/kernel_judge.h"
 #include "cuda/kernel_linear.h"
 #include "cuda/kernel_motion.h"
+#include "cuda/kernel_refine.h"
 #include "cuda/kernel_samples.h"
 #include "cuda/kernel_tokens.h"
 
@@ -23,7 +24,8 @@ using AllKernels =
                StoreBitsKernel, FillKernel, SideKernel, ReconstructKernel, ExportKernel,
                CompensateKernel, EnlargeKernel, EdgeKernel, DeblockKernel, CandidatesKernel,
                MarkKernel, FeaturesKernel, SignsKernel, CountKernel, BillKernel, DropKernel,
-               BetterKernel, ErrorKernel, ShrinkKernel>;
+               BetterKernel, ErrorKernel, ShrinkKernel, SearchPictureKernel, PhaseKernel,
+               CoarseKernel, RefineKernel>;
 
 template <class Kernel, size_t... I>
 constexpr size_t kernel_index(std::index_sequence<I...>) {

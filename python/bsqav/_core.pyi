@@ -428,6 +428,7 @@ def motion_search(
     blocks: Sequence[Sequence[int]] | None = None,
     threads: int = 1,
     fine: bool = False,
+    emulated_device: int | None = None,
 ) -> tuple[_U8, _S16]:
     """Searches the motion of a luma plane [H, W] against another; H and W are multiples of 8.
 

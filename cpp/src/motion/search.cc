@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <memory>
 
 #include "motion/search_coarse.h"
@@ -75,8 +74,7 @@ void refine_all(const RefineTask& task, std::span<const MotionSearchBlock> block
 MotionField MotionSearch::run(const SearchPicture& current, const SearchPicture& reference,
                               const MotionSearchConfig& config, const MotionField* previous,
                               std::span<const MotionSearchBlock> blocks, ThreadPool& pool) {
-  const int lambda =
-      static_cast<int>(std::lround(std::clamp(config.lambda, 0.0, 4096.0) * kCostOne));
+  const int lambda = config.scaled_lambda();
   MotionField field(current.width(0), current.height(0));
   if (previous && (previous->cells_x != field.cells_x || previous->cells_y != field.cells_y)) {
     previous = nullptr;
@@ -88,7 +86,7 @@ MotionField MotionSearch::run(const SearchPicture& current, const SearchPicture&
         phases_.fill_rows(reference, kernels, static_cast<int>(begin), static_cast<int>(end));
       });
   const SearchPair pair{current, reference};
-  const CoarseSearch search(pair, std::clamp(config.range, 4, kMaxSearchRange), lambda, kernels);
+  const CoarseSearch search(pair, config.allowed_range(), lambda, kernels);
   std::vector<CoarseShifts> coarse(field.split.size());
   pool.parallel_for(coarse.size(), [&](size_t i) {
     const auto columns = static_cast<size_t>(field.windows_x);

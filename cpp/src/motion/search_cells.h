@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "motion/motion_field.h"
+#include "motion/search_cost.h"
 #include "motion/search_kernels.h"
 #include "motion/search_phases.h"
 #include "motion/search_picture.h"
@@ -35,7 +36,6 @@ class CellCosts {
 
  private:
   static constexpr int kCells = kWindowCells * kWindowCells;
-  static constexpr int kMaxTried = 512;
   static constexpr int kSlots = 2048;  // a power of two
 
   struct Tried {

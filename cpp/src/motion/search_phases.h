@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "motion/motion_field.h"
+#include "motion/search_cost.h"
 #include "motion/search_kernels.h"
 #include "motion/search_picture.h"
 
@@ -15,7 +16,7 @@ namespace bsq {
 class PhasePlanes {
  public:
   // Rows [-kReach, height + kReach) may be filled, in any order and at the same time.
-  static constexpr int kReach = 52;  // samples around the picture
+  static constexpr int kReach = kPhaseReach;  // samples around the picture
 
   // Takes memory for a picture of this size; keeps what it has if that fits.
   void allocate(int width, int height);

@@ -8,12 +8,6 @@
 
 namespace bsq {
 
-namespace {
-
-constexpr int kStaticPerSample = 1;  // an 8x8 block that differs less is taken for unmoved
-
-}  // namespace
-
 void SearchPicture::Level::allocate(int w, int h) {
   width = w;
   height = h;
@@ -65,8 +59,7 @@ SearchArea SearchPair::area(int x, int y, int size) const {
 }
 
 ShiftLimits SearchPair::limits(const SearchArea& a, int level) const {
-  // A block may leave the picture by this much, so that sub-sample filters stay in the padding.
-  const int reach = 48 >> level;
+  const int reach = kSearchReach >> level;
   const int x = a.x >> level;
   const int y = a.y >> level;
   // One sample less than vectors can express leaves room for the fraction.

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/plane.h"
+#include "motion/search_cost.h"
 
 namespace bsq {
 
@@ -13,8 +14,8 @@ namespace bsq {
 // the current one may serve as reference later, so keep it instead of building it twice.
 class SearchPicture {
  public:
-  static constexpr int kLevels = 3;  // full, half and quarter size
-  static constexpr int kPad = 64;    // samples around every level
+  static constexpr int kLevels = kSearchLevels;  // full, half and quarter size
+  static constexpr int kPad = kSearchPad;        // samples around every level
 
   SearchPicture() = default;
   SearchPicture(const ConstPlaneView& luma, int bit_depth) { fill(luma, bit_depth); }

@@ -10,8 +10,6 @@ namespace bsq {
 
 namespace {
 
-constexpr int kLeastSplitBits = 4;  // four vectors do not pay where one costs less
-
 Mv offset(Mv v, int dx, int dy) {
   return {static_cast<int16_t>(v.x + dx), static_cast<int16_t>(v.y + dy)};
 }
