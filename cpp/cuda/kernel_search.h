@@ -207,12 +207,16 @@ struct PhaseKernel {
       const int x = thread % (kTileWidth / 4) * 4;
       const int y = thread / (kTileWidth / 4);
       if (top + y >= reference.height + 2 * kPhaseReach) return;
-      for (int phase = 0; phase < 16; ++phase) {
-        uint32_t word = 0;
-        for (int i = 0; i < 4; ++i) word |= sample(shared, phase, x + i, y) << (8 * i);
-        const int64_t at =
-            phase * out.plane + static_cast<int64_t>(top + y) * out.stride + left + x;
-        *reinterpret_cast<uint32_t*>(out.samples + at) = word;
+      BSQ_UNROLL
+      for (int fx = 0; fx < 4; ++fx) {
+        uint32_t words[4] = {0, 0, 0, 0};
+        for (int i = 0; i < 4; ++i) filter_column(shared, fx, x + i, y, 8 * i, words);
+        uint8_t* to =
+            out.samples + fx * out.plane + static_cast<int64_t>(top + y) * out.stride + left + x;
+        BSQ_UNROLL
+        for (int fy = 0; fy < 4; ++fy) {
+          *reinterpret_cast<uint32_t*>(to + 4 * fy * out.plane) = words[fy];
+        }
       }
     });
   }
@@ -222,20 +226,22 @@ struct PhaseKernel {
     return static_cast<uint32_t>(clamp((sum + (1 << (shift - 1))) >> shift, 0, 255));
   }
 
-  BSQ_DEVICE uint32_t sample(const Shared& shared, int phase, int x, int y) const {
-    const int fx = phase % 4;
-    const int fy = phase / 4;
-    if (fx == 0) {
-      if (fy == 0) return shared.samples[y + kBefore][x + kBefore];
-      int sum = 0;
-      for (int t = 0; t < kTaps; ++t) sum += filter[fy][t] * shared.samples[y + t][x + kBefore];
-      return rounded(sum, 6);
+  // The sample at all phases of a column, into the byte of the words that begins at bit `at`.
+  BSQ_DEVICE void filter_column(const Shared& shared, int fx, int x, int y, int at,
+                                uint32_t (&words)[4]) const {
+    int column[kTaps];
+    for (int t = 0; t < kTaps; ++t) {
+      column[t] = fx == 0 ? shared.samples[y + t][x + kBefore] : shared.sums[fx - 1][y + t][x];
     }
-    const auto& sums = shared.sums[fx - 1];
-    if (fy == 0) return rounded(sums[y + kBefore][x], 6);
-    int sum = 0;
-    for (int t = 0; t < kTaps; ++t) sum += filter[fy][t] * sums[y + t][x];
-    return rounded(sum, 12);
+    const int shift = fx == 0 ? 6 : 12;
+    words[0] |= (fx == 0 ? static_cast<uint32_t>(column[kBefore]) : rounded(column[kBefore], 6))
+                << at;
+    BSQ_UNROLL
+    for (int fy = 1; fy < 4; ++fy) {
+      int sum = 0;
+      for (int t = 0; t < kTaps; ++t) sum += filter[fy][t] * column[t];
+      words[fy] |= rounded(sum, shift) << at;
+    }
   }
 };
 

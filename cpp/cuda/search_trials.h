@@ -15,10 +15,9 @@ class SearchTrials : public SearchPlaces {
 
   // What the warps found out about a step's vectors.
   struct Step {
-    uint32_t match[kSlots];
+    alignas(16) uint32_t match[kSlots];
+    alignas(16) uint32_t recalled[2][kSlots];  // the least cost of a remembered vector; its number
     Vector vector[kSlots];
-    int32_t price[kSlots];
-    uint32_t recalled[kSlots][2];  // the least cost of a remembered vector, and its number
   };
   struct Shared : SearchPlaces::Shared {
     uint32_t samples[32][8];
@@ -28,7 +27,7 @@ class SearchTrials : public SearchPlaces {
     Vector tried[kEntries];
     uint16_t known[kEntries];  // a bit per cell
     uint16_t cost[16][kEntries];
-    uint32_t total[kSlots];
+    alignas(16) uint32_t cost_of[kSlots];
     Step steps[2];  // in turn, so that one may be written while another is still read
   };
   struct Local {
@@ -39,6 +38,7 @@ class SearchTrials : public SearchPlaces {
     uint32_t total[1];
     uint32_t recalled[2];
     uint32_t own[2];
+    uint32_t price;
     Vector vector;
     int32_t entry;
     bool measured;
@@ -128,6 +128,7 @@ class SearchTrials : public SearchPlaces {
       local.match[0] = there ? kFresh : kDropped;
       if (!there) return;
       load<kRows>(p, thread % kWarp, local);
+      local.price = static_cast<uint32_t>(price_of(s, p, local.vector));
       look_up(s, p, thread % kWarp, local);
       if (step != kFirst || thread % kWarp >= thread / kWarp) return;
       Vector other;  // of two equal ones the second changes nothing
@@ -142,11 +143,11 @@ class SearchTrials : public SearchPlaces {
       const int slot = thread / kWarp;
       now.match[slot] = local.match[0];
       now.vector[slot] = local.vector;
-      if (local.match[0] != kDropped) now.price[slot] = price_of(s, p, local.vector);
-      now.recalled[slot][0] = step == kFirst && used_ > 0 ? local.recalled[0] : kNone;
-      now.recalled[slot][1] = local.recalled[1];
+      now.recalled[0][slot] = step == kFirst && used_ > 0 ? local.recalled[0] : kNone;
+      now.recalled[1][slot] = local.recalled[1];
     });
     uint32_t fresh = 0;
+    BSQ_UNROLL
     for (int slot = 0; slot < kSlots; ++slot) {
       if (now.match[slot] == kFresh) fresh |= uint32_t{1} << slot;
     }
@@ -318,7 +319,8 @@ class SearchTrials : public SearchPlaces {
     block.each([&](int thread, Local& local) {
       if (thread % kWarp != 0) return;
       const int slot = thread / kWarp;
-      s.total[slot] = local.total[0];
+      s.cost_of[slot] =
+          local.match[0] == kDropped ? kNone : local.total[0] * kCostOne + local.price;
       if (!local.measured) return;
       const bool is_new = (fresh >> slot & 1) != 0;
       const uint32_t known = is_new ? 0 : s.known[local.entry];
@@ -330,21 +332,31 @@ class SearchTrials : public SearchPlaces {
   // Of equal costs the first stays: slots in their order, then what was remembered in its.
   BSQ_DEVICE void choose(const Shared& s, int step, Found& best) const {
     const Step& now = s.steps[turn_];
-    for (int slot = 0; slot < kSlots; ++slot) {
-      if (now.match[slot] == kDropped) continue;
-      const int cost = static_cast<int>(s.total[slot]) * kCostOne + now.price[slot];
-      if (cost < best.cost) best = {now.vector[slot], cost};
-    }
-    if (step != kFirst) return;
-    uint32_t cost = kNone;
-    uint32_t entry = kNone;
+    auto cost = static_cast<uint32_t>(best.cost);
+    int slot = -1;
+    BSQ_UNROLL
     for (int i = 0; i < kSlots; ++i) {
-      const uint32_t other = now.recalled[i][0];
-      if (other > cost || (other == cost && now.recalled[i][1] >= entry)) continue;
-      cost = other;
-      entry = now.recalled[i][1];
+      if (s.cost_of[i] >= cost) continue;
+      cost = s.cost_of[i];
+      slot = i;
     }
-    if (cost < static_cast<uint32_t>(best.cost)) best = {s.tried[entry], static_cast<int>(cost)};
+    if (slot >= 0) best.mv = now.vector[slot];
+    if (step == kFirst) {
+      uint32_t least = kNone;
+      uint32_t entry = kNone;
+      BSQ_UNROLL
+      for (int i = 0; i < kSlots; ++i) {
+        const uint32_t other = now.recalled[0][i];
+        if (other > least || (other == least && now.recalled[1][i] >= entry)) continue;
+        least = other;
+        entry = now.recalled[1][i];
+      }
+      if (least < cost) {
+        cost = least;
+        best.mv = s.tried[entry];
+      }
+    }
+    best.cost = static_cast<int>(cost);
   }
 
   int used_ = 0;  // vectors that are remembered
