@@ -1,10 +1,11 @@
-"""Pictures per second of the decoder on a CUDA device, beside the processor's.
+"""Pictures per second of encoder and decoder on a CUDA device, beside the processor's.
 
     BSQAV_CUDA_LIBRARY=.../libbsq_cuda.so python benchmarks/cuda_speed.py [CLIP]
-        [--size 1920x1080] [--frames 96] [--crf 32] [--threads 0]
+        [--size 1920x1080] [--frames 96] [--crf 32] [--lookahead 24] [--threads 0]
 
-The clip is encoded on the processor; without one a moving texture is made. "device" leaves the
-pictures in the device's memory, "host" copies them. Prints JSON.
+Without a clip a moving texture is coded. "device" leaves decoded pictures in the device's memory
+and encodes from there, "host" copies them. Every figure is of a second pass, the first one being
+to warm up. Packets and pictures must be those of the processor, or the program fails. Prints JSON.
 """
 
 from __future__ import annotations
@@ -12,27 +13,51 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from codec_speed import code, moving_texture, read_clip
+import numpy as np
 
-from bsqav import Decoder
+from bsqav import Decoder, Encoder
 from bsqav.codec.models import default_model, find_model
+from bsqav.evaluation.pictures import moving_texture, read_pictures
 
 
-def decode_fps(packets: list[bytes], take: Callable[[bytes], list[Any]]) -> float:
-    """Of a second pass over the packets, the first one being to warm up."""
-    count, seconds = 0, 0.0
-    for _ in range(2):
-        began = time.perf_counter()
-        last = [take(data) for data in packets][-1]
-        for plane in last[0].planes:
-            if hasattr(plane, "__dlpack__"):
-                plane.__dlpack__()  # waits until the last picture is there
-        seconds = time.perf_counter() - began
-        count = len(packets)
-    return round(count / seconds, 2)
+def timed(run: Callable[[], Any], count: int) -> tuple[Any, float]:
+    """What the second of two runs gives, and its pictures per second."""
+    run()
+    began = time.perf_counter()
+    result = run()
+    return result, round(count / (time.perf_counter() - began), 2)
+
+
+def encode(pictures: Sequence[Any], **options: Any) -> list[bytes]:
+    """Packets of all pictures."""
+    encoder = Encoder(frame_rate=25, **options)
+    packets = [packet for picture in pictures for packet in encoder.encode(picture)]
+    return [packet.data for packet in packets + encoder.flush()]
+
+
+def decode(packets: list[bytes], **options: Any) -> list[Any]:
+    """Pictures on the host."""
+    decoder = Decoder(strict=True, **options)
+    return [frame for data in packets for frame in decoder.decode(data)]
+
+
+def decode_there(packets: list[bytes], **options: Any) -> list[Any]:
+    """Pictures on the device; waits until the last one is there."""
+    decoder = Decoder(strict=True, **options)
+    frames = [frame for data in packets for frame in decoder.decode_on_device(data)]
+    frames[-1].planes[0].__dlpack__()
+    return frames
+
+
+def same(one: list[Any], other: list[Any]) -> bool:
+    """Whether decoded pictures are equal."""
+    pairs = zip(one, other, strict=True)
+    return all(
+        np.array_equal(x, y) for a, b in pairs for x, y in zip(a.planes, b.planes, strict=True)
+    )
 
 
 def main() -> None:
@@ -42,6 +67,8 @@ def main() -> None:
     parser.add_argument("--size", default="1920x1080")
     parser.add_argument("--frames", type=int, default=96)
     parser.add_argument("--crf", type=float, default=32)
+    parser.add_argument("--lookahead", type=int, default=24)
+    parser.add_argument("--preset", default="medium")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--model")
     parser.add_argument("--device", default="cuda")
@@ -49,17 +76,35 @@ def main() -> None:
     width, height = (int(part) for part in args.size.split("x"))
     model = find_model(args.model) if args.model else default_model()
     if args.clip:
-        pictures = read_clip(args.clip, width, height, args.frames)
+        pictures = read_pictures(args.clip, width, height, args.frames)
     else:
         pictures = moving_texture(width, height, args.frames)
-    figures, packets = code(pictures, model, args.crf, args.threads)
-
-    def decoder() -> Decoder:
-        return Decoder(models=[model], threads=args.threads, device=args.device, strict=True)
-
-    figures["device_fps"] = decode_fps(packets, decoder().decode_on_device)
-    figures["host_fps"] = decode_fps(packets, decoder().decode)
-    print(json.dumps({"size": args.size, "crf": args.crf, "model": model.name, **figures}))
+    count = len(pictures)
+    coding = {
+        "width": width,
+        "height": height,
+        "model": model,
+        "crf": args.crf,
+        "lookahead": args.lookahead,
+        "preset": args.preset,
+        "threads": args.threads,
+    }
+    decoding = {"models": [model], "threads": args.threads}
+    there = {"device": args.device}
+    fps: dict[str, float] = {}
+    packets, fps["encode_cpu"] = timed(lambda: encode(pictures, **coding), count)
+    coded, fps["encode_host"] = timed(lambda: encode(pictures, **coding, **there), count)
+    if coded != packets:
+        raise SystemExit("the device's packets are not the processor's")
+    frames, fps["decode_cpu"] = timed(lambda: decode(packets, **decoding), count)
+    shown, fps["decode_host"] = timed(lambda: decode(packets, **decoding, **there), count)
+    if not same(frames, shown):
+        raise SystemExit("the device's pictures are not the processor's")
+    kept, fps["decode_device"] = timed(lambda: decode_there(packets, **decoding, **there), count)
+    _, fps["encode_device"] = timed(lambda: encode(kept, **coding, **there), count)
+    bits = 8 * sum(map(len, packets)) / count
+    facts = {"size": args.size, "crf": args.crf, "model": model.name, "frames": count}
+    print(json.dumps({**facts, "bits_per_picture": round(bits), "fps": fps}))
 
 
 if __name__ == "__main__":

@@ -23,8 +23,7 @@ struct bsq_cuda_encoder {
                    const std::shared_ptr<const bsq::Model>& model)
       : device(std::move(opened)),
         sequence(settings.sequence),
-        encoder(settings, model, bsq::current_kernels(),
-                bsq::cuda::encode_on_device(*device, bsq::current_kernels())) {}
+        encoder(settings, model, bsq::current_kernels(), bsq::cuda::encode_on_device(*device)) {}
 };
 
 namespace bsq::cuda {

@@ -9,7 +9,7 @@
 #include "base/status.h"
 #include "codec/enc_motion.h"
 #include "cuda/choices.h"
-#include "motion/search.h"
+#include "cuda/motion_search.h"
 #include "network/tokenizer.h"
 
 namespace bsq::cuda {
@@ -18,10 +18,8 @@ namespace {
 class DeviceEncoder : public PictureEncoder {
  public:
   DeviceEncoder(const Geometry& geometry, const std::shared_ptr<const Weights>& weights,
-                const EncodingStyle& style, Device& device, ThreadPool& pool,
-                const KernelTable& kernels)
+                const EncodingStyle& style, Device& device, ThreadPool& pool)
       : device_(device),
-        kernels_(kernels),
         state_(geometry, weights, device, pool, true),
         layers_(state_, style),
         source_(device, geometry),
@@ -42,12 +40,13 @@ class DeviceEncoder : public PictureEncoder {
     for (int p = 0; p < to.count; ++p) {
       device_.upload(to.data[p], source.planes[p].view().data, plane_bytes(p));
     }
-    host_source_ = &source;
     layers_.choices().set_source(to);
   }
   void begin_keyframe() override { state_.begin_keyframe(); }
   void predict(int q, int range) override {
-    search(q, range);
+    if (!search_) search_.emplace(device_, geometry());
+    search_->run(source_.planes(), state_.picture(), motion_config(q, range), motion_blocks(state_),
+                 state_.motion.field);
     state_.compensate();
   }
   void predict_as(const MotionField& first) override {
@@ -90,39 +89,26 @@ class DeviceEncoder : public PictureEncoder {
     return shown_;
   }
 
-  void search(int q, int range) {
-    std::array<SearchPicture, 2>& pictures = search_.pictures();
-    const Frame& reference = picture();
-    pictures[0].fill(host_source_->planes[0].view(), host_source_->bit_depth);
-    pictures[1].fill(reference.planes[0].view(), reference.bit_depth);
-    MotionSearchConfig config = motion_config(q, range);
-    config.kernels = &search_kernels(kernels_);
-    state_.motion.field = search_.run(pictures[0], pictures[1], config, &state_.motion.field,
-                                      motion_blocks(state_), state_.pool());
-  }
-
   Device& device_;
-  const KernelTable& kernels_;
   DeviceState state_;
   LayerEncoder<DeviceState, DeviceChoices> layers_;
   DeviceFrame source_;
   Mirror<int64_t> errors_;
   Frame shown_;
-  MotionSearch search_;
-  const Frame* host_source_ = nullptr;
+  std::optional<DeviceSearch> search_;  // of components with motion of their own
 };
 
 }  // namespace
 
-PictureEncoderFactory encode_on_device(Device& device, const KernelTable& kernels) {
+PictureEncoderFactory encode_on_device(Device& device) {
   // By model: an encoder's model outlives what its factory makes.
   auto packed = std::make_shared<std::map<const Model*, std::shared_ptr<const Weights>>>();
-  return [&device, &kernels, packed](const Geometry& geometry, const Model& model,
-                                     const EncodingStyle& style, ThreadPool& pool) {
+  return [&device, packed](const Geometry& geometry, const Model& model, const EncodingStyle& style,
+                           ThreadPool& pool) {
     std::shared_ptr<const Weights>& weights = (*packed)[&model];
     if (weights == nullptr) weights = std::make_shared<const Weights>(device, model);
     require_encoder(weights->config());
-    return std::make_unique<DeviceEncoder>(geometry, weights, style, device, pool, kernels);
+    return std::make_unique<DeviceEncoder>(geometry, weights, style, device, pool);
   };
 }
 

@@ -7,7 +7,7 @@
 namespace bsq::cuda {
 
 // Packets are those of the processor. Weights are copied to the device once for each model. The
-// device must outlive the encoder that has the factory; `kernels` are for what the processor does.
-PictureEncoderFactory encode_on_device(Device& device, const KernelTable& kernels);
+// device must outlive the encoder that has the factory.
+PictureEncoderFactory encode_on_device(Device& device);
 
 }  // namespace bsq::cuda

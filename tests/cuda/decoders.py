@@ -1,4 +1,4 @@
-"""Decoders of the CUDA backend, and streams through them."""
+"""Decoders and encoders of the CUDA backend, and streams through them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from bsqav import _core
 from bsqav.codec.modelspec import ModelConfig
 from tests.bitstream.packets import Header
-from tests.codec.streams import OLD_MODELS, TINY_MODEL, old_models, tiny_model
+from tests.codec.streams import OLD_MODELS, TINY_MODEL, Format, old_models, tiny_model
 from tests.network.models import ONE_STAGE, UNEVEN, random_model
 from tests.reference.forge import Forger
 from tests.vectors.ivf import read_ivf
@@ -60,6 +60,24 @@ def decode_all(packets: Iterable[bytes], decoder: _core.CudaDecoder) -> list[_co
         pictures += drain(decoder)
     decoder.flush()
     return pictures + drain(decoder)
+
+
+def encode_all(form: Format, pictures: Iterable[Any], **options: Any) -> list[tuple[Any, ...]]:
+    """Packets of a clip with their statistics; `options` are those of _core.Encoder."""
+    settings = {"model": tiny_model(), "threads": 2, **options}
+    encoder = _core.Encoder(form.sequence, **settings)
+    packets = []
+
+    def drain() -> None:
+        while (packet := encoder.receive()) is not None:
+            packets.append((packet.data, packet.pts, packet.keyframe, encoder.stats))
+
+    for tick, planes in enumerate(pictures):
+        encoder.send(planes, tick)
+        drain()
+    encoder.flush()
+    drain()
+    return packets
 
 
 @functools.cache

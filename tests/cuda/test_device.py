@@ -1,4 +1,4 @@
-"""The CUDA backend on a device: every vector has its hash there.
+"""The CUDA backend on a device: every vector has its hash there, every clip its packets.
 
 Runs where BSQAV_CUDA_LIBRARY names a libbsq_cuda.so and the machine has a device; skips elsewhere.
 What these tests do not need a device for is in test_emulation.py.
@@ -17,12 +17,15 @@ import pytest
 
 import bsqav
 from bsqav import _core
+from bsqav.codec.models import default_model
 from bsqav.errors import BitstreamError
-from tests.codec.streams import decode, stream_hash, tiny_model
+from bsqav.evaluation.pictures import moving_texture
+from tests.codec.streams import Format, clip, decode, stream_hash, tiny_model
 from tests.cuda.decoders import (
     MODELS,
     decode_all,
     drain,
+    encode_all,
     forge,
     forged_stream,
     open_decoder,
@@ -34,6 +37,12 @@ from tests.vectors.make_golden import FOLDER, INDEX
 
 ENTRIES: dict[str, dict[str, Any]] = json.loads(INDEX.read_text())
 VARIABLE = "BSQAV_CUDA_LIBRARY"
+FORMATS = [
+    Format(33, 17, chroma="gray"),
+    Format(200, 120),
+    Format(130, 98, bit_depth=10),
+    Format(72, 40, chroma="444", alpha=1),
+]
 
 pytestmark = pytest.mark.hardware
 
@@ -88,6 +97,26 @@ def test_decoding_goes_on_after_damage(library: _core.CudaLibrary, number: int) 
     assert stream_hash(decode_all(packets[3:], decoder)) == stream_hash(decode(packets[3:]))
 
 
+@pytest.mark.parametrize("preset", ["fast", "medium", "slow"])
+@pytest.mark.parametrize("form", FORMATS)
+def test_packets_are_those_of_the_processor(
+    library: _core.CudaLibrary, form: Format, preset: str
+) -> None:
+    pictures = list(clip(form, 4))
+    options = {"preset": preset, "lookahead": 1, "gop": 3}
+    expected = encode_all(form, pictures, **options)
+    assert encode_all(form, pictures, library=library, **options) == expected
+
+
+@pytest.mark.parametrize("crf", [16, 32, 48])
+def test_the_released_model_encodes_alike(library: _core.CudaLibrary, crf: float) -> None:
+    form = Format(1040, 360)
+    pictures = moving_texture(form.width, form.height, 6)
+    options = {"model": default_model(), "crf": crf}
+    expected = encode_all(form, pictures, **options)
+    assert encode_all(form, pictures, library=library, **options) == expected
+
+
 def test_planes_stay_on_the_device(library: _core.CudaLibrary) -> None:
     if importlib.util.find_spec("torch") is None:
         pytest.skip("PyTorch, which takes the planes here, is not installed")
@@ -105,3 +134,22 @@ def test_planes_stay_on_the_device(library: _core.CudaLibrary) -> None:
             tensor = torch.from_dlpack(plane)
             assert tensor.is_cuda
             np.testing.assert_array_equal(tensor.cpu().numpy(), wanted)
+
+
+def test_tensors_of_the_device_are_encoded(library: _core.CudaLibrary) -> None:
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("this PyTorch has no CUDA, so that it has no tensors of a device")
+    form = Format(200, 120)
+    pictures = list(clip(form, 3))
+    stream = torch.cuda.Stream()
+    encoder = bsqav.Encoder(
+        form.width, form.height, model=tiny_model(), device="cuda", stream=stream.cuda_stream
+    )
+    packets = [
+        packet.data
+        for planes in pictures
+        for packet in encoder.encode([torch.from_numpy(plane).cuda() for plane in planes])
+    ]
+    reference = bsqav.Encoder(form.width, form.height, model=tiny_model())
+    assert packets == [p.data for planes in pictures for p in reference.encode(planes)]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import functools
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +17,11 @@ from bsqav import _core
 from bsqav.codec.models import default_model
 from bsqav.errors import ModelNotFoundError, UnsupportedError, UsageError
 from tests.codec.streams import Format, clip, old_models, tiny_model
-from tests.cuda.decoders import emulation
+from tests.cuda.decoders import emulation, encode_all
 from tests.media.clips import make_clip
+from tests.support import ROOT
 
+PLACES = ("cpu", "host", "device")
 BOTH = 3  # defers its work and goes backwards, see emulation()
 
 FORMATS = {
@@ -34,24 +39,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
 def encode(
     form: Format, pictures: list[Any], *, on_device: int | None = None, **options: Any
 ) -> list[tuple[Any, ...]]:
-    """Packets with their statistics."""
-    model = options.pop("model", None) or tiny_model()
+    """Packets with their statistics, on the processor or an emulated device."""
     library = None if on_device is None else emulation()
-    encoder = _core.Encoder(
-        form.sequence, model, threads=2, library=library, device=on_device or 0, **options
-    )
-    packets = []
-
-    def drain() -> None:
-        while (packet := encoder.receive()) is not None:
-            packets.append((packet.data, packet.pts, packet.keyframe, encoder.stats))
-
-    for tick, planes in enumerate(pictures):
-        encoder.send(planes, tick)
-        drain()
-    encoder.flush()
-    drain()
-    return packets
+    return encode_all(form, pictures, library=library, device=on_device or 0, **options)
 
 
 @functools.cache
@@ -204,3 +194,17 @@ def test_transcode_encodes_on_a_device(tmp_path: Path, monkeypatch: pytest.Monke
     assert packets[0] == packets[1]
     with pytest.raises(UnsupportedError, match="neither the input nor the output"):
         bsqav.transcode(source, tmp_path / "out.mp4", codec="libx264", device="cuda")
+
+
+def test_the_benchmark_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It compares packets and pictures on the way."""
+    monkeypatch.setenv("BSQAV_CUDA_LIBRARY", "emulation")
+    script = str(ROOT / "benchmarks" / "cuda_speed.py")
+    output = subprocess.run(
+        [sys.executable, script, "--size", "64x48", "--frames", "3", "--lookahead", "1"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    fps = json.loads(output)["fps"]
+    assert set(fps) == {f"{what}_{where}" for what in ("encode", "decode") for where in PLACES}
