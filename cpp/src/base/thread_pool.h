@@ -45,6 +45,18 @@ class ThreadPool {
     });
   }
 
+  // The same, thread w of n taking w, w + n, w + 2 n and so on: for rows of a picture, which is often
+  // busier above than below. Of several exceptions, that of the lowest thread is rethrown.
+  template <class Fn>
+  void parallel_rows(size_t count, const Fn& fn) {
+    const size_t n = count < static_cast<size_t>(threads_) ? count : static_cast<size_t>(threads_);
+    run(n, [&fn, n, count](size_t begin, size_t end, int) {
+      for (size_t w = begin; w < end; ++w) {
+        for (size_t i = w; i < count; i += n) fn(i);
+      }
+    });
+  }
+
   // fn(size_t begin, size_t end, int thread) for every part. `thread`, in
   // [0, threads()), may select scratch memory: no two parts run with the same one at a time.
   template <class Fn>

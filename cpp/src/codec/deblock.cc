@@ -112,7 +112,7 @@ void filter_row(const DeblockEdges& edges, int y, bool vertical, Frame& picture)
 
 void deblock(const DeblockEdges& edges, ThreadPool& pool, Frame& picture) {
   for (const bool vertical : {true, false}) {
-    pool.parallel_for(static_cast<size_t>(edges.tokens_y), [&](size_t row) {
+    pool.parallel_rows(static_cast<size_t>(edges.tokens_y), [&](size_t row) {
       filter_row(edges, static_cast<int>(row), vertical, picture);
     });
   }

@@ -124,7 +124,7 @@ bool find_candidates(const Frame& source, const Frame& prediction, const TokenSt
                      double energy, ThreadPool& pool, DifferenceField& differences,
                      TokenField& tokens) {
   std::atomic<bool> any = false;
-  pool.parallel_for(static_cast<size_t>(tokens.height), [&](size_t row) {
+  pool.parallel_rows(static_cast<size_t>(tokens.height), [&](size_t row) {
     const int y = static_cast<int>(row);
     bool found = false;
     for (int x = 0; x < tokens.width; ++x) {
@@ -205,7 +205,7 @@ bool is_scene_cut(const Frame& source, const Frame& previous, const Frame& compe
   const auto rows = static_cast<size_t>(luma.height / kTokenSize);
   std::vector<int64_t> missed(rows);
   std::vector<int64_t> spread(rows);
-  pool.parallel_for(rows, [&](size_t row) {
+  pool.parallel_rows(rows, [&](size_t row) {
     const int y = static_cast<int>(row) * kTokenSize;
     for (int x = 0; x < luma.width; x += kTokenSize) {
       missed[row] +=

@@ -179,7 +179,7 @@ bool Encoder::wants_keyframe(const Source& picture) {
 
 bool Encoder::is_cut() {
   const StageScope scope(Stage::kDeciding);
-  pool_.parallel_for(static_cast<size_t>(geometry_.windows_y), [&](size_t row) {
+  pool_.parallel_rows(static_cast<size_t>(geometry_.windows_y), [&](size_t row) {
     const int y = static_cast<int>(row);
     motion_compensate_rows(previous_source_, pictures_->motion(), y, y + 1, cut_prediction_);
   });

@@ -186,7 +186,7 @@ PictureCosts LowAnalysis::measure(const Frame& source) {
   costs.blocks_x = (current.width() + kCell - 1) / kCell;
   costs.blocks_y = (current.height() + kCell - 1) / kCell;
   costs.blocks.resize(static_cast<size_t>(costs.blocks_x) * static_cast<size_t>(costs.blocks_y));
-  pool_.parallel_for(static_cast<size_t>(geometry_.windows_y), [&](size_t row) {
+  pool_.parallel_rows(static_cast<size_t>(geometry_.windows_y), [&](size_t row) {
     measure_windows(current, before ? &*before : nullptr, geometry_, kernels_,
                     static_cast<int>(row), costs);
   });

@@ -42,7 +42,7 @@ std::vector<double> busyness(const Frame& source, const Geometry& geometry, Thre
   const int excess = source.bit_depth - 8;
   const double scale = 1.0 / static_cast<double>(1 << (2 * excess));
   std::vector<double> busy(geometry.windows());
-  pool.parallel_for(static_cast<size_t>(geometry.windows_y), [&](size_t row) {
+  pool.parallel_rows(static_cast<size_t>(geometry.windows_y), [&](size_t row) {
     const int wy = static_cast<int>(row);
     for (int wx = 0; wx < geometry.windows_x; ++wx) {
       double sum = 0;

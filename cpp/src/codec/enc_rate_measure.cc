@@ -41,7 +41,7 @@ EnergyHistogram count_tokens(const Frame& source, ThreadPool& pool, const Energy
   const auto rows = static_cast<size_t>(source.planes[0].view().height / kTokenSize);
   const int shift = 2 * (source.bit_depth - 8);
   std::vector<EnergyHistogram> parts(rows);
-  pool.parallel_for(rows, [&](size_t row) {
+  pool.parallel_rows(rows, [&](size_t row) {
     for (int x = 0; x < width; ++x) {
       const int64_t sum = energy(x, static_cast<int>(row)) >> shift;
       if (sum > 0) ++parts[row].counts[static_cast<size_t>(energy_bin(static_cast<uint64_t>(sum)))];

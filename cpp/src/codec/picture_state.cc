@@ -78,7 +78,7 @@ void PictureState::predict_from_base() {
 
 void PictureState::compensate() {
   const StageScope scope(Stage::kPrediction);
-  pool_.parallel_for(static_cast<size_t>(geometry_.windows_y), [&](size_t row) {
+  pool_.parallel_rows(static_cast<size_t>(geometry_.windows_y), [&](size_t row) {
     const int y = static_cast<int>(row);
     motion_compensate_rows(reference, motion.field, y, y + 1, current);
   });
@@ -154,7 +154,7 @@ void PictureState::filter(int q, bool keyframe) {
   if (networks_->config.numerics < 3) return;
   const StageScope scope(Stage::kDeblocking);
   const TokenSteps all = steps(q);
-  pool_.parallel_for(static_cast<size_t>(geometry_.tokens_y), [&](size_t row) {
+  pool_.parallel_rows(static_cast<size_t>(geometry_.tokens_y), [&](size_t row) {
     const int y = static_cast<int>(row);
     for (int x = 0; x < geometry_.tokens_x; ++x) {
       const size_t at = geometry_.token_index(x, y);

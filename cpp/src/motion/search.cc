@@ -88,7 +88,7 @@ MotionField MotionSearch::run(const SearchPicture& current, const SearchPicture&
   const SearchPair pair{current, reference};
   const CoarseSearch search(pair, config.allowed_range(), lambda, kernels);
   std::vector<CoarseShifts> coarse(field.split.size());
-  pool.parallel_for(coarse.size(), [&](size_t i) {
+  pool.parallel_rows(coarse.size(), [&](size_t i) {
     const auto columns = static_cast<size_t>(field.windows_x);
     coarse[i] = search.search_window(static_cast<int>(i % columns) * kMotionWindowSize,
                                      static_cast<int>(i / columns) * kMotionWindowSize);
