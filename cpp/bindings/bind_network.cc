@@ -140,24 +140,20 @@ void force_block(const TokenLayout& layout, PriorBlock& block, const Prior& prio
     block.begin_group(g);
     for (int s = 0; s < layout.stages; ++s) {
       const std::span<const int32_t> tokens = block.begin_stage(s);
-      for (int j = 0; j < kSubgroups; ++j) {
-        const int16_t* from = block.logits();
-        const int16_t* pair = block.pair();
-        std::vector<uint8_t> bytes;
-        for (const int32_t token : tokens) {
-          const auto t = static_cast<size_t>(token);
+      block.stage_in_order([&](int begin, int end, int j, const int16_t* from, uint8_t* bytes) {
+        for (int i = begin; i < end; ++i, from += kSubgroupBits) {
+          const auto t = static_cast<size_t>(tokens[static_cast<size_t>(i)]);
           const size_t word_at = t * static_cast<size_t>(layout.stages) + static_cast<size_t>(s);
           const size_t at = word_at * kStageBits + static_cast<size_t>(j * kSubgroupBits);
-          bytes.push_back(static_cast<uint8_t>(rows.bits[word_at] >> (kSubgroupBits * j)));
-          ByteLogits moving(from, pair);
-          for (int i = 0; i < kSubgroupBits; ++i) {
-            logits[at + static_cast<size_t>(i)] = moving[i];
-            if ((bytes.back() >> i & 1) != 0) moving.set(i);
+          *bytes = static_cast<uint8_t>(rows.bits[word_at] >> (kSubgroupBits * j));
+          ByteLogits moving(from, block.pair(j));
+          for (int k = 0; k < kSubgroupBits; ++k) {
+            logits[at + static_cast<size_t>(k)] = moving[k];
+            if ((*bytes >> k & 1) != 0) moving.set(k);
           }
-          from += kSubgroupBits;
+          ++bytes;
         }
-        block.feed(bytes);
-      }
+      });
     }
   }
 }

@@ -49,8 +49,7 @@ class DeviceChoices {
         for (int j = 0; j < kSubgroups; ++j) {
           const size_t at = rows.logits_at + static_cast<size_t>(j) * rows.stride;
           code_subgroup(coder, models, state_.active, rows.tokens, stage, j, logits_.data() + at,
-                        state_.weights().pair(stage * kSubgroups + j), state_.pool(), state_.tokens,
-                        bytes.data());
+                        state_.weights().pair(stage * kSubgroups + j), state_.tokens, bytes.data());
         }
       }
     }

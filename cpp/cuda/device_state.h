@@ -148,7 +148,7 @@ void decode_bits(DeviceState& state, int type, const Loop& each_block) {
         each_block([&](DeviceBlockState& block, auto& coder) {
           const auto b = static_cast<size_t>(&block - state.blocks.data());
           code_subgroup(coder, state.layer_models(block, type), state.active, prior.tokens_of(b),
-                        stage, j, prior.logits_of(b), prior.pair(), state.pool(), state.tokens,
+                        stage, j, prior.logits_of(b), prior.pair(), state.tokens,
                         prior.bytes_of(b));
         });
         prior.feed();

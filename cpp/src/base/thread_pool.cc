@@ -19,18 +19,15 @@ struct Inside {
 };
 thread_local Inside inside;
 
-// Some tens of microseconds.
-constexpr int kSpins = 2000;
+}  // namespace
 
-void relax() {
+void ThreadPool::relax() {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
 #elif defined(__aarch64__)
   asm volatile("yield");
 #endif
 }
-
-}  // namespace
 
 int processor_count() {
   return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1,

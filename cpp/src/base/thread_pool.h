@@ -36,6 +36,20 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int threads() const { return threads_; }
+  // Whether every thread may have a processor for itself, so that they may watch for each other
+  // inside a loop.
+  bool spins() const { return spins_; }
+  // Watches until the condition is true.
+  template <class Condition>
+  static void watch(const Condition& condition) {
+    for (int i = 0; !condition(); ++i) {
+      if (i < kSpins) {
+        relax();
+      } else {
+        std::this_thread::yield();
+      }
+    }
+  }
 
   // fn(size_t index) for every index.
   template <class Fn>
@@ -45,8 +59,8 @@ class ThreadPool {
     });
   }
 
-  // The same, thread w of n taking w, w + n, w + 2 n and so on: for rows of a picture, which is often
-  // busier above than below. Of several exceptions, that of the lowest thread is rethrown.
+  // The same, thread w of n taking w, w + n, w + 2 n and so on: for rows of a picture, which is
+  // often busier above than below. Of several exceptions, that of the lowest thread is rethrown.
   template <class Fn>
   void parallel_rows(size_t count, const Fn& fn) {
     const size_t n = count < static_cast<size_t>(threads_) ? count : static_cast<size_t>(threads_);
@@ -65,6 +79,9 @@ class ThreadPool {
   }
 
  private:
+  static constexpr int kSpins = 2000;  // some tens of microseconds
+
+  static void relax();
   using Task = std::function<void(size_t begin, size_t end, int thread)>;
 
   void run(size_t count, const Task& task);

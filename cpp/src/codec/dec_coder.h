@@ -13,6 +13,7 @@ namespace bsq {
 class DecCoder {
  public:
   static constexpr bool kLearns = true;
+  static constexpr bool kKnows = false;
 
   explicit DecCoder(std::span<const uint8_t> bytes) : decoder_(bytes) {}
 

@@ -30,6 +30,7 @@ struct SymbolCosts {
 class EncCoder {
  public:
   static constexpr bool kLearns = true;
+  static constexpr bool kKnows = true;
 
   bool adaptive(AdaptiveBit& model, bool bit) {
     *cost_ += bit_cost_q24(bit, model.probability());
@@ -76,6 +77,7 @@ class EncCoder {
 class BillCoder {
  public:
   static constexpr bool kLearns = false;
+  static constexpr bool kKnows = false;
 
   // z [active tokens, stride]: latents; z_per_bit: by how much a bit of cost moves the threshold,
   // in units of z. `bills`: bits by active token, in 2^-24, counted up.

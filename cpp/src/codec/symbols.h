@@ -9,6 +9,7 @@
 //   bool bit(uint32_t probability, bool bit)
 //   static constexpr bool kLearns   whether corrections of logits follow what is coded; copies of a
 //                                   coder that does not may code tokens at the same time
+//   static constexpr bool kKnows    whether the bits of tokens are known before they are coded
 //   void checkpoint()          throws when a decoder has read far past the end of its data
 //   void motion(), flags(), tokens()   tell what the symbols from here on belong to
 //   void token(int32_t index, int first)  tells whose bits follow, as an index of an active token,
@@ -22,6 +23,7 @@
 #include <span>
 #include <vector>
 
+#include "base/stage_clock.h"
 #include "base/status.h"
 #include "codec/geometry.h"
 #include "codec/motion_models.h"
@@ -304,28 +306,54 @@ uint8_t code_byte(Coder& coder, const LayerModels& models, LogitCorrection* corr
 template <class Coder>
 void code_subgroup(Coder& coder, const LayerModels& models, const ActiveTokens& active,
                    std::span<const int32_t> list, int stage, int j, const int16_t* logits,
-                   const int16_t* pair, ThreadPool& pool, TokenField& tokens, uint8_t* bytes) {
+                   const int16_t* pair, TokenField& tokens, uint8_t* bytes) {
   const int first = stage * kStageBits + j * kSubgroupBits;
   LogitCorrection* corrections = models.corrections.bits.data() + first;
-  const auto code = [&](Coder& with, size_t i) {
-    with.token(list[i], first);
+  for (size_t i = 0; i < list.size(); ++i) {
+    coder.token(list[i], first);
     const TokenPosition at = active.tokens()[static_cast<size_t>(list[i])];
     uint32_t& word = tokens.words(tokens.at(at.y, at.x))[stage];
     const int shift = j * kSubgroupBits;
-    bytes[i] = code_byte(with, models, corrections, logits + i * kSubgroupBits, pair,
+    bytes[i] = code_byte(coder, models, corrections, logits + i * kSubgroupBits, pair,
                          (word >> shift) & 0xFF);
     word = (word & ~(0xFFU << shift)) | static_cast<uint32_t>(bytes[i]) << shift;
-  };
-  if constexpr (Coder::kLearns) {
-    for (size_t i = 0; i < list.size(); ++i) code(coder, i);
-  } else {
-    // Nothing hangs on the token before.
-    for_tiles(pool, static_cast<int>(list.size()), [&](int begin, int end, int) {
-      Coder own = coder;
-      for (int i = begin; i < end; ++i) code(own, static_cast<size_t>(i));
-    });
   }
   coder.checkpoint();
+}
+
+// The bits of a stage of the tokens in `list`, of which `prior` has begun the stage.
+template <class Coder>
+void code_stage(Coder& coder, const LayerModels& models, PriorBlock& prior,
+                const ActiveTokens& active, std::span<const int32_t> list, int stage,
+                TokenField& tokens) {
+  const auto code = [&](Coder& with, int begin, int end, int j, const int16_t* logits,
+                        uint8_t* bytes) {
+    const auto part = list.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
+    code_subgroup(with, models, active, part, stage, j, logits, prior.pair(j), tokens, bytes);
+  };
+  if constexpr (!Coder::kLearns) {
+    // Nothing hangs on the token before.
+    prior.stage_apart([&](int begin, int end, int j, const int16_t* logits, uint8_t* bytes) {
+      Coder own = coder;
+      code(own, begin, end, j, logits, bytes);
+    });
+  } else if constexpr (Coder::kKnows) {
+    prior.stage_apart([&](int begin, int end, int j, const int16_t*, uint8_t* bytes) {
+      for (int i = begin; i < end; ++i) {
+        const auto token = static_cast<size_t>(list[static_cast<size_t>(i)]);
+        const TokenPosition at = active.tokens()[token];
+        const uint32_t word = tokens.words(tokens.at(at.y, at.x))[stage];
+        *bytes++ = static_cast<uint8_t>(word >> (j * kSubgroupBits));
+      }
+    });
+    const auto count = static_cast<int>(list.size());
+    for (int j = 0; j < kSubgroups; ++j) code(coder, 0, count, j, prior.logits(j), prior.bytes());
+  } else {
+    prior.stage_in_order([&](int begin, int end, int j, const int16_t* logits, uint8_t* bytes) {
+      const StageScope scope(Stage::kRangeCoding);
+      code(coder, begin, end, j, logits, bytes);
+    });
+  }
 }
 
 // Step 3: the bits of the block's tokens, group by group. `prior` has begun the layer.
@@ -334,19 +362,12 @@ void code_token_bits(Coder& coder, const LayerModels& models, PriorBlock& prior,
                      const ActiveTokens& active, TokenField& tokens) {
   coder.tokens();
   if (active.count() == 0) return;
-  std::vector<uint8_t> bytes;
   for (int group = 0; group < kGroups; ++group) {
     prior.begin_group(group);
     for (int stage = 0; stage < tokens.max_stages; ++stage) {
       const std::span<const int32_t> list = prior.begin_stage(stage);
       if (list.empty()) break;  // no token has more stages either
-      bytes.resize(list.size());
-      for (int j = 0; j < kSubgroups; ++j) {
-        const int16_t* logits = prior.logits();
-        code_subgroup(coder, models, active, list, stage, j, logits, prior.pair(), prior.pool(),
-                      tokens, bytes.data());
-        prior.feed(bytes);
-      }
+      code_stage(coder, models, prior, active, list, stage, tokens);
     }
   }
 }

@@ -10,6 +10,13 @@
 #include "base/status.h"
 
 namespace bsq {
+namespace {
+
+// Rows of which logits are made at once while others are being coded: enough to be worth it, few
+// enough that there is always something to do.
+constexpr int kOrderedTile = 24;
+
+}  // namespace
 
 Prior::Prior(std::shared_ptr<const Networks> networks, ThreadPool& pool)
     : networks_(std::move(networks)),
@@ -39,7 +46,10 @@ void Prior::trunk(const ActiveTokens& active, const int8_t* previous, const int1
 }
 
 PriorBlock::PriorBlock(std::shared_ptr<const Networks> networks, const TokenRect& rect)
-    : networks_(std::move(networks)), rect_(rect) {
+    : networks_(std::move(networks)),
+      rect_(rect),
+      order_(std::make_unique<Order>(static_cast<size_t>(rect.height) *
+                                     static_cast<size_t>(rect.width))) {
   const LinearView cur = networks_->prior.cur.view();
   context_.resize(rect.height, rect.width, cur.n);
   const TokenLayout& layout = networks_->layout;
@@ -52,6 +62,24 @@ PriorBlock::PriorBlock(std::shared_ptr<const Networks> networks, const TokenRect
     networks_->kernels.linear8_rq8(cur, vector, cur.k, 1, nullptr,
                                    presence_.data() + static_cast<ptrdiff_t>(n) * cur.n, cur.n);
   }
+}
+
+PriorBlock::Order::Order(size_t tokens)
+    : states(kSubgroups * (tokens + kOrderedTile - 1) / kOrderedTile + kSubgroups) {}
+
+void PriorBlock::Order::begin(int count) {
+  for (int i = 0; i < count; ++i) {
+    states[static_cast<size_t>(i)].store(kWaits, std::memory_order_relaxed);
+  }
+  coded = 0;
+  stopped = false;
+}
+
+// Whether the tile was nobody's, and now is the caller's.
+bool PriorBlock::Order::take(int i) {
+  uint8_t expected = kWaits;
+  return states[static_cast<size_t>(i)].compare_exchange_strong(expected, kTaken,
+                                                                std::memory_order_relaxed);
 }
 
 void PriorBlock::begin_layer(const Prior& prior, const ActiveTokens& active,
@@ -145,7 +173,7 @@ void PriorBlock::begin_group(int group) {
   const auto width = static_cast<size_t>(networks_->config.prior.width);
   if (v_.size() < rows_.size() * width) {
     v_.resize(rows_.size() * width);
-    logits_.resize(rows_.size() * kSubgroupBits);
+    logits_.resize(rows_.size() * kStageBits);
   }
   for_tiles(prior_->pool(), static_cast<int>(rows_.size()), [&](int begin, int end, int thread) {
     start_rows(begin, end, scratch_[static_cast<size_t>(thread)]);
@@ -177,7 +205,6 @@ void PriorBlock::start_rows(int begin, int end, TileScratch& scratch) {
 std::span<const int32_t> PriorBlock::begin_stage(int stage) {
   const StageScope scope(Stage::kPriorBits);
   stage_ = stage;
-  subgroup_ = 0;
   const auto width = static_cast<size_t>(networks_->config.prior.width);
   size_t kept = 0;
   for (size_t i = 0; i < rows_.size(); ++i) {
@@ -191,68 +218,119 @@ std::span<const int32_t> PriorBlock::begin_stage(int stage) {
   }
   rows_.resize(kept);
   slots_.resize(kept);
+  bytes_.resize(kept);
   return rows_;
 }
 
-// v += emb of the eight bits that were coded last.
-void PriorBlock::append_bits(int begin, int end, TileScratch& scratch) {
-  const LinearView emb = networks_->prior.emb[static_cast<size_t>(pending_)].view();
+// v += emb of the eight bits of a head that are known.
+void PriorBlock::append_bits(int begin, int end, int head, TileScratch& scratch) {
+  const LinearView emb = networks_->prior.emb[static_cast<size_t>(head)].view();
   const int8_t zero = networks_->layout.zero;
   int8_t* values = scratch.narrow.data();
   for (int i = begin; i < end; ++i) {
-    const uint32_t byte =
-        bits_of(i)[pending_ / kSubgroups] >> (kSubgroupBits * (pending_ % kSubgroups));
+    const uint32_t byte = bits_of(i)[head / kSubgroups] >> (kSubgroupBits * (head % kSubgroups));
     for (int k = 0; k < kSubgroupBits; ++k) *values++ = ((byte >> k) & 1U) != 0 ? 64 : zero;
   }
   networks_->kernels.linear8_rq16(emb, scratch.narrow.data(), kSubgroupBits, end - begin, true,
                                   v_.data() + static_cast<ptrdiff_t>(begin) * emb.n, emb.n);
 }
 
-const int16_t* PriorBlock::logits() {
-  const StageScope scope(Stage::kPriorBits);
-  if (subgroup_ >= kSubgroups) {
-    throw Error(BSQ_ERROR_STATE, "internal error: all sub-groups of the stage have been coded");
-  }
+// The logits of a sub-group of rows of which all earlier ones are known.
+void PriorBlock::make_logits(int begin, int end, int subgroup, TileScratch& scratch) {
   const PriorWeights& weights = networks_->prior;
   const KernelTable& kernels = networks_->kernels;
-  const auto head = static_cast<size_t>(stage_ * kSubgroups + subgroup_);
-  const LinearView to_logits = weights.head[head].view();
+  const int head = stage_ * kSubgroups + subgroup;
+  const LinearView to_logits = weights.head[static_cast<size_t>(head)].view();
   const int width = networks_->config.prior.width;
-  for_tiles(
-      prior_->pool(), static_cast<int>(rows_.size()),
-      [&](int begin, int end, int thread) {
-        TileScratch& scratch = scratch_[static_cast<size_t>(thread)];
-        if (pending_ >= 0) append_bits(begin, end, scratch);
-        kernels.requant8(weights.head_in[head].view(), width,
-                         v_.data() + static_cast<ptrdiff_t>(begin) * width, width, end - begin,
-                         weights.head_table.data(), scratch.narrow.data(), width);
-        kernels.linear8_rq16(to_logits, scratch.narrow.data(), width, end - begin, false,
-                             logits_.data() + static_cast<ptrdiff_t>(begin) * kSubgroupBits,
-                             kSubgroupBits);
-      },
-      kMaxTile);
-  pending_ = -1;
-  return logits_.data();
+  const int before = subgroup > 0 ? head - 1 : pending_;
+  if (before >= 0) append_bits(begin, end, before, scratch);
+  kernels.requant8(weights.head_in[static_cast<size_t>(head)].view(), width,
+                   v_.data() + static_cast<ptrdiff_t>(begin) * width, width, end - begin,
+                   weights.head_table.data(), scratch.narrow.data(), width);
+  kernels.linear8_rq16(to_logits, scratch.narrow.data(), width, end - begin, false,
+                       logits_at(begin, subgroup), kSubgroupBits);
 }
 
-const int16_t* PriorBlock::pair() const {
+// Has rows coded whose logits are there.
+void PriorBlock::code_rows(int begin, int end, int subgroup, const Code& code) {
+  uint8_t* bytes = bytes_.data() + begin;
+  code(begin, end, subgroup, logits_at(begin, subgroup), bytes);
+  const int shift = kSubgroupBits * subgroup;
+  for (int i = begin; i < end; ++i) bits_of(i)[stage_] |= uint32_t{*bytes++} << shift;
+}
+
+void PriorBlock::stage_apart(const Code& code) {
+  const StageScope scope(Stage::kPriorBits);
+  for_tiles(prior_->pool(), static_cast<int>(rows_.size()), [&](int begin, int end, int thread) {
+    TileScratch& scratch = scratch_[static_cast<size_t>(thread)];
+    for (int j = 0; j < kSubgroups; ++j) {
+      make_logits(begin, end, j, scratch);
+      code_rows(begin, end, j, code);
+    }
+  });
+  pending_ = stage_ * kSubgroups + kSubgroups - 1;
+}
+
+void PriorBlock::stage_in_order(const Code& code) {
+  const StageScope scope(Stage::kPriorBits);
+  ThreadPool& pool = prior_->pool();
+  const bool helped = pool.spins() && pool.threads() > 1;
+  const Tiles tiles{static_cast<int>(rows_.size()), helped ? kOrderedTile : kMaxTile};
+  order_->begin(tiles.count() * kSubgroups);
+  const int threads = helped ? std::min(tiles.count(), pool.threads()) : 1;
+  pool.parallel_ranges(static_cast<size_t>(threads), [&](size_t begin, size_t, int thread) {
+    TileScratch& scratch = scratch_[static_cast<size_t>(thread)];
+    if (begin > 0) {
+      help(tiles, scratch);
+      return;
+    }
+    try {
+      code_tiles(tiles, code, scratch);
+    } catch (...) {
+      order_->stopped = true;
+      throw;
+    }
+  });
+  pending_ = stage_ * kSubgroups + kSubgroups - 1;
+}
+
+// The calling thread's part: makes the logits that nobody has begun when their turn comes.
+void PriorBlock::code_tiles(const Tiles& tiles, const Code& code, TileScratch& scratch) {
+  const int count = tiles.count();
+  for (int i = 0; i < count * kSubgroups; ++i) {
+    const int begin = tiles.begin(i % count);
+    const int end = tiles.end(i % count);
+    if (order_->take(i)) {
+      make_logits(begin, end, i / count, scratch);
+    } else {
+      const std::atomic<uint8_t>& state = order_->states[static_cast<size_t>(i)];
+      ThreadPool::watch([&] { return state.load(std::memory_order_acquire) == Order::kThere; });
+    }
+    code_rows(begin, end, i / count, code);
+    order_->coded.store(i + 1, std::memory_order_release);
+  }
+}
+
+// The other threads' part: logits of tiles of which the sub-group before has been coded.
+void PriorBlock::help(const Tiles& tiles, TileScratch& scratch) {
+  const int count = tiles.count();
+  // The first tile is the calling thread's.
+  for (int i = 1; i < count * kSubgroups; ++i) {
+    ThreadPool::watch([&] {
+      return order_->coded.load(std::memory_order_acquire) > i - count || order_->stopped;
+    });
+    if (order_->stopped) return;
+    if (!order_->take(i)) continue;
+    make_logits(tiles.begin(i % count), tiles.end(i % count), i / count, scratch);
+    order_->states[static_cast<size_t>(i)].store(Order::kThere, std::memory_order_release);
+  }
+}
+
+const int16_t* PriorBlock::pair(int subgroup) const {
   const std::vector<int16_t>& pair = networks_->prior.pair;
   if (pair.empty()) return nullptr;
   return pair.data() +
-         static_cast<ptrdiff_t>(stage_ * kSubgroups + subgroup_) * kSubgroupBits * kSubgroupBits;
-}
-
-void PriorBlock::feed(std::span<const uint8_t> bits) {
-  const StageScope scope(Stage::kPriorBits);
-  if (bits.size() != rows_.size() || subgroup_ >= kSubgroups) {
-    throw Error(BSQ_ERROR_ARGUMENT, std::to_string(bits.size()) + " sub-groups of bits for " +
-                                        std::to_string(rows_.size()) + " tokens");
-  }
-  for (size_t i = 0; i < bits.size(); ++i) {
-    bits_of(static_cast<int>(i))[stage_] |= uint32_t{bits[i]} << (kSubgroupBits * subgroup_);
-  }
-  pending_ = stage_ * kSubgroups + subgroup_;
-  ++subgroup_;
+         static_cast<ptrdiff_t>(stage_ * kSubgroups + subgroup) * kSubgroupBits * kSubgroupBits;
 }
 
 }  // namespace bsq

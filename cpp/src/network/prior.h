@@ -10,20 +10,22 @@
 //       block.begin_group(g);
 //       for s in 0..S-1:
 //         tokens = block.begin_stage(s);                   // those of the group with n > s
-//         for j in 0..3:
-//           logits = block.logits();                       // [tokens, 8], bits 8j .. 8j+7
-//           ... code tokens.size() bytes: bit i of a byte is b[s][8j + i] ...
-//           block.feed(bytes);
+//         block.stage_in_order(code);                      // or stage_apart(code)
+//
+// code(begin, end, j, logits, bytes) is to give the bits 8j .. 8j+7 of tokens [begin, end) of the
+// stage under their logits [end - begin, 8]: bit i of a byte is b[s][8j + i].
 #pragma once
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
 
+#include "base/function_ref.h"
 #include "base/thread_pool.h"
 #include "network/block_stack.h"
 #include "network/layers.h"
@@ -87,20 +89,58 @@ class PriorBlock {
   // Indices in `active` of the group's tokens with n > stage, in the order of coding: raster
   // order in the block. Stages in rising order; the span lives until the next begin_stage().
   std::span<const int32_t> begin_stage(int stage);
-  // Logits [tokens of the stage, 8] of the sub-group that comes next.
-  const int16_t* logits();
+  using Code =
+      FunctionRef<void(int begin, int end, int subgroup, const int16_t* logits, uint8_t* bytes)>;
+  // All sub-groups of the stage, with calls of `code` by the calling thread, one after the other in
+  // the order of coding. Other threads make logits meanwhile of tokens whose bits are there.
+  void stage_in_order(const Code& code);
+  // The same where bits follow from a token's own logits, or are known: tokens in any order and at
+  // the same time, the sub-groups of one in order.
+  void stage_apart(const Code& code);
+  // After stage_apart(): the logits [tokens of the stage, 8] of a sub-group.
+  const int16_t* logits(int subgroup) const {
+    return logits_.data() + static_cast<size_t>(subgroup) * rows_.size() * kSubgroupBits;
+  }
+  // Memory for the bits of a sub-group of the stage.
+  uint8_t* bytes() { return bytes_.data(); }
   // What bits of the sub-group that are 1 add to the logits of later ones: [8 (bit that is 1), 8],
   // or nullptr before numerics 3.
-  const int16_t* pair() const;
-  // The bits of that sub-group, one byte per token; goes on to the next sub-group.
-  void feed(std::span<const uint8_t> bits);
+  const int16_t* pair(int subgroup) const;
 
  private:
+  // What the threads of stage_in_order() have in common: of every tile of every sub-group whether
+  // somebody makes its logits, how many have been coded, and whether that has failed.
+  struct Order {
+    enum State : uint8_t { kWaits, kTaken, kThere };
+    std::vector<std::atomic<uint8_t>> states;
+    std::atomic<int> coded = 0;
+    std::atomic<bool> stopped = false;
+
+    explicit Order(size_t tokens);
+    void begin(int count);
+    bool take(int i);
+  };
+  // Rows cut into tiles.
+  struct Tiles {
+    int rows;
+    int size;
+    int count() const { return (rows + size - 1) / size; }
+    int begin(int tile) const { return tile * size; }
+    int end(int tile) const { return std::min(rows, begin(tile) + size); }
+  };
   void list_tokens();
   void place_presence();
   void embed_group(int group);
   void start_rows(int begin, int end, TileScratch& scratch);
-  void append_bits(int begin, int end, TileScratch& scratch);
+  void append_bits(int begin, int end, int head, TileScratch& scratch);
+  void make_logits(int begin, int end, int subgroup, TileScratch& scratch);
+  int16_t* logits_at(int row, int subgroup) {
+    const size_t at = static_cast<size_t>(subgroup) * rows_.size() + static_cast<size_t>(row);
+    return logits_.data() + at * kSubgroupBits;
+  }
+  void code_rows(int begin, int end, int subgroup, const Code& code);
+  void code_tiles(const Tiles& tiles, const Code& code, TileScratch& scratch);
+  void help(const Tiles& tiles, TileScratch& scratch);
   uint32_t* bits_of(int row) {
     return bits_.data() + networks_->layout.stages * slots_[static_cast<size_t>(row)];
   }
@@ -124,12 +164,13 @@ class PriorBlock {
 
   // The stage at hand: one row per token with n > stage_.
   int stage_ = 0;
-  int subgroup_ = 0;
-  int pending_ = -1;               // head whose bits are not in v_ yet
+  int pending_ = -1;               // head of an earlier stage whose bits are not in v_ yet
   std::vector<int32_t> rows_;      // index in active_
   std::vector<int32_t> slots_;     // index in tokens_[group_]
   AlignedVector<int16_t> v_;       // [rows_, width]
-  AlignedVector<int16_t> logits_;  // [rows_, 8]
+  AlignedVector<int16_t> logits_;  // [4, rows_, 8]
+  std::vector<uint8_t> bytes_;     // of rows_, those of the sub-group at hand
+  std::unique_ptr<Order> order_;
   std::vector<TileScratch> scratch_;
 };
 
