@@ -89,7 +89,7 @@ struct RefineKernel {
     const int y = 4 * at.y + i / Trials::kAroundWidth - 1;
     const bool inside = x >= 4 * at.x && y >= 4 * at.y;
     const bool there = !inside && x >= 4 * area.x_begin && y >= 4 * area.y_begin &&
-                       x < 4 * area.x_end && x < sources.cells_x();
+                       x < 4 * area.x_end && x < sources.cells_x() && y < sources.cells_y();
     s.vectors[i] = there ? vectors[y * sources.cells_x() + x] : Vector{0, 0};
     s.differs[i] = there ? differs[y * sources.cells_x() + x] : uint8_t{0};
     s.split[i] = there ? split[y / 4 * windows_x + x / 4] : uint8_t{0};
