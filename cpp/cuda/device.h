@@ -9,7 +9,7 @@
 #include <memory>
 #include <utility>
 
-#include "cuda/kernels.h"
+#include "cuda/kernels/all.h"
 
 namespace bsq::cuda {
 

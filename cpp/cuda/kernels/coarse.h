@@ -2,7 +2,7 @@
 // pictures, as motion/search_coarse.h finds them.
 #pragma once
 
-#include "cuda/kernel_search.h"
+#include "cuda/kernels/search.h"
 
 namespace bsq::cuda {
 

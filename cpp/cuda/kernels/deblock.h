@@ -1,7 +1,7 @@
 // The deblocking filter on the device: docs/bitstream.md section 4.4.
 #pragma once
 
-#include "cuda/kernel_motion.h"
+#include "cuda/kernels/motion.h"
 
 namespace bsq::cuda {
 

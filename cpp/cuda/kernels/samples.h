@@ -1,7 +1,7 @@
 // Between samples and networks on the device: docs/numerics.md sections 3 and 4.
 #pragma once
 
-#include "cuda/kernel_depthwise.h"
+#include "cuda/kernels/depthwise.h"
 
 namespace bsq::cuda {
 
@@ -47,6 +47,13 @@ BSQ_DEVICE SamplePlace sample_place(const Position& token, int i) {
   if (i < 64) return {0, token.x * 8 + i % 8, token.y * 8 + i / 8};
   const int j = i % 16;
   return {i < 80 ? 1 : 2, token.x * 4 + j % 4, token.y * 4 + j / 4};
+}
+
+// A sample of the prediction with what the decoder network adds, in steps, Q8.
+BSQ_DEVICE int32_t reconstructed(int32_t prediction, int16_t output, int64_t step,
+                                 int32_t largest) {
+  const auto change = static_cast<int32_t>((output * step + (1 << 15)) >> 16);
+  return clamp(prediction + change, 0, largest);
 }
 
 // All samples of all planes to one value.
@@ -153,9 +160,8 @@ struct ReconstructKernel {
       const int64_t step = int64_t{step_values[p.plane == 0 ? luma : steps.chroma(luma)]}
                            << (picture.bit_depth - 8);
       const int16_t value = output[static_cast<int64_t>(block.index()) * pitch + thread];
-      const auto change = static_cast<int32_t>((value * step + (1 << 15)) >> 16);
       uint16_t& sample = picture.at(p.plane, p.x, p.y);
-      sample = static_cast<uint16_t>(clamp(sample + change, 0, picture.largest()));
+      sample = static_cast<uint16_t>(reconstructed(sample, value, step, picture.largest()));
     });
   }
 };

@@ -1,7 +1,7 @@
 // The light heads of the prior: bits that have become known into v, then the logits of eight more.
 #pragma once
 
-#include "cuda/kernel_depthwise.h"
+#include "cuda/kernels/depthwise.h"
 
 namespace bsq::cuda {
 

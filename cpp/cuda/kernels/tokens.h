@@ -1,7 +1,7 @@
 // Tokens on the device: stage counts and bits by place, and the vectors that networks read.
 #pragma once
 
-#include "cuda/kernel_depthwise.h"
+#include "cuda/kernels/depthwise.h"
 
 namespace bsq::cuda {
 

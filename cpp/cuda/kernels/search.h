@@ -2,7 +2,7 @@
 // motion/search_picture.h has it, and the reference at all phases, as motion/search_phases.h.
 #pragma once
 
-#include "cuda/kernel_motion.h"
+#include "cuda/kernels/motion.h"
 #include "motion/search_cost.h"
 
 namespace bsq::cuda {

@@ -4,8 +4,8 @@
 #pragma once
 
 #include "codec/enc_measure.h"
-#include "cuda/kernel_samples.h"
-#include "cuda/kernel_tokens.h"
+#include "cuda/kernels/samples.h"
+#include "cuda/kernels/tokens.h"
 
 namespace bsq::cuda {
 

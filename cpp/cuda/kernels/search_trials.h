@@ -2,7 +2,7 @@
 // and remembered, as CellCosts of motion/search_cells.h remembers them, and the descent.
 #pragma once
 
-#include "cuda/search_place.h"
+#include "cuda/kernels/search_place.h"
 
 namespace bsq::cuda {
 

@@ -6,16 +6,16 @@
 #include <type_traits>
 #include <utility>
 
-#include "cuda/kernel_choose.h"
-#include "cuda/kernel_deblock.h"
-#include "cuda/kernel_depthwise.h"
-#include "cuda/kernel_head.h"
-#include "cuda/kernel_judge.h"
-#include "cuda/kernel_linear.h"
-#include "cuda/kernel_motion.h"
-#include "cuda/kernel_refine.h"
-#include "cuda/kernel_samples.h"
-#include "cuda/kernel_tokens.h"
+#include "cuda/kernels/choose.h"
+#include "cuda/kernels/deblock.h"
+#include "cuda/kernels/depthwise.h"
+#include "cuda/kernels/head.h"
+#include "cuda/kernels/judge.h"
+#include "cuda/kernels/linear.h"
+#include "cuda/kernels/motion.h"
+#include "cuda/kernels/refine.h"
+#include "cuda/kernels/samples.h"
+#include "cuda/kernels/tokens.h"
 
 namespace bsq::cuda {
 

@@ -2,8 +2,8 @@
 // WindowRefiner of motion/search_refine.h chooses them.
 #pragma once
 
-#include "cuda/kernel_coarse.h"
-#include "cuda/search_trials.h"
+#include "cuda/kernels/coarse.h"
+#include "cuda/kernels/search_trials.h"
 
 namespace bsq::cuda {
 

@@ -2,7 +2,7 @@
 // several ways to code a token.
 #pragma once
 
-#include "cuda/kernel_choose.h"
+#include "cuda/kernels/choose.h"
 #include "entropy/bit_cost.h"
 #include "entropy/logistic.h"
 
@@ -111,8 +111,7 @@ struct JudgedToken {
         if (outputs[o] != nullptr) {
           const int q = steps.steps.at(token.y, token.x);
           const int64_t step = steps.step(p.plane == 0 ? q : steps.steps.chroma(q));
-          const auto change = static_cast<int32_t>((outputs[o][i] * step + (1 << 15)) >> 16);
-          sample = clamp(sample + change, 0, source.largest());
+          sample = reconstructed(sample, outputs[o][i], step, source.largest());
         }
         error = source.at(p.plane, p.x, p.y) - sample;
       }

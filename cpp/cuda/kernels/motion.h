@@ -2,7 +2,7 @@
 // pictures (section 3.6).
 #pragma once
 
-#include "cuda/kernel_samples.h"
+#include "cuda/kernels/samples.h"
 
 namespace bsq::cuda {
 

@@ -2,7 +2,7 @@
 // motion/motion_field.h and the prices of vectors.
 #pragma once
 
-#include "cuda/kernel_search.h"
+#include "cuda/kernels/search.h"
 
 namespace bsq::cuda {
 
