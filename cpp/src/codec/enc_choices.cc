@@ -12,10 +12,16 @@ namespace bsq {
 
 namespace {
 
-// Bit i is 1 where z[i] is not negative.
+// Bit i is 1 where z[i] is not negative. Eight at a time: the factor brings the lowest bit of byte
+// i to bit i of the highest byte, and no two bits to one place.
 uint32_t signs(const int8_t z[kStageBits]) {
   uint32_t word = 0;
-  for (int i = 0; i < kStageBits; ++i) word |= static_cast<uint32_t>(z[i] >= 0) << i;
+  for (int i = 0; i < kStageBits; i += 8) {
+    uint64_t bytes = 0;
+    for (int k = 0; k < 8; ++k) bytes |= uint64_t{static_cast<uint8_t>(z[i + k])} << (8 * k);
+    const uint64_t positive = (~bytes >> 7) & 0x0101010101010101U;
+    word |= static_cast<uint32_t>((positive * 0x0102040810204080U) >> 56) << i;
+  }
   return word;
 }
 
@@ -58,15 +64,15 @@ void ProcessorChoices::analyse(int q) {
                      residual_.data());
   }
   tokenizer_.encode(active, residual_.data(), state_.side.data(), latents_.data());
-  for (size_t i = 0; i < count; ++i) {
+  state_.pool().parallel_for(count, [&](size_t i) {
     const TokenPosition at = active.tokens()[i];
     const size_t token = tokens.at(at.y, at.x);
-    if (tokens.stages[token] == 0) continue;
+    if (tokens.stages[token] == 0) return;
     const int8_t* z = &latents_[i * static_cast<size_t>(bits)];
     uint32_t* words = tokens.words(token);
     for (int s = 0; s < tokens.max_stages; ++s, z += kStageBits) words[s] = signs(z);
     tokens.stages[token] = static_cast<uint8_t>(count_stages(words, tokens.max_stages));
-  }
+  });
 }
 
 // Takes the latents of tokens that are no longer listed out.
