@@ -5,6 +5,7 @@
 #include <memory>
 #include <numeric>
 #include <optional>
+#include <vector>
 
 #include "base/status.h"
 #include "codec/enc_motion.h"
@@ -45,7 +46,8 @@ class DeviceEncoder : public PictureEncoder {
   void begin_keyframe() override { state_.begin_keyframe(); }
   void predict(int q, int range) override {
     if (!search_) search_.emplace(device_, geometry());
-    search_->run(source_.planes(), state_.picture(), motion_config(q, range), motion_blocks(state_),
+    motion_blocks(state_, blocks_);
+    search_->run(source_.planes(), state_.picture(), motion_config(q, range), blocks_,
                  state_.motion.field);
     state_.compensate();
   }
@@ -95,6 +97,7 @@ class DeviceEncoder : public PictureEncoder {
   DeviceFrame source_;
   Mirror<int64_t> errors_;
   Frame shown_;
+  std::vector<MotionSearchBlock> blocks_;
   std::optional<DeviceSearch> search_;  // of components with motion of their own
 };
 

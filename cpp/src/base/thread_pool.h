@@ -6,10 +6,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <functional>
 #include <mutex>
 #include <thread>
 #include <vector>
+
+#include "base/function_ref.h"
 
 namespace bsq {
 
@@ -82,7 +83,7 @@ class ThreadPool {
   static constexpr int kSpins = 2000;  // some tens of microseconds
 
   static void relax();
-  using Task = std::function<void(size_t begin, size_t end, int thread)>;
+  using Task = FunctionRef<void(size_t begin, size_t end, int thread)>;
 
   void run(size_t count, const Task& task);
   void run_round();

@@ -222,9 +222,10 @@ void set_parity(std::span<uint8_t> data, bool parity, const std::string& what) {
   }
 }
 
-std::vector<PictureView> split_pictures(const PacketView& packet, size_t count) {
+void split_pictures(const PacketView& packet, size_t count, std::vector<PictureView>& pictures) {
   ByteReader body = packet.body;
-  std::vector<PictureView> pictures{{packet.header.picture, body, packet.base}};
+  pictures.clear();
+  pictures.push_back({packet.header.picture, body, packet.base});
   for (size_t i = 1; i < count; ++i) {
     ByteReader ahead = body;
     const uint64_t size = ahead.varint();
@@ -235,12 +236,10 @@ std::vector<PictureView> split_pictures(const PacketView& packet, size_t count) 
     pictures.push_back(read_picture(body.part(static_cast<size_t>(size)), packet.header.keyframe));
   }
   pictures.front().body = std::move(body);
-  return pictures;
 }
 
-std::vector<std::span<const uint8_t>> split_payloads(ByteReader body, size_t blocks) {
-  std::vector<size_t> sizes;
-  sizes.reserve(blocks);
+void split_payloads(ByteReader body, size_t blocks, PayloadSpans& payloads) {
+  ByteReader sizes = body;
   size_t total = 0;
   for (size_t i = 0; i + 1 < blocks; ++i) {
     // The table itself takes a byte an entry, so that the sum cannot pass the packet's size.
@@ -251,14 +250,13 @@ std::vector<std::span<const uint8_t>> split_payloads(ByteReader body, size_t blo
     }
     body = std::move(ahead);
     total += static_cast<size_t>(size);
-    sizes.push_back(static_cast<size_t>(size));
   }
   if (total > body.remaining()) body.fail("the blocks' payloads reach past the packet's end");
-  std::vector<std::span<const uint8_t>> payloads;
-  payloads.reserve(blocks);
-  for (const size_t size : sizes) payloads.push_back(body.span(size));
+  payloads.clear();
+  for (size_t i = 0; i + 1 < blocks; ++i) {
+    payloads.push_back(body.span(static_cast<size_t>(sizes.varint())));
+  }
   payloads.push_back(body.span(body.remaining()));
-  return payloads;
 }
 
 std::optional<int64_t> packet_time(const PacketHeader& header, int64_t keyframe_pts,

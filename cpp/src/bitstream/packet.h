@@ -69,11 +69,14 @@ PacketView parse_packet(std::span<const uint8_t> data, const std::string& what);
 // Gives a packet another parity and a new checksum. Verifies it first, and throws as parse_packet.
 void set_parity(std::span<uint8_t> data, bool parity, const std::string& what);
 
-// All components of a packet of which the sequence has `count` >= 1.
-std::vector<PictureView> split_pictures(const PacketView& packet, size_t count);
+// Payloads by block, as parts of a packet's bytes.
+using PayloadSpans = std::vector<std::span<const uint8_t>>;
 
-// The payloads of `blocks` >= 1 blocks, as parts of the packet's bytes.
-std::vector<std::span<const uint8_t>> split_payloads(ByteReader body, size_t blocks);
+// All components of a packet of which the sequence has `count` >= 1.
+void split_pictures(const PacketView& packet, size_t count, std::vector<PictureView>& pictures);
+
+// The payloads of `blocks` >= 1 blocks.
+void split_payloads(ByteReader body, size_t blocks, PayloadSpans& payloads);
 
 // pts of a packet between keyframes in a group that began at `keyframe_pts`, a valid timestamp;
 // nothing if it is out of range.

@@ -4,7 +4,8 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <vector>
+
+#include "quantizer/blocks.h"
 
 namespace bsq {
 namespace {
@@ -55,7 +56,8 @@ void enlarge(const Frame& base, const Geometry& g, ThreadPool& pool, Frame& pict
     const int height = g.plane_height(p);
     pool.parallel_for(static_cast<size_t>(to.height), [&](size_t row) {
       const int y = static_cast<int>(row);
-      std::vector<int32_t> column(static_cast<size_t>(width));
+      std::array<int32_t, kMaxFrameSize / kBaseScale> column;
+      std::fill_n(column.begin(), width, 0);
       for (int b = 0; b < kBaseTaps; ++b) {
         const uint16_t* samples = from.row(std::clamp(first_tap(y) + b, 0, height - 1));
         const int32_t weight = kBaseFilters[y % kBaseScale][b];

@@ -27,6 +27,7 @@ class DecCoder {
       throw Error(BSQ_ERROR_BITSTREAM, "the entropy-coded data ends before its symbols do");
     }
   }
+  bool ended() const { return decoder_.ended(); }
   void check_end(const char* what) const { decoder_.check_end(what); }
 
   // Statistics are the encoder's alone.

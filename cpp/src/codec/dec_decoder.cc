@@ -105,19 +105,25 @@ Decoder::Pictures Decoder::make_pictures(const bsq_sequence& sequence, const Mod
   return pictures;
 }
 
-// `parts` have their steps filled in.
-void Decoder::decode_pictures(const Pictures& pictures, const PacketView& view,
-                              std::span<const PictureView> parts, const uint8_t* data,
+// The parts have their steps filled in.
+void Decoder::decode_pictures(const Pictures& pictures, const PacketView& view, const uint8_t* data,
                               const std::string& what) {
-  for (size_t i = 0; i < parts.size(); ++i) {
-    const PictureView& part = parts[i];
-    CodedPicture coded{view.header.keyframe, part.header, {}, {}, data, what, nullptr};
-    coded.payloads = split_payloads(part.body, pictures[i]->block_count());
+  coded_.resize(parts_.size());
+  for (size_t i = 0; i < parts_.size(); ++i) {
+    const PictureView& part = parts_[i];
+    CodedPicture& coded = coded_[i];
+    coded.keyframe = view.header.keyframe;
+    coded.header = part.header;
+    coded.packet = data;
+    coded.what = what;
+    coded.first = nullptr;
+    coded.coders = &coders_;
+    split_payloads(part.body, pictures[i]->block_count(), coded.payloads);
     if (part.header.base.layers > 0) {
-      coded.base = split_payloads(part.base, pictures[i]->base_block_count());
+      split_payloads(part.base, pictures[i]->base_block_count(), coded.base);
     }
     if (i > 0) {
-      coded.what += ", component " + std::to_string(i);
+      coded.what.append(", component ").append(std::to_string(i));
       coded.first = pictures[0].get();
     }
     pictures[i]->decode(coded, i == 0 ? kept_layers() : nullptr);
@@ -135,18 +141,17 @@ void Decoder::decode_keyframe(const PacketView& view, const uint8_t* data,
                     " names a model of numerics " + std::to_string(model->config().numerics));
   }
   const bool reuse = !pictures_.empty() && same_format(sequence.info, sequence_.info);
-  const std::vector<PictureView> parts =
-      split_pictures(view, component_geometries(sequence.info).size());
+  split_pictures(view, component_count(sequence.info), parts_);
   // The old pictures stay until the new ones stand: they may be needed for concealment.
   Pictures fresh;
   if (!reuse) fresh = make_pictures(sequence.info, *model);
   const Pictures& pictures = reuse ? pictures_ : fresh;
-  decode_pictures(pictures, view, parts, data, what);
+  decode_pictures(pictures, view, data, what);
   if (!reuse) pictures_ = std::move(fresh);
   sequence_ = sequence;
   has_sequence_ = true;
   keyframe_pts_ = view.header.pts;
-  finish(view.header, parts, keyframe_pts_);
+  finish(view.header, keyframe_pts_);
 }
 
 void Decoder::check_continuity(const PacketHeader& header, const std::string& what) const {
@@ -166,9 +171,9 @@ void Decoder::check_continuity(const PacketHeader& header, const std::string& wh
 }
 
 // Of components that have the steps of the packet before.
-void Decoder::fill_steps(std::vector<PictureView>& parts, const std::string& what) const {
-  for (size_t i = 0; i < parts.size(); ++i) {
-    PictureHeader& header = parts[i].header;
+void Decoder::fill_steps(const std::string& what) {
+  for (size_t i = 0; i < parts_.size(); ++i) {
+    PictureHeader& header = parts_[i].header;
     const PictureHeader& before = last_pictures_[i];
     if (header.has_steps) continue;
     if (header.layers != before.layers) fail_layers(what, i, header.layers, before.layers);
@@ -179,21 +184,21 @@ void Decoder::fill_steps(std::vector<PictureView>& parts, const std::string& wha
 void Decoder::decode_between(const PacketView& view, const uint8_t* data, const std::string& what) {
   const PacketHeader& header = view.header;
   check_continuity(header, what);
-  std::vector<PictureView> parts = split_pictures(view, pictures_.size());
-  fill_steps(parts, what);
+  split_pictures(view, pictures_.size(), parts_);
+  fill_steps(what);
   const int64_t pts = packet_pts(header, keyframe_pts_, sequence_.ticks_per_frame, what);
   if (pts <= last_pts_) {
     throw Error(BSQ_ERROR_BITSTREAM, what + ", byte 1: the timestamp does not rise");
   }
-  decode_pictures(pictures_, view, parts, data, what);
-  finish(header, parts, pts);
+  decode_pictures(pictures_, view, data, what);
+  finish(header, pts);
 }
 
-void Decoder::finish(const PacketHeader& header, std::span<const PictureView> parts, int64_t pts) {
+void Decoder::finish(const PacketHeader& header, int64_t pts) {
   for (const auto& picture : pictures_) picture->end_picture();
   last_ = header;
   last_pictures_.clear();
-  for (const PictureView& part : parts) last_pictures_.push_back(part.header);
+  for (const PictureView& part : parts_) last_pictures_.push_back(part.header);
   has_picture_ = true;
   intact_ = true;
   const int64_t duration =

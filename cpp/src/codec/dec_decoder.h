@@ -58,13 +58,12 @@ class Decoder {
 
   void decode_keyframe(const PacketView& view, const uint8_t* data, const std::string& what);
   void decode_between(const PacketView& view, const uint8_t* data, const std::string& what);
-  void decode_pictures(const Pictures& pictures, const PacketView& view,
-                       std::span<const PictureView> parts, const uint8_t* data,
+  void decode_pictures(const Pictures& pictures, const PacketView& view, const uint8_t* data,
                        const std::string& what);
-  void finish(const PacketHeader& header, std::span<const PictureView> parts, int64_t pts);
+  void finish(const PacketHeader& header, int64_t pts);
   Pictures make_pictures(const bsq_sequence& sequence, const Model& model);
   void check_level(const bsq_sequence& sequence, const std::string& what) const;
-  void fill_steps(std::vector<PictureView>& parts, const std::string& what) const;
+  void fill_steps(const std::string& what);
   std::vector<TokenField>* kept_layers() { return config_.keep_layers != 0 ? &layers_ : nullptr; }
   void conceal(const bsq_packet& packet, const std::optional<PacketHeader>& header);
   int64_t concealed_pts(const bsq_packet& packet, const std::optional<PacketHeader>& header) const;
@@ -91,6 +90,10 @@ class Decoder {
   bool flushed_ = false;
   std::optional<Pending> pending_;
   std::vector<TokenField> layers_;  // of the last packet, if they are kept
+  // The packet at work, by component; kept for their memory.
+  std::vector<PictureView> parts_;
+  std::vector<CodedPicture> coded_;
+  std::vector<DecCoder> coders_;
 };
 
 }  // namespace bsq

@@ -29,15 +29,11 @@ struct LayerList {
 template <class State>
 class LayerDecoder {
  public:
-  // All arguments must outlive the object.
-  LayerDecoder(State& state, const LayerList& list, const PayloadSpans& payloads,
-               const uint8_t* packet, const std::string& what)
-      : state_(state), list_(list) {
-    for (size_t i = 0; i < payloads.size(); ++i) {
-      coders_.emplace_back(payloads[i]);
-      const auto byte = static_cast<size_t>(payloads[i].data() - packet);
-      places_.push_back(what + ", byte " + std::to_string(byte) + ", block " + std::to_string(i));
-    }
+  // All arguments must outlive the object. `is_base`: the base picture of `coded`.
+  LayerDecoder(State& state, const LayerList& list, const CodedPicture& coded, bool is_base)
+      : state_(state), list_(list), coded_(coded), is_base_(is_base), coders_(*coded.coders) {
+    coders_.clear();
+    for (const std::span<const uint8_t> payload : payloads()) coders_.emplace_back(payload);
   }
 
   // `layers`: takes the tokens of every layer, or null.
@@ -46,7 +42,9 @@ class LayerDecoder {
       layer(i);
       if (layers != nullptr) layers->push_back(state_.coded_tokens());
     }
-    for (size_t i = 0; i < coders_.size(); ++i) coders_[i].check_end(places_[i].c_str());
+    for (size_t i = 0; i < coders_.size(); ++i) {
+      if (!coders_[i].ended()) coders_[i].check_end(place(i).c_str());
+    }
     state_.filter(list_.steps.back() + state_.step_offset(), list_.keyframe);
   }
 
@@ -83,15 +81,24 @@ class LayerDecoder {
       try {
         fn(block, coders_[i]);
       } catch (const Error& error) {
-        throw Error(error.status(), places_[i] + ": " + error.what());
+        throw Error(error.status(), place(i) + ": " + error.what());
       }
     });
   }
 
+  const PayloadSpans& payloads() const { return is_base_ ? coded_.base : coded_.payloads; }
+  // Of a block, with which messages begin.
+  std::string place(size_t block) const {
+    const auto byte = static_cast<size_t>(payloads()[block].data() - coded_.packet);
+    return coded_.what + (is_base_ ? ", base picture" : "") + ", byte " + std::to_string(byte) +
+           ", block " + std::to_string(block);
+  }
+
   State& state_;
   const LayerList list_;
-  std::vector<DecCoder> coders_;
-  std::vector<std::string> places_;
+  const CodedPicture& coded_;
+  const bool is_base_;
+  std::vector<DecCoder>& coders_;  // by block
 };
 
 // The whole packet: see PictureDecoder::decode() in dec_picture.h.
@@ -110,14 +117,13 @@ void decode_layers(State& state, const CodedPicture& coded, std::vector<TokenFie
     small.begin_keyframe();
     const std::span<const uint16_t> steps = header.base.steps;
     const LayerList list{true, false, steps.first(static_cast<size_t>(header.base.layers))};
-    LayerDecoder(small, list, coded.base, coded.packet, coded.what + ", base picture")
-        .picture(nullptr);
+    LayerDecoder(small, list, coded, true).picture(nullptr);
     state.predict_from_base();
   }
   const std::span<const uint16_t> steps = header.steps;
   const LayerList list{coded.keyframe, header.first_motion,
                        steps.first(static_cast<size_t>(header.layers))};
-  LayerDecoder(state, list, coded.payloads, coded.packet, coded.what).picture(layers);
+  LayerDecoder(state, list, coded, false).picture(layers);
 }
 
 }  // namespace bsq

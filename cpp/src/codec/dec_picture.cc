@@ -3,7 +3,6 @@
 
 #include <vector>
 
-#include "codec/base_picture.h"
 #include "codec/dec_layers.h"
 #include "codec/picture_io.h"
 #include "codec/picture_state.h"
@@ -19,7 +18,7 @@ class ProcessorPictures : public PictureDecoder {
 
   size_t block_count() const override { return state_.blocks.size(); }
   size_t base_block_count() const override {
-    return base_geometry(state_.geometry()).blocks.size();
+    return state_.base() == nullptr ? 0 : state_.base()->blocks.size();
   }
   void decode(const CodedPicture& coded, std::vector<TokenField>* layers) override {
     decode_layers(state_, coded, layers);

@@ -12,6 +12,7 @@
 #include "base/thread_pool.h"
 #include "bitstream/packet.h"
 #include "bsq/bsq.h"
+#include "codec/dec_coder.h"
 #include "codec/geometry.h"
 #include "kernels/kernel_table.h"
 #include "motion/motion_field.h"
@@ -19,9 +20,6 @@
 #include "network/token_field.h"
 
 namespace bsq {
-
-// Payloads by block.
-using PayloadSpans = std::vector<std::span<const uint8_t>>;
 
 class PictureDecoder;
 
@@ -32,8 +30,9 @@ struct CodedPicture {
   PayloadSpans payloads;
   PayloadSpans base;  // of the base picture, if there is one
   const uint8_t* packet = nullptr;
-  std::string what;                       // with which messages begin
-  const PictureDecoder* first = nullptr;  // of the first component, if this is a later one
+  std::string what;                         // with which messages begin
+  const PictureDecoder* first = nullptr;    // of the first component, if this is a later one
+  std::vector<DecCoder>* coders = nullptr;  // memory for the range decoders of its blocks
 };
 
 // Decodes the pictures of one component and model, and holds the last one: on the processor, or on

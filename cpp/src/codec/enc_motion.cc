@@ -64,8 +64,9 @@ void search_picture(MotionSearch& search, const Frame& source, int q, int range,
       2, [&](size_t i) { pictures[i].fill(frames[i]->planes[0].view(), frames[i]->bit_depth); });
   MotionSearchConfig config = motion_config(q, range);
   config.kernels = &search_kernels(state.kernels());
+  motion_blocks(state, search.blocks());
   state.motion.field = search.run(pictures[0], pictures[1], config, &state.motion.field,
-                                  motion_blocks(state), state.pool());
+                                  search.blocks(), state.pool());
 }
 
 }  // namespace bsq

@@ -17,13 +17,11 @@ MotionSearchConfig motion_config(int q, int range);
 
 // The blocks of a state, with their prices.
 template <class State>
-std::vector<MotionSearchBlock> motion_blocks(const State& state) {
-  std::vector<MotionSearchBlock> blocks;
-  blocks.reserve(state.blocks.size());
+void motion_blocks(const State& state, std::vector<MotionSearchBlock>& blocks) {
+  blocks.clear();
   for (const auto& b : state.blocks) {
     blocks.push_back({window_rect(b.area), motion_prices(b.models.motion, state.motion.fine)});
   }
-  return blocks;
 }
 
 // Leaves in state.motion the field from state.reference, the decoded picture before, to `source`,

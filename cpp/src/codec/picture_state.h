@@ -47,6 +47,7 @@ class PictureState {
   void begin_keyframe();
   // Of the base picture of a keyframe; null in versions that have none.
   PictureState* base() { return base_.get(); }
+  const PictureState* base() const { return base_.get(); }
   // After begin_keyframe(): the prediction from the base picture.
   void predict_from_base();
   // The prediction from the reference by `motion`.

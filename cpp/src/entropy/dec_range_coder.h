@@ -53,6 +53,9 @@ class RangeDecoder {
   // Bytes that decoding has not reached. After the last symbol of an intact code there are none.
   size_t unread() const { return bytes_.size() - position_; }
 
+  // Whether the last symbol of an intact code was the last one decoded.
+  bool ended() const { return !overrun() && unread() == 0; }
+
   // To be called after the last symbol: throws Error(BSQ_ERROR_BITSTREAM) if overrun() or if bytes
   // are left, with a message that begins with `what`, e.g. "packet 7, block 2".
   void check_end(const char* what) const;

@@ -52,15 +52,17 @@ struct MotionField {
   MotionField() = default;
   // One unsplit window after the other with zero vectors, for a luma plane of this size, of which
   // the sides are multiples of 8.
-  MotionField(int width, int height)
-      : windows_x((width + kMotionWindowSize - 1) / kMotionWindowSize),
-        windows_y((height + kMotionWindowSize - 1) / kMotionWindowSize),
-        parts_x((width + kMotionPartSize - 1) / kMotionPartSize),
-        parts_y((height + kMotionPartSize - 1) / kMotionPartSize),
-        cells_x((width + kMotionCellSize - 1) / kMotionCellSize),
-        cells_y((height + kMotionCellSize - 1) / kMotionCellSize),
-        split(static_cast<size_t>(windows_x) * static_cast<size_t>(windows_y)),
-        mv(static_cast<size_t>(cells_x) * static_cast<size_t>(cells_y)) {}
+  MotionField(int width, int height) { reset(width, height); }
+  void reset(int width, int height) {
+    windows_x = (width + kMotionWindowSize - 1) / kMotionWindowSize;
+    windows_y = (height + kMotionWindowSize - 1) / kMotionWindowSize;
+    parts_x = (width + kMotionPartSize - 1) / kMotionPartSize;
+    parts_y = (height + kMotionPartSize - 1) / kMotionPartSize;
+    cells_x = (width + kMotionCellSize - 1) / kMotionCellSize;
+    cells_y = (height + kMotionCellSize - 1) / kMotionCellSize;
+    split.assign(static_cast<size_t>(windows_x) * static_cast<size_t>(windows_y), 0);
+    mv.assign(static_cast<size_t>(cells_x) * static_cast<size_t>(cells_y), Mv{});
+  }
 
   uint8_t& split_at(int wx, int wy) { return split[window_index(wx, wy)]; }
   uint8_t split_at(int wx, int wy) const { return split[window_index(wx, wy)]; }

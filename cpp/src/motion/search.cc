@@ -2,26 +2,12 @@
 #include "motion/search.h"
 
 #include <algorithm>
-#include <atomic>
-#include <memory>
 
-#include "motion/search_coarse.h"
 #include "motion/search_cost.h"
-#include "motion/search_refine.h"
 
 namespace bsq {
 
-namespace {
-
-// A row of windows of a block, which follows the row above at two windows' distance.
-struct Row {
-  const MotionSearchBlock* block;
-  int y;
-  std::atomic<int>* above;  // windows done in the row above, null in the first row
-  std::atomic<int>* done;
-};
-
-void refine_row(const Row& row, WindowRefiner& refiner) noexcept {
+void MotionSearch::refine_row(const Row& row, WindowRefiner& refiner) noexcept {
   const WindowRect& area = row.block->windows;
   const int count = area.x_end - area.x_begin;
   for (int i = 0; i < count; ++i) {
@@ -39,44 +25,47 @@ void refine_row(const Row& row, WindowRefiner& refiner) noexcept {
   }
 }
 
-// Every thread takes every n-th row of the list, in which a row stands before those that follow it.
-void refine_all(const RefineTask& task, std::span<const MotionSearchBlock> blocks,
-                ThreadPool& pool) {
+// The first rows of all blocks, then the second ones, and so on.
+void MotionSearch::list_rows(std::span<const MotionSearchBlock> blocks) {
   size_t count = 0;
   for (const MotionSearchBlock& b : blocks) {
     count += static_cast<size_t>(b.windows.y_end - b.windows.y_begin);
   }
-  std::vector<std::atomic<int>> done(count);
-  std::vector<Row> rows;
-  rows.reserve(count);
-  size_t first = 0;
-  for (const MotionSearchBlock& b : blocks) {
-    for (int y = b.windows.y_begin; y < b.windows.y_end; ++y) {
-      std::atomic<int>* mine = &done[first++];
-      rows.push_back({&b, y, y > b.windows.y_begin ? mine - 1 : nullptr, mine});
+  if (done_.size() < count) done_ = std::vector<std::atomic<int>>(count);
+  for (std::atomic<int>& done : done_) done.store(0, std::memory_order_relaxed);
+  rows_.clear();
+  for (int i = 0; rows_.size() < count; ++i) {
+    std::atomic<int>* first = done_.data();  // of the block
+    for (const MotionSearchBlock& b : blocks) {
+      const int height = b.windows.y_end - b.windows.y_begin;
+      if (i < height) {
+        rows_.push_back({&b, b.windows.y_begin + i, i > 0 ? first + i - 1 : nullptr, first + i});
+      }
+      first += height;
     }
   }
-  std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) {
-    return a.y - a.block->windows.y_begin < b.y - b.block->windows.y_begin;
-  });
+}
+
+// Every thread takes every n-th row of the list, in which a row stands before those that follow it.
+void MotionSearch::refine_all(const RefineTask& task, std::span<const MotionSearchBlock> blocks,
+                              ThreadPool& pool) {
+  list_rows(blocks);
   const auto lanes = static_cast<size_t>(pool.threads());
-  std::vector<std::unique_ptr<WindowRefiner>> refiners(lanes);
-  for (auto& refiner : refiners) refiner = std::make_unique<WindowRefiner>(task);
+  if (refiners_.size() < lanes) refiners_.resize(lanes);
   pool.parallel_ranges(lanes, [&](size_t begin, size_t end, int) {
-    for (size_t i = 0; i < rows.size(); ++i) {
-      if (i % lanes >= begin && i % lanes < end) refine_row(rows[i], *refiners[begin]);
+    WindowRefiner& refiner = refiners_[begin].emplace(task);
+    for (size_t i = 0; i < rows_.size(); ++i) {
+      if (i % lanes >= begin && i % lanes < end) refine_row(rows_[i], refiner);
     }
   });
 }
 
-}  // namespace
-
-MotionField MotionSearch::run(const SearchPicture& current, const SearchPicture& reference,
-                              const MotionSearchConfig& config, const MotionField* previous,
-                              std::span<const MotionSearchBlock> blocks, ThreadPool& pool) {
+const MotionField& MotionSearch::run(const SearchPicture& current, const SearchPicture& reference,
+                                     const MotionSearchConfig& config, const MotionField* previous,
+                                     std::span<const MotionSearchBlock> blocks, ThreadPool& pool) {
   const int lambda = config.scaled_lambda();
-  MotionField field(current.width(0), current.height(0));
-  if (previous && (previous->cells_x != field.cells_x || previous->cells_y != field.cells_y)) {
+  field_.reset(current.width(0), current.height(0));
+  if (previous && (previous->cells_x != field_.cells_x || previous->cells_y != field_.cells_y)) {
     previous = nullptr;
   }
   const SearchKernels& kernels = *config.kernels;
@@ -87,16 +76,16 @@ MotionField MotionSearch::run(const SearchPicture& current, const SearchPicture&
       });
   const SearchPair pair{current, reference};
   const CoarseSearch search(pair, config.allowed_range(), lambda, kernels);
-  std::vector<CoarseShifts> coarse(field.split.size());
-  pool.parallel_rows(coarse.size(), [&](size_t i) {
-    const auto columns = static_cast<size_t>(field.windows_x);
-    coarse[i] = search.search_window(static_cast<int>(i % columns) * kMotionWindowSize,
-                                     static_cast<int>(i / columns) * kMotionWindowSize);
+  coarse_.resize(field_.split.size());
+  pool.parallel_rows(coarse_.size(), [&](size_t i) {
+    const auto columns = static_cast<size_t>(field_.windows_x);
+    coarse_[i] = search.search_window(static_cast<int>(i % columns) * kMotionWindowSize,
+                                      static_cast<int>(i / columns) * kMotionWindowSize);
   });
-  std::vector<uint8_t> differs(field.mv.size());
-  const RefineTask task{pair, phases_, kernels, lambda, coarse, previous, field, differs};
+  differs_.assign(field_.mv.size(), 0);
+  const RefineTask task{pair, phases_, kernels, lambda, coarse_, previous, field_, differs_};
   refine_all(task, blocks, pool);
-  return field;
+  return field_;
 }
 
 }  // namespace bsq

@@ -3,17 +3,22 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cmath>
+#include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "base/thread_pool.h"
 #include "motion/motion_field.h"
+#include "motion/search_coarse.h"
 #include "motion/search_cost.h"
 #include "motion/search_kernels.h"
 #include "motion/search_phases.h"
 #include "motion/search_picture.h"
 #include "motion/search_prices.h"
+#include "motion/search_refine.h"
 
 namespace bsq {
 
@@ -40,17 +45,39 @@ class MotionSearch {
  public:
   // The field from `reference` to `current`, two pictures of one size. `previous`, if not null, is
   // the field of the frame before: its vectors are tried too, unless its size differs. The blocks
-  // tile the frame. The result does not depend on the threads of the pool.
-  MotionField run(const SearchPicture& current, const SearchPicture& reference,
-                  const MotionSearchConfig& config, const MotionField* previous,
-                  std::span<const MotionSearchBlock> blocks, ThreadPool& pool);
+  // tile the frame. The result does not depend on the threads of the pool, and lasts until the next
+  // call.
+  const MotionField& run(const SearchPicture& current, const SearchPicture& reference,
+                         const MotionSearchConfig& config, const MotionField* previous,
+                         std::span<const MotionSearchBlock> blocks, ThreadPool& pool);
 
-  // Two pictures that callers may fill and hand to run(), kept from frame to frame too.
+  // Two pictures and blocks that callers may fill and hand to run(), kept from frame to frame too.
   std::array<SearchPicture, 2>& pictures() { return pictures_; }
+  std::vector<MotionSearchBlock>& blocks() { return blocks_; }
 
  private:
+  // A row of windows of a block, which follows the row above at two windows' distance.
+  struct Row {
+    const MotionSearchBlock* block;
+    int y;
+    std::atomic<int>* above;  // windows done in the row above, null in the first row
+    std::atomic<int>* done;
+  };
+
+  static void refine_row(const Row& row, WindowRefiner& refiner) noexcept;
+  void list_rows(std::span<const MotionSearchBlock> blocks);
+  void refine_all(const RefineTask& task, std::span<const MotionSearchBlock> blocks,
+                  ThreadPool& pool);
+
   std::array<SearchPicture, 2> pictures_;
+  std::vector<MotionSearchBlock> blocks_;
+  MotionField field_;
   PhasePlanes phases_;
+  std::vector<CoarseShifts> coarse_;  // by window
+  std::vector<uint8_t> differs_;      // per cell: whether its vector is not its predictor
+  std::vector<Row> rows_;             // of all blocks
+  std::vector<std::atomic<int>> done_;
+  std::vector<std::optional<WindowRefiner>> refiners_;  // by thread
 };
 
 }  // namespace bsq

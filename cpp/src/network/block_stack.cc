@@ -34,6 +34,7 @@ void PaddedGrid::resize(int height, int width, int channels) {
   row_stride_ = static_cast<ptrdiff_t>(width + 2 * kBorder) * channels;
   data_.assign(static_cast<size_t>(row_stride_) * static_cast<size_t>(height + 2 * kBorder), 0);
   runs_.clear();
+  runs_.reserve(max_runs(height, width));
 }
 
 void PaddedGrid::prepare(const std::vector<ActiveTokens::Run>& runs) {
@@ -61,7 +62,7 @@ void PaddedGrid::prepare(const std::vector<ActiveTokens::Run>& runs) {
   runs_ = runs;
 }
 
-void for_tiles(ThreadPool& pool, int count, const std::function<void(int, int, int)>& fn,
+void for_tiles(ThreadPool& pool, int count, FunctionRef<void(int begin, int end, int thread)> fn,
                int serial) {
   if (count <= 0) return;
   if (count <= std::min(serial, kMaxTile)) return fn(0, count, 0);

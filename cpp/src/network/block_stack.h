@@ -3,9 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <vector>
 
+#include "base/function_ref.h"
 #include "base/thread_pool.h"
 #include "kernels/aligned.h"
 #include "network/layers.h"
@@ -49,7 +49,7 @@ constexpr int kMaxTile = 96;
 // layers together, so that what is between the layers stays in the cache. Up to `serial` tokens,
 // for which calling another thread costs more than it saves, run in the calling thread.
 constexpr int kSerialTokens = 24;
-void for_tiles(ThreadPool& pool, int count, const std::function<void(int, int, int)>& fn,
+void for_tiles(ThreadPool& pool, int count, FunctionRef<void(int begin, int end, int thread)> fn,
                int serial = kSerialTokens);
 
 // Working memory of one thread for one tile.
@@ -69,9 +69,9 @@ void run_ffn(const KernelTable& kernels, const FfnWeights& ffn, const int8_t* d,
 class BlockStack {
  public:
   // Writes the residual stream of tokens [begin, end) at x.
-  using Input = std::function<void(int begin, int end, int16_t* x, TileScratch& scratch)>;
+  using Input = FunctionRef<void(int begin, int end, int16_t* x, TileScratch& scratch)>;
   // Takes rq8(x; f) of tokens [begin, end): [end - begin, width].
-  using Output = std::function<void(int begin, int end, const int8_t* f, TileScratch& scratch)>;
+  using Output = FunctionRef<void(int begin, int end, const int8_t* f, TileScratch& scratch)>;
 
   // `weights` must outlive the object.
   BlockStack(const KernelTable& kernels, const StackWeights& weights, ThreadPool& pool);

@@ -2,8 +2,8 @@
 #include "network/samples.h"
 
 #include <algorithm>
+#include <bit>
 #include <string>
-#include <vector>
 
 #include "base/status.h"
 
@@ -54,20 +54,33 @@ void for_rows(TokenPosition token, int plane_count, const Fn& fn) {
   }
 }
 
-// Residual of every difference of two samples, from the least on. A difference has few values:
-// divide once for each.
-std::vector<int16_t> quotient_table(int q, int bit_depth) {
-  const int64_t step = sample_step(q, bit_depth);
-  const int largest = (1 << bit_depth) - 1;
-  std::vector<int16_t> quotients(static_cast<size_t>(2 * largest + 1));
-  for (int difference = -largest; difference <= largest; ++difference) {
-    const int64_t scaled = difference * int64_t{65536} + step / 2;
-    const int64_t quotient = scaled >= 0 ? scaled / step : -((-scaled + step - 1) / step);
-    quotients[static_cast<size_t>(difference + largest)] =
-        static_cast<int16_t>(std::clamp<int64_t>(quotient, -32767, 32767));
+// Residuals under one step: floor((difference * 2^16 + step / 2) / step). The division is a
+// multiplication: with f = floor(2^k / step) + 1, floor(n / step) is n * f >> k where n * step is
+// at most 2^k.
+class Residual {
+ public:
+  Residual(int q, int bit_depth) {
+    const auto step = static_cast<uint64_t>(sample_step(q, bit_depth));
+    shift_ = kBits + static_cast<int>(std::bit_width(step));
+    factor_ = (uint64_t{1} << shift_) / step + 1;
+    raised_ = static_cast<int64_t>((uint64_t{1} << (kBits - 2)) / step + 1);
+    offset_ = raised_ * static_cast<int64_t>(step) + static_cast<int64_t>(step / 2);
   }
-  return quotients;
-}
+
+  int16_t of(int difference) const {
+    const auto scaled = static_cast<uint64_t>(difference * int64_t{65536} + offset_);
+    const auto quotient = static_cast<int64_t>((scaled * factor_) >> shift_) - raised_;
+    return static_cast<int16_t>(std::clamp<int64_t>(quotient, -32767, 32767));
+  }
+
+ private:
+  static constexpr int kBits = 28;  // of a numerator: differences have 10 and a sign
+
+  int shift_;
+  uint64_t factor_;  // of 30 bits at most
+  int64_t raised_;   // what quotients are raised by, so that there are no negative ones
+  int64_t offset_;
+};
 
 uint16_t reconstructed(uint16_t prediction, int16_t output, int64_t step, int32_t largest) {
   const auto change = static_cast<int32_t>((output * step + (1 << 15)) >> 16);
@@ -108,15 +121,6 @@ void side_vectors(const Frame& prediction, const ActiveTokens& active, const Tok
 
 void residual_vectors(const Frame& source, const Frame& prediction, const ActiveTokens& active,
                       const TokenSteps& steps, ThreadPool& pool, int16_t* out) {
-  const int largest = (1 << source.bit_depth) - 1;
-  std::vector<std::vector<int16_t>> quotients(kMaxStepIndex + 1);
-  for (const TokenPosition at : active.tokens()) {
-    const int luma = steps.at(at.y, at.x);
-    for (const int q : {luma, steps.chroma(luma)}) {
-      std::vector<int16_t>& table = quotients[static_cast<size_t>(q)];
-      if (table.empty()) table = quotient_table(q, source.bit_depth);
-    }
-  }
   ConstPlaneView from[3];
   ConstPlaneView minus[3];
   for (int i = 0; i < source.plane_count; ++i) {
@@ -125,15 +129,15 @@ void residual_vectors(const Frame& source, const Frame& prediction, const Active
   }
   for_tokens(active, pool, [&](size_t t, TokenPosition token) {
     const int q = steps.at(token.y, token.x);
-    const int16_t* luma_zero = quotients[static_cast<size_t>(q)].data() + largest;
-    const int16_t* chroma_zero = quotients[static_cast<size_t>(steps.chroma(q))].data() + largest;
+    const Residual luma(q, source.bit_depth);
+    const Residual chroma(steps.chroma(q), source.bit_depth);
     int16_t* vector = out + t * kSampleVector;
-    std::fill_n(vector + kLuma, kSampleVector - kLuma, chroma_zero[0]);
+    std::fill_n(vector + kLuma, kSampleVector - kLuma, int16_t{0});
     for_rows(token, source.plane_count, [&](int first, int plane, int y, int x, int count) {
       const uint16_t* samples = from[plane].row(y) + x;
       const uint16_t* predicted = minus[plane].row(y) + x;
-      const int16_t* zero = plane == 0 ? luma_zero : chroma_zero;
-      for (int i = 0; i < count; ++i) vector[first + i] = zero[samples[i] - predicted[i]];
+      const Residual& residual = plane == 0 ? luma : chroma;
+      for (int i = 0; i < count; ++i) vector[first + i] = residual.of(samples[i] - predicted[i]);
     });
   });
 }

@@ -22,6 +22,8 @@ ActiveTokens::ActiveTokens(int height, int width) : height_(height), width_(widt
                                         std::to_string(kMaxTokens));
   }
   index_.assign(static_cast<size_t>(height) * static_cast<size_t>(width), -1);
+  tokens_.reserve(index_.size());
+  runs_.reserve(max_runs(height, width));
 }
 
 void ActiveTokens::set(std::span<const uint8_t> windows) {

@@ -52,6 +52,12 @@ constexpr int token_group(int y, int x) {
   return (y & 1) != 0 ? 1 : 0;
 }
 
+// Runs of neighbours that the active windows of a picture of that size in tokens can make.
+constexpr size_t max_runs(int height, int width) {
+  return static_cast<size_t>(height) *
+         static_cast<size_t>((width + 2 * kWindowTokens - 1) / (2 * kWindowTokens));
+}
+
 // The tokens of active windows of one layer, listed in raster order over the whole picture. Every
 // array that goes into or comes out of a network has one row per entry of this list.
 class ActiveTokens {
