@@ -305,12 +305,14 @@ Array<double> lookahead_importance(const py::object& pictures, int bit_depth, in
     costs.reserve(count);
     for (size_t i = 0; i < count; ++i) {
       load_or_fail(samples, i, bit_depth, "pictures", frame.planes[0]);
-      costs.push_back(analysis.measure(frame));
+      analysis.measure(frame, costs.emplace_back());
     }
     std::vector<const PictureCosts*> pointers;
     pointers.reserve(count);
     for (const PictureCosts& c : costs) pointers.push_back(&c);
-    worth = importance(pointers, geometry);
+    Importance map;
+    const std::span<const double> found = map.of(pointers, geometry);
+    worth.assign(found.begin(), found.end());
   }
   Array<double> result(Shape{geometry.windows_y, geometry.windows_x});
   std::copy(worth.begin(), worth.end(), result.mutable_data());

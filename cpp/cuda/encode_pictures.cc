@@ -57,7 +57,7 @@ class DeviceEncoder : public PictureEncoder {
   }
   const MotionField& motion() const override { return state_.motion.field; }
   const Frame& prediction() override { return show(state_.current()); }
-  EncodedPicture encode(const LayerPlan& plan) override {
+  const EncodedPicture& encode(const LayerPlan& plan) override {
     try {
       return layers_.encode(plan);
     } catch (...) {

@@ -54,4 +54,4 @@ def test_nothing_is_allocated_once_sizes_are_known(
     arguments = [chroma, *map(str, (depth, number, lookahead, bitrate, threads))]
     words = run(program, model, *arguments).split()
     counts = dict(zip(words[::2], words[1::2], strict=True))
-    assert counts["decoder"] == "0"
+    assert (counts["encoder"], counts["decoder"]) == ("0", "0")

@@ -132,6 +132,8 @@ class ByteWriter {
  public:
   size_t size() const { return bytes_.size(); }
   const std::vector<uint8_t>& bytes() const { return bytes_; }
+  // Keeps its memory.
+  void clear() { bytes_.clear(); }
   // Moves the buffer out and leaves the writer empty.
   std::vector<uint8_t> take() { return std::exchange(bytes_, {}); }
 

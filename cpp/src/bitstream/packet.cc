@@ -157,20 +157,9 @@ uint8_t flags_of(const PacketHeader& header) {
   return static_cast<uint8_t>(flags);
 }
 
-void write_payloads(std::span<const std::vector<uint8_t>> payloads, ByteWriter& writer) {
+void write_payloads(const PayloadSpans& payloads, ByteWriter& writer) {
   for (size_t i = 0; i + 1 < payloads.size(); ++i) writer.varint(payloads[i].size());
   for (const auto& payload : payloads) writer.span(payload);
-}
-
-std::vector<uint8_t> base_bytes(const BaseHeader& base,
-                                std::span<const std::vector<uint8_t>> payloads) {
-  ByteWriter writer;
-  if (base.layers > 0) {
-    writer.u8(static_cast<uint8_t>(base.layers - 1));
-    for (size_t i = 0; i < static_cast<size_t>(base.layers); ++i) writer.u16(base.steps[i]);
-    write_payloads(payloads, writer);
-  }
-  return writer.take();
 }
 
 void write_steps(const PictureHeader& header, ByteWriter& writer) {
@@ -178,24 +167,30 @@ void write_steps(const PictureHeader& header, ByteWriter& writer) {
   for (size_t i = 0; i < static_cast<size_t>(header.layers); ++i) writer.u16(header.steps[i]);
 }
 
-void write_base(const PictureData& picture, ByteWriter& writer) {
-  const std::vector<uint8_t> part = base_bytes(picture.header.base, picture.base_payloads);
+// `part`: memory for the base picture's bytes.
+void write_base(const PictureData& picture, ByteWriter& part, ByteWriter& writer) {
+  const BaseHeader& base = picture.header.base;
+  part.clear();
+  if (base.layers > 0) {
+    part.u8(static_cast<uint8_t>(base.layers - 1));
+    for (size_t i = 0; i < static_cast<size_t>(base.layers); ++i) part.u16(base.steps[i]);
+    write_payloads(picture.base_payloads, part);
+  }
   writer.varint(part.size());
-  writer.span(part);
+  writer.span(part.bytes());
 }
 
 // A component after the first.
-std::vector<uint8_t> picture_bytes(const PictureData& picture, bool keyframe) {
+void write_picture(const PictureData& picture, bool keyframe, ByteWriter& base,
+                   ByteWriter& writer) {
   const PictureHeader& header = picture.header;
-  ByteWriter writer;
   int flags = (header.layers - 1) << kLayersShift;
   if (header.has_steps) flags |= kFlagSteps;
   if (header.first_motion) flags |= kFlagFirstMotion;
   writer.u8(static_cast<uint8_t>(flags));
   write_steps(header, writer);
-  if (keyframe) write_base(picture, writer);
+  if (keyframe) write_base(picture, base, writer);
   write_payloads(picture.payloads, writer);
-  return writer.take();
 }
 
 }  // namespace
@@ -278,12 +273,13 @@ int64_t packet_pts(const PacketHeader& header, int64_t keyframe_pts, uint32_t ti
   return *pts;
 }
 
-std::vector<uint8_t> write_packet(const PacketHeader& header,
-                                  std::span<const PictureData> pictures) {
-  ByteWriter writer;
+std::span<const uint8_t> PacketWriter::write(const PacketHeader& header,
+                                             std::span<const PictureData> pictures) {
+  ByteWriter& writer = packet_;
+  writer.clear();
   writer.u8(flags_of(header));
   if (header.keyframe) {
-    write_sequence_header(header.sequence, writer);
+    write_sequence_header(header.sequence, base_, writer);
     writer.signed_varint(header.pts);
   } else {
     writer.varint(header.index);
@@ -291,11 +287,14 @@ std::vector<uint8_t> write_packet(const PacketHeader& header,
   if (header.deviation != 0) writer.signed_varint(header.deviation);
   if (header.has_duration) writer.varint(header.duration);
   write_steps(header.picture, writer);
-  if (header.keyframe && header.sequence.info.version > 2) write_base(pictures.front(), writer);
+  if (header.keyframe && header.sequence.info.version > 2) {
+    write_base(pictures.front(), base_, writer);
+  }
   for (const PictureData& picture : pictures.subspan(1)) {
-    const std::vector<uint8_t> part = picture_bytes(picture, header.keyframe);
-    writer.varint(part.size());
-    writer.span(part);
+    part_.clear();
+    write_picture(picture, header.keyframe, base_, part_);
+    writer.varint(part_.size());
+    writer.span(part_.bytes());
   }
   write_payloads(pictures.front().payloads, writer);
   const uint32_t checksum = crc32(writer.bytes());
@@ -304,7 +303,7 @@ std::vector<uint8_t> write_packet(const PacketHeader& header,
   } else {
     writer.u16(static_cast<uint16_t>(checksum));
   }
-  return writer.take();
+  return writer.bytes();
 }
 
 }  // namespace bsq

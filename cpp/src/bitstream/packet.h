@@ -21,6 +21,9 @@ struct BaseHeader {
   std::array<uint16_t, kMaxLayers> steps{};
 };
 
+// Payloads by block, as parts of a packet's bytes or as an encoder made them.
+using PayloadSpans = std::vector<std::span<const uint8_t>>;
+
 // What a packet says of the picture of one component.
 struct PictureHeader {
   int layers = 1;
@@ -58,8 +61,8 @@ struct PacketView {
 // What an encoder writes of one component.
 struct PictureData {
   PictureHeader header;
-  std::vector<std::vector<uint8_t>> payloads;       // one per block
-  std::vector<std::vector<uint8_t>> base_payloads;  // of the base picture, if there is one
+  PayloadSpans payloads;       // one per block
+  PayloadSpans base_payloads;  // of the base picture, if there is one
 };
 
 // Verifies the checksum and reads the header. `what` names the packet in messages ("packet 7").
@@ -68,9 +71,6 @@ PacketView parse_packet(std::span<const uint8_t> data, const std::string& what);
 
 // Gives a packet another parity and a new checksum. Verifies it first, and throws as parse_packet.
 void set_parity(std::span<uint8_t> data, bool parity, const std::string& what);
-
-// Payloads by block, as parts of a packet's bytes.
-using PayloadSpans = std::vector<std::span<const uint8_t>>;
 
 // All components of a packet of which the sequence has `count` >= 1.
 void split_pictures(const PacketView& packet, size_t count, std::vector<PictureView>& pictures);
@@ -88,8 +88,17 @@ std::optional<int64_t> packet_time(const PacketHeader& header, int64_t keyframe_
 int64_t packet_pts(const PacketHeader& header, int64_t keyframe_pts, uint32_t ticks_per_frame,
                    const std::string& what);
 
-// `pictures`: by component, the first of them described by header.picture too.
-std::vector<uint8_t> write_packet(const PacketHeader& header,
-                                  std::span<const PictureData> pictures);
+// Writes packets; keeps its memory from one to the next.
+class PacketWriter {
+ public:
+  // A packet, which lasts until the next call. `pictures`: by component, the first of them
+  // described by header.picture too.
+  std::span<const uint8_t> write(const PacketHeader& header, std::span<const PictureData> pictures);
+
+ private:
+  ByteWriter packet_;
+  ByteWriter part_;  // of one component
+  ByteWriter base_;  // of one base picture, or the fields of the sequence header
+};
 
 }  // namespace bsq

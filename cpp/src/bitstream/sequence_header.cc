@@ -177,9 +177,9 @@ uint32_t ticks_per_frame(const bsq_sequence& s) {
   return ticks <= kMaxTicksPerFrame ? static_cast<uint32_t>(ticks) : 0;
 }
 
-void write_sequence_header(const SequenceHeader& header, ByteWriter& writer) {
+void write_sequence_header(const SequenceHeader& header, ByteWriter& fields, ByteWriter& writer) {
   const bsq_sequence& s = header.info;
-  ByteWriter fields;
+  fields.clear();
   fields.u8(static_cast<uint8_t>(numerics_of(s.version)));
   fields.u8(format_byte(s));
   fields.varint(static_cast<uint32_t>(s.width));

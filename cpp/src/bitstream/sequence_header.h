@@ -37,7 +37,7 @@ uint32_t ticks_per_frame(const bsq_sequence& info);
 
 // The level is written as it follows from the other fields; the version is as in
 // docs/bitstream.md.
-void write_sequence_header(const SequenceHeader& header, ByteWriter& writer);
+void write_sequence_header(const SequenceHeader& header, ByteWriter& fields, ByteWriter& writer);
 
 // Reads and checks everything. `what` names the whole in messages. Throws BSQ_ERROR_UNSUPPORTED for
 // versions and formats that this library does not have, else the reader's error.

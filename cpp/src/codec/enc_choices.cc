@@ -110,13 +110,13 @@ void ProcessorChoices::begin_trials() {
 void ProcessorChoices::begin_trial() { state_.tokens = raw_; }
 
 void ProcessorChoices::end_trial(const Layer& layer) {
-  TokenChoice choice{state_.tokens, state_.output, bills_};
-  if (best_.bills.empty()) {
-    best_ = std::move(choice);
-  } else {
-    take_better(*source_, state_.current, choice, state_.active, state_.steps(layer.q), tuning_,
-                layer.lambda(), state_.pool(), best_);
-  }
+  TokenChoice& choice = best_.bills.empty() ? best_ : trial_;
+  choice.tokens = state_.tokens;
+  choice.output = state_.output;
+  choice.bills = bills_;
+  if (&choice == &best_) return;
+  take_better(*source_, state_.current, choice, state_.active, state_.steps(layer.q), tuning_,
+              layer.lambda(), state_.pool(), best_);
 }
 
 void ProcessorChoices::end_trials() {

@@ -55,6 +55,7 @@ class ProcessorChoices {
   std::vector<int8_t> latents_;  // of the active tokens
   std::vector<uint64_t> bills_;  // of the active tokens, in 2^-24 bits
   TokenField raw_;               // before trials
+  TokenChoice trial_;
   TokenChoice best_;
 };
 

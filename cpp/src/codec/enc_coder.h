@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "codec/enc_measure.h"
@@ -56,7 +57,11 @@ class EncCoder {
   void token(int32_t, int) const {}
 
   SymbolCosts costs() const { return {in_bits(motion_), in_bits(flags_), in_bits(tokens_)}; }
-  std::vector<uint8_t> finish() { return encoder_.finish(); }
+  // Ends the code, whose bytes last until it ends again, and forgets the costs.
+  std::span<const uint8_t> finish() {
+    motion_ = flags_ = tokens_ = 0;
+    return encoder_.finish();
+  }
 
   EncCoder() = default;
   EncCoder(const EncCoder&) = delete;  // cost_ points into the object

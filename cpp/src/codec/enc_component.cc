@@ -9,21 +9,20 @@
 
 namespace bsq {
 
-PictureData picture_data(EncodedPicture& encoded, int step_offset, bool keyframe,
-                         std::vector<int>& last_steps) {
+void describe_picture(const EncodedPicture& encoded, int step_offset, bool keyframe,
+                      StepList& last_steps, PictureData& data) {
   const auto c = [&](int q) { return static_cast<uint16_t>(q - step_offset); };
-  PictureData data;
-  PictureHeader& header = data.header;
+  PictureHeader header;
   header.layers = static_cast<int>(encoded.steps.size());
-  header.has_steps = keyframe || encoded.steps != last_steps;
+  header.has_steps = keyframe || !(encoded.steps == last_steps);
   std::transform(encoded.steps.begin(), encoded.steps.end(), header.steps.begin(), c);
   header.base.layers = static_cast<int>(encoded.base_steps.size());
   std::transform(encoded.base_steps.begin(), encoded.base_steps.end(), header.base.steps.begin(),
                  c);
-  data.payloads = std::move(encoded.payloads);
-  data.base_payloads = std::move(encoded.base_payloads);
-  last_steps = std::move(encoded.steps);
-  return data;
+  data.header = header;
+  data.payloads = encoded.payloads;
+  data.base_payloads = encoded.base_payloads;
+  last_steps = encoded.steps;
 }
 
 // Chroma has a finer step where steps are coarse, by half as much as in 4:2:0 (TokenSteps::chroma):
@@ -36,20 +35,20 @@ EncComponent::EncComponent(Kind kind, std::unique_ptr<PictureEncoder> pictures)
     : source(pictures->geometry().make_frame()), kind_(kind), pictures_(std::move(pictures)) {}
 
 // Those of the windows at the same place; none for alpha, whose errors no detail hides.
-std::vector<int16_t> EncComponent::offsets(const PicturePlan& plan, const Geometry& first) const {
-  if (kind_ == Kind::kAlpha || !pictures_->has_offsets()) return {};
+void EncComponent::move_offsets(const PicturePlan& plan, const Geometry& first) {
+  moved_.clear();
+  if (kind_ == Kind::kAlpha || !pictures_->has_offsets()) return;
   const Geometry& g = geometry();
-  std::vector<int16_t> offsets(g.windows());
+  moved_.resize(g.windows());
   for (int wy = 0; wy < g.windows_y; ++wy) {
     for (int wx = 0; wx < g.windows_x; ++wx) {
-      offsets[g.window_index(wx, wy)] = plan.offsets[first.window_index(wx << g.narrower, wy)];
+      moved_[g.window_index(wx, wy)] = plan.offsets[first.window_index(wx << g.narrower, wy)];
     }
   }
-  return offsets;
 }
 
-PictureData EncComponent::encode(const PicturePlan& plan, const PictureEncoder& first,
-                                 EncodedPicture& sum) {
+void EncComponent::encode(const PicturePlan& plan, const PictureEncoder& first, PictureCounts& sum,
+                          PictureData& data) {
   const int q = own_q(plan.q);
   const bool own_motion = kind_ == Kind::kAlpha;
   pictures_->begin(source);
@@ -60,21 +59,17 @@ PictureData EncComponent::encode(const PicturePlan& plan, const PictureEncoder& 
   } else {
     pictures_->predict_as(first.motion());
   }
-  const std::vector<int16_t> moved = offsets(plan, first.geometry());
+  move_offsets(plan, first.geometry());
   int finer = 0;
-  for (const int16_t offset : moved) finer = std::max(finer, -kOffsetUnit * offset);
-  EncodedPicture encoded = pictures_->encode(
+  for (const int16_t offset : moved_) finer = std::max(finer, -kOffsetUnit * offset);
+  const EncodedPicture& encoded = pictures_->encode(
       {plan.keyframe ? keyframe_steps(q - plan.keyframe_gain, finer, pictures_->has_base())
                      : picture_steps(q),
-       moved, plan.keyframe, own_motion});
-  sum.costs += encoded.costs;
-  sum.tokens += encoded.tokens;
-  sum.coded_tokens += encoded.coded_tokens;
-  sum.coded_stages += encoded.coded_stages;
+       moved_, plan.keyframe, own_motion});
+  sum.add(encoded);
   steps_ = last_steps_;
-  PictureData data = picture_data(encoded, pictures_->step_offset(), plan.keyframe, steps_);
+  describe_picture(encoded, pictures_->step_offset(), plan.keyframe, steps_, data);
   data.header.first_motion = !plan.keyframe && !own_motion;
-  return data;
 }
 
 void EncComponent::end_picture() {

@@ -13,11 +13,25 @@
 
 namespace bsq {
 
-// The encoder's result as a packet holds it, taken out of `encoded`. `last_steps`: c of the layers
-// in the packet before, of which the packet is silent where they are the same; replaced by those of
-// this one.
-PictureData picture_data(EncodedPicture& encoded, int step_offset, bool keyframe,
-                         std::vector<int>& last_steps);
+// The encoder's result as a packet holds it, in `data`. `last_steps`: c of the layers in the packet
+// before, of which the packet is silent where they are the same; replaced by those of this one.
+void describe_picture(const EncodedPicture& encoded, int step_offset, bool keyframe,
+                      StepList& last_steps, PictureData& data);
+
+// What encoding took, summed up over components.
+struct PictureCounts {
+  SymbolCosts costs;
+  int64_t tokens = 0;
+  int64_t coded_tokens = 0;
+  int64_t coded_stages = 0;
+
+  void add(const EncodedPicture& encoded) {
+    costs += encoded.costs;
+    tokens += encoded.tokens;
+    coded_tokens += encoded.coded_tokens;
+    coded_stages += encoded.coded_stages;
+  }
+};
 
 // What was decided for the picture.
 struct PicturePlan {
@@ -37,8 +51,9 @@ class EncComponent {
   const Geometry& geometry() const { return pictures_->geometry(); }
   // The picture shown last.
   const Frame& picture() const { return pictures_->picture(); }
-  // Adds to the costs and counts of `sum`. Chroma moves as the first component does.
-  PictureData encode(const PicturePlan& plan, const PictureEncoder& first, EncodedPicture& sum);
+  // Adds to `sum`. Chroma moves as the first component does.
+  void encode(const PicturePlan& plan, const PictureEncoder& first, PictureCounts& sum,
+              PictureData& data);
   // The picture is done: the next one builds on it.
   void end_picture();
 
@@ -46,12 +61,13 @@ class EncComponent {
 
  private:
   int own_q(int q) const;
-  std::vector<int16_t> offsets(const PicturePlan& plan, const Geometry& first) const;
+  void move_offsets(const PicturePlan& plan, const Geometry& first);
 
   const Kind kind_;
   const std::unique_ptr<PictureEncoder> pictures_;
-  std::vector<int> last_steps_;
-  std::vector<int> steps_;  // of the picture at work
+  std::vector<int16_t> moved_;  // offsets of the picture at work
+  StepList last_steps_;
+  StepList steps_;  // of the picture at work
 };
 
 }  // namespace bsq

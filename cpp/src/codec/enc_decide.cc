@@ -7,7 +7,6 @@
 #include <cstdlib>
 #include <numeric>
 
-#include "bitstream/limits.h"
 #include "codec/enc_measure.h"
 #include "network/samples.h"
 
@@ -86,33 +85,36 @@ class TokenJudge {
   const TokenSamples predicted_;
 };
 
-std::vector<int> falling_steps(int from, int q) {
+StepList falling_steps(int from, int q) {
   const int coarse = std::max(q, from);
   const int drop = coarse - q;
   const int parts =
       std::min(kMaxLayers - 1,
                (drop - kDecisions.layer_slack + kDecisions.layer_drop - 1) / kDecisions.layer_drop);
-  if (parts <= 0) return {q};
-  std::vector<int> steps;
+  StepList steps;
+  if (parts <= 0) {
+    steps.push_back(q);
+    return steps;
+  }
   for (int i = 0; i <= parts; ++i) steps.push_back(coarse - drop * i / parts);
   return steps;
 }
 
 }  // namespace
 
-std::vector<int> keyframe_steps(int last_q, int finer, bool based) {
+StepList keyframe_steps(int last_q, int finer, bool based) {
   const int start = (based ? kDecisions.coarse_based : kDecisions.coarse_intra) +
                     std::max(0, finer - kDecisions.coarse_reach);
   return falling_steps(std::min(start, kMaxStepIndex), std::max(kDecisions.finest, last_q));
 }
 
-std::vector<int> base_steps(int q) {
+StepList base_steps(int q) {
   return falling_steps(kDecisions.coarse_intra,
                        std::max(kDecisions.finest, q - kDecisions.base_gain));
 }
 
-std::vector<int> picture_steps(int stream_q) {
-  std::vector<int> steps;
+StepList picture_steps(int stream_q) {
+  StepList steps;
   for (int i = kDecisions.coarse_layers; i >= 0; --i) {
     const int q = stream_q + i * kDecisions.layer_drop;
     if (q <= kMaxStepIndex) steps.push_back(q);

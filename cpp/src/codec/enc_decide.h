@@ -1,6 +1,7 @@
 // The encoder's decisions: layers, tokens that may have bits, scene cuts. Not normative.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -9,6 +10,7 @@
 
 #include "base/plane.h"
 #include "base/thread_pool.h"
+#include "bitstream/limits.h"
 #include "codec/enc_tokens.h"
 #include "codec/geometry.h"
 #include "network/token_field.h"
@@ -99,12 +101,28 @@ inline constexpr std::array<Tuning, 3> kTunings{{
      .variance_strength = 1.0},
 }};
 
+// q of the layers of a picture, in order.
+struct StepList {
+  std::array<int, kMaxLayers> values{};
+  size_t count = 0;
+
+  void push_back(int q) { values[count++] = q; }
+  size_t size() const { return count; }
+  bool empty() const { return count == 0; }
+  int back() const { return values[count - 1]; }
+  const int* begin() const { return values.data(); }
+  const int* end() const { return values.data() + count; }
+  friend bool operator==(const StepList& a, const StepList& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end());
+  }
+};
+
 // Steps of the layers of a keyframe that ends at step q, or at the finest; its windows' are finer
 // by at most `finer`. `based`: after a base picture.
-std::vector<int> keyframe_steps(int last_q, int finer, bool based);
+StepList keyframe_steps(int last_q, int finer, bool based);
 
 // Steps of the layers of the base picture of a keyframe that ends at step q.
-std::vector<int> base_steps(int q);
+StepList base_steps(int q);
 
 // What the picture number `index` of its group adds to q.
 inline int beat(int index) {
@@ -112,7 +130,7 @@ inline int beat(int index) {
 }
 
 // Steps of the layers that a picture between keyframes may have.
-std::vector<int> picture_steps(int stream_q);
+StepList picture_steps(int stream_q);
 
 // Sets the stage counts of all tokens: 1 for those whose energy of what the prediction misses is at
 // least `energy`, else 0. Returns whether there are any.

@@ -24,7 +24,7 @@ constexpr int64_t kMaxInputTimestamp = kMaxTimestamp / 2;
 // A picture's time where nothing says what it is.
 constexpr double kDefaultSeconds = 1.0 / 25;
 
-void require(bool good, const std::string& message) {
+void require(bool good, const char* message) {
   if (!good) throw Error(BSQ_ERROR_ARGUMENT, message);
 }
 
@@ -67,13 +67,15 @@ Encoder::Encoder(const bsq_encoder_config& config, const std::shared_ptr<const M
         alpha ? EncComponent::Kind::kAlpha : EncComponent::Kind::kChroma,
         pictures(components[i], *model, {tuning_, config.preset}, pool_)));
   }
+  queue_.reserve(static_cast<size_t>(config_.lookahead) + 1);
+  spare_.reserve(queue_.capacity() + 1);
   if (config_.lookahead > 0) analysis_.emplace(geometry_, search_kernels(kernels), pool_);
 }
 
 bsq_status Encoder::send(const bsq_picture& picture) {
   const StageScope scope(Stage::kOther);
   if (flushed_) throw Error(BSQ_ERROR_STATE, "a picture was sent after the flush");
-  if (waiting_) return BSQ_AGAIN;
+  if (waits_) return BSQ_AGAIN;
   check_times(picture);
   const bool look_only = picture.look_only != 0;
   require(look_only || !ended_, "a picture to be coded comes after those to be looked at only");
@@ -113,7 +115,7 @@ void Encoder::look_before(const bsq_picture& picture) {
   require(!preceded_, "only one picture can be looked at before the first that is coded");
   Source source = make_source();
   import(picture, source);
-  if (analysis_) analysis_->measure(source.frame);
+  if (analysis_) analysis_->measure(source.frame, source.costs);
   spare_.push_back(std::move(source));
   last_pts_ = picture.pts;
   preceded_ = true;
@@ -128,14 +130,14 @@ void Encoder::enqueue(const bsq_picture& picture) {
   source.look_only = picture.look_only != 0;
   if (analysis_) {
     const StageScope scope(Stage::kLookAhead);
-    source.costs = analysis_->measure(source.frame);
+    analysis_->measure(source.frame, source.costs);
   }
   queue_.push_back(std::move(source));
 }
 
 void Encoder::encode_next() {
   Source picture = std::move(queue_.front());
-  queue_.pop_front();
+  queue_.erase(queue_.begin());
   if (picture.look_only) {
     last_pts_ = picture.pts;
   } else {
@@ -147,14 +149,18 @@ void Encoder::encode_next() {
 }
 
 void Encoder::check_times(const bsq_picture& picture) const {
-  require(picture.pts >= -kMaxInputTimestamp && picture.pts <= kMaxInputTimestamp,
-          "the pts is out of range");
-  require(picture.duration >= 0 && picture.duration <= kMaxInputTimestamp,
-          "the duration is out of range");
+  if (picture.pts < -kMaxInputTimestamp || picture.pts > kMaxInputTimestamp) {
+    throw Error(BSQ_ERROR_ARGUMENT, "the pts is out of range");
+  }
+  if (picture.duration < 0 || picture.duration > kMaxInputTimestamp) {
+    throw Error(BSQ_ERROR_ARGUMENT, "the duration is out of range");
+  }
+  if (!started_ && !preceded_ && queue_.empty()) return;
   const int64_t before = queue_.empty() ? last_pts_ : queue_.back().pts;
-  require((!started_ && !preceded_ && queue_.empty()) || picture.pts > before,
-          "pts " + std::to_string(picture.pts) + " does not rise above " + std::to_string(before) +
-              ", that of the picture before");
+  if (picture.pts <= before) {
+    throw Error(BSQ_ERROR_ARGUMENT, "pts " + std::to_string(picture.pts) + " does not rise above " +
+                                        std::to_string(before) + ", that of the picture before");
+  }
 }
 
 int64_t Encoder::deviation(int64_t pts) const {
@@ -225,8 +231,8 @@ void Encoder::begin_group(const Source& picture) {
 
 void Encoder::choose_step(bool keyframe) {
   const int c =
-      keyframe ? rate_->keyframe_step(intra_energies(source_, pool_))
-               : rate_->picture_step(predicted_energies(source_, pictures_->prediction(), pool_),
+      keyframe ? rate_->keyframe_step(energies_.intra(source_, pool_))
+               : rate_->picture_step(energies_.predicted(source_, pictures_->prediction(), pool_),
                                      config_.gop - index_);
   q_ = c + pictures_->step_offset();
 }
@@ -248,19 +254,19 @@ bool Encoder::continues_scene(const Source& picture) const {
 
 // What is added to the step for the picture and its windows.
 void Encoder::plan(const Source& picture, bool keyframe) {
-  std::vector<double> worth;
+  std::span<const double> worth;
   if (analysis_) {
     const StageScope scope(Stage::kLookAhead);
-    std::vector<const PictureCosts*> costs{&picture.costs};
+    known_costs_.assign(1, &picture.costs);
     const size_t count = horizon();
-    for (size_t i = 0; i < count; ++i) costs.push_back(&queue_[i].costs);
-    worth = importance(costs, geometry_);
+    for (size_t i = 0; i < count; ++i) known_costs_.push_back(&queue_[i].costs);
+    worth = importance_.of(known_costs_, geometry_);
   }
   const StageScope scope(Stage::kDeciding);
   std::span<const int16_t> before;
   if (!keyframe) before = pictures_->offsets();
   // The control of the rate has the picture's step for itself.
-  plan_ = plan_offsets(source_, geometry_, worth, before, tuning_.variance_strength, !rate_, pool_);
+  plan_offsets(source_, geometry_, worth, before, tuning_.variance_strength, !rate_, pool_, plan_);
   if (analysis_ && !keyframe && !rate_) plan_.shift += beat(index_);
   if (!pictures_->has_offsets()) {
     std::fill(plan_.windows.begin(), plan_.windows.end(), int16_t{0});
@@ -271,20 +277,24 @@ Encoder::Coded Encoder::code(const Source& picture, bool keyframe) {
   if (keyframe) pictures_->begin_keyframe();
   const int finer = -kOffsetUnit * *std::min_element(plan_.windows.begin(), plan_.windows.end());
   const int q = std::clamp(q_ + plan_.shift, pictures_->step_offset(), kMaxStepIndex);
-  EncodedPicture encoded =
+  const EncodedPicture& encoded =
       pictures_->encode({keyframe ? keyframe_steps(q - keyframe_gain_, finer, pictures_->has_base())
                                   : picture_steps(q),
                          plan_.windows, keyframe});
+  PictureCounts counts;
+  counts.add(encoded);
   Coded coded;
   coded.steps = last_steps_;
-  std::vector<PictureData> pictures;
-  pictures.push_back(picture_data(encoded, pictures_->step_offset(), keyframe, coded.steps));
+  data_.resize(1 + others_.size());
+  describe_picture(encoded, pictures_->step_offset(), keyframe, coded.steps, data_.front());
   const PicturePlan decided{q, keyframe, plan_.windows, search_range(), keyframe_gain_};
-  for (const auto& other : others_) pictures.push_back(other->encode(decided, *pictures_, encoded));
+  for (size_t i = 0; i < others_.size(); ++i) {
+    others_[i]->encode(decided, *pictures_, counts, data_[1 + i]);
+  }
   PacketHeader header = make_header(picture, keyframe);
-  header.picture = pictures.front().header;
-  coded.packet = write_packet(header, pictures);
-  coded.stats = make_stats(encoded);
+  header.picture = data_.front().header;
+  coded.packet = writer_.write(header, data_);
+  coded.stats = make_stats(counts);
   return coded;
 }
 
@@ -321,17 +331,21 @@ void Encoder::encode(const Source& picture) {
   Coded coded = rate_ ? code_within_rate(picture, keyframe) : code(picture, keyframe);
   const double crf = (q_ - pictures_->step_offset()) / 8.0;
   const bsq_pass_record record{shown, coded.bits(), crf, keyframe ? 1 : 0};
-  // Complete before it waits: nobody may receive half of it after an exception.
-  waiting_ =
-      Output{std::move(coded.packet), picture.pts, picture.duration, keyframe, coded.stats, record};
+  next_.data.assign(coded.packet.begin(), coded.packet.end());
+  next_.pts = picture.pts;
+  next_.duration = picture.duration;
+  next_.keyframe = keyframe;
+  next_.stats = coded.stats;
+  next_.record = record;
   pictures_->end_picture();
   for (const auto& other : others_) other->end_picture();
   std::swap(source_.planes[0], previous_source_.planes[0]);
   started_ = true;
   broken_ = false;
   ++index_;
-  last_steps_ = std::move(coded.steps);
+  last_steps_ = coded.steps;
   last_pts_ = picture.pts;
+  waits_ = true;  // nobody may receive half of it after an exception
 }
 
 bsq_rate_report Encoder::rate_report() const {
@@ -346,16 +360,16 @@ bsq_rate_report Encoder::rate_report() const {
   return report;
 }
 
-bsq_packet_stats Encoder::make_stats(const EncodedPicture& picture) {
+bsq_packet_stats Encoder::make_stats(const PictureCounts& counts) {
   bsq_packet_stats stats{};
-  stats.motion_bits = picture.costs.motion;
-  stats.skip_bits = picture.costs.flags;
-  stats.token_bits = picture.costs.tokens;
-  stats.ideal_bits = picture.costs.all();
+  stats.motion_bits = counts.costs.motion;
+  stats.skip_bits = counts.costs.flags;
+  stats.token_bits = counts.costs.tokens;
+  stats.ideal_bits = counts.costs.all();
   stats.psnr_y = psnr(pictures_->luma_error(), geometry_);
-  stats.tokens = picture.tokens;
-  stats.coded_tokens = picture.coded_tokens;
-  stats.coded_stages = picture.coded_stages;
+  stats.tokens = counts.tokens;
+  stats.coded_tokens = counts.coded_tokens;
+  stats.coded_stages = counts.coded_stages;
   return stats;
 }
 
@@ -366,10 +380,10 @@ void Encoder::flush() {
 
 bsq_status Encoder::receive(bsq_packet& packet) {
   const StageScope scope(Stage::kOther);
-  while (!waiting_ && flushed_ && !queue_.empty()) encode_next();
-  if (!waiting_) return flushed_ ? BSQ_EOF : BSQ_AGAIN;
-  out_ = std::move(*waiting_);
-  waiting_.reset();
+  while (!waits_ && flushed_ && !queue_.empty()) encode_next();
+  if (!waits_) return flushed_ ? BSQ_EOF : BSQ_AGAIN;
+  std::swap(out_, next_);
+  waits_ = false;
   stats_ = out_.stats;
   record_ = out_.record;
   packet = {out_.data.data(), out_.data.size(), out_.pts, out_.duration, out_.keyframe ? 1 : 0};

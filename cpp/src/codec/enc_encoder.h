@@ -2,9 +2,9 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -57,8 +57,8 @@ class Encoder {
   };
   // A picture's packet, and what it was made of.
   struct Coded {
-    std::vector<uint8_t> packet;
-    std::vector<int> steps;  // q of every layer of the first component
+    std::span<const uint8_t> packet;  // until the next one is written
+    StepList steps;                   // q of every layer of the first component
     bsq_packet_stats stats{};
 
     double bits() const { return 8.0 * static_cast<double>(packet.size()); }
@@ -97,7 +97,7 @@ class Encoder {
   size_t horizon() const;
   bool continues_scene(const Source& picture) const;
   void plan(const Source& picture, bool keyframe);
-  bsq_packet_stats make_stats(const EncodedPicture& picture);
+  bsq_packet_stats make_stats(const PictureCounts& counts);
 
   const bsq_encoder_config config_;
   const Geometry geometry_;  // of the first component
@@ -107,13 +107,18 @@ class Encoder {
   const Tuning& tuning_;
   const std::unique_ptr<PictureEncoder> pictures_;  // of the first component
   int q_;  // of the stream: docs/numerics.md section 3; the picture's where there is a rate to keep
+  std::vector<const PictureCosts*> known_costs_;       // of the picture and those that wait
   std::vector<std::unique_ptr<EncComponent>> others_;  // the components after the first
   std::unique_ptr<RateControl> rate_;
   std::optional<LowAnalysis> analysis_;  // with a look-ahead
-  std::deque<Source> queue_;
+  std::vector<Source> queue_;
   std::vector<Source> spare_;  // whose frames serve again
-  OffsetPlan plan_;            // of the picture at work
-  int keyframe_gain_ = 0;      // of the last keyframe
+  EnergyCounter energies_;
+  Importance importance_;
+  OffsetPlan plan_;                // of the picture at work
+  std::vector<PictureData> data_;  // of its components
+  PacketWriter writer_;
+  int keyframe_gain_ = 0;  // of the last keyframe
   Frame source_;
   Frame previous_source_;  // for scene cuts, with its prediction; luma only
   Frame cut_prediction_;
@@ -125,10 +130,11 @@ class Encoder {
   bool flushed_ = false;
   int index_ = 0;        // of the next picture in its group
   bool parity_ = false;  // of the group
-  std::vector<int> last_steps_;
+  StepList last_steps_;
   int64_t keyframe_pts_ = 0;
   int64_t last_pts_ = 0;
-  std::optional<Output> waiting_;
+  bool waits_ = false;  // `next_` is to be received
+  Output next_;
   Output out_;  // whose bytes the caller has
   bsq_packet_stats stats_{};
   bsq_pass_record record_{};

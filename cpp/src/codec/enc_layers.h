@@ -72,21 +72,16 @@ class LayerEncoder {
 
   // The state holds the prediction; afterwards it holds the reconstruction. The choices know the
   // source.
-  EncodedPicture encode(const LayerPlan& plan) {
-    EncodedPicture picture;
-    state_.begin_picture();
+  const EncodedPicture& encode(const LayerPlan& plan) {
+    begin();
     const bool based = plan.keyframe && has_base();
-    if (based) encode_base(plan.steps.back(), picture);
+    if (based) encode_base(plan.steps.back());
     if (state_.windows.has_offsets) {
       std::copy(plan.offsets.begin(), plan.offsets.end(), state_.windows.offset.begin());
     }
     choices_.begin_picture();
-    coders_.clear();
-    for (size_t i = 0; i < state_.blocks.size(); ++i) {
-      coders_.push_back(std::make_unique<EncCoder>());
-    }
     for (const int q : plan.steps) {
-      const bool first = picture.steps.empty();
+      const bool first = picture_.steps.empty();
       const bool last = q == plan.steps.back();
       encode_layer({q,
                     {plan.keyframe && first, !first, q - plan.steps.back()},
@@ -94,31 +89,44 @@ class LayerEncoder {
                     first && !plan.keyframe && plan.tells_motion,
                     last,
                     plan.keyframe && first && !based,
-                    state_.flag_type(plan.keyframe, first, last)},
-                   picture);
+                    state_.flag_type(plan.keyframe, first, last)});
     }
     state_.keep_offsets();
     state_.filter(plan.steps.back(), plan.keyframe);
     for (const auto& coder : coders_) {
-      picture.costs += coder->costs();
-      picture.payloads.push_back(coder->finish());
+      picture_.costs += coder->costs();
+      picture_.payloads.push_back(coder->finish());
     }
-    return picture;
+    return picture_;
   }
 
  private:
+  void begin() {
+    state_.begin_picture();
+    picture_.payloads.clear();
+    picture_.base_payloads.clear();
+    picture_.steps = picture_.base_steps = {};
+    picture_.costs = {};
+    picture_.tokens = picture_.coded_tokens = picture_.coded_stages = 0;
+    while (coders_.size() < state_.blocks.size()) {
+      coders_.push_back(std::make_unique<EncCoder>());
+    }
+    // A picture that failed has left some.
+    for (const auto& coder : coders_) coder->finish();
+  }
+
   // Codes the base picture of a keyframe that ends at step q, and predicts the keyframe from it.
-  void encode_base(int q, EncodedPicture& picture) {
+  void encode_base(int q) {
     choices_.shrink_to(base_->choices());
     state_.base()->begin_keyframe();
-    EncodedPicture base = base_->encode({base_steps(q), {}, true});
-    picture.base_payloads = std::move(base.payloads);
-    picture.base_steps = std::move(base.steps);
-    picture.costs += base.costs;
+    const EncodedPicture& base = base_->encode({base_steps(q), {}, true});
+    picture_.base_payloads = base.payloads;
+    picture_.base_steps = base.steps;
+    picture_.costs += base.costs;
     state_.predict_from_base();
   }
 
-  void encode_layer(const Layer& layer, EncodedPicture& picture) {
+  void encode_layer(const Layer& layer) {
     const bool optional = !layer.keyframe && !layer.last;
     if (!choose_tokens(layer) && optional) return;
     encode_tokens(layer);
@@ -126,10 +134,10 @@ class LayerEncoder {
     if (optional && state_.active.count() == 0) return;
     write_symbols(layer);
     if (trace_ != nullptr) trace_->push_back(choices_.trace(layer.q, layer.place));
-    count(picture);
+    count();
     state_.end_layer(layer.q, decoded);
     choices_.end_layer();
-    picture.steps.push_back(layer.q);
+    picture_.steps.push_back(layer.q);
   }
 
   // Returns whether any token may have bits.
@@ -201,11 +209,11 @@ class LayerEncoder {
     });
   }
 
-  void count(EncodedPicture& picture) const {
-    picture.tokens += static_cast<int64_t>(state_.tokens.stages.size());
+  void count() {
+    picture_.tokens += static_cast<int64_t>(state_.tokens.stages.size());
     for (const uint8_t stages : state_.tokens.stages) {
-      picture.coded_tokens += stages != 0 ? 1 : 0;
-      picture.coded_stages += stages;
+      picture_.coded_tokens += stages != 0 ? 1 : 0;
+      picture_.coded_stages += stages;
     }
   }
 
@@ -217,6 +225,7 @@ class LayerEncoder {
   std::vector<std::unique_ptr<EncCoder>> coders_;  // one per block
   std::vector<uint8_t> before_;                    // active windows
   std::vector<TokenPosition> listed_;
+  EncodedPicture picture_;
 };
 
 }  // namespace bsq

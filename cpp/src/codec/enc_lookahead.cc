@@ -68,22 +68,22 @@ double window_importance(const PictureCosts& costs, const std::vector<double>& h
 
 }  // namespace
 
-std::vector<double> importance(std::span<const PictureCosts* const> pictures,
-                               const Geometry& geometry) {
+std::span<const double> Importance::of(std::span<const PictureCosts* const> pictures,
+                                       const Geometry& geometry) {
   const PictureCosts& first = *pictures.front();
-  std::vector<double> hanging(first.blocks.size());
-  std::vector<double> before(first.blocks.size());
+  hanging_.assign(first.blocks.size(), 0.0);
+  before_.resize(first.blocks.size());
   for (size_t i = pictures.size() - 1; i > 0; --i) {
-    hand_back_picture(*pictures[i], hanging, before);
-    std::swap(hanging, before);
+    hand_back_picture(*pictures[i], hanging_, before_);
+    std::swap(hanging_, before_);
   }
-  std::vector<double> windows(geometry.windows());
+  windows_.resize(geometry.windows());
   for (int wy = 0; wy < geometry.windows_y; ++wy) {
     for (int wx = 0; wx < geometry.windows_x; ++wx) {
-      windows[geometry.window_index(wx, wy)] = window_importance(first, hanging, wx, wy);
+      windows_[geometry.window_index(wx, wy)] = window_importance(first, hanging_, wx, wy);
     }
   }
-  return windows;
+  return windows_;
 }
 
 bool continues(const PictureCosts& costs) {

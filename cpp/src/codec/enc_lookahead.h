@@ -10,11 +10,20 @@
 
 namespace bsq {
 
-// Importance of every window of the first picture, in octaves: 0 where nothing to come is predicted
-// from it, and one more for every doubling of all that hangs on it. `pictures`: costs of the
-// picture and of those that follow, in order.
-std::vector<double> importance(std::span<const PictureCosts* const> pictures,
-                               const Geometry& geometry);
+// Keeps its memory from picture to picture.
+class Importance {
+ public:
+  // That of every window of the first picture, in octaves: 0 where nothing to come is predicted
+  // from it, and one more for every doubling of all that hangs on it. `pictures`: costs of the
+  // picture and of those that follow, in order. The result lasts until the next call.
+  std::span<const double> of(std::span<const PictureCosts* const> pictures,
+                             const Geometry& geometry);
+
+ private:
+  std::vector<double> windows_;
+  std::vector<double> hanging_;  // on every block
+  std::vector<double> before_;
+};
 
 // Whether a picture of these costs goes on with the scene of the picture before.
 bool continues(const PictureCosts& costs);

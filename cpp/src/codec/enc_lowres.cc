@@ -158,11 +158,11 @@ void measure_windows(const LowPicture& current, const LowPicture* reference,
 
 }  // namespace
 
-LowPicture::LowPicture(const ConstPlaneView& luma, int bit_depth, ThreadPool& pool)
-    : full_(luma, bit_depth),
-      width_(luma.width / 2),
-      height_(luma.height / 2),
-      stride_(luma.width / 2 + 2 * kPad) {
+void LowPicture::fill(const ConstPlaneView& luma, int bit_depth, ThreadPool& pool) {
+  full_.fill(luma, bit_depth);
+  width_ = luma.width / 2;
+  height_ = luma.height / 2;
+  stride_ = luma.width / 2 + 2 * kPad;
   for (auto& phase : phases_) {
     phase.resize(static_cast<size_t>(stride_) * static_cast<size_t>(height_ + 2 * kPad));
   }
@@ -179,19 +179,17 @@ const uint8_t* LowPicture::at(int x, int y, Shift shift) const {
   return phase.data() + (y + (shift.y >> 1) + kPad) * stride_ + x + (shift.x >> 1) + kPad;
 }
 
-PictureCosts LowAnalysis::measure(const Frame& source) {
-  const std::optional<LowPicture> before = std::exchange(before_, std::nullopt);
-  LowPicture current(source.planes[0].view(), source.bit_depth, pool_);
-  PictureCosts costs;
-  costs.blocks_x = (current.width() + kCell - 1) / kCell;
-  costs.blocks_y = (current.height() + kCell - 1) / kCell;
+void LowAnalysis::measure(const Frame& source, PictureCosts& costs) {
+  const LowPicture* before = std::exchange(has_before_, false) ? &before_ : nullptr;
+  current_.fill(source.planes[0].view(), source.bit_depth, pool_);
+  costs.blocks_x = (current_.width() + kCell - 1) / kCell;
+  costs.blocks_y = (current_.height() + kCell - 1) / kCell;
   costs.blocks.resize(static_cast<size_t>(costs.blocks_x) * static_cast<size_t>(costs.blocks_y));
   pool_.parallel_rows(static_cast<size_t>(geometry_.windows_y), [&](size_t row) {
-    measure_windows(current, before ? &*before : nullptr, geometry_, kernels_,
-                    static_cast<int>(row), costs);
+    measure_windows(current_, before, geometry_, kernels_, static_cast<int>(row), costs);
   });
-  before_ = std::move(current);
-  return costs;
+  std::swap(current_, before_);
+  has_before_ = true;
 }
 
 }  // namespace bsq

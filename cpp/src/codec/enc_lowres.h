@@ -41,7 +41,8 @@ class LowPicture {
  public:
   static constexpr int kPad = 28;  // samples around it; of the full size there are twice as many
 
-  LowPicture(const ConstPlaneView& luma, int bit_depth, ThreadPool& pool);
+  // Memory stays from one picture to the next of its size.
+  void fill(const ConstPlaneView& luma, int bit_depth, ThreadPool& pool);
 
   const SearchPicture& full() const { return full_; }
   int width() const { return width_; }
@@ -66,13 +67,15 @@ class LowAnalysis {
       : geometry_(geometry), kernels_(kernels), pool_(pool) {}
 
   // The first picture, and one after an exception, costs as much inter as intra.
-  PictureCosts measure(const Frame& source);
+  void measure(const Frame& source, PictureCosts& costs);
 
  private:
   Geometry geometry_;
   const SearchKernels& kernels_;
   ThreadPool& pool_;
-  std::optional<LowPicture> before_;
+  LowPicture current_;
+  LowPicture before_;
+  bool has_before_ = false;
 };
 
 }  // namespace bsq

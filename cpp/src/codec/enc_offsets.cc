@@ -37,11 +37,12 @@ double log_variance(const ConstPlaneView& luma, int x, int y, double scale) {
 
 }  // namespace
 
-std::vector<double> busyness(const Frame& source, const Geometry& geometry, ThreadPool& pool) {
+void busyness(const Frame& source, const Geometry& geometry, ThreadPool& pool,
+              std::vector<double>& busy) {
   const ConstPlaneView luma = source.planes[0].view();
   const int excess = source.bit_depth - 8;
   const double scale = 1.0 / static_cast<double>(1 << (2 * excess));
-  std::vector<double> busy(geometry.windows());
+  busy.resize(geometry.windows());
   pool.parallel_rows(static_cast<size_t>(geometry.windows_y), [&](size_t row) {
     const int wy = static_cast<int>(row);
     for (int wx = 0; wx < geometry.windows_x; ++wx) {
@@ -59,14 +60,14 @@ std::vector<double> busyness(const Frame& source, const Geometry& geometry, Thre
   });
   const double mean = mean_of(busy);
   for (double& b : busy) b -= mean;
-  return busy;
 }
 
-OffsetPlan plan_offsets(const Frame& source, const Geometry& geometry,
-                        std::span<const double> importance, std::span<const int16_t> before,
-                        double variance_strength, bool shifts, ThreadPool& pool) {
-  OffsetPlan plan;
-  std::vector<double> wishes = busyness(source, geometry, pool);
+void plan_offsets(const Frame& source, const Geometry& geometry, std::span<const double> importance,
+                  std::span<const int16_t> before, double variance_strength, bool shifts,
+                  ThreadPool& pool, OffsetPlan& plan) {
+  plan.shift = 0;
+  std::vector<double>& wishes = plan.wishes;
+  busyness(source, geometry, pool, wishes);
   for (double& wish : wishes) wish *= variance_strength;
   if (!importance.empty()) {
     for (size_t i = 0; i < wishes.size(); ++i) {
@@ -85,7 +86,6 @@ OffsetPlan plan_offsets(const Frame& source, const Geometry& geometry,
     if (stays) offset = before[i];
     plan.windows[i] = static_cast<int16_t>(std::clamp(offset, -kMaxOffset, kMaxOffset));
   }
-  return plan;
 }
 
 }  // namespace bsq

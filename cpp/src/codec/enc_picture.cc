@@ -49,7 +49,7 @@ class ProcessorPictures : public PictureEncoder {
   }
   const MotionField& motion() const override { return state_.motion.field; }
   const Frame& prediction() override { return state_.current; }
-  EncodedPicture encode(const LayerPlan& plan) override { return layers_.encode(plan); }
+  const EncodedPicture& encode(const LayerPlan& plan) override { return layers_.encode(plan); }
   int64_t luma_error() override {
     return squared_error(source_->planes[0].view(), state_.current.planes[0].view(),
                          geometry().width, geometry().height);

@@ -9,6 +9,7 @@
 
 #include "base/plane.h"
 #include "base/thread_pool.h"
+#include "bitstream/packet.h"
 #include "codec/enc_coder.h"
 #include "codec/enc_decide.h"
 #include "codec/enc_trace.h"
@@ -19,11 +20,12 @@
 
 namespace bsq {
 
+// Payloads last until the next picture is encoded.
 struct EncodedPicture {
-  std::vector<std::vector<uint8_t>> payloads;  // one per block
-  std::vector<int> steps;                      // q of every layer
-  std::vector<std::vector<uint8_t>> base_payloads;
-  std::vector<int> base_steps;  // none: no base picture
+  PayloadSpans payloads;  // one per block
+  StepList steps;         // q of every layer
+  PayloadSpans base_payloads;
+  StepList base_steps;  // none: no base picture
   SymbolCosts costs;
   int64_t tokens = 0;
   int64_t coded_tokens = 0;
@@ -34,7 +36,7 @@ struct EncodedPicture {
 struct LayerPlan {
   // q of the layers; between keyframes, layers before the last one that have nothing to code are
   // left out.
-  std::vector<int> steps;
+  StepList steps;
   std::span<const int16_t> offsets;  // one per window, or empty: all 0
   bool keyframe = false;
   bool tells_motion = true;  // between keyframes, whether the motion is among the symbols
@@ -72,7 +74,8 @@ class PictureEncoder {
   virtual const MotionField& motion() const = 0;
   // The prediction, in memory of the encoder until the next call.
   virtual const Frame& prediction() = 0;
-  virtual EncodedPicture encode(const LayerPlan& plan) = 0;
+  // In memory of the encoder until the next call.
+  virtual const EncodedPicture& encode(const LayerPlan& plan) = 0;
   // The sum of squared errors of the luma shown.
   virtual int64_t luma_error() = 0;
   // The result is the picture held from now on.

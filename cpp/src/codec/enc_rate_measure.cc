@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <vector>
 
 #include "codec/enc_tokens.h"
 
@@ -34,38 +33,39 @@ int64_t intra_energy(const TokenSamples& samples) {
          spread(samples.data() + 80, 16);
 }
 
+}  // namespace
+
 // energy(x, y) of every token, counted; the rows by themselves, so that the threads do not matter.
 template <class Energy>
-EnergyHistogram count_tokens(const Frame& source, ThreadPool& pool, const Energy& energy) {
+EnergyHistogram EnergyCounter::count(const Frame& source, ThreadPool& pool, const Energy& energy) {
   const int width = source.planes[0].view().width / kTokenSize;
   const auto rows = static_cast<size_t>(source.planes[0].view().height / kTokenSize);
   const int shift = 2 * (source.bit_depth - 8);
-  std::vector<EnergyHistogram> parts(rows);
+  rows_.assign(rows, EnergyHistogram());
   pool.parallel_rows(rows, [&](size_t row) {
     for (int x = 0; x < width; ++x) {
       const int64_t sum = energy(x, static_cast<int>(row)) >> shift;
-      if (sum > 0) ++parts[row].counts[static_cast<size_t>(energy_bin(static_cast<uint64_t>(sum)))];
+      if (sum > 0) ++rows_[row].counts[static_cast<size_t>(energy_bin(static_cast<uint64_t>(sum)))];
     }
   });
   EnergyHistogram all;
   all.tokens = static_cast<int64_t>(rows) * width;
-  for (const EnergyHistogram& part : parts) {
+  for (const EnergyHistogram& part : rows_) {
     for (size_t b = 0; b < part.counts.size(); ++b) all.counts[b] += part.counts[b];
   }
   return all;
 }
 
-}  // namespace
-
-EnergyHistogram predicted_energies(const Frame& source, const Frame& prediction, ThreadPool& pool) {
-  return count_tokens(source, pool, [&](int x, int y) {
+EnergyHistogram EnergyCounter::predicted(const Frame& source, const Frame& prediction,
+                                         ThreadPool& pool) {
+  return count(source, pool, [&](int x, int y) {
     return squared_error(token_samples(source, y, x), token_samples(prediction, y, x)).all();
   });
 }
 
-EnergyHistogram intra_energies(const Frame& source, ThreadPool& pool) {
-  return count_tokens(source, pool,
-                      [&](int x, int y) { return intra_energy(token_samples(source, y, x)); });
+EnergyHistogram EnergyCounter::intra(const Frame& source, ThreadPool& pool) {
+  return count(source, pool,
+               [&](int x, int y) { return intra_energy(token_samples(source, y, x)); });
 }
 
 }  // namespace bsq

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <vector>
 
 #include "base/plane.h"
 #include "base/thread_pool.h"
@@ -19,10 +20,19 @@ struct EnergyHistogram {
   int64_t tokens = 0;  // all of them
 };
 
-// Of what the prediction misses.
-EnergyHistogram predicted_energies(const Frame& source, const Frame& prediction, ThreadPool& pool);
+// Counts energies; keeps its memory from picture to picture.
+class EnergyCounter {
+ public:
+  // Of what the prediction misses.
+  EnergyHistogram predicted(const Frame& source, const Frame& prediction, ThreadPool& pool);
+  // Of what is around the mean of every token, plane by plane: there is no prediction.
+  EnergyHistogram intra(const Frame& source, ThreadPool& pool);
 
-// Of what is around the mean of every token, plane by plane: there is no prediction.
-EnergyHistogram intra_energies(const Frame& source, ThreadPool& pool);
+ private:
+  template <class Energy>
+  EnergyHistogram count(const Frame& source, ThreadPool& pool, const Energy& energy);
+
+  std::vector<EnergyHistogram> rows_;  // by row of tokens
+};
 
 }  // namespace bsq

@@ -86,7 +86,8 @@ SequenceHeader make_sequence(const bsq_encoder_config& config, const Model& mode
 
 std::vector<uint8_t> header_bytes(const SequenceHeader& sequence) {
   ByteWriter writer;
-  write_sequence_header(sequence, writer);
+  ByteWriter fields;
+  write_sequence_header(sequence, fields, writer);
   return writer.take();
 }
 

@@ -25,7 +25,7 @@ double RangeEncoder::bits() const {
   return 8.0 * bytes + 32.0 - std::log2(static_cast<double>(range_));
 }
 
-std::vector<uint8_t> RangeEncoder::finish() {
+std::span<const uint8_t> RangeEncoder::finish() {
   // The multiple of the highest power of 256 in [low, low + range). 2^24 always has one.
   for (int zero_bytes = 4; zero_bytes >= 3; --zero_bytes) {
     const uint64_t unit = uint64_t{1} << (8 * zero_bytes);
@@ -43,7 +43,14 @@ std::vector<uint8_t> RangeEncoder::finish() {
     bytes_.pop_back();
     ++implied;
   }
-  return std::exchange(*this, RangeEncoder()).bytes_;
+  std::swap(bytes_, finished_);
+  bytes_.clear();
+  low_ = 0;
+  range_ = kRangeStart;
+  waiting_byte_ = 0;
+  waiting_is_integer_part_ = true;
+  waiting_ff_ = 0;
+  return finished_;
 }
 
 }  // namespace bsq

@@ -4,6 +4,7 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "entropy/range_coder.h"
@@ -37,8 +38,9 @@ class RangeEncoder {
   // Differences of this are what the symbols in between cost.
   double bits() const;
 
-  // Ends the code, returns its bytes and starts anew. No symbols make no bytes.
-  std::vector<uint8_t> finish();
+  // Ends the code, returns its bytes, which last until the next call, and starts anew. No symbols
+  // make no bytes.
+  std::span<const uint8_t> finish();
 
  private:
   // Moves the leading byte out of low_. It can still change by a carry, and so can a run of FF
@@ -67,6 +69,7 @@ class RangeEncoder {
   bool waiting_is_integer_part_ = true;
   uint64_t waiting_ff_ = 0;
   std::vector<uint8_t> bytes_;
+  std::vector<uint8_t> finished_;  // of the last code
 };
 
 }  // namespace bsq
