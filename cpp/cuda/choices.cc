@@ -22,7 +22,8 @@ DeviceChoices::DeviceChoices(DeviceState& state, const Tuning& tuning)
                    state.blocks.size() * static_cast<size_t>(state.tokens.max_stages) * kStageBits),
       latent_rows_(device_, state.geometry().tokens()),
       bills_(device_, state.geometry().tokens()),
-      logits_(device_, state.prior().logit_count()) {}
+      logits_(device_, state.prior().logit_count()),
+      bytes_(state.blocks.size()) {}
 
 StepTable DeviceChoices::steps(int q) const {
   return {state_.steps(q), state_.weights().steps(), state_.geometry().bit_depth};

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "codec/enc_layers.h"
@@ -40,7 +41,7 @@ class DeviceChoices {
   void code_bits(Coder& coder, const LayerModels& models, DeviceBlockState&, size_t block) {
     coder.tokens();
     if (state_.active.count() == 0) return;
-    std::vector<uint8_t> bytes;
+    std::vector<uint8_t>& bytes = bytes_[block];
     for (int group = 0; group < kGroups; ++group) {
       for (int stage = 0; stage < state_.tokens.max_stages; ++stage) {
         const GroupPrior::StageRows rows = state_.prior().stage_rows(group, stage, block);
@@ -55,6 +56,7 @@ class DeviceChoices {
     }
   }
   void end_layer() const {}
+  // Throws Error(BSQ_ERROR_UNSUPPORTED).
   [[noreturn]] LayerTrace trace(int q, const LayerPlace& place) const;
 
  private:
@@ -81,14 +83,15 @@ class DeviceChoices {
   Planes source_{};
   std::unique_ptr<DeviceFrame> own_source_;  // of a base picture
   Mirror<uint8_t> windows_;
-  Mirror<uint8_t> stages_;  // fetched by place
+  HostArray<uint8_t> stages_;  // by place
   HostArray<uint32_t> bits_;
   Mirror<uint8_t> changed_;
   Mirror<int32_t> corrections_;  // [blocks, 32 S]
   DeviceArray<int32_t> latent_rows_;
   DeviceArray<uint64_t> bills_;
   Mirror<int16_t> logits_;
-  bool marked_ = false;  // the marks have been fetched since tokens changed
+  std::vector<std::vector<uint8_t>> bytes_;  // of a sub-group, by block
+  bool marked_ = false;                      // the marks have been fetched since tokens changed
 
   // For trials; made when they are first needed.
   Kept raw_;

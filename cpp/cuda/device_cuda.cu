@@ -173,7 +173,7 @@ std::unique_ptr<Device> open_device(int32_t ordinal, void* stream) {
   if (error != cudaSuccess || count == 0) {
     throw Error(BSQ_ERROR_UNSUPPORTED, std::string("there is no CUDA device: ") +
                                            cudaGetErrorString(error) +
-                                           "; decode without one, or install its driver");
+                                           "; do without one, or install its driver");
   }
   if (ordinal < 0 || ordinal >= count) {
     throw Error(BSQ_ERROR_ARGUMENT, "there is no CUDA device " + std::to_string(ordinal) +

@@ -1,4 +1,4 @@
-"""Devices that decode: the CUDA backend is a library of its own, loaded where it is asked for."""
+"""Devices that decode and encode: the CUDA backend is a library, loaded where it is asked for."""
 
 from __future__ import annotations
 
