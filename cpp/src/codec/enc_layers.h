@@ -50,7 +50,7 @@ struct Layer {
 //   begin_symbols()             all is chosen
 //   code_bits(coder, models, block, i)   step 3 of block i
 //   end_layer()                 after the state's
-//   trace(source...)            a LayerTrace, where that can be had
+//   trace(q, place)             a LayerTrace; throws where that cannot be had
 template <class State, class Choices>
 class LayerEncoder {
  public:
