@@ -27,6 +27,7 @@ struct bsq_cuda_decoder {
 
 namespace {
 
+using bsq::call;
 using bsq::guarded;
 using bsq::require_argument;
 
@@ -65,13 +66,6 @@ void decoder_close(bsq_cuda_decoder* decoder) { delete decoder; }
 
 const char* decoder_error(const bsq_cuda_decoder* decoder) {
   return decoder == nullptr ? "decoder is NULL" : decoder->error.c_str();
-}
-
-// Runs fn() -> bsq_status on a decoder.
-template <class Fn>
-bsq_status call(bsq_cuda_decoder* decoder, const Fn& fn) {
-  if (decoder == nullptr) return BSQ_ERROR_ARGUMENT;
-  return guarded(decoder->error, fn);
 }
 
 bsq_status decoder_send(bsq_cuda_decoder* decoder, const bsq_packet* packet) {

@@ -49,13 +49,6 @@ const char* encoder_error(const bsq_cuda_encoder* encoder) {
   return encoder == nullptr ? "encoder is NULL" : encoder->error.c_str();
 }
 
-// Runs fn() -> bsq_status on an encoder.
-template <class Fn>
-bsq_status call(bsq_cuda_encoder* encoder, const Fn& fn) {
-  if (encoder == nullptr) return BSQ_ERROR_ARGUMENT;
-  return guarded(encoder->error, fn);
-}
-
 bsq_status encoder_header(const bsq_cuda_encoder* encoder, const uint8_t** data, size_t* size) {
   if (encoder == nullptr || data == nullptr || size == nullptr) return BSQ_ERROR_ARGUMENT;
   *data = encoder->encoder.header().data();

@@ -2,9 +2,7 @@
 #include "cuda/choices.h"
 
 #include <algorithm>
-#include <cstring>
 
-#include "base/status.h"
 #include "codec/base_picture.h"
 #include "codec/enc_decide.h"
 
@@ -251,10 +249,6 @@ void DeviceChoices::begin_symbols() {
   device_.download(bits_.data(), state_.fields().bits, tokens.bits.size() * sizeof(uint32_t));
   device_.wait();
   std::copy_n(bits_.data(), tokens.bits.size(), tokens.bits.begin());
-}
-
-LayerTrace DeviceChoices::trace(int, const LayerPlace&) const {
-  throw Error(BSQ_ERROR_UNSUPPORTED, "layers cannot be traced on a device: encode without one");
 }
 
 }  // namespace bsq::cuda

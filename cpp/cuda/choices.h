@@ -22,6 +22,7 @@ class DeviceChoices {
   void set_source(const Planes& source) { source_ = source; }
 
   // See LayerEncoder.
+  static constexpr bool kTraces = false;
   void begin_picture() const {}
   void shrink_to(DeviceChoices& base);
   bool find_candidates(int q, double energy);
@@ -56,8 +57,6 @@ class DeviceChoices {
     }
   }
   void end_layer() const {}
-  // Throws Error(BSQ_ERROR_UNSUPPORTED).
-  [[noreturn]] LayerTrace trace(int q, const LayerPlace& place) const;
 
  private:
   StepTable steps(int q) const;

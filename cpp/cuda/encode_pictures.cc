@@ -1,7 +1,6 @@
 // Encoding of pictures on a device.
 #include "cuda/encode_pictures.h"
 
-#include <map>
 #include <memory>
 #include <numeric>
 #include <optional>
@@ -104,12 +103,11 @@ class DeviceEncoder : public PictureEncoder {
 }  // namespace
 
 PictureEncoderFactory encode_on_device(Device& device) {
-  // By model: an encoder's model outlives what its factory makes.
-  auto packed = std::make_shared<std::map<const Model*, std::shared_ptr<const Weights>>>();
+  // An encoder's model outlives what its factory makes.
+  const auto packed = std::make_shared<WeightsOfModels>();
   return [&device, packed](const Geometry& geometry, const Model& model, const EncodingStyle& style,
                            ThreadPool& pool) {
-    std::shared_ptr<const Weights>& weights = (*packed)[&model];
-    if (weights == nullptr) weights = std::make_shared<const Weights>(device, model);
+    const std::shared_ptr<const Weights>& weights = packed->of(device, model);
     require_encoder(weights->config());
     return std::make_unique<DeviceEncoder>(geometry, weights, style, device, pool);
   };

@@ -2,7 +2,6 @@
 #include "cuda/pictures.h"
 
 #include <array>
-#include <map>
 #include <memory>
 #include <string>
 
@@ -84,13 +83,12 @@ class DevicePictures : public PictureDecoder {
 }  // namespace
 
 PictureDecoderFactory decode_on_device(Device& device, const Destination& destination) {
-  // By model: a decoder's models outlive what its factory makes.
-  auto packed = std::make_shared<std::map<const Model*, std::shared_ptr<const Weights>>>();
+  // A decoder's models outlive what its factory makes.
+  const auto packed = std::make_shared<WeightsOfModels>();
   return [&device, &destination, packed](const Geometry& geometry, const Model& model,
                                          ThreadPool& pool) {
-    std::shared_ptr<const Weights>& weights = (*packed)[&model];
-    if (weights == nullptr) weights = std::make_shared<const Weights>(device, model);
-    return std::make_unique<DevicePictures>(geometry, weights, device, destination, pool);
+    return std::make_unique<DevicePictures>(geometry, packed->of(device, model), device,
+                                            destination, pool);
   };
 }
 

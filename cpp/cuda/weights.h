@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -132,6 +133,19 @@ class Weights {
   const int32_t* steps_ = nullptr;
   const int16_t* pairs_ = nullptr;
   PriceTables prices_;
+};
+
+// Weights by model, copied to the device once for each. The models must outlive the object.
+class WeightsOfModels {
+ public:
+  const std::shared_ptr<const Weights>& of(Device& device, const Model& model) {
+    std::shared_ptr<const Weights>& weights = packed_[&model];
+    if (weights == nullptr) weights = std::make_shared<const Weights>(device, model);
+    return weights;
+  }
+
+ private:
+  std::map<const Model*, std::shared_ptr<const Weights>> packed_;
 };
 
 }  // namespace bsq::cuda

@@ -34,14 +34,10 @@ int processor_count() {
                     ThreadPool::kMaxThreads);
 }
 
-// Whether the condition came true within a moment.
+// The same, at once where threads share processors.
 template <class Condition>
 bool ThreadPool::spin(const Condition& condition) const {
-  for (int i = 0; spins_ && i < kSpins; ++i) {
-    if (condition()) return true;
-    relax();
-  }
-  return condition();
+  return spins_ ? watch_briefly(condition) : condition();
 }
 
 ThreadPool::ThreadPool(int threads) : threads_(threads), spins_(threads <= processor_count()) {

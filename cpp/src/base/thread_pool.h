@@ -43,13 +43,8 @@ class ThreadPool {
   // Watches until the condition is true.
   template <class Condition>
   static void watch(const Condition& condition) {
-    for (int i = 0; !condition(); ++i) {
-      if (i < kSpins) {
-        relax();
-      } else {
-        std::this_thread::yield();
-      }
-    }
+    if (watch_briefly(condition)) return;
+    while (!condition()) std::this_thread::yield();
   }
 
   // fn(size_t index) for every index.
@@ -83,6 +78,15 @@ class ThreadPool {
   static constexpr int kSpins = 2000;  // some tens of microseconds
 
   static void relax();
+  // Whether the condition came true within a moment.
+  template <class Condition>
+  static bool watch_briefly(const Condition& condition) {
+    for (int i = 0; i < kSpins; ++i) {
+      if (condition()) return true;
+      relax();
+    }
+    return condition();
+  }
   using Task = FunctionRef<void(size_t begin, size_t end, int thread)>;
 
   void run(size_t count, const Task& task);

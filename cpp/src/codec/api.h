@@ -51,6 +51,13 @@ bsq_status guarded(char* error, size_t error_size, const Fn& fn) noexcept {
   return status;
 }
 
+// The same on an encoder or a decoder, which keeps the sentence.
+template <class Handle, class Fn>
+bsq_status call(Handle* handle, const Fn& fn) noexcept {
+  if (handle == nullptr) return BSQ_ERROR_ARGUMENT;
+  return guarded(handle->error, fn);
+}
+
 inline void require_argument(bool good, const char* message) {
   if (!good) throw Error(BSQ_ERROR_ARGUMENT, message);
 }

@@ -38,24 +38,21 @@ const char* bsq_decoder_error(const bsq_decoder* decoder) {
 }
 
 bsq_status bsq_decoder_send(bsq_decoder* decoder, const bsq_packet* packet) {
-  if (decoder == nullptr) return BSQ_ERROR_ARGUMENT;
-  return bsq::guarded(decoder->error, [&] {
+  return bsq::call(decoder, [&] {
     bsq::require_argument(packet != nullptr, "packet is NULL");
     return decoder->decoder.send(*packet);
   });
 }
 
 bsq_status bsq_decoder_flush(bsq_decoder* decoder) {
-  if (decoder == nullptr) return BSQ_ERROR_ARGUMENT;
-  return bsq::guarded(decoder->error, [&] {
+  return bsq::call(decoder, [&] {
     decoder->decoder.flush();
     return BSQ_OK;
   });
 }
 
 bsq_status bsq_decoder_receive(bsq_decoder* decoder, bsq_picture* picture) {
-  if (decoder == nullptr) return BSQ_ERROR_ARGUMENT;
-  return bsq::guarded(decoder->error, [&] {
+  return bsq::call(decoder, [&] {
     bsq::require_argument(picture != nullptr, "picture is NULL");
     return decoder->decoder.receive(*picture);
   });

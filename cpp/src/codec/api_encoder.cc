@@ -53,24 +53,21 @@ bsq_status bsq_encoder_header(const bsq_encoder* encoder, const uint8_t** data, 
 }
 
 bsq_status bsq_encoder_send(bsq_encoder* encoder, const bsq_picture* picture) {
-  if (encoder == nullptr) return BSQ_ERROR_ARGUMENT;
-  return bsq::guarded(encoder->error, [&] {
+  return bsq::call(encoder, [&] {
     bsq::require_argument(picture != nullptr, "picture is NULL");
     return encoder->encoder.send(*picture);
   });
 }
 
 bsq_status bsq_encoder_flush(bsq_encoder* encoder) {
-  if (encoder == nullptr) return BSQ_ERROR_ARGUMENT;
-  return bsq::guarded(encoder->error, [&] {
+  return bsq::call(encoder, [&] {
     encoder->encoder.flush();
     return BSQ_OK;
   });
 }
 
 bsq_status bsq_encoder_receive(bsq_encoder* encoder, bsq_packet* packet) {
-  if (encoder == nullptr) return BSQ_ERROR_ARGUMENT;
-  return bsq::guarded(encoder->error, [&] {
+  return bsq::call(encoder, [&] {
     bsq::require_argument(packet != nullptr, "packet is NULL");
     return encoder->encoder.receive(*packet);
   });

@@ -23,6 +23,7 @@ class ProcessorChoices {
   void set_source(const Frame& source) { source_ = &source; }
 
   // See LayerEncoder.
+  static constexpr bool kTraces = true;
   void begin_picture();
   void shrink_to(ProcessorChoices& base);
   bool find_candidates(int q, double energy);

@@ -14,7 +14,7 @@ void describe_picture(const EncodedPicture& encoded, int step_offset, bool keyfr
   const auto c = [&](int q) { return static_cast<uint16_t>(q - step_offset); };
   PictureHeader header;
   header.layers = static_cast<int>(encoded.steps.size());
-  header.has_steps = keyframe || !(encoded.steps == last_steps);
+  header.has_steps = keyframe || encoded.steps != last_steps;
   std::transform(encoded.steps.begin(), encoded.steps.end(), header.steps.begin(), c);
   header.base.layers = static_cast<int>(encoded.base_steps.size());
   std::transform(encoded.base_steps.begin(), encoded.base_steps.end(), header.base.steps.begin(),
@@ -23,6 +23,13 @@ void describe_picture(const EncodedPicture& encoded, int step_offset, bool keyfr
   data.payloads = encoded.payloads;
   data.base_payloads = encoded.base_payloads;
   last_steps = encoded.steps;
+}
+
+StepList PicturePlan::steps(int own_q, std::span<const int16_t> own_offsets, bool based) const {
+  if (!keyframe) return picture_steps(own_q);
+  int finer = 0;
+  for (const int16_t offset : own_offsets) finer = std::max(finer, -kOffsetUnit * offset);
+  return keyframe_steps(own_q - keyframe_gain, finer, based);
 }
 
 // Chroma has a finer step where steps are coarse, by half as much as in 4:2:0 (TokenSteps::chroma):
@@ -60,12 +67,8 @@ void EncComponent::encode(const PicturePlan& plan, const PictureEncoder& first, 
     pictures_->predict_as(first.motion());
   }
   move_offsets(plan, first.geometry());
-  int finer = 0;
-  for (const int16_t offset : moved_) finer = std::max(finer, -kOffsetUnit * offset);
   const EncodedPicture& encoded = pictures_->encode(
-      {plan.keyframe ? keyframe_steps(q - plan.keyframe_gain, finer, pictures_->has_base())
-                     : picture_steps(q),
-       moved_, plan.keyframe, own_motion});
+      {plan.steps(q, moved_, pictures_->has_base()), moved_, plan.keyframe, own_motion});
   sum.add(encoded);
   steps_ = last_steps_;
   describe_picture(encoded, pictures_->step_offset(), plan.keyframe, steps_, data);

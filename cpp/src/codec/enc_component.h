@@ -40,6 +40,10 @@ struct PicturePlan {
   std::span<const int16_t> offsets;  // of the first component's windows
   int search_range = 0;
   int keyframe_gain = 0;  // how much finer a keyframe ends
+
+  // q of the layers of a component at the step own_q, whose windows have these offsets. `based`:
+  // keyframes have a base picture.
+  StepList steps(int own_q, std::span<const int16_t> own_offsets, bool based) const;
 };
 
 class EncComponent {

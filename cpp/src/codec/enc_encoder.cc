@@ -275,19 +275,16 @@ void Encoder::plan(const Source& picture, bool keyframe) {
 
 Encoder::Coded Encoder::code(const Source& picture, bool keyframe) {
   if (keyframe) pictures_->begin_keyframe();
-  const int finer = -kOffsetUnit * *std::min_element(plan_.windows.begin(), plan_.windows.end());
   const int q = std::clamp(q_ + plan_.shift, pictures_->step_offset(), kMaxStepIndex);
-  const EncodedPicture& encoded =
-      pictures_->encode({keyframe ? keyframe_steps(q - keyframe_gain_, finer, pictures_->has_base())
-                                  : picture_steps(q),
-                         plan_.windows, keyframe});
+  const PicturePlan decided{q, keyframe, plan_.windows, search_range(), keyframe_gain_};
+  const EncodedPicture& encoded = pictures_->encode(
+      {decided.steps(q, plan_.windows, pictures_->has_base()), plan_.windows, keyframe});
   PictureCounts counts;
   counts.add(encoded);
   Coded coded;
   coded.steps = last_steps_;
   data_.resize(1 + others_.size());
   describe_picture(encoded, pictures_->step_offset(), keyframe, coded.steps, data_.front());
-  const PicturePlan decided{q, keyframe, plan_.windows, search_range(), keyframe_gain_};
   for (size_t i = 0; i < others_.size(); ++i) {
     others_[i]->encode(decided, *pictures_, counts, data_[1 + i]);
   }

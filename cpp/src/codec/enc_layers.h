@@ -50,7 +50,7 @@ struct Layer {
 //   begin_symbols()             all is chosen
 //   code_bits(coder, models, block, i)   step 3 of block i
 //   end_layer()                 after the state's
-//   trace(q, place)             a LayerTrace; throws where that cannot be had
+//   kTraces, trace(q, place)    whether there is a LayerTrace to be had, and where there is, it
 template <class State, class Choices>
 class LayerEncoder {
  public:
@@ -133,7 +133,9 @@ class LayerEncoder {
     const bool decoded = refine_tokens(layer);
     if (optional && state_.active.count() == 0) return;
     write_symbols(layer);
-    if (trace_ != nullptr) trace_->push_back(choices_.trace(layer.q, layer.place));
+    if constexpr (Choices::kTraces) {
+      if (trace_ != nullptr) trace_->push_back(choices_.trace(layer.q, layer.place));
+    }
     count();
     state_.end_layer(layer.q, decoded);
     choices_.end_layer();
