@@ -93,8 +93,20 @@ py::dict probe_packet(const py::object& data) {
   d["blocks"] = info.blocks;
   d["pts"] = info.pts;
   d["ticks_per_frame"] = info.ticks_per_frame;
+  d["parity"] = info.parity;
+  d["duration"] = info.duration;
   d["sequence"] = info.keyframe != 0 ? py::object(sequence_dict(sequence)) : py::none();
   return d;
+}
+
+py::dict probe_sequence(const py::object& data) {
+  const BytesView bytes(data, "data");
+  char error[kErrorSize] = "";
+  bsq_sequence sequence;
+  check(bsq_sequence_probe(bytes.span().data(), bytes.span().size(), &sequence, error,
+                           sizeof error),
+        error);
+  return sequence_dict(sequence);
 }
 
 py::bytes set_packet_parity(const py::object& data, int parity) {
@@ -131,6 +143,9 @@ void bind_library(py::module_& m) {
                              "Sizes of the networks, by the names of codec.modelspec.ModelConfig.");
   m.def("probe_packet", &probe_packet, py::arg("data"),
         "Headers of a packet, checksum verified. Raises BitstreamError, UnsupportedError.");
+  m.def("probe_sequence", &probe_sequence, py::arg("data"),
+        "The sequence header in a container's private data. Raises BitstreamError, "
+        "UnsupportedError.");
   m.def("set_packet_parity", &set_packet_parity, py::arg("data"), py::arg("parity"),
         "The packet with another parity of its group. Raises BitstreamError, UnsupportedError.");
 }

@@ -196,9 +196,16 @@ class Decoder:
 
 def probe_packet(data: bytes) -> dict[str, Any]:
     """Headers of a packet, checksum verified: keyframe, index_in_group, layers, crf, blocks, pts,
-    ticks_per_frame and `sequence` (a dictionary, or None between keyframes). Between keyframes
-    blocks and ticks_per_frame are 0, pts is the deviation from the regular time, and crf is -1
-    where the packet has the steps of the one before: only the stream tells.
+    ticks_per_frame, parity, duration (-1 where the packet states none) and `sequence` (a
+    dictionary, or None between keyframes). Between keyframes blocks and ticks_per_frame are 0, pts
+    is the deviation from the regular time, and crf is -1 where the packet has the steps of the one
+    before: only the stream tells.
+
+    Raises BitstreamError, UnsupportedError."""
+
+def probe_sequence(data: bytes) -> dict[str, Any]:
+    """The sequence header in a container's private data, as `probe_packet` gives it; bytes after it
+    are passed over.
 
     Raises BitstreamError, UnsupportedError."""
 

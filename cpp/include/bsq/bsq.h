@@ -298,12 +298,19 @@ typedef struct bsq_packet_info {
   int64_t pts;             /* at a keyframe its tick; otherwise the deviation from that keyframe's
                               tick + index_in_group * ticks_per_frame */
   int32_t ticks_per_frame; /* of the sequence header; 0 between keyframes or when unknown */
+  int32_t parity;          /* 0 or 1, the same in a whole group and another in the next one */
+  int64_t duration;        /* in ticks; -1 where the packet states none: ticks_per_frame holds */
 } bsq_packet_info;
 
 /* Reads the headers of a packet and verifies its checksum. sequence may be NULL; it is written
  * only for keyframes. */
 BSQ_API bsq_status bsq_packet_probe(const uint8_t* data, size_t size, bsq_packet_info* info,
                                     bsq_sequence* sequence, char* error, size_t error_size);
+
+/* Reads a sequence header that stands alone, as the private data of a container (docs/bitstream.md
+ * section 2.2); bytes after it are passed over, since some containers pad. */
+BSQ_API bsq_status bsq_sequence_probe(const uint8_t* data, size_t size, bsq_sequence* sequence,
+                                      char* error, size_t error_size);
 
 /* Gives a packet another parity (docs/bitstream.md section 2.1), 0 or 1, and a new checksum.
  * Groups of pictures that are joined into a stream need parities that alternate from group to
