@@ -59,6 +59,9 @@ class Decoder:
         self._sequence: SequenceHeader | None = None
         self._flushed = False
         self._count = 0
+        self._begun = False  # a keyframe has come since the beginning, or since the last reset
+        self.skipped = 0
+        """Packets so far that came before the first keyframe: they show nothing."""
 
     @property
     def sequence(self) -> SequenceHeader | None:
@@ -73,7 +76,8 @@ class Decoder:
             pts: when the picture is due, in ticks of the stream; used only where the packet is
                 so damaged that its own timestamp cannot be read.
 
-        After an error the decoder goes on with the next keyframe.
+        After an error the decoder goes on with the next keyframe. Intact packets before the first
+        keyframe show nothing and are counted in `skipped`.
 
         Raises:
             BitstreamError: the packet is no BSQ packet, or (strict) is damaged.
@@ -148,7 +152,7 @@ class Decoder:
         """Forgets all pictures, as before a seek; also allows decoding again after a flush."""
         if self._core is not None:
             self._core.reset()
-        self._flushed = False
+        self._flushed = self._begun = False
 
     def _send(self, data: bytes, pts: int | None) -> None:
         """Hands one packet to the core."""
@@ -199,8 +203,9 @@ class Decoder:
                     self._models[model_id] = find_model(model_id)
                 self._core = self._open()
             self._sequence = sequence
-        elif self._core is None and self._strict:
-            raise BitstreamError("the stream does not begin with a keyframe", packet=number)
+            self._begun = True
+        elif not self._begun:
+            self.skipped += 1
 
     def _drain(self) -> list[Frame]:
         frames: list[Frame] = []
