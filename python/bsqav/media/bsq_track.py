@@ -21,7 +21,7 @@ from bsqav.codec.sequence import (
 )
 from bsqav.errors import BitstreamError
 
-__all__ = ["ROUNDING", "BsqPacket", "BsqTrack", "header_bytes"]
+__all__ = ["ROUNDING", "BsqPacket", "BsqTrack", "header_bytes", "skipped_notice"]
 
 # Container times this near to a packet's own time are rounding, not a move (seconds).
 ROUNDING = Fraction(2, 1000)
@@ -41,9 +41,15 @@ class BsqPacket:
     index_in_group: int | None  # 0 at a keyframe; None where damaged
     position: int | None  # offset in bytes in the file, where known
     damage: str | None = None  # what is wrong with the packet
+    before_keyframe: bool = False  # intact, with no keyframe since the beginning or the seek
 
     def __bytes__(self) -> bytes:
         return self.data
+
+    @property
+    def stream_index(self) -> int:
+        """Index of the track in its file."""
+        return self.track.index
 
     @property
     def time(self) -> Fraction | None:
@@ -142,6 +148,7 @@ class BsqTrack:
             index,
             packet.pos,
             damage,
+            before_keyframe=damage is None and self._keyframe_tick is None,
         )
 
     def _take_header(self, sequence: SequenceHeader, data: bytes) -> None:
@@ -172,6 +179,12 @@ class BsqTrack:
         if self.frame_rate is not None:
             return round(1 / (self.frame_rate * self.time_base))
         return round((container_duration or 0) * self._container_tick / self.time_base)
+
+
+def skipped_notice(count: int) -> str:
+    """What there is to say of packets before the first keyframe (docs/bitstream.md 2.1)."""
+    packets = "1 packet" if count == 1 else f"{count} packets"
+    return f"the video begins between keyframes: its first {packets} cannot be shown"
 
 
 def header_bytes(data: bytes) -> bytes:

@@ -17,6 +17,7 @@ import av.stream
 from bsqav.codec.picture import FrameConverter
 from bsqav.codec.sequence import colour_of, plane_format_of
 from bsqav.errors import BitstreamError, BsqError, MediaError, UsageError
+from bsqav.media.bsq_track import skipped_notice
 from bsqav.media.contents import (
     Attachment,
     attachments_of,
@@ -47,8 +48,12 @@ from bsqav.media.tracks import ALL_TRACKS, TrackChoice, choose_video
 
 __all__ = ["Source", "SourceFrame"]
 
-# Where to look for a keyframe when a seek lands behind the wanted time: seconds further back.
-SEEK_BACKOFF = (0, 2, 10, 60)
+# Where to look for a keyframe when a seek lands behind the wanted time, or where nothing decodes:
+# seconds further back, at last the beginning.
+FROM_THE_START = Fraction(1 << 40)
+SEEK_BACKOFF = (Fraction(0), Fraction(2), Fraction(10), Fraction(60), FROM_THE_START)
+# Behind a seek a picture is waited for this long past the wanted time (seconds).
+PATIENCE = 10
 
 
 class Source:
@@ -111,6 +116,8 @@ class Source:
             self._light = NO_LIGHT
             self._beside = self._read_beside(file)
             self._last_pts: int | None = None
+            self._skipped = 0  # packets before the first keyframe
+            self._give_up: Fraction | None = None  # reading ends there without a picture
             self._pictures: dict[int, Attachment] = {}
             self._queue: deque[SourceFrame | AvPacket] = deque()
             self._prime()
@@ -172,29 +179,66 @@ class Source:
         begin = Fraction(self.stream.start_time or 0) * Fraction(self.stream.time_base or 0)
         begin -= self._demuxer.lead  # packets come without it
         self._wanted = begin + self._start if self._start else None
-        first = self._first_frame()
-        if first is None:
+        if not self._find_first():
             self._fail_without_frames()
-        else:
-            self.origin = self._find_origin(first)
-            self._first_time = first.pts * self.time_base
-            self._queue.append(first)
-            self.facts = self._settle_facts()
+        first = next(event for event in self._queue if isinstance(event, SourceFrame))
+        self.origin = self._find_origin(first)
+        self._settle_beginning(first)
+        if self._skipped:
+            self._warn(skipped_notice(self._skipped))
+        self.facts = self._settle_facts()
 
-    def _first_frame(self) -> SourceFrame | None:
-        """The first wanted frame; the packets before it are in the queue."""
-        for backoff in SEEK_BACKOFF if self._wanted else (0,):
-            sought = self._wanted is not None and self._seek(self._wanted - backoff)
+    def _settle_beginning(self, first: SourceFrame) -> None:
+        """What a copy begins with before the wanted time belongs to the part."""
+        begin, wanted = first.pts * self.time_base, self._first_time
+        self._first_time = begin
+        if begin < wanted:
+            self._warn(
+                f"what is copied begins with a keyframe: {float(wanted - begin):.3f} s before the "
+                "start that was asked for"
+            )
+            if self.cut_duration is not None:
+                self.cut_duration += wanted - begin
+
+    def _find_first(self) -> bool:
+        """Reads up to the first wanted frame and queues it, behind the packets before it.
+
+        Where packets are copied, the queue begins with the last keyframe up to that frame.
+        """
+        if self._wanted is None:
+            self._events = self._read()
+            return self._queue_from(self._next_frame(), self._wanted)
+        for backoff in SEEK_BACKOFF:
+            may_go_back = self._seek(self._wanted - backoff) and backoff != FROM_THE_START
+            self._give_up = self._wanted + PATIENCE if may_go_back else None
             self._events = self._read()
             frame = self._next_frame()
-            if frame is None or self._wanted is None:
-                return frame
-            if sought and backoff != SEEK_BACKOFF[-1] and self._is_late(frame):
+            if may_go_back and (frame is None or self._is_late(frame)):
                 continue
-            while frame is not None and frame.pts * self.time_base < self._wanted - CUT_TOLERANCE:
-                frame = self._next_frame()
-            return frame
-        return None
+            self._give_up = None
+            return self._queue_from(frame, self._wanted - CUT_TOLERANCE)
+        return False
+
+    def _queue_from(self, frame: SourceFrame | None, earliest: Fraction | None) -> bool:
+        """Queues what is wanted of a frame and those after it, up to the first at a time."""
+        copies = self._decoding is None
+        while frame is not None:
+            time = frame.pts * self.time_base
+            begins = earliest is None or time >= earliest
+            if copies and frame.packet is not None and frame.packet.keyframe:
+                self._forget_before(time)
+            if copies or begins:
+                self._queue.append(frame)
+            if begins:
+                self._first_time = time
+                return True
+            frame = self._next_frame()
+        return False
+
+    def _forget_before(self, keyframe: Fraction) -> None:
+        """Drops from the queue what ends before a keyframe's time: all frames, and packets."""
+        kept = (event for event in self._queue if not isinstance(event, SourceFrame))
+        self._queue = deque(packet for packet in kept if not _ends_before(packet, keyframe))
 
     def _is_late(self, frame: SourceFrame) -> bool:
         """Whether a seek landed behind the wanted time although there may be frames before."""
@@ -211,15 +255,14 @@ class Source:
 
     def _is_before_cut(self, packet: AvPacket) -> bool:
         """Whether a packet ends well before the cut: a pipe may bring hours of them."""
-        stamp = packet.dts if packet.pts is None else packet.pts
-        if self._wanted is None or stamp is None:
+        if self._wanted is None or self._decoding is None:
             return False
-        end = (stamp + (packet.duration or 0)) * packet.time_base
-        return bool(end < self._wanted - CUT_TOLERANCE)
+        return _ends_before(packet, self._wanted - CUT_TOLERANCE)
 
     def _seek(self, seconds: Fraction) -> bool:
         self._queue.clear()
         self._last_pts = None
+        self._skipped = 0
         self._continuity.reset()
         if self._decoding is not None:
             self._decoding.reset()
@@ -235,6 +278,11 @@ class Source:
             raise UsageError(
                 f"start {float(self._start):g} s is behind the last frame of {self.name}, "
                 f"which is at {length:.3f} s"
+            )
+        if self._skipped:
+            raise MediaError(
+                f"{self.name} has {self._skipped} packets of BSQ video and no keyframe: nothing "
+                "of it can be shown"
             )
         raise MediaError(f"{self.name} has a video stream but no picture in it can be decoded")
 
@@ -297,8 +345,13 @@ class Source:
         pictures = [s for s in self.other_streams() if is_attached_picture(s)]
         try:
             for packet in self._demuxer.demux(self.stream, *wanted, *pictures):
+                if self._gives_up(packet):
+                    return
                 if isinstance(packet, BsqPacket):
-                    yield from self._decode(packet)
+                    if packet.before_keyframe:
+                        self._skipped += 1
+                    else:
+                        yield from self._decode(packet)
                 elif packet.stream_index == self.stream.index:
                     yield from self._decode(self._continuity.mend(packet))
                 elif is_attached_picture(packet.stream):
@@ -314,12 +367,20 @@ class Source:
         if self._demuxer.truncated:
             raise MediaError(f"{self.name} is cut short: it is smaller than it says itself")
 
+    def _gives_up(self, packet: Any) -> bool:
+        """Whether no picture has come behind a seek although it should have."""
+        if self._give_up is None or self._last_pts is not None or packet.pts is None:
+            return False
+        is_video = packet.stream_index == self.stream.index
+        return is_video and bool(packet.pts * packet.time_base > self._give_up)
+
     def _decode(self, packet: Any) -> Iterator[SourceFrame]:
         if self._decoding is not None:
             yield from map(self._convert, self._decoding.decode(packet))
         elif packet.damage is not None:
             raise BitstreamError(packet.damage, packet=packet.number)
         else:
+            self._last_pts = packet.pts
             yield SourceFrame([], packet.pts, packet.duration, packet)
 
     def _drain(self) -> Iterator[SourceFrame]:
@@ -399,3 +460,11 @@ class Source:
     def close(self) -> None:
         """Closes the input."""
         self._demuxer.close()
+
+
+def _ends_before(packet: AvPacket, time: Fraction) -> bool:
+    """Whether a packet says that it ends before a time in seconds."""
+    stamp = packet.dts if packet.pts is None else packet.pts
+    if stamp is None:
+        return False
+    return bool((stamp + (packet.duration or 0)) * packet.time_base < time)
