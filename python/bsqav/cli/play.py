@@ -11,7 +11,7 @@ from typing import Any
 
 from bsqav.cli import window
 from bsqav.cli.display import ProgressDisplay
-from bsqav.cli.transcode import interruptible
+from bsqav.cli.interrupts import interruptible
 from bsqav.cli.values import seconds
 from bsqav.cli.window import check_window
 from bsqav.media.transcode import transcode

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from types import FrameType
 from typing import Any
 
 from bsqav.cli.display import ProgressDisplay
+from bsqav.cli.interrupts import interruptible
 from bsqav.cli.values import human_size, rate, seconds, size
 from bsqav.media.transcode import TranscodeResult, transcode
 
-__all__ = ["add_parser", "interruptible", "run"]
+__all__ = ["add_parser", "run"]
 
 _DESCRIPTION = """\
 Writes BSQ (.mkv, .mov, .nut, .m3u8) unless the input is BSQ already, which becomes H.264 or
@@ -96,27 +92,6 @@ def add_parser(subparsers: Any) -> None:
     add("--quiet", action="store_true", help="no progress, no warnings")
     add("--json", action="store_true", help="print the result as JSON")
     parser.set_defaults(run=run)
-
-
-@contextlib.contextmanager
-def interruptible() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C or SIGTERM sets; the second ends the program at once.
-
-    An exception raised by the signal itself could come up inside FFmpeg and be lost there.
-    """
-    event = threading.Event()
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_DFL)
-        event.set()
-
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    before = [signal.signal(number, handle) for number in numbers]
-    try:
-        yield event
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from bsqav.cli.display import ProgressDisplay
-from bsqav.cli.transcode import interruptible
+from bsqav.cli.interrupts import interruptible
 from bsqav.errors import BitstreamError, BsqError
 from bsqav.media.verification import Verification, verify
 

@@ -25,8 +25,10 @@ from bsqav.errors import BitstreamError, MediaError, UnsupportedError, UsageErro
 from bsqav.media.bsq_track import ROUNDING, BsqPacket, BsqTrack, header_bytes
 from bsqav.media.contents import attachments_of, is_attached_picture
 from bsqav.media.embedded_model import embedded_models, is_model_name
-from bsqav.media.pipes import name_of
+from bsqav.media.pipes import name_of, open_fifo
+from bsqav.media.track_colour import read_private_data
 from bsqav.media.truncation import LengthWatch, cut_short
+from bsqav.media.waiting import READ_TIMEOUT, caller_for
 
 __all__ = [
     "BsqPacket",
@@ -48,6 +50,9 @@ MAX_PROBED_BYTES = 64 << 20
 MAGIC = b"BSQ1"
 # FFmpeg would play any text, or bytes, as an old terminal's screen.
 _TEXT_FORMATS = {"tty", "bin", "xbin", "adf", "idf"}
+# Addresses at which a server answers a question.
+_SERVED = ("http://", "https://", "ftp://", "ftps://", "sftp://")
+_SILENT = f"nothing has come for {READ_TIMEOUT:.0f} seconds: try again, or save it to a file first"
 
 
 class InputNotFoundError(MediaError, FileNotFoundError):
@@ -70,12 +75,14 @@ class Demuxer:
         options: of FFmpeg's demuxer.
         name: what messages call the file; its own name where None.
         container: PyAV's container of that file, where it is open already.
+        cancelled: polled while a pipe or a server is waited for.
 
     Raises:
         InputNotFoundError: there is no such file.
         MediaError: the file cannot be opened, or is no media file.
         BitstreamError: a BSQ track has no keyframe that can be read.
         UnsupportedError: a BSQ track is of a version that this library does not have.
+        KeyboardInterrupt: `cancelled` answered true, here or in any call that reads.
     """
 
     def __init__(
@@ -86,21 +93,23 @@ class Demuxer:
         options: Mapping[str, str] | None = None,
         name: str | None = None,
         container: Any = None,
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
         self._file = file
+        self._caller = caller_for(file, cancelled)
         self._pipe: BinaryIO | None = None
         if isinstance(file, str | os.PathLike) and Path(file).is_fifo():
-            file = self._pipe = Path(file).open("rb", buffering=0)  # noqa: SIM115 - see close()
+            file = self._pipe = open_fifo(file, cancelled)
         self._watch = _watched(file)
         self._format = format
         self._options = dict(options or {})
         self.name = name or name_of(file)
         try:
-            self.container: Any = container or _open(
-                self._watch or file, self.name, format, self._options
+            self.container: Any = container or self._caller.call(
+                lambda: _open(self._watch or file, self.name, format, self._options)
             )
         except BaseException:
-            self._close_pipe()
+            self._caller.close(self._close_pipe)
             raise
         self._truncated = _is_truncated(file)
         self.tracks: list[BsqTrack] = []
@@ -133,6 +142,9 @@ class Demuxer:
     def close(self) -> None:
         """Closes the file; a file object given by the caller stays open."""
         self._ahead.clear()
+        self._caller.close(self._close)
+
+    def _close(self) -> None:
         self.container.close()
         self._close_pipe()
 
@@ -163,6 +175,7 @@ class Demuxer:
         """Reads ahead until every stream that may be BSQ has shown what it is."""
         open_questions = {s.index: s for s in self.container.streams if may_be_bsq(s)}
         complaints: dict[int, BitstreamError] = {}
+        headless: set[int] = set()  # tracks with intact packets, none of them a keyframe so far
         size = 0
         while open_questions and len(self._ahead) < MAX_PROBED_PACKETS and size < MAX_PROBED_BYTES:
             packet = self._next()
@@ -186,6 +199,10 @@ class Demuxer:
                 if len(self.tracks) == 1 and packet.pts is not None:
                     self._settle_lead(self.tracks[0], packet.pts, info["pts"])
                 del open_questions[stream.index]
+            else:
+                headless.add(stream.index)
+        for index in headless & open_questions.keys() - complaints.keys():
+            self.tracks.append(self._track_by_private_data(open_questions[index]))
         self.tracks.sort(key=lambda track: track.index)
         for track in self.tracks:
             track.lead = self.lead
@@ -195,6 +212,16 @@ class Demuxer:
                     f"{self.name}: track {index} has no keyframe that can be read: "
                     f"{complaints[index]}"
                 )
+
+    def _track_by_private_data(self, stream: Any) -> BsqTrack:
+        """A track whose packets are BSQ, but no keyframe, which would say what it is."""
+        header = read_private_data(self._file).get(stream.index)
+        if header is None:
+            raise BitstreamError(
+                f"{self.name}: track {stream.index} is BSQ video without a keyframe: nothing of it "
+                "can be shown"
+            )
+        return BsqTrack(stream, _core.probe_sequence(header), header)
 
     def _settle_lead(self, track: BsqTrack, container_pts: int, tick: int) -> None:
         move = container_pts * Fraction(track.stream.time_base) - tick * track.time_base
@@ -211,9 +238,11 @@ class Demuxer:
     def _next(self) -> Any | None:
         """The next packet of the container, None at its end."""
         try:
-            for packet in self._packets:
+            while (packet := self._caller.call(lambda: next(self._packets, None))) is not None:
                 if packet.size or packet.pts is not None:
                     return packet
+        except av.ExitError as error:
+            raise MediaError(f"{self.name}: {_SILENT}") from error
         except av.FFmpegError as error:
             raise MediaError(
                 f"{self.name} is damaged or cut short: {error.strerror or error}"
@@ -283,7 +312,11 @@ class Demuxer:
         # Rounded as the container rounds: a keyframe's exact time must find that keyframe.
         offset = round((Fraction(seconds) + self.lead) / time_base)
         try:
-            self.container.seek(offset, backward=backward, any_frame=any_frame, stream=stream)
+            self._caller.call(
+                lambda: self.container.seek(
+                    offset, backward=backward, any_frame=any_frame, stream=stream
+                )
+            )
             self._ahead.clear()
             self._packets = self.container.demux()
             for each in self.tracks:
@@ -381,7 +414,9 @@ def _open(file: Source, name: str, format: str | None, options: dict[str, str]) 
             target = os.fspath(file)
     try:
         # PyAV's own, also where bsqav.install has put another in its place.
-        container = inspect.unwrap(av.open)(target, "r", format=format, options=options)
+        container = inspect.unwrap(av.open)(
+            target, "r", format=format, options=options, timeout=_timeout(target)
+        )
         if format is None and container.format.name in _TEXT_FORMATS:
             container.close()
             raise MediaError(f"{name} is a text file, no video")
@@ -390,6 +425,8 @@ def _open(file: Source, name: str, format: str | None, options: dict[str, str]) 
         raise
     except av.FileNotFoundError as error:
         raise InputNotFoundError(f"there is no file {name}") from error
+    except av.ExitError as error:
+        raise MediaError(f"{name}: {_SILENT}") from error
     except (av.EOFError, av.InvalidDataError) as error:
         if isinstance(error, av.EOFError) or _is_truncated(file):
             raise MediaError(
@@ -401,3 +438,9 @@ def _open(file: Source, name: str, format: str | None, options: dict[str, str]) 
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise MediaError(f"{name} cannot be opened: {reason}") from error
+
+
+def _timeout(target: Any) -> float | None:
+    """Seconds that FFmpeg waits for data: of servers only, since others may wait for a sender."""
+    is_served = isinstance(target, str) and target.startswith(_SERVED)
+    return READ_TIMEOUT if is_served else None

@@ -32,16 +32,19 @@ def open_input(
     Args:
         file: what to open.
         format: FFmpeg's name of the container, "bsq" for a still, guessed where None.
-        cancelled: polled while waiting for standard input; the input ends when it is true.
+        cancelled: polled while waiting for standard input, another pipe or a server.
 
     Raises:
         MediaError: it cannot be opened, or is plain text.
         BitstreamError, UnsupportedError: it is a still that is damaged, or newer than this library.
+        KeyboardInterrupt: `cancelled` answered true, here or in a call that reads.
     """
     name = input_name(file)
     target = standard_input(cancelled) if _is_standard_input(file) else file
     if format in (None, FORMAT):
         still, target = look_ahead(target, name)
+        if cancelled():
+            raise KeyboardInterrupt("interrupted")
         if still or format == FORMAT:
             return StillDemuxer(target, name=name)
-    return Demuxer(target, format=format, name=name)
+    return Demuxer(target, format=format, name=name, cancelled=cancelled)

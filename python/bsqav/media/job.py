@@ -144,6 +144,8 @@ class Job:
                 cancelled=self._cancelled,
                 choice=options.tracks,
             )
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("interrupted; no frame was written") from None
         except BsqError as error:
             # A pipe that is called off looks like one that ends too early.
             if self._cancelled():

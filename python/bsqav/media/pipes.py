@@ -11,7 +11,14 @@ from typing import IO, Any
 
 from bsqav.errors import MediaError
 
-__all__ = ["PipeReader", "WholeWriter", "name_of", "standard_input", "standard_output"]
+__all__ = [
+    "PipeReader",
+    "WholeWriter",
+    "name_of",
+    "open_fifo",
+    "standard_input",
+    "standard_output",
+]
 
 _POLL_SECONDS = 0.2
 
@@ -42,6 +49,10 @@ class PipeReader:
             if self._ready():
                 return os.read(self._descriptor, size)
         return b""
+
+    def close(self) -> None:
+        """Closes the descriptor."""
+        os.close(self._descriptor)
 
     def _ready(self) -> bool:
         if sys.platform == "win32":
@@ -78,6 +89,13 @@ def standard_input(cancelled: Callable[[], bool]) -> Any:
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return os.fdopen(descriptor, "rb", closefd=False)
     return PipeReader(descriptor, "standard input", cancelled)
+
+
+def open_fifo(path: str | os.PathLike[str], cancelled: Callable[[], bool]) -> PipeReader:
+    """A named pipe for reading; it may have no writer yet, which the first read waits for."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    os.set_blocking(descriptor, True)
+    return PipeReader(descriptor, os.fspath(path), cancelled)
 
 
 def standard_output() -> IO[bytes]:
