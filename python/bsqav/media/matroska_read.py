@@ -10,14 +10,17 @@ from typing import BinaryIO
 from bsqav.media import matroska_ids as ids
 from bsqav.media.ebml import read_head
 from bsqav.media.light import LightLevels, MasteringDisplay, TrackColour
+from bsqav.media.matroska_tracks import FOURCC
 
-__all__ = ["chapter_languages", "matroska_colours"]
+__all__ = ["STREAM_TYPES", "chapter_languages", "children", "integer", "matroska_colours", "matroska_private"]
 
 # Tracks stand at the beginning; all of them together are a few kilobytes.
 MAX_ELEMENTS = 200
 MAX_BYTES = 16 << 20
 # Track types that FFmpeg makes streams of: video, sound, subtitles, metadata.
-_STREAMS = {1, 2, 0x11, 0x21}
+STREAM_TYPES = {1, 2, 0x11, 0x21}
+# A BITMAPINFOHEADER, and where the FourCC stands in it.
+BITMAP_HEADER_SIZE, FOURCC_PLACE = 40, 16
 # (horizontal, vertical) siting to FFmpeg's AVChromaLocation.
 _SITING = {(1, 2): 1, (2, 2): 2, (1, 1): 3, (2, 1): 4}
 
@@ -27,16 +30,26 @@ def matroska_colours(file: BinaryIO) -> dict[int, TrackColour]:
     return _tracks(_top_level(file, ids.TRACKS))
 
 
+def matroska_private(file: BinaryIO) -> dict[int, bytes]:
+    """The private data of BSQ tracks, by the same numbers; read from the file's start."""
+    found: dict[int, bytes] = {}
+    for index, entry in _streams(_top_level(file, ids.TRACKS)):
+        private = entry.get(ids.CODEC_PRIVATE, b"")  # a BITMAPINFOHEADER first
+        if private[FOURCC_PLACE : FOURCC_PLACE + len(FOURCC)] == FOURCC:
+            found[index] = private[BITMAP_HEADER_SIZE:]
+    return found
+
+
 def chapter_languages(file: BinaryIO) -> list[str]:
     """Of the chapters' titles, in order, "und" where not said; read from the file's start.
 
     Only chapters before the first packet are found, where most programs put them.
     """
     found = []
-    for kind, edition in _children(_top_level(file, ids.CHAPTERS)):
-        atoms = _children(edition) if kind == ids.EDITION_ENTRY else ()
+    for kind, edition in children(_top_level(file, ids.CHAPTERS)):
+        atoms = children(edition) if kind == ids.EDITION_ENTRY else ()
         for atom in (content for each, content in atoms if each == ids.CHAPTER_ATOM):
-            shown = dict(_children(dict(_children(atom)).get(ids.CHAPTER_DISPLAY, b"")))
+            shown = dict(children(dict(children(atom)).get(ids.CHAPTER_DISPLAY, b"")))
             language = shown.get(ids.CHAP_LANGUAGE, b"").decode("ascii", "replace").strip("\0")
             found.append(language if language.isascii() and language.isalpha() else "und")
     return found
@@ -62,7 +75,7 @@ def _top_level(file: BinaryIO, wanted: int) -> bytes:
     return b""
 
 
-def _children(data: bytes) -> Iterator[tuple[int, bytes]]:
+def children(data: bytes) -> Iterator[tuple[int, bytes]]:
     """(id, content) of the elements in another; stops where one is no element."""
     file = io.BytesIO(data)
     while (head := read_head(file)) is not None and head.end is not None and head.end <= len(data):
@@ -70,29 +83,31 @@ def _children(data: bytes) -> Iterator[tuple[int, bytes]]:
         file.seek(head.end)
 
 
+def _streams(data: bytes) -> Iterator[tuple[int, dict[int, bytes]]]:
+    """(FFmpeg's number, parts) of the entries in the Tracks element that become streams."""
+    entries = (
+        dict(children(content)) for kind, content in children(data) if kind == ids.TRACK_ENTRY
+    )
+    shown = (entry for entry in entries if integer(entry.get(ids.TRACK_TYPE, b"")) in STREAM_TYPES)
+    return enumerate(shown)
+
+
 def _tracks(data: bytes) -> dict[int, TrackColour]:
     found: dict[int, TrackColour] = {}
-    index = 0
-    for element_id, content in _children(data):
-        if element_id != ids.TRACK_ENTRY:
-            continue
-        entry = dict(_children(content))
-        if _integer(entry.get(ids.TRACK_TYPE, b"")) not in _STREAMS:
-            continue
-        video = dict(_children(entry.get(ids.VIDEO, b"")))
+    for index, entry in _streams(data):
+        video = dict(children(entry.get(ids.VIDEO, b"")))
         if ids.COLOUR in video:
-            found[index] = _colour(dict(_children(video[ids.COLOUR])))
-        index += 1
+            found[index] = _colour(dict(children(video[ids.COLOUR])))
     return found
 
 
 def _colour(parts: dict[int, bytes]) -> TrackColour:
     siting = (
-        _integer(parts.get(ids.CHROMA_SITING_HORZ, b"")),
-        _integer(parts.get(ids.CHROMA_SITING_VERT, b"")),
+        integer(parts.get(ids.CHROMA_SITING_HORZ, b"")),
+        integer(parts.get(ids.CHROMA_SITING_VERT, b"")),
     )
-    levels = [min(_integer(parts.get(key, b"")), 1 << 20) for key in (ids.MAX_CLL, ids.MAX_FALL)]
-    mastering = _mastering(dict(_children(parts.get(ids.MASTERING_METADATA, b""))))
+    levels = [min(integer(parts.get(key, b"")), 1 << 20) for key in (ids.MAX_CLL, ids.MAX_FALL)]
+    mastering = _mastering(dict(children(parts.get(ids.MASTERING_METADATA, b""))))
     return TrackColour(LightLevels(mastering, *levels), _SITING.get(siting, 0))
 
 
@@ -104,7 +119,8 @@ def _mastering(parts: dict[int, bytes]) -> MasteringDisplay | None:
     return found if found.is_sound else None
 
 
-def _integer(data: bytes) -> int:
+def integer(data: bytes) -> int:
+    """The value of an element that holds an unsigned integer."""
     return int.from_bytes(data[:8], "big")
 
 

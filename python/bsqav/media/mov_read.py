@@ -1,4 +1,4 @@
-"""Light levels out of the head of a MOV or MP4 file (ISO/IEC 14496-12, mdcv and clli)."""
+"""Light levels and private data in the head of a MOV or MP4 file (ISO/IEC 14496-12)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from bsqav.media.light import (
     TrackColour,
 )
 
-__all__ = ["mov_colours"]
+__all__ = ["mov_colours", "mov_private"]
 
 MAX_BOXES = 10_000
+MAX_PRIVATE = 1 << 16
 # From a track down to its sample descriptions.
 _PATH = (b"mdia", b"minf", b"stbl", b"stsd")
 # Bytes of a sample description box before its entries, and of a visual entry before its boxes.
@@ -32,20 +33,34 @@ Span = tuple[int, int]  # offsets of a box's content and of its end
 
 def mov_colours(file: BinaryIO) -> dict[int, TrackColour]:
     """By FFmpeg's number of the stream; empty for what is no such file."""
-    end = file.seek(0, os.SEEK_END)
-    moov = _find(file, (0, end), b"moov")
-    if moov is None:
-        return {}
     found = {}
-    tracks = [span for kind, span in _boxes(file, moov) if kind == b"trak"]
-    for index, span in enumerate(tracks):
+    for index, span in enumerate(_traks(file)):
         light = _light_of_track(file, span)
         if light:
             found[index] = TrackColour(light)
     return found
 
 
-def _boxes(file: BinaryIO, within: Span) -> Iterator[tuple[bytes, Span]]:
+def mov_private(file: BinaryIO) -> dict[int, bytes]:
+    """The private data of BSQ tracks, by the same numbers."""
+    found: dict[int, bytes] = {}
+    for index, track in enumerate(_traks(file)):
+        for entry, kind, (at, stop) in _descriptions(file, track):
+            if entry == b"BSQ1" and kind == b"glbl" and stop - at <= MAX_PRIVATE:
+                file.seek(at)
+                found[index] = file.read(stop - at)
+    return found
+
+
+def _traks(file: BinaryIO) -> list[Span]:
+    end = file.seek(0, os.SEEK_END)
+    moov = find_box(file, (0, end), b"moov")
+    if moov is None:
+        return []
+    return [span for kind, span in boxes(file, moov) if kind == b"trak"]
+
+
+def boxes(file: BinaryIO, within: Span) -> Iterator[tuple[bytes, Span]]:
     """(kind, span) of the boxes in a span; stops where one does not fit."""
     place, end = within
     for _ in range(MAX_BOXES):
@@ -62,25 +77,31 @@ def _boxes(file: BinaryIO, within: Span) -> Iterator[tuple[bytes, Span]]:
         place += size
 
 
-def _find(file: BinaryIO, within: Span, kind: bytes) -> Span | None:
-    return next((span for found, span in _boxes(file, within) if found == kind), None)
+def find_box(file: BinaryIO, within: Span, kind: bytes) -> Span | None:
+    return next((span for found, span in boxes(file, within) if found == kind), None)
+
+
+def _descriptions(file: BinaryIO, track: Span) -> Iterator[tuple[bytes, bytes, Span]]:
+    """(sample entry, kind, span) of the boxes in a track's visual sample entries."""
+    span: Span | None = track
+    for kind in _PATH:
+        span = None if span is None else find_box(file, span, kind)
+    if span is None:
+        return
+    for entry, (start, end) in boxes(file, (span[0] + _STSD_HEAD, span[1])):
+        for kind, inner in boxes(file, (start + _VISUAL_HEAD, end)):
+            yield entry, kind, inner
 
 
 def _light_of_track(file: BinaryIO, track: Span) -> LightLevels:
-    span: Span | None = track
-    for kind in _PATH:
-        span = None if span is None else _find(file, span, kind)
-    if span is None:
-        return LightLevels()
     mastering: MasteringDisplay | None = None
     levels = (0, 0)
-    for _, (start, end) in _boxes(file, (span[0] + _STSD_HEAD, span[1])):
-        for kind, (at, stop) in _boxes(file, (start + _VISUAL_HEAD, end)):
-            file.seek(at)
-            if kind == b"mdcv" and stop - at >= _MDCV.size:
-                mastering = _mastering(file.read(_MDCV.size))
-            elif kind == b"clli" and stop - at >= _CLLI.size:
-                levels = _CLLI.unpack(file.read(_CLLI.size))
+    for _, kind, (at, stop) in _descriptions(file, track):
+        file.seek(at)
+        if kind == b"mdcv" and stop - at >= _MDCV.size:
+            mastering = _mastering(file.read(_MDCV.size))
+        elif kind == b"clli" and stop - at >= _CLLI.size:
+            levels = _CLLI.unpack(file.read(_CLLI.size))
     return LightLevels(mastering, *(min(level, MAX_NITS) for level in levels))
 
 

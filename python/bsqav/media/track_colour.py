@@ -1,19 +1,22 @@
-"""A video's light and chroma siting as its container says them: FFmpeg reads it, PyAV hides it."""
+"""What a container says of its tracks and PyAV hides: light, chroma siting, BSQ private data."""
 
 from __future__ import annotations
 
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import av
 
 from bsqav.media.light import TrackColour
-from bsqav.media.matroska_read import matroska_colours
-from bsqav.media.mov_read import mov_colours
+from bsqav.media.matroska_read import matroska_colours, matroska_private
+from bsqav.media.mov_read import mov_colours, mov_private
 
-__all__ = ["read_colours", "stream_colour"]
+__all__ = ["read_colours", "read_private_data", "stream_colour"]
+
+T = TypeVar("T")
 
 PLAYLIST = ".m3u8"
 
@@ -24,6 +27,16 @@ def read_colours(file: Any) -> dict[int, TrackColour]:
     Args:
         file: a path, or a binary file object, whose position is put back.
     """
+    return of_file(file, _read)
+
+
+def read_private_data(file: Any) -> dict[int, bytes]:
+    """The BSQ private data of the tracks in the same files, by the same numbers."""
+    return of_file(file, lambda opened: matroska_private(opened) or mov_private(opened))
+
+
+def of_file(file: Any, read: Callable[[BinaryIO], dict[int, T]]) -> dict[int, T]:
+    """What `read` makes of a file from its start; empty where it cannot be read at will."""
     try:
         if isinstance(file, str | os.PathLike):
             path = Path(file)
@@ -32,13 +45,13 @@ def read_colours(file: Any) -> dict[int, TrackColour]:
             if not path.is_file():
                 return {}
             with path.open("rb") as opened:
-                return _read(opened)
+                return read(opened)
         if not file.seekable():
             return {}
         place = file.tell()
         try:
             file.seek(0)
-            return _read(file)
+            return read(file)
         finally:
             file.seek(place)
     except (OSError, ValueError, AttributeError):
