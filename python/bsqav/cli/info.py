@@ -131,7 +131,8 @@ def _track_lines(track: TrackReport, *, kind: str, still: bool) -> str:
         lines += [
             f"    timing    {_ratio(head['time_base'])} s per tick, {_rate(head['frame_rate'])}",
             f"    packets   {track.packets}, {track.keyframes} of them keyframes, "
-            f"longest group {track.longest_group}",
+            f"longest group {track.longest_group}"
+            + (f", {track.before_keyframe} before a keyframe" if track.before_keyframe else ""),
         ]
     if bits is not None:
         sizes = [

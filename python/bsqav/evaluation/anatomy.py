@@ -86,7 +86,8 @@ def _packets(file: Any, name: str) -> tuple[list[bytes], Models]:
             raise MediaError(f"{name} has no BSQ video in it")
         stream = demuxer.tracks[0].stream
         models = {model.id: model for model in demuxer.models(lambda _: None)}
-        found = [p.data for p in demuxer.demux(stream) if isinstance(p, BsqPacket)]
+        packets = [p for p in demuxer.demux(stream) if isinstance(p, BsqPacket)]
+    found = [packet.data for packet in packets if not packet.before_keyframe]
     if not found:
         raise MediaError(f"{name} has a BSQ track without a picture")
     return found, models

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,8 +13,8 @@ from bsqav.codec.decoder import Decoder
 from bsqav.codec.image import Output, shown_picture
 from bsqav.codec.models import ModelLike
 from bsqav.codec.units import Frame
-from bsqav.errors import BitstreamError, MediaError, UsageError
-from bsqav.media.bsq_track import ROUNDING
+from bsqav.errors import BitstreamError, BsqWarning, MediaError, UsageError
+from bsqav.media.bsq_track import ROUNDING, skipped_notice
 from bsqav.media.demux import BsqPacket, Demuxer, Source
 from bsqav.media.inputs import open_input
 
@@ -174,9 +175,13 @@ class FrameReader:
     def _scan(self) -> FrameIndex:
         times: list[int] = []
         keyframes: list[int] = []
+        skipped = 0
         for packet in self._demuxer.demux(self.track):
+            skipped += packet.before_keyframe
             if packet.keyframe:
                 keyframes.append(len(times))
             if keyframes and packet.pts is not None:
                 times.append(packet.pts)
+        if skipped:
+            warnings.warn(f"{self.name}: {skipped_notice(skipped)}", BsqWarning, stacklevel=3)
         return FrameIndex(tuple(times), tuple(keyframes), self.track.time_base)

@@ -33,6 +33,7 @@ class TrackReport:
     light: dict[str, Any] | None  # mastering display and content light level, where stated
     packets: int = 0
     keyframes: int = 0
+    before_keyframe: int = 0  # packets before the first keyframe, which show nothing
     longest_group: int = 0
     crf: tuple[float, float] | None = None  # smallest and largest
     layers: tuple[int, int] | None = None
@@ -50,6 +51,7 @@ class TrackReport:
         self._group = 1 if info["keyframe"] else self._group + 1
         self.longest_group = max(self.longest_group, self._group)
         self.packets += 1
+        self.before_keyframe += packet.before_keyframe
         size = 8 * len(packet.data)
         self._total += size
         self._sizes = _widen(self._sizes, size)

@@ -13,6 +13,7 @@ import av
 from bsqav.codec import Decoder, Frame
 from bsqav.codec.models import ModelLike
 from bsqav.errors import BitstreamError, BsqWarning, MediaError, UsageError
+from bsqav.media.bsq_track import skipped_notice
 from bsqav.media.conformance import ConformanceHash
 from bsqav.media.demux import BsqPacket, BsqTrack, Demuxer
 from bsqav.media.inputs import input_name, open_input
@@ -69,7 +70,11 @@ class _Verifier:
     def finish(self, name: str) -> Verification:
         """Decodes what was held back and sums up."""
         self._take(self._decoder.flush())
-        first = self._first
+        first, skipped = self._first, self._decoder.skipped
+        if first is None and skipped:
+            raise MediaError(f"{name} has {skipped} packets of BSQ video and no keyframe")
+        if skipped:
+            _warn(skipped_notice(skipped))
         if first is None:
             raise MediaError(f"{name} has a BSQ track without a picture")
         return Verification(
