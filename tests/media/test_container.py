@@ -144,7 +144,7 @@ def test_sound_is_encoded_by_pyav(tmp_path: Path) -> None:
         ("yuv422p10le", "yuv422p10le"),
         ("yuva444p", "yuva444p"),
         ("ya8", "ya8"),
-        ("rgb24", "yuv444p"),
+        ("rgb24", "yuv420p"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:pixel format rgb24")

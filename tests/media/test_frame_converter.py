@@ -41,11 +41,11 @@ FORMATS = [
     ("ya8", "ya8", (76, 255)),
     ("ya16le", "ya16le", (306, 1023)),
     ("gray16le", "gray10le", (306,)),
-    ("rgb24", "yuv444p", (63, 102, 240)),
-    ("gbrp", "yuv444p", (63, 102, 240)),
-    ("rgba", "yuva444p", (63, 102, 240, 255)),
-    ("rgb48le", "yuv444p10le", (251, 409, 962)),
-    ("gbrap10le", "yuva444p10le", (251, 409, 962, 1023)),
+    ("rgb24", "yuv420p", (63, 102, 240)),
+    ("gbrp", "yuv420p", (63, 102, 240)),
+    ("rgba", "yuva420p", (63, 102, 240, 255)),
+    ("rgb48le", "yuv420p10le", (251, 409, 962)),
+    ("gbrap10le", "yuva420p10le", (251, 409, 962, 1023)),
 ]
 LOSSLESS = {"yuvj420p", "nv12", "nv16", "p010le", "yuvj444p", "yuv422p10le"}
 LOSSLESS |= {name for name, coded, _ in FORMATS if name == coded} - {"ya16le"}

@@ -217,12 +217,12 @@ def test_ten_bits_are_kept(tmp_path: Path) -> None:
         assert container.streams.video[0].pix_fmt == "yuv420p10le"
 
 
-def test_rgb_becomes_yuv444p_by_bt709_with_a_warning(tmp_path: Path) -> None:
+def test_rgb_becomes_yuv420p_by_bt709_with_a_warning(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "in.mkv", pixel_format="bgr0", encoder="ffv1", frames=2, audio=None)
-    with pytest.warns(bsqav.BsqWarning, match="pixel format bgr0 is converted to yuv444p"):
+    with pytest.warns(bsqav.BsqWarning, match=r"bgr0 is converted to yuv420p .*yuv444p, where"):
         bsqav.transcode(clip, tmp_path / "out.mkv")
     header = sequence(tmp_path / "out.mkv")
-    assert (header["chroma"], header["alpha"]) == ("444", 0)
+    assert (header["chroma"], header["alpha"]) == ("420", 0)
     assert (header["color_matrix"], header["full_range"]) == (1, 0)
 
 

@@ -363,17 +363,15 @@ class Encoder:
                 frame,
                 scale=(self._layout.width, self._layout.height),
                 pixel_format=self._layout.pixel_format,
+                colour=colour_of(self._sequence),
                 warn=_warn,
             )
             self._settle_colour(self._converter)
         return self._converter.convert(frame)
 
     def _settle_colour(self, converter: FrameConverter) -> None:
-        """Takes the first frame's colour over, or holds the frames to the colour stated."""
+        """Takes the first frame's colour over, where none was stated."""
         if not self._colour_is_open or converter.colour == Colour():
-            stated = colour_of(self._sequence)
-            if stated.matrix != 2 or stated.full_range != 2:
-                converter.colour = stated
             return
         self._sequence.update(
             color_primaries=converter.colour.primaries,

@@ -39,11 +39,14 @@ _SWS_MATRIX = {
     9: Colorspace.BT2020,
     10: Colorspace.BT2020,
 }
+_MATRIX_NAMES = {1: "BT.709", 4: "FCC", 5: "BT.601", 6: "BT.601", 7: "SMPTE 240M", 9: "BT.2020"}
 _SWS_RANGE = {0: ColorRange.MPEG, 1: ColorRange.JPEG}
 _SCALING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
 
 # Log2 of how many luma samples a chroma sample stands for in a row and in a column.
 _SUBSAMPLING = {"420": (1, 1), "422": (1, 0), "444": (0, 0)}
+# Chroma of RGB where nothing else is asked for, in videos and pictures alike: docs/cli.md says why.
+RGB_CHROMA = "420"
 # What 4:4:0 and 4:1:1 lose nothing in, and 4:1:0 hardly anything.
 _NEAREST = {(0, 1): "444", (2, 0): "422", (2, 1): "420", (2, 2): "420"}
 
@@ -151,7 +154,7 @@ def _subsampling(frame: av.VideoFrame) -> tuple[int, int]:
 def _coded_chroma(frame: av.VideoFrame) -> str:
     """Chroma in which frames of this kind are coded."""
     if _is_rgb(frame):
-        return "444"
+        return RGB_CHROMA
     if sum(not part.is_alpha for part in frame.format.components) == 1:
         return "gray"
     found = _subsampling(frame)
@@ -182,10 +185,10 @@ class FrameConverter:
     """Turns decoded frames of any pixel format and size into planes of one fixed format.
 
     The first frame settles the format, unless `pixel_format` names one (see `PlaneFormat.named`):
-    gray, 4:2:0, 4:2:2, 4:4:4 and alpha stay what they are, RGB becomes 4:4:4; more than 8 bits
+    gray, 4:2:0, 4:2:2, 4:4:4 and alpha stay what they are, RGB becomes 4:2:0; more than 8 bits
     become 10, as far as `max_bit_depth` allows; `scale` gives another size. RGB is converted with
-    BT.709 in limited range and tagged so; other samples keep their matrix and range. Whatever
-    loses something is said once through `warn`.
+    BT.709 in limited range and tagged so, or as `colour` says; other samples keep their matrix and
+    range. Whatever loses something is said once through `warn`.
     """
 
     def __init__(
@@ -195,6 +198,7 @@ class FrameConverter:
         scale: tuple[int, int] | None = None,
         max_bit_depth: int = 10,
         pixel_format: str | None = None,
+        colour: Colour | None = None,
         warn: Callable[[str], None],
     ) -> None:
         width, height = scale or (first.width, first.height)
@@ -202,9 +206,12 @@ class FrameConverter:
             self.format = PlaneFormat.named(width, height, pixel_format)
         else:
             self.format = replace(coded_format(first, max_bit_depth), width=width, height=height)
+        self._chroma_is_asked = pixel_format is not None
         gray = self.format.chroma == "gray"
         self.colour = Colour.of_frame(first)
-        if _is_rgb(first) and not gray:
+        if colour is not None and (colour.matrix, colour.full_range) != (UNSPECIFIED, UNSPECIFIED):
+            self.colour = colour
+        elif _is_rgb(first) and not gray:
             self.colour = replace(self.colour, matrix=MATRIX_BT709, full_range=0)
         elif self.colour.matrix == MATRIX_RGB and not gray:
             self.colour = replace(self.colour, matrix=UNSPECIFIED)
@@ -219,7 +226,12 @@ class FrameConverter:
         if not self._has_same_samples(frame):
             how = ""
             if _is_rgb(frame) and self.format.chroma != "gray":
-                how = " with the BT.709 matrix, limited range"
+                extent = "full" if self.colour.full_range == 1 else "limited"
+                matrix = _MATRIX_NAMES.get(self.colour.matrix, "BT.601")
+                how = f" with the {matrix} matrix, {extent} range"
+                if not self._chroma_is_asked:
+                    whole = replace(self.format, chroma="444").pixel_format
+                    how += f" ({whole}, where asked for, keeps the colours of every pixel)"
             elif _depth(frame) > self.format.bit_depth and target == "ya16le":
                 how = f", of which {self.format.bit_depth} bits are kept"
             if name != target or how:

@@ -192,8 +192,7 @@ class StillConverter(FrameConverter):
         if pixel_format is None:
             layout = coded_format(first, max_bit_depth)
             if layout.chroma != "gray":
-                chosen = chroma or ("420" if _is_rgb(first) else layout.chroma)
-                layout = replace(layout, chroma=chosen)
+                layout = replace(layout, chroma=chroma or layout.chroma)
             pixel_format = replace(layout, alpha=_is_transparent(first)).pixel_format
         super().__init__(first, scale=scale, pixel_format=pixel_format, warn=warn)
         given = Colour.of_frame(first)

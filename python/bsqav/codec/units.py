@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import av
 import numpy as np
 import numpy.typing as npt
+from av.video.frame import PictureType
 
 from bsqav.codec.picture import PlaneFormat, planes_to_frame
 from bsqav.codec.sequence import SequenceHeader, colour_of, plane_format_of, time_base_of
@@ -77,12 +78,18 @@ class Frame:
         return self.pts * self.time_base
 
     def to_video_frame(self) -> av.VideoFrame:
-        """A PyAV frame with a copy of the samples, with pts, time_base, duration and colour set."""
+        """A PyAV frame with a copy of the samples, with times, colour, key_frame and pict_type set.
+
+        A picture that is coded on its own is a key frame of type I, any other of type P.
+        """
         frame = planes_to_frame(self.planes, self.layout)
         colour_of(self.sequence).tag(frame)
         frame.pts = self.pts
         frame.time_base = self.time_base
         frame.duration = self.duration
+        is_key = self.keyframe and not self.concealed
+        frame.key_frame = is_key  # type: ignore[misc]  # PyAV's stub lacks the setter
+        frame.pict_type = PictureType.I if is_key else PictureType.P
         return frame
 
     def to_ndarray(self, format: str = "rgb24") -> npt.NDArray[Any]:  # noqa: A002

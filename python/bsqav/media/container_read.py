@@ -6,12 +6,13 @@ import warnings
 from collections.abc import Iterator
 from fractions import Fraction
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeAlias, overload
 
 import av
+from av.subtitles.subtitle import SubtitleSet
 
 from bsqav.codec.models import ModelLike
-from bsqav.errors import BsqWarning, MediaError
+from bsqav.errors import BsqWarning, MediaError, UsageError
 from bsqav.media.contents import metadata_of
 from bsqav.media.demux import BsqPacket, Demuxer, Source
 from bsqav.media.input_stream import BsqInputStream, InputPacket, StreamList
@@ -19,6 +20,26 @@ from bsqav.media.light import TrackColour
 from bsqav.media.track_colour import read_colours
 
 __all__ = ["InputContainer"]
+
+Decoded: TypeAlias = av.VideoFrame | av.AudioFrame | SubtitleSet
+# What PyAV's container answers about itself and is the same here.
+_PLAIN = frozenset(
+    {
+        "container_options",
+        "dumps_format",
+        "file",
+        "flags",
+        "io_open",
+        "metadata_encoding",
+        "metadata_errors",
+        "open_files",
+        "open_timeout",
+        "options",
+        "read_timeout",
+        "start_time_realtime",
+        "stream_options",
+    }
+)
 
 
 class InputContainer:
@@ -55,6 +76,15 @@ class InputContainer:
             self._demuxer.close()
             raise
         self.streams = StreamList(streams)
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<bsqav input container {self.name}>"
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _PLAIN:
+            return getattr(self._demuxer.container, name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __enter__(self) -> Self:
         return self
@@ -68,8 +98,19 @@ class InputContainer:
         self.close()
 
     def close(self) -> None:
-        """Closes the file; a file object given by the caller stays open."""
+        """Closes the file; a file object given by the caller stays open.
+
+        Iterators over it raise UsageError (a ValueError) from then on, and `streams` is empty, as
+        in PyAV; a BSQ stream that is kept still answers what the file said of it.
+        """
+        self._closed = True
+        self.streams = StreamList([])
         self._demuxer.close()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether close() was called."""
+        return self._closed
 
     @property
     def container(self) -> Any:
@@ -119,25 +160,66 @@ class InputContainer:
 
         Raises:
             MediaError: where the container is damaged; at the end, where it is cut short.
+            UsageError: the container is closed, also where it was closed on the way.
         """
-        chosen = self.streams.get(*args, **kwargs)
+        self._require_open()
+        return self._demux(self.streams.get(*args, **kwargs))
+
+    def _demux(self, chosen: list[Any]) -> Iterator[Any]:
         if not chosen:
             return
         by_index = {stream.index: stream for stream in self.streams}
-        for packet in self._demuxer.demux(*chosen):
+        packets = self._demuxer.demux(*chosen)
+        while True:
+            self._require_open()
+            packet = next(packets, None)
+            if packet is None:
+                break
             if isinstance(packet, BsqPacket):
                 yield InputPacket(by_index[packet.track.index], packet)
             else:
                 yield packet
         for stream in chosen:
+            self._require_open()
             yield _flush_packet(stream)
         if self._demuxer.truncated:
             raise MediaError(f"{self.name} is cut short: it is smaller than it says itself")
 
+    def _require_open(self) -> None:
+        if self._closed:
+            raise UsageError(f"{self.name} is closed")
+
+    @overload
+    def decode(self, *, video: int) -> Iterator[av.VideoFrame]: ...
+
+    @overload
+    def decode(self, *, audio: int) -> Iterator[av.AudioFrame]: ...
+
+    @overload
+    def decode(self, *, subtitles: int) -> Iterator[SubtitleSet]: ...
+
+    @overload
+    def decode(self, *streams: BsqInputStream | av.VideoStream) -> Iterator[av.VideoFrame]: ...
+
+    @overload
+    def decode(self, *streams: av.AudioStream) -> Iterator[av.AudioFrame]: ...
+
+    @overload
+    def decode(self, *args: Any, **kwargs: Any) -> Iterator[Decoded]: ...
+
     def decode(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
-        """Frames of the chosen streams: `decode(video=0)`. BSQ gives av.VideoFrame."""
-        for packet in self.demux(*args, **kwargs):
-            yield from packet.decode()
+        """Frames of the chosen streams: `decode(video=0)`. BSQ gives av.VideoFrame.
+
+        Raises what `demux` does, and what `BsqInputStream.decode` does.
+        """
+        self._require_open()
+        return self._decode(self.streams.get(*args, **kwargs))
+
+    def _decode(self, chosen: list[Any]) -> Iterator[Any]:
+        for packet in self._demux(chosen):
+            for frame in packet.decode():
+                self._require_open()
+                yield frame
 
     def seek(
         self,
@@ -155,6 +237,7 @@ class InputContainer:
             any_frame: take any packet, not only keyframes.
             stream: the stream whose keyframes count.
         """
+        self._require_open()
         if not isinstance(offset, int):
             raise TypeError("seek takes an integer offset, in ticks of the stream or microseconds")
         time_base = Fraction(1, av.time_base) if stream is None else Fraction(stream.time_base)

@@ -109,18 +109,22 @@ class OutputContainer:
         Args:
             codec_name: "bsq", or FFmpeg's name of a sound or subtitle encoder.
             rate: frames or samples per second.
-            options: for BSQ crf, gop, scene_cut, lookahead, threads, parallel, preset,
-                tune, model.
+            options: for BSQ crf, bitrate, buffer, gop, scene_cut, lookahead, threads, parallel,
+                preset, tune, model; also b, g, bufsize, rc-lookahead and sc_threshold, and x264's
+                names of presets.
             attributes: set on the stream, e.g. width=640.
 
         Raises:
-            UsageError: after the first packet, or for another video codec than BSQ.
+            UsageError: after the first packet, or for another video codec than BSQ. Options that
+                BSQ does not have are refused by the first encode().
+            AttributeError: an attribute that BSQ streams do not have.
         """
         self._require_open_head()
         stream: Any
         if codec_name == "bsq":
             given = {"threads": self._threads, **(options or {})}
             stream = BsqOutputStream(len(self._streams), rate, given, self._model)
+            stream.container = self
         else:
             stream = self._on_bench(
                 lambda bench: bench.add_stream(codec_name, rate=rate, options=dict(options or {}))
@@ -145,6 +149,7 @@ class OutputContainer:
         stream: Any
         if isinstance(template, BsqInputStream):
             stream = BsqOutputStream(len(self._streams), None, {}, self._model)
+            stream.container = self
             stream.copy_from(template)
             for attachment in attachments_of(template.container.container):
                 if carries([attachment], template.sequence["model_id"]):

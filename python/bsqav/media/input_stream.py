@@ -5,28 +5,44 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from fractions import Fraction
-from types import SimpleNamespace
-from typing import Any, Literal
+from typing import Any
 
 import av
+from av.codec.context import ThreadType
+from av.stream import Discard
 
 from bsqav.codec.decoder import Decoder
-from bsqav.codec.models import ModelLike
+from bsqav.codec.models import ModelLike, find_model
+from bsqav.codec.picture import Colour
+from bsqav.codec.sequence import colour_of
 from bsqav.errors import BitstreamError, BsqWarning, UsageError
+from bsqav.media.bsq_track import skipped_notice
 from bsqav.media.contents import metadata_of
 from bsqav.media.demux import BsqPacket, BsqTrack
 from bsqav.media.light import NO_LIGHT, LightLevels
+from bsqav.media.stream_attributes import CodecAttributes, range_of, thread_type_of
 
-__all__ = ["CODEC", "BsqInputStream", "InputPacket", "StreamList"]
+__all__ = ["BsqInputStream", "InputPacket", "StreamList"]
 
-# What a stream's `codec` says, with the attributes of av.codec.Codec that describe.
-CODEC = SimpleNamespace(
-    name="bsq", canonical_name="bsq", long_name="Binary Spherical Quantization", type="video"
-)
+# Values of `skip_frame` to what is decoded. Every picture but a keyframe is predicted from the one
+# before, so that none can be left out alone.
+_SKIPPED = {
+    "NONE": "nothing",
+    "DEFAULT": "nothing",
+    "NONREF": "nothing",
+    "BIDIR": "nothing",
+    "NONINTRA": "between keyframes",
+    "NONKEY": "between keyframes",
+    "ALL": "all",
+}
 
 
 class InputPacket:
     """A packet of a BSQ stream with the attributes of av.Packet. An empty one flushes."""
+
+    is_discard = False
+    is_disposable = False
+    is_trusted = False
 
     def __init__(self, stream: BsqInputStream, source: BsqPacket | None) -> None:
         self.stream: Any = stream
@@ -37,6 +53,7 @@ class InputPacket:
         self.time_base = stream.time_base
         self.is_keyframe = source is not None and source.keyframe
         self.is_corrupt = source is not None and source.damage is not None
+        self.opaque: Any = None
         self._decoding = stream
 
     def __bytes__(self) -> bytes:
@@ -57,18 +74,28 @@ class InputPacket:
         """Offset in bytes in the file, where known."""
         return None if self.source is None else self.source.position
 
+    def has_sidedata(self, dtype: str) -> bool:
+        """False: what BSQ has to say stands in its packets."""
+        del dtype
+        return False
+
+    def iter_sidedata(self) -> Iterator[Any]:
+        """Nothing."""
+        return iter(())
+
     def decode(self) -> list[av.VideoFrame]:
         """The frames that are ready after this packet."""
         return self._decoding.decode(self)
 
 
-class BsqInputStream:
-    """A BSQ stream with the attributes of av.VideoStream."""
+class BsqInputStream(CodecAttributes):
+    """A BSQ stream with the attributes of av.VideoStream.
 
-    type: Literal["video"] = "video"
-    name = "bsq"
-    codec = CODEC
-    profile = None
+    What the container says of it is read when the file is opened, and stays true after close().
+    """
+
+    is_encoder = False
+    is_decoder = True
 
     def __init__(
         self,
@@ -81,13 +108,30 @@ class BsqInputStream:
     ) -> None:
         self.container = container
         self.track = track
-        self._decoder = Decoder(models=models, threads=threads, strict=strict)
+        self._models = tuple(map(find_model, models))
+        self._strict, self._threads = strict, threads
+        self._open_decoder: Decoder | None = None
+        self._skip_frame = "DEFAULT"
+        self._thread_type = ThreadType.SLICE
         self._warned = False
+        self._begun = False  # a picture has come, or there was a seek
         self.light = light
         """Mastering display and content light level, where the container says them."""
-
-    def __repr__(self) -> str:
-        return f"<bsqav stream #{self.index} bsq, {self.pix_fmt} {self.width}x{self.height}>"
+        stream = track.stream
+        self.id = int(stream.id)
+        """The container's own number of the stream, 0 where it has none."""
+        self.frames = int(stream.frames)
+        """The number of frames, 0 where the container does not say."""
+        self.metadata: dict[str, str] = metadata_of(stream)
+        """The stream's tags."""
+        self.disposition: Any = stream.disposition
+        """The stream's flags."""
+        self.options: dict[str, str] = {}
+        self._container_rate: Fraction | None = stream.average_rate
+        self._container_tick = Fraction(stream.time_base)
+        self._start: int | None = stream.start_time
+        self._duration: int | None = stream.duration
+        self._bit_rate = _bit_rate(stream)
 
     @property
     def codec_context(self) -> BsqInputStream:
@@ -110,24 +154,24 @@ class BsqInputStream:
         return self.track.time_base
 
     @property
-    def width(self) -> int:
+    def width(self) -> int:  # type: ignore[override]  # computed here, set in an encoder's stream
         """Luma samples in a row."""
         return self.track.width
 
     @property
-    def height(self) -> int:
+    def height(self) -> int:  # type: ignore[override]  # likewise
         """Rows of luma samples."""
         return self.track.height
 
     @property
-    def pix_fmt(self) -> str:
+    def pix_fmt(self) -> str:  # type: ignore[override]  # likewise
         """FFmpeg's name of the pixel format."""
         return self.track.pix_fmt
 
     @property
     def average_rate(self) -> Fraction | None:
         """Pictures per second: as stated, or as the container reckons."""
-        return self.track.frame_rate or self.track.stream.average_rate
+        return self.track.frame_rate or self._container_rate
 
     @property
     def base_rate(self) -> Fraction | None:
@@ -145,14 +189,14 @@ class BsqInputStream:
         return self.average_rate
 
     @property
-    def sample_aspect_ratio(self) -> Fraction | None:
-        """Width over height of one sample, None where unknown."""
-        return self.track.sample_aspect
+    def framerate(self) -> Fraction | None:
+        """The same as average_rate."""
+        return self.average_rate
 
     @property
-    def display_aspect_ratio(self) -> Fraction:
-        """Width over height of the picture as it is to be shown, before any rotation."""
-        return Fraction(self.width, self.height) * (self.sample_aspect_ratio or 1)
+    def sample_aspect_ratio(self) -> Fraction | None:  # type: ignore[override]  # as width
+        """Width over height of one sample, None where unknown."""
+        return self.track.sample_aspect
 
     @property
     def rotation(self) -> int:
@@ -162,23 +206,18 @@ class BsqInputStream:
     @property
     def start_time(self) -> int | None:
         """The container's start time in ticks, on the time line of the packets."""
-        start = self._ticks(self.track.stream.start_time)
+        start = self._ticks(self._start)
         return None if start is None else start - round(self.track.lead / self.time_base)
 
     @property
     def duration(self) -> int | None:
-        """The container's duration in ticks."""
-        return self._ticks(self.track.stream.duration)
+        """The duration in ticks, None where the container states none for a stream (Matroska)."""
+        return self._ticks(self._duration)
 
     @property
-    def frames(self) -> int:
-        """The number of frames, 0 where the container does not say."""
-        return int(self.track.stream.frames)
-
-    @property
-    def metadata(self) -> dict[str, str]:
-        """The stream's tags."""
-        return metadata_of(self.track.stream)
+    def bit_rate(self) -> int | None:
+        """Bits per second of the stream, None where the container has no list of all packets."""
+        return self._bit_rate
 
     @property
     def language(self) -> str | None:
@@ -186,21 +225,130 @@ class BsqInputStream:
         return self.metadata.get("language")
 
     @property
-    def disposition(self) -> Any:
-        """The stream's flags."""
-        return self.track.stream.disposition
+    def discard(self) -> Discard:
+        """Which packets the demuxer leaves out."""
+        return Discard(self._stream().discard)
+
+    @discard.setter
+    def discard(self, value: Any) -> None:
+        self._stream().discard = value
+
+    def _stream(self) -> Any:
+        """PyAV's stream, which is gone when the container is closed."""
+        if self.container.is_closed:
+            raise UsageError(f"{self.container.name} is closed")
+        return self.track.stream
 
     def _ticks(self, value: int | None) -> int | None:
         if value is None:
             return None
-        return round(value * Fraction(self.track.stream.time_base) / self.time_base)
+        return round(value * self._container_tick / self.time_base)
+
+    # ---- what a codec context has ----
+
+    @property
+    def _colour(self) -> Colour:
+        return colour_of(self.sequence)
+
+    @property
+    def color_range(self) -> int:
+        """FFmpeg's AVColorRange: 0 unspecified, 1 limited, 2 full."""
+        return range_of(self._colour)
+
+    @property
+    def color_primaries(self) -> int:
+        """A code point of ISO/IEC 23091-2, 2 where unspecified."""
+        return self._colour.primaries
+
+    @property
+    def color_trc(self) -> int:
+        """The transfer curve, likewise."""
+        return self._colour.transfer
+
+    @property
+    def colorspace(self) -> int:
+        """The matrix, likewise."""
+        return self._colour.matrix
+
+    @property
+    def extradata(self) -> bytes:  # type: ignore[override]  # as width
+        """The sequence header, as containers hold it."""
+        return self.track.header
+
+    @property
+    def gop_size(self) -> int:
+        """For encoders only.
+
+        Raises:
+            RuntimeError: always, as in PyAV.
+        """
+        raise RuntimeError("Cannot access 'gop_size' as a decoder")
+
+    @property
+    def is_open(self) -> bool:
+        """True: a decoder is made when it is needed."""
+        return True
+
+    @property
+    def flags(self) -> int:
+        """0: none of FFmpeg's flags changes how BSQ is decoded."""
+        return 0
+
+    @property
+    def thread_count(self) -> int:
+        """Threads for decoding, 0 for the number of processors; to be set before the first frame."""
+        return self._threads
+
+    @thread_count.setter
+    def thread_count(self, count: int) -> None:
+        if self._open_decoder is not None:
+            raise RuntimeError("Cannot change thread_count after codec is open.")
+        self._threads = int(count)
+
+    @property
+    def thread_type(self) -> ThreadType:
+        """What is asked for; a picture is always decoded by several threads together."""
+        return self._thread_type
+
+    @thread_type.setter
+    def thread_type(self, value: Any) -> None:
+        self._thread_type = thread_type_of(value)
+
+    @property
+    def skip_frame(self) -> str:
+        """Which frames are not decoded: "NONKEY" leaves the keyframes, "ALL" none."""
+        return self._skip_frame
+
+    @skip_frame.setter
+    def skip_frame(self, value: str) -> None:
+        if value not in _SKIPPED:
+            raise UsageError(f"skip_frame {value!r} is none of {', '.join(_SKIPPED)}")
+        self._skip_frame = value
+
+    # ---- decoding ----
+
+    @property
+    def _decoder(self) -> Decoder:
+        if self._open_decoder is None:
+            self._open_decoder = Decoder(
+                models=self._models, threads=self._threads, strict=self._strict
+            )
+        return self._open_decoder
 
     def flush_buffers(self) -> None:
         """Forgets all pictures, as a seek does."""
-        self._decoder.reset()
+        self._begun = True
+        if self._open_decoder is not None:
+            self._open_decoder.reset()
+
+    def _is_skipped(self, packet: BsqPacket) -> bool:
+        skipped = _SKIPPED[self._skip_frame]
+        return skipped == "all" or (skipped == "between keyframes" and not packet.keyframe)
 
     def decode(self, packet: InputPacket | None = None) -> list[av.VideoFrame]:
         """The frames that are ready after a packet, with pts, time_base and colour set.
+
+        `key_frame` is true and `pict_type` I where a frame is coded on its own, else P.
 
         Raises:
             BitstreamError: the packet is damaged and there is no picture to show in its place,
@@ -210,6 +358,8 @@ class BsqInputStream:
         source = None if packet is None else packet.source
         if source is None:
             frames = self._decoder.flush()
+        elif self._is_skipped(source):
+            return []
         else:
             try:
                 frames = self._decoder.decode(source.data, pts=source.pts)
@@ -221,10 +371,19 @@ class BsqInputStream:
             picture = frame.to_video_frame()
             if source is not None and source.pts is not None:
                 picture.pts, picture.time_base = source.pts, self.time_base
+                picture.dts = source.pts
             if frame.concealed:
                 self._warn_once(source)
+            self._warn_of_skipped()
             pictures.append(picture)
         return pictures
+
+    def _warn_of_skipped(self) -> None:
+        """Says how many packets before the first picture showed nothing."""
+        if not self._begun and self._decoder.skipped:
+            notice = skipped_notice(self._decoder.skipped)
+            warnings.warn(f"{self.container.name}: {notice}", BsqWarning, stacklevel=4)
+        self._begun = True
 
     def _warn_once(self, source: BsqPacket | None) -> None:
         if self._warned:
@@ -237,6 +396,15 @@ class BsqInputStream:
             BsqWarning,
             stacklevel=3,
         )
+
+
+def _bit_rate(stream: Any) -> int | None:
+    """Bits per second of a stream by the container's list of its packets, where that has all."""
+    seconds = (stream.duration or 0) * Fraction(stream.time_base or 0)
+    count = int(stream.frames)
+    if not seconds or not count or len(stream.index_entries) != count:
+        return None
+    return int(8 * sum(entry.size for entry in stream.index_entries) / seconds)
 
 
 class StreamList:

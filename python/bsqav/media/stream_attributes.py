@@ -1,0 +1,129 @@
+"""What PyAV's streams and codec contexts answer of any codec, and what BSQ's answer to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal
+
+import av
+from av.codec.context import ThreadType
+
+from bsqav.codec.picture import Colour
+from bsqav.errors import UsageError
+
+__all__ = ["CODEC", "CODEC_TAG", "CodecAttributes", "CodecDescription"]
+
+# How containers name the codec (a FourCC).
+CODEC_TAG = "BSQ1"
+_UNKNOWN_LEVEL = -99
+
+
+@dataclass(frozen=True)
+class CodecDescription:
+    """What a stream's `codec` says, with the attributes of av.codec.Codec that describe."""
+
+    name: str = "bsq"
+    canonical_name: str = "bsq"
+    long_name: str = "Binary Spherical Quantization"
+    type: Literal["video"] = "video"
+    is_encoder: bool = True
+    is_decoder: bool = True
+    intra_only: bool = False
+    lossy: bool = True
+    lossless: bool = False
+    reorder: bool = False
+
+
+CODEC = CodecDescription()
+
+
+class CodecAttributes:
+    """Attributes of av.VideoStream and its codec context that a stream of BSQ has of its size.
+
+    A class on top has width, height, pix_fmt, sample_aspect_ratio, and `_colour`.
+    """
+
+    type: Literal["video"] = "video"
+    name = "bsq"
+    codec = CODEC
+    codec_tag = CODEC_TAG
+    # BSQ has no profiles; its level follows from the size. Pictures come in the order of display.
+    profile: str | None = None
+    level = _UNKNOWN_LEVEL
+    has_b_frames = False
+    reorder_depth = 0
+    max_b_frames = 0
+    delay = 0
+    field_order = 1  # AV_FIELD_PROGRESSIVE
+    hwaccel = None
+    is_hwaccel = False
+    sw_format = None
+    max_bit_rate: int | None = None
+    bit_rate_tolerance: int | None = None
+    bits_per_coded_sample = 0
+    flags2 = 0
+    qscale = False
+    copy_opaque = False
+    global_quality = 0
+
+    width: int
+    height: int
+    pix_fmt: str | None
+    sample_aspect_ratio: Fraction | None
+    extradata: bytes | None
+
+    def __repr__(self) -> str:
+        index = getattr(self, "index", "")
+        return f"<bsqav stream #{index} bsq, {self.pix_fmt} {self.width}x{self.height}>"
+
+    @property
+    def profiles(self) -> list[str]:
+        """None: BSQ has no profiles."""
+        return []
+
+    @property
+    def format(self) -> av.VideoFormat | None:
+        """The pixel format with its planes and components."""
+        if self.pix_fmt is None:
+            return None
+        return av.VideoFormat(self.pix_fmt, self.width, self.height)
+
+    @property
+    def coded_width(self) -> int:
+        """The same as width: sizes are coded as they are."""
+        return self.width
+
+    @property
+    def coded_height(self) -> int:
+        """The same as height."""
+        return self.height
+
+    @property
+    def extradata_size(self) -> int:
+        """Bytes of `extradata`."""
+        return len(self.extradata or b"")
+
+    @property
+    def display_aspect_ratio(self) -> Fraction | None:
+        """Width over height of the picture as it is to be shown, before any rotation."""
+        if not self.width or not self.height:
+            return None
+        return Fraction(self.width, self.height) * (self.sample_aspect_ratio or 1)
+
+
+def thread_type_of(value: Any) -> ThreadType:
+    """A kind of threads by PyAV's name or number; BSQ's are threads within a picture anyhow.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    try:
+        return ThreadType[value] if isinstance(value, str) else ThreadType(value)
+    except (KeyError, ValueError):
+        raise UsageError(f"there are no threads of type {value!r}") from None
+
+
+def range_of(colour: Colour) -> int:
+    """FFmpeg's AVColorRange: 0 unspecified, 1 limited, 2 full."""
+    return {0: 1, 1: 2}.get(colour.full_range, 0)
