@@ -16,6 +16,7 @@ from bsqav.codec.units import Plane
 from bsqav.errors import BitstreamError
 from bsqav.media.deinterlace import Deinterlacer
 from bsqav.media.demux import BsqPacket
+from bsqav.media.facts import is_bare
 
 __all__ = ["AvDecoding", "AvPacket", "BsqDecoding", "Plane", "VideoDecoding"]
 
@@ -77,6 +78,7 @@ class AvDecoding:
         self._stream = stream
         self._deinterlacer = Deinterlacer(Fraction(stream.time_base or DEFAULT_TIME_BASE), warn)
         self._warn = warn
+        self._bare = is_bare(stream.container)
         self._bad = 0
         self._first_bad = ""
         stream.codec_context.thread_type = "AUTO"
@@ -84,6 +86,8 @@ class AvDecoding:
 
     def decode(self, packet: AvPacket) -> Iterator[AvDecoded]:
         """Pictures that are ready after this packet."""
+        if not packet.size:
+            return  # the picture before lasts longer (Theora, AVI)
         try:
             frames = packet.decode()
         except av.FFmpegError as error:
@@ -106,7 +110,9 @@ class AvDecoding:
     def _whole(self, frames: list[av.VideoFrame]) -> Iterator[AvDecoded]:
         """Frames with the lines of one moment."""
         for frame in frames:
-            if frame.pts is None:
+            if self._bare:
+                frame.pts = None  # what FFmpeg says there is a guess: frames are counted
+            elif frame.pts is None:
                 frame.pts = frame.dts
             yield from map(self._wrap, self._deinterlacer.push(frame))
 

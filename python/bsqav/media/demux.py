@@ -23,6 +23,7 @@ from bsqav import _core
 from bsqav.codec.models import Model
 from bsqav.errors import BitstreamError, MediaError, UnsupportedError, UsageError
 from bsqav.media.bsq_track import ROUNDING, BsqPacket, BsqTrack, header_bytes
+from bsqav.media.container_check import Reading, container_faults, shortfall
 from bsqav.media.contents import attachments_of, is_attached_picture
 from bsqav.media.embedded_model import embedded_models, is_model_name
 from bsqav.media.pipes import name_of, open_fifo
@@ -111,11 +112,13 @@ class Demuxer:
         except BaseException:
             self._caller.close(self._close_pipe)
             raise
+        self._reading = Reading(self.container)
         self._truncated = _is_truncated(file)
         self.tracks: list[BsqTrack] = []
         self.lead = Fraction(0)
         """Seconds taken off the container's times, see above; packets come without them."""
         self._ahead: deque[Any] = deque()
+        self._fault: MediaError | None = None  # met while looking ahead
         try:
             self._packets: Iterator[Any] = self.container.demux()
             self._find_tracks()
@@ -142,6 +145,7 @@ class Demuxer:
     def close(self) -> None:
         """Closes the file; a file object given by the caller stays open."""
         self._ahead.clear()
+        self._packets = iter(())  # PyAV's would read from a file that is gone
         self._caller.close(self._close)
 
     def _close(self) -> None:
@@ -156,6 +160,43 @@ class Demuxer:
     def truncated(self) -> bool:
         """Whether the file is shorter than it says itself; a pipe's end must have been reached."""
         return self._truncated or (self._watch is not None and self._watch.cut_short)
+
+    def check_end(self, stream: Any, warn: Callable[[str], None], *, strict: bool = False) -> None:
+        """Tells a file that was cut short, once all of it was read.
+
+        Args:
+            stream: PyAV's of the video that counts.
+            warn: hears of a size that is wrong although every frame of it came.
+            strict: that is an error too.
+
+        Raises:
+            MediaError: frames are missing at the end.
+        """
+        if not self.truncated:
+            return
+        short = f"{self.name} is cut short: it is smaller than it says itself"
+        lack = self.missing_at_end(stream)
+        if lack is not None:
+            raise MediaError(f"{short}, and {lack}")
+        if strict:
+            raise MediaError(f"{short}, though every frame that it announces has come")
+        warn(
+            f"{self.name} is smaller than it says itself; every frame that it announces has come"
+        )
+
+    def missing_at_end(self, stream: Any) -> str | None:
+        """What is missing of a video at the end of a truncated file, once all of it was read.
+
+        None: all frames came that the file announces, and no more than a size in it is wrong.
+        """
+        return shortfall(self._file, self.container, self._reading, stream)
+
+    def faults(self, track: BsqTrack) -> list[str]:
+        """Places where the container says that packets of a track are missing, in sentences.
+
+        To be called once all of it was read; empty where a seek passed some over.
+        """
+        return container_faults(self._file, self.container, self._reading, track.index)
 
     def track_of(self, stream: Any) -> BsqTrack | None:
         """The BSQ track that a stream (or its index) is, None for any other stream."""
@@ -235,11 +276,32 @@ class Demuxer:
             packet.dts = None if packet.dts is None else packet.dts - ticks
         return packet
 
+    def peek(self, stream: Any, count: int) -> list[Any]:
+        """The first packets of a stream that will come, `count` of them where there are as many."""
+        found = [packet for packet in self._ahead if packet.stream_index == stream.index]
+        size = sum(packet.size for packet in self._ahead)
+        while len(found) < count and len(self._ahead) < MAX_PROBED_PACKETS:
+            try:
+                packet = self._next() if size < MAX_PROBED_BYTES else None
+            except MediaError as error:
+                self._fault = error  # what came before it is good
+                break
+            if packet is None:
+                break
+            self._ahead.append(packet)
+            size += packet.size
+            if packet.stream_index == stream.index:
+                found.append(packet)
+        return found
+
     def _next(self) -> Any | None:
         """The next packet of the container, None at its end."""
+        if self._fault is not None:
+            raise self._fault
         try:
             while (packet := self._caller.call(lambda: next(self._packets, None))) is not None:
                 if packet.size or packet.pts is not None:
+                    self._reading.take(packet)
                     return packet
         except av.ExitError as error:
             raise MediaError(f"{self.name}: {_SILENT}") from error
@@ -318,6 +380,8 @@ class Demuxer:
                 )
             )
             self._ahead.clear()
+            self._reading.skip()
+            self._fault = None
             self._packets = self.container.demux()
             for each in self.tracks:
                 each.forget_position()

@@ -6,6 +6,7 @@ No sample depends on it; a display maps tones by it. It stands beside the stream
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -51,11 +52,24 @@ class LightLevels:
 
     def x265_parameters(self) -> list[str]:
         """The same as parameters of x265's."""
+        return self._parameters("master-display", "max-cll", _st2086)
+
+    def x264_parameters(self) -> list[str]:
+        """The same as parameters of x264's."""
+        return self._parameters("mastering-display", "cll", _st2086)
+
+    def svtav1_parameters(self) -> list[str]:
+        """The same as parameters of SVT-AV1's, which takes numbers as they are."""
+        return self._parameters("mastering-display", "content-light", lambda value, _: f"{value:g}")
+
+    def _parameters(
+        self, mastering: str, content: str, number: Callable[[float, int], str]
+    ) -> list[str]:
         found = []
         if self.mastering is not None:
             shown = self.mastering
             points = "".join(
-                f"{name}({round(x * CHROMATICITY_STEPS)},{round(y * CHROMATICITY_STEPS)})"
+                f"{name}({number(x, CHROMATICITY_STEPS)},{number(y, CHROMATICITY_STEPS)})"
                 for name, (x, y) in (
                     ("G", shown.green),
                     ("B", shown.blue),
@@ -63,11 +77,15 @@ class LightLevels:
                     ("WP", shown.white),
                 )
             )
-            low, high = (round(value * LUMINANCE_STEPS) for value in shown.luminance)
-            found.append(f"master-display={points}L({high},{low})")
+            low, high = (number(value, LUMINANCE_STEPS) for value in shown.luminance)
+            found.append(f"{mastering}={points}L({high},{low})")
         if self.max_cll or self.max_fall:
-            found.append(f"max-cll={self.max_cll},{self.max_fall}")
+            found.append(f"{content}={self.max_cll},{self.max_fall}")
         return found
+
+
+def _st2086(value: float, steps: int) -> str:
+    return str(round(value * steps))
 
 
 NO_LIGHT = LightLevels()

@@ -35,14 +35,20 @@ from bsqav.media.decoding import (
 )
 from bsqav.media.demux import BsqPacket
 from bsqav.media.facts import (
+    RATE_PACKETS,
     VideoFacts,
     constant_rate,
+    first_times,
+    is_bare,
     proportional,
     rotation_of,
     scaled_aspect,
+    usual_rate,
 )
+from bsqav.media.gaps import named, places
 from bsqav.media.inputs import input_name, open_input
 from bsqav.media.light import NO_LIGHT, TrackColour, light_of_frame
+from bsqav.media.picture_sequence import PictureSequence
 from bsqav.media.track_colour import read_colours, stream_colour
 from bsqav.media.tracks import ALL_TRACKS, TrackChoice, choose_video
 
@@ -62,10 +68,12 @@ class Source:
     Args:
         file: a path, a readable file of bytes, or "-" for standard input.
         format: FFmpeg's name of the container, guessed where None.
+        fps: frames per second of an input that has no times.
+        start_number: of the first of numbered pictures.
         start: seconds after the beginning of the video; the first frame at or after it comes out
             with timestamp 0.
         duration: seconds from there on.
-        scale: (width, height) to scale to; -1 for one of them keeps the proportions.
+        scale: (width, height) to scale to, -1 for one of them keeps the proportions; or a factor.
         pixel_format: what pictures become, see `PlaneFormat.named`; nearest to theirs where None.
         converter: what turns decoded pictures into planes.
         models: models to try beside the installed ones, for BSQ input.
@@ -75,6 +83,7 @@ class Source:
         warn: takes a sentence on everything that is lost or changed.
         cancelled: polled while waiting for a pipe.
         choice: which tracks are wanted.
+        strict: a file that says a wrong size is an error, although nothing of its video is missing.
 
     Raises:
         UsageError: there is no track that is asked for.
@@ -87,9 +96,11 @@ class Source:
         file: Any,
         *,
         format: str | None = None,  # noqa: A002
+        fps: Fraction | None = None,
+        start_number: int | None = None,
         start: Fraction | None = None,
         duration: Fraction | None = None,
-        scale: tuple[int, int] | None = None,
+        scale: tuple[int, int] | Fraction | None = None,
         pixel_format: str | None = None,
         converter: type[FrameConverter] = FrameConverter,
         models: tuple[Any, ...] = (),
@@ -99,16 +110,21 @@ class Source:
         warn: Callable[[str], None],
         cancelled: Callable[[], bool] = lambda: False,
         choice: TrackChoice = ALL_TRACKS,
+        strict: bool = False,
     ) -> None:
         self.name = input_name(file)
         self._warn = warn
-        self._start, self.cut_duration = start, duration
-        self._demuxer = open_input(file, format=format, cancelled=cancelled)
+        self._start, self.cut_duration, self._strict = start, duration, strict
+        pictures = PictureSequence.of(file, fps, start_number, warn)
+        self._demuxer = open_input(
+            file, format=format, cancelled=cancelled, fps=fps, pictures=pictures
+        )
         try:
             self._continuity = Continuity(self.container, warn)
             self._choice = choice
             self.stream, self.track = choose_video(self._demuxer, choice, self.name)
             self.time_base = self._video_time_base()
+            self._frame_rate, self._usual_rate = self._find_rates()
             self._decoding = self._open_decoder(models, threads, device, decode)
             self._scale, self._pixel_format = scale, pixel_format
             self._converter_type = converter
@@ -266,6 +282,8 @@ class Source:
         self._continuity.reset()
         if self._decoding is not None:
             self._decoding.reset()
+        if self.track is None and is_bare(self.container):
+            return False  # no packet says where it belongs: frames are counted
         try:
             self._demuxer.seek(max(seconds, Fraction(0)), track=self.track)
         except (av.FFmpegError, BsqError, OSError):
@@ -273,16 +291,17 @@ class Source:
         return True
 
     def _fail_without_frames(self) -> None:
-        if self._start and self._last_pts is not None:
-            length = float(self._last_pts * self.time_base)
+        if self._wanted and self._start and self._last_pts is not None:
+            length = float(self._last_pts * self.time_base - (self._wanted - self._start))
             raise UsageError(
                 f"start {float(self._start):g} s is behind the last frame of {self.name}, "
                 f"which is at {length:.3f} s"
             )
-        if self._skipped:
+        if self._skipped and self.track is not None:
+            size = f"{self.track.width}x{self.track.height}"
             raise MediaError(
-                f"{self.name} has {self._skipped} packets of BSQ video and no keyframe: nothing "
-                "of it can be shown"
+                f"{self.name} has {self._skipped} packets of BSQ video ({size}) and no keyframe: "
+                "nothing of it can be shown"
             )
         raise MediaError(f"{self.name} has a video stream but no picture in it can be decoded")
 
@@ -314,7 +333,8 @@ class Source:
             layout=layout,
             colour=colour,
             time_base=self.time_base,
-            frame_rate=self._frame_rate(),
+            frame_rate=self._frame_rate,
+            usual_rate=self._usual_rate,
             sample_aspect=scaled_aspect(aspect, self._coded_size, (layout.width, layout.height)),
             rotation=self._rotation,
             duration=self._expected_duration(),
@@ -322,8 +342,14 @@ class Source:
             light=self._light or self._beside.light,
         )
 
-    def _frame_rate(self) -> Fraction | None:
-        return self.track.frame_rate if self.track else constant_rate(self.stream)
+    def _find_rates(self) -> tuple[Fraction | None, Fraction]:
+        """The constant rate, None where it varies, and the rate to reckon with."""
+        rate = self.track.frame_rate if self.track else constant_rate(self.stream)
+        if rate is None:
+            times = first_times(self._demuxer.peek(self.stream, RATE_PACKETS))
+            rate = None if self.track else constant_rate(self.stream, times)
+            return rate, rate or usual_rate(self.stream, times)
+        return rate, rate
 
     def _expected_duration(self) -> Fraction | None:
         total: Fraction | None = None
@@ -364,8 +390,18 @@ class Source:
         yield from self._drain()
         if self._decoding is not None:
             self._decoding.finish()
-        if self._demuxer.truncated:
-            raise MediaError(f"{self.name} is cut short: it is smaller than it says itself")
+        self._demuxer.check_end(self.stream, self._warn, strict=self._strict)
+        self._say_missing(at_end=True)
+
+    def _say_missing(self, *, at_end: bool) -> None:
+        """Warns of frames that are missing in BSQ; damage inside a group is an error elsewhere."""
+        if self.track is None:
+            return
+        gaps = self.track.gaps.finish()
+        if gaps:
+            self._warn(places(gaps))
+        elif at_end and (faults := self._demuxer.faults(self.track)):
+            self._warn(f"frames may be missing: {named(faults)}")
 
     def _gives_up(self, packet: Any) -> bool:
         """Whether no picture has come behind a seek although it should have."""
@@ -417,8 +453,7 @@ class Source:
     @property
     def frame_ticks(self) -> int:
         """How long a frame lasts where it does not say itself, in ticks."""
-        rate = self._frame_rate() or self.stream.average_rate or Fraction(25)
-        return max(1, round(1 / (Fraction(rate) * self.time_base)))
+        return max(1, round(1 / (self._usual_rate * self.time_base)))
 
     def _warn_times(self) -> None:
         if not getattr(self, "_said_times", False):
@@ -449,6 +484,7 @@ class Source:
             if taken is not None:
                 yield taken
             if cut.is_over:
+                self._say_missing(at_end=False)
                 return
 
     def _all(self) -> Iterator[SourceFrame | AvPacket]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
@@ -15,13 +15,13 @@ from av.video.reformatter import VideoReformatter
 from bsqav.codec.picture import PlaneFormat, planes_to_frame
 from bsqav.errors import UnsupportedError, UsageError
 from bsqav.media.decoding import AvPacket, Plane
-from bsqav.media.facts import VideoFacts
+from bsqav.media.facts import COUNTS_FRAMES, NO_GAPS, WITHOUT_TIMES, VideoFacts
 
 __all__ = ["VideoEncoder", "VideoSettings"]
 
 # Quality that is near transparent, where an encoder has such a scale.
 _DEFAULT_CRF = {"libx264": 18.0, "libx265": 20.0, "libsvtav1": 28.0, "libvpx-vp9": 24.0}
-# Encoders that want time in frames, not in ticks.
+# Encoders that want time in frames, not in ticks. Of MPEG-1's rates the first eight are standard.
 _FRAME_TICKS = {"mpeg1video", "mpeg2video", "mpeg4", "msmpeg4", "h263", "h263p", "flv", "mjpeg"}
 # Two by two chroma and pictures of odd sizes do not go together in these.
 _EVEN_SIZES = {"libx264", "libx265", "libvpx", "libvpx-vp9", "libsvtav1", "mpeg4", "h264_nvenc"}
@@ -35,6 +35,13 @@ _CHROMA = {
 # At 8 bits and above.
 _RGB = (("rgb24", "gbrp", "bgr24"), ("rgb48le", "rgb48be", "gbrp10le", "rgb24", "gbrp", "bgr24"))
 _RGBA = (("rgba", "bgra", "argb", "gbrap"), ("rgba64le", "rgba64be", "gbrap10le", "rgba", "bgra"))
+
+
+# Of both terms of a rate: MPEG-4's limit.
+_MAX_TERM = 65535
+_MPEG1_RATES = 8
+# What a clock of milliseconds does to a time, twice (seconds).
+CLOCK_ROUNDING = Fraction(2, 1000)
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,47 @@ class VideoSettings:
     options: dict[str, str] = field(default_factory=dict)
 
 
+class FrameClock:
+    """Counts frames at a constant rate: each time becomes the nearest number that is free.
+
+    Args:
+        rate: frames per second.
+    """
+
+    def __init__(self, rate: Fraction) -> None:
+        self.rate, self.tick = rate, 1 / rate
+        self.moved = 0
+        """Frames whose time was changed by more than a rounded clock explains."""
+        self.farthest = Fraction(0)
+        """By how many seconds at most."""
+        self.skipped = 0
+        """Frames behind which numbers are free."""
+        self._last: int | None = None
+
+    def count(self, time: Fraction) -> int:
+        """The number of the frame at a time in seconds."""
+        number = round(time * self.rate)
+        if self._last is not None:
+            number = max(number, self._last + 1)
+            self.skipped += number > self._last + 1
+        self._last = number
+        away = abs(number * self.tick - time)
+        if away > max(self.tick / 10, CLOCK_ROUNDING):
+            self.moved += 1
+            self.farthest = max(self.farthest, away)
+        return number
+
+
+def _encoder_rate(name: str, rate: Fraction) -> Fraction:
+    """A rate that an encoder takes: the same, a multiple of it, or the next higher one."""
+    taken = [Fraction(r.numerator, r.denominator) for r in av.Codec(name, "w").frame_rates or ()]
+    if name == "mpeg1video":
+        taken = taken[:_MPEG1_RATES]
+    higher = sorted(each for each in taken if each >= rate)
+    multiples = [each for each in higher if (each / rate).denominator == 1]
+    return next(iter([*multiples, *higher, *sorted(taken, reverse=True)]), rate)
+
+
 class VideoEncoder:
     """Adds a video stream to an output container and encodes planes into it.
 
@@ -61,7 +109,6 @@ class VideoEncoder:
         container: a PyAV output container.
         name: FFmpeg's name of the encoder.
         facts: what the video is like.
-        rate: frames per second to state where `facts` has none.
         settings: how to encode.
         warn: takes a sentence on everything that is changed.
 
@@ -74,23 +121,24 @@ class VideoEncoder:
         container: Any,
         name: str,
         facts: VideoFacts,
-        rate: Fraction,
         settings: VideoSettings,
         warn: Callable[[str], None],
     ) -> None:
         self._name, self._facts = name, facts
         # Encoders that would write to standard error on their own.
         os.environ.setdefault("SVT_LOG", "1")
-        rate = (facts.frame_rate or rate).limit_denominator(1 << 16)
+        rate = 1 / (1 / (facts.frame_rate or facts.usual_rate)).limit_denominator(_MAX_TERM)
+        self._form = container.format
         try:
+            self._clock = FrameClock(_encoder_rate(name, rate)) if self._counts_frames() else None
+            rate = rate if self._clock is None else self._clock.rate
             self.stream: Any = container.add_stream(name, rate=rate)
         except (ValueError, av.FFmpegError) as error:
             raise UnsupportedError(f"the encoder {name} cannot be used: {error}") from error
         if self.stream.type != "video":
             raise UsageError(f"{name} encodes {self.stream.type}, not video")
         self._reformatter = VideoReformatter()
-        self._warn, self._moved = warn, False
-        self._last_tick = -1  # of encoders that count frames
+        self._warn = warn
         self._layout = self._even_layout(warn)
         self._describe()
         self._set_options(settings)
@@ -101,8 +149,7 @@ class VideoEncoder:
         stream.width, stream.height = self._layout.width, self._layout.height
         stream.pix_fmt = self._pixel_format()
         context = stream.codec_context
-        frame_ticks = self._name in _FRAME_TICKS
-        context.time_base = 1 / context.framerate if frame_ticks else facts.time_base
+        context.time_base = facts.time_base if self._clock is None else self._clock.tick
         facts.colour.tag(context)
         if stream.pix_fmt.startswith("yuvj"):
             context.color_range = 2
@@ -117,9 +164,9 @@ class VideoEncoder:
         if settings.gop is not None:
             context.gop_size = settings.gop
         options = dict(settings.options)
-        if self._name == "libx265":
-            light = facts.light.x265_parameters()
-            options.setdefault("x265-params", ":".join(["log-level=error", *light]))
+        option, parameters = self._parameters()
+        if parameters:
+            options.setdefault(option, ":".join(parameters))
         if facts.chroma_location and self._layout.chroma == "420":
             options.setdefault("chroma_sample_location", str(facts.chroma_location))
         if settings.bitrate is not None:
@@ -133,6 +180,29 @@ class VideoEncoder:
         if settings.tune is not None:
             options.setdefault("tune", settings.tune)
         self.stream.options = options
+
+    def _counts_frames(self) -> bool:
+        """Whether the encoder or the container has a clock that counts frames."""
+        return (
+            self._name in _FRAME_TICKS
+            or self._form.name in COUNTS_FRAMES
+            or bool(int(self._form.flags) & WITHOUT_TIMES)
+        )
+
+    def _parameters(self) -> tuple[str, list[str]]:
+        """Name and values of the option that holds the parameters of the encoder's own library."""
+        light = self._facts.light
+        if self._name == "libx265":
+            return "x265-params", ["log-level=error", *light.x265_parameters()]
+        if self._name == "libx264":
+            # Else a bare stream, and whatever trusts its header, has ticks per second for a rate.
+            even = ["force-cfr=1"] if self._facts.frame_rate or self._clock else []
+            return "x264-params", [*even, *light.x264_parameters()]
+        if self._name == "libsvtav1":
+            return "svtav1-params", light.svtav1_parameters()
+        if light:
+            self._warn(f"mastering display and content light level are left out by {self._name}")
+        return "", []
 
     def _even_layout(self, warn: Callable[[str], None]) -> PlaneFormat:
         """The size in which frames are encoded: even where the encoder needs that."""
@@ -211,26 +281,33 @@ class VideoEncoder:
         picture.pts = pts
         picture.time_base = self._facts.time_base
         picture.duration = duration
-        if self._name in _FRAME_TICKS:
-            self._count_in_frames(picture, pts)
+        if self._clock is not None:
+            picture.pts = self._clock.count(pts * self._facts.time_base)
+            picture.time_base, picture.duration = self._clock.tick, 1
         return list(self.stream.encode(picture))
 
-    def _count_in_frames(self, picture: av.VideoFrame, pts: int) -> None:
-        """The picture's time in frames of the constant rate, each later than the one before."""
-        frame = 1 / Fraction(self.stream.codec_context.framerate)
-        exact = pts * self._facts.time_base / frame
-        self._last_tick = max(round(exact), self._last_tick + 1)
-        if abs(self._last_tick - exact) > Fraction(1, 2) and not self._moved:
-            self._moved = True
-            self._warn(
-                f"{self._name} has a constant rate: pictures that are closer than "
-                f"{float(frame):.4f} s are moved later"
-            )
-        picture.pts, picture.time_base, picture.duration = self._last_tick, frame, 1
+    def drain(self) -> Iterator[AvPacket]:
+        """Packets that were held back, each as soon as it is coded."""
+        if self._clock is not None:
+            self._say_displaced(self._clock)
+        for packet in self.stream.codec_context.encode_lazy(None):
+            packet.stream = self.stream
+            yield packet
 
-    def flush(self) -> list[AvPacket]:
-        """Packets that were held back."""
-        return list(self.stream.encode(None))
+    def _say_displaced(self, clock: FrameClock) -> None:
+        """Warns of times that a clock of frames, or none at all, has changed."""
+        form, rate = self._form.name, f"{float(clock.rate):g} frames a second"
+        where = self._name if self._name in _FRAME_TICKS else form
+        if clock.skipped and (int(self._form.flags) & WITHOUT_TIMES or form in NO_GAPS):
+            self._warn(
+                f"{form} has a constant rate, {rate}, and no times: {clock.skipped} frames that "
+                "last longer are shown as long as the others"
+            )
+        elif clock.moved:
+            self._warn(
+                f"{where} has a constant rate, {rate}: {clock.moved} frames were moved, by up to "
+                f"{float(clock.farthest):.3f} s"
+            )
 
     def _ranges(self) -> dict[str, int]:
         """How samples map from the pictures' format to the encoder's."""
