@@ -131,6 +131,7 @@ class BsqInputStream(CodecAttributes):
         self._container_tick = Fraction(stream.time_base)
         self._start: int | None = stream.start_time
         self._duration: int | None = stream.duration
+        self._whole: int | None = container.duration
         self._bit_rate = _bit_rate(stream)
 
     @property
@@ -211,7 +212,9 @@ class BsqInputStream(CodecAttributes):
 
     @property
     def duration(self) -> int | None:
-        """The duration in ticks, None where the container states none for a stream (Matroska)."""
+        """The duration in ticks: the stream's, else the file's, None where neither is known."""
+        if self._duration is None and self._whole is not None:
+            return round(Fraction(self._whole, av.time_base) / self.time_base)
         return self._ticks(self._duration)
 
     @property
@@ -286,8 +289,8 @@ class BsqInputStream(CodecAttributes):
 
     @property
     def is_open(self) -> bool:
-        """True: a decoder is made when it is needed."""
-        return True
+        """Whether the decoder is there, which is made when the first packet comes."""
+        return self._open_decoder is not None
 
     @property
     def flags(self) -> int:
@@ -296,7 +299,7 @@ class BsqInputStream(CodecAttributes):
 
     @property
     def thread_count(self) -> int:
-        """Threads for decoding, 0 for the number of processors; to be set before the first frame."""
+        """Threads for decoding, 0 for the number of processors; set it before the first frame."""
         return self._threads
 
     @thread_count.setter
@@ -326,6 +329,10 @@ class BsqInputStream(CodecAttributes):
         self._skip_frame = value
 
     # ---- decoding ----
+
+    def open(self, strict: bool = True) -> None:
+        """Nothing: a decoder is made when the first frame comes."""
+        del strict
 
     @property
     def _decoder(self) -> Decoder:
