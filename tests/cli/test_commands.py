@@ -187,6 +187,7 @@ def fake_player(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str = "pass
     player.write_text(f"#!{sys.executable}\n{code}\n")
     player.chmod(player.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("DISPLAY", ":99")
 
 
 def test_play_pipes_into_the_player(

@@ -8,7 +8,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from bsqav.cli.values import human_size, printable
+from bsqav.cli.display import show
+from bsqav.cli.interrupts import interruptible
+from bsqav.cli.values import human_size
 from bsqav.errors import UsageError
 from bsqav.media.inspection import FileReport, TrackReport, inspect
 from bsqav.media.still_input import FORMAT as STILL
@@ -23,7 +25,6 @@ def add_parser(subparsers: Any) -> None:
         help="show streams, model, blocks and bits per frame",
         description="Shows a file's streams, and for BSQ its sequence header, model, blocks and "
         "bits per frame. Every packet is read and none is decoded.",
-        allow_abbrev=False,
     )
     parser.add_argument("file", metavar="FILE", help="a file, or - for standard input")
     parser.add_argument("--json", action="store_true", help="print as JSON")
@@ -53,22 +54,23 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--frame and --original are for --plot")
     if args.plot is not None and args.file == "-":
         raise UsageError("--plot reads FILE twice: give a file instead of standard input")
-    report = inspect(args.file)
+    with interruptible() as stop:
+        report = inspect(args.file, cancelled=stop.is_set)
     if args.plot is not None:
         _plot(args)
     if args.json:
-        print(json.dumps(report.to_dict(), indent=2))
+        show(json.dumps(report.to_dict(), indent=2))
         return 0
-    print(_head(report, args.file))
+    show(_head(report, args.file))
     bare = report.format == STILL  # no container that has tracks
     for stream in () if bare else report.streams:
-        print(printable(_stream_line(stream)))
+        show(_stream_line(stream))
     for track in report.bsq:
         still = bare and track.packets == 1
         kind = "animation" if bare else f"track {track.index}"
-        print(_track_lines(track, kind="still" if still else kind, still=still))
+        show(_track_lines(track, kind="still" if still else kind, still=still))
     for key, value in report.metadata.items():
-        print(printable(f"  {key}: {value}"))
+        show(f"  {key}: {' '.join(value.splitlines())}")
     return 0
 
 

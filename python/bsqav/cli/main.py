@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import bsqav
-from bsqav.cli.values import printable
-from bsqav.errors import BsqError, UsageError
+from bsqav.cli import display
+from bsqav.cli.interrupts import terminated_like_interrupted
+from bsqav.cli.parsing import Parser, did_you_mean
+from bsqav.errors import BsqError, BsqWarning, UsageError
 
 __all__ = ["COMMANDS", "main"]
 
@@ -42,16 +47,16 @@ class _Version(argparse.Action):
         super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, help=help)
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        print(f"bsqav {bsqav.__version__}")
+        display.show(f"bsqav {bsqav.__version__}")
         parser.exit()
 
 
 def _build_parser(command: str | None) -> argparse.ArgumentParser:
     """The parser with all commands in its overview, and the arguments of `command` only."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="bsqav",
         description="A video codec on Binary Spherical Quantization.",
-        allow_abbrev=False,
+        epilog="`bsqav COMMAND --help` describes a command.",
     )
     parser.add_argument("--version", action=_Version, help="print the version and leave")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -68,49 +73,99 @@ def _command_of(arguments: Sequence[str]) -> str | None:
     return next((word for word in arguments if not word.startswith("-")), None)
 
 
-def _say(message: str) -> None:
-    """Prints one line on standard error."""
-    print(f"bsqav: {printable(' '.join(message.split()))}", file=sys.stderr)
+def _check_command(command: str | None) -> None:
+    """Raises UsageError where there is no such command."""
+    names = [name for name, _, _ in COMMANDS]
+    if command is not None and command not in names:
+        meant = did_you_mean(command, names)
+        if meant is None and os.path.exists(command):  # noqa: PTH110 - any text may be a command
+            meant = f"`bsqav transcode {command} OUT`, `bsqav info {command}`"
+        remedy = f"did you mean {meant}?" if meant else f"there is {', '.join(names)}"
+        raise UsageError(f"there is no command {command!r}: {remedy}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command line; returns 0, 1 where it failed, 2 where it was wrong."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    try:
-        parser = _build_parser(_command_of(arguments))
-        args = parser.parse_args(arguments)
-        return int(args.run(args))
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else EXIT_FAILED
-    except UsageError as error:
-        _say(f"{error}")
+    debug = "--debug" in arguments or bool(os.environ.get("BSQAV_DEBUG"))
+    with _surroundings(debug):
+        try:
+            return _run(arguments)
+        except SystemExit as end:
+            return end.code if isinstance(end.code, int) else EXIT_FAILED
+        except (Exception, KeyboardInterrupt) as error:
+            if debug:
+                display.show(traceback.format_exc().rstrip(), file=sys.stderr)
+            return _failed(error)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    command = _command_of(arguments)
+    _check_command(command)
+    parser = _build_parser(command)
+    if not arguments:
+        parser.print_help()
         return EXIT_USAGE
-    except KeyboardInterrupt as error:
-        _say(str(error) or "interrupted")
-        return EXIT_FAILED
-    except BrokenPipeError as error:
+    args = parser.parse_args(arguments)
+    if getattr(args, "run", None) is None:
+        raise UsageError("which command? `bsqav --help` lists them")
+    return int(args.run(args))
+
+
+def _failed(error: BaseException) -> int:
+    """Says what has ended a command, in a line; returns the exit status."""
+    if isinstance(error, UsageError):
+        display.say(str(error))
+        return EXIT_USAGE
+    if isinstance(error, KeyboardInterrupt):
+        display.say(str(error) or "interrupted")
+    elif isinstance(error, BrokenPipeError):
         # Of a listing that is no news; a video that is not whole is.
         if isinstance(error, BsqError):
-            _say(str(error))
+            display.say(str(error))
         _leave_pipe()
-        return EXIT_FAILED
-    except (BsqError, OSError) as error:
-        _say(str(error))
-        return EXIT_FAILED
-    except ImportError as error:
-        _say(f"a part of bsqav is missing: {error}")
-        return EXIT_FAILED
-    except MemoryError:
-        _say("out of memory")
-        return EXIT_FAILED
-    except Exception as error:
-        if os.environ.get("BSQAV_DEBUG"):
-            traceback.print_exc()
-        _say(
+    elif isinstance(error, BsqError | OSError):
+        display.say(str(error))
+    elif isinstance(error, ImportError):
+        display.say(f"a part of bsqav is missing: {error}")
+    elif isinstance(error, MemoryError):
+        display.say("out of memory")
+    else:
+        display.say(
             f"internal error: {type(error).__name__}: {error}; please report it with the output "
-            "of the same command under BSQAV_DEBUG=1"
+            "of the same command with --debug"
         )
-        return EXIT_FAILED
+    return EXIT_FAILED
+
+
+@contextlib.contextmanager
+def _surroundings(debug: bool) -> Iterator[None]:
+    """How a command hears of signals, and where its warnings and FFmpeg's own log go."""
+
+    def shown(message: Warning | str, category: type[Warning], *rest: Any) -> None:
+        if issubclass(category, BsqWarning):
+            display.warn(str(message))
+        else:
+            before(message, category, *rest)
+
+    before = warnings.showwarning
+    with warnings.catch_warnings(), terminated_like_interrupted():
+        warnings.simplefilter("always", BsqWarning)
+        warnings.showwarning = shown
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):  # names may not fit the terminal's encoding
+                stream.reconfigure(errors="backslashreplace")
+        if debug:
+            _show_ffmpeg_log()
+        yield
+
+
+def _show_ffmpeg_log() -> None:
+    """Has FFmpeg write what it says to standard error."""
+    import av.logging
+
+    av.logging.set_level(av.logging.VERBOSE)
+    av.logging.restore_default_callback()
 
 
 def _leave_pipe() -> None:

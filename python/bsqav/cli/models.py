@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from bsqav.cli.display import show
 from bsqav.cli.values import human_size
 from bsqav.codec.files import written_whole
 from bsqav.codec.models import ModelInfo, find_model, import_model, list_models, model_folders
@@ -23,12 +24,11 @@ def add_parser(subparsers: Any) -> None:
         "models",
         help="list, show, import and export models",
         description="The trained models that are installed. A stream names its model by id.",
-        allow_abbrev=False,
     )
     parser.set_defaults(run=run, action="list", json=False)
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     for name, text in (("list", "every model that can be loaded"), ("show", "one model in full")):
-        action = actions.add_parser(name, help=text, allow_abbrev=False)
+        action = actions.add_parser(name, help=text)
         action.add_argument("--json", action="store_true", help="print as JSON")
         if name == "show":
             action.add_argument("model", metavar="NAME|ID|FILE")
@@ -53,13 +53,13 @@ def _plain(info: ModelInfo) -> dict[str, Any]:
 def _list(args: argparse.Namespace) -> int:
     models = list_models()
     if args.json:
-        print(json.dumps([_plain(info) for info in models], indent=2))
+        show(json.dumps([_plain(info) for info in models], indent=2))
         return 0
     for info in models:
         mark = "*" if info.default else " "
-        print(f"{mark} {info.name:24} {info.id}  {human_size(info.size):>8}  {info.path}")
+        show(f"{mark} {info.name:24} {info.id}  {human_size(info.size):>8}  {info.path}")
     if not models:
-        print("no models are installed; looked in " + ", ".join(map(str, model_folders())))
+        show("no models are installed; looked in " + ", ".join(map(str, model_folders())))
     return 0
 
 
@@ -85,7 +85,7 @@ def _info(which: str) -> ModelInfo:
 def _show(args: argparse.Namespace) -> int:
     info = _info(args.model)
     if args.json:
-        print(json.dumps(_plain(info), indent=2))
+        show(json.dumps(_plain(info), indent=2))
         return 0
     rows: dict[str, Any] = {
         "name": info.name,
@@ -96,14 +96,14 @@ def _show(args: argparse.Namespace) -> int:
         "default": "yes" if info.default else "no",
     }
     for key, value in rows.items():
-        print(f"{key:8} {value}")
-    print(json.dumps(info.description, indent=2))
+        show(f"{key:8} {value}")
+    show(json.dumps(info.description, indent=2))
     return 0
 
 
 def _import(args: argparse.Namespace) -> int:
     info = import_model(args.file)
-    print(f"{info.name} {info.id} is installed as {info.path}")
+    show(f"{info.name} {info.id} is installed as {info.path}")
     return 0
 
 
@@ -116,5 +116,5 @@ def _export(args: argparse.Namespace) -> int:
         raise MediaError(f"{target} exists already: -y replaces it")
     with written_whole(target) as partial:
         shutil.copyfile(info.path, partial)
-    print(f"{info.name} {info.id} is copied to {target}")
+    show(f"{info.name} {info.id} is copied to {target}")
     return 0

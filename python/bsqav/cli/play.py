@@ -7,16 +7,24 @@ import contextlib
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from bsqav.cli import window
 from bsqav.cli.display import ProgressDisplay
 from bsqav.cli.interrupts import interruptible
-from bsqav.cli.values import seconds
-from bsqav.cli.window import check_window
+from bsqav.cli.values import printable, seconds
+from bsqav.cli.window import NO_DISPLAY, check_display, check_window
+from bsqav.errors import BsqError, MediaError
 from bsqav.media.transcode import transcode
 
 __all__ = ["add_parser", "run"]
+
+_POLL_SECONDS = 0.2
+# What ffplay says where there is no screen.
+_NO_VIDEO = "Could not initialize SDL"
 
 
 def add_parser(subparsers: Any) -> None:
@@ -26,7 +34,6 @@ def add_parser(subparsers: Any) -> None:
         help="play a file",
         description="Decodes a file and shows it with FFmpeg's ffplay, sound included, or, where "
         "that is not installed, in a window of its own without sound.",
-        allow_abbrev=False,
     )
     parser.add_argument("file", metavar="FILE", help="a file, or - for standard input")
     parser.add_argument("--start", type=seconds, metavar="T", help="begin there")
@@ -40,28 +47,117 @@ def add_parser(subparsers: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def _player(args: argparse.Namespace, display: ProgressDisplay) -> tuple[list[str], str]:
-    """The command that shows what comes through a pipe in NUT, and what becomes of the sound."""
+def _player(
+    args: argparse.Namespace, display: ProgressDisplay
+) -> tuple[list[str], str, Callable[[], None]]:
+    """The program that shows what comes through a pipe in NUT.
+
+    With what becomes of the sound, and what is to be checked before the program is started.
+    """
     found = None if args.window else shutil.which("ffplay")
     if found is not None:
         command = [found, "-hide_banner", "-loglevel", "error", "-autoexit"]
-        return [*command, "-window_title", args.file, "-f", "nut", "-i", "-"], "copy"
-    check_window()
-    if not args.window:
-        display.warn("ffplay is not installed: a window without sound takes its place")
-    return [sys.executable, "-m", window.__name__, args.file], "none"
+        return (
+            [*command, "-window_title", printable(args.file), "-f", "nut", "-i", "-"],
+            "copy",
+            check_display,
+        )
+
+    def check() -> None:
+        check_window()
+        if not args.window:
+            display.warn("ffplay is not installed: a window without sound takes its place")
+
+    return [sys.executable, "-m", window.__name__, printable(args.file)], "none", check
+
+
+class _Player:
+    """The program that shows the video, as a file to write to.
+
+    It starts with the first bytes: those come when the input has been opened and its first frame
+    decoded, so that nothing is started for a file that cannot be played.
+
+    Args:
+        command: the program and its arguments.
+        check: called before it is started; raises where it cannot show anything.
+    """
+
+    name = "the player"
+
+    def __init__(self, command: list[str], check: Callable[[], None]) -> None:
+        self._command, self._check = command, check
+        self._error: BsqError | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - see close()
+
+    def write(self, data: bytes) -> int:
+        """Hands bytes on."""
+        if self._process is None:
+            try:
+                self._check()
+            except BsqError as error:
+                self._error = error
+                raise BrokenPipeError(str(error)) from error
+            self._process = subprocess.Popen(
+                self._command, stdin=subprocess.PIPE, stderr=self._errors
+            )
+        assert self._process.stdin is not None
+        return self._process.stdin.write(data)
+
+    def wait(self, stopped: Callable[[], bool]) -> None:
+        """Waits until everything has been shown.
+
+        Raises:
+            BsqError: the program has failed, or could not be started.
+            KeyboardInterrupt: `stopped` answered true.
+        """
+        if self._error is not None:
+            raise self._error
+        if self._process is None:
+            return
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        while True:
+            try:
+                status = self._process.wait(_POLL_SECONDS)
+                break
+            except subprocess.TimeoutExpired:
+                if stopped():
+                    raise KeyboardInterrupt from None
+        if status != 0:
+            raise MediaError(self._failure(status))
+
+    def _failure(self, status: int) -> str:
+        """A sentence on what the program said last."""
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").split("\n")
+        said = [line.strip() for line in lines if line.strip()]
+        if any(_NO_VIDEO in line for line in said):
+            return NO_DISPLAY
+        program = Path(self._command[0]).name
+        last = said[-1].removeprefix("bsqav: ") if said else f"it ended with status {status}"
+        return last if program != "ffplay" else f"ffplay cannot play it: {last}"
+
+    def close(self) -> None:
+        """Ends the program where it is still there."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(1)
+        self._errors.close()
 
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the command."""
     display = ProgressDisplay()
-    command, audio = _player(args, display)
-    with interruptible() as stop, subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+    command, audio, check = _player(args, display)
+    with interruptible() as stop, contextlib.closing(_Player(command, check)) as player:
         # A window that is closed ends the playing, and that is no failure.
         with contextlib.suppress(BrokenPipeError):
             transcode(
                 args.file,
-                process.stdin,
+                player,
                 codec="rawvideo",
                 format="nut",
                 audio=audio,
@@ -73,7 +169,5 @@ def run(args: argparse.Namespace) -> int:
                 warn=display.warn,
                 cancelled=stop.is_set,
             )
-        if process.stdin is not None:
-            with contextlib.suppress(BrokenPipeError):
-                process.stdin.close()
-        return 1 if process.wait() else 0
+        player.wait(stop.is_set)
+    return 0

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from fractions import Fraction
 from typing import Any
 
-from bsqav.cli.display import ProgressDisplay
+from bsqav.cli.display import ProgressDisplay, show
 from bsqav.cli.interrupts import interruptible
-from bsqav.cli.values import human_size, rate, seconds, size
+from bsqav.cli.values import frame_rate, human_size, rate, seconds, size
+from bsqav.errors import UsageError
 from bsqav.media.transcode import TranscodeResult, transcode
 
 __all__ = ["add_parser", "run"]
@@ -26,10 +28,15 @@ def add_parser(subparsers: Any) -> None:
         "transcode",
         help="turn a video into BSQ, or BSQ into another video",
         description=_DESCRIPTION,
-        allow_abbrev=False,
+        epilog="ffmpeg's -i, -ss, -t, -to, -crf, -b:v, -g, -preset, -tune, -vcodec, -acodec, -an, "
+        "-sn, -s, -pix_fmt, -threads, -framerate, -start_number and -loglevel are understood.",
     )
     add = parser.add_argument
-    add("input", metavar="IN", help="any video that FFmpeg reads, or - for standard input")
+    add(
+        "input",
+        metavar="IN",
+        help="any video that FFmpeg reads; - for standard input; in_%%04d.png for pictures",
+    )
     add(
         "output",
         metavar="OUT",
@@ -62,7 +69,12 @@ def add_parser(subparsers: Any) -> None:
     tracks = "all (default), none, or numbers and languages, as in 1,eng"
     add("--audio", dest="audio_tracks", default="all", metavar="LIST", help=f"sound: {tracks}")
     add("--subtitles", default="all", metavar="LIST", help="subtitles: likewise")
-    add("--scale", type=size, metavar="WxH", help="scale; -1 for a side keeps the proportions")
+    add(
+        "--scale",
+        type=size,
+        metavar="WxH",
+        help="scale; -1 for a side keeps the proportions, 50%% halves both",
+    )
     add(
         "--pix-fmt",
         dest="pixel_format",
@@ -71,7 +83,11 @@ def add_parser(subparsers: Any) -> None:
         "and so on; by default they stay what they are, and RGB becomes yuv444p",
     )
     add("--start", type=seconds, metavar="T", help="begin there: seconds or HH:MM:SS.s")
-    add("--duration", type=seconds, metavar="T", help="take that much")
+    end = parser.add_mutually_exclusive_group()
+    end.add_argument("--duration", type=seconds, metavar="T", help="take that much")
+    end.add_argument("--to", type=seconds, metavar="T", help="end there, instead")
+    add("--fps", type=frame_rate, metavar="N", help="of numbered pictures, default 25")
+    add("--start-number", type=int, metavar="N", help="of the first picture, default the lowest")
     add(
         "--device",
         choices=("auto", "cpu", "cuda"),
@@ -97,6 +113,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Carry out the command."""
     display = ProgressDisplay(quiet=args.quiet)
+    duration = _duration(args)
     with interruptible() as stop:
         try:
             result = transcode(
@@ -116,7 +133,7 @@ def run(args: argparse.Namespace) -> int:
                 parallel=args.parallel,
                 device="cuda" if args.device == "cuda" else "cpu",
                 start=args.start,
-                duration=args.duration,
+                duration=duration,
                 scale=args.scale,
                 pixel_format=args.pixel_format,
                 audio=args.audio,
@@ -128,6 +145,8 @@ def run(args: argparse.Namespace) -> int:
                 overwrite=args.overwrite,
                 format=args.format,
                 input_format=args.input_format,
+                fps=args.fps,
+                start_number=args.start_number,
                 progress=display.progress,
                 warn=display.warn,
                 cancelled=stop.is_set,
@@ -138,8 +157,18 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         # Standard output may be the video itself.
         stream = sys.stderr if args.output == "-" else sys.stdout
-        print(json.dumps(result.to_dict(), indent=2), file=stream)
+        show(json.dumps(result.to_dict(), indent=2), file=stream)
     return 0
+
+
+def _duration(args: argparse.Namespace) -> Fraction | None:
+    """Seconds to take: --duration, or what lies between --start and --to."""
+    taken: Fraction | None = args.duration
+    if args.to is not None:
+        taken = args.to - (args.start or Fraction(0))
+        if taken <= 0:
+            raise UsageError(f"--to {float(args.to):g} s is not behind --start")
+    return taken
 
 
 def _summary(source: str, result: TranscodeResult) -> str:

@@ -6,10 +6,11 @@ import argparse
 import re
 from fractions import Fraction
 
-__all__ = ["human_size", "human_time", "printable", "rate", "seconds", "size"]
+__all__ = ["frame_rate", "human_size", "human_time", "printable", "rate", "seconds", "size"]
 
 _TIME = re.compile(r"(?:(?:(\d+):)?(\d+):(?=[0-5]?\d(?:\.|s|$)))?(\d+(?:\.\d*)?|\.\d+)s?")
-_SIZE = re.compile(r"(-1|\d+)x(-1|\d+)")
+_SIZE = re.compile(r"(-[12]|\d+)[xX:×](-[12]|\d+)")
+_PERCENT = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s?%")
 _RATE = re.compile(r"(\d+(?:\.\d*)?|\.\d+)([kKmM]?)")
 _FACTORS = {"": 1, "k": 1000, "m": 1_000_000}
 
@@ -23,12 +24,17 @@ def seconds(text: str) -> Fraction:
     return 3600 * int(hours or 0) + 60 * int(minutes or 0) + Fraction(rest.rstrip("."))
 
 
-def size(text: str) -> tuple[int, int]:
-    """A picture size: WxH, -1 for the side that follows from the proportions."""
+def size(text: str) -> tuple[int, int] | Fraction:
+    """A frame size: WxH, -1 for the side that follows from the proportions; or a part, as 50%."""
+    percent = _PERCENT.fullmatch(text)
+    if percent is not None and (part := Fraction(percent[1].rstrip(".")) / 100):
+        return part
     match = _SIZE.fullmatch(text)
     if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size: 640x360, 640x-1 or -1x360")
-    return int(match[1]), int(match[2])
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: 640x360, 640x-1, -1x360 or 50%")
+    # ffmpeg says -2 for a side that follows and is even, as it always is here.
+    width, height = (-1 if side == "-2" else int(side) for side in match.groups())
+    return width, height
 
 
 def rate(text: str) -> int:
@@ -37,6 +43,18 @@ def rate(text: str) -> int:
     if match is None or not Fraction(match[1].rstrip(".") or 0):
         raise argparse.ArgumentTypeError(f"{text!r} is no bit rate: 800k, 2.5M or 1500000")
     return round(Fraction(match[1].rstrip(".")) * _FACTORS[match[2].lower()])
+
+
+def frame_rate(text: str) -> Fraction:
+    """Frames per second: 25, 23.976 (which means 24000/1001) or 30000/1001."""
+    try:
+        value = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        value = Fraction(0)
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no frame rate: 25, 29.97 or 30000/1001")
+    film = Fraction(round(value) * 1000, 1001)
+    return film if abs(value - film) < Fraction(1, 100) and value != round(value) else value
 
 
 def human_size(count: float) -> str:

@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any
 
-from bsqav.cli.display import ProgressDisplay
+from bsqav.cli.display import ProgressDisplay, show
 from bsqav.cli.interrupts import interruptible
 from bsqav.errors import BitstreamError, BsqError
 from bsqav.media.verification import Verification, verify
@@ -19,15 +19,17 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "verify",
         help="check every packet and print the conformance hash",
-        description="Checks the checksum of every BSQ packet, decodes every picture, and prints "
-        "the SHA-256 of all decoded planes, which is the same on every machine. Damage gives the "
-        "exit status 1 and the packet and byte.",
-        allow_abbrev=False,
+        description="Checks the checksum of every BSQ packet, decodes every picture, looks for "
+        "missing ones, and prints the SHA-256 of all decoded planes, which is the same on every "
+        "machine. Damage and missing frames give the exit status 1 and the place.",
     )
     parser.add_argument("file", metavar="FILE", help="a file, or - for standard input")
     parser.add_argument("--model", metavar="NAME|FILE", help="model to try beside the installed")
     parser.add_argument("--video", type=int, metavar="N", help="a BSQ track by its number in info")
     parser.add_argument("--threads", type=int, default=0, metavar="N")
+    parser.add_argument(
+        "--strict", action="store_true", help="exit status 1 for what is warned of, too"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress")
     parser.add_argument("--json", action="store_true", help="print as JSON")
     parser.set_defaults(run=run)
@@ -44,19 +46,21 @@ def run(args: argparse.Namespace) -> int:
                 models=models,
                 threads=args.threads,
                 video_track=args.video,
+                strict=args.strict,
+                warn=display.warn,
                 progress=display.progress,
                 cancelled=stop.is_set,
             )
         except BsqError as error:
             if args.json:
-                print(json.dumps(_failure(args.file, error), indent=2))
+                show(json.dumps(_failure(args.file, error), indent=2))
             raise
         finally:
             display.clear()
     if args.json:
-        print(json.dumps(_success(args.file, found), indent=2))
+        show(json.dumps(_success(args.file, found), indent=2))
     else:
-        print(f"{found.hash}  {args.file}")
+        show(f"{found.hash}  {args.file}")
         display.line(
             f"{found.pictures} pictures, {found.keyframes} keyframes, "
             f"{found.width}x{found.height} {found.pixel_format}, model {found.model}"

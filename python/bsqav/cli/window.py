@@ -16,14 +16,24 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import av
 from av.video.reformatter import Colorspace, VideoReformatter
 
+from bsqav.cli.display import say
 from bsqav.errors import BsqError, MediaError, MissingDependencyError
 
-__all__ = ["Clock", "check_window", "fitting_size", "main", "portable_pixmap"]
+__all__ = [
+    "NO_DISPLAY",
+    "Clock",
+    "check_display",
+    "check_window",
+    "fitting_size",
+    "main",
+    "portable_pixmap",
+]
 
 # Part of the screen that a picture may take, which leaves room for the frame and a task bar.
 _SCREEN_PART = 0.9
@@ -31,6 +41,12 @@ _QUEUED_PICTURES = 8
 _POLL_SECONDS = 0.01
 # Untagged pictures of so many lines are taken for BT.709, smaller ones for BT.601, as players do.
 _HD_LINES = 720
+NO_DISPLAY = (
+    "there is no display to play on (DISPLAY is not set): "
+    "`bsqav transcode FILE OUT.mp4` makes a file that plays elsewhere"
+)
+# Any of these names a screen for SDL; a console shows with none of them, by a graphics card.
+_SCREENS = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
 
 
 class Shown(NamedTuple):
@@ -106,10 +122,15 @@ def check_window() -> None:
             "them (apt install ffmpeg, apt install python3-tk)"
         ) from error
     if sys.platform not in ("win32", "darwin") and not os.environ.get("DISPLAY"):
-        raise MediaError(
-            "there is no display to play on (DISPLAY is not set): "
-            "`bsqav transcode FILE OUT.mp4` makes a file that plays elsewhere"
-        )
+        raise MediaError(NO_DISPLAY)
+
+
+def check_display() -> None:
+    """Raises MediaError where ffplay would play for nobody: SDL takes any screen, and none too."""
+    if sys.platform in ("win32", "darwin") or any(map(os.environ.get, _SCREENS)):
+        return
+    if not any(Path("/dev").glob("dri/card*")):
+        raise MediaError(NO_DISPLAY)
 
 
 class _Reader(threading.Thread):
@@ -227,7 +248,7 @@ def main() -> int:
         if window.error is not None:
             raise MediaError(f"the pictures cannot be read: {window.error}")
     except (BsqError, KeyboardInterrupt) as error:
-        print(f"bsqav: {error or 'interrupted'}", file=sys.stderr)
+        say(str(error) or "interrupted")
         return 1
     return 0
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bsqav.codec import Packet
 from bsqav.codec.encoder import PassRecord
 from bsqav.errors import BsqError, UsageError
 from bsqav.media.inputs import input_name
@@ -14,6 +15,8 @@ from bsqav.media.source import Source, SourceFrame
 from bsqav.media.to_bsq import BsqSettings, open_encoder
 
 __all__ = ["check_rereadable", "first_pass"]
+
+_INTERRUPTED = "interrupted in the first pass; no frame was written"
 
 
 def check_rereadable(src: Any) -> None:
@@ -40,7 +43,7 @@ def first_pass(
     source: Source,
     settings: BsqSettings,
     *,
-    took: Callable[[SourceFrame, int, int], None],
+    took: Callable[[Packet, int, int], None],
     cancelled: Callable[[], bool],
 ) -> tuple[PassRecord, ...]:
     """Codes the pictures of a source at the bit rate in one pass, and writes nothing.
@@ -49,7 +52,8 @@ def first_pass(
         source: a source of its own, which is read to its end or to where it is damaged: the second
             pass comes to the same place and reports it.
         settings: as for the second pass, without records.
-        took: called after every picture with it, the number of pictures and the bytes so far.
+        took: called for every packet that would be written, with it, the number of frames that
+            were taken in and the bytes so far.
         cancelled: polled between packets.
 
     Raises:
@@ -64,14 +68,18 @@ def first_pass(
         except BsqError:
             break
         if cancelled():
-            raise KeyboardInterrupt("interrupted in the first pass; no frame was written")
+            raise KeyboardInterrupt(_INTERRUPTED)
         if event is None:
             break
         if not isinstance(event, SourceFrame):
             continue
-        packets = encoder.encode(event.planes, pts=event.pts, duration=event.duration)
         count += 1
-        size += sum(map(len, packets))
-        took(event, count, size)
-    encoder.flush()
+        for packet in encoder.encode(event.planes, pts=event.pts, duration=event.duration):
+            size += len(packet)
+            took(packet, count, size)
+    for packet in encoder.drain():
+        size += len(packet)
+        took(packet, count, size)
+        if cancelled():
+            raise KeyboardInterrupt(_INTERRUPTED)
     return encoder.pass_records

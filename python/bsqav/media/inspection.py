@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -117,15 +117,19 @@ def _mean(total: int, count: int) -> float:
     return total / count if count else 0.0
 
 
-def inspect(file: Any) -> FileReport:
+def inspect(file: Any, *, cancelled: Callable[[], bool] = lambda: False) -> FileReport:
     """Reads a file through and reports on it.
+
+    Args:
+        file: a path, a readable file of bytes, or "-" for standard input.
+        cancelled: polled while it is read; when true, KeyboardInterrupt is raised.
 
     Raises:
         MediaError: it cannot be opened.
         BitstreamError: a BSQ packet is damaged; the message names packet and byte.
     """
     name = input_name(file)
-    with open_input(file) as demuxer:
+    with open_input(file, cancelled=cancelled) as demuxer:
         container = demuxer.container
         attached = {model.id: model for model in demuxer.models(lambda _: None)}
         lights = {index: colour.light for index, colour in read_colours(file).items()}
@@ -136,6 +140,8 @@ def inspect(file: Any) -> FileReport:
         streams = [_describe_stream(stream, tracks) for stream in container.streams]
         if tracks:
             for packet in demuxer.demux(*(track.stream for track in demuxer.tracks)):
+                if cancelled():
+                    raise KeyboardInterrupt("interrupted")
                 if isinstance(packet, BsqPacket):
                     _add(tracks[packet.track.index], packet, name)
         for report in tracks.values():

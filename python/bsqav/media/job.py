@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import time
 import warnings as python_warnings
@@ -13,6 +14,7 @@ from typing import Any, Protocol
 
 import av
 
+from bsqav.codec import Packet
 from bsqav.codec.encoder import DEFAULT_LOOKAHEAD, PassRecord
 from bsqav.codec.picture import FrameConverter
 from bsqav.codec.still import StillConverter
@@ -44,13 +46,14 @@ __all__ = ["Job"]
 
 
 class Sink(Protocol):
-    """What writes an output. `frames` and `bytes` count what has come out."""
+    """What writes an output. `frames`, `bytes` and `end` (seconds) are of what has come out."""
 
     codec: str
     frames: int
     bytes: int
     video_bytes: int
     sent: int
+    end: Fraction
 
     def write(self, frame: SourceFrame) -> None:
         """Takes a picture."""
@@ -86,7 +89,6 @@ class Job:
         self._hash: ConformanceHash | None = None
         self._source: Source | None = None
         self._sink: Sink | None = None
-        self._said = 0  # frames that progress has been told of, with parallel groups
         self._target: Destination | None = None
 
     def close(self) -> None:
@@ -131,6 +133,8 @@ class Job:
             return Source(
                 self._src,
                 format=input_format,
+                fps=options.fps,
+                start_number=options.start_number,
                 start=options.start,
                 duration=options.duration,
                 scale=options.scale,
@@ -143,6 +147,7 @@ class Job:
                 warn=warn,
                 cancelled=self._cancelled,
                 choice=options.tracks,
+                strict=options.strict,
             )
         except KeyboardInterrupt:
             raise KeyboardInterrupt("interrupted; no frame was written") from None
@@ -199,7 +204,7 @@ class Job:
             strict=options.strict,
             format=container,
         )
-        return VideoSink(target.file, source, settings, self._warn)
+        return VideoSink(target.file, source, settings, self._warn, self._progressed)
 
     def _open_bsq(
         self, codec: str, source: Source, target: Destination, input_format: str | None
@@ -237,8 +242,11 @@ class Job:
         # Whatever there is to say of the input, the second pass says.
         source = self._open_source(input_format, lambda _: None)
 
-        def took(frame: SourceFrame, count: int, size: int) -> None:
-            self._report(source, _end_of(source, frame), count, size, stage=1)
+        frames = itertools.count(1)
+
+        def took(packet: Packet, taken: int, size: int) -> None:
+            end = (packet.pts + (packet.duration or source.frame_ticks)) * packet.time_base
+            self._report(source, end, next(frames), size, stage=1, taken=taken)
 
         with contextlib.closing(source):
             records = first_pass(source, settings, took=took, cancelled=self._cancelled)
@@ -298,27 +306,23 @@ class Job:
         self._sink = sink
         self._end = _end_of(source, event)
         sink.write(event)
-        if (self._options.parallel or 1) > 1:
-            self._progressed()
-        else:
-            self._said = sink.sent
-            self._report(source, self._end, sink.sent, sink.bytes, stage=2)
+        self._progressed()
 
     def _progressed(self) -> None:
-        """Says how far the file is, where frames come out long after they went in.
+        """Says how far the file is: frames come out long after they went in.
 
         Raises:
             KeyboardInterrupt: cancelled.
         """
-        sink = self._sink
-        if isinstance(sink, BsqSink) and self._source is not None and sink.frames > self._said:
-            self._said = sink.frames
-            self._report(self._source, sink.end, sink.frames, sink.bytes, stage=2)
+        if (sink := self._sink) is not None and (source := self._source) is not None:
+            self._report(source, sink.end, sink.frames, sink.bytes, stage=2, taken=sink.sent)
         if self._cancelled():
             raise KeyboardInterrupt
 
-    def _report(self, source: Source, end: Fraction, count: int, size: int, *, stage: int) -> None:
-        """Says how far it has come: to the time `end` in seconds."""
+    def _report(
+        self, source: Source, end: Fraction, count: int, size: int, *, stage: int, taken: int
+    ) -> None:
+        """Says how far it has come: to the time `end` in seconds, with `taken` frames taken in."""
         if self._progress is not None:
             facts, stages = source.facts, 2 if self._options.two_pass else 1
             self._progress(
@@ -331,6 +335,7 @@ class Job:
                     bytes=size,
                     stage=min(stage, stages),
                     stages=stages,
+                    frames_in=taken,
                 )
             )
 

@@ -71,7 +71,7 @@ class Options:
     device: str
     start: Fraction | None
     duration: Fraction | None
-    scale: tuple[int, int] | None
+    scale: tuple[int, int] | Fraction | None
     pixel_format: str | None
     audio: str
     tracks: TrackChoice
@@ -79,6 +79,8 @@ class Options:
     strict: bool
     overwrite: bool
     format: str | None
+    fps: Fraction | None = None
+    start_number: int | None = None
 
     def check_codec(self, codec: str, *, to_file: bool, codes_bsq: bool) -> None:
         """Refuses what the video codec chosen does not take.
@@ -155,10 +157,17 @@ class Options:
             raise UsageError(f"gop {self.gop} is not in 1 .. 65535")
         if self.lookahead is not None and not 0 <= self.lookahead <= 250:
             raise UsageError(f"lookahead {self.lookahead} is not in 0 .. 250")
-        if self.scale is not None and not is_scale(self.scale):
+        if isinstance(self.scale, Fraction):
+            if not 0 < self.scale <= 100:
+                raise UsageError(f"scale {float(self.scale):g} is no part of a size: 0.5 halves it")
+        elif self.scale is not None and not is_scale(self.scale):
             raise UsageError(
                 f"scale {self.scale[0]}x{self.scale[1]}: each side is 1 .. 8192, or one of them -1"
             )
+        if self.fps is not None and not 0 < self.fps <= 1000:
+            raise UsageError(f"fps {float(self.fps):g} is not above 0 and up to 1000")
+        if self.start_number is not None and self.start_number < 0:
+            raise UsageError(f"start number {self.start_number} is below 0")
 
 
 def is_scale(scale: tuple[int, int]) -> bool:

@@ -13,14 +13,15 @@ __all__ = ["Progress", "ProgressCallback"]
 class Progress:
     """A moment of a transcode."""
 
-    frames: int  # taken in so far
+    frames: int  # written so far, or decoded where nothing is written
     total_frames: int | None  # expected, None where unknown
-    time: float  # seconds of video so far
+    time: float  # seconds of video written so far
     duration: float | None  # seconds of video expected, None where unknown
     elapsed: float  # seconds since the beginning
     bytes: int  # of packets written so far; in a first pass, of those that it would write
     stage: int = 1  # number of the pass over the input, from 1
     stages: int = 1  # passes that there are
+    frames_in: int = 0  # taken in so far: the encoder's look-ahead holds some of them
 
     @property
     def fps(self) -> float:

@@ -370,7 +370,8 @@ class Source:
         wanted = [s for s in self.other_streams() if s.type in ("audio", "subtitle")]
         pictures = [s for s in self.other_streams() if is_attached_picture(s)]
         try:
-            for packet in self._demuxer.demux(self.stream, *wanted, *pictures):
+            packets = self._demuxer.demux(self.stream, *wanted, *pictures)
+            for packet in self._continuity.mended(packets):
                 if self._gives_up(packet):
                     return
                 if isinstance(packet, BsqPacket):
@@ -379,11 +380,11 @@ class Source:
                     else:
                         yield from self._decode(packet)
                 elif packet.stream_index == self.stream.index:
-                    yield from self._decode(self._continuity.mend(packet))
+                    yield from self._decode(packet)
                 elif is_attached_picture(packet.stream):
                     self._keep_picture(packet)
                 else:
-                    yield self._continuity.mend(packet)
+                    yield packet
         except MediaError:
             yield from self._drain()  # what came before the damage is good
             raise

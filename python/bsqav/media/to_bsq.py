@@ -11,13 +11,13 @@ from typing import Any
 from bsqav.codec import Encoder, Packet
 from bsqav.codec.encoder import DEFAULT_LOOKAHEAD, PassRecord, RateReport
 from bsqav.codec.sequence import SequenceHeader
-from bsqav.media.audio_convert import AudioConverter
+from bsqav.media.carried_tracks import carry_tracks
 from bsqav.media.contents import chapters_of, metadata_of
 from bsqav.media.decoding import AvPacket
 from bsqav.media.embedded_model import carries, check_can_embed, is_model, model_attachment
 from bsqav.media.muxers import open_muxer
 from bsqav.media.source import Source, SourceFrame
-from bsqav.media.tracks import cut_chapters, leave_out, unused_streams
+from bsqav.media.tracks import cut_chapters
 
 __all__ = ["BsqSettings", "BsqSink", "MuxedSink", "open_encoder"]
 
@@ -72,76 +72,6 @@ def carry_contents(
             warn(f"attachment {attachment.name} is left out: {muxer.format} holds none")
 
 
-class CarriedTracks:
-    """Copies, or converts, the packets of other tracks into a muxer."""
-
-    def __init__(self, muxer: Any) -> None:
-        self._muxer = muxer
-        self._copied: dict[int, int] = {}
-        self._converted: dict[int, tuple[int, AudioConverter]] = {}
-
-    def copy(self, stream: Any) -> None:
-        """Carries a track as it is."""
-        self._copied[stream.index] = self._muxer.copy_stream(stream)
-
-    def convert(self, stream: Any, encoder: str) -> None:
-        """Carries an audio track in another codec."""
-        converter = AudioConverter(stream, encoder)
-        track = self._muxer.add_audio(
-            converter.context, metadata=metadata_of(stream), disposition=int(stream.disposition)
-        )
-        self._converted[stream.index] = (track, converter)
-
-    def put(self, packet: AvPacket) -> int:
-        """Writes one packet of the input; returns the bytes written."""
-        index = packet.stream_index
-        if index in self._copied:
-            size = packet.size
-            self._muxer.mux_packet(self._copied[index], packet)
-            return size
-        if index in self._converted:
-            track, converter = self._converted[index]
-            return self._mux(track, converter.convert(packet))
-        return 0
-
-    def finish(self) -> int:
-        """Writes what the converters held back; returns the bytes written."""
-        return sum(self._mux(track, conv.finish()) for track, conv in self._converted.values())
-
-    def _mux(self, track: int, packets: list[AvPacket]) -> int:
-        for packet in packets:
-            self._muxer.mux_packet(track, packet)
-        return sum(packet.size for packet in packets)
-
-
-def carry_tracks(
-    muxer: Any, source: Source, *, audio: str, strict: bool, warn: Callable[[str], None]
-) -> CarriedTracks:
-    """Plans what happens to every track beside the video.
-
-    Raises:
-        UnsupportedError: strict, and a track would be left out.
-    """
-    streams = source.other_streams()
-    tracks = CarriedTracks(muxer)
-    left = unused_streams(streams)
-    for stream in streams:
-        if stream.type not in ("audio", "subtitle"):
-            continue
-        if stream.type == "audio" and audio != "copy":
-            if audio != "none":
-                tracks.convert(stream, audio)
-            continue
-        reason = muxer.refuses(stream)
-        if reason is None:
-            tracks.copy(stream)
-        else:
-            hint = "; -c:a aac converts it" if stream.type == "audio" else ""
-            left.append((stream, reason + hint))
-    leave_out(left, strict=strict, warn=warn)
-    return tracks
-
-
 class MuxedSink:
     """A file with one BSQ track, and beside it whatever the source has.
 
@@ -167,9 +97,11 @@ class MuxedSink:
         self.bytes = 0
         self.video_bytes = 0
         self.sent = 0
+        self.end = Fraction(0)  # of the last frame written, in seconds
+        self._frame_ticks = source.frame_ticks
         if settings.embed_model:
             check_can_embed(settings.format)
-        self._muxer = open_muxer(target, format=settings.format)
+        self._muxer = open_muxer(target, format=settings.format, warn=warn)
         try:
             self._video = self._muxer.add_video(
                 header,
@@ -181,7 +113,11 @@ class MuxedSink:
             if source.facts.light and self._muxer.format == "nut":
                 warn("mastering display and content light level are left out: nut holds none")
             self._tracks = carry_tracks(
-                self._muxer, source, audio=settings.audio, strict=settings.strict, warn=warn
+                self._muxer,
+                source.other_streams(),
+                audio=settings.audio,
+                strict=settings.strict,
+                warn=warn,
             )
             model, embed = str(sequence["model_id"]), settings.embed_model
             carry_contents(self._muxer, source, warn, model=model, embed=embed)
@@ -215,6 +151,7 @@ class MuxedSink:
         self.frames += 1
         self.bytes += len(packet.data)
         self.video_bytes += len(packet.data)
+        self.end = (packet.pts + (packet.duration or self._frame_ticks)) * packet.time_base
 
 
 def open_encoder(
@@ -278,8 +215,6 @@ class BsqSink(MuxedSink):
     ) -> None:
         self._encoder = open_encoder(source, settings, progressed)
         self._warn, self._progressed = warn, progressed
-        self._frame_ticks = source.frame_ticks
-        self.end = Fraction(0)  # of the last picture written, in seconds
         # Packets of other tracks, with the number of frames that came before: parallel groups come
         # late, and are not kept waiting for by every container.
         self._later: deque[tuple[int, AvPacket]] = deque()
@@ -317,7 +252,6 @@ class BsqSink(MuxedSink):
 
     def _mux(self, packet: Packet) -> None:
         super()._mux(packet)
-        self.end = (packet.pts + (packet.duration or self._frame_ticks)) * packet.time_base
         self._put_due()
 
     def finish(self) -> None:

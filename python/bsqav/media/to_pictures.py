@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,8 @@ class PictureSink:
         self.frames = 0
         self.bytes = self.video_bytes = 0
         self.sent = 0
+        self.end = Fraction(0)
+        self._time_base = source.time_base
         self._facts = turned(source.facts)  # picture files are shown as they are
         layout = self._facts.layout
         is_gray = layout.chroma == "gray"
@@ -112,6 +115,7 @@ class PictureSink:
     def write(self, frame: SourceFrame) -> None:
         """Writes one picture; it appears under its name only when it is whole."""
         self.sent += 1
+        self.end = (frame.pts + frame.duration) * self._time_base
         if _NUMBER.search(self._pattern) is None:
             self._hold(frame)
         else:

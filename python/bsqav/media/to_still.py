@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ class StillSink:
         self.frames = 0
         self.bytes = self.video_bytes = 0
         self.sent = 0
+        self.end = Fraction(0)
         self._target, self._source, self._options = target, source, options
         self._data = b""
 

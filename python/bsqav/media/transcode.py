@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 from bsqav.media.job import Job
@@ -33,7 +34,7 @@ def transcode(
     device: str = "cpu",
     start: Seconds | None = None,
     duration: Seconds | None = None,
-    scale: tuple[int, int] | None = None,
+    scale: tuple[int, int] | float | Fraction | None = None,
     pixel_format: str | None = None,
     audio: str = "copy",
     video_track: int | None = None,
@@ -44,6 +45,8 @@ def transcode(
     overwrite: bool = False,
     format: str | None = None,  # noqa: A002
     input_format: str | None = None,
+    fps: float | Fraction | None = None,
+    start_number: int | None = None,
     progress: ProgressCallback | None = None,
     warn: Callable[[str], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
@@ -84,7 +87,7 @@ def transcode(
         device: where BSQ is decoded and encoded, as in `Decoder`: "cpu", "cuda", "cuda:1". Files
             are the same everywhere.
         start, duration: seconds; frame-exact, except with "copy", which begins at a keyframe.
-        scale: (width, height); -1 for one of them keeps the proportions.
+        scale: (width, height), -1 for one of them keeps the proportions; or a factor, such as 0.5.
         pixel_format: what pictures are converted to: yuv420p, yuv422p, yuv444p, gray, yuva420p
             (with alpha) and so on, see `Encoder`. Where None they stay 4:2:0, 4:2:2, 4:4:4, gray
             and with alpha as they are, and RGB becomes 4:4:4; stills of RGB become 4:2:0.
@@ -99,7 +102,11 @@ def transcode(
         overwrite: replace an existing output.
         format: FFmpeg's name of the output's container, by the extension where None.
         input_format: FFmpeg's name of the input's container, guessed where None.
-        progress: called with a `Progress` after every frame.
+        fps: frames per second of an input that has no times: numbered pictures (`in_%04d.png`, 25
+            where None) or a raw stream.
+        start_number: number of the first picture of such an input; the lowest there is where None.
+        progress: called with a `Progress` after every frame that is taken in and every one that has
+            been written; it counts what has been written.
         warn: called with a sentence on everything that is lost or changed; where None, Python
             warnings of the category BsqWarning are given.
         cancelled: polled between packets; when it answers true, KeyboardInterrupt is raised.
@@ -128,7 +135,7 @@ def transcode(
         device=device,
         start=exact(start),
         duration=exact(duration),
-        scale=scale,
+        scale=scale if scale is None or isinstance(scale, tuple) else exact(scale),
         pixel_format=pixel_format,
         audio=audio,
         tracks=TrackChoice.of(video_track, audio_tracks, subtitle_tracks),
@@ -136,6 +143,8 @@ def transcode(
         strict=strict,
         overwrite=overwrite,
         format=format,
+        fps=exact(fps),
+        start_number=start_number,
     )
     options.check()
     job = Job(src, dst, options, warn, progress, cancelled or (lambda: False))
