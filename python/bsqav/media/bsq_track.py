@@ -20,6 +20,7 @@ from bsqav.codec.sequence import (
     time_base_of,
 )
 from bsqav.errors import BitstreamError
+from bsqav.media.gaps import GapWatch, PacketFacts
 
 __all__ = ["ROUNDING", "BsqPacket", "BsqTrack", "header_bytes", "skipped_notice"]
 
@@ -73,6 +74,7 @@ class BsqTrack:
         self._move = Fraction(0)  # seconds from the packets' own times to the container's
         self.lead = Fraction(0)  # seconds to take off the container's times first
         self._count: int | None = 0
+        self.gaps = GapWatch()  # places where pictures are missing, among the packets read
 
     @property
     def width(self) -> int:
@@ -113,6 +115,7 @@ class BsqTrack:
         """To be called when the file is read from another place."""
         self._keyframe_tick = None
         self._count = None
+        self.gaps.reset()
 
     def packet(self, packet: Any) -> BsqPacket:
         """A PyAV packet of this track with its exact times."""
@@ -137,9 +140,14 @@ class BsqTrack:
             elif self._keyframe_tick is not None:
                 # What is stated is how far the packet lies from its place in an even row.
                 tick = self._keyframe_tick + index * self._ticks_per_frame + int(info["pts"])
+        pts = self._place(tick, packet.pts)
+        if damage is not None or tick is None:
+            self.gaps.lose()
+        else:
+            self.gaps.take(self._facts(number, tick, info))
         return BsqPacket(
             data,
-            self._place(tick, packet.pts),
+            pts,
             self._duration(packet.duration),
             keyframe,
             self.time_base,
@@ -149,6 +157,21 @@ class BsqTrack:
             packet.pos,
             damage,
             before_keyframe=damage is None and self._keyframe_tick is None,
+        )
+
+    def _facts(self, number: int | None, tick: int, info: dict[str, Any]) -> PacketFacts:
+        """What an intact packet says, for finding gaps."""
+        stated = int(info["duration"])
+        rate = self.frame_rate
+        return PacketFacts(
+            number=number,
+            keyframe=bool(info["keyframe"]),
+            index=int(info["index_in_group"]),
+            parity=int(info["parity"]),
+            own=tick * self._own_tick,
+            move=self._move,
+            frame=Fraction(0) if rate is None else 1 / rate,
+            duration=(self._ticks_per_frame if stated < 0 else stated) * self._own_tick,
         )
 
     def _take_header(self, sequence: SequenceHeader, data: bytes) -> None:

@@ -12,7 +12,7 @@ import av
 from av.subtitles.subtitle import SubtitleSet
 
 from bsqav.codec.models import ModelLike
-from bsqav.errors import BsqWarning, MediaError, UsageError
+from bsqav.errors import BsqWarning, UsageError
 from bsqav.media.contents import metadata_of
 from bsqav.media.demux import BsqPacket, Demuxer, Source
 from bsqav.media.input_stream import BsqInputStream, InputPacket, StreamList
@@ -182,8 +182,12 @@ class InputContainer:
         for stream in chosen:
             self._require_open()
             yield _flush_packet(stream)
-        if self._demuxer.truncated:
-            raise MediaError(f"{self.name} is cut short: it is smaller than it says itself")
+        self._demuxer.check_end(self._counting(chosen), _warn)
+
+    def _counting(self, chosen: list[Any]) -> Any:
+        """The stream whose packets tell whether any are missing: the first video, or the first."""
+        stream = next((each for each in chosen if each.type == "video"), chosen[0])
+        return self.container.streams[stream.index]
 
     def _require_open(self) -> None:
         if self._closed:

@@ -12,7 +12,7 @@ from bsqav.media.ebml import read_head
 from bsqav.media.light import LightLevels, MasteringDisplay, TrackColour
 from bsqav.media.matroska_tracks import FOURCC
 
-__all__ = ["STREAM_TYPES", "chapter_languages", "children", "integer", "matroska_colours", "matroska_private"]
+__all__ = ["STREAM_TYPES", "chapter_languages", "children", "codec_ids", "integer", "matroska_colours", "matroska_private"]
 
 # Tracks stand at the beginning; all of them together are a few kilobytes.
 MAX_ELEMENTS = 200
@@ -38,6 +38,14 @@ def matroska_private(file: BinaryIO) -> dict[int, bytes]:
         if private[FOURCC_PLACE : FOURCC_PLACE + len(FOURCC)] == FOURCC:
             found[index] = private[BITMAP_HEADER_SIZE:]
     return found
+
+
+def codec_ids(file: BinaryIO) -> dict[int, str]:
+    """Matroska's names of the codecs, by FFmpeg's number; read from the file's start."""
+    return {
+        index: entry.get(ids.CODEC_ID, b"").decode("ascii", "replace").strip("\0")
+        for index, entry in _streams(_top_level(file, ids.TRACKS))
+    }
 
 
 def chapter_languages(file: BinaryIO) -> list[str]:

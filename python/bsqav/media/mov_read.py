@@ -16,7 +16,7 @@ from bsqav.media.light import (
     TrackColour,
 )
 
-__all__ = ["mov_colours", "mov_private"]
+__all__ = ["Span", "boxes", "find_box", "mov_colours", "mov_private"]
 
 MAX_BOXES = 10_000
 MAX_PRIVATE = 1 << 16
@@ -78,6 +78,7 @@ def boxes(file: BinaryIO, within: Span) -> Iterator[tuple[bytes, Span]]:
 
 
 def find_box(file: BinaryIO, within: Span, kind: bytes) -> Span | None:
+    """The first box of a kind in a span; None where there is none."""
     return next((span for found, span in boxes(file, within) if found == kind), None)
 
 

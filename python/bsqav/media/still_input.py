@@ -134,6 +134,11 @@ class StillDemuxer(Demuxer):
         """Whether pictures are missing at an animation's end."""
         return not self._complete
 
+    def missing_at_end(self, stream: Any) -> str | None:
+        """What is missing of an animation: it does not say how many pictures it has."""
+        del stream
+        return None if self._complete else "pictures are missing at its end"
+
     @property
     def format(self) -> str:
         """Not that of the container around it."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import os
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from bsqav.media.ebml import read_head
 
-__all__ = ["LengthWatch", "cut_short"]
+__all__ = ["Announced", "LengthWatch", "cut_short"]
 
 _EBML = 0x1A45DFA3
 _SEGMENT = 0x18538067
+_RIFF, _NO_SIZE = b"RIFF", 0xFFFFFFFF
 # First boxes of MOV and MP4 files (ISO/IEC 14496-12).
 _BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"moof"}
 MAX_BOXES = 1_000_000
@@ -20,8 +22,25 @@ BOX_HEAD = 16
 MATROSKA_HEAD = 4096
 
 
+@dataclass
+class Announced:
+    """What a container's own structure says is in it. Tracks go by FFmpeg's numbers of streams."""
+
+    packets: dict[int, int] = field(default_factory=dict)  # of every track, where it says so
+    faults: list[str] = field(default_factory=list)  # places where the structure is broken
+    # Faults that concern one track.
+    missing: list[tuple[int, str]] = field(default_factory=list)
+    sizes: list[str] = field(default_factory=list)  # places where a size is wrong, and no more
+    cut_inside: bool = False  # the file ends inside a packet, or among packets
+    is_exact: bool = False  # it lists its packets apart from them
+
+    def faults_of(self, track: int) -> list[str]:
+        """Those that may concern a track."""
+        return [*self.faults, *(what for index, what in self.missing if index == track)]
+
+
 def cut_short(file: BinaryIO) -> bool:
-    """Whether a Matroska or MOV file ends before it says it does; False where it does not say.
+    """Whether a Matroska, MOV or AVI file ends before it says it does; False where it does not say.
 
     The file must be seekable; its position is put back.
     """
@@ -34,7 +53,7 @@ def cut_short(file: BinaryIO) -> bool:
             return _matroska(file, size)
         if first[4:8] in _BOXES:
             return _boxes(file, size)
-        return False
+        return first[:4] == _RIFF and _riff(first) > size
     finally:
         file.seek(place)
 
@@ -49,6 +68,12 @@ def _matroska(file: BinaryIO, size: int) -> bool:
     if segment is None:
         return True
     return segment.id == _SEGMENT and segment.end is not None and segment.end > size
+
+
+def _riff(head: bytes) -> int:
+    """Bytes of an AVI file up to its first end; 0 where it does not say (written into a pipe)."""
+    size = int.from_bytes(head[4:8], "little")
+    return 0 if size in (0, _NO_SIZE) else size + 8
 
 
 def _boxes(file: BinaryIO, size: int) -> bool:
@@ -138,4 +163,4 @@ class LengthWatch:
             return length is not None and length > rest
         if self._first[:4] == _EBML.to_bytes(4, "big"):
             return _matroska(io.BytesIO(bytes(self._first)), self._count)
-        return False
+        return self._first[:4] == _RIFF and _riff(bytes(self._first[:8])) > self._count

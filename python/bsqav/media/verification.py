@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import av
@@ -16,6 +16,7 @@ from bsqav.errors import BitstreamError, BsqWarning, MediaError, UsageError
 from bsqav.media.bsq_track import skipped_notice
 from bsqav.media.conformance import ConformanceHash
 from bsqav.media.demux import BsqPacket, BsqTrack, Demuxer
+from bsqav.media.gaps import Gap, named, places
 from bsqav.media.inputs import input_name, open_input
 from bsqav.media.progress import Progress, ProgressCallback
 
@@ -24,7 +25,7 @@ __all__ = ["Verification", "verify"]
 
 @dataclass(frozen=True)
 class Verification:
-    """A stream without a fault."""
+    """A stream of which no frame is missing or damaged."""
 
     hash: str  # conformance hash, see ConformanceHash
     pictures: int
@@ -33,6 +34,7 @@ class Verification:
     height: int
     pixel_format: str
     model: str  # 32 hexadecimal digits
+    warnings: tuple[str, ...] = ()  # what is odd, although every frame is there
 
     def to_dict(self) -> dict[str, Any]:
         """All of it in types that JSON has."""
@@ -67,14 +69,14 @@ class _Verifier:
             self.keyframes += frame.keyframe
             self._hash.update(frame.planes)
 
-    def finish(self, name: str) -> Verification:
+    def finish(self, name: str, warn: Callable[[str], None]) -> Verification:
         """Decodes what was held back and sums up."""
         self._take(self._decoder.flush())
         first, skipped = self._first, self._decoder.skipped
         if first is None and skipped:
             raise MediaError(f"{name} has {skipped} packets of BSQ video and no keyframe")
         if skipped:
-            _warn(skipped_notice(skipped))
+            warn(skipped_notice(skipped))
         if first is None:
             raise MediaError(f"{name} has a BSQ track without a picture")
         return Verification(
@@ -88,8 +90,19 @@ class _Verifier:
         )
 
 
-def _warn(message: str) -> None:
-    warnings.warn(message, BsqWarning, stacklevel=3)
+class _Warnings:
+    """Says what is odd, and keeps it."""
+
+    def __init__(self, say: Callable[[str], None] | None) -> None:
+        self._say = say
+        self.all: list[str] = []
+
+    def __call__(self, message: str) -> None:
+        self.all.append(message)
+        if self._say is not None:
+            self._say(message)
+        else:
+            warnings.warn(message, BsqWarning, stacklevel=4)
 
 
 def _track(demuxer: Demuxer, number: int | None, name: str) -> BsqTrack:
@@ -103,16 +116,41 @@ def _track(demuxer: Demuxer, number: int | None, name: str) -> BsqTrack:
     return found
 
 
+def _check_gaps(gaps: Sequence[Gap], name: str) -> None:
+    if gaps:
+        raise BitstreamError(f"{name}: {places(list(gaps))}", packet=gaps[0].number)
+
+
+def _check_whole(
+    demuxer: Demuxer, track: BsqTrack, name: str, last: int, warn: Callable[[str], None]
+) -> None:
+    """Compares what was read with what the container says, once all packets have come."""
+    _check_gaps(track.gaps.finish(), name)
+    try:
+        demuxer.check_end(track.stream, warn)
+    except MediaError as error:
+        raise MediaError(f"{error}; it ends behind packet {last}") from error.__cause__
+    if faults := demuxer.faults(track):
+        raise MediaError(f"{name}: frames may be missing: {named(faults)}")
+    if track.gaps.is_retimed:
+        warn("the container's times run at another speed than those of the packets: they count")
+
+
 def verify(
     file: Any,
     *,
     models: Iterable[ModelLike] = (),
     threads: int = 0,
     video_track: int | None = None,
+    strict: bool = False,
+    warn: Callable[[str], None] | None = None,
     progress: ProgressCallback | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Verification:
-    """Checks every packet of a BSQ track of a file and decodes every picture.
+    """Checks every packet of a BSQ track, decodes every frame, and looks for missing ones.
+
+    Frames are missed by the packets' own numbers, toggle bits and times, by the container's tables,
+    and by bytes of it that cannot be read.
 
     Args:
         file: a path, a readable file of bytes, or "-" for standard input.
@@ -120,27 +158,31 @@ def verify(
         threads: 0 for the number of processors.
         video_track: the number of the track, as `bsqav info` prints it; the first BSQ track where
             None.
+        strict: what is odd, although every frame is there, is an error too.
+        warn: takes a sentence on what is odd; Python warnings of `BsqWarning` where None.
         progress: called with a `Progress` after every packet.
         cancelled: polled between packets; when true, KeyboardInterrupt is raised.
 
     Raises:
-        BitstreamError: damage; `.packet` and `.byte` say where.
+        BitstreamError: damage, or frames that are missing; `.packet` and `.byte` say where.
         UsageError: it has no BSQ track of that number.
-        MediaError: the file cannot be read, has no BSQ in it, or is cut short.
+        MediaError: the file cannot be read, has no BSQ in it, is cut short, or is damaged.
         ModelNotFoundError, ModelError, UnsupportedError: it cannot be decoded here.
     """
     began = time.monotonic()
     name = input_name(file)
+    said = _Warnings(warn)
     with open_input(file, cancelled=cancelled) as demuxer:
         track = _track(demuxer, video_track, name)
         length = demuxer.container.duration
-        verifier = _Verifier((*models, *demuxer.models(_warn)), threads)
+        verifier = _Verifier((*models, *demuxer.models(said)), threads)
         packets = 0
         try:
             for packet in demuxer.demux(track.stream):
                 if cancelled():
                     raise KeyboardInterrupt
                 verifier.add(packet)
+                _check_gaps(track.gaps.found, name)
                 packets += 1
                 if progress is not None:
                     progress(
@@ -154,14 +196,14 @@ def verify(
                         )
                     )
         except BitstreamError as error:
-            error.args = (f"{name}: {error.args[0]}", *error.args[1:])
+            if name not in error.args[0]:
+                error.args = (f"{name}: {error.args[0]}", *error.args[1:])
             error.packet = packets
             raise
         except MediaError as error:
             raise MediaError(f"{error}, behind packet {packets - 1}") from error.__cause__
-        if demuxer.truncated:
-            raise MediaError(
-                f"{name} is cut short: it is smaller than it says itself, and ends behind packet "
-                f"{packets - 1}"
-            )
-        return verifier.finish(name)
+        _check_whole(demuxer, track, name, packets - 1, said)
+        found = verifier.finish(name, said)
+    if strict and said.all:
+        raise MediaError(f"{name}: {said.all[0].removeprefix(f'{name} ')} (--strict)")
+    return replace(found, warnings=tuple(said.all))

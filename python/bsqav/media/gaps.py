@@ -1,0 +1,162 @@
+"""Finds places in a BSQ track where pictures are missing, by what its packets say of themselves.
+
+Inside a group the indices rise by one. From group to group the toggle bit changes
+(docs/bitstream.md 2.1), and a stream of a constant rate goes on one frame later. A joined file
+breaks these rules where two pieces meet; there the container's times move against the packets' own,
+by which it is known.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+__all__ = ["Gap", "GapWatch", "PacketFacts", "named", "places"]
+
+# So many steps between pictures must equal the stated durations before one that does not is a gap.
+MIN_EXACT_STEPS = 4
+# More changes of the move than this inside groups: the file was given other times on purpose.
+MAX_STRAY_MOVES = 4
+# Moves this near to each other are the same, rounded (seconds).
+SAME_MOVE = Fraction(4, 1000)
+# Less than this between two pictures is rounding (seconds).
+SAME_TIME = Fraction(2, 1000)
+# Among so many moves before and behind one it is asked whether times come back to where they were.
+NEAR_MOVES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A place where pictures are missing, or where something stands in for them."""
+
+    number: int | None  # of the packet that shows it, from 0; None after a seek
+    time: Fraction  # of that packet, in seconds
+    what: str
+
+    def __str__(self) -> str:
+        packet = "" if self.number is None else f"packet {self.number}, "
+        return f"{packet}{float(self.time):.3f} s: {self.what}"
+
+
+@dataclass(frozen=True, slots=True)
+class PacketFacts:
+    """What the watch needs of an intact packet. Times are in seconds."""
+
+    number: int | None
+    keyframe: bool
+    index: int  # in the group
+    parity: int  # the toggle bit
+    own: Fraction  # the packet's own time
+    move: Fraction  # from the packets' own times to the container's
+    frame: Fraction  # duration of a frame at a constant rate, 0 where variable
+    duration: Fraction  # as the packet or its header states, 0 where unknown
+
+    @property
+    def time(self) -> Fraction:
+        """When the picture is due."""
+        return self.own + self.move
+
+
+class GapWatch:
+    """Takes the packets of a track in their order and keeps a list of gaps."""
+
+    def __init__(self) -> None:
+        self.found: list[Gap] = []
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets the packet before, as after a seek; what was found stays."""
+        self._last: PacketFacts | None = None
+        self._exact, self._inexact = 0, 0  # steps inside groups that equal the stated duration
+        self._holes: list[Gap] = []  # of time, which count where the other steps are exact
+        self._moves: list[PacketFacts] = []  # the first packets with another move
+        self._stray: list[PacketFacts] = []  # those of them that are no keyframes
+
+    def take(self, packet: PacketFacts) -> None:
+        """Compares a packet with the one before."""
+        last, self._last = self._last, packet
+        if (last is None or packet.move != last.move) and not self.is_retimed:
+            self._moves.append(packet)
+        if last is None:
+            return
+        if packet.time <= last.time:
+            what: str | None = "the time does not rise: packets are out of order or there twice"
+        elif packet.keyframe:
+            what = self._between_groups(last, packet)
+        else:
+            what = self._inside_group(last, packet)
+        if what is not None:
+            self.found.append(Gap(packet.number, packet.time, what))
+
+    def lose(self) -> None:
+        """A packet is damaged: nothing can be said of what follows it before the next keyframe."""
+        self._last = None
+
+    def finish(self) -> list[Gap]:
+        """All gaps, those included that show only when the end has come."""
+        strange = [] if self.is_retimed else [*self._stray, *self._replaced()]
+        for packet in {id(each): each for each in strange}.values():
+            what = "the container's time does not fit the packet's own, nor the packets around it"
+            self.found.append(Gap(packet.number, packet.time, what))
+        if not self._inexact:
+            self.found += self._holes
+        self._moves.clear()
+        self._stray.clear()
+        self._holes.clear()
+        return self.found
+
+    @property
+    def is_retimed(self) -> bool:
+        """Whether the container's times run at another speed than the packets' own."""
+        return len(self._stray) > MAX_STRAY_MOVES
+
+    def _inside_group(self, last: PacketFacts, packet: PacketFacts) -> str | None:
+        if packet.parity != last.parity:
+            return "it belongs to another group than the packet before: a keyframe is missing"
+        if packet.index != last.index + 1:
+            return f"index {packet.index} follows index {last.index}: packets are missing"
+        if packet.move != last.move and not self.is_retimed:
+            self._stray.append(packet)
+        if last.duration:
+            exact = abs(_hole(last, packet)) <= max(last.frame / 4, SAME_TIME)
+            self._exact += exact
+            self._inexact += not exact
+        return None
+
+    def _between_groups(self, last: PacketFacts, packet: PacketFacts) -> str | None:
+        if packet.move != last.move:
+            return None  # a joint: the times of each piece are its own
+        hole = _hole(last, packet) if last.duration else Fraction(0)
+        is_hole = hole > max(last.frame / 2, SAME_TIME)
+        if packet.parity == last.parity and (is_hole or not last.duration):
+            return "it has the toggle bit of the group before: a group is missing between them"
+        if is_hole and (last.frame or self._exact >= MIN_EXACT_STEPS):
+            what = f"{float(hole):.3f} s of frames are missing before it, by the times"
+            self._holes.append(Gap(packet.number, packet.time, what))
+        return None
+
+    def _replaced(self) -> list[PacketFacts]:
+        """Packets with which the times leave their place, to which they come back later."""
+        found = []
+        for at in range(1, len(self._moves) - 1):
+            before = self._moves[max(0, at - NEAR_MOVES) : at]
+            after = self._moves[at + 1 : at + 1 + NEAR_MOVES]
+            back = [x for x in before for y in after if abs(x.move - y.move) <= SAME_MOVE]
+            if any(abs(x.move - self._moves[at].move) > SAME_MOVE for x in back):
+                found.append(self._moves[at])
+        return found
+
+
+def _hole(last: PacketFacts, packet: PacketFacts) -> Fraction:
+    """Seconds from the end of a packet's picture to the next one."""
+    return packet.own - last.own - last.duration
+
+
+def places(gaps: list[Gap]) -> str:
+    """A sentence on all gaps."""
+    return f"frames are missing or displaced: {named([str(gap) for gap in gaps])}"
+
+
+def named(found: list[str]) -> str:
+    """The first of several places, and how many there are."""
+    return found[0] if len(found) == 1 else f"{len(found)} places, the first at {found[0]}"
