@@ -16,6 +16,7 @@ from bsqav.codec.picture import Colour, PlaneFormat
 from bsqav.codec.sequence import SequenceHeader, sequence_header
 from bsqav.codec.units import Plane
 from bsqav.media.light import NO_LIGHT, LightLevels
+from bsqav.media.side_data import frame_side_data
 
 __all__ = [
     "COUNTS_FRAMES",
@@ -217,12 +218,9 @@ def rotation_of(frame: av.VideoFrame, warn: Callable[[str], None]) -> int:
     nearest = round(clockwise / 90) * 90 % 360
     if abs((clockwise - nearest + 180) % 360 - 180) > 1:
         warn(f"a rotation of {clockwise} degrees is carried as {nearest}")
-    try:
-        matrix: Any = frame.side_data.get("DISPLAYMATRIX")
-    except ValueError:
-        matrix = None  # PyAV 18 cannot list side data of kinds that it has no name for, as EXIF's
-    if matrix is not None:
-        a, b, _, c, d = struct.unpack("=5i", bytes(matrix)[:20])
+    (matrix,) = frame_side_data(frame, "DISPLAYMATRIX")
+    if matrix:
+        a, b, _, c, d = struct.unpack("=5i", matrix[:20])
         if a * d - b * c < 0:
             warn("the mirroring of the display matrix is left out")
     return nearest

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from bsqav.media.side_data import frame_side_data
+
 __all__ = ["NO_LIGHT", "LightLevels", "MasteringDisplay", "light_of_frame"]
 
 # Struct AVMasteringDisplayMetadata: ten fractions of two ints, then two flags.
@@ -101,19 +103,13 @@ class TrackColour:
 
 def light_of_frame(frame: Any) -> LightLevels:
     """What a decoded PyAV frame says of its light."""
-    mastering, levels = _side_data(frame, "MASTERING_DISPLAY_METADATA"), (0, 0)
-    content = _side_data(frame, "CONTENT_LIGHT_LEVEL")
+    mastering, content = frame_side_data(
+        frame, "MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL"
+    )
+    levels = (0, 0)
     if len(content) >= _CONTENT.size:
         levels = _CONTENT.unpack_from(content)
     return LightLevels(_mastering(mastering), *(min(level, MAX_NITS) for level in levels))
-
-
-def _side_data(frame: Any, kind: str) -> bytes:
-    try:
-        found = frame.side_data.get(kind)
-    except ValueError:
-        return b""  # PyAV 18 cannot list side data of kinds that it has no name for, as EXIF's
-    return b"" if found is None else bytes(found)
 
 
 def _mastering(data: bytes) -> MasteringDisplay | None:

@@ -1,0 +1,40 @@
+"""What FFmpeg knows of a frame beside its samples, read in a way that PyAV 18 survives.
+
+PyAV frees the dictionary that may hang on side data, as the name of a colour profile does, and
+frees it again with the frame. So a small copy of the frame is looked at, and where there may be such
+a dictionary, the copy is never freed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import av
+
+__all__ = ["frame_side_data"]
+
+_SIDE = 16  # of the copy, in pixels
+
+
+def frame_side_data(frame: Any, *kinds: str) -> list[bytes]:
+    """Side data of each kind, by PyAV's names of them; no bytes where the frame has none.
+
+    PyAV cannot list what a frame has where one kind is without a name there, as EXIF is: none then.
+    """
+    try:
+        copy = frame.reformat(_SIDE, _SIDE, "gray")
+    except (av.FFmpegError, ValueError):
+        return [b""] * len(kinds)
+    try:
+        found = {each.type.name: each for each in copy.side_data}
+    except ValueError:
+        _never_free(copy)
+        return [b""] * len(kinds)
+    if "ICC_PROFILE" in found:
+        _never_free(copy)
+    return [bytes(found[kind]) if kind in found else b"" for kind in kinds]
+
+
+def _never_free(frame: Any) -> None:
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(frame))
