@@ -1,8 +1,8 @@
 """What FFmpeg knows of a frame beside its samples, read in a way that PyAV 18 survives.
 
 PyAV frees the dictionary that may hang on side data, as the name of a colour profile does, and
-frees it again with the frame. So a small copy of the frame is looked at, and where there may be such
-a dictionary, the copy is never freed.
+frees it again with the frame. So a small copy of the frame is looked at, and where such a thing
+may be, the copy is never freed.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ def frame_side_data(frame: Any, *kinds: str) -> list[bytes]:
 
     PyAV cannot list what a frame has where one kind is without a name there, as EXIF is: none then.
     """
+    if not isinstance(frame, av.VideoFrame):
+        return [bytes(frame.side_data.get(kind, b"")) for kind in kinds]
     try:
         copy = frame.reformat(_SIDE, _SIDE, "gray")
     except (av.FFmpegError, ValueError):
