@@ -1,75 +1,331 @@
-"""Mends the times of inputs whose clock may jump: MPEG-TS and the like, recorded or joined.
+"""Repairs timestamps that start again or jump: files put one behind the other, cut recordings.
 
-Such a file goes on at another time where a recording was cut or two files were put one behind the
-other. Taken as they stand, these times would run backward or leave a hole of hours.
+Taken as they stand, such times would run backward or leave a hole of hours. What follows a jump is
+moved so that every track goes on behind what it had, all tracks by the same time: sound stays with
+its frames.
+
+The tracks of a file jump one after the other. So packets wait, from the first track's jump until
+the others have followed; elsewhere they pass at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
+import av
+
+from bsqav.errors import BsqError
+from bsqav.media.bsq_track import BsqPacket
+from bsqav.media.facts import is_bare
+
 __all__ = ["Continuity"]
 
-# FFmpeg's AVFMT_TS_DISCONT: a format in which jumps are no damage.
+# FFmpeg's AVFMT_TS_DISCONT: formats in which jumps are no damage, forward ones too.
 _MAY_JUMP = 0x0200
-# A packet this far before or behind the end of its track's last one is a jump (seconds).
-_BACKWARD = Fraction(1, 2)
-_FORWARD = 10
-# Tracks jump one after the other; a track that lands this near goes with the others (seconds).
-_TOGETHER = 1
+# Formats whose decoding times are stored, and not made up from the order of the frames.
+_STORES_DTS = {"asf", "avi", "flv", "mov,mp4,m4a,3gp,3g2,mj2", "mpeg", "mpegts"}
+# A packet this far before its track's last one, or behind the end of it, may be a jump (seconds).
+_BACKWARD, _FORWARD = Fraction(1, 10), 10
+# The same where another track has jumped already: only rounding is less.
+_ROUNDING = Fraction(1, 200)
+# Sound that goes back by less, and alone, was late: it is none of the file's doing.
+_ALONE = Fraction(1, 2)
+# So many packets show whether a time was a stray one.
+_WITNESSES = 3
+# Tracks that end this near to each other jump together, within this time (seconds).
+_TOGETHER, _PATIENCE = 3, 3
+# A track that would overlap by more has jumped by itself (seconds).
+_OVERLAP = 1
+MAX_HELD = 3000
+
+
+@dataclass
+class _Entry:
+    """A packet on its way."""
+
+    packet: Any
+    index: int  # of the track
+    stamp: Fraction | None  # decoding time where there is one, else that of presentation; seconds
+    time: Fraction | None  # of presentation, likewise
+    duration: Fraction
+    keyframe: bool
+    unwanted: bool = False  # FFmpeg marks it as not to be shown, after an edit list
+    epoch: int | None = None  # from one jump to the next
+
+
+@dataclass
+class _Track:
+    """Where a track of sound or video is, by the clock of the file."""
+
+    is_video: bool
+    epoch: int
+    last: Fraction | None = None  # stamp of its latest packet
+    highest: Fraction | None = None  # time of its latest frame
+    end: Fraction = Fraction(0)  # of that frame
+    step: Fraction = Fraction(0)
+    suspects: list[_Entry] = field(default_factory=list)  # a jump, perhaps, and what came behind it
+
+
+@dataclass
+class _Joint:
+    """How one track went into an epoch."""
+
+    before: int  # the epoch it left
+    end: Fraction  # of its frames there
+    start: Fraction  # of its first frame here
+    is_video: bool
+
+
+@dataclass
+class _Epoch:
+    """What lies between two jumps."""
+
+    opener: int  # the track that came first
+    move: Fraction | None = None  # seconds to add to its packets; None until tracks have come
+    joints: dict[int, _Joint] = field(default_factory=dict)
+    awaited: set[int] = field(default_factory=set)
+    travelled: Fraction = Fraction(0)  # how far the opener has come since
 
 
 class Continuity:
-    """Moves packets behind a jump so that their track goes on, all tracks by the same time.
+    """Moves packets behind a jump so that their track goes on.
 
     Args:
-        container: a PyAV input container; of a format without jumps, packets stay as they are.
+        container: a PyAV input container; packets of a bare stream stay as they are.
         warn: takes a sentence at the first jump.
     """
 
     def __init__(self, container: Any, warn: Callable[[str], None]) -> None:
-        self._active = bool(int(container.format.flags) & _MAY_JUMP)
+        form = container.format
+        self._active = not is_bare(container)
+        self._leaps = bool(int(form.flags) & _MAY_JUMP)
+        self._has_dts = self._leaps or form.name in _STORES_DTS
         self._warn = warn
         self._warned = False
         self.reset()
 
     def reset(self) -> None:
         """Forgets where the tracks were, as before a seek."""
-        self._newest = Fraction(0)  # seconds added behind the latest jump
-        self._moves: dict[int, Fraction] = {}  # track to seconds added to its packets
-        self._ends: dict[int, Fraction] = {}  # track to the end of its last packet, moved
+        self._tracks: dict[int, _Track] = {}
+        self._epochs = [_Epoch(-1, Fraction(0))]
+        self._settled = 1  # epochs whose move is fixed
+        self._held: deque[_Entry] = deque()
 
-    def mend(self, packet: Any) -> Any:
-        """The packet, its times moved where its clock has jumped."""
-        stamp = packet.pts if packet.dts is None else packet.dts
-        if not self._active or stamp is None:
-            return packet
-        index, tick = packet.stream_index, packet.time_base
-        if packet.stream.type == "subtitle":
-            move = self._newest  # too sparse to tell a jump from silence
+    def mended(self, packets: Iterable[Any]) -> Iterator[Any]:
+        """The packets in their order, their times moved where a clock has jumped.
+
+        Raises:
+            BsqError: what reading the packets raises, behind those that were held.
+        """
+        if not self._active:
+            yield from packets
+            return
+        try:
+            for packet in packets:
+                self._push(packet)
+                yield from self._ready()
+        except BsqError:
+            yield from self._rest()
+            raise
+        yield from self._rest()
+
+    def _push(self, packet: Any) -> None:
+        entry = _entry(packet)
+        self._held.append(entry)
+        if _kind(packet) in ("audio", "video"):
+            self._take(entry)
         else:
-            move = self._move_of(index, stamp * tick)
-            self._moves[index] = move
-            self._ends[index] = (stamp + (packet.duration or 0)) * tick + move
-        ticks = round(move / tick)
-        packet.pts = None if packet.pts is None else packet.pts + ticks
-        packet.dts = None if packet.dts is None else packet.dts + ticks
-        return packet
+            entry.epoch = self._epoch_near(entry.stamp)
+        self._settle(at_once=len(self._held) > MAX_HELD)
 
-    def _move_of(self, index: int, time: Fraction) -> Fraction:
-        """Seconds to add to a packet of a track that says `time`."""
-        end = self._ends.get(index)
-        move = self._moves.get(index, self._newest)
-        if end is None or -_BACKWARD <= time + move - end <= _FORWARD:
-            return move
-        if abs(time + self._newest - end) > _TOGETHER:
-            self._newest = end - time
-            if not self._warned:
-                self._warned = True
-                self._warn(
-                    f"the timestamps jump at {float(end):.3f} s: what follows is moved to go on "
-                    "from there"
-                )
-        return self._newest
+    def _ready(self) -> Iterator[Any]:
+        while self._held and (epoch := self._held[0].epoch) is not None:
+            move = self._epochs[epoch].move
+            if move is None:
+                return
+            entry = self._held.popleft()
+            # FFmpeg also marks fragments of MP4 so whose times start again.
+            packet = _shown(entry.packet) if epoch and entry.unwanted else entry.packet
+            yield _moved(packet, move)
+
+    def _rest(self) -> Iterator[Any]:
+        for index, track in self._tracks.items():
+            while track.suspects:
+                self._weigh(index, track, at_once=True)
+        self._settle(at_once=True)
+        yield from self._ready()
+
+    # ---- one track ----
+
+    def _take(self, entry: _Entry) -> None:
+        """Finds out to which epoch a packet belongs."""
+        track = self._tracks.get(entry.index)
+        if track is None:
+            video = _kind(entry.packet) == "video"
+            track = self._tracks[entry.index] = _Track(video, len(self._epochs) - 1)
+        passed = entry.unwanted and not track.epoch and not self._falls(track, entry, _BACKWARD)
+        if entry.stamp is None or (passed and not track.suspects):
+            entry.epoch = track.epoch
+        elif track.suspects or self._jumps(track, entry):
+            track.suspects.append(entry)
+            self._weigh(entry.index, track, at_once=len(self._held) > MAX_HELD)
+        else:
+            self._place(track, entry)
+
+    def _jumps(self, track: _Track, entry: _Entry) -> bool:
+        """Whether a packet's time is not one that its track can have next."""
+        if track.last is None or track.highest is None or entry.stamp is None:
+            return False
+        followed = track.epoch == len(self._epochs) - 1
+        back = _BACKWARD if followed else _ROUNDING
+        if self._leaps and entry.stamp > track.end + _FORWARD:
+            return True
+        if self._falls(track, entry, back):
+            return True
+        # Frames may come in any order, but not across a keyframe.
+        return entry.keyframe and entry.time is not None and entry.time < track.highest - back
+
+    def _falls(self, track: _Track, entry: _Entry, by: Fraction) -> bool:
+        """Whether decoding times go back, in a track that holds them."""
+        if track.last is None or entry.stamp is None or (track.is_video and not self._has_dts):
+            return False
+        return entry.stamp < track.last - by
+
+    def _weigh(self, index: int, track: _Track, *, at_once: bool) -> None:
+        """Decides on a possible jump by the packets behind it: do they stay there?"""
+        first, *others = track.suspects
+        assert first.stamp is not None
+        assert track.highest is not None
+        if first.stamp > track.highest:
+            stay = any(each.stamp is not None and each.stamp > track.end for each in others)
+        else:
+            stay = any(each.time is not None and each.time < track.highest for each in others)
+        if stay or (at_once and not others):
+            self._enter(index, track, first)
+        elif at_once or len(others) >= _WITNESSES:
+            first.epoch = track.epoch  # a stray time
+        else:
+            return
+        track.suspects = []
+        for each in others:
+            self._take(each)
+
+    def _place(self, track: _Track, entry: _Entry) -> None:
+        """A packet that goes on where its track was."""
+        assert entry.stamp is not None
+        entry.epoch = track.epoch
+        if track.last is not None and entry.stamp > track.last:
+            track.step = entry.stamp - track.last
+            for opened in self._epochs[self._settled :]:
+                if opened.opener == entry.index:
+                    opened.travelled += track.step
+        track.last = entry.stamp
+        time = entry.stamp if entry.time is None else entry.time
+        if track.highest is None or time >= track.highest:
+            track.highest = time
+            lasts = entry.duration
+            if not lasts or (track.step and lasts > max(_FORWARD * track.step, _FORWARD)):
+                lasts = track.step  # none, or below zero and wrapped
+            track.end = time + lasts
+
+    # ---- all tracks ----
+
+    def _enter(self, index: int, track: _Track, entry: _Entry) -> None:
+        """A track jumps: into the epoch that another has opened, or into one of its own."""
+        start = entry.stamp if entry.time is None else entry.time
+        assert start is not None
+        joint = _Joint(track.epoch, track.end, start, track.is_video)
+        later = range(track.epoch + 1, len(self._epochs))
+        number = next((each for each in later if self._fits(each, joint)), len(self._epochs))
+        if number == len(self._epochs):
+            self._epochs.append(_Epoch(index))
+            self._epochs[number].awaited = {
+                other
+                for other, each in self._tracks.items()
+                if other != index
+                and (each.epoch < track.epoch or abs(each.end - track.end) <= _TOGETHER)
+            }
+        epoch = self._epochs[number]
+        if epoch.move is None:
+            epoch.joints[index] = joint
+        track.epoch, track.last, track.highest, track.end = number, None, None, start
+        self._place(track, entry)
+
+    def _fits(self, number: int, joint: _Joint) -> bool:
+        """Whether a track that jumps may go into an epoch that is there."""
+        move, before = self._epochs[number].move, self._epochs[joint.before].move
+        if move is None or before is None:
+            return True
+        return -_OVERLAP <= joint.start + move - joint.end - before <= _FORWARD
+
+    def _settle(self, *, at_once: bool) -> None:
+        """Fixes the moves of epochs, in order, when all tracks have come or time is up."""
+        while (number := self._settled) < len(self._epochs):
+            epoch = self._epochs[number]
+            missing = {each for each in epoch.awaited if self._tracks[each].epoch < number}
+            if missing and not at_once and epoch.travelled <= _PATIENCE:
+                return
+            self._settled += 1
+            self._fix(epoch, alone=bool(missing) and len(epoch.joints) == 1)
+
+    def _fix(self, epoch: _Epoch, *, alone: bool) -> None:
+        moves = []
+        for joint in epoch.joints.values():
+            before = self._epochs[joint.before].move
+            assert before is not None
+            late = alone and not joint.is_video and 0 < joint.end - joint.start < _ALONE
+            moves.append((before if late else before + joint.end - joint.start, joint, before))
+        epoch.move, joint, before = max(moves, key=lambda each: each[0])
+        if epoch.move != before and not self._warned:
+            self._warned = True
+            self._warn(
+                f"the timestamps jump at {float(joint.end + before):.3f} s: what follows is moved "
+                "to go on from there"
+            )
+
+    def _epoch_near(self, stamp: Fraction | None) -> int:
+        """The epoch for a packet of a track that is too sparse to tell a jump from silence."""
+        tracks = [each for each in self._tracks.values() if each.last is not None]
+        if stamp is None or not tracks:
+            return len(self._epochs) - 1
+        return min(tracks, key=lambda each: abs((each.last or 0) - stamp)).epoch
+
+
+def _kind(packet: Any) -> str:
+    return "video" if isinstance(packet, BsqPacket) else str(packet.stream.type)
+
+
+def _entry(packet: Any) -> _Entry:
+    tick = Fraction(packet.time_base)
+    time = None if packet.pts is None else packet.pts * tick
+    duration = (packet.duration or 0) * tick
+    if isinstance(packet, BsqPacket):
+        return _Entry(packet, packet.track.index, time, time, duration, packet.keyframe)
+    stamp = time if packet.dts is None else packet.dts * tick
+    unwanted = packet.is_discard
+    return _Entry(packet, packet.stream_index, stamp, time, duration, packet.is_keyframe, unwanted)
+
+
+def _shown(packet: Any) -> Any:
+    """The same packet without the mark that nothing of it is to be shown."""
+    shown: Any = av.Packet(bytes(packet))
+    shown.stream, shown.time_base = packet.stream, packet.time_base
+    shown.pts, shown.dts, shown.duration = packet.pts, packet.dts, packet.duration
+    shown.is_keyframe = packet.is_keyframe
+    return shown
+
+
+def _moved(packet: Any, move: Fraction) -> Any:
+    """The packet, `move` seconds later."""
+    ticks = round(move / packet.time_base)
+    if not ticks:
+        return packet
+    if isinstance(packet, BsqPacket):
+        return replace(packet, pts=None if packet.pts is None else packet.pts + ticks)
+    packet.pts = None if packet.pts is None else packet.pts + ticks
+    packet.dts = None if packet.dts is None else packet.dts + ticks
+    return packet

@@ -48,6 +48,7 @@ from bsqav.media.facts import (
 from bsqav.media.gaps import named, places
 from bsqav.media.inputs import input_name, open_input
 from bsqav.media.light import NO_LIGHT, TrackColour, light_of_frame
+from bsqav.media.metadata_text import FOREIGN_TAGS
 from bsqav.media.picture_sequence import PictureSequence
 from bsqav.media.track_colour import read_colours, stream_colour
 from bsqav.media.tracks import ALL_TRACKS, TrackChoice, choose_video
@@ -120,6 +121,8 @@ class Source:
             file, format=format, cancelled=cancelled, fps=fps, pictures=pictures
         )
         try:
+            if getattr(self._demuxer, "foreign_tags", False):
+                warn(FOREIGN_TAGS)
             self._continuity = Continuity(self.container, warn)
             self._choice = choice
             self.stream, self.track = choose_video(self._demuxer, choice, self.name)
@@ -132,6 +135,7 @@ class Source:
             self._light = NO_LIGHT
             self._beside = self._read_beside(file)
             self._last_pts: int | None = None
+            self._displaced = 0  # frames whose times do not rise
             self._skipped = 0  # packets before the first keyframe
             self._give_up: Fraction | None = None  # reading ends there without a picture
             self._pictures: dict[int, Attachment] = {}
@@ -277,7 +281,7 @@ class Source:
 
     def _seek(self, seconds: Fraction) -> bool:
         self._queue.clear()
-        self._last_pts = None
+        self._last_pts, self._displaced = None, 0
         self._skipped = 0
         self._continuity.reset()
         if self._decoding is not None:
@@ -309,6 +313,14 @@ class Source:
         """The time that becomes 0: the first frame of a cut, else the container's late start."""
         if self._wanted is not None:
             return first.pts * self.time_base
+        if first.pts < 0:
+            early = -first.pts * self.time_base
+            if early >= Fraction(1, 1000):
+                self._warn(
+                    f"the first frame is {float(early):.3f} s before zero: everything is moved "
+                    "later by that, so that no program hides frames"
+                )
+            return -early
         start = self.container.start_time
         if not start or start < 0:
             return Fraction(0)
@@ -436,8 +448,8 @@ class Source:
         if pts is None:
             pts = 0 if self._last_pts is None else self._last_pts + self.frame_ticks
         if self._last_pts is not None and pts <= self._last_pts:
-            self._warn_times()
-            pts = self._last_pts + 1
+            self._displaced += 1
+            pts = self._last_pts + max(1, self.frame_ticks // 2)
         self._last_pts = pts
         return SourceFrame(decoded.planes(converter), pts, max(decoded.duration or 0, 0))
 
@@ -456,10 +468,11 @@ class Source:
         """How long a frame lasts where it does not say itself, in ticks."""
         return max(1, round(1 / (self._usual_rate * self.time_base)))
 
-    def _warn_times(self) -> None:
-        if not getattr(self, "_said_times", False):
-            self._said_times = True
-            self._warn("timestamps that do not rise were moved behind the frame before")
+    def _say_displaced(self) -> None:
+        count, self._displaced = self._displaced, 0
+        if count:
+            frames = "frame was" if count == 1 else "frames were"
+            self._warn(f"timestamps do not rise: {count} {frames} moved behind the one before")
 
     # ---- the cut ----
 
@@ -480,13 +493,16 @@ class Source:
             begins=self._wanted is not None,
             others=self.other_streams(),
         )
-        for event in self._all():
-            taken = cut.take(event)
-            if taken is not None:
-                yield taken
-            if cut.is_over:
-                self._say_missing(at_end=False)
-                return
+        try:
+            for event in self._all():
+                taken = cut.take(event)
+                if taken is not None:
+                    yield taken
+                if cut.is_over:
+                    self._say_missing(at_end=False)
+                    return
+        finally:
+            self._say_displaced()
 
     def _all(self) -> Iterator[SourceFrame | AvPacket]:
         """Everything from the first wanted frame on, and the packets before it."""
