@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import bsqav
-from bsqav.errors import MediaError, UnsupportedError, UsageError
+from bsqav.errors import UnsupportedError, UsageError
 from bsqav.media.contents import Attachment, Chapter, chapters_of
 from bsqav.media.demux import BsqPacket, Demuxer
 from bsqav.media.muxers import Muxer, format_of, open_muxer
@@ -154,11 +154,31 @@ def test_mov_refuses_what_ffmpeg_would_not_write() -> None:
     muxer.abort()
 
 
-def test_mov_refuses_pictures_before_zero() -> None:
-    muxer = open_muxer(io.BytesIO(), format="mov")
+@pytest.mark.parametrize("name", ["mov", "nut"])
+def test_a_file_whose_first_frame_is_before_zero_is_moved(name: str) -> None:
+    """All tracks by the same, and it is said by how much: nobody hides those frames."""
+    file, said = io.BytesIO(), list[str]()
+    muxer = open_muxer(file, format=name, warn=said.append)
     track = muxer.add_video(HEADER, SEQUENCE)
-    with pytest.raises(MediaError, match="before zero"):
-        muxer.mux(track, b"x", pts=-5, keyframe=True, time_base=TICK)
+    with av.open(sound("aac")) as container:
+        stream = container.streams.audio[0]
+        audio = muxer.copy_stream(stream)
+        heard = packets_of(container, stream)
+        times = [packet.pts * packet.time_base for packet in heard]
+        for packet in heard:
+            muxer.mux_packet(audio, packet)
+    for number in range(6):
+        muxer.mux(track, b"frame", pts=1001 * (number - 3), keyframe=number == 0, time_base=TICK)
+    muxer.close()
+    (sentence,) = said
+    assert "the first frame is 0.100 s before zero" in sentence
+    file.seek(0)
+    with av.open(file) as container:
+        packets = [packet for packet in container.demux() if packet.size]
+    shown = [p.pts * p.time_base for p in packets if p.stream_index == track]
+    moved = [p.pts * p.time_base for p in packets if p.stream_index == audio]
+    assert shown == [1001 * number * TICK for number in range(6)]
+    assert {round((b - a) * 1000) for a, b in zip(times, moved, strict=True)} == {100}
 
 
 def test_adts_sound_goes_into_mov() -> None:

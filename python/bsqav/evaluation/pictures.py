@@ -16,10 +16,10 @@ def read_pictures(path: Path | str, width: int, height: int, count: int) -> list
 
     The clip is scaled to width x height, both even; 0 keeps its size.
     """
-    import av
+    from bsqav.media.metadata_text import open_av
 
     pictures: list[Planes] = []
-    with av.open(str(path)) as container:
+    with open_av(str(path)) as container:
         for frame in container.decode(video=0):
             frame = frame.reformat(width=width or None, height=height or None, format="yuv420p")
             header = Y4mHeader(frame.width, frame.height, ANY_RATE)

@@ -15,6 +15,7 @@ from bsqav.errors import UsageError
 from bsqav.evaluation.errors import SourceError
 from bsqav.evaluation.pixels import Pixels
 from bsqav.evaluation.y4m import Plane, Planes, Y4mFile, Y4mHeader, Y4mWriter
+from bsqav.media.metadata_text import open_av
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -65,7 +66,7 @@ def read_source(
     if not clip.exists():
         raise FileNotFoundError(f"{clip}: no such file")
     try:
-        with av.open(str(clip)) as container:
+        with open_av(str(clip)) as container:
             header, notes = _decode(container, clip, y4m, frames, scale)
             matrix, full_range = _colour(container.streams.video[0], header)
     except (av.error.FFmpegError, OSError) as error:

@@ -8,7 +8,16 @@ from typing import Any
 
 from bsqav.errors import MediaError
 
-__all__ = ["AudioParameters", "adts_to_config", "flac_private", "split_adts", "vorbis_private"]
+__all__ = [
+    "AudioParameters",
+    "adts_to_config",
+    "flac_private",
+    "layout_of",
+    "sound_instead",
+    "split_adts",
+    "vorbis_private",
+    "without_sound",
+]
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,31 @@ class AudioParameters:
             return 0
         pre_skip: int = struct.unpack_from("<H", self.extradata, 10)[0]
         return pre_skip * 1_000_000_000 // 48000
+
+
+def layout_of(context: Any) -> str:
+    """FFmpeg's name of a track's channel layout: the usual one where only their number is known."""
+    name: str = context.layout.name
+    # "3 channels", "6 channels (FL+FR+...)" and the like are no layout that a muxer writes.
+    return f"{context.channels}c" if "channel" in name and context.channels else name
+
+
+def sound_instead(codec: str) -> str:
+    """FFmpeg's encoder for sound that a container cannot hold: PCM stays PCM, all else is AAC."""
+    if not codec.startswith("pcm_"):
+        return "aac"
+    if codec in ("pcm_f32be", "pcm_f64be"):
+        return codec.replace("be", "le")
+    deep = any(part in codec for part in ("24", "32", "dvd", "bluray"))
+    return "pcm_s24le" if deep else "pcm_s16le"
+
+
+def without_sound(stream: Any) -> str | None:
+    """Why a sound track has nothing that could be carried; None where it has."""
+    context = stream.codec_context
+    if context is not None and context.sample_rate > 0 and context.channels > 0:
+        return None
+    return "no packet of it was found" if context is not None else None
 
 
 def split_adts(data: bytes) -> tuple[bytes, bytes] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -10,6 +11,9 @@ from av.audio.resampler import AudioResampler
 from av.codec.context import Flags
 
 from bsqav.errors import UnsupportedError
+from bsqav.media.audio import layout_of
+from bsqav.media.encoder_names import find_encoder
+from bsqav.media.ffmpeg_log import last_words, listening
 
 __all__ = ["AudioConverter"]
 
@@ -25,10 +29,33 @@ def _nearest(wanted: int, choices: Any) -> int:
     return next((rate for rate in rates if rate > wanted), rates[-1])
 
 
-def _layout(context: Any) -> str:
-    """The name of a track's channel layout; the usual one where only their number is known."""
-    name: str = context.layout.name
-    return f"{context.channels}c" if name.endswith("channels") else name
+def _fitting(codec: Any, context: Any, rate: int) -> str:
+    """The layout nearest to a track's that an encoder opens with.
+
+    Raises:
+        UnsupportedError: it opens with none.
+    """
+    own = layout_of(context)
+    tried = [own, f"{context.channels}c", "stereo", "mono"]
+    for layout in dict.fromkeys(tried):
+        trial: Any = av.CodecContext.create(codec.name, "w")
+        trial.sample_rate, trial.layout = rate, layout
+        if codec.audio_formats:
+            trial.format = codec.audio_formats[0]
+        trial.time_base = Fraction(1, rate)
+        if codec.name == "libopus":
+            trial.bit_rate = _BIT_RATE_PER_CHANNEL
+        try:
+            with listening() as lines:
+                trial.open()
+        except (av.FFmpegError, ValueError) as error:
+            failure = last_words(error, lines)
+            continue
+        return layout
+    raise UnsupportedError(
+        f"{codec.name} does not take sound of {rate} Hz, {context.layout.name} ({failure}): name "
+        "another encoder (-c:a)"
+    )
 
 
 class AudioConverter:
@@ -37,42 +64,47 @@ class AudioConverter:
     Args:
         stream: the PyAV input stream.
         encoder: FFmpeg's name of the encoder, e.g. "aac" or "libopus".
-        context: an encoder context to use (of an output stream); one is made where None.
+        warn: takes a sentence where channels are lost.
 
     Raises:
         UnsupportedError: there is no such encoder, or the track cannot be decoded.
     """
 
-    def __init__(self, stream: Any, encoder: str, context: Any = None) -> None:
+    def __init__(
+        self, stream: Any, encoder: str, warn: Callable[[str], None] = lambda _: None
+    ) -> None:
         if stream.codec_context is None:
             raise UnsupportedError(f"track {stream.index}: FFmpeg cannot decode this sound")
         self._stream = stream
-        try:
-            codec = av.Codec(encoder, "w")
-        except (av.FFmpegError, ValueError) as error:
-            raise UnsupportedError(f"there is no sound encoder {encoder!r}") from error
-        if codec.type != "audio":
-            raise UnsupportedError(f"{encoder} encodes {codec.type}, not sound")
-        if context is None:
-            context = av.CodecContext.create(encoder, "w")
-            # Containers keep the codec's setup apart from its packets.
-            context.flags |= Flags.global_header
-        self.context = context
+        codec = find_encoder(encoder, "audio")
+        self.context: Any = av.CodecContext.create(codec.name, "w")
+        # Containers keep the codec's setup apart from its packets.
+        self.context.flags |= Flags.global_header
+        if (layout := layout_of(stream.codec_context)) != stream.codec_context.layout.name:
+            stream.codec_context.layout = layout  # which its frames then have
         rate = _nearest(stream.codec_context.sample_rate, codec.audio_rates)
         self.context.sample_rate = rate
-        self.context.layout = _layout(stream.codec_context)
+        self.context.layout = _fitting(codec, stream.codec_context, rate)
+        channels = self.context.layout.nb_channels
+        if channels < stream.codec_context.channels:
+            warn(
+                f"track {stream.index}: {stream.codec_context.channels} channels of sound become "
+                f"{channels}: {encoder} takes no more"
+            )
         formats = codec.audio_formats
         if formats:
             self.context.format = formats[0]
         self.context.time_base = Fraction(1, rate)
         if not codec.canonical_name.startswith(("pcm", "flac")):
-            self.context.bit_rate = _BIT_RATE_PER_CHANNEL * stream.codec_context.channels
+            self.context.bit_rate = _BIT_RATE_PER_CHANNEL * channels
+        context = self.context
         try:
-            context.open()
+            with listening() as lines:
+                context.open()
         except (av.FFmpegError, ValueError) as error:
             raise UnsupportedError(
                 f"track {stream.index}: {encoder} does not take sound of {rate} Hz, "
-                f"{context.layout.name}: name another encoder (-c:a)"
+                f"{context.layout.name} ({last_words(error, lines)}): name another encoder (-c:a)"
             ) from error
         self._form: tuple[str, str, int] | None = None  # of the frames that come in
         self._resampler: AudioResampler | None = None

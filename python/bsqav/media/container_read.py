@@ -17,6 +17,7 @@ from bsqav.media.contents import metadata_of
 from bsqav.media.demux import BsqPacket, Demuxer, Source
 from bsqav.media.input_stream import BsqInputStream, InputPacket, StreamList
 from bsqav.media.light import TrackColour
+from bsqav.media.metadata_text import FOREIGN_TAGS
 from bsqav.media.track_colour import read_colours
 
 __all__ = ["InputContainer"]
@@ -62,6 +63,8 @@ class InputContainer:
     ) -> None:
         self._demuxer = Demuxer(file, format=format, options=options, container=container)
         self.name = self._demuxer.name
+        if self._demuxer.foreign_tags:
+            _warn(FOREIGN_TAGS)
         streams = []
         try:
             models += self._demuxer.models(_warn)

@@ -8,7 +8,6 @@ begins before zero: that is undone here, for all tracks.
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +25,7 @@ from bsqav.media.bsq_track import ROUNDING, BsqPacket, BsqTrack, header_bytes
 from bsqav.media.container_check import Reading, container_faults, shortfall
 from bsqav.media.contents import attachments_of, is_attached_picture
 from bsqav.media.embedded_model import embedded_models, is_model_name
+from bsqav.media.metadata_text import open_with_tags
 from bsqav.media.pipes import name_of, open_fifo
 from bsqav.media.track_colour import read_private_data
 from bsqav.media.truncation import LengthWatch, cut_short
@@ -105,9 +105,15 @@ class Demuxer:
         self._format = format
         self._options = dict(options or {})
         self.name = name or name_of(file)
+        self.container: Any
+        self.foreign_tags: bool  # tags that are not UTF-8 were read as Latin-1
         try:
-            self.container: Any = container or self._caller.call(
-                lambda: _open(self._watch or file, self.name, format, self._options)
+            self.container, self.foreign_tags = (
+                (container, False)
+                if container
+                else self._caller.call(
+                    lambda: _open(self._watch or file, self.name, format, self._options)
+                )
             )
         except BaseException:
             self._caller.close(self._close_pipe)
@@ -463,7 +469,12 @@ def _is_truncated(file: Source) -> bool:
         return False
 
 
-def _open(file: Source, name: str, format: str | None, options: dict[str, str]) -> Any:  # noqa: A002
+def _open(
+    file: Source,
+    name: str,
+    format: str | None,  # noqa: A002
+    options: dict[str, str],
+) -> tuple[Any, bool]:
     target: Any = file
     if isinstance(file, str | os.PathLike):
         path = Path(file)
@@ -477,14 +488,13 @@ def _open(file: Source, name: str, format: str | None, options: dict[str, str]) 
         else:
             target = os.fspath(file)
     try:
-        # PyAV's own, also where bsqav.install has put another in its place.
-        container = inspect.unwrap(av.open)(
+        container, foreign = open_with_tags(
             target, "r", format=format, options=options, timeout=_timeout(target)
         )
         if format is None and container.format.name in _TEXT_FORMATS:
             container.close()
             raise MediaError(f"{name} is a text file, no video")
-        return container
+        return container, foreign
     except MediaError:
         raise
     except av.FileNotFoundError as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -48,13 +48,19 @@ class HlsMuxer(PyAvMuxer):
         target: path of the playlist; PATH.m3u8.partial goes with PATH.mov.partial, whose name in
             the playlist is without that.
         options: of FFmpeg's MOV muxer.
+        warn: takes a sentence on times that had to be changed.
 
     Raises:
         UsageError: the target is no path.
         OSError: a file cannot be opened or written.
     """
 
-    def __init__(self, target: Any, options: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        target: Any,
+        options: Mapping[str, str] | None = None,
+        warn: Callable[[str], None] = lambda _: None,
+    ) -> None:
         if not isinstance(target, str | os.PathLike):
             raise UsageError("HLS is a playlist and a file beside it: write to a path, NAME.m3u8")
         self._playlist = Path(target)
@@ -64,7 +70,7 @@ class HlsMuxer(PyAvMuxer):
         self._video: int | None = None
         self._keyframes: list[Fraction] = []  # seconds
         self._end = Fraction(0)
-        super().__init__(self._media, "mov", fragmented=True, options=options)
+        super().__init__(self._media, "mov", fragmented=True, options=options, warn=warn)
         self.format = "hls"
 
     def add_video(self, header: bytes, sequence: Mapping[str, Any], **facts: Any) -> int:

@@ -24,7 +24,8 @@ from bsqav.media import ebml
 from bsqav.media import matroska_ids as ids
 from bsqav.media import matroska_meta as meta
 from bsqav.media import matroska_tracks as entries
-from bsqav.media.audio import AudioParameters, adts_to_config, split_adts
+from bsqav.media.audio import AudioParameters, adts_to_config, sound_instead, split_adts
+from bsqav.media.codec_names import codec_name
 from bsqav.media.contents import Attachment, Chapter, metadata_of
 from bsqav.media.interleave import Entry, Interleaver
 from bsqav.media.light import NO_LIGHT, LightLevels
@@ -118,17 +119,20 @@ class MatroskaMuxer:
 
     def refuses(self, stream: Any) -> str | None:
         """Why a track cannot be copied, None when it can."""
-        context = stream.codec_context
-        codec = context.codec.canonical_name if context is not None else "unknown data"
-        if stream.type == "audio" and context is not None:
+        codec = codec_name(stream)
+        if stream.type == "audio" and stream.codec_context is not None:
             if entries.audio_codec_id(codec) is None:
                 return f"Matroska cannot carry {codec} sound"
             return None
-        if stream.type == "subtitle" and context is not None:
+        if stream.type == "subtitle":
             if entries.subtitle_codec_id(codec) is None:
                 return f"Matroska cannot carry {codec} subtitles"
             return None
         return f"{stream.type} tracks ({codec}) cannot be copied into Matroska"
+
+    def sound_encoder(self, codec: str) -> str | None:
+        """The encoder for sound of a codec that cannot be copied."""
+        return sound_instead(codec)
 
     def _add(
         self,
@@ -177,10 +181,10 @@ class MatroskaMuxer:
             return self.add_audio(
                 stream.codec_context, metadata=metadata, disposition=int(stream.disposition)
             )
-        codec = stream.codec_context.codec.canonical_name
+        codec, context = codec_name(stream), stream.codec_context
         entry = entries.subtitle_track(
             codec,
-            bytes(stream.codec_context.extradata or b""),
+            bytes((context is not None and context.extradata) or b""),
             metadata,
             int(stream.disposition),
         )

@@ -12,7 +12,15 @@ from bsqav.media.ebml import read_head
 from bsqav.media.light import LightLevels, MasteringDisplay, TrackColour
 from bsqav.media.matroska_tracks import FOURCC
 
-__all__ = ["STREAM_TYPES", "chapter_languages", "children", "codec_ids", "integer", "matroska_colours", "matroska_private"]
+__all__ = [
+    "STREAM_TYPES",
+    "chapter_languages",
+    "children",
+    "codec_ids",
+    "integer",
+    "matroska_colours",
+    "matroska_private",
+]
 
 # Tracks stand at the beginning; all of them together are a few kilobytes.
 MAX_ELEMENTS = 200

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import av
 
-from bsqav.errors import UsageError
+from bsqav.errors import BsqWarning, UsageError
 from bsqav.media.contents import Attachment, Chapter, attachments_of, chapters_of
 from bsqav.media.hls import HlsMuxer, media_path
 from bsqav.media.light import LightLevels
@@ -20,6 +21,7 @@ from bsqav.media.pyav_muxer import PyAvMuxer
 
 __all__ = [
     "FORMATS",
+    "SOUND_ONLY",
     "Attachment",
     "Chapter",
     "MatroskaMuxer",
@@ -30,6 +32,7 @@ __all__ = [
     "attachments_of",
     "chapters_of",
     "format_of",
+    "holds_sound_only",
     "open_muxer",
     "open_output",
 ]
@@ -44,6 +47,22 @@ FORMATS = {
     ".qt": "mov",
     ".nut": "nut",
     ".m3u8": "hls",
+}
+# Those of sound alone.
+SOUND_ONLY = {".aac", ".ac3", ".aiff", ".flac", ".m4a", ".mp2", ".mp3", ".oga", ".opus"}
+SOUND_ONLY |= {".wav", ".wma"}
+# Encoders that people mean by other suffixes; H.264 for the rest.
+_ENCODERS = {
+    ".apng": "apng",
+    ".gif": "gif",
+    ".h265": "libx265",
+    ".hevc": "libx265",
+    ".mpeg": "mpeg2video",
+    ".mpg": "mpeg2video",
+    ".ogv": "libvpx",
+    ".vob": "mpeg2video",
+    ".webm": "libvpx-vp9",
+    ".webp": "libwebp_anim",
 }
 _REFUSED = {
     ".mp4": "MP4 has no registration for BSQ: write .mov, which the same programs read, or .mkv",
@@ -80,6 +99,9 @@ class Muxer(Protocol):
 
         NUT does not keep `light`.
         """
+
+    def sound_encoder(self, codec: str) -> str | None:
+        """FFmpeg's encoder for sound of a codec that cannot be copied; None where none fits."""
 
     def copy_stream(self, stream: Any) -> int:
         """Index of a sound or subtitle track whose packets come from a PyAV input stream.
@@ -144,10 +166,26 @@ def format_of(target: Target, format: str | None = None) -> str:  # noqa: A002
         suffix = Path(Path(path).stem).suffix
     found = FORMATS.get(suffix.lower())
     if found is None:
-        suffixes = ", ".join(FORMATS)
-        reason = _REFUSED.get(suffix.lower()) or f"the suffix is none of {suffixes}"
-        raise UsageError(f"{os.fspath(path)}: {reason}")
+        raise UsageError(f"{os.fspath(path)}: {_no_container(suffix.lower())}")
     return found
+
+
+def _no_container(suffix: str) -> str:
+    """Why BSQ is not written to files of that suffix, and what to do."""
+    if suffix in SOUND_ONLY:
+        return holds_sound_only(suffix)
+    encoder = _ENCODERS.get(suffix, "libx264")
+    other = f"; another codec is named by its encoder, as in -c:v {encoder}"
+    if suffix in _REFUSED:
+        return _REFUSED[suffix] + other
+    if not suffix:
+        return "the name has no suffix: .mkv, .mov, .nut or .m3u8 says the container, or -f NAME"
+    return f"BSQ is written to .mkv, .mov, .nut and .m3u8, not {suffix}{other}"
+
+
+def holds_sound_only(suffix: str) -> str:
+    """What to do where an output of that suffix would hold no video."""
+    return f"{suffix} holds sound and no video: `ffmpeg -i IN -vn OUT{suffix}` takes the sound"
 
 
 def open_output(path: str | os.PathLike[str], *, overwrite: bool) -> OutputFile:
@@ -163,6 +201,7 @@ def open_muxer(
     format: str | None = None,  # noqa: A002
     fragmented: bool = False,
     options: Mapping[str, str] | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> Muxer:
     """Opens a file for writing.
 
@@ -172,16 +211,22 @@ def open_muxer(
         fragmented: MOV only: write in fragments, playable while it grows. An output that cannot
             seek is always written so.
         options: of FFmpeg's muxer, for MOV and NUT.
+        warn: takes a sentence on times that had to be changed; a BsqWarning is given where None.
 
     Raises:
         UsageError: the container is unknown, or cannot carry BSQ.
         OSError: the file cannot be opened.
     """
     name = format_of(target, format)
+    warn = warn or _give_warning
     if name == "matroska":
         if options:
             raise UsageError(f"the Matroska writer has no options: {', '.join(options)}")
         return MatroskaMuxer(target)
     if name == "hls":
-        return HlsMuxer(target, options)
-    return PyAvMuxer(target, name, fragmented=fragmented, options=options)
+        return HlsMuxer(target, options, warn)
+    return PyAvMuxer(target, name, fragmented=fragmented, options=options, warn=warn)
+
+
+def _give_warning(message: str) -> None:
+    warnings.warn(message, BsqWarning, stacklevel=3)

@@ -6,8 +6,10 @@ import html
 import re
 
 __all__ = [
+    "EMPTY_TEXT",
     "TEXT_CODECS",
     "ass_to_subrip",
+    "join_mov_texts",
     "mov_text_to_subrip",
     "subrip_to_mov_text",
     "to_subrip",
@@ -16,6 +18,8 @@ __all__ = [
 
 # Text subtitles that `to_subrip` understands; their timing is the container's.
 TEXT_CODECS = {"subrip", "text", "mov_text", "webvtt", "ass", "ssa"}
+# A mov_text sample that shows nothing.
+EMPTY_TEXT = bytes(2)
 
 
 def mov_text_to_subrip(data: bytes) -> bytes:
@@ -33,6 +37,13 @@ def subrip_to_mov_text(data: bytes) -> bytes:
     """A mov_text sample of SubRip text, with the markup taken away."""
     plain = re.sub(rb"</?[A-Za-z][^<>]*>|\{\\[^}]*\}", b"", data).strip()[:0xFFFF]
     return len(plain).to_bytes(2, "big") + plain
+
+
+def join_mov_texts(samples: list[bytes]) -> bytes:
+    """Several mov_text samples shown at once: their lines below each other, without styles."""
+    if len(samples) == 1:
+        return samples[0]
+    return subrip_to_mov_text(b"\n".join(map(mov_text_to_subrip, samples)))
 
 
 def webvtt_to_subrip(data: bytes) -> bytes:

@@ -19,6 +19,7 @@ from bsqav.media.embedded_model import is_model
 from bsqav.media.facts import turn_planes, turned
 from bsqav.media.ffmpeg_muxer import FRAGMENTED, MOV_FAMILY, FFmpegMuxer
 from bsqav.media.matroska_file import can_seek
+from bsqav.media.muxers import SOUND_ONLY, holds_sound_only
 from bsqav.media.source import Source, SourceFrame
 from bsqav.media.tracks import cut_chapters
 from bsqav.media.video_encoder import VideoEncoder, VideoSettings
@@ -27,14 +28,23 @@ __all__ = ["VideoSink", "container_format", "default_encoder"]
 
 _FORMATS = {
     ".3gp": "3gp",
+    ".264": "h264",
+    ".265": "hevc",
+    ".avc": "h264",
     ".avi": "avi",
     ".flv": "flv",
     ".gif": "gif",
+    ".h265": "hevc",
+    ".m1v": "mpeg1video",
     ".m2ts": "mpegts",
+    ".m2v": "mpeg2video",
     ".m4v": "mp4",
     ".mkv": "matroska",
     ".mov": "mov",
     ".mp4": "mp4",
+    ".mpeg": "vob",
+    ".mpg": "vob",
+    ".mts": "mpegts",
     ".mxf": "mxf",
     ".nut": "nut",
     ".ogv": "ogg",
@@ -45,9 +55,19 @@ _FORMATS = {
     ".y4m": "yuv4mpegpipe",
 }
 _ENCODERS = {
+    "apng": "apng",
+    "dvd": "mpeg2video",
     "gif": "gif",
+    "hevc": "libx265",
+    "mjpeg": "mjpeg",
+    "mpeg": "mpeg1video",
+    "mpeg1video": "mpeg1video",
+    "mpeg2video": "mpeg2video",
+    "obu": "libsvtav1",
     "ogg": "libvpx",
+    "vob": "mpeg2video",
     "webm": "libvpx-vp9",
+    "webp": "libwebp_anim",
     "yuv4mpegpipe": "wrapped_avframe",
 }
 # Containers that say how pictures are to be turned; for all others they are turned before.
@@ -65,6 +85,8 @@ def container_format(path: str | None, named: str | None) -> str:
             raise UsageError(f"there is no container format {named!r}")
         return named
     suffix = Path(path).suffix.lower() if path else ".nut"
+    if suffix in SOUND_ONLY:
+        raise UsageError(f"{path}: {holds_sound_only(suffix)}")
     if suffix in _FORMATS:
         return _FORMATS[suffix]
     if suffix[1:] in av.formats_available:

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any, TypeAlias
 
 from bsqav.errors import MediaError, UnsupportedError, UsageError
+from bsqav.media.codec_names import codec_name
 from bsqav.media.contents import Chapter, is_attached_picture
 from bsqav.media.demux import BsqTrack, Demuxer
 
@@ -24,11 +25,14 @@ __all__ = [
 ]
 
 
+# Names that people use, where FFmpeg's are others.
+_SHORT = {"subrip": "srt", "unknown": "of an unknown codec"}
+
+
 def describe(stream: Any) -> str:
     """A track as people name it: "track 2 (audio aac, eng)"."""
-    context = stream.codec_context
-    codec = context.name if context is not None else getattr(stream, "name", None)
-    words = [stream.type, codec or "of an unknown codec"]
+    codec = codec_name(stream)
+    words = [stream.type, _SHORT.get(codec, codec)]
     language = stream.metadata.get("language", "und")
     title = stream.metadata.get("title")
     tail = "".join(f", {part}" for part in (None if language == "und" else language, title) if part)

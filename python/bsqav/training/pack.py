@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bsqav.errors import MediaError
+from bsqav.media.metadata_text import open_av
 
 Samples = npt.NDArray[np.uint8]
 SHARD_BYTES = 60_000_000
@@ -92,7 +93,7 @@ def _places(
 
 
 def _read_clip(path: Path, scale: float, least: int, most: int) -> list[Samples]:
-    with av.open(str(path)) as container:
+    with open_av(str(path)) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         rate = float(stream.average_rate or 25)
@@ -107,7 +108,7 @@ def _read_clip(path: Path, scale: float, least: int, most: int) -> list[Samples]
 
 
 def _bits_per_pixel(path: Path) -> float:
-    with av.open(str(path)) as container:
+    with open_av(str(path)) as container:
         stream = container.streams.video[0]
         seconds = float((container.duration or 1_000_000) / 1_000_000)
         pixels = stream.width * stream.height * float(stream.average_rate or 25) * seconds
@@ -131,7 +132,7 @@ def clip_squares(path: Path, config: PackConfig, rng: random.Random) -> Iterator
 def photo_squares(path: Path, config: PackConfig, rng: random.Random) -> Iterator[Samples]:
     """Squares [1, 3/2 * S', S'] from one photo at several scales; S' leaves room for motion."""
     size = config.size * 3 // 2 // 16 * 16
-    with av.open(str(path)) as container:
+    with open_av(str(path)) as container:
         frame = next(container.decode(container.streams.video[0]))
         for _ in range(config.squares_per_photo):
             scale = rng.choice([1.0, 0.75, 0.5]) if max(frame.width, frame.height) > 600 else 1.0

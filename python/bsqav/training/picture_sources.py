@@ -16,6 +16,7 @@ from av.container import InputContainer
 from PIL import Image, ImageOps
 
 from bsqav.errors import MediaError
+from bsqav.media.metadata_text import open_av
 
 __all__ = ["PICTURES", "VIDEOS", "Source", "find_sources", "open_picture", "open_video"]
 
@@ -165,7 +166,7 @@ def open_video(source: Source) -> Iterator[InputContainer]:
             options = raw_options(source)
             container = av.open(file, "r", format="rawvideo", options=options)
         else:
-            container = av.open(file, "r")
+            container = open_av(file)
         with container:
             yield container
     except (av.FFmpegError, OSError, IndexError) as error:

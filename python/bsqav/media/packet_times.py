@@ -1,0 +1,95 @@
+"""Times of packets as FFmpeg's muxers take them: set, rising within a track, and in range."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from bsqav.errors import MediaError
+
+__all__ = ["PacketTimes", "ticks_of"]
+
+# Times beyond are damage, and muxers count them in 32 bits of milliseconds or in 64 of ticks.
+MAX_SECONDS = 1 << 31
+MAX_TICKS = 1 << 61
+# Times that are moved by less are rounding (seconds).
+_UNHEARD = Fraction(1, 500)
+
+
+def ticks_of(time: int, base: Fraction, target: Fraction) -> int:
+    """A time in ticks of another base, the nearest, halves away from zero."""
+    ticks = abs(time) * base / target
+    whole = int(ticks + Fraction(1, 2))
+    return whole if time >= 0 else -whole
+
+
+class PacketTimes:
+    """Mends the times of the packets of one track, in the time base in which they are written.
+
+    Args:
+        name: what messages call the track.
+        time_base: that of the output's stream, once its header is written.
+        longest: ticks from one packet to the next that the container can hold; None for any.
+        step: ticks by which times must rise at least: 0 for subtitles, which may begin together.
+    """
+
+    def __init__(
+        self, name: str, time_base: Fraction, longest: int | None = None, step: int = 1
+    ) -> None:
+        self._name, self._base, self._longest, self._step = name, time_base, longest, step
+        self._last: int | None = None
+        self._next = 0  # where a packet without a time goes
+        self._moved = 0
+        self._furthest = Fraction(0)
+
+    def mend(self, packet: Any) -> None:
+        """Sets the packet's times.
+
+        Raises:
+            MediaError: a time, or a gap between two, is more than a file can hold.
+        """
+        base = Fraction(packet.time_base or self._base)
+        pts = None if packet.pts is None else self._checked(packet.pts, base)
+        dts = None if packet.dts is None else self._checked(packet.dts, base)
+        if dts is None:
+            dts = pts if pts is not None else self._next
+        if pts is None:
+            pts = dts
+        duration = max(0, ticks_of(packet.duration or 0, base, self._base))
+        if self._last is not None:
+            if dts < self._last + self._step:
+                self._note(self._last + self._step - dts)
+                dts = self._last + self._step
+            elif self._longest is not None and dts - self._last > self._longest:
+                raise MediaError(
+                    f"{self._name}: between {float(self._last * self._base):.3f} s and "
+                    f"{float(dts * self._base):.3f} s is a gap that this container cannot hold: "
+                    "write .mkv"
+                )
+        if self._longest is not None:
+            duration = min(duration, self._longest)
+        packet.time_base = self._base
+        packet.pts, packet.dts, packet.duration = max(pts, dts), dts, duration
+        self._last, self._next = dts, dts + max(1, duration)
+
+    def _checked(self, time: int, base: Fraction) -> int:
+        seconds = time * base
+        ticks = ticks_of(time, base, self._base)
+        if abs(seconds) > MAX_SECONDS or abs(ticks) > MAX_TICKS:
+            raise MediaError(f"{self._name}: a time of {float(seconds):.6g} s cannot be written")
+        return ticks
+
+    def _note(self, ticks: int) -> None:
+        move = ticks * self._base
+        if move > _UNHEARD:
+            self._moved += 1
+            self._furthest = max(self._furthest, move)
+
+    def remark(self) -> str | None:
+        """A sentence on times that had to be moved; None where none was."""
+        if not self._moved:
+            return None
+        return (
+            f"{self._name}: the times of {self._moved} packets did not rise: they are moved behind "
+            f"the packet before, by up to {float(self._furthest):.3f} s"
+        )
