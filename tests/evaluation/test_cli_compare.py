@@ -132,7 +132,7 @@ def test_wrong_usage_gives_status_two(
     options: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("clip.mp4", *options) == 2
-    assert "bsqav compare:" in capsys.readouterr().err
+    assert "bsqav: compare:" in capsys.readouterr().err
 
 
 def test_without_imageio_ffmpeg_the_message_names_the_package(clip: Path) -> None:

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bsqav.cli.values import size
+from bsqav.cli.display import show
+from bsqav.cli.values import pixel_size
 from bsqav.codec.models import default_model, find_model
 from bsqav.errors import UsageError
 
@@ -36,7 +37,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="parts: codec, stages, kernels, entropy, networks, peers, sizes, memory (default all)",
     )
     parser.add_argument(
-        "--size", type=size, default=(640, 360), metavar="WxH", help="of pictures (default 640x360)"
+        "--size",
+        type=pixel_size,
+        default=(640, 360),
+        metavar="WxH",
+        help="of pictures (default 640x360)",
     )
     parser.add_argument(
         "--heights",
@@ -46,7 +51,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument(
         "--memory-size",
-        type=size,
+        type=pixel_size,
         default=(1920, 1080),
         metavar="WxH",
         help="of the pictures of the part memory (default 1920x1080)",
@@ -84,14 +89,14 @@ def run(args: argparse.Namespace) -> int:
 
     def progress(text: str) -> None:
         if not args.quiet:
-            print(text, file=sys.stderr, flush=True)
+            show(text, file=sys.stderr)
 
     report = bench(settings, names, _command(args), progress)
     shown = report.to_markdown() if args.markdown else report.to_text()
     # with JSON on standard output, the tables must not stand in its way
-    print(shown, file=sys.stderr if args.json == "-" else sys.stdout)
+    show(shown, file=sys.stderr if args.json == "-" else sys.stdout)
     if args.json == "-":
-        print(report.to_json())
+        show(report.to_json())
     elif args.json is not None:
         Path(args.json).write_text(report.to_json() + "\n", encoding="utf-8")
     if args.html is not None:

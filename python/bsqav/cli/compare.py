@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bsqav.errors import BsqError
+from bsqav.cli.display import show
+from bsqav.cli.parsing import did_you_mean
+from bsqav.errors import UsageError
 
 if TYPE_CHECKING:
     from bsqav.evaluation.results import CompareResult
@@ -25,6 +27,8 @@ _METRIC_NAMES = {
     "xpsnr": "xpsnr",
     "st-lpips": "st_lpips",
 }
+# what a codec is called elsewhere
+_CODECS_MEANT = {"h264": "x264", "h265": "x265", "hevc": "x265", "av1": "svtav1", "h266": "vvenc"}
 # needs weights and PyTorch
 _NOT_IN_ALL = ("st-lpips",)
 
@@ -126,13 +130,8 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError("--all-frames needs --html")
         _check_codecs(codecs)
     except ValueError as error:
-        print(f"bsqav compare: {error}", file=sys.stderr)
-        return 2
-    try:
-        return _compare(args, codecs, metrics, crfs, scale)
-    except (BsqError, OSError) as error:
-        print(f"bsqav compare: {error}", file=sys.stderr)
-        return 1
+        raise UsageError(f"compare: {error}") from None
+    return _compare(args, codecs, metrics, crfs, scale)
 
 
 def _compare(
@@ -151,7 +150,7 @@ def _compare(
 
     def progress(text: str) -> None:
         if not args.quiet:
-            print(text, file=sys.stderr, flush=True)
+            show(text, file=sys.stderr)
 
     viewer = None
     if args.html is not None:
@@ -174,7 +173,7 @@ def _compare(
         viewer=viewer,
     )
     # with JSON on standard output, the table must not stand in its way
-    print(format_table(result), file=sys.stderr if args.json == "-" else sys.stdout)
+    show(format_table(result), file=sys.stderr if args.json == "-" else sys.stdout)
     _write_outputs(args, result, viewer)
     return 1 if result.failures else 0
 
@@ -183,7 +182,7 @@ def _write_outputs(
     args: argparse.Namespace, result: "CompareResult", viewer: "Viewer | None"
 ) -> None:
     if args.json == "-":
-        print(result.to_json())
+        show(result.to_json())
     elif args.json is not None:
         Path(args.json).write_text(result.to_json() + "\n", encoding="utf-8")
     if args.csv is not None:
@@ -218,13 +217,19 @@ def _check_codecs(names: list[str]) -> None:
 
     for name in names:
         if name not in REFERENCES and name not in PICTURES:
-            known = ", ".join([*REFERENCES, *PICTURES])
-            raise ValueError(f"unknown codec {name!r}; choose from {known}")
+            known = [*REFERENCES, *PICTURES]
+            raise ValueError(f"unknown codec {name!r}{_remedy(name, known)}")
+
+
+def _remedy(name: str, known: list[str]) -> str:
+    meant = _CODECS_MEANT.get(name.lower()) or did_you_mean(name, known)
+    listed = ", ".join(known)
+    return f": did you mean {meant}? There is {listed}" if meant else f"; choose from {listed}"
 
 
 def _metric(name: str) -> str:
     if name not in _METRIC_NAMES:
-        raise ValueError(f"unknown metric {name!r}; choose from {', '.join(_METRIC_NAMES)}, all")
+        raise ValueError(f"unknown metric {name!r}{_remedy(name, [*_METRIC_NAMES, 'all'])}")
     return _METRIC_NAMES[name]
 
 

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from bsqav.cli.display import show, warn
 from bsqav.errors import MissingDependencyError, UsageError
 
 FEATURES = (
@@ -140,12 +141,12 @@ def run(args: argparse.Namespace) -> int:
     jobs = {"reconstruction": _reconstruction, "compression": _compression}
     figures, text, warnings = jobs.get(args.job, _generation)(args)
     for warning in warnings:
-        print(f"bsqav: warning: {warning}", file=sys.stderr)
+        warn(warning)
     if args.json:
         json.dump({**figures, "warnings": warnings}, sys.stdout, indent=2)
-        print()
+        show()
     else:
-        print(text)
+        show(text)
     return 0
 
 

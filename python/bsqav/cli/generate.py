@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from bsqav.cli.display import show
 from bsqav.errors import MissingDependencyError, UsageError
 
 
@@ -56,5 +57,5 @@ def run(args: argparse.Namespace) -> int:
     config = SamplingConfig(args.steps, args.guidance, args.temperature)
     pictures = generator.draw(args.count, classes, config, args.seed)
     for path in write_pictures(pictures, args.out, min(args.columns, args.count)):
-        print(path)
+        show(path)
     return 0

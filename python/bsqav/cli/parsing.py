@@ -89,16 +89,17 @@ class Parser(argparse.ArgumentParser):
         if match is not None:
             message = self._about(match["name"], match["reason"])
         elif message.startswith(required):
-            missing = " and ".join(message.removeprefix(required).split(", "))
-            message = f"{missing} is missing: `{self._call()}`"
+            missing = message.removeprefix(required).split(", ")
+            verb = "is" if len(missing) == 1 else "are"
+            message = f"{' and '.join(missing)} {verb} missing: `{self._call()}`"
         raise UsageError(message)
 
     def _about(self, name: str, reason: str) -> str:
         """A sentence on one argument."""
         if (choice := _CHOICE.fullmatch(reason)) is not None:
             known = [word.strip("' ") for word in choice["choices"].split(",")]
-            kind = "command" if name in ("COMMAND", "command") else name
-            meant = did_you_mean(choice["value"], known)
+            kind = name.lower()
+            meant = did_you_mean(choice["value"], known) if name.isupper() else None
             remedy = f"did you mean {meant}?" if meant else f"one of {', '.join(known)}"
             return f"there is no {kind} {choice['value']!r}: {remedy}"
         if (number := _NUMBER.fullmatch(reason)) is not None:
@@ -127,7 +128,8 @@ class Parser(argparse.ArgumentParser):
         known = [name for name in self._option_string_actions if name not in ("-h", "-y", "-f")]
         meant = did_you_mean(option.replace("_", "-"), known)
         remedy = f"did you mean {meant}?" if meant else f"`{self.prog} --help` lists them all"
-        raise UsageError(f"{self.prog} has no option {option}: {remedy}")
+        command = self.prog.removeprefix("bsqav ")
+        raise UsageError(f"{command} has no option {option}: {remedy}")
 
     def _call(self) -> str:
         """The command with the arguments that it needs."""

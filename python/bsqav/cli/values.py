@@ -37,6 +37,14 @@ def size(text: str) -> tuple[int, int] | Fraction:
     return width, height
 
 
+def pixel_size(text: str) -> tuple[int, int]:
+    """A size in pixels: WxH."""
+    found = size(text)
+    if isinstance(found, Fraction):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size in pixels: 640x360")
+    return found
+
+
 def rate(text: str) -> int:
     """Bits per second: 800k, 2.5M or 1500000."""
     match = _RATE.fullmatch(text)

@@ -38,7 +38,11 @@ def run_measured(command: Sequence[str], folder: Path) -> Finished:
         stderr=subprocess.PIPE,
     ) as process:
         watch = _MemoryWatch(process.pid)
-        output, errors = process.communicate()
+        try:
+            output, errors = process.communicate()
+        except BaseException:
+            process.kill()  # whoever ends this program wants the end of that one too
+            raise
         seconds = time.perf_counter() - start
         memory = watch.stop()
     return Finished(process.returncode, output, errors, seconds, memory)

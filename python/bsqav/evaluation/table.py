@@ -1,10 +1,12 @@
-"""A comparison as text for a terminal."""
+"""A comparison as text for a terminal of 80 columns."""
 
+import textwrap
 from collections.abc import Sequence
 
 from bsqav.evaluation.metrics import METRICS as TITLES
 from bsqav.evaluation.results import ClipResult, CompareResult, Delta, Point
 
+COLUMNS = 80
 _DIGITS = {"ms_ssim": 4, "ssim": 4, "vmaf": 1, "st_lpips": 4}
 
 
@@ -13,9 +15,9 @@ def format_table(result: CompareResult) -> str:
     parts = [_clip_text(clip, result) for clip in result.clips]
     if len(result.clips) > 1:
         parts.append(_means_text(result))
-    parts.append("\n".join(result.notes))
+    parts.append("\n".join(_wrapped(note, "") for note in result.notes))
     if result.failures:
-        parts.append("\n".join(["failed:", *(f"  {line}" for line in result.failures)]))
+        parts.append("\n".join(["failed:", *(_wrapped(line, "  ") for line in result.failures)]))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -27,18 +29,18 @@ def _clip_text(clip: ClipResult, result: CompareResult) -> str:
             lines[0] += (
                 f", {clip.frames} frames, {clip.fps:.3g} frames/s, keyframe interval {result.gop}"
             )
-    lines += [f"  note: {note}" for note in clip.notes]
+    lines += [_wrapped(f"note: {note}", "  ") for note in clip.notes]
     rows = [_row(point, result.metrics) for codec in result.codecs for point in clip.curve(codec)]
     if rows:
         titles = [TITLES[metric] for metric in result.metrics]
         head = ["codec", "quality", "bpp", "kbit/s", *titles, "enc fps", "dec fps", *_MEMORY_HEAD]
-        lines += align([head, *rows])
+        lines += fitted([head, *rows])
     if clip.deltas:
-        lines += ["", *align([_DELTA_HEAD, *(_delta_row(delta) for delta in clip.deltas)])]
+        lines += ["", *fitted([_DELTA_HEAD, *(_delta_row(delta) for delta in clip.deltas)])]
     commands = {codec: clip.curve(codec)[0].command for codec in result.codecs if clip.curve(codec)}
     if commands:
         lines += ["", "  commands (the quality varies by row)"]
-        lines += [f"  {command}" for command in commands.values()]
+        lines += [_wrapped(command, "  ", " \\") for command in commands.values()]
     return "\n".join(lines)
 
 
@@ -83,7 +85,36 @@ def _means_text(result: CompareResult) -> str:
                 rows.append([anchor, TITLES[metric], f"{mean:+.1f} %", clips])
     if not rows:
         return ""
-    return "\n".join(["mean BD-rate", *align([["against", "metric", "BD-rate", "over"], *rows])])
+    return "\n".join(["mean BD-rate", *fitted([["against", "metric", "BD-rate", "over"], *rows])])
+
+
+def _wrapped(text: str, indent: str, end: str = "") -> str:
+    """A paragraph, further lines indented; `end` stands at the end of all lines but the last."""
+    lines = textwrap.wrap(
+        text,
+        COLUMNS - len(end),
+        initial_indent=indent,
+        subsequent_indent=indent + "  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return f"{end}\n".join(lines)
+
+
+def fitted(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as `align` has them; columns that are too many for a line go into a table below.
+
+    The first two columns stand before the others in each table.
+    """
+    widths = [max(len(row[i]) for row in rows) + 2 for i in range(len(rows[0]))]
+    tables: list[list[int]] = [[]]
+    for i in range(2, len(widths)):
+        taken = sum(widths[:2]) + sum(widths[k] for k in tables[-1])
+        if tables[-1] and taken + widths[i] > COLUMNS:
+            tables.append([])
+        tables[-1].append(i)
+    parts = [align([[*row[:2], *(row[i] for i in table)] for row in rows]) for table in tables]
+    return [line for part in parts for line in ("", *part)][1:]
 
 
 def align(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -17,6 +17,7 @@ from bsqav.errors import BitstreamError
 from bsqav.media.deinterlace import Deinterlacer
 from bsqav.media.demux import BsqPacket
 from bsqav.media.facts import is_bare
+from bsqav.media.side_data_watch import SideDataWatch
 
 __all__ = ["AvDecoding", "AvPacket", "BsqDecoding", "Plane", "VideoDecoding"]
 
@@ -79,6 +80,7 @@ class AvDecoding:
         self._deinterlacer = Deinterlacer(Fraction(stream.time_base or DEFAULT_TIME_BASE), warn)
         self._warn = warn
         self._bare = is_bare(stream.container)
+        self.side_data = SideDataWatch(stream.codec_context.name, warn)
         self._bad = 0
         self._first_bad = ""
         stream.codec_context.thread_type = "AUTO"
@@ -110,6 +112,7 @@ class AvDecoding:
     def _whole(self, frames: list[av.VideoFrame]) -> Iterator[AvDecoded]:
         """Frames with the lines of one moment."""
         for frame in frames:
+            self.side_data.look(frame)
             if self._bare:
                 frame.pts = None  # what FFmpeg says there is a guess: frames are counted
             elif frame.pts is None:
@@ -135,7 +138,16 @@ class AvDecoding:
             self._first_bad = f"{place} ({error.strerror or error})"
 
     def _wrap(self, frame: av.VideoFrame) -> AvDecoded:
+        # FFmpeg gives every GIF an alpha channel: it counts where something shows through.
+        if self._stream.codec_context.name == "gif" and _is_opaque(frame):
+            pts, duration = frame.pts, frame.duration
+            return AvDecoded(frame.reformat(format="bgr0"), pts, duration)
         return AvDecoded(frame, frame.pts, frame.duration)
+
+
+def _is_opaque(frame: av.VideoFrame) -> bool:
+    """Whether nothing shows through a frame with alpha."""
+    return bool(frame.format.name == "bgra" and frame.to_ndarray()[..., 3].min() == 255)
 
 
 @dataclass

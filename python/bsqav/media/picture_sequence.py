@@ -65,7 +65,7 @@ class PictureSequence:
         path = Path(file)
         numbers = _numbers(path)
         if not numbers:
-            raise InputNotFoundError(f"there are no pictures {path} with a number in place of %")
+            raise InputNotFoundError(f"there are no pictures {path}, such as {_filled(path, 1)}")
         first = min(numbers) if start_number is None else start_number
         if first not in numbers:
             raise UsageError(

@@ -21,6 +21,7 @@ from bsqav.media.tracks import leave_out
 
 __all__ = ["PictureSink", "is_picture_pattern"]
 
+_WEBP_QUALITY = "95"
 _NUMBER = re.compile(r"%0?\d*d")
 # Extension to encoder, and its pixel formats for gray, colour, and both with alpha: at 8 bits, and
 # above.
@@ -42,12 +43,17 @@ _ENCODERS = {
         ("rgba", "rgba64le"),
     ),
 }
+_BGRA = ("bgra", "bgra")  # libwebp itself makes its colours of them
+_ENCODERS[".webp"] = ("libwebp", _BGRA, _BGRA, _BGRA, _BGRA)
 _ENCODERS |= {".jpeg": _ENCODERS[".jpg"], ".tiff": _ENCODERS[".tif"]}
 
 
 def is_picture_pattern(path: str) -> bool:
     """Whether a path names numbered pictures, or one picture of a kind that is written here."""
-    return Path(path).suffix.lower() in _ENCODERS
+    suffix = Path(path).suffix.lower()
+    if suffix == ".webp" and _NUMBER.search(path) is None:
+        return False  # one file holds all of them, as an animation
+    return suffix in _ENCODERS
 
 
 class PictureSink:
@@ -155,6 +161,8 @@ class PictureSink:
                 context.sample_aspect_ratio = facts.sample_aspect
             if self.codec == "mjpeg":
                 context.qmin, context.qmax = 2, 2
+            if self.codec == "libwebp":
+                context.options = {"quality": _WEBP_QUALITY}
             picture.pts = 0
             packets = [*context.encode(picture), *context.encode(None)]
         except (av.FFmpegError, ValueError) as error:

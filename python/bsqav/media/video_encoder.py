@@ -13,14 +13,18 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from bsqav.codec.picture import PlaneFormat, planes_to_frame
-from bsqav.errors import UnsupportedError, UsageError
+from bsqav.errors import UnsupportedError
 from bsqav.media.decoding import AvPacket, Plane
+from bsqav.media.encoder_names import find_encoder
 from bsqav.media.facts import COUNTS_FRAMES, NO_GAPS, WITHOUT_TIMES, VideoFacts
 
 __all__ = ["VideoEncoder", "VideoSettings"]
 
 # Quality that is near transparent, where an encoder has such a scale.
 _DEFAULT_CRF = {"libx264": 18.0, "libx265": 20.0, "libsvtav1": 28.0, "libvpx-vp9": 24.0}
+# Those with quantizers of 1 to 31, and by themselves a bit rate that is far too small.
+_QUANTIZED = {"mpeg1video", "mpeg2video", "mpeg4", "msmpeg4", "h263", "h263p", "flv", "mjpeg"}
+_FINE_QUANTIZERS = (2, 3)
 # Encoders that want time in frames, not in ticks. Of MPEG-1's rates the first eight are standard.
 _FRAME_TICKS = {"mpeg1video", "mpeg2video", "mpeg4", "msmpeg4", "h263", "h263p", "flv", "mjpeg"}
 # Two by two chroma and pictures of odd sizes do not go together in these.
@@ -129,14 +133,13 @@ class VideoEncoder:
         os.environ.setdefault("SVT_LOG", "1")
         rate = 1 / (1 / (facts.frame_rate or facts.usual_rate)).limit_denominator(_MAX_TERM)
         self._form = container.format
+        find_encoder(name, "video")
         try:
             self._clock = FrameClock(_encoder_rate(name, rate)) if self._counts_frames() else None
             rate = rate if self._clock is None else self._clock.rate
             self.stream: Any = container.add_stream(name, rate=rate)
         except (ValueError, av.FFmpegError) as error:
             raise UnsupportedError(f"the encoder {name} cannot be used: {error}") from error
-        if self.stream.type != "video":
-            raise UsageError(f"{name} encodes {self.stream.type}, not video")
         self._reformatter = VideoReformatter()
         self._warn = warn
         self._layout = self._even_layout(warn)
@@ -175,6 +178,8 @@ class VideoEncoder:
             crf = settings.crf if settings.crf is not None else _DEFAULT_CRF.get(self._name)
             if crf is not None:
                 options.setdefault("crf", f"{crf:g}")
+            elif self._name in _QUANTIZED:
+                context.qmin, context.qmax = _FINE_QUANTIZERS
         if settings.preset is not None:
             options.setdefault("preset", settings.preset)
         if settings.tune is not None:
@@ -228,6 +233,8 @@ class VideoEncoder:
     def _wanted_formats(self) -> list[str]:
         """Pixel formats, the best first: alpha counts most, then chroma, then the depth."""
         layout = self._layout
+        if self._name.startswith("libwebp"):  # it makes its own colours of RGB
+            return ["bgra"]
         if self._name == "mjpeg":  # it has no limited range
             chroma = "420" if layout.chroma == "gray" else layout.chroma
             return [f"yuvj{chroma}p", "yuvj420p"]
