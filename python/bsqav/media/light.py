@@ -13,7 +13,7 @@ from typing import Any
 
 from bsqav.media.side_data import frame_side_data
 
-__all__ = ["NO_LIGHT", "LightLevels", "MasteringDisplay", "light_of_frame"]
+__all__ = ["NO_LIGHT", "DolbyVision", "LightLevels", "MasteringDisplay", "light_of_frame"]
 
 # Struct AVMasteringDisplayMetadata: ten fractions of two ints, then two flags.
 _MASTERING = struct.Struct("=20i2i")
@@ -94,11 +94,25 @@ NO_LIGHT = LightLevels()
 
 
 @dataclass(frozen=True)
+class DolbyVision:
+    """What a container says of the Dolby Vision in a track."""
+
+    profile: int
+    compatibility: int  # of the base layer with other standards; 0 for none
+
+    @classmethod
+    def of(cls, record: bytes) -> DolbyVision | None:
+        """Reads a configuration record (ETSI TS 103 572 and Dolby's ISO media format)."""
+        return cls(record[2] >> 1, record[4] >> 4) if len(record) >= 5 else None
+
+
+@dataclass(frozen=True)
 class TrackColour:
     """What a container says of a track's colour, and PyAV does not tell."""
 
     light: LightLevels = NO_LIGHT
     chroma_location: int = 0  # FFmpeg's AVChromaLocation, 0 where unknown
+    dolby_vision: DolbyVision | None = None
 
 
 def light_of_frame(frame: Any) -> LightLevels:

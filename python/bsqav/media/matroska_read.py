@@ -17,6 +17,7 @@ __all__ = [
     "chapter_languages",
     "children",
     "codec_ids",
+    "dolby_vision_record",
     "integer",
     "matroska_colours",
     "matroska_private",
@@ -30,6 +31,8 @@ STREAM_TYPES = {1, 2, 0x11, 0x21}
 # A BITMAPINFOHEADER, and where the FourCC stands in it.
 BITMAP_HEADER_SIZE, FOURCC_PLACE = 40, 16
 # (horizontal, vertical) siting to FFmpeg's AVChromaLocation.
+# Types of block additions: "dvcC", "dvvC" and "dvwC", as MP4 names them.
+_DOLBY_VISION = {0x64766343, 0x64767643, 0x64767743}
 _SITING = {(1, 2): 1, (2, 2): 2, (1, 1): 3, (2, 1): 4}
 
 
@@ -69,6 +72,17 @@ def chapter_languages(file: BinaryIO) -> list[str]:
             language = shown.get(ids.CHAP_LANGUAGE, b"").decode("ascii", "replace").strip("\0")
             found.append(language if language.isascii() and language.isalpha() else "und")
     return found
+
+
+def dolby_vision_record(file: BinaryIO) -> bytes:
+    """The first track's Dolby Vision configuration record, empty where it has none."""
+    entry = dict(children(_top_level(file, ids.TRACKS))).get(ids.TRACK_ENTRY, b"")
+    for kind, content in children(entry):
+        if kind == ids.BLOCK_ADDITION_MAPPING:
+            parts = dict(children(content))
+            if integer(parts.get(ids.BLOCK_ADD_ID_TYPE, b"")) in _DOLBY_VISION:
+                return parts.get(ids.BLOCK_ADD_ID_EXTRA_DATA, b"")
+    return b""
 
 
 def _top_level(file: BinaryIO, wanted: int) -> bytes:

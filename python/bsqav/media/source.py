@@ -134,6 +134,8 @@ class Source:
             self._converter: FrameConverter | None = None
             self._light = NO_LIGHT
             self._beside = self._read_beside(file)
+            if isinstance(self._decoding, AvDecoding):
+                self._decoding.side_data.note_dolby_vision(self._beside.dolby_vision)
             self._last_pts: int | None = None
             self._displaced = 0  # frames whose times do not rise
             self._skipped = 0  # packets before the first keyframe

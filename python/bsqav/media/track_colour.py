@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 import av
 
-from bsqav.media.light import TrackColour
-from bsqav.media.matroska_read import matroska_colours, matroska_private
+from bsqav.media.light import DolbyVision, TrackColour
+from bsqav.media.matroska_read import dolby_vision_record, matroska_colours, matroska_private
 from bsqav.media.mov_read import mov_colours, mov_private
 
 __all__ = ["read_colours", "read_private_data", "stream_colour"]
@@ -67,7 +68,9 @@ def stream_colour(stream: Any) -> TrackColour:
             container.start_encoding()
     except (ValueError, av.FFmpegError):
         return TrackColour()  # a codec that Matroska has no name for
-    return read_colours(file).get(0, TrackColour())
+    file.seek(0)
+    vision = DolbyVision.of(dolby_vision_record(file))
+    return replace(read_colours(file).get(0, TrackColour()), dolby_vision=vision)
 
 
 def _read(file: BinaryIO) -> dict[int, TrackColour]:
