@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import io
+import itertools
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, BinaryIO
+from typing import Any
 
 import av
 
+from bsqav.codec.animation_file import (
+    MAX_LOOPS,
+    AnimationFile,
+    is_animation,
+    read_animation,
+    write_animation,
+)
 from bsqav.codec.decoder import Decoder
 from bsqav.codec.encoder import DEFAULT_LOOKAHEAD, Encoder
-from bsqav.codec.image import Output, picture_frame, shown_picture
+from bsqav.codec.image import Chroma, GivenPicture, Output, picture_frame, shown_picture
 from bsqav.codec.models import ModelLike
+from bsqav.codec.picture_metadata import PictureMetadata
 from bsqav.codec.sequence import sequence_header
 from bsqav.codec.still import StillConverter, check_still, is_still
 from bsqav.codec.units import Frame, Packet
-from bsqav.errors import BitstreamError, BsqWarning, UnsupportedError, UsageError
+from bsqav.errors import BitstreamError, BsqWarning, UsageError
 
 __all__ = [
     "Animation",
@@ -29,127 +37,9 @@ __all__ = [
     "write_animation",
 ]
 
-MAGIC = b"BSQA"
-VERSION = 1
-MAX_LOOPS = (1 << 31) - 1
-MAX_PACKET_BYTES = 1 << 28
 # Milliseconds and the usual frame rates are whole numbers of these.
 TIME_BASE = Fraction(1, 90000)
 DEFAULT_DURATION = Fraction(1, 10)
-
-
-def is_animation(head: bytes) -> bool:
-    """Whether data that begins so (four bytes suffice) is an animation."""
-    return head[:4] == MAGIC
-
-
-# ---- the file ----
-
-
-@dataclass(frozen=True)
-class AnimationFile:
-    """What an animation's file holds."""
-
-    packets: tuple[bytes, ...]
-    loops: int  # how often it is shown, 0 for ever
-    complete: bool  # False: it was cut short
-
-
-def write_animation(file: BinaryIO, packets: Iterable[bytes | Packet], *, loops: int = 0) -> None:
-    """Writes packets, the first of them a keyframe, as an animation.
-
-    Raises:
-        UsageError: there is no packet, the first is no keyframe, or loops is out of range.
-    """
-    if not 0 <= loops <= MAX_LOOPS:
-        raise UsageError(f"{loops} loops: 0 (for ever) to {MAX_LOOPS}")
-    head = _varint(loops)
-    first = True
-    for packet in packets:
-        data = bytes(packet)
-        if first:
-            if not is_still(data):
-                raise UsageError("an animation begins with a keyframe")
-            file.write(MAGIC + bytes([VERSION]) + _varint(len(head)) + head)
-            first = False
-        file.write(_varint(len(data)) + data)
-    if first:
-        raise UsageError("an animation has at least one picture")
-    file.write(b"\0")
-
-
-def read_animation(data: bytes, name: str = "") -> AnimationFile:
-    """The packets of an animation, unchecked themselves.
-
-    A file that is cut short gives the packets that are whole.
-
-    Args:
-        data: the whole file.
-        name: what messages call it.
-
-    Raises:
-        BitstreamError: the data is no animation, or has no whole packet; `.byte` says where.
-        UnsupportedError: its version is newer than this library.
-    """
-    where = f"{name}: " if name else ""
-    if not is_animation(data):
-        raise BitstreamError(f"{where}no BSQ animation: 'BSQA' does not stand first", byte=0)
-    if len(data) > 4 and data[4] != VERSION:
-        raise UnsupportedError(f"{where}version {data[4]} of animations: {VERSION} is known")
-    packets: list[bytes] = []
-    place = 5
-    try:
-        length, place = _read_varint(data, place)
-        loops, _ = _read_varint(data[: place + length], place)
-        if loops > MAX_LOOPS:
-            raise BitstreamError(f"{where}{loops} loops are more than {MAX_LOOPS}", byte=place)
-        place += length
-        while True:
-            size, begin = _read_varint(data, place)
-            if size == 0:
-                break
-            if size > MAX_PACKET_BYTES:
-                raise BitstreamError(f"{where}a picture of {size} bytes", byte=place)
-            if begin + size > len(data):
-                raise EOFError
-            packets.append(data[begin : begin + size])
-            place = begin + size
-    except EOFError:
-        if not packets:
-            raise BitstreamError(f"{where}the animation is cut short", byte=len(data)) from None
-        return AnimationFile(tuple(packets), loops, complete=False)
-    if not packets:
-        raise BitstreamError(f"{where}the animation has no picture", byte=place)
-    if begin != len(data):
-        raise BitstreamError(f"{where}bytes follow after the end of the animation", byte=begin)
-    return AnimationFile(tuple(packets), loops, complete=True)
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*out, value])
-
-
-def _read_varint(data: bytes, place: int) -> tuple[int, int]:
-    """The number at a place and the place after it; EOFError past the end."""
-    value = 0
-    for shift in range(0, 63, 7):
-        if place >= len(data):
-            raise EOFError
-        byte = data[place]
-        place += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            if byte == 0 and shift:
-                break
-            return value, place
-    raise BitstreamError("a number is not in its shortest form, or too long", byte=place)
-
-
-# ---- pictures ----
 
 
 def encode_animation(
@@ -159,6 +49,8 @@ def encode_animation(
     loops: int = 0,
     crf: float = 32.0,
     gop: int = 250,
+    chroma: Chroma | None = None,
+    metadata: PictureMetadata | None = None,
     model: ModelLike | None = None,
     preset: str = "medium",
     tune: str = "balanced",
@@ -173,6 +65,8 @@ def encode_animation(
         loops: how often the animation is shown, 0 for ever.
         crf: quality from 0 (finest) to 63 (coarsest).
         gop: most pictures from one keyframe to the next, 1 to 65535.
+        chroma, metadata: as `encode_image` has them; where None metadata are those of the first
+            picture, if that is a Pillow image.
         model: name, id, path or Model; the default model where None.
         preset: "fast", "medium" or "slow".
         tune: "balanced", "psnr" or "perceptual", see `Encoder`.
@@ -191,22 +85,32 @@ def encode_animation(
         "tune": tune,
         "threads": threads,
     }
+    if chroma not in (None, "420", "422", "444"):
+        raise UsageError(f"chroma {chroma!r} is none of '420', '422', '444'")
+    rest = iter(pictures)
+    given = [picture_frame(picture, metadata) for picture in itertools.islice(rest, 1)]
+    if not given:
+        raise UsageError("an animation has at least one picture")
+    # Exif's orientation is that of the whole file: every picture is turned by what the first says.
+    others = (picture_frame(picture, metadata) for picture in rest)
     held = io.BytesIO()
-    write_animation(held, _coded(pictures, durations, options), loops=loops)
+    packets = _coded(itertools.chain(given, others), durations, chroma, options)
+    write_animation(held, packets, loops=loops, metadata=given[0].metadata)
     return held.getvalue()
 
 
 def _coded(
-    pictures: Iterable[Any],
+    pictures: Iterable[GivenPicture],
     durations: Fraction | float | Sequence[Fraction | float],
+    chroma: Chroma | None,
     options: dict[str, Any],
 ) -> Iterator[Packet]:
     encoder: Encoder | None = None
     tick = 0
     for number, picture in enumerate(pictures):
-        frame, rotation = picture_frame(picture)
+        frame, rotation = picture.frame, picture.rotation
         if encoder is None:
-            converter = StillConverter(frame, warn=_warn)
+            converter = StillConverter(frame, chroma=chroma, warn=_warn)
             first, first_rotation = frame, rotation
             encoder = _open(converter, rotation, options)
         elif rotation != first_rotation:
@@ -288,6 +192,10 @@ class Animation:
         file = still if is_still(data) else read_animation(data)
         self.loops = file.loops
         """How often it is shown, 0 for ever."""
+        self.metadata = file.metadata
+        """Exif, colour profile and XMP of the file."""
+        for fault in file.faults:
+            _warn(fault)
         self.complete = file.complete
         """Whether the file ends where it should."""
         self._packets = file.packets

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import os
-import sys
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from types import MappingProxyType
 from typing import Any, Literal, SupportsBytes, TypeAlias, overload
 
 import av
 import numpy as np
 import numpy.typing as npt
 
+from bsqav.codec.animation_file import is_animation, read_animation, still_with_metadata
 from bsqav.codec.decoder import Decoder
 from bsqav.codec.encoder import Encoder
 from bsqav.codec.models import ModelLike
 from bsqav.codec.picture import Colour, Plane, PlaneFormat, planes_to_frame
+from bsqav.codec.picture_metadata import NO_METADATA, PictureMetadata
+from bsqav.codec.pillow_image import EXIF_TURNS, is_pillow, pillow_picture
 from bsqav.codec.sequence import colour_of, sequence_header
 from bsqav.codec.still import (
     StillConverter,
@@ -34,20 +35,19 @@ from bsqav.errors import (
     UsageError,
 )
 
-__all__ = ["decode_image", "encode_image", "encode_planes", "picture_frame", "shown_picture"]
+__all__ = [
+    "decode_image",
+    "encode_image",
+    "encode_planes",
+    "picture_frame",
+    "pillow_info",
+    "shown_picture",
+]
 
 Output = Literal["array", "pillow", "frame"]
 Chroma = Literal["420", "422", "444"]
 MAX_SIDE = 8192
 Pixels: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-
-# EXIF's orientation to degrees clockwise; the ones left out are mirrored.
-_EXIF_ORIENTATION = 0x0112
-_EXIF_TURNS = MappingProxyType({1: 0, 3: 180, 6: 90, 8: 270})
-# Modes of Pillow's whose pixels are 8-bit RGB or gray, or become so without loss.
-_PILLOW_GRAY = {"1", "L"}
-_PILLOW_COLOUR = {"P", "RGB", "RGBX"}
-_PILLOW_ALPHA = {"LA", "La", "PA", "RGBA", "RGBa"}
 
 
 def encode_image(
@@ -55,6 +55,7 @@ def encode_image(
     *,
     crf: float = 32.0,
     chroma: Chroma | None = None,
+    metadata: PictureMetadata | None = None,
     model: ModelLike | None = None,
     preset: str = "medium",
     tune: str = "balanced",
@@ -64,13 +65,15 @@ def encode_image(
 
     RGB is coded as full-range BT.601 YCbCr in 4:2:0, as in JPEG files, and tagged so. YCbCr and
     gray frames of PyAV's keep their samples and colour tags, in 8 or 10 bits. Alpha is kept,
-    unless it is opaque throughout.
+    unless it is opaque throughout. Without metadata the result is one keyframe packet.
 
     Args:
         picture: a NumPy array of uint8, height x width x 3 for RGB or height x width for gray, with
             alpha x 4 or x 2; a Pillow image; or an `av.VideoFrame`. Each side is 1 to 8192.
         chroma: "420", "422" or "444"; where None 4:2:0 for RGB, and for frames of YCbCr what they
             have. 4:4:4 is for text, diagrams and screens.
+        metadata: Exif, a colour profile and XMP to keep; where None those of a Pillow image. Exif's
+            orientation turns the picture, and is 1 in what is kept.
         crf: quality from 0 (finest) to 63 (coarsest): that of a keyframe in a video of this crf.
         model: name, id, path or Model; the default model where None.
         preset: "fast", "medium" or "slow".
@@ -84,20 +87,21 @@ def encode_image(
     """
     if chroma not in (None, "420", "422", "444"):
         raise UsageError(f"chroma {chroma!r} is none of '420', '422', '444'")
-    pixels, rotation = picture_frame(picture)
-    converter = StillConverter(pixels, chroma=chroma, warn=_warn)
-    return encode_planes(
-        converter.convert(pixels),
+    given = picture_frame(picture, metadata)
+    converter = StillConverter(given.frame, chroma=chroma, warn=_warn)
+    packet = encode_planes(
+        converter.convert(given.frame),
         converter.format,
         converter.colour,
         chroma_location=converter.chroma_location,
-        rotation=rotation,
+        rotation=given.rotation,
         crf=crf,
         model=model,
         preset=preset,
         tune=tune,
         threads=threads,
     )
+    return still_with_metadata(packet, given.metadata)
 
 
 def encode_planes(
@@ -114,7 +118,7 @@ def encode_planes(
     tune: str = "balanced",
     threads: int = 0,
 ) -> bytes:
-    """Codes native planes, height x width arrays that `layout` describes, as a still.
+    """Codes native planes, height x width arrays that `layout` describes, as a keyframe packet.
 
     Raises what `encode_image` does.
     """
@@ -177,7 +181,8 @@ def decode_image(
         output: "array" for a NumPy array, height x width x 3 of RGB or height x width of gray,
             x 4 and x 2 with alpha (straight), uint8, or uint16 over the whole range 0 .. 65535 for
             pictures of 10 bits;
-            "pillow" for a Pillow image of mode RGB, RGBA, L, LA or (gray of 10 bits) I;16;
+            "pillow" for a Pillow image of mode RGB, RGBA, L, LA or (gray of 10 bits) I;16, with
+            the file's metadata in `info`;
             "frame" for an `av.VideoFrame` of the samples as they are coded, with colour tags.
             Arrays and Pillow images are turned upright where the header asks for it.
         model: a model to use beside the installed ones: name, id, path or Model.
@@ -191,7 +196,17 @@ def decode_image(
     """
     if output not in ("array", "pillow", "frame"):
         raise UsageError(f"output {output!r} is none of 'array', 'pillow', 'frame'")
-    return shown_picture(_decode(data, model, threads), output)
+    packet, metadata = _only_packet(data)
+    shown = shown_picture(_decode(packet, model, threads), output)
+    if output == "pillow":
+        shown.info.update(pillow_info(metadata))
+    return shown
+
+
+def pillow_info(metadata: PictureMetadata) -> dict[str, bytes]:
+    """What Pillow's images have in `info`, by Pillow's names."""
+    found = {"exif": metadata.exif, "icc_profile": metadata.icc, "xmp": metadata.xmp}
+    return {name: data for name, data in found.items() if data}
 
 
 def shown_picture(frame: Frame, output: Output) -> Any:
@@ -203,10 +218,22 @@ def shown_picture(frame: Frame, output: Output) -> Any:
     return pixels if output == "array" else _pillow().fromarray(pixels)
 
 
-def _decode(data: Any, model: ModelLike | None, threads: int) -> Frame:
+def _only_packet(data: Any) -> tuple[bytes, PictureMetadata]:
+    """The packet of a still, and what its file says beside it."""
     if isinstance(data, str | os.PathLike):
         raise UsageError(f"{os.fspath(data)!r} is a path: give the bytes of the file")
     content = bytes(data)
+    if not is_animation(content):
+        return content, NO_METADATA
+    file = read_animation(content)
+    for fault in file.faults:
+        _warn(fault)
+    if len(file.packets) > 1 or not file.complete:
+        return content, NO_METADATA  # check_still says what it is
+    return file.packets[0], file.metadata
+
+
+def _decode(content: bytes, model: ModelLike | None, threads: int) -> Frame:
     check_still(content)
     decoder = Decoder(models=() if model is None else (model,), threads=threads, strict=True)
     try:
@@ -258,13 +285,32 @@ def _pillow() -> Any:
 # ---- what is to be coded ----
 
 
-def picture_frame(picture: Any) -> tuple[av.VideoFrame, int]:
-    """The picture as a PyAV frame, and its rotation for display in degrees clockwise."""
+@dataclass(frozen=True)
+class GivenPicture:
+    """A picture as it is to be coded."""
+
+    frame: av.VideoFrame
+    rotation: int  # degrees clockwise for display
+    metadata: PictureMetadata
+
+
+def picture_frame(picture: Any, metadata: PictureMetadata | None = None) -> GivenPicture:
+    """A picture of any kind as a PyAV frame with what is said of it beside its samples."""
+    if is_pillow(picture):
+        image = pillow_picture(picture, metadata=metadata, warn=_warn)
+        frame = image.frame if image.pixels is None else _frame_of(image.pixels)
+        assert frame is not None
+        return GivenPicture(frame, image.rotation, image.metadata)
+    plain = (metadata or NO_METADATA).without_prefix()
+    rotation = EXIF_TURNS.get(plain.orientation, 0)
     if isinstance(picture, av.VideoFrame):
-        return picture, round(-picture.rotation / 90) * 90 % 360
-    rotation = 0
-    if _is_pillow(picture):
-        picture, rotation = _pillow_pixels(picture)
+        rotation = rotation or round(-picture.rotation / 90) * 90 % 360
+        return GivenPicture(picture, rotation, plain.upright())
+    return GivenPicture(_frame_of(picture), rotation, plain.upright())
+
+
+def _frame_of(picture: Any) -> av.VideoFrame:
+    """An array as a frame."""
     if not isinstance(picture, np.ndarray):
         hint = ""
         if isinstance(picture, str | os.PathLike):
@@ -279,9 +325,9 @@ def picture_frame(picture: Any) -> tuple[av.VideoFrame, int]:
         raise UsageError(f"a picture of {width}x{height}: each side must be 1 to {MAX_SIDE}")
     if pixels.ndim == 3 and pixels.shape[2] == 2:
         layout = PlaneFormat(width, height, "gray", 8, alpha=True)
-        return planes_to_frame([pixels[..., 0], pixels[..., 1]], layout), rotation
+        return planes_to_frame([pixels[..., 0], pixels[..., 1]], layout)
     name = "gray" if pixels.ndim == 2 else "rgb24" if pixels.shape[2] == 3 else "rgba"
-    return av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=name), rotation
+    return av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=name)
 
 
 def _checked_array(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
@@ -300,34 +346,6 @@ def _checked_array(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
         raise UsageError(f"an array of {array.dtype} is no picture: samples are uint8, 0 to 255")
     pixels: npt.NDArray[np.uint8] = array
     return pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
-
-
-def _is_pillow(picture: Any) -> bool:
-    """Whether an object is a Pillow image; where Pillow was not imported, nothing is."""
-    module = sys.modules.get("PIL.Image")
-    return module is not None and isinstance(picture, module.Image)
-
-
-def _pillow_pixels(image: Any) -> tuple[npt.NDArray[np.uint8], int]:
-    """Pixels of a Pillow image, and its rotation by EXIF in degrees clockwise."""
-    mode = image.mode
-    if mode in _PILLOW_ALPHA or "transparency" in image.info:
-        target = "LA" if mode in ("LA", "La") else "RGBA"
-    elif mode in _PILLOW_GRAY:
-        target = "L"
-    elif mode in _PILLOW_COLOUR:
-        target = "RGB"
-    else:
-        raise UnsupportedError(
-            f"Pillow images of mode {mode} are not coded: convert to 'RGB' or 'L' first"
-        )
-    if image.info.get("icc_profile"):
-        _warn("the colour profile is left out: the samples are taken for sRGB")
-    orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
-    if orientation not in _EXIF_TURNS:
-        _warn(f"the mirrored EXIF orientation {orientation} is left out")
-    pixels = np.asarray(image if mode == target else image.convert(target))
-    return pixels, _EXIF_TURNS.get(orientation, 0)
 
 
 def _warn(message: str) -> None:

@@ -9,16 +9,20 @@ Pillow finds plugins of other packages in no other way: one call per process.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import IO, Any
 
 import numpy as np
 
 from bsqav.codec.animation import DEFAULT_DURATION, Animation, encode_animation, is_animation
-from bsqav.codec.image import encode_image
+from bsqav.codec.image import encode_image, pillow_info
+from bsqav.codec.picture_metadata import NO_METADATA, PictureMetadata
+from bsqav.codec.pillow_image import in_rgb, metadata_of_image
 from bsqav.codec.still import is_still
-from bsqav.errors import MissingDependencyError, UsageError
+from bsqav.errors import BsqWarning, MissingDependencyError, UsageError
 
 try:
     from PIL import Image, ImageFile, ImageSequence
@@ -67,7 +71,9 @@ def _accept(prefix: bytes) -> bool:
 class BsqImageFile(ImageFile.ImageFile):
     """A `.bsq` file in Pillow; pictures are decoded when they are needed.
 
-    `info` of an animation has `loop`, and `duration` in milliseconds of the current picture.
+    `info` has `exif`, `icc_profile` and `xmp` where the file holds them; their orientation is 1,
+    since the pixels are upright. That of an animation has `loop`, and `duration` in milliseconds of
+    the current picture.
     A damaged file raises BitstreamError (a ValueError), when it is opened or when it is loaded.
     """
 
@@ -85,6 +91,7 @@ class BsqImageFile(ImageFile.ImageFile):
         width, height = sequence["width"], sequence["height"]
         self._size = (height, width) if sequence["rotation"] % 180 else (width, height)
         self._mode = _mode(sequence)
+        self.info.update(pillow_info(self._animation.metadata))
         if self.is_animated:
             self.info["loop"] = self._animation.loops
             self._go(0)
@@ -124,9 +131,36 @@ def _mode(sequence: dict[str, Any]) -> str:
 
 # ---- saving ----
 
+# Options of save() that go to the encoder as they are, and those of animations.
+_ENCODER_OPTIONS = ("preset", "tune", "model", "threads")
+_ANIMATION_OPTIONS = ("append_images", "duration", "loop", "gop")
+_METADATA_OPTIONS = ("exif", "icc_profile", "xmp")
+_KNOWN = frozenset(
+    (
+        *_ENCODER_OPTIONS,
+        *_ANIMATION_OPTIONS,
+        *_METADATA_OPTIONS,
+        "crf",
+        "quality",
+        "subsampling",
+        "lossless",
+        "save_all",
+    )
+)
+# As Pillow's JPEG plugin takes it; 4:1:1 means 4:2:0 there too.
+_SUBSAMPLINGS: dict[Any, Any] = {
+    **dict.fromkeys((0, "4:4:4"), "444"),
+    **dict.fromkeys((1, "4:2:2"), "422"),
+    **dict.fromkeys((2, "4:2:0", "4:1:1"), "420"),
+    -1: None,
+}
+
 
 def _save(image: Image.Image, file: IO[bytes], _name: str | bytes) -> None:
-    file.write(encode_image(image, **_settings(image.encoderinfo)))
+    info = image.encoderinfo
+    _say_ignored(info, animation=False)
+    image, metadata = in_rgb(image, _metadata(image, info), _warn)
+    file.write(encode_image(image, metadata=metadata, **_settings(info)))
 
 
 def _save_all(image: Image.Image, file: IO[bytes], name: str | bytes) -> None:
@@ -134,22 +168,65 @@ def _save_all(image: Image.Image, file: IO[bytes], name: str | bytes) -> None:
     info = image.encoderinfo
     images = [image, *info.get("append_images", ())]
     if sum(getattr(each, "n_frames", 1) for each in images) == 1:
+        image.encoderinfo = {k: v for k, v in info.items() if k not in _ANIMATION_OPTIONS}
         _save(image, file, name)
         return
+    _say_ignored(info, animation=True)
+    if "exif" not in info and len({metadata_of_image(each).orientation for each in images}) > 1:
+        raise UsageError(
+            "the pictures are turned in different ways by their Exif: ImageOps.exif_transpose "
+            "turns them upright"
+        )
     place = image.tell()
     try:
         gray = all(frame.mode in _GRAY for frame, _ in _frames(images))
         durations = list(_durations(images, info.get("duration")))
+        image.seek(0)
+        _, metadata = in_rgb(image, _metadata(image, info), _warn)
         data = encode_animation(
             (frame if gray else _in_colour(frame) for frame, _ in _frames(images)),
             durations=durations,
             loops=int(info.get("loop", image.info.get("loop", 0))),
+            metadata=metadata,
             **_settings(info),
             **({"gop": info["gop"]} if "gop" in info else {}),
         )
     finally:
         image.seek(place)
     file.write(data)
+
+
+def _say_ignored(info: dict[str, Any], *, animation: bool) -> None:
+    """Refuses or names the options that have no effect on a `.bsq` file."""
+    if info.get("lossless"):
+        raise UsageError("BSQ has no lossless mode: crf=0 is the finest")
+    unknown = sorted(str(name) for name in set(info) - _KNOWN)
+    if unknown:
+        _warn(f"BSQ has no option {', '.join(unknown)}: left out")
+    lonely = [] if animation else [name for name in _ANIMATION_OPTIONS if name in info]
+    if lonely:
+        _warn(f"a still takes no {', '.join(lonely)}: save_all=True saves an animation")
+
+
+def _metadata(image: Image.Image, info: dict[str, Any]) -> PictureMetadata:
+    """What the options give, else what the image came with; None or no bytes leave it out."""
+    found = metadata_of_image(image)
+    given = {
+        field: _bytes_of(name, info[name])
+        for field, name in (("exif", "exif"), ("icc", "icc_profile"), ("xmp", "xmp"))
+        if name in info
+    }
+    return replace(found, **given).without_prefix()
+
+
+def _bytes_of(name: str, given: Any) -> bytes:
+    if isinstance(given, Image.Exif):
+        given = given.tobytes()
+    if isinstance(given, str) and name == "xmp":
+        given = given.encode()
+    if given is not None and not isinstance(given, bytes | bytearray | memoryview):
+        raise UsageError(f"{name} is to be bytes, not {type(given).__name__}")
+    return bytes(given or b"")
 
 
 def _frames(images: Sequence[Image.Image]) -> Iterator[tuple[Image.Image, int | None]]:
@@ -174,13 +251,25 @@ def _durations(images: Sequence[Image.Image], asked: Any) -> Iterator[Fraction]:
 def _in_colour(frame: Image.Image) -> Image.Image:
     if frame.mode in ("RGB", "RGBA"):
         return frame
-    return frame.convert("RGBA" if frame.has_transparency_data else "RGB")
+    if frame.has_transparency_data:
+        return frame.convert("RGBA")
+    converted: Image.Image = in_rgb(frame, NO_METADATA, lambda _: None)[0].convert("RGB")
+    return converted
 
 
 def _settings(info: dict[str, Any]) -> dict[str, Any]:
-    """Options of save(): crf or quality, preset, tune, model, threads."""
+    """Options of save(): crf or quality, subsampling, preset, tune, model, threads."""
     if "crf" in info and "quality" in info:
         raise UsageError("crf and quality exclude each other: give one of them")
     crf = info["crf"] if "crf" in info else crf_of_quality(info.get("quality", DEFAULT_QUALITY))
-    others = ("preset", "tune", "model", "threads")
-    return {"crf": crf, **{key: info[key] for key in others if key in info}}
+    subsampling = info.get("subsampling", -1)
+    if subsampling not in _SUBSAMPLINGS:
+        raise UsageError(
+            f"subsampling {subsampling!r} is none of 0 or '4:4:4', 1 or '4:2:2', 2 or '4:2:0'"
+        )
+    others = {key: info[key] for key in _ENCODER_OPTIONS if key in info}
+    return {"crf": crf, "chroma": _SUBSAMPLINGS[subsampling], **others}
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, BsqWarning, stacklevel=5)

@@ -124,6 +124,9 @@ class Job:
                 if target is not None:
                     target.discard()
                 raise
+        metadata = source.picture_metadata
+        if metadata and not isinstance(sink, StillSink | PictureSink):
+            self._warn(f"{metadata.names} of {source.name}: left out, videos hold none")
         self._pump(source, sink, target)
         return self._result(sink, target)
 
@@ -170,7 +173,12 @@ class Job:
         return is_still_target(self._dst, self._options.format)
 
     def _destination(self) -> Destination:
-        return Destination(self._dst, overwrite=self._options.overwrite, source=self._src)
+        return Destination(
+            self._dst,
+            overwrite=self._options.overwrite,
+            source=self._src,
+            cancelled=self._cancelled,
+        )
 
     def _open_sink(
         self, source: Source, target: Destination | None, input_format: str | None
@@ -280,6 +288,8 @@ class Job:
         except BaseException as error:
             sink.abort()
             self._keep(sink, target)
+            if isinstance(error.__cause__, InterruptedError) and self._cancelled():
+                raise KeyboardInterrupt(f"interrupted; {self._remark(sink, partial)}") from None
             if isinstance(error, MediaError) and sink.frames:
                 # Some of the frames may not have reached the file: they are not counted.
                 raise _with_remark(error, f"what came before is in {partial}") from error.__cause__

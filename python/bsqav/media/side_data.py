@@ -29,7 +29,8 @@ def frame_side_data(frame: Any, *kinds: str) -> list[bytes]:
     except (av.FFmpegError, ValueError):
         return [b""] * len(kinds)
     try:
-        found = {each.type.name: each for each in copy.side_data}
+        attached: Any = copy.side_data
+        found = {each.type.name: each for each in attached}
     except ValueError:
         _never_free(copy)
         return [b""] * len(kinds)

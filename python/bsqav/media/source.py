@@ -15,6 +15,7 @@ import av
 import av.stream
 
 from bsqav.codec.picture import FrameConverter
+from bsqav.codec.picture_metadata import NO_METADATA, PictureMetadata
 from bsqav.codec.sequence import colour_of, plane_format_of
 from bsqav.errors import BitstreamError, BsqError, MediaError, UsageError
 from bsqav.media.bsq_track import skipped_notice
@@ -33,13 +34,14 @@ from bsqav.media.decoding import (
     BsqDecoding,
     VideoDecoding,
 )
-from bsqav.media.demux import BsqPacket
+from bsqav.media.demux import BsqPacket, can_seek
 from bsqav.media.facts import (
     RATE_PACKETS,
     VideoFacts,
     constant_rate,
     first_times,
     is_bare,
+    is_on_grid,
     proportional,
     rotation_of,
     scaled_aspect,
@@ -49,7 +51,9 @@ from bsqav.media.gaps import named, places
 from bsqav.media.inputs import input_name, open_input
 from bsqav.media.light import NO_LIGHT, TrackColour, light_of_frame
 from bsqav.media.metadata_text import FOREIGN_TAGS
+from bsqav.media.picture_chunks import PICTURE_CODECS, read_picture_metadata
 from bsqav.media.picture_sequence import PictureSequence
+from bsqav.media.still_input import StillDemuxer
 from bsqav.media.track_colour import read_colours, stream_colour
 from bsqav.media.tracks import ALL_TRACKS, TrackChoice, choose_video
 
@@ -127,7 +131,7 @@ class Source:
             self._choice = choice
             self.stream, self.track = choose_video(self._demuxer, choice, self.name)
             self.time_base = self._video_time_base()
-            self._frame_rate, self._usual_rate = self._find_rates()
+            self._frame_rate, self._usual_rate = self._find_rates(file)
             self._decoding = self._open_decoder(models, threads, device, decode)
             self._scale, self._pixel_format = scale, pixel_format
             self._converter_type = converter
@@ -139,6 +143,7 @@ class Source:
             self._last_pts: int | None = None
             self._displaced = 0  # frames whose times do not rise
             self._skipped = 0  # packets before the first keyframe
+            self._first_packet: AvPacket | None = None  # of the first picture
             self._give_up: Fraction | None = None  # reading ends there without a picture
             self._pictures: dict[int, Attachment] = {}
             self._queue: deque[SourceFrame | AvPacket] = deque()
@@ -165,6 +170,16 @@ class Source:
         if self.track is not None:
             return int(self.track.sequence["chroma_location"])
         return getattr(self._converter, "chroma_location", 0)
+
+    @property
+    def picture_metadata(self) -> PictureMetadata:
+        """Exif, colour profile and XMP of a picture file, or of the first of several."""
+        if isinstance(self._demuxer, StillDemuxer):
+            return self._demuxer.metadata
+        if self._first_packet is None or self.stream.codec_context.name not in PICTURE_CODECS:
+            return NO_METADATA
+        # As the sequence header and the decoder have it, pictures are turned apart from Exif.
+        return read_picture_metadata(bytes(self._first_packet)).upright()
 
     def other_streams(self) -> list[av.stream.Stream]:
         """Every stream beside the video that is wanted."""
@@ -356,14 +371,18 @@ class Source:
             light=self._light or self._beside.light,
         )
 
-    def _find_rates(self) -> tuple[Fraction | None, Fraction]:
+    def _find_rates(self, file: Any) -> tuple[Fraction | None, Fraction]:
         """The constant rate, None where it varies, and the rate to reckon with."""
         rate = self.track.frame_rate if self.track else constant_rate(self.stream)
-        if rate is None:
-            times = first_times(self._demuxer.peek(self.stream, RATE_PACKETS))
-            rate = None if self.track else constant_rate(self.stream, times)
-            return rate, rate or usual_rate(self.stream, times)
-        return rate, rate
+        # From a pipe, frames are not waited for to see whether a stated rate is true.
+        is_pipe = file == "-" or not can_seek(file)
+        if rate is not None and (self.track or is_bare(self.container) or is_pipe):
+            return rate, rate
+        times = first_times(self._demuxer.peek(self.stream, RATE_PACKETS))
+        if rate is not None and is_on_grid(times, rate):
+            return rate, rate
+        rate = None if self.track or rate else constant_rate(self.stream, times)
+        return rate, rate or usual_rate(self.stream, times)
 
     def _expected_duration(self) -> Fraction | None:
         total: Fraction | None = None
@@ -426,6 +445,8 @@ class Source:
         return is_video and bool(packet.pts * packet.time_base > self._give_up)
 
     def _decode(self, packet: Any) -> Iterator[SourceFrame]:
+        if self._first_packet is None and isinstance(self._decoding, AvDecoding):
+            self._first_packet = packet
         if self._decoding is not None:
             yield from map(self._convert, self._decoding.decode(packet))
         elif packet.damage is not None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from bsqav import _core
-from bsqav.codec.animation import is_animation, read_animation
+from bsqav.codec.animation_file import AnimationFile, is_animation, read_animation
+from bsqav.codec.picture_metadata import PictureMetadata
 from bsqav.codec.sequence import time_base_of
 from bsqav.codec.still import HEAD_BYTES, check_still, is_still
 from bsqav.errors import BitstreamError, MediaError
@@ -121,13 +122,17 @@ class StillDemuxer(Demuxer):
         data = _read_all(file, name)
         held = io.BytesIO()
         if is_animation(data):
-            complete = _animation_as_video(data, held, name)
+            file = read_animation(data, name)
+            _animation_as_video(file, held, name)
         else:
+            file = AnimationFile((data,), 1, complete=True)
             _still_as_video(data, held, name)
-            complete = True
         held.seek(0)
         super().__init__(held, format="matroska", name=name)
-        self._complete = complete
+        self._complete = file.complete
+        self._metadata_faults = file.faults
+        self.metadata: PictureMetadata = file.metadata
+        """Exif, colour profile and XMP of the file."""
 
     @property
     def truncated(self) -> bool:
@@ -138,6 +143,14 @@ class StillDemuxer(Demuxer):
         """What is missing of an animation: it does not say how many pictures it has."""
         del stream
         return None if self._complete else "pictures are missing at its end"
+
+    def check_end(self, stream: Any, warn: Callable[[str], None], *, strict: bool = False) -> None:
+        """Tells damaged metadata too, which are left out."""
+        for fault in self._metadata_faults:
+            if strict:
+                raise MediaError(f"{self.name}: {fault}")
+            warn(f"{self.name}: {fault}")
+        super().check_end(stream, warn, strict=strict)
 
     @property
     def format(self) -> str:
@@ -154,9 +167,8 @@ def _still_as_video(data: bytes, held: io.BytesIO, name: str) -> None:
     muxer.close()
 
 
-def _animation_as_video(data: bytes, held: io.BytesIO, name: str) -> bool:
-    """Writes an animation's packets as Matroska; answers whether none was missing."""
-    file = read_animation(data, name)
+def _animation_as_video(file: AnimationFile, held: io.BytesIO, name: str) -> None:
+    """Writes an animation's packets as Matroska."""
     sequence = check_still(file.packets[0], name)["sequence"]
     muxer = MatroskaMuxer(held)
     track = muxer.add_video(header_bytes(file.packets[0]), sequence)
@@ -169,7 +181,6 @@ def _animation_as_video(data: bytes, held: io.BytesIO, name: str) -> bool:
             time_base=time_base_of(sequence),
         )
     muxer.close()
-    return file.complete
 
 
 def _timed(packets: Sequence[bytes], name: str) -> Iterator[tuple[int, bytes]]:

@@ -11,11 +11,13 @@ from typing import Any
 import av
 
 from bsqav.codec.files import written_whole
+from bsqav.codec.picture_metadata import NO_METADATA
 from bsqav.codec.still import shown_frame
 from bsqav.errors import MediaError, UnsupportedError, UsageError
 from bsqav.media.decoding import AvPacket
 from bsqav.media.facts import turn_planes, turned
 from bsqav.media.output_file import OutputExistsError
+from bsqav.media.picture_chunks import with_metadata
 from bsqav.media.source import Source, SourceFrame
 from bsqav.media.tracks import leave_out
 
@@ -100,6 +102,10 @@ class PictureSink:
         if self.codec == "mjpeg" and layout.chroma in ("422", "444"):
             self._pixel_format = f"yuvj{layout.chroma}p"
         self._held: bytes | None = None
+        self._metadata, self._warn = source.picture_metadata, warn
+        if self._metadata and _NUMBER.search(pattern) is not None:
+            warn(f"{self._metadata.names} of the first picture: left out of numbered pictures")
+            self._metadata = NO_METADATA
         if strict:
             others = [s for s in source.other_streams() if s.type != "attachment"]
             leave_out([(s, "pictures hold none") for s in others], strict=True, warn=warn)
@@ -135,7 +141,7 @@ class PictureSink:
                 f"{path} names one picture and there are more: number them as in "
                 f"{path.stem}_%04d{path.suffix}, or cut with --duration"
             )
-        self._held = self._encode(frame)
+        self._held = with_metadata(self._encode(frame), self.codec, self._metadata, self._warn)
 
     def _save(self, path: Path, data: bytes) -> None:
         self._refuse_existing(path)

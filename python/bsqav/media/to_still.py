@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from bsqav.codec.animation_file import still_with_metadata
 from bsqav.codec.image import encode_planes
 from bsqav.errors import UnsupportedError, UsageError
 from bsqav.media.decoding import AvPacket
@@ -71,7 +72,8 @@ class StillSink:
                 "--start and --duration, or write a video"
             )
         self.sent += 1
-        self._data = self._encode(frame) if frame.packet is None else self._copy(frame)
+        packet = self._encode(frame) if frame.packet is None else self._copy(frame)
+        self._data = still_with_metadata(packet, self._source.picture_metadata)
 
     def _copy(self, frame: SourceFrame) -> bytes:
         packet: Any = frame.packet
