@@ -10,7 +10,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TextIO
 
 import bsqav
 from bsqav.cli import display
@@ -142,11 +142,18 @@ def _failed(error: BaseException) -> int:
 def _surroundings(debug: bool) -> Iterator[None]:
     """How a command hears of signals, and where its warnings and FFmpeg's own log go."""
 
-    def shown(message: Warning | str, category: type[Warning], *rest: Any) -> None:
+    def shown(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
         if issubclass(category, BsqWarning):
             display.warn(str(message))
         else:
-            before(message, category, *rest)
+            before(message, category, filename, lineno, file, line)
 
     before = warnings.showwarning
     with warnings.catch_warnings(), terminated_like_interrupted():

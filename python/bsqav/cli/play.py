@@ -18,6 +18,7 @@ from bsqav.cli.interrupts import interruptible
 from bsqav.cli.values import printable, seconds
 from bsqav.cli.window import NO_DISPLAY, check_display, check_window
 from bsqav.errors import BsqError, MediaError
+from bsqav.media.pipes import PipeWriter
 from bsqav.media.transcode import transcode
 
 __all__ = ["add_parser", "run"]
@@ -80,12 +81,15 @@ class _Player:
     Args:
         command: the program and its arguments.
         check: called before it is started; raises where it cannot show anything.
+        stopped: polled while it takes nothing, and while it is waited for.
     """
 
     name = "the player"
 
-    def __init__(self, command: list[str], check: Callable[[], None]) -> None:
-        self._command, self._check = command, check
+    def __init__(
+        self, command: list[str], check: Callable[[], None], stopped: Callable[[], bool]
+    ) -> None:
+        self._command, self._check, self._stopped = command, check, stopped
         self._error: BsqError | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - see close()
@@ -102,14 +106,14 @@ class _Player:
                 self._command, stdin=subprocess.PIPE, stderr=self._errors
             )
         assert self._process.stdin is not None
-        return self._process.stdin.write(data)
+        return PipeWriter(self._process.stdin.fileno(), self.name, self._stopped).write(data)
 
-    def wait(self, stopped: Callable[[], bool]) -> None:
+    def wait(self) -> None:
         """Waits until everything has been shown.
 
         Raises:
             BsqError: the program has failed, or could not be started.
-            KeyboardInterrupt: `stopped` answered true.
+            KeyboardInterrupt: stopped.
         """
         if self._error is not None:
             raise self._error
@@ -123,7 +127,7 @@ class _Player:
                 status = self._process.wait(_POLL_SECONDS)
                 break
             except subprocess.TimeoutExpired:
-                if stopped():
+                if self._stopped():
                     raise KeyboardInterrupt from None
         if status != 0:
             raise MediaError(self._failure(status))
@@ -152,7 +156,10 @@ def run(args: argparse.Namespace) -> int:
     """Carry out the command."""
     display = ProgressDisplay()
     command, audio, check = _player(args, display)
-    with interruptible() as stop, contextlib.closing(_Player(command, check)) as player:
+    with (
+        interruptible() as stop,
+        contextlib.closing(_Player(command, check, stop.is_set)) as player,
+    ):
         # A window that is closed ends the playing, and that is no failure.
         with contextlib.suppress(BrokenPipeError):
             transcode(
@@ -169,5 +176,5 @@ def run(args: argparse.Namespace) -> int:
                 warn=display.warn,
                 cancelled=stop.is_set,
             )
-        player.wait(stop.is_set)
+        player.wait()
     return 0

@@ -6,7 +6,16 @@ import argparse
 import re
 from fractions import Fraction
 
-__all__ = ["frame_rate", "human_size", "human_time", "printable", "rate", "seconds", "size"]
+__all__ = [
+    "frame_rate",
+    "human_size",
+    "human_time",
+    "pixel_size",
+    "printable",
+    "rate",
+    "seconds",
+    "size",
+]
 
 _TIME = re.compile(r"(?:(?:(\d+):)?(\d+):(?=[0-5]?\d(?:\.|s|$)))?(\d+(?:\.\d*)?|\.\d+)s?")
 _SIZE = re.compile(r"(-[12]|\d+)[xX:×](-[12]|\d+)")

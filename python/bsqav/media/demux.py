@@ -98,7 +98,7 @@ class Demuxer:
     ) -> None:
         self._file = file
         self._caller = caller_for(file, cancelled)
-        self._pipe: BinaryIO | None = None
+        self._pipe: Any = None
         if isinstance(file, str | os.PathLike) and Path(file).is_fifo():
             file = self._pipe = open_fifo(file, cancelled)
         self._watch = _watched(file)

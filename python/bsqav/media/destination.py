@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from bsqav.errors import MediaError, UsageError
 from bsqav.media.muxers import open_output
 from bsqav.media.output_file import OutputExistsError, OutputFile
-from bsqav.media.pipes import name_of, standard_output
+from bsqav.media.pipes import name_of, open_fifo_to_write, standard_output
 
 __all__ = ["Destination", "OutputClosedError", "OutputExistsError", "explain_os_error"]
 
@@ -29,9 +30,9 @@ def explain_os_error(error: OSError, action: str) -> MediaError:
     return MediaError(f"{action}: {reason}{hint}")
 
 
-def _open_device(path: Path) -> IO[bytes]:
+def _open_device(path: Path, cancelled: Callable[[], bool]) -> Any:
     try:
-        return path.open("wb")
+        return open_fifo_to_write(path, cancelled) if path.is_fifo() else path.open("wb")
     except OSError as error:
         raise explain_os_error(error, f"{path} cannot be written") from error
 
@@ -43,6 +44,7 @@ class Destination:
         target: a path, a writable file of bytes, or "-" for standard output.
         overwrite: whether an existing file may be replaced.
         source: what is read, which must be another file.
+        cancelled: polled while a pipe waits for its reader.
 
     Attributes:
         name: what messages call it.
@@ -51,15 +53,23 @@ class Destination:
     Raises:
         OutputExistsError: the file exists.
         MediaError: the folder is missing or cannot be written.
+        KeyboardInterrupt: `cancelled` answered true.
     """
 
-    def __init__(self, target: Any, *, overwrite: bool, source: Any) -> None:
+    def __init__(
+        self,
+        target: Any,
+        *,
+        overwrite: bool,
+        source: Any,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._output: OutputFile | None = None
-        self._device: IO[bytes] | None = None
+        self._device: Any = None
         self._before: tuple[int, int] | None = None  # what an earlier run has left
         self.file: Any
         if isinstance(target, str) and target == "-":
-            self.name, self.file = "standard output", standard_output()
+            self.name, self.file = "standard output", standard_output(cancelled)
         elif not isinstance(target, str | os.PathLike):
             self.name, self.file = name_of(target), target
             if not hasattr(target, "write"):
@@ -69,7 +79,7 @@ class Destination:
             path = Path(target)
             if path.exists() and not path.is_file() and not path.is_dir():
                 # A device or a named pipe is written as it is: it must not be renamed over.
-                self.file = self._device = _open_device(path)
+                self.file = self._device = _open_device(path, cancelled)
             else:
                 self._output = self._open(path, overwrite, source)
                 self.file = self._output.partial

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import stat
 import sys
+import time
 from collections.abc import Callable
-from typing import IO, Any
+from typing import Any
 
 from bsqav.errors import MediaError
 
 __all__ = [
     "PipeReader",
+    "PipeWriter",
     "WholeWriter",
     "name_of",
     "open_fifo",
+    "open_fifo_to_write",
     "standard_input",
     "standard_output",
 ]
@@ -60,6 +64,48 @@ class PipeReader:
         return bool(select.select([self._descriptor], [], [], _POLL_SECONDS)[0])
 
 
+class PipeWriter:
+    """A writable, unseekable file over a file descriptor that can be called off while it waits.
+
+    Like `PipeReader` it is called from C: when `cancelled` answers true, writing fails with
+    InterruptedError, an OSError, which FFmpeg hands on.
+    """
+
+    def __init__(self, descriptor: int, name: str, cancelled: Callable[[], bool]) -> None:
+        self.name = name
+        self._descriptor = descriptor
+        self._cancelled = cancelled
+
+    def writable(self) -> bool:
+        """Always true."""
+        return True
+
+    def seekable(self) -> bool:
+        """Always false."""
+        return False
+
+    def write(self, data: bytes) -> int:
+        """All of `data`."""
+        rest = memoryview(data)
+        while rest:
+            if self._cancelled():
+                raise InterruptedError(errno.EINTR, "interrupted")
+            if (
+                sys.platform == "win32"
+                or select.select([], [self._descriptor], [], _POLL_SECONDS)[1]
+            ):
+                # So much a pipe that is ready takes without waiting.
+                rest = rest[os.write(self._descriptor, rest[: select.PIPE_BUF]) :]
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def close(self) -> None:
+        """Closes the descriptor."""
+        os.close(self._descriptor)
+
+
 class WholeWriter:
     """A file of bytes that takes all of what it is given; a raw one may take a part each time.
 
@@ -98,11 +144,34 @@ def open_fifo(path: str | os.PathLike[str], cancelled: Callable[[], bool]) -> Pi
     return PipeReader(descriptor, os.fspath(path), cancelled)
 
 
-def standard_output() -> IO[bytes]:
-    """Standard output as a file of bytes."""
+def open_fifo_to_write(path: str | os.PathLike[str], cancelled: Callable[[], bool]) -> PipeWriter:
+    """A named pipe for writing, as soon as somebody reads from it.
+
+    Raises:
+        KeyboardInterrupt: `cancelled` answered true before.
+        OSError: it cannot be opened.
+    """
+    while not cancelled():
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            time.sleep(_POLL_SECONDS)
+        else:
+            os.set_blocking(descriptor, True)
+            return PipeWriter(descriptor, os.fspath(path), cancelled)
+    raise KeyboardInterrupt("interrupted; no frame was written")
+
+
+def standard_output(cancelled: Callable[[], bool] = lambda: False) -> Any:
+    """Standard output as a file of bytes: seekable where it is redirected into a file."""
     if sys.stdout is None or sys.stdout.isatty():
         raise MediaError("standard output is a terminal: pipe it on, or name a file")
-    return sys.stdout.buffer
+    descriptor = sys.stdout.fileno()
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return sys.stdout.buffer
+    return PipeWriter(descriptor, "standard output", cancelled)
 
 
 def name_of(file: Any) -> str:
