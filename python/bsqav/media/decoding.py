@@ -80,6 +80,9 @@ class AvDecoding:
         self._deinterlacer = Deinterlacer(Fraction(stream.time_base or DEFAULT_TIME_BASE), warn)
         self._warn = warn
         self._bare = is_bare(stream.container)
+        self._in_order = stream.container.format.name == "avi"
+        self._entry: int | None = None  # decoding time of the first keyframe
+        self._delay: int | None = None  # ticks that the first frame came later
         self.side_data = SideDataWatch(stream.codec_context.name, warn)
         self._bad = 0
         self._first_bad = ""
@@ -90,6 +93,8 @@ class AvDecoding:
         """Pictures that are ready after this packet."""
         if not packet.size:
             return  # the picture before lasts longer (Theora, AVI)
+        if self._entry is None and packet.is_keyframe:
+            self._entry = packet.dts
         try:
             frames = packet.decode()
         except av.FFmpegError as error:
@@ -113,14 +118,25 @@ class AvDecoding:
         """Frames with the lines of one moment."""
         for frame in frames:
             self.side_data.look(frame)
-            if self._bare:
-                frame.pts = None  # what FFmpeg says there is a guess: frames are counted
-            elif frame.pts is None:
-                frame.pts = frame.dts
+            frame.pts = self._time_of(frame)
             yield from map(self._wrap, self._deinterlacer.push(frame))
+
+    def _time_of(self, frame: av.VideoFrame) -> int | None:
+        """When a frame is due; None where it is one after the frame before."""
+        if self._bare:
+            return None  # what FFmpeg says there is a guess: frames are counted
+        if not self._in_order:
+            return frame.dts if frame.pts is None else frame.pts
+        # AVI stores times of decoding only, and what FFmpeg makes of them belongs to other frames.
+        if frame.dts is None:
+            return None
+        if self._delay is None:
+            self._delay = 0 if self._entry is None else max(frame.dts - self._entry, 0)
+        return frame.dts - self._delay
 
     def reset(self) -> None:
         """Forgets everything, as before a seek."""
+        self._entry = self._delay = None
         self._deinterlacer.reset()
         self._stream.codec_context.flush_buffers()
 

@@ -28,6 +28,7 @@ __all__ = [
     "even_rate",
     "first_times",
     "is_bare",
+    "is_on_grid",
     "proportional",
     "rotation_of",
     "scaled_aspect",
@@ -48,6 +49,8 @@ MAX_RATE = Fraction(500)
 RATE_PACKETS, RATE_REORDER = 32, 8
 # A rate this near to a usual one is that one, rounded by a clock.
 RATE_MARGIN = Fraction(1, 50)
+# How far, in frames, one may lie from its place at a constant rate: clocks round, cameras jitter.
+GRID_MARGIN = Fraction(1, 8)
 # So many frames at even times make a constant rate.
 MIN_EVEN_TIMES = 8
 _NTSC = Fraction(1000, 1001)
@@ -157,6 +160,12 @@ def even_rate(
         ):
             return Fraction(rate)
     return None
+
+
+def is_on_grid(times: Sequence[Fraction], rate: Fraction) -> bool:
+    """Whether frames lie at whole numbers of frames from the first, as at a constant rate."""
+    numbers = [(time - times[0]) * rate for time in times]
+    return all(abs(number - round(number)) <= GRID_MARGIN for number in numbers)
 
 
 def first_times(packets: Sequence[Any]) -> list[Fraction]:

@@ -262,7 +262,8 @@ class Source:
         while frame is not None:
             time = frame.pts * self.time_base
             begins = earliest is None or time >= earliest
-            if copies and frame.packet is not None and frame.packet.keyframe:
+            is_cut = copies and earliest is not None
+            if is_cut and frame.packet is not None and frame.packet.keyframe:
                 self._forget_before(time)
             if copies or begins:
                 self._queue.append(frame)

@@ -170,6 +170,8 @@ class VideoEncoder:
         option, parameters = self._parameters()
         if parameters:
             options.setdefault(option, ":".join(parameters))
+        if self._form.name == "avi":
+            options.setdefault("bf", "0")  # AVI does not say when a frame is due out of order
         if facts.chroma_location and self._layout.chroma == "420":
             options.setdefault("chroma_sample_location", str(facts.chroma_location))
         if settings.bitrate is not None:
