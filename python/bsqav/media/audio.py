@@ -6,9 +6,13 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
+import av
+from av.bitstream import BitStreamFilterContext
+
 from bsqav.errors import MediaError
 
 __all__ = [
+    "AdtsUnpacker",
     "AudioParameters",
     "adts_to_config",
     "flac_private",
@@ -95,6 +99,39 @@ def adts_to_config(header: bytes) -> bytes:
             "cannot describe: encode the sound anew"
         )
     return struct.pack(">H", object_type << 11 | rate_index << 7 | channels << 3)
+
+
+class AdtsUnpacker:
+    """Takes the ADTS headers off the packets of an AAC track.
+
+    A layout that no header can name stands inside the packets; FFmpeg's filter gets it out.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._filter: BitStreamFilterContext | None = None
+
+    def unpack(self, packet: Any, data: bytes) -> tuple[bytes, bytes]:
+        """(payload, configuration) of a packet; the configuration is empty where it is known."""
+        parts = split_adts(data)
+        if self._filter is None:
+            if parts is None or _names_layout(parts[0]):
+                return data, b""
+            self._filter = BitStreamFilterContext("aac_adtstoasc", in_stream=self._stream)
+        copy: Any = av.Packet(data)
+        copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
+        try:
+            (found,) = self._filter.filter(copy)
+        except (av.FFmpegError, ValueError):
+            return data, b""
+        config = b""
+        if found.has_sidedata("new_extradata"):
+            config = bytes(found.get_sidedata("new_extradata"))
+        return bytes(found), config
+
+
+def _names_layout(header: bytes) -> bool:
+    return bool((header[2] & 1) << 2 | header[3] >> 6)
 
 
 def vorbis_private(extradata: bytes) -> bytes:

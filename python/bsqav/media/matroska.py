@@ -24,7 +24,13 @@ from bsqav.media import ebml
 from bsqav.media import matroska_ids as ids
 from bsqav.media import matroska_meta as meta
 from bsqav.media import matroska_tracks as entries
-from bsqav.media.audio import AudioParameters, adts_to_config, sound_instead, split_adts
+from bsqav.media.audio import (
+    AdtsUnpacker,
+    AudioParameters,
+    adts_to_config,
+    sound_instead,
+    split_adts,
+)
 from bsqav.media.codec_names import codec_name
 from bsqav.media.contents import Attachment, Chapter, metadata_of
 from bsqav.media.interleave import Entry, Interleaver
@@ -54,6 +60,7 @@ class _Track:
         self.next_time: int | None = None  # nanoseconds: where a packet without a time would go
         self.priming = 0  # nanoseconds of sound to drop at the start, as the input says
         self.last_time: int | None = None  # of the last block written, in timestamp units
+        self.adts: AdtsUnpacker | None = None  # of a track that may be ADTS
 
     def settle_delay(self) -> int:
         """The earliest block time in nanoseconds, once sound before zero is marked as delay.
@@ -178,9 +185,13 @@ class MatroskaMuxer:
             raise UnsupportedError(f"track {stream.index}: {reason}")
         metadata = metadata_of(stream)
         if stream.type == "audio":
-            return self.add_audio(
+            index = self.add_audio(
                 stream.codec_context, metadata=metadata, disposition=int(stream.disposition)
             )
+            track = self._tracks[index]
+            if track.codec == "aac" and not track.entry.private:
+                track.adts = AdtsUnpacker(stream)
+            return index
         codec, context = codec_name(stream), stream.codec_context
         entry = entries.subtitle_track(
             codec,
@@ -242,9 +253,14 @@ class MatroskaMuxer:
         time_base = packet.time_base
         discard = self._trimming(index, packet)
         pts = packet.pts if packet.pts is not None else packet.dts
+        data = bytes(packet)
+        track = self._tracks[index] if 0 <= index < len(self._tracks) else None
+        if track is not None and track.adts is not None:
+            data, config = track.adts.unpack(packet, data)
+            track.entry.private = track.entry.private or config
         self._put(
             index,
-            bytes(packet),
+            data,
             pts,
             packet.duration or 0,
             bool(packet.is_keyframe),

@@ -66,6 +66,8 @@ class PacketTimes:
                     f"{float(dts * self._base):.3f} s is a gap that this container cannot hold: "
                     "write .mkv"
                 )
+            if not duration and self._step:
+                duration = dts - self._last  # else readers would take the last packet for no sound
         if self._longest is not None:
             duration = min(duration, self._longest)
         packet.time_base = self._base

@@ -19,6 +19,7 @@ from bsqav.media.embedded_model import is_model
 from bsqav.media.facts import turn_planes, turned
 from bsqav.media.ffmpeg_muxer import FRAGMENTED, MOV_FAMILY, FFmpegMuxer
 from bsqav.media.matroska_file import can_seek
+from bsqav.media.pipes import WholeWriter
 from bsqav.media.muxers import SOUND_ONLY, holds_sound_only
 from bsqav.media.source import Source, SourceFrame
 from bsqav.media.tracks import cut_chapters
@@ -226,8 +227,10 @@ def _open_muxer(target: Any, format: str, warn: Callable[[str], None]) -> FFmpeg
     options: dict[str, str] = {}
     if isinstance(target, str | os.PathLike):
         target = f"file:{os.fspath(target)}"  # a name with a colon is no protocol
-    elif format in MOV_FAMILY and not can_seek(target):
-        options["movflags"] = FRAGMENTED
+    else:
+        if format in MOV_FAMILY and not can_seek(target):
+            options["movflags"] = FRAGMENTED
+        target = WholeWriter(target)
     fragmented = bool(options)
     return FFmpegMuxer(target, format, options=options, fragmented=fragmented, warn=warn)
 
