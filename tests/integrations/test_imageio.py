@@ -9,6 +9,7 @@ from typing import Any
 import imageio.v3 as iio
 import numpy as np
 import pytest
+from PIL import Image
 
 import bsqav
 from bsqav.errors import UsageError
@@ -151,3 +152,43 @@ def test_imageios_pyav_plugin_knows_it_after_install(tmp_path: Path) -> None:
         assert iio.immeta(path, plugin="pyav")["codec"] == "bsq"
     finally:
         bsqav.uninstall()
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mov", ".nut"])
+def test_videos_are_read_without_a_name_of_a_plugin(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a{suffix}"
+    iio.imwrite(path, pictures(), plugin="bsqav", fps=30, crf=10)
+    named = iio.imread(path, plugin="bsqav")
+    data = path.read_bytes()
+    for source in (path, str(path), data):
+        assert np.array_equal(iio.imread(source), named)
+        assert iio.improps(source).shape == (5, 24, 40, 3)
+        assert iio.immeta(source)["codec"] == "bsq"
+        assert [picture.shape for picture in iio.imiter(source)] == [(24, 40, 3)] * 5
+    assert np.array_equal(iio.imread(path, index=3), named[3])
+
+
+def test_other_codecs_are_read_and_written_by_who_did_so_before(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mkv", size=(48, 32), frames=3)
+    assert iio.imread(clip).shape == (3, 32, 48, 3)
+    assert iio.imread(clip.read_bytes(), plugin="pyav").shape == (3, 32, 48, 3)
+    png = iio.imwrite("<bytes>", pictures(1)[0], extension=".png")
+    assert np.array_equal(iio.imread(png), pictures(1)[0])
+    with iio.imopen(tmp_path / "new.mkv", "w") as file:
+        assert not isinstance(file, plugin.BsqPlugin)
+
+
+@pytest.mark.parametrize(("name", "option"), [("a.bsq", "chroma"), ("a.mkv", "pix_fmt")])
+def test_chroma_is_kept_where_asked_for(name: str, option: str, tmp_path: Path) -> None:
+    given = {option: "444" if option == "chroma" else "yuv444p"}
+    iio.imwrite(tmp_path / name, pictures(2), plugin="bsqav", **given)
+    assert iio.immeta(tmp_path / name)["pixel_format"] == "yuv444p"
+
+
+def test_metadata_of_a_picture_are_told(tmp_path: Path) -> None:
+    image = Image.fromarray(pictures(1)[0])
+    exif = image.getexif()
+    exif[0x010F] = "Maker"
+    (tmp_path / "a.bsq").write_bytes(bsqav.encode_image(image))
+    assert b"Maker" in iio.immeta(tmp_path / "a.bsq")["exif"]
+    assert iio.imread(tmp_path / "a.bsq").shape == (24, 40, 3)

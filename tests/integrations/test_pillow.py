@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms, ImageOps
 
 import bsqav
-from bsqav.errors import BitstreamError, UsageError
+from bsqav.codec import Animation
+from bsqav.errors import BitstreamError, BsqWarning, UnsupportedError, UsageError
 from bsqav.integrations import pillow
 
 SIZE = (40, 24)
@@ -171,3 +172,155 @@ def test_transparency_is_kept() -> None:
         with Image.open(io.BytesIO(saved(image, **options))) as found:
             assert found.mode == "RGBA"
             assert np.abs(np.asarray(found)[..., 3].astype(int) - 128).mean() < 20
+
+
+# ---- metadata ----
+
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+
+
+def profile() -> bytes:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def described(kind: str, orientation: int = 6) -> Image.Image:
+    """A picture as it comes out of a file with Exif, a profile, and XMP where the format has it."""
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112] = "Maker", orientation
+    held = io.BytesIO()
+    more = {"xmp": XMP} if kind in ("JPEG", "WEBP") else {}
+    picture().save(held, kind, exif=exif, icc_profile=profile(), **more)
+    return Image.open(held)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("moving", [False, True])
+def test_metadata_are_kept_and_the_picture_is_turned_once(kind: str, moving: bool) -> None:
+    given = described(kind)
+    more = {"save_all": True, "append_images": [described(kind)]} if moving else {}
+    with Image.open(io.BytesIO(saved(given, **more))) as image:
+        assert image.getexif()[0x010F] == "Maker"
+        assert image.getexif().get(0x0112, 1) == 1
+        assert image.info["icc_profile"] == profile()
+        if kind in ("JPEG", "WEBP"):
+            assert image.info["xmp"] == XMP.replace(b'"6"', b'"1"')
+        assert image.size == SIZE[::-1]
+        assert ImageOps.exif_transpose(image).size == SIZE[::-1]
+        again = saved(image, **({"save_all": True} if moving else {}))
+    with Image.open(io.BytesIO(again)) as image:
+        assert image.size == SIZE[::-1]
+        assert image.info["icc_profile"] == profile()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_shown_as_pillow_shows_it(orientation: int) -> None:
+    given = described("PNG", orientation)
+    wanted = np.asarray(ImageOps.exif_transpose(given)).astype(int)
+    with Image.open(io.BytesIO(saved(given, crf=0))) as image:
+        found = np.asarray(image)
+        assert found.shape == wanted.shape
+        assert np.abs(found - wanted).mean() < 4
+
+
+def test_metadata_given_to_save_win_over_those_of_the_image() -> None:
+    exif = Image.Exif()
+    exif[0x0110] = "Model"
+    data = saved(described("PNG"), exif=exif, icc_profile=None, xmp="<x/>")
+    with Image.open(io.BytesIO(data)) as image:
+        assert (dict(image.getexif()), image.size) == ({0x0110: "Model"}, SIZE)
+        assert "icc_profile" not in image.info
+        assert image.info["xmp"] == b"<x/>"
+    plain = saved(described("PNG"), exif=b"", icc_profile=b"")
+    assert plain == saved(picture())
+
+
+def test_bytes_that_are_no_metadata_are_named() -> None:
+    with pytest.raises(UsageError, match="exif is to be bytes"):
+        saved(picture(), exif="a camera")
+    with pytest.warns(BsqWarning, match="no ICC profile"):
+        assert saved(picture(), icc_profile=b"sRGB") == saved(picture())
+
+
+def test_damaged_metadata_are_left_out_and_the_picture_stands() -> None:
+    data = bytearray(saved(described("JPEG")))
+    data[data.index(b"Maker")] ^= 1
+    with pytest.warns(BsqWarning, match="Exif is damaged"), Image.open(io.BytesIO(data)) as image:
+        image.load()
+    assert "exif" not in image.info
+    assert image.info["icc_profile"] == profile()
+
+
+# ---- options and modes ----
+
+
+@pytest.mark.parametrize(
+    ("subsampling", "chroma"),
+    [(0, "444"), (1, "422"), (2, "420"), ("4:4:4", "444"), ("4:2:2", "422"), (-1, "420")],
+)
+def test_subsampling_is_taken_as_for_jpeg(subsampling: Any, chroma: str) -> None:
+    data = saved(picture(), subsampling=subsampling)
+    assert bsqav.decode_image(data, output="frame").format.name == f"yuv{chroma}p"
+    data = saved(picture(), subsampling=subsampling, save_all=True, append_images=[picture(1)])
+    assert Animation(data, output="frame")[1].format.name == f"yuv{chroma}p"
+
+
+def test_options_are_never_ignored() -> None:
+    with pytest.raises(UsageError, match="no lossless mode: crf=0"):
+        saved(picture(), lossless=True)
+    assert saved(picture(), lossless=False) == saved(picture())
+    with pytest.raises(UsageError, match="subsampling 'keep'"):
+        saved(picture(), subsampling="keep")
+    with pytest.warns(BsqWarning, match="no option optimize, progressive"):
+        saved(picture(), optimize=True, progressive=True)
+    with pytest.warns(BsqWarning, match=r"takes no duration: save_all=True"):
+        saved(picture(), duration=40)
+
+
+def test_pictures_turned_in_different_ways_are_refused() -> None:
+    with pytest.raises(UsageError, match="exif_transpose"):
+        saved(described("PNG", 6), save_all=True, append_images=[described("PNG", 8)])
+
+
+@pytest.mark.parametrize(
+    ("mode", "opened"),
+    [("CMYK", "RGB"), ("YCbCr", "RGB"), ("HSV", "RGB"), ("LA", "L"), ("PA", "RGB"), ("I", "I;16")],
+)
+@pytest.mark.filterwarnings("ignore::bsqav.errors.BsqWarning")
+def test_other_modes_are_converted(mode: str, opened: str) -> None:
+    middle = {"PA": "P", "I": "L"}.get(mode, "RGB")
+    given = picture(mode=middle).convert(mode)
+    with Image.open(io.BytesIO(saved(given, crf=4))) as image:
+        assert image.mode == opened
+    if middle != "RGB":
+        return
+    shown = np.asarray(Image.open(io.BytesIO(saved(given, crf=0))).convert("RGB")).astype(int)
+    assert np.abs(shown - np.asarray(given.convert("RGB"))).mean() < 5
+
+
+def test_a_palette_may_have_a_transparent_colour() -> None:
+    given = picture(mode="P")
+    given.info["transparency"] = given.getpixel((0, 0))
+    with Image.open(io.BytesIO(saved(given))) as image:
+        assert image.mode == "RGBA"
+
+
+def test_cmyk_is_said_to_be_converted() -> None:
+    with pytest.warns(BsqWarning, match="CMYK is converted to RGB"):
+        saved(picture().convert("CMYK"))
+
+
+def test_gray_of_16_bits_goes_round() -> None:
+    values = np.linspace(0, 65535, 40 * 24).reshape(24, 40).astype(np.uint16)
+    with pytest.warns(BsqWarning, match="16 bits"):
+        data = saved(Image.fromarray(values), crf=0)
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.mode == "I;16"
+        assert np.abs(np.asarray(image).astype(int) - values).mean() < 700
+    with pytest.raises(UnsupportedError, match="0 to 65535"):
+        saved(Image.fromarray(np.full((4, 4), 70000, np.int32)))
+
+
+@pytest.mark.parametrize("mode", ["F", "LAB"])
+def test_modes_without_a_meaning_here_are_refused(mode: str) -> None:
+    with pytest.raises(UnsupportedError, match=f"mode {mode}"):
+        saved(Image.new(mode, (9, 9)))

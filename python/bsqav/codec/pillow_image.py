@@ -62,6 +62,7 @@ def is_pillow(picture: Any) -> bool:
 
 def metadata_of_image(image: Any) -> PictureMetadata:
     """Exif, colour profile and XMP that an image came with."""
+    image.load()  # TIFF images are turned upright by that
     info = image.info
     xmp = info.get("xmp") or info.get("XML:com.adobe.xmp") or b""
     found = PictureMetadata(

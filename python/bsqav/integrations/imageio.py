@@ -5,8 +5,9 @@
     iio.imwrite("out.bsq", picture)
     iio.imwrite("out.mkv", pictures, plugin="bsqav", fps=30)
 
-imageio finds plugins of other packages in no other way: one call per process. `.bsq` goes to the
-plugin by itself; the suffixes of videos have several, so that the plugin must be named.
+imageio finds plugins of other packages in no other way: one call per process. Afterwards every file
+with BSQ is read by it, and `.bsq` is written by it; videos are written by other plugins where this
+one is not named.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy.typing as npt
 
 import bsqav.media.container as media
 from bsqav.codec.animation import DEFAULT_DURATION, Animation, encode_animation, is_animation
-from bsqav.codec.image import encode_image
+from bsqav.codec.image import encode_image, pillow_info
 from bsqav.codec.sequence import frame_rate_of, plane_format_of
 from bsqav.codec.still import is_still
 from bsqav.errors import BsqError, MissingDependencyError, UsageError
@@ -37,18 +38,35 @@ except ImportError as error:
 __all__ = ["BsqPlugin", "register"]
 
 NAME = "bsqav"
+# Of what reads files of all suffixes, and leaves them to other plugins where there is no BSQ.
+READER = "bsqav-reader"
 SUFFIX = ".bsq"
 DEFAULT_RATE = 25
 
 
 def register() -> None:
     """Adds the plugin to imageio's, in this process; a second call changes nothing."""
-    known_plugins[NAME] = PluginConfig(
-        name=NAME, class_name="BsqPlugin", module_name=__name__, install_name=NAME
-    )
+    if NAME in known_plugins:
+        return
+    ours = {
+        name: PluginConfig(
+            name=name, class_name=class_name, module_name=__name__, install_name=NAME
+        )
+        for name, class_name in ((READER, "BsqReader"), (NAME, "BsqPlugin"))
+    }
+    # Where no suffix helps, imageio tries plugins in this order, and some fail at BSQ.
+    others = dict(known_plugins)
+    known_plugins.clear()
+    known_plugins.update({READER: ours[READER], **others, NAME: ours[NAME]})
     known_extensions[SUFFIX] = [
         FileExtension(name="Binary Spherical Quantization", extension=SUFFIX, priority=[NAME])
     ]
+    for suffix in FORMATS:
+        entries = known_extensions.setdefault(
+            suffix, [FileExtension(name="Video with BSQ", extension=suffix, priority=[])]
+        )
+        for entry in entries:
+            entry.priority.insert(0, READER)
 
 
 class BsqPlugin(PluginV3):
@@ -60,6 +78,8 @@ class BsqPlugin(PluginV3):
         threads: for coding, 0 for the number of processors.
         options: writing: what all calls of `write` share.
     """
+
+    _opened = False  # imageio closes what could not be opened too, whose request others go on with
 
     def __init__(
         self, request: Request, *, track: int = 0, threads: int = 0, **options: Any
@@ -83,6 +103,7 @@ class BsqPlugin(PluginV3):
             if options:
                 raise InitializationError(f"reading has no option {', '.join(options)}")
             self._reader = self._open(track)
+        self._opened = True
 
     def _open(self, track: int) -> Animation | FrameReader:
         """What the file holds; another file, or a damaged one, is for another plugin."""
@@ -153,7 +174,10 @@ class BsqPlugin(PluginV3):
         return pictures.sequence if isinstance(pictures, Animation) else pictures.track.sequence
 
     def metadata(self, index: Any = None, exclude_applied: bool = True) -> dict[str, Any]:
-        """Of the file, or of one picture: codec, model, fps, loop, tags; time and duration (ms)."""
+        """Of the file: codec, model, fps, loop, tags, exif and so on; of a picture: time, duration.
+
+        Both are in milliseconds.
+        """
         pictures, sequence = self._pictures, self._sequence
         if isinstance(index, int):
             return self._metadata_of(index)
@@ -167,6 +191,7 @@ class BsqPlugin(PluginV3):
         }
         if isinstance(pictures, Animation):
             found["loop"] = pictures.loops
+            found.update(pillow_info(pictures.metadata))
         else:
             found.update(pictures.track.metadata)
         return found
@@ -186,9 +211,9 @@ class BsqPlugin(PluginV3):
             ndimage: uint8, height x width x 3 for RGB or height x width for gray; a batch of
                 these, or a list.
             is_batch: whether it is one; guessed from the shape where None.
-            options: crf, preset, tune, model; of a `.bsq` file also duration (ms, one or one for
-                each picture), loop and gop; of a video fps, gop, lookahead and bitrate. They hold
-                from the first call.
+            options: crf, preset, tune, model; of a `.bsq` file also chroma, duration (ms, one or
+                one for each picture), loop and gop; of a video pix_fmt, fps, gop, lookahead and
+                bitrate. They hold from the first call.
 
         Returns:
             The file, where the target is "<bytes>".
@@ -212,6 +237,8 @@ class BsqPlugin(PluginV3):
 
     def close(self) -> None:
         """Finishes the file."""
+        if not self._opened:
+            return
         writer, self._writer = self._writer, None
         try:
             if writer is not None:
@@ -227,6 +254,27 @@ class BsqPlugin(PluginV3):
         self.close()
 
 
+class BsqReader(BsqPlugin):
+    """The same for reading alone, where no plugin was named."""
+
+    def __init__(self, request: Request, **options: Any) -> None:
+        # Checked first, since opening would read other plugins' pipes.
+        if request.mode.io_mode == IOMode.write or not _may_have_bsq(request.firstbytes):
+            raise InitializationError("no file with BSQ that is to be read")
+        super().__init__(request, **options)
+
+
+def _may_have_bsq(head: bytes) -> bool:
+    """Whether a file that begins so is of a kind that may hold BSQ."""
+    is_container = head.startswith((b"\x1a\x45\xdf\xa3", b"nut/multimedia")) or head[4:8] in (
+        b"ftyp",
+        b"moov",
+        b"wide",
+        b"mdat",
+    )
+    return is_container or is_still(head) or is_animation(head)
+
+
 def _is_batch(array: npt.NDArray[Any]) -> bool:
     return array.ndim > 3 or (array.ndim == 3 and array.shape[-1] not in (1, 2, 3, 4))
 
@@ -234,7 +282,7 @@ def _is_batch(array: npt.NDArray[Any]) -> bool:
 class _BsqWriter:
     """Collects pictures; they become a still or an animation at the end."""
 
-    KNOWN = ("crf", "preset", "tune", "model", "threads", "gop", "duration", "loop")
+    KNOWN = ("crf", "chroma", "preset", "tune", "model", "threads", "gop", "duration", "loop")
 
     def __init__(self, file: Any, options: dict[str, Any]) -> None:
         self._file = file
@@ -282,7 +330,10 @@ class _BsqWriter:
 class _VideoWriter:
     """Codes pictures as they come."""
 
-    KNOWN = ("crf", "bitrate", "gop", "lookahead", "preset", "tune", "model", "threads", "fps")
+    KNOWN = (
+        *("crf", "bitrate", "gop", "lookahead", "preset", "tune", "model", "threads"),
+        *("fps", "pix_fmt"),
+    )
 
     def __init__(self, file: Any, format: str, options: dict[str, Any]) -> None:  # noqa: A002
         self._file, self._format = file, format
@@ -311,7 +362,9 @@ class _VideoWriter:
             options = dict(self._options)
             rate = Fraction(options.pop("fps", DEFAULT_RATE)).limit_denominator(1001)
             self._container = media.open(self._file, "w", format=self._format)
+            pix_fmt = options.pop("pix_fmt", None)
             self._stream = self._container.add_stream("bsq", rate=rate, options=options)
+            self._stream.pix_fmt = pix_fmt
         self._container.mux(self._stream.encode(_plain(picture)))
 
     def close(self) -> None:
