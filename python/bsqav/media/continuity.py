@@ -27,9 +27,10 @@ __all__ = ["Continuity"]
 # FFmpeg's AVFMT_TS_DISCONT: formats in which jumps are no damage, forward ones too.
 _MAY_JUMP = 0x0200
 # Formats whose decoding times are stored, and not made up from the order of the frames.
-_STORES_DTS = {"asf", "avi", "flv", "mov,mp4,m4a,3gp,3g2,mj2", "mpeg", "mpegts"}
+_MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
+_STORES_DTS = {"asf", "avi", "flv", _MP4, "mpeg", "mpegts"}
 # A packet this far before its track's last one, or behind the end of it, may be a jump (seconds).
-_BACKWARD, _FORWARD = Fraction(1, 10), 10
+_BACKWARD, _FORWARD = Fraction(1, 10), Fraction(10)
 # The same where another track has jumped already: only rounding is less.
 _ROUNDING = Fraction(1, 200)
 # Sound that goes back by less, and alone, was late: it is none of the file's doing.
@@ -104,6 +105,8 @@ class Continuity:
         self._active = not is_bare(container)
         self._leaps = bool(int(form.flags) & _MAY_JUMP)
         self._has_dts = self._leaps or form.name in _STORES_DTS
+        # Of fragments whose times start again FFmpeg may read all of one track first.
+        self._expected = _sound_and_video(container) if form.name == _MP4 else set()
         self._warn = warn
         self._warned = False
         self.reset()
@@ -166,7 +169,8 @@ class Continuity:
         track = self._tracks.get(entry.index)
         if track is None:
             video = _kind(entry.packet) == "video"
-            track = self._tracks[entry.index] = _Track(video, len(self._epochs) - 1)
+            newest = 0 if entry.index in self._expected else len(self._epochs) - 1
+            track = self._tracks[entry.index] = _Track(video, newest)
         passed = entry.unwanted and not track.epoch and not self._falls(track, entry, _BACKWARD)
         if entry.stamp is None or (passed and not track.suspects):
             entry.epoch = track.epoch
@@ -248,7 +252,7 @@ class Continuity:
                 for other, each in self._tracks.items()
                 if other != index
                 and (each.epoch < track.epoch or abs(each.end - track.end) <= _TOGETHER)
-            }
+            } | (self._expected - self._tracks.keys())
         epoch = self._epochs[number]
         if epoch.move is None:
             epoch.joints[index] = joint
@@ -266,11 +270,15 @@ class Continuity:
         """Fixes the moves of epochs, in order, when all tracks have come or time is up."""
         while (number := self._settled) < len(self._epochs):
             epoch = self._epochs[number]
-            missing = {each for each in epoch.awaited if self._tracks[each].epoch < number}
+            missing = {each for each in epoch.awaited if self._epoch_of(each) < number}
             if missing and not at_once and epoch.travelled <= _PATIENCE:
                 return
             self._settled += 1
             self._fix(epoch, alone=bool(missing) and len(epoch.joints) == 1)
+
+    def _epoch_of(self, index: int) -> int:
+        track = self._tracks.get(index)
+        return 0 if track is None else track.epoch
 
     def _fix(self, epoch: _Epoch, *, alone: bool) -> None:
         moves = []
@@ -293,6 +301,10 @@ class Continuity:
         if stamp is None or not tracks:
             return len(self._epochs) - 1
         return min(tracks, key=lambda each: abs((each.last or 0) - stamp)).epoch
+
+
+def _sound_and_video(container: Any) -> set[int]:
+    return {each.index for each in container.streams if each.type in ("audio", "video")}
 
 
 def _kind(packet: Any) -> str:
