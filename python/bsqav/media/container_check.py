@@ -32,14 +32,18 @@ class Reading:
         self.is_whole = True  # nothing was passed over by a seek
         self.counts: Counter[int] = Counter()  # intact packets of every stream
         self.ends: dict[int, Fraction] = {}  # of every stream, in seconds
+        self.last_byte = 0  # behind the last packet in the file
+        self.cut_packet = False  # one came that is not whole
         self.unread = UnreadBytes() if container.format.name == "nut" else None
 
     def take(self, packet: Any) -> None:
         """A packet of PyAV's as the container gave it."""
         index = packet.stream_index
+        self.last_byte = max(self.last_byte, (packet.pos or 0) + packet.size)
         if self.unread is not None:
             self.unread.take(packet.pos, packet.size)
         if packet.is_corrupt:
+            self.cut_packet = True
             return
         self.counts[index] += 1
         if packet.pts is not None and packet.time_base:
@@ -86,15 +90,19 @@ def shortfall(file: Any, container: Any, reading: Reading, stream: Any) -> str |
     announced = _announced(file, reading)
     came, index = reading.counts[stream.index], stream.index
     expected = stream.frames
-    if announced is not None and index in announced.packets:
-        expected = announced.packets[index]
+    if announced is not None:
+        if faults := announced.faults_of(index):
+            return faults[0]
+        expected = announced.packets.get(index, expected)
     if reading.is_whole and expected and came < expected:
         return f"{expected - came} of its {expected} frames are missing"
-    is_exact = announced is not None and announced.is_exact
-    if is_exact and reading.is_whole and expected:
-        return None
+    if announced is not None and announced.is_exact and reading.is_whole and expected:
+        short = any(reading.counts[at] < count for at, count in announced.packets.items())
+        return "it ends inside a fragment" if announced.in_parts and short else None
     if early := _early_end(container, reading, stream if _is_cut(announced) else None):
         return early
+    if container.format.name == "hls":
+        return None  # each part that it names has come
     if _is_cut(announced) and not _duration(container):
         return "it ends inside a packet, and does not say how long it is"
     return None

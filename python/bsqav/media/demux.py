@@ -28,7 +28,7 @@ from bsqav.media.embedded_model import embedded_models, is_model_name
 from bsqav.media.metadata_text import open_with_tags
 from bsqav.media.pipes import name_of, open_fifo
 from bsqav.media.track_colour import read_private_data
-from bsqav.media.truncation import LengthWatch, cut_short
+from bsqav.media.truncation import LengthWatch, cut_short, is_endless_playlist
 from bsqav.media.waiting import READ_TIMEOUT, caller_for
 
 __all__ = [
@@ -180,15 +180,25 @@ class Demuxer:
         """
         if not self.truncated:
             return
-        short = f"{self.name} is cut short: it is smaller than it says itself"
+        is_playlist = self.container.format.name == "hls"
+        why = "it has no end mark" if is_playlist else "it is smaller than it says itself"
         lack = self.missing_at_end(stream)
         if lack is not None:
-            raise MediaError(f"{short}, and {lack}")
+            raise MediaError(f"{self.name} is cut short: {why}, and {lack}")
+        message = f"{self.name}: {why}; every frame that it announces has come"
         if strict:
-            raise MediaError(f"{short}, though every frame that it announces has come")
-        warn(
-            f"{self.name} is smaller than it says itself; every frame that it announces has come"
-        )
+            raise MediaError(message)
+        warn(message)
+
+    def warn_of_another_file(self, warn: Callable[[str], None]) -> None:
+        """Tells of a file that stands behind this one in the same file, once all of it was read."""
+        form, end = self.container.format.name, self._reading.last_byte
+        found = on_file(self._file, lambda opened: file_behind(opened, form, end))
+        if found is not None:
+            warn(
+                f"{self.name}: another file begins at byte {found}, and FFmpeg does not read it: "
+                f"split the file there (tail -c +{found + 1}) to have the rest"
+            )
 
     def missing_at_end(self, stream: Any) -> str | None:
         """What is missing of a video at the end of a truncated file, once all of it was read.
@@ -485,6 +495,7 @@ def _open(
                 raise MediaError(f"{name} is empty")
             # FFmpeg would take a name with a colon for a protocol.
             target = f"file:{os.fspath(file)}"
+            options = {**_playlist_options(path), **options}
         else:
             target = os.fspath(file)
     try:
@@ -512,6 +523,15 @@ def _open(
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise MediaError(f"{name} cannot be opened: {reason}") from error
+
+
+def _playlist_options(path: Path) -> dict[str, str]:
+    """FFmpeg would wait many minutes for a playlist to go on, and begin at its end."""
+    if path.suffix.lower() not in (".m3u8", ".m3u"):
+        return {}
+    with path.open("rb") as opened:
+        is_endless = is_endless_playlist(opened)
+    return {"m3u8_hold_counters": "3", "live_start_index": "0"} if is_endless else {}
 
 
 def _timeout(target: Any) -> float | None:

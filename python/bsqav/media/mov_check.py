@@ -62,7 +62,7 @@ class _Check:
         self._number: int | None = None  # of the fragment before
         self._fragments: set[int] = set()
         extends = find_box(file, moov, b"mvex")
-        self._fragmented = extends is not None
+        self._fragmented = self._found.in_parts = extends is not None
         for kind, span in boxes(file, extends) if extends else ():
             if kind == b"trex":
                 track_id, _, duration = struct.unpack(">3I", self._read(span, 4, 12))
@@ -71,20 +71,32 @@ class _Check:
 
     def run(self) -> Announced:
         """Reads all boxes and answers what was found."""
-        place = 0
-        for kind, (start, end) in boxes(self._file, (0, self._size)):
-            if kind not in _TOP_LEVEL:
-                self._fault(place, "no box of MOV begins here")
-            elif kind == b"moof":
-                self._fragment(place, (start, end))
-            elif kind == b"mfra":
-                self._check_index((start, end))
-            place = end
-        self._found.cut_inside = place < self._size
+        place: int | None = 0
+        while place is not None and place < self._size:
+            place = self._top_level(place)
         for index, track in enumerate(self._tracks):
             self._check_track(index, track)
             self._found.packets[index] = track.samples
         return self._found
+
+    def _top_level(self, place: int) -> int | None:
+        """Reads a box; returns where the next one begins, None at the end."""
+        head = self._read((place, self._size), 0, 16)
+        length, kind, start = int.from_bytes(head[:4], "big"), head[4:8], place + 8
+        if length == 1:
+            length, start = int.from_bytes(head[8:16], "big"), place + 16
+        end = place + length if length else self._size
+        if kind not in _TOP_LEVEL or end < start:
+            self._fault(place, "no box of MOV begins here")
+            return None
+        if end > self._size:
+            self._found.sizes.append(f"byte {place}: a box reaches past the end")
+            self._found.cut_inside = True
+        elif kind == b"moof":
+            self._fragment(place, (start, end))
+        elif kind == b"mfra":
+            self._check_index((start, end))
+        return end
 
     def _fault(self, place: int, what: str) -> None:
         self._found.faults.append(f"byte {place}: {what}")

@@ -19,6 +19,8 @@ MAX_FRAME_HEAD = 48
 # Startcodes: main header, stream, syncpoint, index, info.
 _MAIN, _STREAM, _INDEX = b"NM\x7aV\x1f\x5f\x04\xad", b"NS\x11@[\xf2\xf9\xdb", b"NX\xdd\x67/#\xe6N"
 _STARTCODES = {_MAIN, _STREAM, _INDEX, b"NK\xe4\xad\xee\xcaEi", b"NI\xabh\xb5\x96\xbax"}
+# Headers may be repeated before the index.
+MAX_TAIL = 1 << 20
 # Heads of packets with more than so many bytes have a checksum of their own.
 LONG_PACKET = 4096
 
@@ -54,9 +56,11 @@ def check_nut(file: BinaryIO, unread: UnreadBytes) -> Announced | None:
     for start, end in unread.gaps:
         if _rest(file, start, end) > MAX_FRAME_HEAD:
             found.faults.append(f"byte {start}: {end - start} bytes cannot be read as packets")
-    if _rest(file, unread.end, size):
-        left = size - unread.end
-        found.faults.append(f"byte {unread.end}: {left} bytes at the end are no packet")
+    file.seek(unread.end)
+    if _INDEX not in file.read(MAX_TAIL):
+        found.faults.append(f"byte {size}: the file ends without an index, as if cut short")
+    elif _rest(file, unread.end, size):
+        found.faults.append(f"byte {unread.end}: bytes at the end are no packet")
     return found
 
 

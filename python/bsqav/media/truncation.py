@@ -9,11 +9,13 @@ from typing import Any, BinaryIO
 
 from bsqav.media.ebml import read_head
 
-__all__ = ["Announced", "LengthWatch", "cut_short"]
+__all__ = ["Announced", "LengthWatch", "cut_short", "is_endless_playlist"]
 
 _EBML = 0x1A45DFA3
 _SEGMENT = 0x18538067
 _RIFF, _NO_SIZE = b"RIFF", 0xFFFFFFFF
+_PLAYLIST, _PLAYLIST_END = b"#EXTM3U", b"#EXT-X-ENDLIST"
+MAX_PLAYLIST = 16 << 20
 # First boxes of MOV and MP4 files (ISO/IEC 14496-12).
 _BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"moof"}
 MAX_BOXES = 1_000_000
@@ -33,6 +35,7 @@ class Announced:
     sizes: list[str] = field(default_factory=list)  # places where a size is wrong, and no more
     cut_inside: bool = False  # the file ends inside a packet, or among packets
     is_exact: bool = False  # it lists its packets apart from them
+    in_parts: bool = False  # further lists may have followed where it is cut
 
     def faults_of(self, track: int) -> list[str]:
         """Those that may concern a track."""
@@ -40,8 +43,9 @@ class Announced:
 
 
 def cut_short(file: BinaryIO) -> bool:
-    """Whether a Matroska, MOV or AVI file ends before it says it does; False where it does not say.
+    """Whether a Matroska, MOV or AVI file or a playlist ends before it says it does.
 
+    False where it does not say.
     The file must be seekable; its position is put back.
     """
     place = file.tell()
@@ -53,9 +57,18 @@ def cut_short(file: BinaryIO) -> bool:
             return _matroska(file, size)
         if first[4:8] in _BOXES:
             return _boxes(file, size)
+        if first[:7] == _PLAYLIST:
+            return is_endless_playlist(file)
         return first[:4] == _RIFF and _riff(first) > size
     finally:
         file.seek(place)
+
+
+def is_endless_playlist(file: BinaryIO) -> bool:
+    """Whether a file is an HLS playlist without its end: one to which parts may still be added."""
+    file.seek(0)
+    text = file.read(MAX_PLAYLIST)
+    return text.startswith(_PLAYLIST) and _PLAYLIST_END not in text
 
 
 def _matroska(file: BinaryIO, size: int) -> bool:

@@ -205,5 +205,6 @@ def verify(
         _check_whole(demuxer, track, name, packets - 1, said)
         found = verifier.finish(name, said)
     if strict and said.all:
-        raise MediaError(f"{name}: {said.all[0].removeprefix(f'{name} ')} (--strict)")
+        first = said.all[0]
+        raise MediaError(first if name in first else f"{name}: {first}")
     return replace(found, warnings=tuple(said.all))
