@@ -25,9 +25,10 @@ from bsqav.media.bsq_track import ROUNDING, BsqPacket, BsqTrack, header_bytes
 from bsqav.media.container_check import Reading, container_faults, shortfall
 from bsqav.media.contents import attachments_of, is_attached_picture
 from bsqav.media.embedded_model import embedded_models, is_model_name
+from bsqav.media.joined_files import file_behind
 from bsqav.media.metadata_text import open_with_tags
 from bsqav.media.pipes import name_of, open_fifo
-from bsqav.media.track_colour import read_private_data
+from bsqav.media.track_colour import of_file, read_private_data
 from bsqav.media.truncation import LengthWatch, cut_short, is_endless_playlist
 from bsqav.media.waiting import READ_TIMEOUT, caller_for
 
@@ -193,7 +194,7 @@ class Demuxer:
     def warn_of_another_file(self, warn: Callable[[str], None]) -> None:
         """Tells of a file that stands behind this one in the same file, once all of it was read."""
         form, end = self.container.format.name, self._reading.last_byte
-        found = on_file(self._file, lambda opened: file_behind(opened, form, end))
+        found = of_file(self._file, lambda opened: {0: file_behind(opened, form, end)}).get(0)
         if found is not None:
             warn(
                 f"{self.name}: another file begins at byte {found}, and FFmpeg does not read it: "

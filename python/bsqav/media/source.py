@@ -426,6 +426,7 @@ class Source:
         if self._decoding is not None:
             self._decoding.finish()
         self._demuxer.check_end(self.stream, self._warn, strict=self._strict)
+        self._demuxer.warn_of_another_file(self._warn)
         self._say_missing(at_end=True)
 
     def _say_missing(self, *, at_end: bool) -> None:

@@ -15,7 +15,7 @@ from bsqav.media.light import DolbyVision, TrackColour
 from bsqav.media.matroska_read import dolby_vision_record, matroska_colours, matroska_private
 from bsqav.media.mov_read import mov_colours, mov_private
 
-__all__ = ["read_colours", "read_private_data", "stream_colour"]
+__all__ = ["of_file", "read_colours", "read_private_data", "stream_colour"]
 
 T = TypeVar("T")
 
