@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 import bsqav
 from bsqav.codec import Animation, encode_animation
 from bsqav.codec.animation import read_animation, write_animation
+from bsqav.codec.picture_metadata import PictureMetadata
 from bsqav.errors import BitstreamError, UnsupportedError, UsageError
 from tests.codec.streams import TINY_MODEL, Format, clip, tiny_model
 
@@ -54,6 +56,48 @@ def test_the_file_is_as_it_is_written_down() -> None:
     # Bytes of a longer head are skipped.
     longer = data[:5] + b"\x04\x03abc" + data[7:]
     assert read_animation(longer) == file
+
+
+def test_metadata_stand_in_the_head_with_checksums() -> None:
+    metadata = PictureMetadata(exif=b"II*\0", icc=b"profile", xmp=b"<x/>")
+    data = encode(loops=3, metadata=metadata)
+    # As docs/bitstream.md 10 has it: kind, size, so many bytes, checksum.
+    chunks = b"".join(
+        bytes([kind, len(part)]) + part + zlib.crc32(part).to_bytes(4, "little")
+        for kind, part in ((1, b"II*\0"), (2, b"profile"), (3, b"<x/>"))
+    )
+    assert data[:7] == b"BSQA\1" + bytes([1 + len(chunks), 3])
+    assert data[7 : 7 + len(chunks)] == chunks
+    assert read_animation(data).metadata == metadata
+    plain = read_animation(encode(loops=3))
+    assert read_animation(data).packets == plain.packets
+    # Kinds that are not known are passed over.
+    unknown = b"\x09\x01a" + bytes(4)
+    longer = data[:5] + bytes([1 + len(chunks) + 7, 3]) + unknown + data[7:]
+    assert read_animation(longer).metadata == metadata
+    assert read_animation(longer).faults == ()
+
+
+@pytest.mark.parametrize("place", range(7, 18))
+def test_damaged_metadata_are_faults_and_no_errors(place: int) -> None:
+    data = bytearray(encode(metadata=PictureMetadata(exif=b"II*\0\0")))
+    data[place] ^= 0x40
+    file = read_animation(bytes(data))
+    assert not file.metadata
+    assert len(file.packets) == len(read_animation(encode()).packets)
+    assert file.faults or place == 7  # another kind
+
+
+def test_a_still_with_metadata_is_read_as_a_still() -> None:
+    metadata = PictureMetadata(icc=b"\0" * 36 + b"acsp")
+    still = bsqav.encode_image(GRAY[0], model=TINY_MODEL)
+    data = bsqav.encode_image(GRAY[0], model=TINY_MODEL, metadata=metadata)
+    assert read_animation(data).packets == (still,)
+    shown = bsqav.decode_image(data, model=tiny_model())
+    assert np.array_equal(shown, bsqav.decode_image(still, model=tiny_model()))
+    assert Animation(data, model=tiny_model()).metadata == metadata
+    with pytest.raises(BitstreamError, match="animation"):
+        bsqav.decode_image(encode(), model=tiny_model())
 
 
 def test_a_still_is_an_animation_of_one_picture() -> None:

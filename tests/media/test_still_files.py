@@ -241,3 +241,91 @@ def test_an_animation_that_is_cut_short_keeps_its_good_part(
     (tmp_path / "bad.bsq").write_bytes(data[:60] + b"\xff" + data[61:])
     with pytest.raises(BitstreamError, match=r"bad\.bsq"):
         bsqav.transcode(tmp_path / "bad.bsq", tmp_path / "bad.mkv")
+
+
+# ---- metadata ----
+
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+
+
+def described(path: Path) -> bytes:
+    """Writes a picture with Exif (turned by 90 degrees), a profile and XMP; gives the profile."""
+    images, colours = pytest.importorskip("PIL.Image"), pytest.importorskip("PIL.ImageCms")
+    exif = images.Exif()
+    exif[0x010F], exif[0x0112] = "Maker", 6
+    profile: bytes = colours.ImageCmsProfile(colours.createProfile("sRGB")).tobytes()
+    more = {} if path.suffix in (".png", ".tif") else {"xmp": XMP}
+    images.fromarray(pixels()).save(path, exif=exif, icc_profile=profile, **more)
+    return profile
+
+
+@pytest.mark.parametrize("target", ["back.jpg", "back.png"])
+@pytest.mark.parametrize("name", ["in.jpg", "in.png", "in.webp"])
+def test_metadata_go_into_a_still_and_back(tmp_path: Path, name: str, target: str) -> None:
+    images = pytest.importorskip("PIL.Image")
+    profile = described(tmp_path / name)
+    bsqav.transcode(tmp_path / name, tmp_path / "a.bsq")
+    bsqav.transcode(tmp_path / "a.bsq", tmp_path / "copy.bsq", codec="copy")
+    assert (tmp_path / "a.bsq").read_bytes() == (tmp_path / "copy.bsq").read_bytes()
+    assert main(["verify", str(tmp_path / "a.bsq")]) == 0
+    bsqav.transcode(tmp_path / "a.bsq", tmp_path / target)
+    for path in (tmp_path / target, None):
+        data = (tmp_path / "a.bsq").read_bytes()
+        image = images.open(path) if path else bsqav.decode_image(data, output="pillow")
+        assert image.size == SIZE[::-1]
+        assert (image.getexif()[0x010F], image.getexif()[0x0112]) == ("Maker", 1)
+        assert image.info["icc_profile"] == profile
+        if name != "in.png":
+            assert image.info["xmp"] == XMP.replace(b'"6"', b'"1"')
+    with av.open(str(tmp_path / target)) as container:
+        assert next(container.decode(video=0)).rotation == 0
+
+
+def test_pictures_become_pictures_with_their_metadata(tmp_path: Path) -> None:
+    images = pytest.importorskip("PIL.Image")
+    profile = described(tmp_path / "in.tif")
+    bsqav.transcode(tmp_path / "in.tif", tmp_path / "a.bsq")
+    image = bsqav.decode_image((tmp_path / "a.bsq").read_bytes(), output="pillow")
+    assert image.info["icc_profile"] == profile
+    described(tmp_path / "in.jpg")
+    piped = subprocess.run(
+        [*PROGRAM, "transcode", "-", str(tmp_path / "b.bsq"), "--quiet"],
+        input=(tmp_path / "in.jpg").read_bytes(),
+        check=False,
+    )
+    assert piped.returncode == 0
+    image = bsqav.decode_image((tmp_path / "b.bsq").read_bytes(), output="pillow")
+    assert image.getexif()[0x010F] == "Maker"
+    assert images.open(tmp_path / "in.jpg").size == SIZE
+
+
+@pytest.mark.parametrize("target", ["out.mkv", "out.tif", "out_%d.png"])
+def test_metadata_that_have_no_place_are_named(tmp_path: Path, target: str) -> None:
+    described(tmp_path / "in.jpg")
+    bsqav.transcode(tmp_path / "in.jpg", tmp_path / "a.bsq")
+    for source in ("in.jpg", "a.bsq") if target == "out.mkv" else ("a.bsq",):
+        options = {"codec": "bsq"} if target == "out.mkv" else {}
+        with pytest.warns(BsqWarning, match="Exif, the colour profile, XMP of .*left out"):
+            bsqav.transcode(tmp_path / source, tmp_path / target, overwrite=True, **options)
+
+
+def test_damaged_metadata_are_told_and_the_picture_stands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    described(tmp_path / "in.jpg")
+    bsqav.transcode(tmp_path / "in.jpg", tmp_path / "a.bsq")
+    data = bytearray((tmp_path / "a.bsq").read_bytes())
+    data[data.index(b"Maker")] ^= 1
+    (tmp_path / "bad.bsq").write_bytes(data)
+    assert main(["verify", str(tmp_path / "bad.bsq")]) == 0
+    assert "Exif is damaged and left out" in capsys.readouterr().err
+    with pytest.warns(BsqWarning, match="Exif is damaged"):
+        bsqav.transcode(tmp_path / "bad.bsq", tmp_path / "out.png")
+
+
+def test_a_picture_with_a_named_profile_does_not_crash(tmp_path: Path) -> None:
+    """PyAV 18 frees the name of a PNG file's profile twice where side data are looked at."""
+    described(tmp_path / "in.png")
+    code = "import bsqav, sys; [bsqav.transcode(*sys.argv[1:], overwrite=True) for _ in range(3)]"
+    paths = [str(tmp_path / "in.png"), str(tmp_path / "out.bsq")]
+    assert subprocess.run([sys.executable, "-W", "ignore", "-c", code, *paths]).returncode == 0
