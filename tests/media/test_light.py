@@ -79,6 +79,57 @@ def test_hdr10_goes_there_and_back(tmp_path: Path) -> None:
     assert light_of(tmp_path / "c.mkv") == light_of(coded)
 
 
+@pytest.fixture(scope="module")
+def coded(tmp_path_factory: pytest.TempPathFactory, model_file: Path) -> Path:
+    """BSQ with mastering display and content light level."""
+    folder = tmp_path_factory.mktemp("light")
+    bsqav.transcode(hdr_clip(folder / "in.mp4"), folder / "a.mkv", model=model_file)
+    return folder / "a.mkv"
+
+
+@pytest.mark.parametrize(
+    ("encoder", "name"),
+    [
+        *[("libx264", name) for name in ("back.mp4", "back.mkv", "back.ts")],
+        *[("libx265", name) for name in ("back.mp4", "back.mkv", "back.ts")],
+        *[("libsvtav1", name) for name in ("back.mp4", "back.mkv")],
+    ],
+)
+def test_encoders_carry_it(tmp_path: Path, coded: Path, encoder: str, name: str) -> None:
+    result = bsqav.transcode(coded, tmp_path / name, codec=encoder)
+    assert result.warnings == ()
+    with av.open(str(tmp_path / name)) as container:
+        found = light_of_frame(next(container.decode(video=0)))
+    if encoder == "libsvtav1":  # AV1 has other steps, 65536 of them
+        assert found.mastering is not None
+        assert found.mastering.red == pytest.approx(SHOWN.red, abs=1e-4)
+        assert found.mastering.white == pytest.approx(SHOWN.white, abs=1e-4)
+        assert found.mastering.luminance == pytest.approx(SHOWN.luminance, abs=1e-4)
+        assert (found.max_cll, found.max_fall) == (1000, 400)
+    else:
+        assert close(found)
+    # And once more into BSQ.
+    bsqav.transcode(tmp_path / name, tmp_path / "again.mkv", codec="bsq")
+    assert light_of(tmp_path / "again.mkv").max_cll == 1000
+
+
+@pytest.mark.parametrize("encoder", ["libvpx-vp9", "ffv1", "mpeg4"])
+def test_encoders_that_cannot_say_so(tmp_path: Path, coded: Path, encoder: str) -> None:
+    result = bsqav.transcode(coded, tmp_path / "a.mkv", codec=encoder, warn=lambda _: None)
+    said = f"mastering display and content light level are left out by {encoder}"
+    assert said in result.warnings
+
+
+def test_levels_alone_become_parameters() -> None:
+    levels = LightLevels(None, 1000, 400)
+    assert levels.x264_parameters() == ["cll=1000,400"]
+    assert levels.svtav1_parameters() == ["content-light=1000,400"]
+    assert LIGHT.svtav1_parameters()[0] == (
+        "mastering-display=G(0.17,0.797)B(0.131,0.046)R(0.708,0.292)WP(0.3127,0.329)L(1000,0.005)"
+    )
+    assert LightLevels().x264_parameters() == []
+
+
 def test_frames_bring_their_light_through_open(tmp_path: Path) -> None:
     clip = hdr_clip(tmp_path / "in.mkv")
     with av.open(str(clip)) as source, bsqav.open(tmp_path / "a.mkv", "w") as sink:
