@@ -73,6 +73,9 @@ class Waiting:
         except BaseException:
             self.is_abandoned = True
             raise
+        if self._cancelled():
+            # A pipe that is called off looks like one that has ended.
+            raise KeyboardInterrupt("interrupted")
         if error is not None:
             raise error
         return answer
