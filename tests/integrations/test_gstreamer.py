@@ -252,6 +252,67 @@ print("damaged", [n for n, bad in enumerate(damaged) if bad], len(damaged))
 
 
 @pytest.mark.host
+def test_properties_hold_from_the_next_picture_on(script: Callable[[str], str]) -> None:
+    output = script(f"""
+pipeline = Gst.parse_launch("{VIDEO} ! bsqenc name=e crf=20 ! identity name=i ! fakesink")
+encoder, sizes, count = pipeline.get_by_name("e"), [], [0]
+
+def on_picture(pad, info):
+    count[0] += 1
+    if count[0] == 6:
+        encoder.set_property("crf", 55.0)
+    return Gst.PadProbeReturn.OK
+
+def on_packet(pad, info):
+    sizes.append((not info.get_buffer().has_flags(Gst.BufferFlags.DELTA_UNIT),
+                  info.get_buffer().get_size()))
+    return Gst.PadProbeReturn.OK
+
+encoder.get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, on_picture)
+pipeline.get_by_name("i").get_static_pad("src").add_probe(Gst.PadProbeType.BUFFER, on_packet)
+pipeline.set_state(Gst.State.PLAYING)
+wait(pipeline, Gst.MessageType.EOS)
+pipeline.set_state(Gst.State.NULL)
+print("keyframes", [n for n, (key, _) in enumerate(sizes) if key])
+print("smaller", sizes[5][1] < sizes[0][1])
+""")
+    assert "keyframes [0, 5]" in output
+    assert "smaller True" in output
+
+
+@pytest.mark.host
+def test_light_and_rotation_are_carried(launch: Launch, tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    launch(
+        f"{VIDEO},content-light-level=(string)1000:300 ! "
+        "taginject tags=image-orientation=rotate-90 ! bsqenc ! matroskamux ! "
+        f"filesink location={path}"
+    )
+    with bsqav.open(path) as container:
+        stream = container.streams.video[0]
+        assert (stream.light.max_cll, stream.light.max_fall, stream.rotation) == (1000, 300, 90)
+        assert len(list(container.decode(stream))) == 12
+
+
+@pytest.mark.host
+def test_a_picture_without_a_time_of_its_own_is_named(script: Callable[[str], str]) -> None:
+    script("""
+source = Gst.parse_launch("appsrc name=s format=time caps=video/x-raw,format=GRAY8,width=16,"
+                          "height=16,framerate=25/1 ! bsqenc ! fakesink")
+feed = source.get_by_name("s")
+source.set_state(Gst.State.PLAYING)
+for time in (0, 0, 40):
+    buffer = Gst.Buffer.new_wrapped(bytes(256))
+    buffer.pts = time * Gst.MSECOND
+    feed.emit("push-buffer", buffer)
+feed.emit("end-of-stream")
+wait(source, Gst.MessageType.WARNING)
+wait(source, Gst.MessageType.EOS)
+source.set_state(Gst.State.NULL)
+""")
+
+
+@pytest.mark.host
 def test_the_command_prints_what_a_shell_needs(tmp_path: Path) -> None:
     result = subprocess.run(
         [sys.executable, "-m", "bsqav.integrations.gstreamer"],

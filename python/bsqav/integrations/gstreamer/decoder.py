@@ -14,6 +14,7 @@ from bsqav.integrations.gstreamer.pads import (
     GObject,
     Gst,
     GstVideo,
+    copy_fields,
     picture_buffer,
     raw_caps,
     raw_template,
@@ -55,11 +56,13 @@ class BsqDecoder(BsqElement):
         self._rate: Fraction | None = None
         self._sequence: SequenceHeader | None = None
         self._info: Any = None
+        self._caps: Any = None
 
     def take_caps(self, caps: Any) -> bool:
         """Remembers the frame rate, which a stream need not state itself."""
         found, num, den = caps.get_structure(0).get_fraction("framerate")
         self._rate = Fraction(num, den) if found and num and den else None
+        self._caps, self._sequence = caps, None
         return True
 
     def take(self, buffer: Any) -> Any:
@@ -92,6 +95,8 @@ class BsqDecoder(BsqElement):
         sequence = frame.sequence
         rate = frame_rate_of(sequence) or self._rate
         caps = raw_caps(frame.layout, colour_of(sequence), rate, sample_aspect_of(sequence))
+        if self._caps is not None:
+            copy_fields(self._caps, caps)
         if not self.send_caps(caps):
             return False
         self._sequence = sequence

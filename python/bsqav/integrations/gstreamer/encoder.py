@@ -18,6 +18,7 @@ from bsqav.integrations.gstreamer.pads import (
     Gst,
     GstVideo,
     colour_of_info,
+    copy_fields,
     layout_of_info,
     planes_of_buffer,
     raw_template,
@@ -26,6 +27,8 @@ from bsqav.integrations.gstreamer.pads import (
 __all__ = ["BsqEncoder"]
 
 TIME_BASE = Fraction(1, 90000)
+# GStreamer's words for what a sequence header says in degrees clockwise.
+ROTATIONS = {"rotate-0": 0, "rotate-90": 90, "rotate-180": 180, "rotate-270": 270}
 
 
 class BsqEncoder(BsqElement):
@@ -84,16 +87,31 @@ class BsqEncoder(BsqElement):
         self._last: int | None = None
         self._layout: PlaneFormat | None = None
         self._keyframe = False
+        self._rotation = 0  # degrees clockwise, as a tag says it
+        self._is_stale = False  # settings have changed since the encoder was opened
+        self._dropped = 0
+        self._caps: Any = None
+        self.connect("notify", self._note_change)
+
+    def _note_change(self, _: Any, prop: Any) -> None:
+        if prop.owner_type == BsqEncoder.__gtype__:
+            self._is_stale = True
 
     def take_caps(self, caps: Any) -> bool:
         """Takes pictures like these from here on."""
         self.drain()
+        self._caps = caps
         self._info = GstVideo.VideoInfo.new_from_caps(caps)
         if self._info.interlace_mode != GstVideo.VideoInterlaceMode.PROGRESSIVE:
             raise UnsupportedError(
                 "interlaced pictures are not coded: put deinterlace before bsqenc"
             )
         self._layout = layout_of_info(self._info)
+        return self._begin()
+
+    def _begin(self) -> bool:
+        """Opens an encoder by what is set now, and tells what comes."""
+        self._is_stale = False
         self._encoder = self._open(self._info)
         return self.send_caps(self._coded_caps(self._info, self._encoder.header))
 
@@ -104,6 +122,7 @@ class BsqEncoder(BsqElement):
             time_base=TIME_BASE,
             frame_rate=Fraction(info.fps_n, info.fps_d) if info.fps_n else None,
             sample_aspect=Fraction(info.par_n, info.par_d),
+            rotation=self._rotation,
         )
         rate: dict[str, Any] = {"bitrate": self.bitrate} if self.bitrate else {"crf": self.crf}
         return Encoder(
@@ -131,12 +150,18 @@ class BsqEncoder(BsqElement):
         )
         if info.colorimetry.to_string():
             caps.set_value("colorimetry", info.colorimetry.to_string())
+        copy_fields(self._caps, caps)
         return caps
 
     def take(self, buffer: Any) -> Any:
         """Encodes one picture."""
         if self._layout is None:
             return Gst.FlowReturn.NOT_NEGOTIATED
+        if self._is_stale:
+            # Properties hold from the next picture on, which begins a group.
+            self.drain()
+            if not self._begin():
+                return Gst.FlowReturn.NOT_NEGOTIATED
         if self._encoder is None:
             self._encoder = self._open(self._info)
         pts = None if buffer.pts == Gst.CLOCK_TIME_NONE else buffer.pts
@@ -144,7 +169,13 @@ class BsqEncoder(BsqElement):
         if pts is not None:
             tick = round(Fraction(pts, Gst.SECOND) / TIME_BASE)
             if self._last is not None and tick <= self._last:
-                return Gst.FlowReturn.OK  # a picture at the time of the one before
+                self._dropped += 1
+                if self._dropped == 1:
+                    self.warn(
+                        f"a picture at {pts / Gst.SECOND:.3f} s is left out, and others like it: "
+                        "it comes at or before the time of the one before"
+                    )
+                return Gst.FlowReturn.OK
             self._last = tick
             self._sources[tick] = (pts, buffer.duration)
         with buffer.map(Gst.MapFlags.READ) as mapped:
@@ -169,11 +200,25 @@ class BsqEncoder(BsqElement):
         return Gst.FlowReturn.OK
 
     def take_event(self, event: Any) -> bool:
-        """Makes the next picture a keyframe where that is asked for."""
+        """Makes the next picture a keyframe where that is asked for; takes a tag's rotation."""
+        if event.type == Gst.EventType.TAG:
+            self._take_orientation(event.parse_tag())
         structure = event.get_structure()
         if structure is not None and structure.get_name() == "GstForceKeyUnit":
             self._keyframe = True
         return False
+
+    def _take_orientation(self, tags: Any) -> None:
+        found, orientation = tags.get_string(Gst.TAG_IMAGE_ORIENTATION)
+        if not found:
+            return
+        rotation = ROTATIONS.get(orientation)
+        if rotation is None:
+            self.warn(
+                f"the orientation {orientation} is left out of the stream: no mirroring in it"
+            )
+        elif rotation != self._rotation:
+            self._rotation, self._is_stale = rotation, True
 
     def drain(self) -> Any:
         """Gives the packets of the look-ahead; what comes next begins with a keyframe."""

@@ -27,6 +27,7 @@ __all__ = [
     "Gst",
     "GstVideo",
     "colour_of_info",
+    "copy_fields",
     "layout_of_info",
     "picture_buffer",
     "planes_of_buffer",
@@ -60,6 +61,8 @@ CODED_CAPS = (
     "video/x-unknown, fourcc=(string)BSQ1",
     "video/x-gst-fourcc-BSQ1",
 )
+# How bright pictures may be shown, which containers hold beside the stream, and where chroma lies.
+_CARRIED = ("mastering-display-info", "content-light-level", "chroma-site")
 _RANGES = {0: 2, 1: 1, 2: 0}  # from the sequence header's to GStreamer's, which are 1 for full
 
 
@@ -92,6 +95,14 @@ def colour_of_info(info: Any) -> Colour:
         matrix=_iso(GstVideo.video_color_matrix_to_iso, given.matrix),
         full_range=full,
     )
+
+
+def copy_fields(source: Any, target: Any) -> None:
+    """Carries what caps say of pictures beside their samples over to other caps."""
+    given = source.get_structure(0)
+    for name in _CARRIED:
+        if given.has_field(name):
+            target.set_value(name, given.get_value(name))
 
 
 def _iso(convert: Callable[[Any], int], value: Any) -> int:
@@ -244,6 +255,12 @@ class BsqElement(Gst.Element):  # type: ignore[misc]
         held, self._held = self._held, []
         for event in held:
             self.srcpad.push_event(event)
+
+    def warn(self, text: str) -> None:
+        """Posts a warning, which gst-launch-1.0 prints."""
+        quark = Gst.StreamError.quark()
+        given = GLib.Error.new_literal(quark, text, int(Gst.StreamError.ENCODE))
+        self.post_message(Gst.Message.new_warning(self, given, text))
 
     def fail(self, error: Exception) -> None:
         """Ends the pipeline with an error message."""
