@@ -58,6 +58,7 @@ def add_parser(subparsers: Any) -> None:
         "--bitrate", type=rate, metavar="RATE", help="of the video, instead of a quality; e.g. 800k"
     )
     add("--two-pass", action="store_true", help="read IN twice to share the bit rate out evenly")
+    add("--maxrate", type=rate, metavar="RATE", help="upper bound of the rate, with --crf or above")
     add("--buffer", type=float, metavar="T", help="seconds a receiver holds, default 1.5")
     add("--gop", type=int, metavar="N", help="most frames between keyframes, default 250")
     add("--lookahead", type=int, metavar="N", help="frames to look ahead, default 24; 0: none")
@@ -80,7 +81,7 @@ def add_parser(subparsers: Any) -> None:
         dest="pixel_format",
         metavar="NAME",
         help="convert pictures: yuv420p, yuv422p, yuv444p, gray, yuva420p (alpha), yuv420p10le "
-        "and so on; by default they stay what they are, and RGB becomes yuv444p",
+        "and so on; by default they stay what they are, and RGB becomes yuv420p",
     )
     add("--start", type=seconds, metavar="T", help="begin there: seconds or HH:MM:SS.s")
     end = parser.add_mutually_exclusive_group()
@@ -122,6 +123,7 @@ def run(args: argparse.Namespace) -> int:
                 codec=args.codec,
                 crf=args.crf,
                 bitrate=args.bitrate,
+                maxrate=args.maxrate,
                 two_pass=args.two_pass,
                 buffer=args.buffer,
                 gop=args.gop,

@@ -15,6 +15,7 @@ from bsqav.codec.models import (
     model_folders,
 )
 from bsqav.codec.picture import Colour, FrameConverter, PlaneFormat
+from bsqav.codec.picture_metadata import PictureMetadata
 from bsqav.codec.sequence import SequenceHeader, sequence_header
 from bsqav.codec.units import Frame, Packet
 
@@ -29,6 +30,7 @@ __all__ = [
     "Model",
     "ModelInfo",
     "Packet",
+    "PictureMetadata",
     "PlaneFormat",
     "SequenceHeader",
     "decode_image",
