@@ -117,9 +117,7 @@ class TrackColour:
 
 def light_of_frame(frame: Any) -> LightLevels:
     """What a decoded PyAV frame says of its light."""
-    mastering, content = frame_side_data(
-        frame, "MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL"
-    )
+    mastering, content = frame_side_data(frame, "MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL")
     levels = (0, 0)
     if len(content) >= _CONTENT.size:
         levels = _CONTENT.unpack_from(content)
