@@ -20,7 +20,7 @@ from bsqav.media.audio import layout_of, sound_instead
 from bsqav.media.codec_names import codec_name
 from bsqav.media.contents import Attachment, Chapter, av_chapters, metadata_of
 from bsqav.media.ffmpeg_log import last_words, listening
-from bsqav.media.packet_times import PacketTimes
+from bsqav.media.packet_times import PacketTimes, check_seconds
 from bsqav.media.subtitles import EMPTY_TEXT, TEXT_CODECS, subrip_to_mov_text, to_subrip
 from bsqav.media.text_track import TextSample, TextTrack
 
@@ -292,6 +292,8 @@ class FFmpegMuxer:
         if data[:2] == EMPTY_TEXT or stamp is None:
             return  # silence
         duration, base = packet.duration or 0, Fraction(packet.time_base)
+        check_seconds(self.name_of(index), stamp * base)
+        check_seconds(self.name_of(index), duration * base)
 
         def take() -> None:
             self.start()

@@ -36,6 +36,7 @@ from bsqav.media.contents import Attachment, Chapter, metadata_of
 from bsqav.media.interleave import Entry, Interleaver
 from bsqav.media.light import NO_LIGHT, LightLevels
 from bsqav.media.matroska_file import Block, MatroskaFile
+from bsqav.media.packet_times import check_seconds
 from bsqav.media.subtitles import to_subrip
 
 __all__ = ["MatroskaMuxer", "Target"]
@@ -312,6 +313,7 @@ class MatroskaMuxer:
             time = track.next_time
         else:
             raise MediaError(f"the first packet of track {index} has no timestamp")
+        check_seconds(f"track {index}", Fraction(max(abs(time), length), NANOSECONDS))
         if track.first_time is None:
             track.first_time = time
         track.next_time = time + length

@@ -7,10 +7,10 @@ from typing import Any
 
 from bsqav.errors import MediaError
 
-__all__ = ["PacketTimes", "ticks_of"]
+__all__ = ["PacketTimes", "check_seconds", "ticks_of"]
 
-# Times beyond are damage, and muxers count them in 32 bits of milliseconds or in 64 of ticks.
-MAX_SECONDS = 1 << 31
+# Times beyond (eight years) are damage; muxers overflow at some of them.
+MAX_SECONDS = 1 << 28
 MAX_TICKS = 1 << 61
 # Times that are moved by less are rounding (seconds).
 _UNHEARD = Fraction(1, 500)
@@ -21,6 +21,12 @@ def ticks_of(time: int, base: Fraction, target: Fraction) -> int:
     ticks = abs(time) * base / target
     whole = int(ticks + Fraction(1, 2))
     return whole if time >= 0 else -whole
+
+
+def check_seconds(name: str, seconds: Fraction) -> None:
+    """Raises MediaError for a time that no file can have; `name` is the track's."""
+    if abs(seconds) > MAX_SECONDS:
+        raise MediaError(f"{name}: a time of {float(seconds):.6g} s cannot be written")
 
 
 class PacketTimes:
@@ -75,10 +81,10 @@ class PacketTimes:
         self._last, self._next = dts, dts + max(1, duration)
 
     def _checked(self, time: int, base: Fraction) -> int:
-        seconds = time * base
         ticks = ticks_of(time, base, self._base)
-        if abs(seconds) > MAX_SECONDS or abs(ticks) > MAX_TICKS:
-            raise MediaError(f"{self._name}: a time of {float(seconds):.6g} s cannot be written")
+        if abs(ticks) > MAX_TICKS:
+            raise MediaError(f"{self._name}: a time of {time} times {base} s cannot be written")
+        check_seconds(self._name, time * base)
         return ticks
 
     def _note(self, ticks: int) -> None:

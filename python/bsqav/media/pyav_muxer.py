@@ -33,6 +33,7 @@ from bsqav.media.matroska import Target
 from bsqav.media.matroska_file import can_seek
 from bsqav.media.matroska_meta import ebml_header, info
 from bsqav.media.matroska_tracks import FOURCC, video_track
+from bsqav.media.packet_times import check_seconds
 from bsqav.media.pipes import WholeWriter
 
 __all__ = ["PyAvMuxer"]
@@ -161,6 +162,9 @@ class PyAvMuxer(FFmpegMuxer):
         time_base: Fraction,
     ) -> None:
         """Takes one packet; times are in `time_base`."""
+        for stamp in (pts, dts, duration):
+            if stamp is not None and index in self._awaited:
+                check_seconds(self.name_of(index), stamp * time_base)
         packet: av.Packet[Any] = av.Packet(data)
         packet.pts = pts
         packet.dts = pts if dts is None else dts

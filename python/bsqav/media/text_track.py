@@ -60,8 +60,10 @@ class TextTrack:
         """Takes a text; a duration of 0 stands for an unknown one."""
         is_open = duration <= 0
         length = round(OPEN_SECONDS / self.time_base) if is_open else min(duration, LONGEST)
-        start = max(start, 0)
-        self._waiting.append(_Event(start, start + length, data, is_open))
+        end = start + length
+        if end <= 0:
+            return  # over before anything is shown
+        self._waiting.append(_Event(max(start, 0), end, data, is_open))
         self._waiting.sort(key=lambda event: event.start)
 
     def keyframe(self, time: int) -> None:

@@ -19,8 +19,8 @@ from bsqav.media.embedded_model import is_model
 from bsqav.media.facts import turn_planes, turned
 from bsqav.media.ffmpeg_muxer import FRAGMENTED, MOV_FAMILY, FFmpegMuxer
 from bsqav.media.matroska_file import can_seek
-from bsqav.media.pipes import WholeWriter
 from bsqav.media.muxers import SOUND_ONLY, holds_sound_only
+from bsqav.media.pipes import WholeWriter
 from bsqav.media.source import Source, SourceFrame
 from bsqav.media.tracks import cut_chapters
 from bsqav.media.video_encoder import VideoEncoder, VideoSettings
