@@ -10,6 +10,7 @@ import av
 import pytest
 
 import bsqav
+from bsqav.cli.main import main
 from bsqav.media.facts import even_rate, usual_rate
 from bsqav.media.source import Source, SourceFrame
 from tests.media.clips import ClipSpec, make_clip, pictures
@@ -224,3 +225,17 @@ def test_a_start_in_a_bare_stream_counts_frames(tmp_path: Path) -> None:
     frames = [event for event in source.events() if isinstance(event, SourceFrame)]
     source.close()
     assert len(frames) == 15
+
+
+def test_frames_that_a_camera_dropped_are_no_damage(tmp_path: Path, model_file: Path) -> None:
+    """At a constant rate the frame before says that it lasts longer, also before a keyframe."""
+    times = [40 * n for n in range(30) if n not in (5, 10, 11, 20)]
+    clip = make_clip(tmp_path / "in.mkv", frames=len(times), times=times, audio=None)
+    settings: dict[str, Any] = {"crf": 50, "preset": "fast", "model": model_file}
+    for gop in (5, 9, 10):
+        path = tmp_path / f"{gop}.mkv"
+        bsqav.transcode(clip, path, gop=gop, **settings)
+        assert main(["verify", str(path), "--quiet"]) == 0
+        assert (
+            bsqav.transcode(path, tmp_path / "b.mkv", codec="copy", overwrite=True).warnings == ()
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -31,7 +31,8 @@ class BsqSettings:
 
     crf: float | None = None
     bitrate: int | None = None  # bits per second, instead of a crf
-    buffer: float | None = None  # seconds at that rate
+    maxrate: int | None = None  # bits per second of a receiver
+    buffer: float | None = None  # seconds at the receiver's rate
     first_pass: tuple[PassRecord, ...] = ()
     gop: int = 250
     lookahead: int = DEFAULT_LOOKAHEAD
@@ -163,6 +164,7 @@ def open_encoder(
         model=settings.model,
         crf=settings.crf,
         bitrate=settings.bitrate,
+        maxrate=settings.maxrate,
         buffer=settings.buffer,
         first_pass=settings.first_pass,
         gop=settings.gop,
@@ -177,17 +179,18 @@ def open_encoder(
 
 
 def rate_lack(report: RateReport) -> str | None:
-    """A sentence on a bit rate that could not be kept; None where it was."""
-    if report.coarsest and report.reached > RATE_TOLERANCE * report.bitrate:
+    """A sentence on a bit rate or a cap that could not be kept; None where it was."""
+    wanted = report.bitrate or report.maxrate
+    if report.coarsest and report.reached > RATE_TOLERANCE * wanted:
         return (
-            f"{report.bitrate / 1000:.4g} kb/s are too few: {report.coarsest} pictures are at the "
+            f"{wanted / 1000:.4g} kb/s are too few: {report.coarsest} pictures are at the "
             f"coarsest step (crf 63), and the video has {report.reached / 1000:.4g} kb/s; a higher "
             "rate or a smaller size (--scale) helps"
         )
     if report.late:
         return (
             f"{report.late} pictures are larger than a buffer of "
-            f"{report.buffer_bits / report.bitrate:g} s allows: a larger one (--buffer) helps"
+            f"{report.buffer_bits / report.maxrate:g} s allows: a larger one (--buffer) helps"
         )
     return None
 
@@ -215,6 +218,9 @@ class BsqSink(MuxedSink):
     ) -> None:
         self._encoder = open_encoder(source, settings, progressed)
         self._warn, self._progressed = warn, progressed
+        # The frame before waits for the time of the next, unless frames may not wait at all.
+        self._waits, self._frame_ticks = settings.lookahead > 0, source.frame_ticks
+        self._held: SourceFrame | None = None
         # Packets of other tracks, with the number of frames that came before: parallel groups come
         # late, and are not kept waiting for by every container.
         self._later: deque[tuple[int, AvPacket]] = deque()
@@ -235,6 +241,20 @@ class BsqSink(MuxedSink):
     def write(self, frame: SourceFrame) -> None:
         """Codes one frame and writes the packets that are ready."""
         self.sent += 1
+        if not self._waits:
+            self._encode(frame)
+            return
+        before, self._held = self._held, frame
+        if before is not None:
+            self._encode(self._until(before, frame.pts))
+
+    def _until(self, frame: SourceFrame, end: int) -> SourceFrame:
+        """The frame, which lasts until the next one where that comes late: no frame is missing."""
+        step = end - frame.pts
+        usual = frame.duration or self._frame_ticks
+        return replace(frame, duration=step) if 2 * step > 3 * usual else frame
+
+    def _encode(self, frame: SourceFrame) -> None:
         for packet in self._encoder.encode(frame.planes, pts=frame.pts, duration=frame.duration):
             self._mux(packet)
 
@@ -256,6 +276,9 @@ class BsqSink(MuxedSink):
 
     def finish(self) -> None:
         """Writes what was held back and finishes the file."""
+        if self._held is not None:
+            self._encode(self._held)
+            self._held = None
         for packet in self._encoder.drain():
             self._mux(packet)
             self._progressed()
