@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from bsqav.cli.spellings import translated
 from bsqav.errors import UsageError
+from bsqav.media.closest import closest
 
 __all__ = ["Parser", "did_you_mean"]
 
@@ -22,9 +22,7 @@ _NUMBER = re.compile(r"invalid (?P<kind>int|float) value: (?P<value>.*)")
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     """The known word that is most like another one; None where none is."""
-    lower = {name.lower(): name for name in known}
-    found = difflib.get_close_matches(word.lower(), lower, n=1, cutoff=0.6)
-    return lower[found[0]] if found else None
+    return closest(word, known, cutoff=0.7)
 
 
 class Parser(argparse.ArgumentParser):

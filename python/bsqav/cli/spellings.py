@@ -20,6 +20,8 @@ _SAME = {
     "-crf": "--crf",
     "-framerate": "--fps",
     "-g": "--gop",
+    "-maxrate": "--maxrate",
+    "-maxrate:v": "--maxrate",
     "-pix_fmt": "--pix-fmt",
     "-preset": "--preset",
     "-rc-lookahead": "--lookahead",
@@ -69,7 +71,8 @@ _ANSWERS = {
     **dict.fromkeys(("-metadata", "-map_metadata", "-map_chapters"), _TAGS),
     **dict.fromkeys(("-x264-params", "-x265-params", "-svtav1-params", "-profile:v"), _PRIVATE),
     **dict.fromkeys(("-bf", "-refs", "-level", "-keyint_min", "-sc_threshold"), _PRIVATE),
-    **dict.fromkeys(("-maxrate", "-minrate", "-bufsize"), "give --bitrate RATE and --buffer T"),
+    **dict.fromkeys(("-bufsize", "-bufsize:v"), "give --buffer T in seconds of the rate"),
+    "-minrate": "a rate has no lower bound: leave it out",
     **dict.fromkeys(("-pass", "-passlogfile"), "one command does both: --two-pass --bitrate RATE"),
     **dict.fromkeys(
         ("-c:s", "-scodec", "-codec:s"),

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 import av
 
 from bsqav.errors import UsageError
+from bsqav.media.closest import closest
 
 __all__ = ["find_encoder"]
 
 # What is said of a codec, and FFmpeg's encoder for it. FFmpeg itself knows h264, hevc, vp9 and av1.
 _MEANT = {
     "aom": "libsvtav1",
+    "acc": "aac",
     "avc": "libx264",
     "divx": "mpeg4",
     "h.264": "libx264",
@@ -51,7 +52,7 @@ def find_encoder(name: str, kind: str) -> Any:
         codec = av.Codec(name, "w")
     except (av.FFmpegError, ValueError):
         what = "sound" if kind == "audio" else kind
-        meant = _MEANT.get(name.lower()) or _alike(name, kind)
+        meant = _MEANT.get(name.lower()) or closest(name, _encoders(kind))
         remedy = f"did you mean {meant}?" if meant else "`ffmpeg -encoders` lists FFmpeg's"
         raise UsageError(f"there is no {what} encoder {name!r}: {remedy}") from None
     found = codec.type
@@ -59,11 +60,6 @@ def find_encoder(name: str, kind: str) -> Any:
         option = {"video": "-c:v", "audio": "-c:a"}.get(found, "another option")
         raise UsageError(f"{name} encodes {found}, not {kind}: say {option} {name}")
     return codec
-
-
-def _alike(name: str, kind: str) -> str | None:
-    found = difflib.get_close_matches(name.lower(), _encoders(kind), n=1, cutoff=0.6)
-    return found[0] if found else None
 
 
 def _encoders(kind: str) -> list[str]:
