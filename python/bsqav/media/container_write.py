@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self, overload
 
 import av
 
@@ -97,6 +97,24 @@ class OutputContainer:
         """The streams added so far."""
         return StreamList(self._streams)
 
+    @overload
+    def add_stream(
+        self,
+        codec_name: Literal["bsq"],
+        rate: Fraction | int | None = None,
+        options: Mapping[str, Any] | None = None,
+        **attributes: Any,
+    ) -> BsqOutputStream: ...
+
+    @overload
+    def add_stream(
+        self,
+        codec_name: str,
+        rate: Fraction | int | None = None,
+        options: Mapping[str, Any] | None = None,
+        **attributes: Any,
+    ) -> Any: ...
+
     def add_stream(
         self,
         codec_name: str,
@@ -109,9 +127,9 @@ class OutputContainer:
         Args:
             codec_name: "bsq", or FFmpeg's name of a sound or subtitle encoder.
             rate: frames or samples per second.
-            options: for BSQ crf, bitrate, buffer, gop, scene_cut, lookahead, threads, parallel,
-                preset, tune, model; also b, g, bufsize, rc-lookahead and sc_threshold, and x264's
-                names of presets.
+            options: for BSQ crf, bitrate, maxrate, buffer, gop, scene_cut, lookahead, threads,
+                parallel, preset, tune, model; also b, g, bufsize, rc-lookahead and sc_threshold,
+                and x264's names of presets.
             attributes: set on the stream, e.g. width=640.
 
         Raises:
