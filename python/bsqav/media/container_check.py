@@ -23,6 +23,7 @@ _STATE_DURATION = {"matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "avi", "flv", "as
 # A file may end this much earlier than it says, or one and a half frames (seconds).
 END_TOLERANCE = Fraction(1, 10)
 MAX_PLAYLIST = 16 << 20
+CUT_INSIDE = "it ends inside a packet, and does not say how long it is"
 
 
 class Reading:
@@ -72,6 +73,8 @@ def container_faults(file: Any, container: Any, reading: Reading, track: int) ->
     came = reading.counts[track]
     if expected is not None and came != expected and not found:
         found.append(f"{expected} packets are in the file, and {came} can be read")
+    if announced is not None and announced.cut_inside and not _duration(container):
+        found.append(CUT_INSIDE)
     if not found and (early := _early_end(container, reading, None)):
         found.append(early)
     return found
@@ -104,7 +107,7 @@ def shortfall(file: Any, container: Any, reading: Reading, stream: Any) -> str |
     if container.format.name == "hls":
         return None  # each part that it names has come
     if _is_cut(announced) and not _duration(container):
-        return "it ends inside a packet, and does not say how long it is"
+        return CUT_INSIDE
     return None
 
 

@@ -8,7 +8,7 @@ by which it is known.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 __all__ = ["Gap", "GapWatch", "PacketFacts", "named", "places"]
@@ -17,6 +17,8 @@ __all__ = ["Gap", "GapWatch", "PacketFacts", "named", "places"]
 MIN_EXACT_STEPS = 4
 # More changes of the move than this inside groups: the file was given other times on purpose.
 MAX_STRAY_MOVES = 4
+# Other times than these, slower or faster by so much, are damage.
+MAX_SPEED = 16
 # Moves this near to each other are the same, rounded (seconds).
 SAME_MOVE = Fraction(4, 1000)
 # Less than this between two pictures is rounding (seconds).
@@ -66,6 +68,7 @@ class GapWatch:
 
     def reset(self) -> None:
         """Forgets the packet before, as after a seek; what was found stays."""
+        self._first: PacketFacts | None = None
         self._last: PacketFacts | None = None
         self._exact, self._inexact = 0, 0  # steps inside groups that equal the stated duration
         self._holes: list[Gap] = []  # of time, which count where the other steps are exact
@@ -78,8 +81,12 @@ class GapWatch:
         if (last is None or packet.move != last.move) and not self.is_retimed:
             self._moves.append(packet)
         if last is None:
+            self._first = packet
             return
-        if packet.time <= last.time:
+        if self._first is last and not packet.keyframe and packet.move != last.move:
+            self._moves = [packet]  # FFmpeg puts the first packet of a fragmented file elsewhere
+            last = replace(last, move=packet.move)
+        if packet.time <= last.time and (packet.move == last.move or not packet.keyframe):
             what: str | None = "the time does not rise: packets are out of order or there twice"
         elif packet.keyframe:
             what = self._between_groups(last, packet)
@@ -94,14 +101,15 @@ class GapWatch:
 
     def finish(self) -> list[Gap]:
         """All gaps, those included that show only when the end has come."""
-        strange = [] if self.is_retimed else [*self._stray, *self._replaced()]
+        strange = self._odd_speed() if self.is_retimed else [*self._stray, *self._replaced()]
         for packet in {id(each): each for each in strange}.values():
             what = "the container's time does not fit the packet's own, nor the packets around it"
             self.found.append(Gap(packet.number, packet.time, what))
+        if not self.is_retimed:
+            self._stray.clear()
         if not self._inexact:
             self.found += self._holes
         self._moves.clear()
-        self._stray.clear()
         self._holes.clear()
         return self.found
 
@@ -134,6 +142,14 @@ class GapWatch:
             what = f"{float(hole):.3f} s of frames are missing before it, by the times"
             self._holes.append(Gap(packet.number, packet.time, what))
         return None
+
+    def _odd_speed(self) -> list[PacketFacts]:
+        """The last packet, where the container's times run at a speed that nobody asks for."""
+        first, last = self._first, self._last
+        if first is None or last is None or last.own <= first.own:
+            return []
+        speed = (last.time - first.time) / (last.own - first.own)
+        return [] if 1 <= speed * MAX_SPEED and speed <= MAX_SPEED else [last]
 
     def _replaced(self) -> list[PacketFacts]:
         """Packets with which the times leave their place, to which they come back later."""

@@ -58,6 +58,7 @@ class _Walk:
         self._file, self._size = file, size
         self._start = segment.start
         self._end = size if segment.end is None else min(segment.end, size)
+        self._is_short = segment.end is not None and segment.end > size
         self._found = Announced()
         self._numbers: list[int] = []  # of tracks, in FFmpeg's order of streams
         self._blocks: Counter[int] = Counter()
@@ -126,7 +127,9 @@ class _Walk:
         end = self._end if cluster.end is None else min(cluster.end, self._end)
         at = self._children(cluster.start, end, place)
         if at is not None and at < end and cluster.end is not None:
-            self._wrong_size(place, "a cluster reaches over elements behind it")
+            what = "a cluster reaches over elements behind it"
+            # One wrong size is no harm; where the file lacks those bytes too, packets are gone.
+            (self._fault if self._is_short else self._wrong_size)(place, what)
         return at
 
     def _children(self, at: int, end: int, place: int) -> int | None:

@@ -89,6 +89,9 @@ class _Check:
         if kind not in _TOP_LEVEL or end < start:
             self._fault(place, "no box of MOV begins here")
             return None
+        if end > self._size and kind == b"moof":
+            self._fault(place, "the file ends inside the head of a fragment")
+            return None
         if end > self._size:
             self._found.sizes.append(f"byte {place}: a box reaches past the end")
             self._found.cut_inside = True

@@ -36,7 +36,7 @@ class UnreadBytes:
         """A packet's offset, None where unknown, and its bytes."""
         if place is None or place < 0:
             return
-        if place - self.end > MAX_FRAME_HEAD:
+        if not 0 <= place - self.end <= MAX_FRAME_HEAD:
             self.gaps.append((self.end, place))
         self.end = place + size
 
@@ -54,7 +54,9 @@ def check_nut(file: BinaryIO, unread: UnreadBytes) -> Announced | None:
         return None
     found = Announced()
     for start, end in unread.gaps:
-        if _rest(file, start, end) > MAX_FRAME_HEAD:
+        if end < start:
+            found.faults.append(f"byte {end}: a packet begins inside another")
+        elif _rest(file, start, end) > MAX_FRAME_HEAD:
             found.faults.append(f"byte {start}: {end - start} bytes cannot be read as packets")
     file.seek(unread.end)
     if _INDEX not in file.read(MAX_TAIL):
