@@ -29,6 +29,7 @@ class CarriedTracks:
         self._muxer, self._warn = muxer, warn
         self._copied: dict[int, int] = {}
         self._converted: dict[int, tuple[int, AudioConverter]] = {}
+        self._placed: set[int] = set()  # subtitles of which that was said
 
     def copy(self, stream: Any) -> None:
         """Carries a track as it is."""
@@ -50,6 +51,7 @@ class CarriedTracks:
         """Writes one packet of the input; returns the bytes written."""
         index = packet.stream_index
         if index in self._copied:
+            self._look_at_positions(packet)
             size = packet.size
             self._muxer.mux_packet(self._copied[index], packet)
             return size
@@ -57,6 +59,15 @@ class CarriedTracks:
             track, converter = self._converted[index]
             return self._mux(track, converter.convert(packet))
         return 0
+
+    def _look_at_positions(self, packet: AvPacket) -> None:
+        """WebVTT says beside a text where it is shown, which no output here keeps."""
+        stream = packet.stream
+        if stream.type != "subtitle" or stream.index in self._placed:
+            return
+        if packet.has_sidedata("webvtt_settings"):
+            self._placed.add(stream.index)
+            self._warn(f"{describe(stream)}: where its texts are shown is left out")
 
     def finish(self) -> int:
         """Writes what the converters held back; returns the bytes written."""
