@@ -12,8 +12,9 @@ from bsqav._core import probe_packet
 from bsqav.codec.models import Model, find_model
 from bsqav.codec.sequence import plane_format_of
 from bsqav.errors import BitstreamError, ModelError, ModelNotFoundError
-from bsqav.media.contents import metadata_of
-from bsqav.media.demux import BsqPacket
+from bsqav.media.contents import is_attached_picture, metadata_of
+from bsqav.media.demux import BsqPacket, Demuxer
+from bsqav.media.facts import RATE_PACKETS, constant_rate, first_times
 from bsqav.media.inputs import input_name, open_input
 from bsqav.media.light import LightLevels
 from bsqav.media.track_colour import read_colours
@@ -137,7 +138,7 @@ def inspect(file: Any, *, cancelled: Callable[[], bool] = lambda: False) -> File
             track.index: _track_report(track, attached, lights.get(track.index))
             for track in demuxer.tracks
         }
-        streams = [_describe_stream(stream, tracks) for stream in container.streams]
+        streams = [_describe_stream(stream, tracks, demuxer) for stream in container.streams]
         if tracks:
             for packet in demuxer.demux(*(track.stream for track in demuxer.tracks)):
                 if cancelled():
@@ -183,7 +184,18 @@ def _track_report(
     )
 
 
-def _describe_stream(stream: Any, tracks: dict[int, TrackReport]) -> dict[str, Any]:
+def _rate(stream: Any, demuxer: Demuxer) -> str | None:
+    """Frames per second as text: constant or, where it varies, their mean as FFmpeg states it."""
+    rate = constant_rate(stream)
+    if rate is None and not is_attached_picture(stream):
+        rate = constant_rate(stream, first_times(demuxer.peek(stream, RATE_PACKETS)))
+    rate = rate or stream.average_rate
+    return str(rate) if rate else None
+
+
+def _describe_stream(
+    stream: Any, tracks: dict[int, TrackReport], demuxer: Demuxer
+) -> dict[str, Any]:
     """What FFmpeg says of a stream, or the sequence header where it is BSQ."""
     known: dict[str, Any] = {"index": stream.index, "type": stream.type, "codec": None}
     context = stream.codec_context
@@ -204,7 +216,7 @@ def _describe_stream(stream: Any, tracks: dict[int, TrackReport]) -> dict[str, A
                 "width": context.width,
                 "height": context.height,
                 "pixel_format": context.pix_fmt,
-                "frame_rate": str(stream.average_rate) if stream.average_rate else None,
+                "frame_rate": _rate(stream, demuxer),
             }
         elif stream.type == "audio":
             known |= {"sample_rate": context.sample_rate, "layout": context.layout.name}
