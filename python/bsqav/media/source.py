@@ -17,15 +17,12 @@ import av.stream
 from bsqav.codec.picture import FrameConverter
 from bsqav.codec.picture_metadata import NO_METADATA, PictureMetadata
 from bsqav.codec.sequence import colour_of, plane_format_of
-from bsqav.errors import BitstreamError, BsqError, MediaError, UsageError
+from bsqav.errors import MediaError, UsageError
 from bsqav.media.bsq_track import skipped_notice
 from bsqav.media.contents import (
     Attachment,
     attachments_of,
-    is_attached_picture,
-    picture_attachment,
 )
-from bsqav.media.continuity import Continuity
 from bsqav.media.cut import CUT_TOLERANCE, Cut, SourceFrame
 from bsqav.media.decoding import (
     DEFAULT_TIME_BASE,
@@ -34,7 +31,8 @@ from bsqav.media.decoding import (
     BsqDecoding,
     VideoDecoding,
 )
-from bsqav.media.demux import BsqPacket, can_seek
+from bsqav.media.demux import can_seek
+from bsqav.media.event_reader import EventReader, FrameFormat
 from bsqav.media.facts import (
     RATE_PACKETS,
     VideoFacts,
@@ -42,14 +40,11 @@ from bsqav.media.facts import (
     first_times,
     is_bare,
     is_on_grid,
-    proportional,
-    rotation_of,
     scaled_aspect,
     usual_rate,
 )
-from bsqav.media.gaps import named, places
 from bsqav.media.inputs import input_name, open_input
-from bsqav.media.light import NO_LIGHT, TrackColour, light_of_frame
+from bsqav.media.light import TrackColour
 from bsqav.media.metadata_text import FOREIGN_TAGS
 from bsqav.media.picture_chunks import PICTURE_CODECS, read_picture_metadata
 from bsqav.media.picture_sequence import PictureSequence
@@ -119,7 +114,7 @@ class Source:
     ) -> None:
         self.name = input_name(file)
         self._warn = warn
-        self._start, self.cut_duration, self._strict = start, duration, strict
+        self._start, self.cut_duration = start, duration
         pictures = PictureSequence.of(file, fps, start_number, warn)
         self._demuxer = open_input(
             file, format=format, cancelled=cancelled, fps=fps, pictures=pictures
@@ -127,25 +122,28 @@ class Source:
         try:
             if getattr(self._demuxer, "foreign_tags", False):
                 warn(FOREIGN_TAGS)
-            self._continuity = Continuity(self.container, warn)
             self._choice = choice
             self.stream, self.track = choose_video(self._demuxer, choice, self.name)
             self.time_base = self._video_time_base()
             self._frame_rate, self._usual_rate = self._find_rates(file)
-            self._decoding = self._open_decoder(models, threads, device, decode)
-            self._scale, self._pixel_format = scale, pixel_format
-            self._converter_type = converter
-            self._converter: FrameConverter | None = None
-            self._light = NO_LIGHT
+            decoding = self._open_decoder(models, threads, device, decode)
+            self._copies = decoding is None
+            self._format = FrameFormat(converter, scale, pixel_format, warn)
             self._beside = self._read_beside(file)
-            if isinstance(self._decoding, AvDecoding):
-                self._decoding.side_data.note_dolby_vision(self._beside.dolby_vision)
-            self._last_pts: int | None = None
-            self._displaced = 0  # frames whose times do not rise
-            self._skipped = 0  # packets before the first keyframe
-            self._first_packet: AvPacket | None = None  # of the first picture
-            self._give_up: Fraction | None = None  # reading ends there without a picture
-            self._pictures: dict[int, Attachment] = {}
+            if isinstance(decoding, AvDecoding):
+                decoding.side_data.note_dolby_vision(self._beside.dolby_vision)
+            self._reader = EventReader(
+                self._demuxer,
+                self.stream,
+                self.track,
+                others=self.other_streams(),
+                decoding=decoding,
+                format=self._format,
+                frame_ticks=self.frame_ticks,
+                warn=warn,
+                strict=strict,
+            )
+            self._first_time = Fraction(0)  # of the part, from which its duration counts
             self._queue: deque[SourceFrame | AvPacket] = deque()
             self._prime()
         except BaseException:
@@ -169,17 +167,18 @@ class Source:
         """Where chroma samples lie, as the sequence header counts it; 0 where unknown."""
         if self.track is not None:
             return int(self.track.sequence["chroma_location"])
-        return getattr(self._converter, "chroma_location", 0)
+        return getattr(self._format.converter, "chroma_location", 0)
 
     @property
     def picture_metadata(self) -> PictureMetadata:
         """Exif, colour profile and XMP of a picture file, or of the first of several."""
         if isinstance(self._demuxer, StillDemuxer):
             return self._demuxer.metadata
-        if self._first_packet is None or self.stream.codec_context.name not in PICTURE_CODECS:
+        packet = self._reader.first_packet
+        if packet is None or self.stream.codec_context.name not in PICTURE_CODECS:
             return NO_METADATA
         # As the sequence header and the decoder have it, pictures are turned apart from Exif.
-        return read_picture_metadata(bytes(self._first_packet)).upright()
+        return read_picture_metadata(bytes(packet)).upright()
 
     def other_streams(self) -> list[av.stream.Stream]:
         """Every stream beside the video that is wanted."""
@@ -197,7 +196,7 @@ class Source:
 
     def attachments(self) -> list[Attachment]:
         """Fonts and other attached files, and cover pictures."""
-        return [*attachments_of(self.container), *self._pictures.values()]
+        return [*attachments_of(self.container), *self._reader.pictures.values()]
 
     def _read_beside(self, file: Any) -> TrackColour:
         if self.track is None:
@@ -221,8 +220,8 @@ class Source:
         first = next(event for event in self._queue if isinstance(event, SourceFrame))
         self.origin = self._find_origin(first)
         self._settle_beginning(first)
-        if self._skipped:
-            self._warn(skipped_notice(self._skipped))
+        if self._reader.skipped:
+            self._warn(skipped_notice(self._reader.skipped))
         self.facts = self._settle_facts()
 
     def _settle_beginning(self, first: SourceFrame) -> None:
@@ -243,29 +242,28 @@ class Source:
         Where packets are copied, the queue begins with the last keyframe up to that frame.
         """
         if self._wanted is None:
-            self._events = self._read()
+            self._events = self._reader.events()
             return self._queue_from(self._next_frame(), self._wanted)
         for backoff in SEEK_BACKOFF:
-            may_go_back = self._seek(self._wanted - backoff) and backoff != FROM_THE_START
-            self._give_up = self._wanted + PATIENCE if may_go_back else None
-            self._events = self._read()
+            self._queue.clear()
+            may_go_back = self._reader.seek(self._wanted - backoff) and backoff != FROM_THE_START
+            give_up = self._wanted + PATIENCE if may_go_back else None
+            self._events = self._reader.events(give_up)
             frame = self._next_frame()
             if may_go_back and (frame is None or self._is_late(frame)):
                 continue
-            self._give_up = None
             return self._queue_from(frame, self._wanted - CUT_TOLERANCE)
         return False
 
     def _queue_from(self, frame: SourceFrame | None, earliest: Fraction | None) -> bool:
         """Queues what is wanted of a frame and those after it, up to the first at a time."""
-        copies = self._decoding is None
         while frame is not None:
             time = frame.pts * self.time_base
             begins = earliest is None or time >= earliest
-            is_cut = copies and earliest is not None
+            is_cut = self._copies and earliest is not None
             if is_cut and frame.packet is not None and frame.packet.keyframe:
                 self._forget_before(time)
-            if copies or begins:
+            if self._copies or begins:
                 self._queue.append(frame)
             if begins:
                 self._first_time = time
@@ -293,36 +291,22 @@ class Source:
 
     def _is_before_cut(self, packet: AvPacket) -> bool:
         """Whether a packet ends well before the cut: a pipe may bring hours of them."""
-        if self._wanted is None or self._decoding is None:
+        if self._wanted is None or self._copies:
             return False
         return _ends_before(packet, self._wanted - CUT_TOLERANCE)
 
-    def _seek(self, seconds: Fraction) -> bool:
-        self._queue.clear()
-        self._last_pts, self._displaced = None, 0
-        self._skipped = 0
-        self._continuity.reset()
-        if self._decoding is not None:
-            self._decoding.reset()
-        if self.track is None and is_bare(self.container):
-            return False  # no packet says where it belongs: frames are counted
-        try:
-            self._demuxer.seek(max(seconds, Fraction(0)), track=self.track)
-        except (av.FFmpegError, BsqError, OSError):
-            return False  # a pipe: read from the beginning and drop what is before
-        return True
-
     def _fail_without_frames(self) -> None:
-        if self._wanted and self._start and self._last_pts is not None:
-            length = float(self._last_pts * self.time_base - (self._wanted - self._start))
+        last, skipped = self._reader.last_pts, self._reader.skipped
+        if self._wanted and self._start and last is not None:
+            length = float(last * self.time_base - (self._wanted - self._start))
             raise UsageError(
                 f"start {float(self._start):g} s is behind the last frame of {self.name}, "
                 f"which is at {length:.3f} s"
             )
-        if self._skipped and self.track is not None:
+        if skipped and self.track is not None:
             size = f"{self.track.width}x{self.track.height}"
             raise MediaError(
-                f"{self.name} has {self._skipped} packets of BSQ video ({size}) and no keyframe: "
+                f"{self.name} has {skipped} packets of BSQ video ({size}) and no keyframe: "
                 "nothing of it can be shown"
             )
         raise MediaError(f"{self.name} has a video stream but no picture in it can be decoded")
@@ -350,13 +334,13 @@ class Source:
         return round(seconds / self.time_base) * self.time_base
 
     def _settle_facts(self) -> VideoFacts:
-        track = self.track
-        if self._converter is None:  # BSQ that is passed on undecoded
+        track, form = self.track, self._format
+        if form.converter is None:  # BSQ that is passed on undecoded
             assert track is not None
             layout, colour = plane_format_of(track.sequence), colour_of(track.sequence)
-            self._coded_size, self._rotation = (layout.width, layout.height), track.rotation
+            form.coded_size, form.rotation = (layout.width, layout.height), track.rotation
         else:
-            layout, colour = self._converter.format, self._converter.colour
+            layout, colour = form.converter.format, form.converter.colour
         aspect = track.sample_aspect if track else self.stream.sample_aspect_ratio or None
         return VideoFacts(
             codec="bsq" if track else self.stream.codec_context.name,
@@ -365,11 +349,11 @@ class Source:
             time_base=self.time_base,
             frame_rate=self._frame_rate,
             usual_rate=self._usual_rate,
-            sample_aspect=scaled_aspect(aspect, self._coded_size, (layout.width, layout.height)),
-            rotation=self._rotation,
+            sample_aspect=scaled_aspect(aspect, form.coded_size, (layout.width, layout.height)),
+            rotation=form.rotation,
             duration=self._expected_duration(),
             chroma_location=self.chroma_location or self._beside.chroma_location,
-            light=self._light or self._beside.light,
+            light=form.light or self._beside.light,
         )
 
     def _find_rates(self, file: Any) -> tuple[Fraction | None, Fraction]:
@@ -397,107 +381,10 @@ class Source:
             total = self.cut_duration if total is None else min(total, self.cut_duration)
         return total
 
-    # ---- reading ----
-
-    def _read(self) -> Iterator[SourceFrame | AvPacket]:
-        """Frames and packets in the order of the file, not yet cut or shifted."""
-        wanted = [s for s in self.other_streams() if s.type in ("audio", "subtitle")]
-        pictures = [s for s in self.other_streams() if is_attached_picture(s)]
-        try:
-            packets = self._demuxer.demux(self.stream, *wanted, *pictures)
-            for packet in self._continuity.mended(packets):
-                if self._gives_up(packet):
-                    return
-                if isinstance(packet, BsqPacket):
-                    if packet.before_keyframe:
-                        self._skipped += 1
-                    else:
-                        yield from self._decode(packet)
-                elif packet.stream_index == self.stream.index:
-                    yield from self._decode(packet)
-                elif is_attached_picture(packet.stream):
-                    self._keep_picture(packet)
-                else:
-                    yield packet
-        except MediaError:
-            yield from self._drain()  # what came before the damage is good
-            raise
-        yield from self._drain()
-        if self._decoding is not None:
-            self._decoding.finish()
-        self._demuxer.check_end(self.stream, self._warn, strict=self._strict)
-        self._demuxer.warn_of_another_file(self._warn)
-        self._say_missing(at_end=True)
-
-    def _say_missing(self, *, at_end: bool) -> None:
-        """Warns of frames that are missing in BSQ; damage inside a group is an error elsewhere."""
-        if self.track is None:
-            return
-        gaps = self.track.gaps.finish()
-        if gaps:
-            self._warn(places(gaps))
-        elif at_end and (faults := self._demuxer.faults(self.track)):
-            self._warn(f"frames may be missing: {named(faults)}")
-
-    def _gives_up(self, packet: Any) -> bool:
-        """Whether no picture has come behind a seek although it should have."""
-        if self._give_up is None or self._last_pts is not None or packet.pts is None:
-            return False
-        is_video = packet.stream_index == self.stream.index
-        return is_video and bool(packet.pts * packet.time_base > self._give_up)
-
-    def _decode(self, packet: Any) -> Iterator[SourceFrame]:
-        if self._first_packet is None and isinstance(self._decoding, AvDecoding):
-            self._first_packet = packet
-        if self._decoding is not None:
-            yield from map(self._convert, self._decoding.decode(packet))
-        elif packet.damage is not None:
-            raise BitstreamError(packet.damage, packet=packet.number)
-        else:
-            self._last_pts = packet.pts
-            yield SourceFrame([], packet.pts, packet.duration, packet)
-
-    def _drain(self) -> Iterator[SourceFrame]:
-        if self._decoding is not None:
-            yield from map(self._convert, self._decoding.flush())
-
-    def _keep_picture(self, packet: AvPacket) -> None:
-        picture = picture_attachment(packet.stream, bytes(packet))
-        if picture is not None:
-            self._pictures[packet.stream_index] = picture
-
-    def _convert(self, decoded: Any) -> SourceFrame:
-        """One decoded picture as planes with a timestamp that rises."""
-        converter = self._converter or self._settle_format(decoded.picture)
-        pts = decoded.pts
-        if pts is None:
-            pts = 0 if self._last_pts is None else self._last_pts + self.frame_ticks
-        if self._last_pts is not None and pts <= self._last_pts:
-            self._displaced += 1
-            pts = self._last_pts + max(1, self.frame_ticks // 2)
-        self._last_pts = pts
-        return SourceFrame(decoded.planes(converter), pts, max(decoded.duration or 0, 0))
-
-    def _settle_format(self, picture: av.VideoFrame) -> FrameConverter:
-        self._coded_size = (picture.width, picture.height)
-        self._rotation = self.track.rotation if self.track else rotation_of(picture, self._warn)
-        self._light = light_of_frame(picture)
-        scale = self._scale and proportional(self._scale, self._coded_size)
-        self._converter = self._converter_type(
-            picture, scale=scale or None, pixel_format=self._pixel_format, warn=self._warn
-        )
-        return self._converter
-
     @property
     def frame_ticks(self) -> int:
         """How long a frame lasts where it does not say itself, in ticks."""
         return max(1, round(1 / (self._usual_rate * self.time_base)))
-
-    def _say_displaced(self) -> None:
-        count, self._displaced = self._displaced, 0
-        if count:
-            frames = "frame was" if count == 1 else "frames were"
-            self._warn(f"timestamps do not rise: {count} {frames} moved behind the one before")
 
     # ---- the cut ----
 
@@ -524,10 +411,10 @@ class Source:
                 if taken is not None:
                     yield taken
                 if cut.is_over:
-                    self._say_missing(at_end=False)
+                    self._reader.say_missing(at_end=False)
                     return
         finally:
-            self._say_displaced()
+            self._reader.say_displaced()
 
     def _all(self) -> Iterator[SourceFrame | AvPacket]:
         """Everything from the first wanted frame on, and the packets before it."""
