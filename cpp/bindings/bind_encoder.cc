@@ -73,7 +73,7 @@ class PyEncoder {
   PyEncoder(const py::object& sequence, const PyModel& model, double crf, int gop, bool scene_cut,
             int threads, const std::string& preset, double bitrate, double buffer_seconds,
             const std::vector<PassTuple>& first_pass, int lookahead, const std::string& tune,
-            const CudaLibrary* library, int device, uintptr_t stream) {
+            const CudaLibrary* library, int device, uintptr_t stream, double maxrate) {
     bsq_encoder_config config;
     bsq_encoder_config_init(&config);
     read_sequence(sequence, config.sequence);
@@ -85,6 +85,7 @@ class PyEncoder {
     config.tune = tune_of(tune);
     config.bitrate = bitrate;
     config.buffer_seconds = buffer_seconds;
+    config.maxrate = maxrate;
     std::vector<bsq_pass_record> records;
     records.reserve(first_pass.size());
     for (const auto& [seconds, bits, step, keyframe] : first_pass) {
@@ -174,11 +175,13 @@ class PyEncoder {
     call([&] { return handle_->rate(r); });
     py::dict d;
     d["bitrate"] = r.bitrate;
+    d["maxrate"] = r.maxrate;
     d["reached"] = r.reached;
     d["buffer_bits"] = r.buffer_bits;
     d["lowest_fullness"] = r.lowest_fullness;
     d["late"] = static_cast<double>(r.late);
     d["coarsest"] = static_cast<double>(r.coarsest);
+    d["capped"] = static_cast<double>(r.capped);
     return d;
   }
 
@@ -266,13 +269,13 @@ void bind_encoder(py::module_& m) {
                         "send() a picture, receive() packets until None, flush() at the end.")
       .def(py::init<const py::object&, const PyModel&, double, int, bool, int, const std::string&,
                     double, double, const std::vector<PassTuple>&, int, const std::string&,
-                    const CudaLibrary*, int, uintptr_t>(),
+                    const CudaLibrary*, int, uintptr_t, double>(),
            py::arg("sequence"), py::arg("model"), py::kw_only(), py::arg("crf") = 32.0,
            py::arg("gop") = 250, py::arg("scene_cut") = true, py::arg("threads") = 0,
            py::arg("preset") = "medium", py::arg("bitrate") = 0.0, py::arg("buffer_seconds") = 1.5,
            py::arg("first_pass") = std::vector<PassTuple>(), py::arg("lookahead") = 0,
            py::arg("tune") = "balanced", py::arg("library") = nullptr, py::arg("device") = 0,
-           py::arg("stream") = 0, py::keep_alive<1, 14>())
+           py::arg("stream") = 0, py::arg("maxrate") = 0.0, py::keep_alive<1, 14>())
       .def_property_readonly("header", &PyEncoder::header)
       .def("send", &PyEncoder::send, py::arg("planes"), py::arg("pts"), py::kw_only(),
            py::arg("duration") = 0, py::arg("keyframe") = false, py::arg("look_only") = false)

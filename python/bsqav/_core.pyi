@@ -109,10 +109,11 @@ class Encoder:
         library: CudaLibrary | None = None,
         device: int = 0,
         stream: int = 0,
+        maxrate: float = 0.0,
     ) -> None:
         """`sequence` needs width and height; other keys have the defaults of
         bsq_encoder_config_init; unknown keys raise UsageError. With a bitrate above 0 crf is not
-        looked at; `first_pass` holds the `pass_record` of every picture of a first pass. The first
+        looked at; a maxrate above 0 caps the rate; `first_pass` holds the `pass_record` of every picture of a first pass. The first
         packet comes when `lookahead` pictures, 0 to 250, wait behind it. With a `library` the
         encoder works on one of its devices, in the order of a cudaStream_t."""
     @property

@@ -193,6 +193,12 @@ typedef struct bsq_encoder_config {
    * kept. 0 (default): low delay, every picture's packet can be received at once. */
   int32_t lookahead;
   int32_t tune; /* bsq_tune; default balanced */
+  /* Bits per second at which a receiver fetches, 1 .. 1e10; 0 (default): bitrate, and with crf
+   * no limit. With crf it is a cap on the rate: no picture is finer than crf asks for, and pictures
+   * are coarser where a receiver with a buffer of buffer_seconds at this rate would not have all of
+   * their bits in time; a cap that is never reached changes nothing. With a bitrate, which it must
+   * not be below, it leaves more to the hard pictures. */
+  double maxrate;
 } bsq_encoder_config;
 
 /* Fills in defaults: 8-bit 4:2:0, time base 1/90000, everything unknown left unspecified. Width
@@ -230,14 +236,16 @@ BSQ_API bsq_status bsq_encoder_stats(const bsq_encoder* encoder, bsq_packet_stat
  * that is unknown, as long as the one before it, and for the first what the frame rate says. */
 BSQ_API bsq_status bsq_encoder_pass_record(const bsq_encoder* encoder, bsq_pass_record* record);
 
-/* How a bit rate was kept, over the pictures sent so far. */
+/* How a bit rate or a cap on it was kept, over the pictures sent so far. */
 typedef struct bsq_rate_report {
-  double bitrate;         /* that was asked for; 0: none, and all the others are 0 too */
+  double bitrate;         /* that was asked for; 0: none */
+  double maxrate;         /* of the receiver; 0: no rate to keep, and all the others are 0 too */
   double reached;         /* bits per second, of packets without their container */
   double buffer_bits;     /* the buffer's size */
   double lowest_fullness; /* bits in it when it was emptiest; negative where a picture was late */
   int64_t late;           /* pictures whose bits were not all there when they were due */
   int64_t coarsest;       /* pictures coded at crf 63: no coarser step is left */
+  int64_t capped;         /* pictures that maxrate made coarser than crf asks for */
 } bsq_rate_report;
 BSQ_API bsq_status bsq_encoder_rate(const bsq_encoder* encoder, bsq_rate_report* report);
 

@@ -55,7 +55,8 @@ Encoder::Encoder(const bsq_encoder_config& config, const std::shared_ptr<const M
       pool_(thread_count(config.threads)),
       tuning_(kTunings[static_cast<size_t>(config.tune)]),
       pictures_(pictures(geometry_, *model, {tuning_, config.preset}, pool_)),
-      q_(static_cast<int>(std::lround(config.crf * 8.0)) + pictures_->step_offset()),
+      crf_q_(static_cast<int>(std::lround(config.crf * 8.0)) + pictures_->step_offset()),
+      q_(crf_q_),
       rate_(make_rate(config)),
       source_(geometry_.make_frame()),
       previous_source_(luma_frame(geometry_)),
@@ -230,11 +231,28 @@ void Encoder::begin_group(const Source& picture) {
 }
 
 void Encoder::choose_step(bool keyframe) {
+  const int floor = step_floor();
   const int c =
-      keyframe ? rate_->keyframe_step(energies_.intra(source_, pool_))
+      keyframe ? rate_->keyframe_step(energies_.intra(source_, pool_), floor)
                : rate_->picture_step(energies_.predicted(source_, pictures_->prediction(), pool_),
-                                     config_.gop - index_);
+                                     floor, config_.gop - index_);
+  if (rate_->is_cap() && c == floor) {
+    q_ = crf_q_;
+  } else {
+    take_step(c);
+  }
+}
+
+// The finest step that the picture may have.
+int Encoder::step_floor() const {
+  if (!rate_->is_cap()) return 0;
+  return std::clamp(crf_q_ + plan_.shift - pictures_->step_offset(), 0, kMaxStep);
+}
+
+// Takes a step of the control of the rate, which holds what the plan would add to q.
+void Encoder::take_step(int c) {
   q_ = c + pictures_->step_offset();
+  plan_.shift = 0;
 }
 
 // How many of the pictures that wait count in what hangs on a picture: as many as a group can have
@@ -265,9 +283,10 @@ void Encoder::plan(const Source& picture, bool keyframe) {
   const StageScope scope(Stage::kDeciding);
   std::span<const int16_t> before;
   if (!keyframe) before = pictures_->offsets();
-  // The control of the rate has the picture's step for itself.
-  plan_offsets(source_, geometry_, worth, before, tuning_.variance_strength, !rate_, pool_, plan_);
-  if (analysis_ && !keyframe && !rate_) plan_.shift += beat(index_);
+  // The control of a rate has the picture's step for itself.
+  const bool shifts = follows_crf();
+  plan_offsets(source_, geometry_, worth, before, tuning_.variance_strength, shifts, pool_, plan_);
+  if (analysis_ && !keyframe && shifts) plan_.shift += beat(index_);
   if (!pictures_->has_offsets()) {
     std::fill(plan_.windows.begin(), plan_.windows.end(), int16_t{0});
   }
@@ -301,6 +320,7 @@ Encoder::Coded Encoder::code_within_rate(const Source& picture, bool& keyframe) 
   choose_step(keyframe);
   Coded coded = code(picture, keyframe);
   if (!keyframe && rate_->is_late(coded.bits())) {
+    rate_->dropped(coded.bits());
     keyframe = true;
     begin_group(picture);
     plan(picture, keyframe);
@@ -310,7 +330,7 @@ Encoder::Coded Encoder::code_within_rate(const Source& picture, bool& keyframe) 
   while (keyframe) {
     const std::optional<int> c = rate_->retry_keyframe(coded.bits());
     if (!c) break;
-    q_ = *c + pictures_->step_offset();
+    take_step(*c);
     coded = code(picture, keyframe);
   }
   rate_->done(keyframe, coded.bits());
@@ -326,7 +346,7 @@ void Encoder::encode(const Source& picture) {
   if (keyframe) begin_group(picture);
   plan(picture, keyframe);
   Coded coded = rate_ ? code_within_rate(picture, keyframe) : code(picture, keyframe);
-  const double crf = (q_ - pictures_->step_offset()) / 8.0;
+  const double crf = std::clamp(q_ - pictures_->step_offset(), 0, kMaxStep) / 8.0;
   const bsq_pass_record record{shown, coded.bits(), crf, keyframe ? 1 : 0};
   next_.data.assign(coded.packet.begin(), coded.packet.end());
   next_.pts = picture.pts;
@@ -349,11 +369,13 @@ bsq_rate_report Encoder::rate_report() const {
   bsq_rate_report report{};
   if (!rate_) return report;
   report.bitrate = config_.bitrate;
+  report.maxrate = config_.maxrate > 0 ? config_.maxrate : config_.bitrate;
   report.reached = rate_->seconds() > 0 ? rate_->bits() / rate_->seconds() : 0;
   report.buffer_bits = rate_->buffer().capacity();
   report.lowest_fullness = rate_->buffer().lowest();
   report.late = rate_->buffer().late();
   report.coarsest = rate_->coarsest();
+  report.capped = rate_->capped();
   return report;
 }
 

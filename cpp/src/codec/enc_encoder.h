@@ -87,7 +87,10 @@ class Encoder {
   double seconds(int64_t ticks) const;
   double shown_seconds(const Source& picture) const;
   void begin_group(const Source& picture);
+  bool follows_crf() const { return !rate_ || rate_->is_cap(); }
   void choose_step(bool keyframe);
+  int step_floor() const;
+  void take_step(int c);
   Coded code(const Source& picture, bool keyframe);
   Coded code_within_rate(const Source& picture, bool& keyframe);
   void look_before(const bsq_picture& picture);
@@ -106,7 +109,10 @@ class Encoder {
   ThreadPool pool_;
   const Tuning& tuning_;
   const std::unique_ptr<PictureEncoder> pictures_;  // of the first component
-  int q_;  // of the stream: docs/numerics.md section 3; the picture's where there is a rate to keep
+  // docs/numerics.md section 3: of the stream, and that of the picture where there is a rate to
+  // keep.
+  const int crf_q_;
+  int q_;
   std::vector<const PictureCosts*> known_costs_;       // of the picture and those that wait
   std::vector<std::unique_ptr<EncComponent>> others_;  // the components after the first
   std::unique_ptr<RateControl> rate_;

@@ -1,5 +1,6 @@
 // One pass: a step that would spend what is left up to the end of the group, were all pictures like
-// those of the last second. Two passes: the plan's step, shifted by how far the bits are off it.
+// those of the last second. Two passes: the plan's step, shifted by how far the bits are off it. A
+// cap: the same as one pass, with what the buffer has above its middle as what is left to spend.
 #include "codec/enc_rate.h"
 
 #include <algorithm>
@@ -33,6 +34,14 @@ constexpr double kMostPeak = 3.0;
 constexpr double kShortest = 1.5;
 constexpr double kLongest = 8.0;
 constexpr double kPatience = 0.2;
+// Under a cap: how full the buffer is to stay where the floor would take more than the rate, and
+// the shortest time over which it gets there.
+constexpr double kCapFullness = 0.5;
+constexpr double kCapShortest = 0.5;
+constexpr double kCapKeyframeShare = 0.6;
+// Pictures so much larger than expected say more than those before them.
+constexpr double kSurprise = 1.5;
+constexpr double kSurpriseWeight = 0.7;
 constexpr double kPlanAhead = 3.0;  // where there is a plan
 constexpr double kPlanAtLeast = 1.0;
 constexpr double kFade = 1.0;         // seconds
@@ -91,12 +100,16 @@ void RateBuffer::take(double bits) {
   lowest_ = std::min(lowest_, fullness_);
 }
 
-RateControl::RateControl(double bitrate, double buffer_seconds, int gop, RatePlan plan)
-    : bitrate_(bitrate), gop_(gop), plan_(std::move(plan)), buffer_(bitrate * buffer_seconds) {}
+RateControl::RateControl(const RateGoal& goal, int gop, RatePlan plan)
+    : goal_(goal),
+      bitrate_(goal.bitrate),
+      gop_(gop),
+      plan_(std::move(plan)),
+      buffer_(goal.buffer_bits()) {}
 
 void RateControl::arrive(double since, double length) {
   if (index_ > 0) {
-    buffer_.fill(bitrate_ * since);
+    buffer_.fill(goal_.fetch_rate * since);
     // What was only guessed of the picture before.
     seconds_ += since - length_;
     if (group_ > 1) fading_seconds_ = std::max(fading_seconds_ + since - length_, 0.5 * since);
@@ -111,25 +124,33 @@ std::optional<bool> RateControl::planned_keyframe(size_t ahead) const {
   return plan_.pictures[index_ + ahead].keyframe;
 }
 
+// Bits spent beyond what the rate gives. What a cap leaves over while the buffer is full is lost.
+double RateControl::debt() const {
+  if (goal_.is_cap) return kCapFullness * buffer_.capacity() - buffer_.fullness();
+  return bits_ - bitrate_ * seconds_;
+}
+
 double RateControl::keyframe_budget() const {
   if (is_planned()) return kPlannedShare * buffer_.fullness();
-  const double ahead = index_ == 0
+  const double ahead = index_ == 0 && !goal_.is_cap
                            ? kFirstMost * bitrate_
                            : std::max(kLeastKeyframe * bitrate_, kAhead * bitrate_ - debt());
-  return std::max(0.0, std::min(ahead, kKeyframeShare * buffer_.fullness()));
+  const double share = goal_.is_cap ? kCapKeyframeShare : kKeyframeShare;
+  return std::max(0.0, std::min(ahead, share * buffer_.fullness()));
 }
 
 int RateControl::settle(double step) {
-  step_ = static_cast<int>(std::lround(std::clamp(step, 0.0, kCoarsestStep)));
+  step_ = static_cast<int>(std::lround(std::clamp(step, double(floor_), kCoarsestStep)));
   return step_;
 }
 
-int RateControl::keyframe_step(const EnergyHistogram& energies) {
+int RateControl::keyframe_step(const EnergyHistogram& energies, int floor) {
   energies_ = energies;
-  double finest = picture_step_;
+  floor_ = floor;
+  double finest = floor + picture_step_;
   if (is_planned()) {
     finest = planned_step();
-  } else if (index_ == 0) {
+  } else if (index_ == 0 && !goal_.is_cap) {
     const double blind = step_within(kIntraModel, energies, 1.0, kFirstKeyframe * bitrate_, 0.0);
     finest = (kFirstStep + blind) / 2;
   }
@@ -145,10 +166,22 @@ std::optional<int> RateControl::retry_keyframe(double bits) {
   return step_;
 }
 
+void RateControl::dropped(double bits) {
+  const double model = model_bits(kPictureModel, energies_, step_);
+  picture_ratio_ = blend_ratio(picture_ratio_, bits / model, kSurpriseWeight);
+}
+
 bool RateControl::is_late(double bits) const {
   const double octaves = kKeyframeSlope * (keyframe_step_ - kCoarsestStep) / kOctave;
   const double keyframe = keyframe_bits_ * std::exp2(octaves);  // as coarse as can be
   return bits > buffer_.fullness() && keyframe < buffer_.fullness();
+}
+
+// Seconds over which a debt is paid back, of `rest` to the end of the group.
+double RateControl::payback_seconds(double rest) const {
+  if (goal_.is_cap) return std::clamp(goal_.buffer_seconds, kCapShortest, kLongest);
+  const double patience = kPatience * bitrate_ / std::max(debt(), kPatience * bitrate_);
+  return std::clamp(std::min(rest, kLongest * patience), kShortest, kLongest);
 }
 
 // Bits per second for the pictures from here to the end of the group.
@@ -157,12 +190,10 @@ double RateControl::wanted_rate(int left) const {
   const double rest = left * mean;
   // Before a keyframe that is known to come, there is to be room for it.
   const double weight = std::clamp((1.5 * kLongest - rest) / (0.5 * kLongest), 0.0, 1.0);
-  const double octaves = kKeyframeSlope * (keyframe_step_ - picture_step_) / kOctave;
+  const double octaves = kKeyframeSlope * (keyframe_excess_ - picture_step_) / kOctave;
   const double next = keyframe_bits_ * std::exp2(octaves);
   const double goal = -weight * std::min(0.5 * next, kBehind * bitrate_);
-  const double patience = kPatience * bitrate_ / std::max(debt(), kPatience * bitrate_);
-  const double horizon = std::clamp(std::min(rest, kLongest * patience), kShortest, kLongest);
-  const double rate = bitrate_ + (goal - debt()) / horizon;
+  const double rate = bitrate_ + (goal - debt()) / payback_seconds(rest);
   // What was not spent in time is no reason to empty the buffer.
   const double room = std::max(0.0, buffer_.fullness() - 0.4 * buffer_.capacity()) / kShortest;
   return std::clamp(rate, 0.4 * bitrate_, std::min(2 * bitrate_, bitrate_ + room));
@@ -185,8 +216,9 @@ double RateControl::planned_step() const {
   return plan_.pictures[index_].step + kOctave / kPictureSlope * octaves;
 }
 
-int RateControl::picture_step(const EnergyHistogram& energies, int left) {
+int RateControl::picture_step(const EnergyHistogram& energies, int floor, int left) {
   energies_ = energies;
+  floor_ = floor;
   double budget = kPlannedShare * buffer_.fullness();
   if (is_planned()) {
     picture_step_ = planned_step();
@@ -197,11 +229,12 @@ int RateControl::picture_step(const EnergyHistogram& energies, int left) {
     picture_step_ += std::clamp(kGain * pace * way, -most, most);
     const double mean = seconds_ / static_cast<double>(index_ + 1);
     const double peak = kMostPeak * wanted_rate(left) * std::max(length_, 0.5 * mean);
-    budget = std::min(kPictureShare * buffer_.fullness(), peak);
+    budget = kPictureShare * buffer_.fullness();
+    if (!goal_.is_cap) budget = std::min(budget, peak);
   }
   picture_step_ = std::clamp(picture_step_, 0.0, kCoarsestStep);
   const bool near = std::abs(picture_step_ - last_step_) < kLeastChange && group_ > 1;
-  const double step = near ? last_step_ : picture_step_;
+  const double step = floor + (near ? last_step_ : picture_step_);
   return settle(step_within(kPictureModel, energies, picture_ratio_, budget, step));
 }
 
@@ -210,10 +243,11 @@ void RateControl::learn_keyframe(double bits) {
   keyframe_ratio_ = blend_ratio(keyframe_ratio_, bits / model, 0.7);
   keyframe_bits_ = bits;
   keyframe_step_ = step_;
+  keyframe_excess_ = step_ - floor_;
   if (index_ == 0) {
-    picture_step_ = step_;
+    picture_step_ = keyframe_excess_;
     fading_seconds_ = kFirstWeight;
-    fading_bits_ = kFirstWeight * bitrate_ * std::exp2(kPictureSlope * step_ / kOctave);
+    fading_bits_ = kFirstWeight * bitrate_ * std::exp2(kPictureSlope * picture_step_ / kOctave);
   } else if (group_ < gop_) {
     fading_seconds_ *= kCutWeight;
     fading_bits_ *= kCutWeight;
@@ -223,11 +257,15 @@ void RateControl::learn_keyframe(double bits) {
 
 void RateControl::learn_picture(double bits) {
   const double model = model_bits(kPictureModel, energies_, step_);
-  picture_ratio_ = blend_ratio(picture_ratio_, bits / model, std::max(0.15, 1.0 / ++learned_));
+  double weight = std::max(0.15, 1.0 / ++learned_);
+  if (goal_.is_cap && bits > kSurprise * picture_ratio_ * model) {
+    weight = std::max(weight, kSurpriseWeight);
+  }
+  picture_ratio_ = blend_ratio(picture_ratio_, bits / model, weight);
   const double fade = std::exp(-length_ / kFade);
   fading_seconds_ = fade * fading_seconds_ + length_;
-  fading_bits_ = fade * fading_bits_ + bits * std::exp2(kPictureSlope * step_ / kOctave);
-  last_step_ = step_;
+  last_step_ = step_ - floor_;
+  fading_bits_ = fade * fading_bits_ + bits * std::exp2(kPictureSlope * last_step_ / kOctave);
 }
 
 void RateControl::done(bool keyframe, double bits) {
@@ -235,6 +273,7 @@ void RateControl::done(bool keyframe, double bits) {
   bits_ += bits;
   if (is_planned()) planned_bits_ += plan_.pictures[index_].bits;
   if (step_ == static_cast<int>(kCoarsestStep)) ++coarsest_;
+  if (goal_.is_cap && step_ > floor_) ++capped_;
   if (keyframe) {
     learn_keyframe(bits);
   } else {

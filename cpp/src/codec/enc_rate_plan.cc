@@ -60,7 +60,7 @@ std::vector<double> compression_offsets(std::span<const PassRecord> records) {
 struct Planner {
   std::span<const PassRecord> records;
   std::vector<double> offsets;
-  double bitrate;
+  double fetch_rate;
   double capacity;
   std::vector<double> steps;
 
@@ -83,7 +83,7 @@ struct Planner {
           continue;
         }
       }
-      before[i + 1] = std::min(capacity, left + bitrate * records[i].seconds);
+      before[i + 1] = std::min(capacity, left + fetch_rate * records[i].seconds);
       ++i;
       if (before[i] < capacity) continue;
       full = i;
@@ -92,7 +92,7 @@ struct Planner {
   }
 
   size_t reach_back(size_t i) const {
-    double seconds = kReach * capacity / bitrate;
+    double seconds = kReach * capacity / fetch_rate;
     while (i > 0 && seconds > 0) seconds -= records[--i].seconds;
     return i;
   }
@@ -135,10 +135,10 @@ double RatePlan::bits_ahead(size_t first, double horizon) const {
   return bits;
 }
 
-RatePlan plan_rate(std::span<const PassRecord> records, double bitrate, double capacity) {
+RatePlan plan_rate(std::span<const PassRecord> records, const PlanGoal& goal) {
   RatePlan plan;
   if (records.empty()) return plan;
-  Planner planner{records, compression_offsets(records), bitrate, capacity, {}};
+  Planner planner{records, compression_offsets(records), goal.fetch_rate, goal.capacity, {}};
   planner.steps.resize(records.size());
   double seconds = 0;
   for (const PassRecord& record : records) seconds += record.seconds;
@@ -146,7 +146,7 @@ RatePlan plan_rate(std::span<const PassRecord> records, double bitrate, double c
   double high = 2 * kCoarsestStep;
   for (int i = 0; i < kSearches; ++i) {
     const double middle = (low + high) / 2;
-    (planner.set(middle) > bitrate * seconds ? low : high) = middle;
+    (planner.set(middle) > goal.bitrate * seconds ? low : high) = middle;
   }
   planner.set(high);
   for (size_t i = 0; i < records.size(); ++i) {

@@ -41,8 +41,14 @@ struct RatePlan {
 // Bits of a picture at another step than that of the first pass.
 double expected_bits(const PassRecord& record, double step);
 
-// Steps that bring the pictures to `bitrate` bits per second on average and never ask more of a
-// buffer of `capacity` bits than it has, as far as the coarsest step allows.
-RatePlan plan_rate(std::span<const PassRecord> records, double bitrate, double capacity);
+struct PlanGoal {
+  double bitrate = 0;     // bits per second, on average
+  double fetch_rate = 0;  // at which the buffer fills
+  double capacity = 0;    // of the buffer, in bits
+};
+
+// Steps that bring the pictures to the bit rate and never ask more of the buffer than it has, as
+// far as the coarsest step allows.
+RatePlan plan_rate(std::span<const PassRecord> records, const PlanGoal& goal);
 
 }  // namespace bsq

@@ -31,6 +31,10 @@ bsq_encoder_config checked(const bsq_encoder_config& config) {
           "tune must be BSQ_TUNE_BALANCED, BSQ_TUNE_PSNR or BSQ_TUNE_PERCEPTUAL");
   require(config.bitrate == 0.0 || (config.bitrate >= 1.0 && config.bitrate <= kMaxBitrate),
           "bitrate must be 0, or 1 to 1e10 bits per second");
+  require(config.maxrate == 0.0 || (config.maxrate >= 1.0 && config.maxrate <= kMaxBitrate),
+          "maxrate must be 0, or 1 to 1e10 bits per second");
+  require(config.maxrate == 0.0 || config.maxrate >= config.bitrate,
+          "maxrate must not be below bitrate");
   require(config.buffer_seconds >= 0.1 && config.buffer_seconds <= 60.0,
           "buffer_seconds must be 0.1 to 60");
   require(config.first_pass != nullptr || config.first_pass_count == 0, "first_pass is NULL");
@@ -60,11 +64,14 @@ std::vector<PassRecord> checked_records(const bsq_encoder_config& config) {
 }  // namespace
 
 std::unique_ptr<RateControl> make_rate(const bsq_encoder_config& config) {
-  if (config.bitrate == 0.0) return nullptr;
+  const bool is_cap = config.bitrate == 0.0;
+  const double fetch_rate = config.maxrate > 0.0 ? config.maxrate : config.bitrate;
+  const RateGoal goal{is_cap ? config.maxrate : config.bitrate, fetch_rate, config.buffer_seconds,
+                      is_cap};
+  if (fetch_rate == 0.0) return nullptr;
   const std::vector<PassRecord> records = checked_records(config);
   return std::make_unique<RateControl>(
-      config.bitrate, config.buffer_seconds, config.gop,
-      plan_rate(records, config.bitrate, config.bitrate * config.buffer_seconds));
+      goal, config.gop, plan_rate(records, {goal.bitrate, fetch_rate, goal.buffer_bits()}));
 }
 
 SequenceHeader make_sequence(const bsq_encoder_config& config, const Model& model) {

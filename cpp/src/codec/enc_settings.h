@@ -16,7 +16,8 @@ namespace bsq {
 // naming the one that is out of range.
 bsq_encoder_config checked(const bsq_encoder_config& config);
 
-// Null without a bit rate. Throws Error(BSQ_ERROR_ARGUMENT) for records out of range.
+// Null without a bit rate and a cap on it. Throws Error(BSQ_ERROR_ARGUMENT) for records out of
+// range.
 std::unique_ptr<RateControl> make_rate(const bsq_encoder_config& config);
 
 SequenceHeader make_sequence(const bsq_encoder_config& config, const Model& model);

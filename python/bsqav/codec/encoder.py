@@ -51,12 +51,14 @@ class PassRecord(NamedTuple):
 class RateReport:
     """How a bit rate was kept so far."""
 
-    bitrate: float  # that was asked for, bits per second
+    bitrate: float  # that was asked for, bits per second; 0 under a cap alone
+    maxrate: float  # of the receiver: that was asked for, or the bit rate
     reached: float  # of the packets, without a container
     buffer_bits: float  # size of the buffer
     lowest_fullness: float  # bits in it when it was emptiest; negative where a picture was late
     late: int  # pictures whose bits were not all there when they were due
     coarsest: int  # pictures at crf 63: no coarser step is left
+    capped: int  # pictures that a cap made coarser than crf asks for
 
 
 def _warn(message: str) -> None:
@@ -82,8 +84,12 @@ class Encoder:
         crf: quality from 0 (finest) to 63 (coarsest), 32 where neither it nor a bit rate is given.
         bitrate: bits per second instead of a quality, 1 to 1e10. The mean over ten seconds and more
             is within 5 % of it, as far as 0 to 63 reach.
-        buffer: with a bit rate, what a receiver holds before its decoder: seconds, 0.1 to 60, 1.5
-            where None. No picture is so large that it would empty it.
+        maxrate: bits per second at which a receiver fetches, 1 to 1e10. With crf a cap on the rate:
+            pictures are as crf asks, and coarser where the receiver's buffer would run empty; a cap
+            that is never reached changes nothing. With a bit rate, not below that, it leaves more
+            to the hard pictures.
+        buffer: with a bit rate or a maxrate, what a receiver holds before its decoder: seconds at
+            that rate, 0.1 to 60, 1.5 where None. No picture is so large that it would empty it.
         first_pass: with a bit rate, `pass_records` of an encoder that had the same pictures, for
             an even quality.
         gop: most frames from one keyframe to the next, 1 to 65535.
@@ -93,7 +99,7 @@ class Encoder:
             at once. Files are best coded with `DEFAULT_LOOKAHEAD`.
         threads: 1 to 64, 0 for the number of processors.
         parallel: groups of pictures coded at the same time, 1 to 64, by encoders that share the
-            threads and the weights of the model; with crf only. The packets come late, up to
+            threads and the weights of the model; with crf alone. The packets come late, up to
             `parallel` groups after their pictures, of which so many are held in memory: fewer are
             coded at a time where that would take more than half of it. The packets are the same for
             every number above 1, and nearly those for 1: above 1 some scene cuts are found before
@@ -129,6 +135,7 @@ class Encoder:
         model: ModelLike | None = None,
         crf: float | None = None,
         bitrate: float | None = None,
+        maxrate: float | None = None,
         buffer: float | None = None,
         first_pass: Sequence[PassRecord] = (),
         gop: int = 250,
@@ -142,8 +149,8 @@ class Encoder:
         device: str = "cpu",
         stream: int = 0,
     ) -> None:
-        check_rate(crf, bitrate, buffer, first_pass)
-        check_parallel(parallel, bitrate)
+        check_rate(crf, bitrate, buffer, first_pass, maxrate)
+        check_parallel(parallel, bitrate, maxrate)
         if sequence is None:
             sequence = sequence_header(
                 PlaneFormat.named(width, height, pix_fmt),
@@ -160,6 +167,7 @@ class Encoder:
         self._options: dict[str, Any] = {
             "crf": DEFAULT_CRF if crf is None else float(crf),
             "bitrate": float(bitrate or 0),
+            "maxrate": float(maxrate or 0),
             "buffer_seconds": DEFAULT_BUFFER if buffer is None else float(buffer),
             "first_pass": [tuple(record) for record in first_pass],
             "gop": int(gop),
@@ -236,17 +244,20 @@ class Encoder:
 
     @property
     def rate(self) -> RateReport | None:
-        """How the bit rate was kept so far; None without one."""
-        if not self._options["bitrate"] or isinstance(self._core, ParallelCore):
+        """How the bit rate or the cap was kept so far; None without either."""
+        wanted = self._options["bitrate"] or self._options["maxrate"]
+        if not wanted or isinstance(self._core, ParallelCore):
             return None
         report = self._core.rate
         return RateReport(
             bitrate=report["bitrate"],
+            maxrate=report["maxrate"],
             reached=report["reached"],
             buffer_bits=report["buffer_bits"],
             lowest_fullness=report["lowest_fullness"],
             late=int(report["late"]),
             coarsest=int(report["coarsest"]),
+            capped=int(report["capped"]),
         )
 
     def encode(

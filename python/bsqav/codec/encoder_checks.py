@@ -17,15 +17,22 @@ def check_rate(
     bitrate: float | None,
     buffer: float | None,
     first_pass: Sequence[object],
+    maxrate: float | None = None,
 ) -> None:
     """Refuses what excludes each other: a quality, a bit rate and what belongs to one."""
+    if maxrate is not None and not maxrate > 0:
+        raise UsageError(f"maxrate {maxrate} is not above 0 bits per second")
     if bitrate is not None:
         if crf is not None:
             raise UsageError("crf and bitrate exclude each other: give one of them")
         if not bitrate > 0:
             raise UsageError(f"bitrate {bitrate} is not above 0 bits per second")
-    elif buffer is not None or first_pass:
-        raise UsageError("buffer and first_pass are of use with a bitrate only")
+        if maxrate is not None and maxrate < bitrate:
+            raise UsageError(f"maxrate {maxrate:g} is below the bitrate {bitrate:g}")
+    elif first_pass:
+        raise UsageError("first_pass is of use with a bitrate only")
+    elif buffer is not None and maxrate is None:
+        raise UsageError("buffer is of use with a bitrate or a maxrate only")
 
 
 def place_options(device: str, stream: int) -> dict[str, Any]:
@@ -38,11 +45,11 @@ def place_options(device: str, stream: int) -> dict[str, Any]:
     return {}
 
 
-def check_parallel(parallel: int, bitrate: float | None) -> None:
-    """Refuses numbers of groups out of range, and groups at a bit rate."""
+def check_parallel(parallel: int, bitrate: float | None, maxrate: float | None = None) -> None:
+    """Refuses numbers of groups out of range, and groups at a bit rate or under a cap on it."""
     if not 1 <= parallel <= MAX_PARALLEL:
         raise UsageError(f"parallel {parallel} is not in 1 .. {MAX_PARALLEL}")
-    if parallel > 1 and bitrate is not None:
+    if parallel > 1 and not (bitrate is None and maxrate is None):
         raise UsageError(
             "a bit rate is kept from picture to picture, and parallel groups are coded apart: "
             "leave one of them away"

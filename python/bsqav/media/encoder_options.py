@@ -30,6 +30,7 @@ def _switch(text: Any) -> bool:
 _OPTIONS: Mapping[str, Callable[[Any], Any]] = {
     "crf": float,
     "bitrate": _bits,
+    "maxrate": _bits,
     "buffer": float,
     "gop": int,
     "lookahead": int,
@@ -48,7 +49,7 @@ _OTHER_NAMES = {
     "rc_lookahead": "lookahead",
     "sc_threshold": "scene_cut",
 }
-_BUFSIZE = "bufsize"  # in bits, where our own buffer is in seconds of the bit rate
+_BUFSIZE = "bufsize"  # in bits, where our own buffer is in seconds of the rate
 # x264's presets, which are those of FFmpeg's users, to ours.
 _PRESETS = {
     **dict.fromkeys(("ultrafast", "superfast", "veryfast", "faster"), "fast"),
@@ -105,8 +106,9 @@ def _take_bufsize(settings: dict[str, Any]) -> None:
     bits = settings.pop(_BUFSIZE, None)
     if bits is None:
         return
-    if "bitrate" not in settings:
-        raise UsageError("bufsize goes with a bit rate: give one (b)")
+    rate = settings.get("maxrate", settings.get("bitrate"))
+    if rate is None:
+        raise UsageError("bufsize goes with a bit rate: give one (b, or maxrate with crf)")
     if "buffer" in settings:
         raise UsageError("buffer and bufsize are the same: give one of them")
-    settings["buffer"] = bits / settings["bitrate"]
+    settings["buffer"] = bits / rate

@@ -59,6 +59,7 @@ class Options:
     codec: str | None
     crf: float | None
     bitrate: int | None
+    maxrate: int | None
     two_pass: bool
     buffer: float | None
     gop: int | None
@@ -90,11 +91,12 @@ class Options:
             to_file: the output is a file of a container.
             codes_bsq: BSQ video is decoded or encoded on the way.
         """
-        only_bsq = (self.buffer, self.lookahead, self.parallel)
+        buffer = self.buffer if self.maxrate is None else None
+        only_bsq = (buffer, self.lookahead, self.parallel)
         if codec != "bsq" and (self.two_pass or any(x is not None for x in only_bsq)):
             raise UsageError(
-                "two passes, a buffer, a look-ahead and parallel groups are for coding to BSQ "
-                "(-c:v bsq): leave them away"
+                "two passes, a buffer without a maxrate, a look-ahead and parallel groups are for "
+                "coding to BSQ (-c:v bsq): leave them away"
             )
         if self.device != "cpu" and not codes_bsq:
             raise UnsupportedError(
@@ -113,6 +115,7 @@ class Options:
         encoding = (
             "crf",
             "bitrate",
+            "maxrate",
             "buffer",
             "gop",
             "lookahead",
@@ -130,10 +133,16 @@ class Options:
             raise UsageError("crf and bitrate exclude each other: give one of them")
         if self.bitrate is not None and self.bitrate <= 0:
             raise UsageError(f"bitrate {self.bitrate} is not above 0 bits per second")
+        if self.maxrate is not None and self.maxrate <= 0:
+            raise UsageError(f"maxrate {self.maxrate} is not above 0 bits per second")
+        if self.maxrate is not None and self.maxrate < (self.bitrate or 0):
+            raise UsageError(f"maxrate {self.maxrate} is below the bitrate {self.bitrate}")
         if self.bitrate is None and self.two_pass:
             raise UsageError("two passes need a bit rate to share out: give one (--bitrate RATE)")
-        if self.bitrate is None and self.buffer is not None:
-            raise UsageError("a buffer goes with a bit rate: give one (--bitrate RATE)")
+        if self.bitrate is None and self.maxrate is None and self.buffer is not None:
+            raise UsageError(
+                "a buffer goes with a rate: give one (--bitrate RATE, or --maxrate RATE with --crf)"
+            )
         if not 0 <= self.threads <= 64:
             raise UsageError(f"threads {self.threads} is not in 0 .. 64")
         self._check_parallel()
@@ -144,7 +153,7 @@ class Options:
             return
         if not 1 <= self.parallel <= MAX_PARALLEL:
             raise UsageError(f"parallel {self.parallel} is not in 1 .. {MAX_PARALLEL}")
-        if self.parallel > 1 and self.bitrate is not None:
+        if self.parallel > 1 and not (self.bitrate is None and self.maxrate is None):
             raise UsageError(
                 "a bit rate is kept from picture to picture, and parallel groups are coded apart: "
                 "code by quality (--crf), or leave --parallel (parallel) away"

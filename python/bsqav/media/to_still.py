@@ -51,7 +51,7 @@ class StillSink:
             raise UsageError(f"{_SUFFIX} holds BSQ and nothing else: leave {options.codec} away")
         if options.codec == "copy" and not source.is_bsq:
             raise UsageError(f"codec copy needs BSQ: {source.name} is {source.facts.codec}")
-        if options.bitrate is not None:
+        if options.bitrate is not None or options.maxrate is not None:
             raise UnsupportedError("a still has no bit rate: say the quality with crf (--crf)")
         if options.strict:
             others = [s for s in source.other_streams() if s.type != "attachment"]

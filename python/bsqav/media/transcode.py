@@ -22,6 +22,7 @@ def transcode(
     codec: str | None = None,
     crf: float | None = None,
     bitrate: int | None = None,
+    maxrate: int | None = None,
     two_pass: bool = False,
     buffer: float | None = None,
     gop: int | None = None,
@@ -70,8 +71,11 @@ def transcode(
             ten seconds and more, and warns at the end where no step is coarse enough for it.
         two_pass: read the input twice, to share a bit rate out by how hard the pictures are; BSQ
             only, and from a path only.
-        buffer: what a receiver holds before its decoder, in seconds at that rate, 1.5 where None;
-            no picture empties it. BSQ only.
+        maxrate: bits per second at which a receiver fetches: with crf a cap on the rate, see
+            `Encoder`; with a bit rate, not below that, it leaves more to the hard pictures. BSQ and
+            the encoders that keep one, x264 and x265 among them.
+        buffer: what a receiver holds before its decoder, in seconds at the maxrate or bit rate, 1.5
+            where None; no picture empties it. BSQ only, except with a maxrate.
         gop: most frames from one keyframe to the next; 250 for BSQ.
         lookahead: frames that the encoder looks ahead, 0 to 250, 24 where None: what later frames
             are predicted from gets more bits. With 0 every frame is written at once. BSQ only.
@@ -123,6 +127,7 @@ def transcode(
         codec=codec,
         crf=crf,
         bitrate=bitrate,
+        maxrate=maxrate,
         two_pass=two_pass,
         buffer=buffer,
         gop=gop,

@@ -12,8 +12,9 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
+from bsqav.codec.encoder import DEFAULT_BUFFER
 from bsqav.codec.picture import PlaneFormat, planes_to_frame
-from bsqav.errors import UnsupportedError
+from bsqav.errors import UnsupportedError, UsageError
 from bsqav.media.decoding import AvPacket, Plane
 from bsqav.media.encoder_names import find_encoder
 from bsqav.media.facts import COUNTS_FRAMES, NO_GAPS, WITHOUT_TIMES, VideoFacts
@@ -21,10 +22,13 @@ from bsqav.media.facts import COUNTS_FRAMES, NO_GAPS, WITHOUT_TIMES, VideoFacts
 __all__ = ["VideoEncoder", "VideoSettings"]
 
 # Quality that is near transparent, where an encoder has such a scale.
+# Encoders that keep a receiver's buffer.
+_CAPPED = {"libx264", "libx265", "libvpx-vp9", "mpeg2video", "mpeg4"}
 _DEFAULT_CRF = {"libx264": 18.0, "libx265": 20.0, "libsvtav1": 28.0, "libvpx-vp9": 24.0}
 # Those with quantizers of 1 to 31, and by themselves a bit rate that is far too small.
 _QUANTIZED = {"mpeg1video", "mpeg2video", "mpeg4", "msmpeg4", "h263", "h263p", "flv", "mjpeg"}
 _FINE_QUANTIZERS = (2, 3)
+_X265_COLUMNS = 64
 # Encoders that want time in frames, not in ticks. Of MPEG-1's rates the first eight are standard.
 _FRAME_TICKS = {"mpeg1video", "mpeg2video", "mpeg4", "msmpeg4", "h263", "h263p", "flv", "mjpeg"}
 # Two by two chroma and pictures of odd sizes do not go together in these.
@@ -55,6 +59,8 @@ class VideoSettings:
     encoder: str | None = None  # FFmpeg's name; by container where None
     crf: float | None = None
     bitrate: int | None = None  # bits per second
+    maxrate: int | None = None  # bits per second of a receiver
+    buffer: float | None = None  # seconds at that rate
     gop: int | None = None
     preset: str | None = None
     tune: str | None = None
@@ -133,7 +139,13 @@ class VideoEncoder:
         os.environ.setdefault("SVT_LOG", "1")
         rate = 1 / (1 / (facts.frame_rate or facts.usual_rate)).limit_denominator(_MAX_TERM)
         self._form = container.format
-        find_encoder(name, "video")
+        name = self._name = find_encoder(name, "video").name  # hevc means libx265
+        if name == "libx265" and facts.layout.width < _X265_COLUMNS:
+            raise UnsupportedError(
+                f"libx265 writes beyond its memory where pictures are narrower than "
+                f"{_X265_COLUMNS} columns, and these have {facts.layout.width}: take libx264, or "
+                "another size (--scale)"
+            )
         try:
             self._clock = FrameClock(_encoder_rate(name, rate)) if self._counts_frames() else None
             rate = rate if self._clock is None else self._clock.rate
@@ -182,6 +194,8 @@ class VideoEncoder:
                 options.setdefault("crf", f"{crf:g}")
             elif self._name in _QUANTIZED:
                 context.qmin, context.qmax = _FINE_QUANTIZERS
+        if settings.maxrate is not None:
+            self._cap_rate(settings, options)
         if settings.preset is not None:
             options.setdefault("preset", settings.preset)
         if settings.tune is not None:
@@ -210,6 +224,16 @@ class VideoEncoder:
         if light:
             self._warn(f"mastering display and content light level are left out by {self._name}")
         return "", []
+
+    def _cap_rate(self, settings: VideoSettings, options: dict[str, str]) -> None:
+        if self._name not in _CAPPED:
+            raise UsageError(
+                f"the encoder {self._name} keeps no upper bound of the rate: leave maxrate away, "
+                f"or take one of {', '.join(sorted(_CAPPED))}"
+            )
+        seconds = DEFAULT_BUFFER if settings.buffer is None else settings.buffer
+        options.setdefault("maxrate", str(settings.maxrate))
+        options.setdefault("bufsize", str(round((settings.maxrate or 0) * seconds)))
 
     def _even_layout(self, warn: Callable[[str], None]) -> PlaneFormat:
         """The size in which frames are encoded: even where the encoder needs that."""

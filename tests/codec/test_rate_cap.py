@@ -1,0 +1,183 @@
+"""A cap on the rate under crf: the receiver's buffer never runs empty, and nothing else changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bsqav import Encoder, _core, transcode
+from bsqav.errors import UsageError
+from tests.codec.streams import (
+    TINY_MODEL,
+    Format,
+    Plane,
+    Stream,
+    clip,
+    decode,
+    encode,
+    picture_hash,
+    tiny_model,
+)
+from tests.codec.test_rate import lowest_fullness, mean_rate
+from tests.media.clips import make_clip
+
+FORM = Format(96, 64)  # 25 pictures a second, a tick each 1/100 s
+CRF = 28
+Pictures = list[list[Plane]]
+
+
+@pytest.fixture(scope="module")
+def scenes() -> Pictures:
+    """Two seconds that hardly move, three that do, and one that hardly moves."""
+    quiet = [picture for picture in clip(FORM, 6, 2) for _ in range(12)]
+    return [*quiet[:50], *clip(FORM, 75, 3), *quiet[:25]]
+
+
+@pytest.fixture(scope="module")
+def free(scenes: Pictures) -> Stream:
+    """By crf alone."""
+    return encode(scenes, FORM, crf=CRF, preset="fast", lookahead=8)
+
+
+def peak(stream: Stream) -> float:
+    """Bits of the heaviest second."""
+    return max(mean_rate(stream, first, first + 25) for first in range(len(stream.packets) - 25))
+
+
+def capped(pictures: Pictures, maxrate: float, **options: Any) -> tuple[Stream, dict[str, float]]:
+    """A stream and the encoder's report on it."""
+    settings = {"crf": CRF, "preset": "fast", "lookahead": 8, **options}
+    encoder = _core.Encoder(FORM.sequence, tiny_model(), maxrate=maxrate, **settings)
+    stream = Stream()
+    for index, planes in enumerate(pictures):
+        encoder.send(planes, 4 * index)
+        while (packet := encoder.receive()) is not None:
+            stream.packets.append(packet.data)
+    encoder.flush()
+    while (packet := encoder.receive()) is not None:
+        stream.packets.append(packet.data)
+    stream.pts = list(range(0, 4 * len(pictures), 4))
+    return stream, encoder.rate
+
+
+def test_a_cap_that_is_never_reached_changes_nothing(scenes: Pictures, free: Stream) -> None:
+    stream, report = capped(scenes, 4 * peak(free))
+    assert stream.packets == free.packets
+    assert (report["capped"], report["late"], report["bitrate"]) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(("share", "buffer_seconds"), [(0.3, 0.5), (0.6, 1.0), (0.4, 4.0)])
+def test_no_second_exceeds_the_buffer(
+    scenes: Pictures, free: Stream, share: float, buffer_seconds: float
+) -> None:
+    maxrate = share * peak(free)
+    stream, report = capped(scenes, maxrate, buffer_seconds=buffer_seconds, gop=60)
+    lowest = lowest_fullness(stream.packets, stream.pts, maxrate, buffer_seconds)
+    assert lowest >= 0
+    assert report["lowest_fullness"] == pytest.approx(lowest)
+    assert (report["late"], report["maxrate"]) == (0, maxrate)
+    # What a second can take is what comes in it and what the buffer held.
+    assert peak(stream) <= maxrate * (1 + buffer_seconds)
+    assert report["capped"] > 0
+    # The hard scene has about what it may.
+    assert mean_rate(stream, 50, 125) > 0.7 * maxrate
+    assert [picture_hash(picture) for picture in decode(stream.packets)]
+
+
+def test_easy_scenes_stay_as_crf_asks(scenes: Pictures, free: Stream) -> None:
+    """No picture is finer than without the cap, and those of quiet seconds are the same."""
+    stream, _ = capped(scenes, 0.5 * peak(free), scene_cut=False)
+    whole = encode(scenes, FORM, crf=CRF, preset="fast", lookahead=8, scene_cut=False)
+    assert stream.packets[:50] == whole.packets[:50]
+    assert mean_rate(stream, 50, 125) < mean_rate(whole, 50, 125)
+
+
+def test_threads_and_kernels_do_not_matter(scenes: Pictures) -> None:
+    options: dict[str, Any] = {"maxrate": 40_000, "crf": 20, "gop": 20, "lookahead": 4}
+    stream = encode(scenes[30:60], FORM, threads=1, **options)
+    assert encode(scenes[30:60], FORM, threads=2, **options).packets == stream.packets
+    try:
+        for name in _core.kernel_sets():
+            _core.set_kernels(name)
+            assert encode(scenes[30:60], FORM, **options).packets == stream.packets
+    finally:
+        _core.set_kernels(None)
+    assert [picture_hash(picture) for picture in decode(stream.packets)] == stream.hashes
+
+
+def test_a_bit_rate_under_a_higher_maxrate(scenes: Pictures, free: Stream) -> None:
+    """The mean is the bit rate's; hard scenes may have more than under the bit rate alone."""
+    bitrate = 0.4 * peak(free)
+    options: dict[str, Any] = {"crf": 32, "bitrate": bitrate, "buffer_seconds": 1.0, "lookahead": 0}
+    stream, report = capped(scenes, 2 * bitrate, **options)
+    assert mean_rate(stream, 0, len(scenes)) == pytest.approx(bitrate, rel=0.05)
+    assert lowest_fullness(stream.packets, stream.pts, 2 * bitrate, 1.0) >= 0
+    assert (report["bitrate"], report["maxrate"]) == (bitrate, 2 * bitrate)
+    assert report["buffer_bits"] == pytest.approx(2 * bitrate)
+
+
+def test_a_cap_that_no_step_reaches(scenes: Pictures) -> None:
+    _, report = capped(scenes[50:100], 200)
+    assert report["coarsest"] > 30
+    assert report["late"] > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"maxrate": -1}, "maxrate"),
+        ({"maxrate": float("nan")}, "maxrate"),
+        ({"maxrate": 1e11}, "maxrate"),
+        ({"maxrate": 1e5, "bitrate": 1e6}, "maxrate must not be below bitrate"),
+        ({"maxrate": 1e6, "buffer_seconds": 61}, "buffer_seconds"),
+    ],
+)
+def test_a_cap_out_of_range(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        _core.Encoder(FORM.sequence, tiny_model(), **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"maxrate": 0}, "above 0"),
+        ({"maxrate": 1e5, "bitrate": 1e6}, "below the bitrate"),
+        ({"maxrate": 1e5, "parallel": 2}, "parallel"),
+        ({"buffer": 2.0}, "maxrate"),
+    ],
+)
+def test_a_cap_that_makes_no_sense(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Encoder(sequence=FORM.sequence, model=tiny_model(), **options)
+
+
+def test_the_report_of_an_encoder(scenes: Pictures) -> None:
+    encoder = Encoder(
+        sequence=FORM.sequence, model=tiny_model(), crf=20, maxrate=30_000, buffer=0.5
+    )
+    for index, planes in enumerate(scenes[50:100]):
+        encoder.encode(planes, pts=4 * index)
+    report = encoder.rate
+    assert report is not None
+    assert (report.bitrate, report.maxrate, report.buffer_bits) == (0, 30_000, 15_000)
+    assert report.capped > 10
+    assert report.late == 0
+    assert encoder.pass_records == ()
+
+
+def test_a_file_under_a_cap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = make_clip(tmp_path / "in.mp4", frames=75, audio=None)
+    monkeypatch.setenv("BSQAV_MODEL_PATH", str(TINY_MODEL.parent))
+    options: dict[str, Any] = {"crf": 4, "model": tiny_model(), "preset": "fast"}
+    free = transcode(source, tmp_path / "free.mkv", **options)
+    maxrate = round(0.5 * free.video_bitrate)
+    result = transcode(source, tmp_path / "capped.mkv", maxrate=maxrate, buffer=0.5, **options)
+    assert result.video_bytes * 8 <= maxrate * (free.duration + 0.5)
+    assert result.video_bytes < np.floor(0.8 * free.video_bytes)
+    back = transcode(
+        tmp_path / "free.mkv", tmp_path / "back.mp4", codec="libx264", crf=1, maxrate=100_000
+    )
+    assert back.video_bytes * 8 <= 100_000 * (back.duration + 1.5)
