@@ -7,13 +7,13 @@ skip even in continuous integration, because of the processor it runs on, is mar
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
 
-from tests.support import ROOT, find_data, find_tool, run, tools_are_required
+from tests.readme import Readme, commands_of
+from tests.support import ROOT, find_data, find_tool, tools_are_required
 
 
 def pytest_report_header() -> list[str]:
@@ -37,51 +37,40 @@ def require_tool() -> Callable[[str], Path]:
 
 
 @pytest.fixture(scope="session")
-def libbsq_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A build folder of libbsq and its C examples, without Python; for tests marked `host`."""
-    folder = tmp_path_factory.mktemp("libbsq")
-    cmake = find_tool("cmake")
-    run(
-        *(cmake, "-S", ROOT, "-B", folder, "-G", "Ninja"),
-        f"-DCMAKE_MAKE_PROGRAM={find_tool('ninja')}",
-        *("-DCMAKE_BUILD_TYPE=Release", "-DBSQ_WARNINGS_AS_ERRORS=ON", "-DBSQ_BUILD_EXAMPLES=ON"),
-    )
-    run(cmake, "--build", folder)
-    return folder
+def c_library(tmp_path_factory: pytest.TempPathFactory) -> Readme:
+    """README's C section, carried out in a copy of the source; for tests marked `host`."""
+    folder = tmp_path_factory.mktemp("readme")
+    readme = Readme.of(folder / "source", folder / "home", ("cmake", "ninja", "cc", "pkg-config"))
+    readme.run(commands_of(ROOT / "README.md", "C"))
+    return readme
 
 
 @pytest.fixture(scope="session")
-def libbsq_prefix(libbsq_build: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def libbsq_build(c_library: Readme) -> Path:
+    """The folder in which README's commands built libbsq, without Python."""
+    return c_library.source / "build" / "release"
+
+
+@pytest.fixture(scope="session")
+def libbsq_prefix(c_library: Readme) -> Path:
     """The folder in which libbsq, its header, models and package files are installed."""
-    prefix = tmp_path_factory.mktemp("prefix")
-    run(find_tool("cmake"), "--install", libbsq_build, "--prefix", prefix)
-    return prefix
+    return c_library.home / ".local"
 
 
 @pytest.fixture(scope="session")
-def ffmpeg_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of an ffmpeg, ffprobe and ffplay with BSQ, built from this Debian's source.
+def ffmpeg_folder(request: pytest.FixtureRequest) -> Path:
+    """The folder of an ffmpeg, ffprobe and ffplay with BSQ, built by its README's commands.
 
-    BSQAV_FFMPEG_BIN names one that is there already.
+    Its commands take this Debian's source; BSQAV_FFMPEG_BIN names a folder that is there already.
     """
     given = os.environ.get("BSQAV_FFMPEG_BIN")
     if given:
         return Path(given)
-    for program in ("apt-get", "dpkg-source", "make", "cc"):
+    for program in ("apt-get", "dpkg-source", "make"):
         find_tool(program)
-    prefix = request.getfixturevalue("libbsq_prefix")
-    folder = tmp_path_factory.mktemp("ffmpeg")
-    source = run(
-        sys.executable, ROOT / "integrations" / "ffmpeg" / "debian_source.py", folder / "source"
-    ).strip()
-    described = next(prefix.rglob("bsq.pc")).parent
-    run(
-        ROOT / "integrations" / "ffmpeg" / "build.sh",
-        source,
-        folder / "prefix",
-        PKG_CONFIG_PATH=str(described),
-    )
-    return folder / "prefix" / "bin"
+    readme: Readme = request.getfixturevalue("c_library")
+    readme.run(commands_of(ROOT / "integrations" / "ffmpeg" / "README.md", "BSQ in FFmpeg"))
+    return readme.home / ".local" / "bsq-ffmpeg" / "bin"
 
 
 def _fail_instead_of_skip(report: pytest.TestReport | pytest.CollectReport) -> None:

@@ -31,6 +31,7 @@ typedef struct LibBSQDecoder {
   uint8_t missing[BSQ_MODEL_ID_SIZE]; /* the model that could not be found, said once */
   int is_missing;
   int concealing; /* the picture before was concealed */
+  int skipped;    /* packets since the start or a seek, before a keyframe */
 } LibBSQDecoder;
 
 static int open_decoder(AVCodecContext* avctx) {
@@ -46,29 +47,6 @@ static int open_decoder(AVCodecContext* avctx) {
                             &s->decoder, error, sizeof(error));
   if (status != BSQ_OK) av_log(avctx, AV_LOG_ERROR, "%s\n", error);
   return ff_bsq_error(status);
-}
-
-static av_cold int decode_init(AVCodecContext* avctx) {
-  LibBSQDecoder* const s = avctx->priv_data;
-  if (s->model != NULL && s->model[0] != '\0') {
-    const int ret = ff_bsq_find_model(avctx, s->model, &s->models[0]);
-    if (ret < 0) return ret;
-    s->model_count = 1;
-  }
-  return open_decoder(avctx);
-}
-
-static av_cold int decode_close(AVCodecContext* avctx) {
-  LibBSQDecoder* const s = avctx->priv_data;
-  bsq_decoder_close(s->decoder);
-  s->decoder = NULL;
-  while (s->model_count > 0) bsq_model_free(s->models[--s->model_count]);
-  return 0;
-}
-
-static void decode_flush(AVCodecContext* avctx) {
-  LibBSQDecoder* const s = avctx->priv_data;
-  if (s->decoder != NULL) bsq_decoder_reset(s->decoder);
 }
 
 /* The stream's own header is the truth about the picture; containers lose parts of it. */
@@ -99,6 +77,58 @@ static int set_properties(AVCodecContext* avctx, const bsq_sequence* sequence) {
     avctx->framerate = (AVRational){sequence->frame_rate.num, sequence->frame_rate.den};
   }
   return 0;
+}
+
+/* A stream may begin between keyframes: size and format stand in the container's private data too.
+ * Where that cannot be read, the first keyframe says them. */
+static int read_extradata(AVCodecContext* avctx) {
+  char error[FF_BSQ_ERROR_SIZE] = "";
+  bsq_sequence sequence;
+  if (avctx->extradata_size <= 0) return 0;
+  if (bsq_sequence_probe(avctx->extradata, (size_t)avctx->extradata_size, &sequence, error,
+                         sizeof(error)) != BSQ_OK) {
+    av_log(avctx, AV_LOG_WARNING, "the container's private data is not used: %s\n", error);
+    return 0;
+  }
+  return set_properties(avctx, &sequence);
+}
+
+static av_cold int decode_init(AVCodecContext* avctx) {
+  LibBSQDecoder* const s = avctx->priv_data;
+  int ret = read_extradata(avctx);
+  if (ret < 0) return ret;
+  if (s->model != NULL && s->model[0] != '\0') {
+    ret = ff_bsq_find_model(avctx, s->model, &s->models[0]);
+    if (ret < 0) return ret;
+    s->model_count = 1;
+  }
+  return open_decoder(avctx);
+}
+
+/* Says how many packets showed nothing, once a keyframe has come or none will. */
+static void report_skipped(AVCodecContext* avctx, int keyframe_came) {
+  LibBSQDecoder* const s = avctx->priv_data;
+  if (s->skipped > 0) {
+    av_log(avctx, AV_LOG_WARNING, "%d packet%s %s\n", s->skipped, s->skipped == 1 ? "" : "s",
+           keyframe_came ? "before the first keyframe show nothing"
+                         : "without a keyframe before them show nothing");
+  }
+  s->skipped = 0;
+}
+
+static av_cold int decode_close(AVCodecContext* avctx) {
+  LibBSQDecoder* const s = avctx->priv_data;
+  report_skipped(avctx, 0);
+  bsq_decoder_close(s->decoder);
+  s->decoder = NULL;
+  while (s->model_count > 0) bsq_model_free(s->models[--s->model_count]);
+  return 0;
+}
+
+static void decode_flush(AVCodecContext* avctx) {
+  LibBSQDecoder* const s = avctx->priv_data;
+  report_skipped(avctx, 0);
+  if (s->decoder != NULL) bsq_decoder_reset(s->decoder);
 }
 
 /* Finds the model that a keyframe names and opens the decoder anew with it. */
@@ -223,7 +253,11 @@ static int decode_frame(AVCodecContext* avctx, AVFrame* frame, int* got_frame, A
   ret = send_packet(avctx, avpkt);
   if (ret < 0) return ret;
   status = bsq_decoder_receive(s->decoder, &picture);
-  if (status == BSQ_AGAIN) return avpkt->size; /* before the first keyframe */
+  if (status == BSQ_AGAIN) {          /* before the first keyframe */
+    if (!s->is_missing) ++s->skipped; /* else that is what was said */
+    return avpkt->size;
+  }
+  report_skipped(avctx, 1);
   if (status == BSQ_OK) status = bsq_decoder_sequence(s->decoder, &sequence);
   if (status != BSQ_OK) {
     av_log(avctx, AV_LOG_ERROR, "%s\n", bsq_decoder_error(s->decoder));

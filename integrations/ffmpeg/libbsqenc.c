@@ -3,6 +3,9 @@
  * Pictures come out in the order in which they go in: dts is pts. With a look-ahead, packets come
  * so many pictures later; without one, each at once.
  */
+#include "libbsqenc.h"
+
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,175 +13,14 @@
 #include "codec_internal.h"
 #include "encode.h"
 #include "internal.h"
-#include "libavutil/display.h"
 #include "libavutil/frame.h"
 #include "libavutil/mem.h"
 #include "libavutil/opt.h"
-#include "libavutil/pixdesc.h"
 #include "libavutil/version.h"
 #include "libbsq.h"
 #include "version.h"
 
-#define DEFAULT_CRF 32.0
-#define DEFAULT_LOOKAHEAD 24
-#define NOT_GIVEN (-1)
-#define UNSPECIFIED 2 /* a code point of ISO/IEC 23091-2 */
 #define RECORD_SIZE 128
-
-typedef struct LibBSQEncoder {
-  const AVClass* class;
-  /* options */
-  double crf;
-  int preset;
-  int tune;
-  int lookahead;
-  int scene_cut;
-  int rotation;
-  char* model_name;
-
-  bsq_model* model;
-  bsq_encoder* encoder;
-  bsq_pass_record* first_pass;
-  size_t first_pass_count;
-  AVFrame* frame;
-  int64_t last_pts;
-  int has_last_pts;
-  int flushed;
-  int said_interlaced;
-} LibBSQEncoder;
-
-static int32_t code_point(int value) { return value >= 0 && value <= 255 ? value : UNSPECIFIED; }
-
-/* 0 limited, 1 full, 2 unspecified. The formats called yuvj... are full by their names. */
-static int32_t full_range(const AVCodecContext* avctx) {
-  const char* const name = av_get_pix_fmt_name(avctx->pix_fmt);
-  if (avctx->color_range == AVCOL_RANGE_JPEG) return 1;
-  if (name != NULL && strncmp(name, "yuvj", 4) == 0) return 1;
-  return avctx->color_range == AVCOL_RANGE_MPEG ? 0 : 2;
-}
-
-/* Degrees clockwise for display: the option, else what FFmpeg knows of the frames to come. */
-static int32_t display_rotation(AVCodecContext* avctx) {
-  LibBSQEncoder* const s = avctx->priv_data;
-#if LIBAVCODEC_VERSION_INT >= AV_VERSION_INT(61, 3, 100)
-  const AVFrameSideData* const matrix = av_frame_side_data_get(
-      avctx->decoded_side_data, avctx->nb_decoded_side_data, AV_FRAME_DATA_DISPLAYMATRIX);
-  if (s->rotation == NOT_GIVEN && matrix != NULL) {
-    const double turn = av_display_rotation_get((const int32_t*)matrix->data);
-    const int clockwise = turn == turn ? (int)(360.5 - turn) % 360 : 0; /* NaN: no rotation */
-    if (clockwise % 90 == 0) return clockwise;
-    av_log(avctx, AV_LOG_WARNING, "a rotation of %d degrees is not carried in the stream\n",
-           clockwise);
-  }
-#endif
-  return s->rotation == NOT_GIVEN ? 0 : s->rotation;
-}
-
-static int describe_sequence(AVCodecContext* avctx, bsq_sequence* sequence) {
-  const FFBSQFormat* const format = ff_bsq_format(avctx->pix_fmt);
-  if (format == NULL) {
-    av_log(avctx, AV_LOG_ERROR, "this pixel format is not coded as it is: convert the frames\n");
-    return AVERROR(EINVAL);
-  }
-  sequence->width = avctx->width;
-  sequence->height = avctx->height;
-  sequence->chroma = format->chroma;
-  sequence->alpha = format->alpha;
-  sequence->bit_depth = format->bit_depth;
-  sequence->time_base = (bsq_rational){avctx->time_base.num, avctx->time_base.den};
-  if (avctx->framerate.num > 0 && avctx->framerate.den > 0) {
-    sequence->frame_rate = (bsq_rational){avctx->framerate.num, avctx->framerate.den};
-  }
-  if (avctx->sample_aspect_ratio.num > 0 && avctx->sample_aspect_ratio.den > 0) {
-    sequence->sample_aspect =
-        (bsq_rational){avctx->sample_aspect_ratio.num, avctx->sample_aspect_ratio.den};
-  }
-  sequence->color_primaries = code_point(avctx->color_primaries);
-  sequence->color_transfer = code_point(avctx->color_trc);
-  sequence->color_matrix = code_point(avctx->colorspace);
-  sequence->full_range = full_range(avctx);
-  sequence->chroma_location = (int32_t)avctx->chroma_sample_location;
-  sequence->rotation = display_rotation(avctx);
-  return 0;
-}
-
-/* The lines that a first pass gave out, one for each picture. */
-static int parse_first_pass(AVCodecContext* avctx) {
-  LibBSQEncoder* const s = avctx->priv_data;
-  const char* line = avctx->stats_in;
-  size_t lines = 0;
-  for (const char* p = line; p != NULL && *p != '\0'; ++p) lines += *p == '\n';
-  if (lines == 0) {
-    av_log(avctx, AV_LOG_ERROR, "there is no log of a first pass: run with -pass 1 before\n");
-    return AVERROR(EINVAL);
-  }
-  s->first_pass = av_calloc(lines, sizeof(*s->first_pass));
-  if (s->first_pass == NULL) return AVERROR(ENOMEM);
-  for (; s->first_pass_count < lines; ++s->first_pass_count) {
-    bsq_pass_record* const record = &s->first_pass[s->first_pass_count];
-    int keyframe = 0;
-    if (sscanf(line, "%lf %lf %lf %d", &record->seconds, &record->bits, &record->crf, &keyframe) !=
-        4) {
-      av_log(avctx, AV_LOG_ERROR, "line %zu of the first pass's log is not of this encoder\n",
-             s->first_pass_count + 1);
-      return AVERROR_INVALIDDATA;
-    }
-    record->keyframe = keyframe;
-    line = strchr(line, '\n') + 1;
-  }
-  return 0;
-}
-
-static int configure_rate(AVCodecContext* avctx, bsq_encoder_config* config) {
-  LibBSQEncoder* const s = avctx->priv_data;
-  const int passes = avctx->flags & (AV_CODEC_FLAG_PASS1 | AV_CODEC_FLAG_PASS2);
-  config->crf = s->crf < 0 ? DEFAULT_CRF : s->crf;
-  if (avctx->bit_rate <= 0) {
-    if (passes || avctx->rc_buffer_size > 0) {
-      av_log(avctx, AV_LOG_ERROR, "two passes and bufsize are of use with a bit rate (b) only\n");
-      return AVERROR(EINVAL);
-    }
-    return 0;
-  }
-  if (s->crf >= 0) {
-    av_log(avctx, AV_LOG_ERROR, "crf and a bit rate (b) exclude each other: give one of them\n");
-    return AVERROR(EINVAL);
-  }
-  config->bitrate = (double)avctx->bit_rate;
-  if (avctx->rc_buffer_size > 0) {
-    config->buffer_seconds = (double)avctx->rc_buffer_size / (double)avctx->bit_rate;
-  }
-  if (avctx->rc_max_rate > 0 && avctx->rc_max_rate != avctx->bit_rate) {
-    av_log(avctx, AV_LOG_WARNING,
-           "maxrate is not looked at: a receiver that fetches at b has every picture in time\n");
-  }
-  if (passes & AV_CODEC_FLAG_PASS2) {
-    const int ret = parse_first_pass(avctx);
-    if (ret < 0) return ret;
-    config->first_pass = s->first_pass;
-    config->first_pass_count = s->first_pass_count;
-  }
-  return 0;
-}
-
-static int configure(AVCodecContext* avctx, bsq_encoder_config* config) {
-  LibBSQEncoder* const s = avctx->priv_data;
-  int ret;
-  bsq_encoder_config_init(config);
-  ret = describe_sequence(avctx, &config->sequence);
-  if (ret < 0) return ret;
-  if (avctx->gop_size == 0) avctx->gop_size = 1; /* FFmpeg's word for keyframes alone */
-  config->gop = avctx->gop_size;
-  config->scene_cut = s->scene_cut;
-  config->threads = ff_bsq_threads(avctx->thread_count);
-  config->preset = s->preset;
-  config->tune = s->tune;
-  config->lookahead = s->lookahead;
-  if (s->lookahead == NOT_GIVEN) {
-    config->lookahead = avctx->flags & AV_CODEC_FLAG_LOW_DELAY ? 0 : DEFAULT_LOOKAHEAD;
-  }
-  return configure_rate(avctx, config);
-}
 
 static int set_extradata(AVCodecContext* avctx) {
   LibBSQEncoder* const s = avctx->priv_data;
@@ -198,7 +40,7 @@ static av_cold int encode_init(AVCodecContext* avctx) {
   char error[FF_BSQ_ERROR_SIZE] = "";
   bsq_encoder_config config;
   bsq_status status;
-  int ret = configure(avctx, &config);
+  int ret = ff_bsq_configure(avctx, &config);
   if (ret < 0) return ret;
   s->frame = av_frame_alloc();
   if (s->frame == NULL) return AVERROR(ENOMEM);
@@ -215,13 +57,20 @@ static av_cold int encode_init(AVCodecContext* avctx) {
   return set_extradata(avctx);
 }
 
-/* Says how a bit rate was kept, where it was not. */
+/* Says how a bit rate or a cap was kept, and where it was not. */
 static void report_rate(AVCodecContext* avctx) {
   LibBSQEncoder* const s = avctx->priv_data;
   bsq_rate_report report;
-  if (avctx->bit_rate <= 0 || bsq_encoder_rate(s->encoder, &report) != BSQ_OK) return;
-  av_log(avctx, AV_LOG_INFO, "%.0f b/s of %.0f b/s\n", report.reached, report.bitrate);
-  if (report.coarsest > 0) {
+  if (bsq_encoder_rate(s->encoder, &report) != BSQ_OK || report.maxrate <= 0) return;
+  if (report.bitrate > 0) {
+    av_log(avctx, AV_LOG_INFO, "%.0f b/s of %.0f b/s\n", report.reached, report.bitrate);
+  } else {
+    av_log(avctx, AV_LOG_INFO,
+           "%.0f b/s within maxrate %.0f b/s and a buffer of %.0f bits: %lld pictures are coarser "
+           "than crf asks\n",
+           report.reached, report.maxrate, report.buffer_bits, (long long)report.capped);
+  }
+  if (report.coarsest > 0 && s->crf < FF_BSQ_COARSEST_CRF) {
     av_log(avctx, AV_LOG_WARNING, "%lld pictures were coded at crf 63: no coarser step is left\n",
            (long long)report.coarsest);
   }
@@ -345,32 +194,41 @@ static int encode_receive(AVCodecContext* avctx, AVPacket* avpkt) {
 #define FLAGS (AV_OPT_FLAG_VIDEO_PARAM | AV_OPT_FLAG_ENCODING_PARAM)
 #define NUMBER(name, help, field, preset, low, high) \
   {name, help, OFFSET(field), AV_OPT_TYPE_INT, {.i64 = preset}, low, high, FLAGS}
-#define NAMED(name, help, field, preset, last) \
-  {name, help, OFFSET(field), AV_OPT_TYPE_INT, {.i64 = preset}, 0, last, FLAGS, .unit = name}
-#define NAME(of, name, help, value) \
-  {name, help, 0, AV_OPT_TYPE_CONST, {.i64 = value}, 0, 0, FLAGS, .unit = of}
+#define TEXT(name, help, field, preset) \
+  {name, help, OFFSET(field), AV_OPT_TYPE_STRING, {.str = preset}, 0, 0, FLAGS}
 #define CRF_HELP "Quality, 0 (finest) to 63 (coarsest), 32 without it and without a bit rate"
+#define PRESET_HELP "Effort: fast, medium or slow; x264's names and numbers are coded as these"
+#define TUNE_HELP "What bits are spent on: balanced, psnr or perceptual; zerolatency: no look-ahead"
 #define LOOKAHEAD_HELP "Pictures to look ahead; 24 without it, 0 with -flags low_delay"
 #define ROTATION_HELP "Degrees clockwise for display, carried in the stream (0, 90, 180, 270)"
 #define MODEL_HELP "The model to code with: a name, an id or a file"
 static const AVOption options[] = {
-    {"crf", CRF_HELP, OFFSET(crf), AV_OPT_TYPE_DOUBLE, {.dbl = NOT_GIVEN}, NOT_GIVEN, 63, FLAGS},
-    NAMED("preset", "Effort of coding", preset, BSQ_PRESET_MEDIUM, BSQ_PRESET_SLOW),
-    NAME("preset", "fast", "Less search", BSQ_PRESET_FAST),
-    NAME("preset", "medium", "The usual one", BSQ_PRESET_MEDIUM),
-    NAME("preset", "slow", "Bits tried at several prices", BSQ_PRESET_SLOW),
-    NAMED("tune", "What bits are spent on", tune, BSQ_TUNE_BALANCED, BSQ_TUNE_PERCEPTUAL),
-    NAME("tune", "balanced", "Between the other two", BSQ_TUNE_BALANCED),
-    NAME("tune", "psnr", "The mean squared error alone", BSQ_TUNE_PSNR),
-    NAME("tune", "perceptual", "Coarse structure and flat areas", BSQ_TUNE_PERCEPTUAL),
-    NUMBER("lookahead", LOOKAHEAD_HELP, lookahead, NOT_GIVEN, NOT_GIVEN, 250),
+    {"crf",
+     CRF_HELP,
+     OFFSET(crf),
+     AV_OPT_TYPE_DOUBLE,
+     {.dbl = FF_BSQ_NOT_GIVEN},
+     FF_BSQ_NOT_GIVEN,
+     FF_BSQ_COARSEST_CRF,
+     FLAGS},
+    TEXT("preset", PRESET_HELP, preset, "medium"),
+    TEXT("tune", TUNE_HELP, tune, "balanced"),
+    NUMBER("lookahead", LOOKAHEAD_HELP, lookahead, FF_BSQ_NOT_GIVEN, FF_BSQ_NOT_GIVEN, 250),
     NUMBER("scene_cut", "1: also put keyframes at scene cuts", scene_cut, 1, 0, 1),
-    NUMBER("rotation", ROTATION_HELP, rotation, NOT_GIVEN, NOT_GIVEN, 270),
-    {"model", MODEL_HELP, OFFSET(model_name), AV_OPT_TYPE_STRING, {.str = NULL}, 0, 0, FLAGS},
+    NUMBER("rotation", ROTATION_HELP, rotation, FF_BSQ_NOT_GIVEN, FF_BSQ_NOT_GIVEN, 270),
+    TEXT("model", MODEL_HELP, model_name, NULL),
+    /* As x264's users write them. */
+    NUMBER("rc-lookahead", "The same as lookahead", lookahead, FF_BSQ_NOT_GIVEN, FF_BSQ_NOT_GIVEN,
+           250),
+    NUMBER("sc_threshold", "0: the same as scene_cut 0", sc_threshold, FF_BSQ_NOT_GIVEN, INT_MIN,
+           INT_MAX),
+    NUMBER("qp", "Taken as crf", qp, FF_BSQ_NOT_GIVEN, FF_BSQ_NOT_GIVEN, FF_BSQ_COARSEST_CRF),
+    TEXT("profile", "Ignored: a stream has no profile", profile, NULL),
+    TEXT("level", "Ignored: the level follows from the size", level, NULL),
     {NULL},
 };
 
-static const FFCodecDefault defaults[] = {{"b", "0"}, {"g", "250"}, {NULL}};
+static const FFCodecDefault defaults[] = {{"b", "0"}, {"g", "250"}, {"keyint_min", "-1"}, {NULL}};
 
 #define PIX_FMT(name, chroma, bit_depth, alpha) AV_PIX_FMT_##name,
 static const enum AVPixelFormat pix_fmts[] = {FF_BSQ_FORMATS(PIX_FMT) AV_PIX_FMT_NONE};

@@ -20,7 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-WRAPPER = ("libbsq.h", "libbsq.c", "libbsqdec.c", "libbsqenc.c")
+WRAPPER = (
+    *("libbsq.h", "libbsq.c", "libbsqdec.c"),
+    *("libbsqenc.h", "libbsqenc.c", "libbsqenc_config.c"),
+)
 # Above every id that FFmpeg gives to video, below those of audio: the list of descriptors is
 # sorted by id. No file holds this number.
 CODEC_ID = "0xB500"
@@ -125,7 +128,7 @@ EDITS = (
         "the object files",
         r"^OBJS-\$\(CONFIG_LIB\w+_(?:EN|DE)CODER\)",
         "OBJS-$(CONFIG_LIBBSQ_DECODER)             += libbsqdec.o libbsq.o\n"
-        "OBJS-$(CONFIG_LIBBSQ_ENCODER)             += libbsqenc.o libbsq.o\n",
+        "OBJS-$(CONFIG_LIBBSQ_ENCODER)             += libbsqenc.o libbsqenc_config.o libbsq.o\n",
     ),
     # Matroska (V_MS/VFW/FOURCC), NUT, AVI and IVF take their tags from this table.
     Edit(

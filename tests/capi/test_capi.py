@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 
 from tests.codec.streams import OLD_MODEL, OLD_MODELS, TINY_MODEL
+from tests.readme import Readme
 from tests.support import ROOT, find_tool, run
 from tests.vectors.make_golden import FOLDER, INDEX, VERSION_1
 from tests.vectors.y4m import y4m_hash
@@ -16,10 +16,12 @@ from tests.vectors.y4m import y4m_hash
 STRICT = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic-errors")
 INCLUDE = ROOT / "cpp" / "include"
 PROGRAM = ROOT / "tests" / "capi" / "api_test.c"
+EXAMPLES = sorted((ROOT / "cpp" / "examples").glob("*.c"))
 
 
-def test_the_header_is_c11(tmp_path: Path) -> None:
-    run(find_tool("cc"), *STRICT, "-I", INCLUDE, "-c", PROGRAM, "-o", tmp_path / "api_test.o")
+@pytest.mark.parametrize("program", [PROGRAM, *EXAMPLES], ids=lambda path: path.name)
+def test_the_header_is_c11(tmp_path: Path, program: Path) -> None:
+    run(find_tool("cc"), *STRICT, "-I", INCLUDE, "-c", program, "-o", tmp_path / "program.o")
 
 
 def test_the_header_alone_is_enough(tmp_path: Path) -> None:
@@ -51,8 +53,8 @@ def test_a_c_program(libbsq_build: Path, tmp_path: Path, monkeypatch: pytest.Mon
         *("v4_47x40_alpha_irregular", "v4_50x41_444_alpha_10bit", "v4_1x1_gray_alpha"),
     ],
 )
-def test_the_example_decodes_golden_streams(libbsq_build: Path, tmp_path: Path, name: str) -> None:
-    example = libbsq_build / "cpp" / "examples" / f"decode_y4m{'.exe' if os.name == 'nt' else ''}"
+def test_the_example_decodes_golden_streams(c_library: Readme, tmp_path: Path, name: str) -> None:
+    example = c_library.source / "decode_y4m"
     out = tmp_path / "out.y4m"
     version = 1 if name in VERSION_1 else int(name[1])
     model = [*OLD_MODELS, TINY_MODEL][min(version, 3) - 1]

@@ -150,12 +150,13 @@ def test_two_passes_at_a_bit_rate(ffmpeg: FFmpeg, tmp_path: Path) -> None:
     [
         (["-crf", "64"], "crf"),
         (["-crf", "30", "-b:v", "100k"], "exclude each other"),
-        (["-bufsize", "100k"], "bit rate"),
+        (["-crf", "20", "-maxrate", "5M", "-bufsize", "100k"], "is 0.02 seconds of 5000000 b/s"),
         (["-pass", "1"], "bit rate"),
         (["-model", "nonesuch"], "nonesuch is not installed: looked in"),
         (["-model", "no/such.bsqm"], "there is no model file no/such.bsqm"),
         (["-rotation", "45"], "rotation"),
-        (["-preset", "veryslow"], "veryslow"),
+        (["-preset", "warp"], "there is no preset warp: fast, medium and slow"),
+        (["-preset", "10"], "there is no preset 10"),
         (["-s", "9000x16"], "width"),
     ],
 )

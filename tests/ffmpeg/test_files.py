@@ -75,6 +75,27 @@ def test_seeking(ffmpeg: FFmpeg, coded: Path) -> None:
     assert ffmpeg.frames("-i", "cut.mkv") == whole[20:]
 
 
+@pytest.mark.parametrize("suffix", ["mkv", "mov", "mp4", "nut", "avi", "m3u8"])
+def test_a_stream_that_begins_between_keyframes(ffmpeg: FFmpeg, coded: Path, suffix: str) -> None:
+    """Size and format are known from the private data; packets before a keyframe are counted."""
+    name = f"cut.{suffix}"
+    hls = ("-f", "hls", "-hls_segment_type", "fmp4") if suffix == "m3u8" else ()
+    drop = ("-bsf:v", r"noise=drop=lt(n\,3)")
+    ffmpeg("-i", coded, "-map", "0:v", "-c", "copy", *drop, *hls, name)
+    stream = ffmpeg.video(name)
+    assert (stream["width"], stream["height"], stream["pix_fmt"]) == (64, 48, "yuv420p")
+    said = ffmpeg.warnings("-i", name, "-f", "null", "-")
+    assert said.count("7 packets before the first keyframe show nothing") == 1
+    assert ffmpeg.frames("-i", name) == ffmpeg.frames("-i", coded)[10:]
+
+
+def test_a_stream_without_a_keyframe(ffmpeg: FFmpeg, coded: Path) -> None:
+    ffmpeg("-i", coded, "-map", "0:v", "-c", "copy", "-bsf:v", "noise=drop=key", "none.mkv")
+    assert ffmpeg.video("none.mkv")["pix_fmt"] == "yuv420p"
+    said = ffmpeg.warnings("-i", "none.mkv", "-f", "null", "-")
+    assert "45 packets without a keyframe before them show nothing" in said
+
+
 def test_a_model_that_is_missing_is_named(
     ffmpeg: FFmpeg, coded: Path, model_file: Path, tmp_path: Path
 ) -> None:

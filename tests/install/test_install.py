@@ -1,13 +1,17 @@
-"""The installed library serves C programs through pkg-config and find_package, models included."""
+"""README's C section as it stands; what it installs, by pkg-config and by find_package."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.readme import Readme
 from tests.support import run
+from tests.vectors.make_golden import INDEX
+from tests.vectors.y4m import y4m_hash
 
 pytestmark = [pytest.mark.host]
 
@@ -25,7 +29,7 @@ int main(void) {
 """
 
 CONSUMER = """
-cmake_minimum_required(VERSION 3.26)
+cmake_minimum_required(VERSION 3.25)
 project(consumer LANGUAGES C CXX)
 find_package(bsq REQUIRED)
 add_executable(consumer main.c)
@@ -69,6 +73,12 @@ def test_find_package(
     )
     run(cmake, "--build", tmp_path / "build")
     assert run(tmp_path / "build" / "consumer").startswith("bsq-v")
+
+
+def test_the_commands_of_the_readme(c_library: Readme) -> None:
+    """They built, installed, compiled a C program with a plain cc, and decoded a stream with it."""
+    expected = json.loads(INDEX.read_text())["v3_64x48"]["hash"]
+    assert y4m_hash(c_library.source / "out.y4m") == expected
 
 
 def test_only_the_public_header_is_installed(libbsq_prefix: Path) -> None:

@@ -1,0 +1,46 @@
+/* The BSQ encoder of libavcodec: its options and state. */
+#ifndef AVCODEC_LIBBSQENC_H
+#define AVCODEC_LIBBSQENC_H
+
+#include <bsq/bsq.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "avcodec.h"
+#include "libavutil/frame.h"
+#include "libavutil/log.h"
+
+#define FF_BSQ_COARSEST_CRF 63
+#define FF_BSQ_NOT_GIVEN (-1)
+
+typedef struct LibBSQEncoder {
+  const AVClass* class;
+  /* options */
+  double crf;
+  int qp;
+  char* preset;
+  char* tune;
+  int lookahead;
+  int scene_cut;
+  int sc_threshold;
+  char* profile;
+  char* level;
+  int rotation;
+  char* model_name;
+
+  bsq_model* model;
+  bsq_encoder* encoder;
+  bsq_pass_record* first_pass;
+  size_t first_pass_count;
+  AVFrame* frame;
+  int64_t last_pts;
+  int has_last_pts;
+  int flushed;
+  int said_interlaced;
+} LibBSQEncoder;
+
+/* Makes an encoder's settings of the options. What is ignored is logged; returns an AVERROR for
+ * what cannot be. The records of a first pass stay with the encoder. */
+int ff_bsq_configure(AVCodecContext* avctx, bsq_encoder_config* config);
+
+#endif /* AVCODEC_LIBBSQENC_H */

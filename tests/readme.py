@@ -1,0 +1,68 @@
+"""Commands of the documents, run as a reader does: in the source, by the machine's programs."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support import ROOT, run, skip_or_fail
+
+# What a clone has and the C library, its example and FFmpeg's need.
+_SOURCES = (
+    *("CMakeLists.txt", "CMakePresets.json", "cmake", "cpp", "integrations/ffmpeg"),
+    *("python/bsqav/models", "tests/vectors/golden/v3_64x48.ivf", "tests/vectors/tiny3.bsqm"),
+)
+
+
+def commands_of(page: Path, heading: str) -> str:
+    """The first block of shell commands under a heading.
+
+    Raises:
+        ValueError: there is none.
+    """
+    text = page.read_text(encoding="utf-8")
+    section = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#+ |\Z)", text, re.M | re.S)
+    block = re.search(r"^```sh\n(.*?)^```$", section.group(1), re.M | re.S) if section else None
+    if block is None:
+        raise ValueError(f"{page.name} has no commands under {heading!r}")
+    return block.group(1)
+
+
+@dataclass(frozen=True)
+class Readme:
+    """A copy of the source, and a home folder in which its commands leave what they make."""
+
+    source: Path
+    home: Path
+    path: str
+
+    @classmethod
+    def of(cls, source: Path, home: Path, programs: Sequence[str]) -> Readme:
+        """Copies the source. The test skips or fails where one of the programs is not installed.
+
+        What came by pip stands before the machine's own programs and would hide them: it is left
+        out of the search path.
+        """
+        beside_python = Path(sys.executable).parent
+        folders = os.environ["PATH"].split(os.pathsep)
+        path = os.pathsep.join(f for f in folders if Path(f).resolve() != beside_python.resolve())
+        for program in programs:
+            if shutil.which(program, path=path) is None:
+                skip_or_fail(f"{program} is not installed on this machine; .ci/apt.txt lists it")
+        for name in _SOURCES:
+            target = source / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+            copy(ROOT / name, target)
+        home.mkdir()
+        return cls(source, home, path)
+
+    def run(self, commands: str) -> str:
+        """Runs them in the source; returns what they print, and fails the test where one fails."""
+        line = f"set -euo pipefail\ncd '{self.source}'\n{commands}"
+        return run("bash", "-c", line, HOME=str(self.home), PATH=self.path)
