@@ -149,7 +149,7 @@ class GapWatch:
         if first is None or last is None or last.own <= first.own:
             return []
         speed = (last.time - first.time) / (last.own - first.own)
-        return [] if 1 <= speed * MAX_SPEED and speed <= MAX_SPEED else [last]
+        return [] if Fraction(1, MAX_SPEED) <= speed <= MAX_SPEED else [last]
 
     def _replaced(self) -> list[PacketFacts]:
         """Packets with which the times leave their place, to which they come back later."""
