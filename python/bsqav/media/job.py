@@ -204,6 +204,8 @@ class Job:
             encoder=options.codec,
             crf=options.crf,
             bitrate=options.bitrate,
+            maxrate=options.maxrate,
+            buffer=options.buffer,
             gop=options.gop,
             preset=options.preset,
             tune=options.tune,
@@ -223,6 +225,7 @@ class Job:
         settings = BsqSettings(
             crf=options.crf,
             bitrate=options.bitrate,
+            maxrate=options.maxrate,
             buffer=options.buffer,
             gop=gop if options.gop is None else options.gop,
             lookahead=DEFAULT_LOOKAHEAD if options.lookahead is None else options.lookahead,
