@@ -21,9 +21,10 @@ import av.container.core
 from bsqav.errors import UnsupportedError, UsageError
 from bsqav.media.container_read import InputContainer
 from bsqav.media.container_write import OutputContainer
-from bsqav.media.demux import can_seek, may_be_bsq
+from bsqav.media.demux import may_be_bsq
 from bsqav.media.input_stream import BsqInputStream
 from bsqav.media.muxers import FORMATS, attachments_of
+from bsqav.media.opening import can_seek
 
 __all__ = ["install", "is_installed", "uninstall"]
 

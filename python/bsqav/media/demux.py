@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self, TypeAlias
+from typing import Any, Self
 
 import av
 
@@ -26,23 +26,24 @@ from bsqav.media.container_check import Reading, container_faults, shortfall
 from bsqav.media.contents import attachments_of, is_attached_picture
 from bsqav.media.embedded_model import embedded_models, is_model_name
 from bsqav.media.joined_files import file_behind
-from bsqav.media.metadata_text import open_with_tags
+from bsqav.media.opening import (
+    SILENT,
+    Source,
+    can_seek,
+    is_truncated,
+    open_container,
+    watched,
+)
 from bsqav.media.pipes import name_of, open_fifo
 from bsqav.media.track_colour import of_file, read_private_data
-from bsqav.media.truncation import LengthWatch, cut_short, is_endless_playlist
-from bsqav.media.waiting import READ_TIMEOUT, caller_for
+from bsqav.media.waiting import caller_for
 
 __all__ = [
     "BsqPacket",
     "BsqTrack",
     "Demuxer",
-    "InputNotFoundError",
-    "Source",
-    "can_seek",
     "may_be_bsq",
 ]
-
-Source: TypeAlias = str | os.PathLike[str] | BinaryIO
 
 # All tracks moved later by no more than this: a muxer made room for sound before zero (seconds).
 MAX_LEAD = 1
@@ -50,15 +51,6 @@ MAX_LEAD = 1
 MAX_PROBED_PACKETS = 5000
 MAX_PROBED_BYTES = 64 << 20
 MAGIC = b"BSQ1"
-# FFmpeg would play any text, or bytes, as an old terminal's screen.
-_TEXT_FORMATS = {"tty", "bin", "xbin", "adf", "idf"}
-# Addresses at which a server answers a question.
-_SERVED = ("http://", "https://", "ftp://", "ftps://", "sftp://")
-_SILENT = f"nothing has come for {READ_TIMEOUT:.0f} seconds: try again, or save it to a file first"
-
-
-class InputNotFoundError(MediaError, FileNotFoundError):
-    """There is no such file."""
 
 
 def may_be_bsq(stream: Any) -> bool:
@@ -101,8 +93,9 @@ class Demuxer:
         self._caller = caller_for(file, cancelled)
         self._pipe: Any = None
         if isinstance(file, str | os.PathLike) and Path(file).is_fifo():
-            file = self._pipe = open_fifo(file, cancelled)
-        self._watch = _watched(file)
+            pipe: Any = open_fifo(file, cancelled)
+            file = self._pipe = pipe
+        self._watch = watched(file)
         self._format = format
         self._options = dict(options or {})
         self.name = name or name_of(file)
@@ -113,14 +106,14 @@ class Demuxer:
                 (container, False)
                 if container
                 else self._caller.call(
-                    lambda: _open(self._watch or file, self.name, format, self._options)
+                    lambda: open_container(self._watch or file, self.name, format, self._options)
                 )
             )
         except BaseException:
             self._caller.close(self._close_pipe)
             raise
         self._reading = Reading(self.container)
-        self._truncated = _is_truncated(file)
+        self._truncated = is_truncated(file)
         self.tracks: list[BsqTrack] = []
         self.lead = Fraction(0)
         """Seconds taken off the container's times, see above; packets come without them."""
@@ -321,7 +314,7 @@ class Demuxer:
                     self._reading.take(packet)
                     return packet
         except av.ExitError as error:
-            raise MediaError(f"{self.name}: {_SILENT}") from error
+            raise MediaError(f"{self.name}: {SILENT}") from error
         except av.FFmpegError as error:
             raise MediaError(
                 f"{self.name} is damaged or cut short: {error.strerror or error}"
@@ -448,94 +441,3 @@ def _keyframes(demuxer: Demuxer, track: BsqTrack) -> list[int]:
         for packet in demuxer.demux(track)
         if packet.keyframe and packet.pts is not None and packet.damage is None
     ]
-
-
-def _watched(file: Source) -> LengthWatch | None:
-    """A file object that cannot seek, with an eye on its length; None for all else."""
-    if isinstance(file, str | os.PathLike) or can_seek(file):
-        return None
-    return LengthWatch(file)
-
-
-def can_seek(file: Source) -> bool:
-    """Whether an input can be read from anywhere, and twice."""
-    if isinstance(file, str | os.PathLike):
-        return not Path(file).is_fifo()
-    try:
-        return bool(file.seekable())
-    except AttributeError:
-        return False
-
-
-def _is_truncated(file: Source) -> bool:
-    try:
-        if isinstance(file, str | os.PathLike):
-            path = Path(file)
-            if not path.is_file():
-                return False
-            with path.open("rb") as opened:
-                return cut_short(opened)
-        return file.seekable() and cut_short(file)
-    except (OSError, ValueError, AttributeError):
-        return False
-
-
-def _open(
-    file: Source,
-    name: str,
-    format: str | None,  # noqa: A002
-    options: dict[str, str],
-) -> tuple[Any, bool]:
-    target: Any = file
-    if isinstance(file, str | os.PathLike):
-        path = Path(file)
-        if path.is_dir():
-            raise MediaError(f"{name} is a folder")
-        if path.is_file():
-            if path.stat().st_size == 0:
-                raise MediaError(f"{name} is empty")
-            # FFmpeg would take a name with a colon for a protocol.
-            target = f"file:{os.fspath(file)}"
-            options = {**_playlist_options(path), **options}
-        else:
-            target = os.fspath(file)
-    try:
-        container, foreign = open_with_tags(
-            target, "r", format=format, options=options, timeout=_timeout(target)
-        )
-        if format is None and container.format.name in _TEXT_FORMATS:
-            container.close()
-            raise MediaError(f"{name} is a text file, no video")
-        return container, foreign
-    except MediaError:
-        raise
-    except av.FileNotFoundError as error:
-        raise InputNotFoundError(f"there is no file {name}") from error
-    except av.ExitError as error:
-        raise MediaError(f"{name}: {_SILENT}") from error
-    except (av.EOFError, av.InvalidDataError) as error:
-        if isinstance(error, av.EOFError) or _is_truncated(file):
-            raise MediaError(
-                f"{name} is cut short: it ends before it says what is in it"
-            ) from error
-        raise MediaError(
-            f"{name} is no media file that can be read: {error.strerror or error}"
-        ) from error
-    except (av.FFmpegError, OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise MediaError(f"{name} cannot be opened: {reason}") from error
-
-
-def _playlist_options(path: Path) -> dict[str, str]:
-    """FFmpeg would wait many minutes for a playlist to go on, and begin at its end."""
-    if path.suffix.lower() not in (".m3u8", ".m3u"):
-        return {}
-    with path.open("rb") as opened:
-        is_endless = is_endless_playlist(opened)
-    return {"m3u8_hold_counters": "3", "live_start_index": "0"} if is_endless else {}
-
-
-def _timeout(target: Any) -> float | None:
-    """Seconds that FFmpeg waits for data: of servers only, since others may wait for a sender."""
-    is_served = isinstance(target, str) and target.startswith(_SERVED)
-    return READ_TIMEOUT if is_served else None

@@ -15,8 +15,9 @@ from bsqav.codec.models import ModelLike
 from bsqav.codec.units import Frame
 from bsqav.errors import BitstreamError, BsqWarning, MediaError, UsageError
 from bsqav.media.bsq_track import ROUNDING, skipped_notice
-from bsqav.media.demux import BsqPacket, Demuxer, Source
+from bsqav.media.demux import BsqPacket, Demuxer
 from bsqav.media.inputs import open_input
+from bsqav.media.opening import Source
 
 __all__ = ["FrameIndex", "FrameReader"]
 

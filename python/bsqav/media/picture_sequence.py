@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from bsqav.errors import MediaError, UsageError
-from bsqav.media.demux import Demuxer, InputNotFoundError
+from bsqav.media.demux import Demuxer
+from bsqav.media.opening import InputNotFoundError
 
 __all__ = ["PictureSequence", "has_no_times"]
 

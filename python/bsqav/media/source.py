@@ -31,7 +31,6 @@ from bsqav.media.decoding import (
     BsqDecoding,
     VideoDecoding,
 )
-from bsqav.media.demux import can_seek
 from bsqav.media.event_reader import EventReader, FrameFormat
 from bsqav.media.facts import (
     RATE_PACKETS,
@@ -46,6 +45,7 @@ from bsqav.media.facts import (
 from bsqav.media.inputs import input_name, open_input
 from bsqav.media.light import TrackColour
 from bsqav.media.metadata_text import FOREIGN_TAGS
+from bsqav.media.opening import can_seek
 from bsqav.media.picture_chunks import PICTURE_CODECS, read_picture_metadata
 from bsqav.media.picture_sequence import PictureSequence
 from bsqav.media.still_input import StillDemuxer
