@@ -124,7 +124,7 @@ def test_what_differs_by_its_unit_means_the_same(pair: tuple[Any, Any]) -> None:
 def test_containers_answer_too(pair: tuple[Any, Any]) -> None:
     theirs, ours = pair
     assert ours.duration == theirs.duration
-    for name in ("flags", "file", "options", "start_time_realtime", "metadata_errors"):
+    for name in ("flags", "file", "options", "start_time_realtime", "metadata_encoding"):
         assert getattr(ours, name) == getattr(theirs, name)
     with pytest.raises(AttributeError):
         _ = ours.no_such_thing
