@@ -187,12 +187,13 @@ def verify(
                 if progress is not None:
                     progress(
                         Progress(
-                            frames=packets,
+                            frames=verifier.pictures,
                             total_frames=None,
                             time=verifier.end,
                             duration=length / av.time_base if length else None,
                             elapsed=time.monotonic() - began,
                             bytes=verifier.bytes,
+                            frames_in=packets,
                         )
                     )
         except BitstreamError as error:
