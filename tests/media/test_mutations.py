@@ -78,7 +78,7 @@ def test_a_lost_group_is_seen_where_it_was(coded: dict[str, Path], name: str, fo
     _, packets = packets_of(coded[name])
     assert verify(written(coded[name], packets, form)).pictures == FRAMES
     left = packets[: 2 * GOP] + packets[3 * GOP :]
-    with pytest.raises(BitstreamError, match="packet 10, .* toggle bit") as caught:
+    with pytest.raises(BitstreamError, match=r"packet 10, .* toggle bit") as caught:
         verify(written(coded[name], left, form))
     assert caught.value.packet == 2 * GOP
 
@@ -108,7 +108,7 @@ def test_a_group_in_the_place_of_another_is_seen(coded: dict[str, Path]) -> None
     for at in range(2 * GOP, 3 * GOP):
         there, data = packets[at], packets[at + 2 * GOP].data
         wrong[at] = Packet(data, there.pts, there.duration, there.keyframe, there.time_base)
-    with pytest.raises(BitstreamError, match="packet 10, .*does not fit") as caught:
+    with pytest.raises(BitstreamError, match=r"packet 10, .*does not fit") as caught:
         verify(written(coded["even"], wrong, "matroska"))
     assert caught.value.packet == 2 * GOP
 
