@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -102,8 +103,10 @@ class ProgressDisplay:
     def clear(self) -> None:
         """Takes the progress line away."""
         if self._width:
-            self._stream.write("\r" + " " * min(self._width, self._columns() - 1) + "\r")
-            self._stream.flush()
+            # A terminal that has gone needs no clearing.
+            with contextlib.suppress(OSError, ValueError):
+                self._stream.write("\r" + " " * min(self._width, self._columns() - 1) + "\r")
+                self._stream.flush()
             self._width = 0
         ProgressDisplay._shown = None
 
