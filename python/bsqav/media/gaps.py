@@ -18,7 +18,7 @@ MIN_EXACT_STEPS = 4
 # More changes of the move than this inside groups: the file was given other times on purpose.
 MAX_STRAY_MOVES = 4
 # Other times than these, slower or faster by so much, are damage.
-MAX_SPEED = 16
+MAX_SPEED = 2
 # Moves this near to each other are the same, rounded (seconds).
 SAME_MOVE = Fraction(4, 1000)
 # Less than this between two pictures is rounding (seconds).

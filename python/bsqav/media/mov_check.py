@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import BinaryIO
@@ -189,7 +190,7 @@ class _Check:
 
     def _fragment(self, place: int, moof: Span) -> None:
         self._fragments.add(place)
-        for kind, span in boxes(self._file, moof):
+        for kind, span in self._all(moof):
             if kind == b"mfhd":
                 number = self._integer(span, 4)
                 if self._number is not None and number != self._number + 1:
@@ -197,6 +198,15 @@ class _Check:
                 self._number = number
             elif kind == b"traf":
                 self._run_of_track(place, span)
+
+    def _all(self, within: Span) -> Iterator[tuple[bytes, Span]]:
+        """The boxes in a part of a fragment, which fill it."""
+        end = within[0]
+        for kind, span in boxes(self._file, within):
+            yield kind, span
+            end = span[1]
+        if end != within[1]:
+            self._fault(end, "no box of a fragment begins here")
 
     def _run_of_track(self, place: int, traf: Span) -> None:
         head = find_box(self._file, traf, b"tfhd")
@@ -208,7 +218,7 @@ class _Check:
         at = 8 + 8 * bool(flags & 1) + 4 * bool(flags & 2)
         default = self._integer(head, at) if flags & 8 else track.default
         time, length = track.next_time, 0
-        for kind, span in boxes(self._file, traf):
+        for kind, span in self._all(traf):
             if kind == b"tfdt":
                 time = self._integer(span, 4, 8 if self._integer(span, 0, 1) == 1 else 4)
             elif kind == b"trun":
