@@ -102,7 +102,11 @@ def add_parser(subparsers: Any) -> None:
         help="groups of pictures coded at a time, default 1; they share the threads",
     )
     add("--threads", type=int, default=0, metavar="N", help="default: one for every processor")
-    add("--strict", action="store_true", help="fail instead of leaving a track out")
+    add(
+        "--strict",
+        action="store_true",
+        help="fail instead of leaving a track out, and where IN says a wrong size",
+    )
     add("-f", "--format", metavar="NAME", help="container of OUT, by FFmpeg's name")
     add("--input-format", metavar="NAME", help="container of IN, by FFmpeg's name")
     add("-y", dest="overwrite", action="store_true", help="replace OUT where it exists")

@@ -102,7 +102,8 @@ def transcode(
             prints them, or languages, as "1,eng", 2 or ["eng", "fra"].
         embed_model: attach the model's file, so that whoever has the output can decode it without
             installing the model; BSQ in Matroska only.
-        strict: refuse to leave a track out, instead of warning.
+        strict: refuse to leave a track out, and an input that says a wrong size, instead of
+            warning.
         overwrite: replace an existing output.
         format: FFmpeg's name of the output's container, by the extension where None.
         input_format: FFmpeg's name of the input's container, guessed where None.
