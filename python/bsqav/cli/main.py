@@ -163,16 +163,9 @@ def _surroundings(debug: bool) -> Iterator[None]:
             if hasattr(stream, "reconfigure"):  # names may not fit the terminal's encoding
                 stream.reconfigure(errors="backslashreplace")
         if debug:
-            _show_ffmpeg_log()
+            # PyAV is loaded here, and not where there is nothing to show.
+            importlib.import_module("bsqav.media.ffmpeg_log").show_log()
         yield
-
-
-def _show_ffmpeg_log() -> None:
-    """Has FFmpeg write what it says to standard error."""
-    import av.logging
-
-    av.logging.set_level(av.logging.VERBOSE)
-    av.logging.restore_default_callback()
 
 
 def _leave_pipe() -> None:

@@ -9,10 +9,23 @@ from typing import Any
 
 import av
 
-__all__ = ["last_words", "listening"]
+__all__ = ["last_words", "listening", "show_log"]
 
 # FFmpeg's lines pass through Python's logging: without a handler they would be printed.
 logging.getLogger("libav").addHandler(logging.NullHandler())
+
+
+class _State:
+    """What happens to FFmpeg's log in this process."""
+
+    shown = False
+
+
+def show_log() -> None:
+    """Has FFmpeg write its log to standard error from now on; `listening` hears nothing then."""
+    _State.shown = True
+    av.logging.set_libav_level(av.logging.VERBOSE)
+    av.logging.restore_default_callback()
 
 
 @contextlib.contextmanager
@@ -21,6 +34,9 @@ def listening() -> Iterator[list[str]]:
 
     Not for the usual path: a decoder's thread that logs waits for the interpreter.
     """
+    if _State.shown:
+        yield []
+        return
     before, repeats = av.logging.get_level(), av.logging.get_skip_repeated()
     lines: list[str] = []
     if before is None or before < av.logging.ERROR:
