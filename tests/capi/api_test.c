@@ -282,6 +282,41 @@ static void test_find(const char* path, const char* folder) {
   bsq_model_free(model);
 }
 
+/* crf under a cap: the report tells of it, and a bit rate above the cap is refused. */
+static void test_cap(const bsq_model* model) {
+  bsq_encoder_config config;
+  bsq_encoder* encoder = NULL;
+  bsq_rate_report report;
+  bsq_packet packet;
+  char error[200];
+  bsq_encoder_config_init(&config);
+  CHECK(config.maxrate == 0.0 && config.buffer_seconds == 1.5);
+  config.sequence.width = WIDTH;
+  config.sequence.height = HEIGHT;
+  config.sequence.chroma = BSQ_CHROMA_GRAY;
+  config.sequence.time_base = (bsq_rational){1, 25};
+  config.bitrate = 4000;
+  config.maxrate = 2000;
+  CHECK(bsq_encoder_open(&config, model, &encoder, error, sizeof error) == BSQ_ERROR_ARGUMENT);
+  CHECK(strstr(error, "maxrate") != NULL);
+  config.bitrate = 0;
+  config.crf = 8;
+  CHECK(bsq_encoder_open(&config, model, &encoder, error, sizeof error) == BSQ_OK);
+  for (int i = 0; i < FRAMES; ++i) {
+    bsq_picture picture = {.width = WIDTH, .height = HEIGHT, .chroma = BSQ_CHROMA_GRAY};
+    picture.bit_depth = 8;
+    picture.planes[0] = luma[i];
+    picture.strides[0] = WIDTH;
+    picture.pts = i;
+    CHECK(bsq_encoder_send(encoder, &picture) == BSQ_OK);
+    CHECK(bsq_encoder_receive(encoder, &packet) == BSQ_OK);
+  }
+  CHECK(bsq_encoder_rate(encoder, &report) == BSQ_OK);
+  CHECK(report.bitrate == 0 && report.maxrate == 2000 && report.buffer_bits == 3000);
+  CHECK(report.capped > 0 && report.late == 0 && report.lowest_fullness >= 0);
+  bsq_encoder_close(encoder);
+}
+
 /* A model of numerics 1 only decodes. */
 static void test_old_model(const bsq_model* model) {
   bsq_encoder_config config;
@@ -310,6 +345,7 @@ int main(int argc, char** argv) {
   test_round_trip(model);
   test_alpha(model);
   test_joints(model);
+  test_cap(model);
   bsq_model_free(model);
   model = load(argv[2]);
   test_old_model(model);
