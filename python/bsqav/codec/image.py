@@ -302,6 +302,8 @@ def picture_frame(picture: Any, metadata: PictureMetadata | None = None) -> Give
         assert frame is not None
         return GivenPicture(frame, image.rotation, image.metadata)
     plain = (metadata or NO_METADATA).without_prefix()
+    if plain.orientation not in EXIF_TURNS:
+        _warn(f"the mirrored Exif orientation {plain.orientation} is left out: mirror the picture")
     rotation = EXIF_TURNS.get(plain.orientation, 0)
     if isinstance(picture, av.VideoFrame):
         rotation = rotation or round(-picture.rotation / 90) * 90 % 360

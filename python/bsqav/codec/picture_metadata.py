@@ -7,11 +7,14 @@ import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from bsqav.codec.varint import read_varint, varint
 
-__all__ = ["NO_METADATA", "PictureMetadata", "read_chunks"]
+__all__ = ["MIRRORED_TURNS", "NO_METADATA", "PictureMetadata", "read_chunks"]
 
+# Mirrored orientations of Exif: degrees clockwise, once left and right have changed places.
+MIRRORED_TURNS = MappingProxyType({2: 0, 4: 180, 5: 270, 7: 90})
 EXIF_PREFIX = b"Exif\0\0"  # of JPEG, before what is Exif itself
 _KINDS = {1: "exif", 2: "icc", 3: "xmp"}
 _NAMES = {"exif": "Exif", "icc": "the colour profile", "xmp": "XMP"}

@@ -8,8 +8,10 @@ from fractions import Fraction
 from typing import Any
 
 import av
+import numpy as np
 
 from bsqav.codec.picture import FrameConverter
+from bsqav.codec.picture_metadata import MIRRORED_TURNS, NO_METADATA, PictureMetadata
 from bsqav.errors import BitstreamError, BsqError, MediaError
 from bsqav.media.bsq_track import BsqPacket, BsqTrack
 from bsqav.media.contents import Attachment, is_attached_picture, picture_attachment
@@ -17,9 +19,10 @@ from bsqav.media.continuity import Continuity
 from bsqav.media.cut import SourceFrame
 from bsqav.media.decoding import AvDecoding, AvPacket, VideoDecoding
 from bsqav.media.demux import Demuxer
-from bsqav.media.facts import is_bare, proportional, rotation_of
+from bsqav.media.facts import proportional, rotation_of
 from bsqav.media.gaps import named, places
 from bsqav.media.light import NO_LIGHT, light_of_frame
+from bsqav.media.picture_chunks import PICTURE_CODECS, read_picture_metadata
 
 __all__ = ["EventReader", "FrameFormat"]
 
@@ -42,13 +45,18 @@ class FrameFormat:
     converter: FrameConverter | None = None
     coded_size: tuple[int, int] = (0, 0)
     rotation: int = 0
+    is_mirrored: bool = False  # left and right change places, as Exif of a picture has it
     light: Any = NO_LIGHT
 
-    def settle(self, picture: av.VideoFrame, track: BsqTrack | None) -> FrameConverter:
-        """The converter, made for the first frame."""
+    def settle(
+        self, picture: av.VideoFrame, track: BsqTrack | None, orientation: int
+    ) -> FrameConverter:
+        """The converter, made for the first frame; `orientation` is Exif's, 1 without any."""
         if self.converter is None:
             self.coded_size = (picture.width, picture.height)
             self.rotation = track.rotation if track else rotation_of(picture, self.warn)
+            if orientation in MIRRORED_TURNS:  # FFmpeg makes a rotation of it and no more
+                self.is_mirrored, self.rotation = True, MIRRORED_TURNS[orientation]
             self.light = light_of_frame(picture)
             scale = self.scale and proportional(self.scale, self.coded_size)
             self.converter = self.type(
@@ -90,6 +98,8 @@ class EventReader:
         self._continuity = Continuity(demuxer.container, warn)
         self._displaced = 0  # frames whose times do not rise
         self._give_up: Fraction | None = None  # reading ends there without a frame
+        self.reads_on = False
+        """A seek would go astray: events come from the beginning."""
         self.last_pts: int | None = None
         """Of the last frame read, in ticks."""
         self.skipped = 0
@@ -99,14 +109,22 @@ class EventReader:
         self.pictures: dict[int, Attachment] = {}
         """Cover pictures, by the index of their stream."""
 
+    @property
+    def picture_metadata(self) -> PictureMetadata:
+        """Exif, colour profile and XMP of the first picture, where the input is picture files."""
+        packet = self.first_packet
+        if packet is None or self._stream.codec_context.name not in PICTURE_CODECS:
+            return NO_METADATA
+        return read_picture_metadata(bytes(packet))
+
     def seek(self, seconds: Fraction) -> bool:
         """Goes to the keyframe at or before a time; False where events come from the beginning."""
         self.last_pts, self._displaced, self.skipped = None, 0, 0
         self._continuity.reset()
         if self._decoding is not None:
             self._decoding.reset()
-        if self._track is None and is_bare(self._demuxer.container):
-            return False  # no packet says where it belongs: frames are counted
+        if self.reads_on:
+            return False
         try:
             self._demuxer.seek(max(seconds, Fraction(0)), track=self._track)
         except (av.FFmpegError, BsqError, OSError):
@@ -192,7 +210,9 @@ class EventReader:
 
     def _convert(self, decoded: Any) -> SourceFrame:
         """One decoded frame as planes with a timestamp that rises."""
-        converter = self._format.settle(decoded.picture, self._track)
+        converter = self._format.converter or self._format.settle(
+            decoded.picture, self._track, self.picture_metadata.orientation
+        )
         pts = decoded.pts
         if pts is None:
             pts = 0 if self.last_pts is None else self.last_pts + self._frame_ticks
@@ -200,4 +220,7 @@ class EventReader:
             self._displaced += 1
             pts = self.last_pts + max(1, self._frame_ticks // 2)
         self.last_pts = pts
-        return SourceFrame(decoded.planes(converter), pts, max(decoded.duration or 0, 0))
+        planes = decoded.planes(converter)
+        if self._format.is_mirrored:
+            planes = [np.ascontiguousarray(plane[:, ::-1]) for plane in planes]
+        return SourceFrame(planes, pts, max(decoded.duration or 0, 0))

@@ -15,7 +15,7 @@ import av
 import av.stream
 
 from bsqav.codec.picture import FrameConverter
-from bsqav.codec.picture_metadata import NO_METADATA, PictureMetadata
+from bsqav.codec.picture_metadata import PictureMetadata
 from bsqav.codec.sequence import colour_of, plane_format_of
 from bsqav.errors import MediaError, UsageError
 from bsqav.media.bsq_track import skipped_notice
@@ -46,8 +46,8 @@ from bsqav.media.inputs import input_name, open_input
 from bsqav.media.light import TrackColour
 from bsqav.media.metadata_text import FOREIGN_TAGS
 from bsqav.media.opening import can_seek
-from bsqav.media.picture_chunks import PICTURE_CODECS, read_picture_metadata
 from bsqav.media.picture_sequence import PictureSequence
+from bsqav.media.seek_check import must_read_on
 from bsqav.media.still_input import StillDemuxer
 from bsqav.media.track_colour import read_colours, stream_colour
 from bsqav.media.tracks import ALL_TRACKS, TrackChoice, choose_video
@@ -143,6 +143,8 @@ class Source:
                 warn=warn,
                 strict=strict,
             )
+            if start and not isinstance(self._demuxer, StillDemuxer):
+                self._reader.reads_on = must_read_on(file, self.container, format)
             self._first_time = Fraction(0)  # of the part, from which its duration counts
             self._queue: deque[SourceFrame | AvPacket] = deque()
             self._prime()
@@ -174,11 +176,8 @@ class Source:
         """Exif, colour profile and XMP of a picture file, or of the first of several."""
         if isinstance(self._demuxer, StillDemuxer):
             return self._demuxer.metadata
-        packet = self._reader.first_packet
-        if packet is None or self.stream.codec_context.name not in PICTURE_CODECS:
-            return NO_METADATA
         # As the sequence header and the decoder have it, pictures are turned apart from Exif.
-        return read_picture_metadata(bytes(packet)).upright()
+        return self._reader.picture_metadata.upright()
 
     def other_streams(self) -> list[av.stream.Stream]:
         """Every stream beside the video that is wanted."""
