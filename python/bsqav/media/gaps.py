@@ -158,8 +158,11 @@ class GapWatch:
             before = self._moves[max(0, at - NEAR_MOVES) : at]
             after = self._moves[at + 1 : at + 1 + NEAR_MOVES]
             back = [x for x in before for y in after if abs(x.move - y.move) <= SAME_MOVE]
-            if any(abs(x.move - self._moves[at].move) > SAME_MOVE for x in back):
-                found.append(self._moves[at])
+            packet = self._moves[at]
+            # Programs that join pieces may err by a frame or two at a joint, and come back.
+            most = max(SAME_MOVE, 2 * packet.duration if packet.keyframe else Fraction(0))
+            if any(abs(x.move - packet.move) > most for x in back):
+                found.append(packet)
         return found
 
 
