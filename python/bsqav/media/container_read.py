@@ -15,10 +15,11 @@ from bsqav.codec.models import ModelLike
 from bsqav.errors import BsqWarning, UsageError
 from bsqav.media.contents import metadata_of
 from bsqav.media.demux import BsqPacket, Demuxer
-from bsqav.media.input_stream import BsqInputStream, InputPacket, StreamList
+from bsqav.media.input_stream import BsqInputStream, InputPacket
 from bsqav.media.light import TrackColour
 from bsqav.media.metadata_text import FOREIGN_TAGS
 from bsqav.media.opening import Source
+from bsqav.media.stream_list import StreamList
 from bsqav.media.track_colour import read_colours
 
 __all__ = ["InputContainer"]

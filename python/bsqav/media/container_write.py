@@ -15,11 +15,12 @@ from bsqav.codec.models import ModelLike
 from bsqav.errors import UnsupportedError, UsageError
 from bsqav.media.contents import Attachment, Chapter, attachments_of, metadata_of
 from bsqav.media.embedded_model import carries, check_can_embed, model_attachment
-from bsqav.media.input_stream import BsqInputStream, InputPacket, StreamList
+from bsqav.media.input_stream import BsqInputStream, InputPacket
 from bsqav.media.light import NO_LIGHT
 from bsqav.media.muxers import Muxer, Target, format_of, open_muxer, open_output
 from bsqav.media.output_file import OutputFile
 from bsqav.media.output_stream import BsqOutputStream, OutputPacket
+from bsqav.media.stream_list import StreamList
 
 __all__ = ["OutputContainer"]
 
