@@ -142,7 +142,7 @@ class BsqTrack:
                 tick = self._keyframe_tick + index * self._ticks_per_frame + int(info["pts"])
         pts = self._place(tick, packet.pts)
         if damage is not None or tick is None:
-            self.gaps.lose()
+            self.gaps.lose(None if damage or pts is None else pts * self.time_base)
         else:
             self.gaps.take(self._facts(number, tick, info))
         return BsqPacket(

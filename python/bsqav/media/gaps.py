@@ -13,6 +13,7 @@ from fractions import Fraction
 
 __all__ = ["Gap", "GapWatch", "PacketFacts", "named", "places"]
 
+OUT_OF_ORDER = "the time does not rise: packets are out of order or there twice"
 # So many steps between pictures must equal the stated durations before one that does not is a gap.
 MIN_EXACT_STEPS = 4
 # More changes of the move than this inside groups: the file was given other times on purpose.
@@ -70,6 +71,7 @@ class GapWatch:
         """Forgets the packet before, as after a seek; what was found stays."""
         self._first: PacketFacts | None = None
         self._last: PacketFacts | None = None
+        self._unplaced: Fraction | None = None  # time of a packet that `lose` took before
         self._exact, self._inexact = 0, 0  # steps inside groups that equal the stated duration
         self._holes: list[Gap] = []  # of time, which count where the other steps are exact
         self._moves: list[PacketFacts] = []  # the first packets with another move
@@ -82,12 +84,15 @@ class GapWatch:
             self._moves.append(packet)
         if last is None:
             self._first = packet
+            if self._unplaced is not None and packet.time <= self._unplaced:
+                self.found.append(Gap(packet.number, packet.time, OUT_OF_ORDER))
+            self._unplaced = None
             return
         if self._first is last and not packet.keyframe and packet.move != last.move:
             self._moves = [packet]  # FFmpeg puts the first packet of a fragmented file elsewhere
             last = replace(last, move=packet.move)
         if packet.time <= last.time and (packet.move == last.move or not packet.keyframe):
-            what: str | None = "the time does not rise: packets are out of order or there twice"
+            what: str | None = OUT_OF_ORDER
         elif packet.keyframe:
             what = self._between_groups(last, packet)
         else:
@@ -95,9 +100,13 @@ class GapWatch:
         if what is not None:
             self.found.append(Gap(packet.number, packet.time, what))
 
-    def lose(self) -> None:
-        """A packet is damaged: nothing can be said of what follows it before the next keyframe."""
-        self._last = None
+    def lose(self, time: Fraction | None) -> None:
+        """Takes a packet of which nothing can be said: damaged, or without a keyframe before.
+
+        Args:
+            time: the container's, in seconds; None where unknown.
+        """
+        self._last, self._unplaced = None, time
 
     def finish(self) -> list[Gap]:
         """All gaps, those included that show only when the end has come."""
