@@ -35,7 +35,7 @@ def read_picture_metadata(data: bytes) -> PictureMetadata:
             return _of_webp(data)
         if data[:4] in (b"II*\0", b"MM\0*"):
             return _of_tiff(data)
-    except (struct.error, zlib.error):
+    except (struct.error, zlib.error, IndexError):
         pass
     return NO_METADATA
 
