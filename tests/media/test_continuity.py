@@ -15,6 +15,7 @@ import pytest
 
 import bsqav
 from bsqav.media.continuity import Continuity
+from bsqav.media.source import Source, SourceFrame
 from tests.media.clips import ClipSpec, pictures
 
 MS = Fraction(1, 1000)
@@ -83,6 +84,19 @@ def test_files_one_behind_the_other(tmp_path: Path, row: Any, frames: int) -> No
     assert abs((video[frames] - video[0]) - (sound[len(sound) // parts] - sound[0])) < Fraction(
         1, 20
     )
+
+
+@pytest.mark.parametrize("row", JOINED, ids=[row[0] for row in JOINED])
+def test_a_start_in_joined_files(tmp_path: Path, row: Any) -> None:
+    first = part(tmp_path / f"part.{row[0]}", row, 25)
+    joined = tmp_path / f"joined.{row[0]}"
+    joined.write_bytes(first + 2 * first[row[5] :])
+    for number in (12, 37):
+        source = Source(joined, start=Fraction(number, 25), warn=lambda _: None)
+        count = sum(isinstance(event, SourceFrame) for event in source.events())
+        source.close()
+        # Between two parts there may be a little time.
+        assert 0 <= count - (25 * row[6] - number) <= 3
 
 
 # ---- packets made by hand ----

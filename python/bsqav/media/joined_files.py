@@ -6,11 +6,14 @@ import os
 from collections.abc import Callable
 from typing import BinaryIO
 
-__all__ = ["file_behind"]
+from bsqav.media.ebml import read_head
+
+__all__ = ["file_behind", "is_joined"]
 
 # Behind the last packet stands an index at most; so far another head is looked for.
 MAX_SEARCHED = 1 << 20
 MAX_BOXES = 10_000
+_WITHOUT_STRUCTURE = {"flv", "mpeg", "mpegts"}
 _ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _EBML, _DOCTYPE = b"\x1aE\xdf\xa3", b"B\x82"
 _FLV, _FLV_LENGTH = b"FLV\x01", b"\0\0\0\x09"
@@ -38,6 +41,23 @@ def file_behind(file: BinaryIO, form: str, end: int) -> int | None:
             return end + at
         at = data.find(magic, at + 1)
     return None
+
+
+def is_joined(file: BinaryIO, form: str) -> bool | None:
+    """Whether a file has another behind it; None where its structure does not tell."""
+    if form.startswith("mov,"):
+        return _box_behind(file, 1) is not None
+    if form != "matroska,webm":
+        return None if form in _WITHOUT_STRUCTURE else False
+    file.seek(0)
+    for _ in ("head", "segment"):
+        element = read_head(file)
+        if element is None:
+            return False
+        if element.end is None:
+            return None  # written as it came
+        file.seek(element.end)
+    return file.read(len(_EBML)) == _EBML
 
 
 _HEADS: dict[str, tuple[bytes, Callable[[bytes], bool]]] = {

@@ -143,7 +143,7 @@ class Source:
                 warn=warn,
                 strict=strict,
             )
-            if start and not isinstance(self._demuxer, StillDemuxer):
+            if start and self.track is None:
                 self._reader.reads_on = must_read_on(file, self.container, format)
             self._first_time = Fraction(0)  # of the part, from which its duration counts
             self._queue: deque[SourceFrame | AvPacket] = deque()
