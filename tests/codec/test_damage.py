@@ -340,3 +340,12 @@ def test_calls_in_the_wrong_order(stream: Stream) -> None:
     picture = decoder.receive()
     assert picture is not None
     assert picture_hash(picture) == stream.hashes[4]
+
+
+def test_packets_say_their_group_and_how_long_they_last(stream: Stream) -> None:
+    """By which lost groups are told from joints, without decoding."""
+    infos = [_core.probe_packet(packet) for packet in stream.packets]
+    assert [info["parity"] for info in infos] == [0] * 4 + [1] * 4 + [0] * 4
+    assert {info["duration"] for info in infos} == {-1}
+    long = _core.probe_packet(PacketFields(keyframe=False, duration=3003).write())
+    assert (long["duration"], long["parity"]) == (3003, 0)
