@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bsqav.cli.display import show
+from bsqav.cli.display import say, show
 from bsqav.cli.parsing import did_you_mean
-from bsqav.errors import UsageError
+from bsqav.errors import BsqError
 
 if TYPE_CHECKING:
     from bsqav.evaluation.results import CompareResult
@@ -130,8 +130,13 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError("--all-frames needs --html")
         _check_codecs(codecs)
     except ValueError as error:
-        raise UsageError(f"compare: {error}") from None
-    return _compare(args, codecs, metrics, crfs, scale)
+        say(f"compare: {error}")
+        return 2
+    try:
+        return _compare(args, codecs, metrics, crfs, scale)
+    except (BsqError, OSError) as error:
+        say(f"compare: {error}")
+        return 1
 
 
 def _compare(

@@ -160,6 +160,7 @@ class _Room:
 
     def fail(self, clip: ClipResult, text: str) -> None:
         """Lists a failure and says it."""
+        text = text.removeprefix(f"{clip.path}: ")  # which is said in front of it
         clip.failures.append(text)
         self.say(f"{clip.path}: {text}")
 

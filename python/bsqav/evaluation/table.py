@@ -17,7 +17,7 @@ def format_table(result: CompareResult) -> str:
         parts.append(_means_text(result))
     parts.append("\n".join(_wrapped(note, "") for note in result.notes))
     if result.failures:
-        parts.append("\n".join(["failed:", *(_wrapped(line, "  ") for line in result.failures)]))
+        parts.append("\n".join(["failed:", *(f"  {line}" for line in result.failures)]))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -102,19 +102,29 @@ def _wrapped(text: str, indent: str, end: str = "") -> str:
 
 
 def fitted(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows as `align` has them; columns that are too many for a line go into a table below.
+    """Rows as `align` has them; columns that are too many for a line go into tables below.
 
-    The first two columns stand before the others in each table.
+    The first two columns stand before the others in each table, which are about as wide.
     """
     widths = [max(len(row[i]) for row in rows) + 2 for i in range(len(rows[0]))]
+    tables = _split(widths, COLUMNS)
+    for limit in range(sum(widths[:2]), COLUMNS):
+        if len(even := _split(widths, limit)) == len(tables):
+            tables = even
+            break
+    parts = [align([[*row[:2], *(row[i] for i in table)] for row in rows]) for table in tables]
+    return [line for part in parts for line in ("", *part)][1:]
+
+
+def _split(widths: Sequence[int], limit: int) -> list[list[int]]:
+    """The columns behind the first two, put together to tables of no more than `limit` each."""
     tables: list[list[int]] = [[]]
     for i in range(2, len(widths)):
         taken = sum(widths[:2]) + sum(widths[k] for k in tables[-1])
-        if tables[-1] and taken + widths[i] > COLUMNS:
+        if tables[-1] and taken + widths[i] > limit:
             tables.append([])
         tables[-1].append(i)
-    parts = [align([[*row[:2], *(row[i] for i in table)] for row in rows]) for table in tables]
-    return [line for part in parts for line in ("", *part)][1:]
+    return tables
 
 
 def align(rows: Sequence[Sequence[str]]) -> list[str]:
