@@ -129,7 +129,9 @@ def describe(state: Progress, columns: int | None = None) -> str:
         parts.insert(0, (3, f"pass {state.stage}/{state.stages}"))
     if state.fraction is not None:
         parts.append((6, f"{100 * state.fraction:.0f} %"))
-    parts += [(2, f"{state.fps:.1f} fps"), (0, f"{state.speed:.2f}x"), (1, size + rate)]
+    if state.frames:  # while the look-ahead fills, there is no speed yet
+        parts += [(2, f"{state.fps:.1f} fps"), (0, f"{state.speed:.2f}x")]
+    parts.append((1, size + rate))
     if state.remaining is not None:
         parts.append((4, f"{human_time(state.remaining)} left"))
     line = ", ".join(text for _, text in parts)
