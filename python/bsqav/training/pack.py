@@ -112,7 +112,7 @@ def _bits_per_pixel(path: Path) -> float:
         stream = container.streams.video[0]
         seconds = float((container.duration or 1_000_000) / 1_000_000)
         pixels = stream.width * stream.height * float(stream.average_rate or 25) * seconds
-    return path.stat().st_size * 8 / max(pixels, 1.0)
+    return float(path.stat().st_size * 8 / max(pixels, 1.0))
 
 
 def clip_squares(path: Path, config: PackConfig, rng: random.Random) -> Iterator[Samples]:
