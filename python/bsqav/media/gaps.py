@@ -19,7 +19,7 @@ MIN_EXACT_STEPS = 4
 # More changes of the move than this inside groups: the file was given other times on purpose.
 MAX_STRAY_MOVES = 4
 # Other times than these, slower or faster by so much, are damage.
-MAX_SPEED = 2
+MAX_SPEED = Fraction(5, 2)
 # Moves this near to each other are the same, rounded (seconds).
 SAME_MOVE = Fraction(4, 1000)
 # Less than this between two pictures is rounding (seconds).
@@ -158,7 +158,7 @@ class GapWatch:
         if first is None or last is None or last.own <= first.own:
             return []
         speed = (last.time - first.time) / (last.own - first.own)
-        return [] if Fraction(1, MAX_SPEED) <= speed <= MAX_SPEED else [last]
+        return [] if 1 / MAX_SPEED <= speed <= MAX_SPEED else [last]
 
     def _replaced(self) -> list[PacketFacts]:
         """Packets with which the times leave their place, to which they come back later."""
