@@ -113,9 +113,10 @@ class Encoder:
     ) -> None:
         """`sequence` needs width and height; other keys have the defaults of
         bsq_encoder_config_init; unknown keys raise UsageError. With a bitrate above 0 crf is not
-        looked at; a maxrate above 0 caps the rate; `first_pass` holds the `pass_record` of every picture of a first pass. The first
-        packet comes when `lookahead` pictures, 0 to 250, wait behind it. With a `library` the
-        encoder works on one of its devices, in the order of a cudaStream_t."""
+        looked at; a maxrate above 0 caps the rate; `first_pass` holds the `pass_record` of every
+        picture of a first pass. The first packet comes when `lookahead` pictures, 0 to 250, wait
+        behind it. With a `library` the encoder works on one of its devices, in the order of a
+        cudaStream_t."""
     @property
     def header(self) -> bytes: ...
     def send(
