@@ -172,7 +172,7 @@ def test_outputs_that_cannot_be(tmp_path: Path, clip: Path) -> None:
         bsqav.transcode(clip, tmp_path / "out.mp4")
     with pytest.raises(bsqav.UsageError, match=r"out\.xyz"):
         bsqav.transcode(clip, tmp_path / "out.xyz", codec="libx264")
-    with pytest.raises(bsqav.UnsupportedError, match="nonsense"):
+    with pytest.raises(bsqav.UsageError, match="no video encoder 'nonsense'"):
         bsqav.transcode(clip, tmp_path / "out.mkv", codec="nonsense")
     assert not list(tmp_path.iterdir())
 

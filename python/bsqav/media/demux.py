@@ -180,6 +180,8 @@ class Demuxer:
         if lack is not None:
             raise MediaError(f"{self.name} is cut short: {why}, and {lack}")
         message = f"{self.name}: {why}; every frame that it announces has come"
+        if any(each.type in ("audio", "subtitle") for each in self.container.streams):
+            message += ", of other tracks the end may be missing"
         if strict:
             raise MediaError(message)
         warn(message)
