@@ -16,6 +16,7 @@ from bsqav.media.hls import TARGET_SECONDS, default_gop, media_path
 from bsqav.media.muxers import open_muxer
 from bsqav.media.verification import verify
 from tests.media.clips import make_clip
+from tests.media.clips import packets as packets_of
 from tests.media.containers import HEADER, SEQUENCE, TICK, mux_video
 from tests.support import run_tool
 
@@ -172,3 +173,14 @@ def test_stock_programs_read_every_packet(tmp_path: Path, clip: Path) -> None:
         copy = tmp_path / "copy.mkv"
         run_tool(program, "-v", "error", "-y", "-i", playlist, "-map", "0:v", "-c", "copy", copy)
         assert verify(copy).hash == verify(playlist).hash
+
+
+def test_aac_of_a_transport_stream(tmp_path: Path) -> None:
+    """FFmpeg's muxer takes ADTS headers off by itself, but not in fragments."""
+    clip = make_clip(tmp_path / "in.ts")
+    bsqav.transcode(clip, tmp_path / "out.m3u8")
+    bsqav.transcode(clip, tmp_path / "out.mkv")
+    found = [data for _, data in packets_of(tmp_path / "out.m3u8", "audio")]
+    assert found == [data for _, data in packets_of(tmp_path / "out.mkv", "audio")]
+    with av.open(str(tmp_path / "out.m3u8")) as container:
+        assert sum(frame.samples for frame in container.decode(audio=0)) >= 48000 - 1024

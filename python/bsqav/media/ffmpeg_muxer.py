@@ -14,6 +14,7 @@ from fractions import Fraction
 from typing import Any
 
 import av
+from av.bitstream import BitStreamFilterContext
 
 from bsqav.errors import MediaError, UnsupportedError, UsageError
 from bsqav.media.audio import layout_of, sound_instead
@@ -89,6 +90,7 @@ class FFmpegMuxer:
         self._converted: dict[int, tuple[str, str]] = {}  # track to its codec and what it becomes
         self._names: dict[int, str] = {}  # of tracks, for messages
         self._texts: dict[int, TextTrack] = {}  # tracks of mov_text
+        self._filters: dict[int, BitStreamFilterContext] = {}  # of tracks that may be ADTS
         self._times: dict[int, PacketTimes] = {}
         self._move = Fraction(0)  # seconds that are added to all times
         self._sealed = False  # a packet has come
@@ -164,6 +166,9 @@ class FFmpegMuxer:
             self._converted[made.index] = (codec, target)
         else:
             made = _copy_of(self.container, stream)
+            if codec == "aac" and self._fragmented:
+                # The muxer does so itself, but not in fragments.
+                self._filters[made.index] = BitStreamFilterContext("aac_adtstoasc", stream)
         return self._added(made, codec, metadata_of(stream), int(stream.disposition))
 
     def add_audio(
@@ -284,7 +289,25 @@ class FFmpegMuxer:
         for kind in ("skip_samples",):
             if packet.has_sidedata(kind):
                 copy.set_sidedata(packet.get_sidedata(kind))
-        self.send(index, copy)
+        for each in self._filtered(index, copy):
+            self.send(index, each)
+
+    def _filtered(self, index: int, packet: av.Packet[Any]) -> list[av.Packet[Any]]:
+        """The packet without an ADTS header, its configuration as side data."""
+        if index not in self._filters:
+            return [packet]
+        time_base = packet.time_base
+        try:
+            found = self._filters[index].filter(packet)
+        except (av.FFmpegError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise MediaError(
+                f"{self.name_of(index)} has a packet that is no AAC: {reason}; encode it anew "
+                "(-c:a aac)"
+            ) from error
+        for each in found:
+            each.time_base = time_base
+        return list(found)
 
     def _add_text(self, index: int, packet: av.Packet[Any], data: bytes) -> None:
         self._check_open(index)
