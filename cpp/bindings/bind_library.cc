@@ -103,9 +103,9 @@ py::dict probe_sequence(const py::object& data) {
   const BytesView bytes(data, "data");
   char error[kErrorSize] = "";
   bsq_sequence sequence;
-  check(bsq_sequence_probe(bytes.span().data(), bytes.span().size(), &sequence, error,
-                           sizeof error),
-        error);
+  check(
+      bsq_sequence_probe(bytes.span().data(), bytes.span().size(), &sequence, error, sizeof error),
+      error);
   return sequence_dict(sequence);
 }
 

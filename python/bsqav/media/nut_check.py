@@ -14,8 +14,11 @@ from bsqav.media.truncation import Announced
 __all__ = ["UnreadBytes", "check_nut"]
 
 FILE_ID = b"nut/multimedia container\0"
-# The most that the head of a frame takes, and the bytes that a packet's head may stand in for.
+# The most that the head of a frame takes.
 MAX_FRAME_HEAD = 48
+# Bytes that most packets of a codec begin with (MP3's header) stand once, in the file's header: a
+# packet may be so much longer than its place in the file.
+MAX_ELIDED = 8
 # Startcodes: main header, stream, syncpoint, index, info.
 _MAIN, _STREAM, _INDEX = b"NM\x7aV\x1f\x5f\x04\xad", b"NS\x11@[\xf2\xf9\xdb", b"NX\xdd\x67/#\xe6N"
 _STARTCODES = {_MAIN, _STREAM, _INDEX, b"NK\xe4\xad\xee\xcaEi", b"NI\xabh\xb5\x96\xbax"}
@@ -36,7 +39,7 @@ class UnreadBytes:
         """A packet's offset, None where unknown, and its bytes."""
         if place is None or place < 0:
             return
-        if not 0 <= place - self.end <= MAX_FRAME_HEAD:
+        if not -MAX_ELIDED <= place - self.end <= MAX_FRAME_HEAD:
             self.gaps.append((self.end, place))
         self.end = place + size
 
@@ -58,12 +61,24 @@ def check_nut(file: BinaryIO, unread: UnreadBytes) -> Announced | None:
             found.faults.append(f"byte {end}: a packet begins inside another")
         elif _rest(file, start, end) > MAX_FRAME_HEAD:
             found.faults.append(f"byte {start}: {end - start} bytes cannot be read as packets")
-    file.seek(unread.end)
+    tail = _tail(file, unread.end)
+    file.seek(tail)
     if _INDEX not in file.read(MAX_TAIL):
         found.faults.append(f"byte {size}: the file ends without an index, as if cut short")
-    elif _rest(file, unread.end, size):
-        found.faults.append(f"byte {unread.end}: bytes at the end are no packet")
+    elif _rest(file, tail, size):
+        found.faults.append(f"byte {tail}: bytes at the end are no packet")
     return found
+
+
+def _tail(file: BinaryIO, end: int) -> int:
+    """Where the headers behind the last packet begin, which may end earlier than its bytes say."""
+    file.seek(end - MAX_ELIDED)
+    data = file.read(2 * MAX_ELIDED)
+    for early in range(MAX_ELIDED + 1):
+        place = MAX_ELIDED - early
+        if data[place : place + 8] in _STARTCODES:
+            return end - early
+    return end
 
 
 def _rest(file: BinaryIO, place: int, end: int) -> int:
