@@ -16,7 +16,7 @@ from tests.codec.streams import TINY_MODEL
 def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model that the tests code with: the frozen one, or the file in BSQAV_TEST_MODEL.
 
-    It is a copy, alone in its folder: beside the frozen one lies that of an older version.
+    It is a copy, alone in its folder, which may become the default of child processes.
     """
     source = Path(os.environ.get("BSQAV_TEST_MODEL", TINY_MODEL))
     return Path(shutil.copy(source, tmp_path_factory.mktemp("model")))

@@ -73,7 +73,6 @@ py::dict model_config(const PyModel& model) {
   add("decoder", config.decoder);
   add("prior", config.prior);
   d["stages"] = config.stages;
-  d["numerics"] = config.numerics;
   return d;
 }
 
@@ -133,9 +132,6 @@ void bind_library(py::module_& m) {
           "name", [](const PyModel& model) { return bsq_model_name(model.handle.get()); })
       .def_property_readonly(
           "json", [](const PyModel& model) { return bsq_model_json(model.handle.get()); })
-      .def_property_readonly(
-          "numerics", [](const PyModel& model) { return model.handle->model->config().numerics; },
-          "Version of docs/numerics.md; models of version 1 only decode.")
       .def_property_readonly(
           "stages", [](const PyModel& model) { return model.handle->model->config().stages; },
           "Stages of 32 bits that a token has at most.")

@@ -29,8 +29,6 @@ void bind_samples(py::module_& m);
 
 namespace {
 
-constexpr int8_t kOne = 64;
-
 using Name = std::optional<std::string>;
 using Rects = std::vector<std::array<int, 4>>;
 
@@ -39,7 +37,7 @@ std::shared_ptr<const Networks> networks_of(const PyModel& model, const Name& ke
   return model.handle->model->networks(table);
 }
 
-TokenLayout layout_of(const PyModel& model) { return token_layout(model.handle->model->config()); }
+TokenLayout layout_of(const PyModel& model) { return {model.handle->model->config().stages}; }
 
 Array<uint8_t> tokenizer_encode(const PyModel& model, const py::object& side_in,
                                 const py::object& residual_in, const py::object& windows,

@@ -111,9 +111,9 @@ void DeviceChoices::send_corrections(int type) {
   const auto bits = static_cast<size_t>(state_.tokens.max_stages * kStageBits);
   device_.wait_mark();
   for (size_t b = 0; b < state_.blocks.size(); ++b) {
-    const LayerModels models = state_.layer_models(state_.blocks[b], type);
+    const LogitCorrections& corrections = state_.blocks[b].models.of_type(type);
     for (size_t i = 0; i < bits; ++i) {
-      corrections_.data()[b * bits + i] = models.corrections.bits[i].offset();
+      corrections_.data()[b * bits + i] = corrections.bits[i].offset();
     }
   }
   corrections_.send(device_, corrections_.size());

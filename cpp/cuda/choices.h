@@ -39,7 +39,7 @@ class DeviceChoices {
   bool drop(const Layer& layer);
   void begin_symbols();
   template <class Coder>
-  void code_bits(Coder& coder, const LayerModels& models, DeviceBlockState&, size_t block) {
+  void code_bits(Coder& coder, LogitCorrections& corrections, DeviceBlockState&, size_t block) {
     coder.tokens();
     if (state_.active.count() == 0) return;
     std::vector<uint8_t>& bytes = bytes_[block];
@@ -50,8 +50,9 @@ class DeviceChoices {
         bytes.resize(rows.tokens.size());
         for (int j = 0; j < kSubgroups; ++j) {
           const size_t at = rows.logits_at + static_cast<size_t>(j) * rows.stride;
-          code_subgroup(coder, models, state_.active, rows.tokens, stage, j, logits_.data() + at,
-                        state_.weights().pair(stage * kSubgroups + j), state_.tokens, bytes.data());
+          code_subgroup(coder, corrections, state_.active, rows.tokens, stage, j,
+                        logits_.data() + at, state_.weights().pair(stage * kSubgroups + j),
+                        state_.tokens, bytes.data());
         }
       }
     }

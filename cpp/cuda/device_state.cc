@@ -43,7 +43,7 @@ DeviceState::Fields DeviceState::make_fields() const {
 
 DeviceState::DeviceState(const Geometry& geometry, const std::shared_ptr<const Weights>& weights,
                          Device& device, ThreadPool& pool, bool encodes, bool is_base)
-    : motion(geometry, weights->config().numerics > 2),
+    : motion(geometry),
       windows(geometry.windows()),
       tokens(geometry.tokens_y, geometry.tokens_x, weights->layout().stages),
       active(geometry.tokens_y, geometry.tokens_x),
@@ -68,8 +68,7 @@ DeviceState::DeviceState(const Geometry& geometry, const std::shared_ptr<const W
   for (const Block& area : geometry_.blocks) {
     blocks.push_back({area, token_rect(geometry_, area), BlockModels()});
   }
-  windows.has_offsets = weights_->config().numerics > 2;
-  if (weights_->config().numerics > 2 && !is_base) {
+  if (!is_base) {
     base_ = std::make_unique<DeviceState>(base_geometry(geometry_), weights_, device_, pool_,
                                           encodes, true);
   }
@@ -125,12 +124,7 @@ void DeviceState::compensate() {
 }
 
 Steps DeviceState::steps(int q) const {
-  return {q,
-          windows.has_offsets ? offsets_.device() : nullptr,
-          geometry_.windows_x,
-          kMaxStepIndex,
-          kOffsetUnit,
-          kChromaKnee};
+  return {q, offsets_.device(), geometry_.windows_x, kMaxStepIndex, kOffsetUnit, kChromaKnee};
 }
 
 // After wait_mark().
@@ -165,15 +159,13 @@ void DeviceState::list_active(int q, const LayerPlace& place) {
     index_.send(device_, geometry_.tokens());
   }
   device_.mark();
-  // Networks of numerics 1 know nothing but the first layer of a keyframe.
-  const bool told = weights_->config().numerics > 1;
   const SideKernel kernel{current_->planes(),
                           positions_.device(),
                           active.count(),
                           steps(q),
                           place.first_of_keyframe ? 256 : 0,
-                          told && place.later ? 256 : 0,
-                          told ? place.above : 0,
+                          place.later ? 256 : 0,
+                          place.above,
                           runner_.side(),
                           runner_.side_pitch()};
   device_.launch(kernel, kernel.blocks());
@@ -181,10 +173,9 @@ void DeviceState::list_active(int q, const LayerPlace& place) {
 
 // Token vectors of the active tokens.
 void DeviceState::expand(const Fields& fields) {
-  const TokenLayout& layout = weights_->layout();
-  const ExpandTokensKernel kernel{fields.arrays(),    layout.stages,     layout.zero,
-                                  active.count(),     nullptr,           positions_.device(),
-                                  geometry_.tokens_x, runner_.vectors(), runner_.vector_pitch()};
+  const ExpandTokensKernel kernel{fields.arrays(),   weights_->layout().stages, active.count(),
+                                  nullptr,           positions_.device(),       geometry_.tokens_x,
+                                  runner_.vectors(), runner_.vector_pitch()};
   device_.launch(kernel, kernel.blocks());
 }
 
@@ -231,7 +222,6 @@ void DeviceState::end_layer(int q, bool decoded) {
 }
 
 void DeviceState::filter(int q, bool keyframe) {
-  if (weights_->config().numerics < 3) return;
   const EdgeKernel edges{steps(q),           keyframe,           coded_.data(),
                          vectors_.device(),  geometry_.tokens_x, geometry_.tokens_y,
                          left_edges_.data(), upper_edges_.data()};

@@ -44,20 +44,12 @@ class DeviceState {
 
   // As in PictureState.
   const Geometry& geometry() const { return geometry_; }
-  int step_offset() const { return weights_->config().numerics > 1 ? 64 : 0; }
   void begin_picture();
   void begin_keyframe();
   DeviceState* base() { return base_.get(); }
   const DeviceState* base() const { return base_.get(); }
   void predict_from_base();
   void compensate();
-  int flag_type(bool keyframe, bool first, bool last) const {
-    const bool main = weights_->config().numerics > 1 ? last : first;
-    return !keyframe && main ? 0 : 1;
-  }
-  LayerModels layer_models(DeviceBlockState& block, int type) const {
-    return {block.models.corrections[static_cast<size_t>(type)], weights_->config().numerics > 1};
-  }
   // For encoders, which look at tokens before they are listed: the windows' offsets to the device.
   void send_offsets();
   // As in PictureState.
@@ -147,9 +139,8 @@ void decode_bits(DeviceState& state, int type, const Loop& each_block) {
         prior.logits(j);
         each_block([&](DeviceBlockState& block, auto& coder) {
           const auto b = static_cast<size_t>(&block - state.blocks.data());
-          code_subgroup(coder, state.layer_models(block, type), state.active, prior.tokens_of(b),
-                        stage, j, prior.logits_of(b), prior.pair(), state.tokens,
-                        prior.bytes_of(b));
+          code_subgroup(coder, block.models.of_type(type), state.active, prior.tokens_of(b), stage,
+                        j, prior.logits_of(b), prior.pair(), state.tokens, prior.bytes_of(b));
         });
         prior.feed();
       }

@@ -10,7 +10,6 @@
 #include "codec/enc_motion.h"
 #include "cuda/choices.h"
 #include "cuda/motion_search.h"
-#include "network/tokenizer.h"
 
 namespace bsq::cuda {
 namespace {
@@ -27,9 +26,7 @@ class DeviceEncoder : public PictureEncoder {
         shown_(geometry.make_frame()) {}
 
   const Geometry& geometry() const override { return state_.geometry(); }
-  int step_offset() const override { return state_.step_offset(); }
   bool has_base() const override { return layers_.has_base(); }
-  bool has_offsets() const override { return state_.windows.has_offsets; }
   std::span<const int16_t> offsets() const override { return state_.windows.offset; }
   void trace(std::vector<LayerTrace>*) override {
     throw Error(BSQ_ERROR_UNSUPPORTED, "layers cannot be traced on a device: encode without one");
@@ -108,7 +105,6 @@ PictureEncoderFactory encode_on_device(Device& device) {
   return [&device, packed](const Geometry& geometry, const Model& model, const EncodingStyle& style,
                            ThreadPool& pool) {
     const std::shared_ptr<const Weights>& weights = packed->of(device, model);
-    require_encoder(weights->config());
     return std::make_unique<DeviceEncoder>(geometry, weights, style, device, pool);
   };
 }

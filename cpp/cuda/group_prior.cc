@@ -169,7 +169,6 @@ HeadKernel GroupPrior::head_kernel(int subgroup) {
   kernel.v = v_.data();
   kernel.pitch = static_cast<int>(prior_pitch(weights_));
   kernel.width = weights_.config().prior.width;
-  kernel.zero = weights_.layout().zero;
   if (pending_ >= 0) {
     const Linear& emb = prior.emb[static_cast<size_t>(pending_)];
     kernel.emb_w = emb.w;
@@ -274,8 +273,8 @@ void GroupPrior::embed_group() {
   const int32_t* list = group_tokens_.device() + rows.first;
   const auto count = static_cast<int>(rows.count());
   const ExpandTokensKernel expand{
-      fields_,   weights_.layout().stages, weights_.layout().zero, count, list, list_.positions,
-      tokens_x_, runner_.vectors(),        runner_.vector_pitch()};
+      fields_,           weights_.layout().stages, count, list, list_.positions, tokens_x_,
+      runner_.vectors(), runner_.vector_pitch()};
   device_.launch(expand, expand.blocks());
   LinearKernel embed = linear_kernel(weights_.prior().cur, runner_.vectors(), count);
   embed.out8 = embedded_.data();

@@ -28,9 +28,7 @@ class DevicePictures : public PictureDecoder {
   }
 
   size_t block_count() const override { return state_.blocks.size(); }
-  size_t base_block_count() const override {
-    return state_.base() == nullptr ? 0 : state_.base()->blocks.size();
-  }
+  size_t base_block_count() const override { return state_.base()->blocks.size(); }
   void decode(const CodedPicture& coded, std::vector<TokenField>* layers) override {
     try {
       decode_layers(state_, coded, layers);

@@ -82,9 +82,7 @@ void Weights::make_presence(Device& device) {
                               static_cast<size_t>(cur.k));
   for (int n = 0; n < counts; ++n) {
     const uint32_t bits[kMaxStages] = {};
-    int8_t* vector = vectors.data() + static_cast<ptrdiff_t>(n) * cur.k;
-    token_vector(layout(), n, bits, vector);
-    std::fill_n(vector, layout().bits(), int8_t{0});
+    token_vector(layout(), n, bits, vectors.data() + static_cast<ptrdiff_t>(n) * cur.k);
   }
   const DeviceArray<int8_t> input(device, vectors.size());
   device.upload(input.data(), vectors.data(), vectors.size());
@@ -111,11 +109,8 @@ LinearKernel linear_kernel(const Linear& layer, const int8_t* x, int rows) {
 }
 
 void Weights::pack(Packer& packer) {
-  if (config().numerics > 1) {
-    const EncoderWeights& encoder = networks_->encoder;
-    analysis_ = {packer.linear(encoder.in), packer.stack(encoder.stack),
-                 packer.linear(encoder.head)};
-  }
+  const EncoderWeights& encoder = networks_->encoder;
+  analysis_ = {packer.linear(encoder.in), packer.stack(encoder.stack), packer.linear(encoder.head)};
   const DecoderWeights& decoder = networks_->decoder;
   synthesis_ = {packer.linear(decoder.tok), packer.linear(decoder.side),
                 packer.stack(decoder.stack), packer.linear(decoder.out)};
@@ -140,20 +135,18 @@ void Weights::pack(Packer& packer) {
   std::vector<int32_t> steps;
   for (int q = 0; q <= kMaxStepIndex; ++q) steps.push_back(step_q8(q));
   steps_ = packer.vector(steps);
-  if (!prior.pair.empty()) pairs_ = packer.vector(prior.pair);
+  pairs_ = packer.vector(prior.pair);
   prices_ = {packer.array(std::span<const uint16_t>(kLogistic)),
              packer.array(std::span<const uint32_t>(kLog2Q24))};
 }
 
 const int16_t* Weights::device_pair(int head) const {
-  if (pairs_ == nullptr) return nullptr;
   return pairs_ + static_cast<ptrdiff_t>(head) * kSubgroupBits * kSubgroupBits;
 }
 
 const int16_t* Weights::pair(int head) const {
-  const std::vector<int16_t>& pair = networks_->prior.pair;
-  if (pair.empty()) return nullptr;
-  return pair.data() + static_cast<ptrdiff_t>(head) * kSubgroupBits * kSubgroupBits;
+  return networks_->prior.pair.data() +
+         static_cast<ptrdiff_t>(head) * kSubgroupBits * kSubgroupBits;
 }
 
 }  // namespace bsq::cuda

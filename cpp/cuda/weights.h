@@ -64,7 +64,7 @@ struct Synthesis {
   Linear out;
 };
 
-// The encoder network; empty for models of numerics 1, which only decode.
+// The encoder network.
 struct Analysis {
   Linear in;
   Stack stack;
@@ -112,8 +112,7 @@ class Weights {
   const int8_t* presence() const { return presence_.data(); }
   // Steps by q: docs/numerics.md section 3.
   const int32_t* steps() const { return steps_; }
-  // What the bits of a sub-group that are 1 add to the logits of later ones, or nullptr; host
-  // memory.
+  // What the bits of a sub-group that are 1 add to the logits of later ones; host memory.
   const int16_t* pair(int head) const;
   // The same in the device's memory.
   const int16_t* device_pair(int head) const;

@@ -35,9 +35,6 @@ class Model:
     @property
     def json(self) -> str: ...
     @property
-    def numerics(self) -> int:
-        """Version of docs/numerics.md; models of version 1 only decode."""
-    @property
     def stages(self) -> int:
         """Stages of 32 bits that a token has at most."""
     @property

@@ -48,8 +48,8 @@ class Header:
     colour: bytes = b"\x02\x02\x02"
     display: int = 2
     model: bytes = bytes(16)
-    numerics: int = 2
-    version: int = 2
+    numerics: int = 1
+    version: int = 1
     magic: bytes = b"BSQ1"
     extra: bytes = b""
 
@@ -78,8 +78,8 @@ class PacketFields:
     deviation: int | None = None
     duration: int | None = None
     steps: list[int] | None = field(default_factory=lambda: [256])
-    base: bytes = b""  # of keyframes from version 3 on
-    others: list[bytes] = field(default_factory=list)  # components after the first, version 4
+    base: bytes = b""  # of keyframes
+    others: list[bytes] = field(default_factory=list)  # components after the first
     body: bytes = b""
     parity: bool = False
     checksum_error: int = 0
@@ -100,7 +100,7 @@ class PacketFields:
             data += varint(self.duration)
         for step in self.steps or []:
             data += step.to_bytes(2, "little")
-        if self.keyframe and self.header.version > 2:
+        if self.keyframe:
             data += varint(len(self.base)) + self.base
         for other in self.others:
             data += varint(len(other)) + other

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.codec.streams import OLD_MODEL, OLD_MODELS, TINY_MODEL
+from tests.codec.streams import TINY_MODEL
 from tests.readme import Readme
 from tests.support import ROOT, find_tool, run
-from tests.vectors.make_golden import FOLDER, INDEX, VERSION_1
+from tests.vectors.make_golden import FOLDER, INDEX
 from tests.vectors.y4m import y4m_hash
 
 STRICT = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic-errors")
@@ -42,21 +42,19 @@ def test_a_c_program(libbsq_build: Path, tmp_path: Path, monkeypatch: pytest.Mon
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     folder = TINY_MODEL.parent
-    assert run(tmp_path / "api_test", TINY_MODEL, OLD_MODEL, folder) == "all passed\n"
+    assert run(tmp_path / "api_test", TINY_MODEL, folder) == "all passed\n"
 
 
 @pytest.mark.host
 @pytest.mark.parametrize(
     "name",
     [
-        *("7x5", "176x144", "v2_7x5", "v3_7x5", "v3_33x17_gray", "v3_64x48", "v4_33x17_422"),
-        *("v4_47x40_alpha_irregular", "v4_50x41_444_alpha_10bit", "v4_1x1_gray_alpha"),
+        *("7x5", "33x17_gray", "64x48", "176x144", "33x17_422", "47x40_alpha_irregular"),
+        *("50x41_444_alpha_10bit", "1x1_gray_alpha"),
     ],
 )
 def test_the_example_decodes_golden_streams(c_library: Readme, tmp_path: Path, name: str) -> None:
     example = c_library.source / "decode_y4m"
     out = tmp_path / "out.y4m"
-    version = 1 if name in VERSION_1 else int(name[1])
-    model = [*OLD_MODELS, TINY_MODEL][min(version, 3) - 1]
-    run(example, FOLDER / f"{name}.ivf", out, model)
+    run(example, FOLDER / f"{name}.ivf", out, TINY_MODEL)
     assert y4m_hash(out) == json.loads(INDEX.read_text())[name]["hash"]

@@ -18,7 +18,7 @@ from bsqav.cli.display import ProgressDisplay
 from bsqav.cli.main import main
 from bsqav.media.demux import Demuxer
 from bsqav.media.progress import Progress
-from tests.codec.streams import OLD_MODEL
+from tests.codec.streams import TINY_MODEL
 from tests.media.clips import make_clip, payloads
 
 PROGRAM = [sys.executable, "-m", "bsqav.cli.main"]
@@ -137,7 +137,7 @@ def test_an_interrupt_leaves_the_partial_file_only(
         (["{clip}", "{tmp}/out.mkv", "--buffer", "2"], 2, "--bitrate"),
         (["{clip}", "{tmp}/out.mkv", "--device", "cuda"], 1, "CUDA"),
         (["{clip}", "{tmp}/out.mkv", "--model", "nosuch"], 1, "nosuch"),
-        (["{clip}", "{tmp}/out.mkv", "--model", str(OLD_MODEL)], 1, "numerics 1"),
+        (["{clip}", "{tmp}/out.mkv", "--model", "{tmp}/newer.bsqm"], 1, "numerics 2"),
         (["{clip}", "{tmp}/out.mkv", "--crf", "99"], 2, "crf"),
         (["{clip}", "{tmp}/out.mp4"], 2, "out.mp4"),
         (["{clip}", "{tmp}/out.mkv", "-c:v", "copy"], 2, "no BSQ video to copy"),
@@ -158,6 +158,8 @@ def test_failures_say_where_in_one_line(
 ) -> None:
     (tmp_path / "there.mkv").write_bytes(b"mine")
     (tmp_path / "a.txt").write_bytes(b"hello, world\n" * 40)
+    model = TINY_MODEL.read_bytes()
+    (tmp_path / "newer.bsqm").write_bytes(model[:6] + b"\2" + model[7:])
     (tmp_path / "empty").touch()
     before = sorted(path.name for path in tmp_path.iterdir())
     filled = [word.format(clip=clip, tmp=tmp_path) for word in arguments]

@@ -16,27 +16,13 @@ from bsqav import _core
 
 Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 VECTORS = Path(__file__).resolve().parent.parent / "vectors"
-TINY_MODEL = VECTORS / "tiny3.bsqm"
-# The frozen test model of numerics 1, which only decodes, and with it that of numerics 2.
-OLD_MODEL = VECTORS / "tiny.bsqm"
-OLD_MODELS = (OLD_MODEL, VECTORS / "tiny2.bsqm")
+TINY_MODEL = VECTORS / "tiny.bsqm"
 
 
 @functools.cache
 def tiny_model() -> _core.Model:
     """The frozen test model."""
     return _core.Model(TINY_MODEL.read_bytes())
-
-
-@functools.cache
-def old_models() -> list[_core.Model]:
-    """The frozen test models of numerics 1 and 2."""
-    return [_core.Model(path.read_bytes()) for path in OLD_MODELS]
-
-
-def old_model() -> _core.Model:
-    """The frozen test model of numerics 1."""
-    return old_models()[0]
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bsqav import Encoder, _core
-from bsqav.errors import EndOfStreamError, ModelError, UnsupportedError, UsageError
-from tests.codec.streams import OLD_MODEL, TINY_MODEL, Format, clip, encode, old_model, tiny_model
+from bsqav import _core
+from bsqav.errors import EndOfStreamError, ModelError, UsageError
+from tests.codec.streams import TINY_MODEL, Format, clip, encode, tiny_model
 
 FORM = Format(64, 48)
 
@@ -133,14 +133,6 @@ def test_a_damaged_model_is_refused() -> None:
             _core.Model(wrong)
     assert len(tiny_model().id) == 32
     assert tiny_model().name
-
-
-def test_a_model_of_numerics_1_does_not_encode() -> None:
-    assert (old_model().numerics, tiny_model().numerics) == (1, 3)
-    with pytest.raises(UnsupportedError, match="numerics 1"):
-        _core.Encoder(FORM.sequence, old_model())
-    with pytest.raises(UnsupportedError, match="numerics 1"):
-        Encoder(FORM.width, FORM.height, model=OLD_MODEL)
 
 
 def test_kernel_sets_by_name() -> None:

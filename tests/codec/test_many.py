@@ -68,7 +68,7 @@ def test_a_hundred_at_once_are_right() -> None:
 def test_an_encoder_of_360p_takes_less_than_60_megabytes() -> None:
     """Weights shared, the look-ahead full; the benchmark prints the figure."""
     script = ROOT / "benchmarks" / "many_encoders.py"
-    model = ROOT / "tests" / "vectors" / "tiny3.bsqm"
+    model = ROOT / "tests" / "vectors" / "tiny.bsqm"
     done = subprocess.run(
         [sys.executable, script, "--count", "6", "--model", model],
         capture_output=True,

@@ -5,7 +5,7 @@ import pytest
 
 from bsqav import _core
 from bsqav.errors import BsqError
-from tests.codec.streams import Format, clip, old_model, tiny_model
+from tests.codec.streams import Format, clip, tiny_model
 from tests.vectors.ivf import read_ivf
 from tests.vectors.make_golden import FOLDER
 
@@ -51,20 +51,9 @@ def test_tokens_are_those_that_the_encoder_counted(crf: float, several: bool) ->
 
 def test_layers_are_kept_where_asked_for() -> None:
     decoder = _core.Decoder([tiny_model()])
-    for data, _ in read_ivf(FOLDER / "v3_64x48.ivf"):
+    for data, _ in read_ivf(FOLDER / "64x48.ivf"):
         decoder.send(data)
         assert decoder.receive() is not None
         assert decoder.tokens is not None
     with pytest.raises(BsqError, match="keep_layers"):
         _ = decoder.layer_tokens
-
-
-def test_tokens_of_an_old_model_have_three_stages() -> None:
-    decoder = _core.Decoder([old_model()])
-    for data, _ in read_ivf(FOLDER / "64x48.ivf"):
-        decoder.send(data)
-        assert decoder.receive() is not None
-        assert decoder.tokens is not None
-        stages, bits = decoder.tokens
-        assert stages.shape == (6, 8) and bits.shape == (6, 8, 3)
-        assert stages.max() <= 3

@@ -10,7 +10,7 @@ from typing import Any
 from bsqav import _core
 from bsqav.codec.modelspec import ModelConfig
 from tests.bitstream.packets import Header
-from tests.codec.streams import OLD_MODELS, TINY_MODEL, Format, old_models, tiny_model
+from tests.codec.streams import TINY_MODEL, Format, tiny_model
 from tests.network.models import ONE_STAGE, UNEVEN, random_model
 from tests.reference.forge import Forger
 from tests.vectors.ivf import read_ivf
@@ -18,8 +18,8 @@ from tests.vectors.make_golden import FOLDER
 
 # The limits of docs/numerics.md section 6, but for the encoder and the number of blocks.
 LARGEST = ModelConfig(8, 8, 0, 512, 1024, 1, 512, 1024, 1, stages=8)
-MODELS = {path.stem: path.read_bytes() for path in [TINY_MODEL, *OLD_MODELS]}
-MODELS |= {
+MODELS = {
+    "tiny": TINY_MODEL.read_bytes(),
     "uneven": random_model(UNEVEN, 1)[0],
     "least": random_model(ONE_STAGE, 2)[0],
     "largest": random_model(LARGEST, 3)[0],
@@ -39,8 +39,8 @@ def emulation() -> _core.CudaLibrary:
 def open_decoder(
     device: int = 0, library: _core.CudaLibrary | None = None, **options: Any
 ) -> _core.CudaDecoder:
-    """With all test models."""
-    models = [tiny_model(), *old_models()]
+    """With the frozen test model and one of other sizes."""
+    models = [tiny_model(), _core.Model(MODELS["uneven"])]
     return _core.CudaDecoder(library or emulation(), models, device=device, **options)
 
 
@@ -83,7 +83,7 @@ def encode_all(form: Format, pictures: Iterable[Any], **options: Any) -> list[tu
 @functools.cache
 def short_stream() -> tuple[bytes, ...]:
     """Two groups, of three pictures and of two."""
-    return tuple(data for data, _ in read_ivf(FOLDER / "v3_64x48_irregular.ivf"))
+    return tuple(data for data, _ in read_ivf(FOLDER / "64x48_irregular.ivf"))
 
 
 def forge(packet: bytes, payload: bytes) -> bytes:

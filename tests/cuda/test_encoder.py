@@ -16,7 +16,7 @@ import bsqav
 from bsqav import _core
 from bsqav.codec.models import default_model
 from bsqav.errors import ModelNotFoundError, UnsupportedError, UsageError
-from tests.codec.streams import Format, clip, old_models, tiny_model
+from tests.codec.streams import Format, clip, tiny_model
 from tests.cuda.decoders import emulation, encode_all
 from tests.media.clips import make_clip
 from tests.support import ROOT
@@ -135,9 +135,6 @@ def test_planes_that_do_not_fit_are_refused() -> None:
 
 def test_errors_are_those_of_the_encoder() -> None:
     form = FORMATS["several windows"]
-    old = next(model for model in old_models() if model.numerics == 1)
-    with pytest.raises(UnsupportedError, match="numerics 1"):
-        encode(form, [], model=old, on_device=0)
     with pytest.raises(UsageError, match="crf"):
         encode(form, [], crf=99.0, on_device=0)
     with pytest.raises(UsageError, match="no emulated device 9"):

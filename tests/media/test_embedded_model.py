@@ -64,7 +64,7 @@ def test_everything_finds_the_model_in_the_file(
     with nothing_installed(monkeypatch, tmp_path), warnings.catch_warnings():
         warnings.simplefilter("error")
         with pytest.raises(bsqav.ModelNotFoundError):
-            find_model("tiny3")
+            find_model("tiny")
         assert verify(path).hash == expected
         assert decoded(path) == times
         with bsqav.open(path) as container:
@@ -74,7 +74,7 @@ def test_everything_finds_the_model_in_the_file(
             assert frame.pts == times[10]
         assert len(examine(path).bits) == 12
         track = inspect(path).bsq[0]
-        assert (track.model_name, track.model_embedded) == ("tiny3", True)
+        assert (track.model_name, track.model_embedded) == ("tiny", True)
         back = bsqav.transcode(path, tmp_path / "back.mp4", warn=lambda _: None)
         assert (back.hash, back.warnings) == (
             expected,
@@ -86,7 +86,7 @@ def test_the_attachment_is_the_model_file(coded: tuple[Path, str], model_file: P
     found = attachments(coded[0])
     (name,) = [name for name in found if name.endswith(".bsqm")]
     assert found[name] == (MODEL_TYPE, model_file.read_bytes())
-    assert name == f"tiny3.{find_model('tiny3').id}.bsqm"
+    assert name == f"tiny.{find_model('tiny').id}.bsqm"
 
 
 def test_a_copy_keeps_one_and_embeds_where_asked(
@@ -166,7 +166,7 @@ def test_damaged_and_huge_attachments_are_no_models(
         assert len(embedded_models(many).faults) < 30
         # The type may be lost on the way, the name and the hash do not lie.
         found = embedded_models([Attachment("M.BSQM", "application/octet-stream", good)])
-        assert [model.name for model in found.models] == ["tiny3"]
+        assert [model.name for model in found.models] == ["tiny"]
 
 
 def test_a_damaged_model_is_named_where_it_is_needed(
@@ -174,7 +174,7 @@ def test_a_damaged_model_is_named_where_it_is_needed(
 ) -> None:
     path = coded[0]
     data = bytearray(path.read_bytes())
-    place = data.index(b"BSQM" if b"BSQM" in data else find_model("tiny3").name.encode())
+    place = data.index(b"BSQM" if b"BSQM" in data else find_model("tiny").name.encode())
     data[place + 3000] ^= 1
     path.write_bytes(data)
     with (

@@ -11,9 +11,6 @@ from bsqav.codec.modelspec import ModelConfig, Tensor, TensorSpec, tensor_specs
 SMALL = ModelConfig(16, 32, 1, 16, 32, 1, 16, 32, 1, stages=3)
 UNEVEN = ModelConfig(24, 40, 2, 72, 136, 1, 8, 88, 3, stages=8)
 ONE_STAGE = ModelConfig(8, 8, 0, 8, 8, 0, 8, 8, 0, stages=1)
-# The sizes of SMALL in models of numerics 1 and 2.
-OLD = ModelConfig(16, 32, 1, 16, 32, 1, 16, 32, 1, stages=3, numerics=1)
-OLD_2 = ModelConfig(16, 32, 1, 16, 32, 1, 16, 32, 1, stages=3, numerics=2)
 
 # Standard deviations that the requantized values of a layer should have.
 BYTES, WORDS = 40.0, 1500.0
@@ -41,8 +38,6 @@ def random_tensors(config: ModelConfig, seed: int) -> dict[str, Tensor]:
             tensors[name] = rng.integers(-127, 128, spec.shape, np.int8)
         elif kind == "pair":
             tensors[name] = rng.integers(-1500, 1501, spec.shape, np.int32)
-        elif kind.startswith("fb"):
-            tensors[name] = rng.integers(-3000, 3001, spec.shape, np.int32)
     for name, spec in specs.items():
         layer, _, kind = name.rpartition(".")
         if kind == "m":

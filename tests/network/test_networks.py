@@ -1,6 +1,6 @@
 """The networks of libbsq equal the reference, for every kernel set, activity and thread count.
 
-In models of all numerics, with one to eight stages.
+In models with one to eight stages.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ import pytest
 
 from bsqav import _core
 from bsqav.codec.modelspec import ModelConfig
-from bsqav.errors import UnsupportedError
-from tests.network.models import OLD, OLD_2, ONE_STAGE, SMALL, UNEVEN, random_model
+from tests.network.models import ONE_STAGE, SMALL, UNEVEN, random_model
 from tests.reference import numerics
 
 SETS = _core.kernel_sets()
@@ -22,8 +21,6 @@ CONFIGS = {
     "small": SMALL,
     "uneven": UNEVEN,
     "one stage": ONE_STAGE,
-    "numerics 1": OLD,
-    "numerics 2": OLD_2,
 }
 MODELS = {
     name: random_model(config, seed) for seed, (name, config) in enumerate(CONFIGS.items(), 7)
@@ -68,7 +65,7 @@ def picture(model: Pair, height: int, width: int, seed: int, density: float = 0.
     bits = rng.integers(0, 2, (2, height, width, count, 32))
     stages[0][windows.repeat(4, 0).repeat(4, 1)[:height, :width] == 0] = 0
     tokens, previous = (
-        model.reference.token_vectors(stages[i], bits[i]).astype(np.int8) for i in range(2)
+        numerics.token_vectors(stages[i], bits[i]).astype(np.int8) for i in range(2)
     )
     return Picture(
         side.astype(np.int16),
@@ -88,14 +85,11 @@ SIZES = [(1, 1), (3, 5), (4, 4), (9, 14), (13, 31)]
 def model(request: pytest.FixtureRequest) -> Pair:
     data, tensors = MODELS[request.param]
     config = CONFIGS[request.param]
-    return Pair(_core.Model(data), numerics.Networks(tensors, config.numerics), config)
+    return Pair(_core.Model(data), numerics.Networks(tensors), config)
 
 
 def test_models_tell_their_sizes(model: Pair) -> None:
-    assert (model.loaded.stages, model.loaded.numerics) == (
-        model.config.stages,
-        model.config.numerics,
-    )
+    assert model.loaded.stages == model.config.stages
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -104,9 +98,8 @@ def test_networks_equal_the_reference(model: Pair, size: tuple[int, int]) -> Non
     x = picture(model, *size, seed=sum(size))
     active = x.active
     for kernels in SETS:
-        if model.config.numerics > 1:
-            bits = _core.tokenizer_encode(loaded, x.side, x.residual, x.windows, kernels=kernels)
-            np.testing.assert_array_equal(bits, reference.encode(x.residual, x.side, active))
+        bits = _core.tokenizer_encode(loaded, x.side, x.residual, x.windows, kernels=kernels)
+        np.testing.assert_array_equal(bits, reference.encode(x.residual, x.side, active))
         out = _core.tokenizer_decode(loaded, x.tokens, x.side, x.windows, kernels=kernels)
         np.testing.assert_array_equal(out, reference.decode(x.tokens, x.side, active))
         stream, flags = reference.trunk(x.previous, x.side, active)
@@ -128,20 +121,18 @@ def test_random_models_are_no_trivial_test(model: Pair) -> None:
     for values in (out, coded):
         assert values.std() > 100
         assert (np.abs(values) == 32767).mean() < 0.05
-    if model.config.numerics > 1:
-        bits = _core.tokenizer_encode(loaded, x.side, x.residual, x.windows)
-        assert 0.2 < bits.mean() < 0.8
+    bits = _core.tokenizer_encode(loaded, x.side, x.residual, x.windows)
+    assert 0.2 < bits.mean() < 0.8
 
 
 def test_thread_count_changes_nothing(model: Pair) -> None:
     loaded = model.loaded
     x = picture(model, 23, 41, seed=5)
     for threads in (2, 3):
-        if model.config.numerics > 1:
-            np.testing.assert_array_equal(
-                _core.tokenizer_encode(loaded, x.side, x.residual, x.windows),
-                _core.tokenizer_encode(loaded, x.side, x.residual, x.windows, threads=threads),
-            )
+        np.testing.assert_array_equal(
+            _core.tokenizer_encode(loaded, x.side, x.residual, x.windows),
+            _core.tokenizer_encode(loaded, x.side, x.residual, x.windows, threads=threads),
+        )
         np.testing.assert_array_equal(
             _core.tokenizer_decode(loaded, x.tokens, x.side, x.windows),
             _core.tokenizer_decode(loaded, x.tokens, x.side, x.windows, threads=threads),
@@ -184,10 +175,3 @@ def test_absent_window_flags_mean_all(model: Pair) -> None:
         _core.tokenizer_decode(loaded, x.tokens, x.side),
         _core.tokenizer_decode(loaded, x.tokens, x.side, x.windows),
     )
-
-
-@pytest.mark.parametrize("model", ["numerics 1"], indirect=True)
-def test_models_of_numerics_1_only_decode(model: Pair) -> None:
-    x = picture(model, 4, 4, seed=10)
-    with pytest.raises(UnsupportedError, match="numerics 1"):
-        _core.tokenizer_encode(model.loaded, x.side, x.residual)

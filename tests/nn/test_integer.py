@@ -1,6 +1,5 @@
 """One network, three ways: fake quantization, exact integers in PyTorch, and libbsq."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -182,15 +181,6 @@ def test_side_vectors_say_where_a_layer_stands() -> None:
     assert side[0, 1, 2, 95:].tolist() == [(200 - 128) * 4, 304 - 256, 0, 256, 96, 0, 0, 0, 0]
     side = quantized_side(pred, c, fields.LayerPlace(intra=True, above=37.0))
     assert side[0, 0, 0, 96:100].tolist() == [304 - 256, 256, 0, 37]
-
-
-def test_models_of_version_1_are_refused(model: bytes) -> None:
-    contents = parse_model(model)
-    old = replace(contents.config, stages=3, numerics=1)
-    with pytest.raises(ModelError, match="version 3"):
-        IntegerNets(replace(contents, config=old))
-    with pytest.raises(ModelError, match="version 3"):
-        CodecNet(old)
 
 
 def test_multipliers_keep_31_bits() -> None:

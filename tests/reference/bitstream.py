@@ -80,7 +80,6 @@ class Reader:
 class Header:
     """A sequence header; the names are those of section 2.2."""
 
-    version: int
     chroma: int
     alpha: bool
     depth: int
@@ -105,14 +104,13 @@ def parse_header(reader: Reader) -> Header:
     """Reads a sequence header (section 2.2)."""
     require(reader.take(4) == b"BSQ1", "no sequence header")
     version = reader.number(1)
-    require(version in (1, 2, 3, 4), f"unknown version {version}")
+    require(version == 1, f"unknown version {version}")
     fields = Reader(reader.take(reader.varint()))
-    require(fields.number(1) == min(version, 3), "the numerics are not those of the version")
+    version = fields.number(1)
+    require(version == 1, f"unknown version {version} of the numerics")
     form = fields.number(1)
     require(form & ~0x17 == 0, f"unknown format {form}")
     chroma, alpha = form & 3, bool(form & ALPHA)
-    several = chroma > 1 or alpha
-    require(several == (version == 4), f"format {form} in version {version}")
     width, height = fields.varint(), fields.varint()
     require(1 <= width <= 8192 and 1 <= height <= 8192, f"size {width}x{height}")
     samples = sum(w * height for w, _, _ in _components(width, chroma, alpha))
@@ -126,7 +124,6 @@ def parse_header(reader: Reader) -> Header:
     require(display & 3 < 3 and display >> 2 & 15 <= 6, f"display {display}")
     depth = 8 + 2 * (form >> 2 & 3)
     return Header(
-        version,
         chroma,
         alpha,
         depth,
@@ -266,8 +263,6 @@ class PacketParser:
 
     def _base(self, whole: Reader, header: Header) -> Packet | None:
         """The base picture as a keyframe packet (section 3.6)."""
-        if header.version < 3:
-            return None
         reader = Reader(whole.take(whole.varint()))
         if not reader.data:
             return None

@@ -1,7 +1,6 @@
 """A second decoder in plain Python and NumPy, written from docs/bitstream.md and docs/numerics.md.
 
-It decodes all versions of them. It is slow and plain, and it stops with DamageError where the
-real decoder would conceal.
+It is slow and plain, and it stops with DamageError where the real decoder would conceal.
 """
 
 from __future__ import annotations
@@ -85,7 +84,7 @@ class Decoder:
     def __init__(self, model: bytes) -> None:
         contents = parse_model(model)
         self.model_id = bytes.fromhex(contents.id)
-        self.networks = numerics.Networks(contents.tensors, contents.config.numerics)
+        self.networks = numerics.Networks(contents.tensors)
         self.parser = PacketParser()
         self._forget()
 
@@ -146,10 +145,8 @@ class Decoder:
             ]
         if packet.keyframe:
             require(header.model == self.model_id, f"another model: {header.model.hex()}")
-            version = self.networks.version
-            require(min(header.version, 3) == version, f"the model's numerics are {version}")
             self.field = None
-            self.models = [BlockModels(version) for _ in blocks(*header.coded_size)]
+            self.models = [BlockModels() for _ in blocks(*header.coded_size)]
             self.offsets = Offsets(*(-(-side // 32) for side in reversed(header.coded_size)))
             self.planes, self.vectors = start, None
         elif packet.first_motion:
@@ -159,10 +156,9 @@ class Decoder:
         self.coded = np.zeros([side // 8 for side in reversed(header.coded_size)], np.bool_)
         for layer in range(len(packet.steps)):
             self._decode_layer(packet, layer, coders)
-        if self.networks.version > 2:
-            q = self._token_q(packet, len(packet.steps) - 1)
-            edges = filters.edges(q, self.coded, self.vectors)
-            self.planes = filters.deblock(self.planes, *edges, header.depth)
+        q = self._token_q(packet, len(packet.steps) - 1)
+        edges = filters.edges(q, self.coded, self.vectors)
+        self.planes = filters.deblock(self.planes, *edges, header.depth)
         return _crop(self.planes, header)
 
     def _decode_layer(self, packet: Packet, layer: int, coders: Sequence[RangeDecoder]) -> None:
@@ -172,7 +168,7 @@ class Decoder:
         field = Field.empty(*size, networks.stages)
         previous = self.field or Field.empty(*size, networks.stages)
         context = self._active_context(packet, layer)
-        offsets = (self.offsets, packet.keyframe) if networks.version > 2 else None
+        offsets = (self.offsets, packet.keyframe)
         parts = [
             _BlockReader(block, coder, models, field, offsets)
             for block, coder, models in zip(blocks(*size), coders, self.models, strict=True)
@@ -187,35 +183,29 @@ class Decoder:
             self.planes = compensate(self.planes, self.vectors, header.depth)
         q = self._token_q(packet, layer)
         side = self._side_vectors(packet, layer, q)
-        before = networks.token_vectors(previous.stages, previous.bits)
+        before = numerics.token_vectors(previous.stages, previous.bits)
         stream, flags = networks.trunk(before, side, field.active)
         for part in parts:
             part.read_stages(flags, networks.stages, context)
             part.read_bits(stream, networks, context)
-        tokens = networks.token_vectors(field.stages, field.bits)
+        tokens = numerics.token_vectors(field.stages, field.bits)
         output = networks.decode(tokens, side, field.active)
-        self.planes = numerics.reconstruct(
-            list(self.planes), output, header.depth, q, field.active, networks.version
-        )
+        self.planes = numerics.reconstruct(list(self.planes), output, header.depth, q, field.active)
         self.field = field
         self.coded |= field.stages > 0
 
     def _active_context(self, packet: Packet, layer: int) -> int:
         """t of section 3.1: which set of contexts the active flags of a layer use."""
-        special = 0 if self.networks.version == 1 else len(packet.steps) - 1
-        return int(packet.keyframe or layer != special)
+        return int(packet.keyframe or layer != len(packet.steps) - 1)
 
     def _token_q(self, packet: Packet, layer: int) -> IntArray:
-        q = packet.steps[layer] + numerics.step_offset(self.networks.version)
         rows, columns = self.coded.shape
         offsets = self.offsets.values.repeat(TOKENS, 0).repeat(TOKENS, 1)[:rows, :columns]
-        return numerics.token_q(q, offsets)
+        return numerics.token_q(packet.steps[layer], offsets)
 
     def _side_vectors(self, packet: Packet, layer: int, q: IntArray) -> IntArray:
         depth = packet.header.depth
         later, above = layer > 0, packet.steps[layer] - packet.steps[-1]
-        if self.networks.version == 1:
-            later, above = False, 0
         first = packet.keyframe and layer == 0
         return numerics.side_vectors(list(self.planes), depth, q, first, later, above)
 
@@ -229,9 +219,9 @@ class _BlockReader:
         coder: RangeDecoder,
         models: BlockModels,
         field: Field,
-        offsets: tuple[Offsets, bool] | None,
+        offsets: tuple[Offsets, bool],
     ) -> None:
-        """`offsets`: where they are coded, with whether the packet is a keyframe."""
+        """`offsets`: with whether the packet is a keyframe."""
         self.block, self.coder, self.models, self.field = block, coder, models, field
         self.offsets = offsets
         self.tokens = (
@@ -251,7 +241,7 @@ class _BlockReader:
                 left = x > block.x0 and bool(active[y, x - 1])
                 context = 6 * t + 2 * (above + left) + int(previous[y, x])
                 active[y, x] = self.models.active[context].read(self.coder)
-                if self.offsets is not None and active[y, x]:
+                if active[y, x]:
                     self._read_offset(*self.offsets, x, y)
 
     def _read_offset(self, offsets: Offsets, keyframe: bool, x: int, y: int) -> None:
@@ -296,7 +286,7 @@ class _BlockReader:
         row, column = np.indices(stages.shape)
         group = np.where(row % 2 != column % 2, 2, row % 2)
         for g in range(3):
-            tokens = networks.token_vectors(stages, bits)
+            tokens = numerics.token_vectors(stages, bits)
             v = networks.group_stream(stream[self.tokens], tokens, group < g, active)
             for s in range(networks.stages):
                 coded = (group == g) & (stages > s)

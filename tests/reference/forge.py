@@ -70,16 +70,13 @@ class Forger:
     def __init__(
         self, header: HeaderFields, model: bytes, seed: int, ones: float, start: int = -200
     ) -> None:
-        """A stream of `model` (the bytes of its file), whose id and version the header gets.
+        """A stream of `model` (the bytes of its file), whose id the header gets.
 
         `ones` is the share of ones among half of the symbols: above all of what is active.
         The first timestamp follows `start`.
         """
         self.decoder = Decoder(model)
         header.model = self.decoder.model_id
-        header.version = header.numerics = self.decoder.networks.version
-        if header.format & 0x12:
-            header.version = 4
         self.fields = header
         self.parts = components(parse_header(Reader(header.write())))
         self.header = self.parts[0]
@@ -134,7 +131,7 @@ class Forger:
         return tuple(self.rng.randint(0, 504) for _ in range(layers)) if self.told else before
 
     def _draw_base(self, header: Header, keyframe: bool) -> Packet | None:
-        if not keyframe or header.version < 3 or self.rng.random() > 0.7:
+        if not keyframe or self.rng.random() > 0.7:
             return None
         small = tuple(self.rng.randint(0, 504) for _ in range(self.rng.randint(1, 8)))
         return Packet(base_header(header), True, False, 0, 0, 0, small, ())

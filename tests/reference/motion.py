@@ -46,10 +46,8 @@ class BlockMotion:
         return [(i, j) for i, j in found if i < columns and j < rows]
 
     def _read_part(self, x: int, y: int) -> None:
-        split = 0
-        if self.models.fine_motion:
-            context = self.part_split.get((x - 1, y), 0) + self.part_split.get((x, y - 1), 0)
-            split = self.models.part_split[context].read(self.coder)
+        context = self.part_split.get((x - 1, y), 0) + self.part_split.get((x, y - 1), 0)
+        split = self.models.part_split[context].read(self.coder)
         for cell in self._quarters(x, y, 1):
             self.part_split[cell] = split
         if split:
@@ -61,7 +59,7 @@ class BlockMotion:
     def _read_vector(self, cx: int, cy: int, size: int) -> None:
         near = ((cx - 1, cy), (cx, cy - 1))
         models, coder = self.models, self.coder
-        kind = {4: 0, 2: 1, 1: 2}[size] if self.models.fine_motion else 0
+        kind = {4: 0, 2: 1, 1: 2}[size]
         context = 3 * kind + sum(self.differs.get(neighbour, False) for neighbour in near)
         same = models.same[context].read(coder)
         x, y = self._predict(cx, cy, size)

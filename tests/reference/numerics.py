@@ -1,6 +1,6 @@
 """The arithmetic and the networks of docs/numerics.md in NumPy, written from that document alone.
 
-All versions of it: a model says which is its own, and its tensors how many stages S a token has.
+A model's tensors say how many stages S a token has.
 Slow and plain: an array of int64 for every tensor, one line for every line of the document. Shapes
 are [H, W, channels] over a whole picture; `active` is bool [H, W], true for tokens of active
 windows.
@@ -72,20 +72,15 @@ def step(q: int) -> int:
     return (pow2[q % 64] * 2 ** (q // 64) + 256) >> 9
 
 
-def step_offset(version: int) -> int:
-    """q - c of section 3."""
-    return 0 if version == 1 else 64
+def token_q(c: int, offsets: npt.NDArray[Any]) -> Int:
+    """q of every token from c of the layer and the offsets of their windows."""
+    return np.clip(c + 64 + 8 * wide(offsets), 0, 568)
 
 
-def token_q(q: int, offsets: npt.NDArray[Any]) -> Int:
-    """q of every token from that of the layer and the offsets of their windows."""
-    return np.clip(q + 8 * wide(offsets), 0, 568)
-
-
-def own_steps(q: int | Int, depth: int, version: int) -> Int:
+def own_steps(q: int | Int, depth: int) -> Int:
     """step' of every sample [..., 96], for one q or for those of all tokens [H, W]."""
     luma = wide(q)
-    chroma = luma - (np.maximum(0, luma - 320) >> 1) if version > 2 else luma
+    chroma = luma - (np.maximum(0, luma - 320) >> 1)
     values = np.stack([luma] * 64 + [chroma] * 32, axis=-1)
     steps = np.array([step(value) for value in range(569)], np.int64)
     return steps[values] * (1 if depth == 8 else 4)
@@ -126,8 +121,6 @@ def side_vectors(
     """[H, W, 104]; `later`: not the first layer of its packet; `above`: c over the last layer's.
 
     `q` is one for all tokens or [H, W].
-
-    In version 1 `later` and `above` are not told.
     """
     middle = 2 ** (depth - 1)
     p = squares(prediction, middle)
@@ -145,10 +138,9 @@ def residual_vectors(
     prediction: list[npt.NDArray[Any]],
     depth: int,
     q: int | Int,
-    version: int = 2,
 ) -> Int:
     middle = 2 ** (depth - 1)
-    own = own_steps(q, depth, version)
+    own = own_steps(q, depth)
     difference = squares(source, middle) - squares(prediction, middle)
     return np.clip((difference * 2**16 + own // 2) // own, -32767, 32767)
 
@@ -159,10 +151,9 @@ def reconstruct(
     depth: int,
     q: int | Int,
     active: Bool,
-    version: int = 2,
 ) -> list[Int]:
     p = squares(prediction, 2 ** (depth - 1))
-    sample = p + ((wide(output) * own_steps(q, depth, version) + 2**15) >> 16)
+    sample = p + ((wide(output) * own_steps(q, depth) + 2**15) >> 16)
     sample = np.clip(sample, 0, 2**depth - 1)
     return planes_of(np.where(active[..., None], sample, p), len(prediction))
 
@@ -172,19 +163,13 @@ def token_width(stages: int) -> int:
     return -(-33 * stages // 8) * 8
 
 
-def bit_values(bits: npt.NDArray[Any], version: int) -> Int:
-    """What networks read for the bits of coded stages."""
-    return np.where(bits == 1, 64, -64 if version == 1 else 0).astype(np.int64)
-
-
-def token_vectors(stages: npt.NDArray[Any], bits: npt.NDArray[Any], version: int = 2) -> Int:
+def token_vectors(stages: npt.NDArray[Any], bits: npt.NDArray[Any]) -> Int:
     """Stages [H, W], bits [H, W, S, 32] -> [H, W, V]."""
     count = bits.shape[-2]
     out = np.zeros((*stages.shape, token_width(count)), np.int64)
     for s in range(count):
         present = stages > s
-        values = bit_values(bits[..., s, :], version)
-        out[..., 32 * s : 32 * s + 32] = np.where(present[..., None], values, 0)
+        out[..., 32 * s : 32 * s + 32] = np.where(present[..., None], 64 * bits[..., s, :], 0)
         out[..., 32 * count + s] = np.where(present, 64, 0)
     return out
 
@@ -193,11 +178,10 @@ def token_vectors(stages: npt.NDArray[Any], bits: npt.NDArray[Any], version: int
 
 
 class Networks:
-    """The three networks of a model file's tensors; `version` is its numerics."""
+    """The three networks of a model file's tensors."""
 
-    def __init__(self, tensors: Tensors, version: int) -> None:
+    def __init__(self, tensors: Tensors) -> None:
         self.tensors = tensors
-        self.version = version
         self.stages = tensors["prior.flag.w"].shape[0] // 3
 
     def _rq8(self, a: Int, name: str, i: int | None = None) -> Int:
@@ -235,10 +219,6 @@ class Networks:
             i += 1
         return x
 
-    def token_vectors(self, stages: npt.NDArray[Any], bits: npt.NDArray[Any]) -> Int:
-        """Stages [H, W], bits [H, W, S, 32] -> [H, W, V], as this model reads them."""
-        return token_vectors(stages, bits, self.version)
-
     def decode(self, tokens: Int, side: Int, active: Bool) -> Int:
         """Output o [H, W, 96], 0 at inactive tokens."""
         x = add16(
@@ -250,8 +230,7 @@ class Networks:
         return np.where(active[..., None], o, 0)
 
     def encode(self, residual: Int, side: Int, active: Bool) -> Int:
-        """Bits [H, W, S, 32], 0 at inactive tokens; not in version 1."""
-        assert self.version > 1, "version 1 has no encoder any more"
+        """Bits [H, W, S, 32], 0 at inactive tokens."""
         e = np.concatenate([residual, side], axis=-1)
         x = self._rq16(self._linear(e, "enc.in"), "enc.in")
         f = self._rq8(self._blocks(x, active, "enc"), "enc.f")
@@ -276,7 +255,7 @@ class Networks:
         """
         rows, columns = np.indices(stages.shape)
         group = np.where(rows % 2 != columns % 2, 2, rows % 2)
-        truth = self.token_vectors(stages, bits)
+        truth = token_vectors(stages, bits)
         out = np.zeros(bits.shape, np.int64)
         for g in range(3):
             v = self.group_stream(x, truth, group < g, active)
@@ -306,12 +285,10 @@ class Networks:
         return self._rq16(self._linear(h, "prior.head", i), "prior.head", i)
 
     def pair(self, i: int) -> Int:
-        """[8, 8]: what bit k adds to the logit of bit i > k where it is 1; 0 before version 3."""
-        if self.version < 3:
-            return np.zeros((8, 8), np.int64)
+        """[8, 8]: what bit k adds to the logit of bit i > k where it is 1."""
         return np.tril(wide(self.tensors["prior.pair"][i]), -1)
 
     def embed(self, v: Int, bits: npt.NDArray[Any], i: int) -> Int:
         """Stream v [..., P] with the eight bits [..., 8] of head i added."""
-        y = self._linear(bit_values(bits, self.version), "prior.emb", i)
+        y = self._linear(64 * wide(bits), "prior.emb", i)
         return add16(v, self._rq16(y, "prior.emb", i))

@@ -61,17 +61,16 @@ def probability(logit: int) -> int:
 
 
 class CorrectedBit:
-    """A bit with a logit, and the correction that learns from it (3.4), except in version 1."""
+    """A bit with a logit, and the correction that learns from it (3.4)."""
 
-    def __init__(self, version: int) -> None:
-        self.k, self.learns = 0, version > 1
+    def __init__(self) -> None:
+        self.k = 0
 
     def read(self, coder: RangeDecoder, logit: int) -> int:
         """One bit; the correction learns from it."""
         p = probability(logit + (self.k >> 13))
         bit = coder.bit(p)
-        if self.learns:
-            self.k = min(max(self.k + 65536 * bit - p, -(2**24)), 2**24)
+        self.k = min(max(self.k + 65536 * bit - p, -(2**24)), 2**24)
         return bit
 
 
@@ -113,11 +112,10 @@ class AdaptiveInteger:
 class BlockModels:
     """The adaptive models of one block (ends of sections 3.3 and 3.4)."""
 
-    def __init__(self, version: int) -> None:
-        self.flags = [[CorrectedBit(version) for _ in range(24)] for _ in range(2)]
-        self.bits = [[CorrectedBit(version) for _ in range(256)] for _ in range(2)]
+    def __init__(self) -> None:
+        self.flags = [[CorrectedBit() for _ in range(24)] for _ in range(2)]
+        self.bits = [[CorrectedBit() for _ in range(256)] for _ in range(2)]
         self.active = [AdaptiveBit() for _ in range(12)]
-        self.fine_motion = version > 2
         self.split = [AdaptiveBit() for _ in range(3)]
         self.part_split = [AdaptiveBit() for _ in range(3)]
         self.same = [AdaptiveBit() for _ in range(9)]

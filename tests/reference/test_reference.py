@@ -1,4 +1,4 @@
-"""The codec decodes to the same pictures as the reference decoder, bit for bit, in all versions."""
+"""The codec decodes to the same pictures as the reference decoder, bit for bit."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import pytest
 
 from bsqav import _core
 from bsqav.codec.modelfile import parse_model
-from bsqav.errors import BsqError
+from bsqav.errors import BsqError, UnsupportedError
 from tests.bitstream.packets import Header, PacketFields
 from tests.codec.streams import TINY_MODEL, Format, clip, decode, encode
+from tests.network.models import SMALL, random_model
 from tests.reference.bitstream import (
     BLOCK_WINDOWS,
     KEYFRAME,
@@ -29,20 +30,16 @@ from tests.reference.range_decoder import RangeDecoder
 from tests.vectors.ivf import read_ivf
 from tests.vectors.make_golden import FOLDER, INDEX
 
-VECTORS = FOLDER.parent
-# The test models by their numerics, and by their ids what the golden streams need.
-MODELS = {
-    version: (VECTORS / f"tiny{suffix}.bsqm").read_bytes()
-    for version, suffix in enumerate(["", "2", "3"], 1)
-}
+# The frozen test model, and one of random networks.
+MODELS = {"tiny": TINY_MODEL.read_bytes(), "random": random_model(SMALL, 1)[0]}
 BY_ID = {parse_model(data).id: data for data in MODELS.values()}
-VERSIONS = pytest.mark.parametrize("version", MODELS)
+EACH_MODEL = pytest.mark.parametrize("model", MODELS)
 GOLDEN: dict[str, dict[str, Any]] = json.loads(INDEX.read_text()) if INDEX.exists() else {}
 QUICK_SAMPLES = 300_000
 
 
 def strict_decoder() -> _core.Decoder:
-    """A decoder of all versions that stops at damage."""
+    """A decoder with both models that stops at damage."""
     return _core.Decoder([_core.Model(data) for data in MODELS.values()], strict=True)
 
 
@@ -92,9 +89,9 @@ def check_encoded(form: Format, crf: float) -> None:
     assert conformance_hash(p.planes for p in pictures) == conformance_hash(expected)
 
 
-@VERSIONS
+@EACH_MODEL
 @pytest.mark.parametrize("seed", range(8))
-def test_random_symbols(seed: int, version: int) -> None:
+def test_random_symbols(seed: int, model: str) -> None:
     """All of the syntax: splits, far vectors, one to eight layers, timestamps, unknown fields."""
     header = Header(
         *[(70, 54), (101, 35), (40, 24), (9, 130)][seed % 4],
@@ -102,13 +99,13 @@ def test_random_symbols(seed: int, version: int) -> None:
         ticks=[0, 4, 100][seed % 3],
         extra=bytes(seed),
     )
-    forger = Forger(header, MODELS[version], seed, [0.5, 0.85, 0.3, 0.7][seed % 4])
+    forger = Forger(header, MODELS[model], seed, [0.5, 0.85, 0.3, 0.7][seed % 4])
     for picture, layers in enumerate([1 + seed, 1, 2, 2, 1, 8 - seed]):
         forger.add(picture % 5 == 0, layers)
     assert_same_stream(forger)
 
 
-# Formats of version 4: 4:2:2, 4:4:4, and all with alpha; those from 20 on have 10 bits.
+# Formats of several components: 4:2:2, 4:4:4, and all with alpha; those from 20 on have 10 bits.
 COMPONENTS = [2, 3, 16, 17, 18, 19, 22, 23]
 
 
@@ -116,7 +113,7 @@ COMPONENTS = [2, 3, 16, 17, 18, 19, 22, 23]
 def test_random_symbols_of_several_components(form: int) -> None:
     """Layers, steps, base pictures and motion of every component are its own, or the first's."""
     header = Header(*[(40, 24), (33, 17), (9, 50)][form % 3], format=form)
-    forger = Forger(header, MODELS[3], form, 0.5)
+    forger = Forger(header, MODELS["tiny"], form, 0.5)
     for picture, layers in enumerate([2, 1, 2]):
         forger.add(picture == 0, layers)
     assert len(forger.pictures[0]) == [1, 3, 3, 3][form & 3] + (form >> 4)
@@ -132,25 +129,25 @@ def assert_same_stream(forger: Forger) -> None:
     assert [(p.pts, p.duration) for p in pictures] == forger.times
 
 
-@VERSIONS
-def test_a_header_that_changes(version: int) -> None:
-    first = Forger(Header(70, 54, format=1), MODELS[version], 20, 0.5)
+@EACH_MODEL
+def test_a_header_that_changes(model: str) -> None:
+    first = Forger(Header(70, 54, format=1), MODELS[model], 20, 0.5)
     first.add(True, 1)
     first.add(False, 2)
     fields = Header(33, 17, format=4, time_base=(1, 3))
-    second = Forger(fields, MODELS[version], 21, 0.5, start=1000)
+    second = Forger(fields, MODELS[model], 21, 0.5, start=1000)
     second.add(True, 2)
     second.add(False, 2)
     packets = first.packets + second.packets
-    expected = decode_stream(packets, MODELS[version])
+    expected = decode_stream(packets, MODELS[model])
     assert conformance_hash(expected) == conformance_hash(first.pictures + second.pictures)
     assert_same(decode(packets, strict_decoder()), expected)
 
 
-def test_a_stream_that_goes_on_in_another_version() -> None:
+def test_a_stream_that_goes_on_with_another_model() -> None:
     packets, pictures = [], []
-    for seed, (size, version) in enumerate([((70, 54), 1), ((70, 54), 3), ((40, 24), 2)]):
-        forger = Forger(Header(*size, format=1), MODELS[version], seed, 0.5, start=1000 * seed)
+    for seed, model in enumerate(["random", "tiny", "random"]):
+        forger = Forger(Header(70, 54, format=1), MODELS[model], seed, 0.5, start=1000 * seed)
         for picture in range(2):
             forger.add(picture == 0, 2)
         packets += forger.packets
@@ -158,47 +155,44 @@ def test_a_stream_that_goes_on_in_another_version() -> None:
     assert_same(decode(packets, strict_decoder()), pictures)
 
 
-@pytest.mark.parametrize(
-    ("version", "numerics"), [(1, 2), (2, 1), (1, 1), (2, 2), (3, 2), (2, 3), (3, 3)]
-)
-def test_the_version_is_that_of_the_numerics_and_of_the_model(version: int, numerics: int) -> None:
-    """Headers that contradict themselves, or whose model is of the other version, are refused."""
-    other = MODELS[1 + version % 3]
-    header = Header(model=bytes.fromhex(parse_model(other).id), version=version, numerics=numerics)
+@pytest.mark.parametrize(("version", "numerics"), [(0, 1), (2, 1), (1, 0), (1, 2), (2, 2)])
+def test_other_versions_are_refused(version: int, numerics: int) -> None:
+    model = MODELS["tiny"]
+    header = Header(model=bytes.fromhex(parse_model(model).id), version=version, numerics=numerics)
     packet = PacketFields(header=header).write()
-    with pytest.raises(DamageError, match="numerics"):
-        Decoder(other).decode(packet)
-    with pytest.raises(BsqError):
+    with pytest.raises(DamageError, match="unknown version"):
+        Decoder(model).decode(packet)
+    with pytest.raises(UnsupportedError, match="version"):
         decode([packet], strict_decoder())
 
 
-@VERSIONS
-def test_a_picture_of_two_blocks(version: int) -> None:
-    forger = Forger(Header(width=1288, height=720, format=0), MODELS[version], 0, 0.0)
+@EACH_MODEL
+def test_a_picture_of_two_blocks(model: str) -> None:
+    forger = Forger(Header(width=1288, height=720, format=0), MODELS[model], 0, 0.0)
     forger.add(True, 1)
     forger.add(False, 2)
     assert len(blocks(1288, 720)) == 2
     assert_same(decode(forger.packets, strict_decoder()), forger.pictures)
 
 
-@VERSIONS
+@EACH_MODEL
 @pytest.mark.parametrize("seed", range(4))
-def test_damaged_streams(seed: int, version: int) -> None:
+def test_damaged_streams(seed: int, model: str) -> None:
     """What one decoder refuses the other refuses too, and otherwise the pictures are equal."""
-    check_damaged([0, 1, 4, 5][seed], version, seed)
+    check_damaged([0, 1, 4, 5][seed], model, seed)
 
 
 @pytest.mark.parametrize("form", [2, 19])
 def test_damaged_streams_of_several_components(form: int) -> None:
-    check_damaged(form, 3, form, size=(17, 9), times=12)
+    check_damaged(form, "tiny", form, size=(17, 9), times=12)
 
 
 def check_damaged(
-    form: int, version: int, seed: int, *, size: tuple[int, int] = (33, 17), times: int = 25
+    form: int, model: str, seed: int, *, size: tuple[int, int] = (33, 17), times: int = 25
 ) -> None:
     """Both decoders treat damaged packets of a random stream alike."""
     rng = random.Random(seed)
-    forger = Forger(Header(*size, format=form), MODELS[version], seed, 0.5)
+    forger = Forger(Header(*size, format=form), MODELS[model], seed, 0.5)
     for picture in range(3):
         forger.add(picture == 0, 1 + picture % 2)
     refused = 0
@@ -206,7 +200,7 @@ def check_damaged(
         packets = list(forger.packets)
         index = rng.randrange(3)
         packets[index] = damage(packets[index], rng)
-        expected, message = decode_until_damage(packets, MODELS[version])
+        expected, message = decode_until_damage(packets, MODELS[model])
         assert_same(decode(packets[: len(expected)], strict_decoder()), expected)
         if message is not None:
             refused += 1
@@ -245,10 +239,10 @@ def decode_until_damage(
     return pictures, None
 
 
-@VERSIONS
+@EACH_MODEL
 @pytest.mark.slow
-def test_a_picture_of_many_blocks_and_layers(version: int) -> None:
-    forger = Forger(Header(width=1930, height=1082, format=5), MODELS[version], 1, 0.02)
+def test_a_picture_of_many_blocks_and_layers(model: str) -> None:
+    forger = Forger(Header(width=1930, height=1082, format=5), MODELS[model], 1, 0.02)
     for picture, layers in enumerate([2, 1]):
         forger.add(picture == 0, layers)
     assert_same_stream(forger)

@@ -76,7 +76,7 @@ def test_checkpoints_of_other_networks_are_a_clear_error(shards: Path, tmp_path:
     trainer.progress.quant = True
     trainer.save()
     state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
-    del state["config"]["numerics"]  # one field fewer, the same networks
+    del state["config"]["stages"]  # one field fewer, the same networks
     torch.save(state, tmp_path / "checkpoint.pt")
     assert Trainer(codec_smoke(), shards, tmp_path).resume()
     for change in ({"config": {"feedback": 3}}, {"net": {}, "average": {}}):

@@ -151,16 +151,6 @@ def test_two_processes_train_the_same_weights(shards: Path, tmp_path: Path) -> N
     assert len(losses(tmp_path)) == state["progress"]["step"]  # one of them wrote
 
 
-def test_weights_without_pairs_of_bits_begin_with_none(shards: Path, tmp_path: Path) -> None:
-    first = Trainer(tiny(20), shards, tmp_path / "first")
-    state = first.net.state_dict()
-    del state["prior.pair"]
-    torch.save(state, tmp_path / "old.pt")
-    first.net.prior.pair.data.fill_(1.0)
-    first.start_from(tmp_path / "old.pt")
-    assert not first.net.prior.pair.any()
-
-
 def test_boards_are_written_where_tensorboard_is(
     shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

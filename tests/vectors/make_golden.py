@@ -2,9 +2,8 @@
 
 Run in the repository's root: python -m tests.vectors.make_golden [NAME...]
 
-A golden stream decodes to its hash for ever: this is run when the codestream's version rises, or to
-add a stream, never to make a failing test pass. Existing files are kept unless --replace is given.
-Streams of older versions, which no encoder makes any more, are never touched.
+From release 0.1.0 on a golden stream decodes to its hash for ever: this is run to add a stream,
+never to make a failing test pass. Existing files are kept unless --replace is given.
 """
 
 from __future__ import annotations
@@ -21,27 +20,7 @@ from tests.vectors.ivf import write_ivf
 
 FOLDER = Path(__file__).resolve().parent / "golden"
 INDEX = FOLDER / "golden.json"
-LIMIT = 400_000  # bytes of all files of this version together
-
-SIZES = (
-    "1x1",
-    "1x1_gray",
-    "7x5",
-    "33x17_gray",
-    "64x48",
-    "64x48_irregular",
-    "130x98_10bit",
-    "130x98_gray_10bit",
-    "176x144",
-    "176x144_fine",
-    "640x360",
-    "1928x488_gray",
-    "1920x1080",
-)
-# Streams of version 1, made with tiny.bsqm, and of version 2, made with tiny2.bsqm.
-VERSION_1 = frozenset(SIZES)
-VERSION_2 = frozenset(f"v2_{size}" for size in SIZES)
-OLDER = VERSION_1 | VERSION_2
+LIMIT = 400_000  # bytes of all files together
 
 FAST = {"preset": "fast"}  # codes tokens even where they are not worth their bits
 
@@ -59,28 +38,28 @@ class Recipe:
 
 
 RECIPES = {
-    "v3_1x1": Recipe(Format(1, 1), 4, 12, FAST),
-    "v3_1x1_gray": Recipe(Format(1, 1, "gray"), 4, 12, FAST),
-    "v3_7x5": Recipe(Format(7, 5), 5, 8, FAST),
-    "v3_33x17_gray": Recipe(Format(33, 17, "gray"), 5, 16, FAST),
-    "v3_64x48": Recipe(Format(64, 48), 10, 24, {"gop": 4}),
-    "v3_64x48_irregular": Recipe(Format(64, 48), 5, 22, FAST, (3, 4, 9, 100, 1000), (3,)),
-    "v3_130x98_10bit": Recipe(Format(130, 98, "420", 10), 4, 20, FAST),
-    "v3_130x98_gray_10bit": Recipe(Format(130, 98, "gray", 10), 4, 26, FAST),
-    "v3_176x144": Recipe(Format(176, 144), 6, 36),
-    "v3_176x144_fine": Recipe(Format(176, 144), 2, 0, FAST),
-    "v3_640x360": Recipe(Format(640, 360), 3, 60),
-    "v3_1928x488_gray": Recipe(Format(1928, 488, "gray"), 2, 40, FAST),
-    "v3_1920x1080": Recipe(Format(1920, 1080), 2, 50, FAST),
-    "v4_1x1_gray_alpha": Recipe(Format(1, 1, "gray", 8, 1), 4, 12, FAST),
-    "v4_33x17_422": Recipe(Format(33, 17, "422"), 6, 16, {**FAST, "gop": 4}),
-    "v4_64x48_444": Recipe(Format(64, 48, "444"), 6, 24),
-    "v4_47x40_alpha_irregular": Recipe(
+    "1x1": Recipe(Format(1, 1), 4, 12, FAST),
+    "1x1_gray": Recipe(Format(1, 1, "gray"), 4, 12, FAST),
+    "7x5": Recipe(Format(7, 5), 5, 8, FAST),
+    "33x17_gray": Recipe(Format(33, 17, "gray"), 5, 16, FAST),
+    "64x48": Recipe(Format(64, 48), 10, 24, {"gop": 4}),
+    "64x48_irregular": Recipe(Format(64, 48), 5, 22, FAST, (3, 4, 9, 100, 1000), (3,)),
+    "130x98_10bit": Recipe(Format(130, 98, "420", 10), 4, 20, FAST),
+    "130x98_gray_10bit": Recipe(Format(130, 98, "gray", 10), 4, 26, FAST),
+    "176x144": Recipe(Format(176, 144), 6, 36),
+    "176x144_fine": Recipe(Format(176, 144), 2, 0, FAST),
+    "640x360": Recipe(Format(640, 360), 3, 60),
+    "1928x488_gray": Recipe(Format(1928, 488, "gray"), 2, 40, FAST),
+    "1920x1080": Recipe(Format(1920, 1080), 2, 50, FAST),
+    "1x1_gray_alpha": Recipe(Format(1, 1, "gray", 8, 1), 4, 12, FAST),
+    "33x17_422": Recipe(Format(33, 17, "422"), 6, 16, {**FAST, "gop": 4}),
+    "64x48_444": Recipe(Format(64, 48, "444"), 6, 24),
+    "47x40_alpha_irregular": Recipe(
         Format(47, 40, "420", 8, 1), 5, 22, FAST, (3, 4, 9, 100, 1000), (3,)
     ),
-    "v4_35x54_422_alpha_10bit": Recipe(Format(35, 54, "422", 10, 1), 4, 26, FAST),
-    "v4_50x41_444_alpha_10bit": Recipe(Format(50, 41, "444", 10, 1), 4, 30, FAST),
-    "v4_1288x720_gray_alpha": Recipe(Format(1288, 720, "gray", 8, 1), 2, 60, FAST),
+    "35x54_422_alpha_10bit": Recipe(Format(35, 54, "422", 10, 1), 4, 26, FAST),
+    "50x41_444_alpha_10bit": Recipe(Format(50, 41, "444", 10, 1), 4, 30, FAST),
+    "1288x720_gray_alpha": Recipe(Format(1288, 720, "gray", 8, 1), 2, 60, FAST),
 }
 
 
@@ -113,11 +92,9 @@ def names_to_make(
     """The names of RECIPES, or those chosen of them, that are not in the index or to be replaced.
 
     Raises:
-        SystemExit: a name is that of a stream of an older version, or of none.
+        SystemExit: a name is that of no stream.
     """
-    for name in [*chosen, *RECIPES]:
-        if name in OLDER:
-            raise SystemExit(f"{name} is a stream of an older version: it stays as it is")
+    for name in chosen:
         if name not in RECIPES:
             raise SystemExit(f"no stream is named {name}; known: {', '.join(RECIPES)}")
     return [name for name in chosen or RECIPES if replace or name not in index]
@@ -129,7 +106,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="streams to make, default: all")
     parser.add_argument("--replace", action="store_true", help="make existing streams anew")
     arguments = parser.parse_args()
-    index = json.loads(INDEX.read_text())
+    index = json.loads(INDEX.read_text()) if INDEX.exists() else {}
     for name in names_to_make(index, arguments.names, replace=arguments.replace):
         index[name] = make(name, RECIPES[name])
         print(name, index[name]["hash"])
@@ -137,7 +114,7 @@ def main() -> None:
     if total > LIMIT:
         raise SystemExit(f"the streams take {total} bytes together, more than {LIMIT}")
     INDEX.write_text(json.dumps(index, indent=2) + "\n")
-    print(f"{len(index)} streams, {total} bytes in those of this version")
+    print(f"{len(index)} streams, {total} bytes")
 
 
 if __name__ == "__main__":

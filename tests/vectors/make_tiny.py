@@ -1,4 +1,4 @@
-"""Writes tiny3.bsqm, the frozen model of numerics 3 for golden streams and tests.
+"""Writes tiny.bsqm, the frozen model for golden streams and tests.
 
 Run as `python -m tests.vectors.make_tiny`. Nothing in the model is trained. Its tokenizer is a
 transform made by hand: pairs of bits say of a low frequency of the residual that it is at least so
@@ -6,11 +6,6 @@ far above or below 0, at distances that double from pair to pair; the pairs most
 first. Around that lie small pseudo-random blocks, and a prior of pseudo-random, moderate logits, so
 that every tensor matters and pictures still come back. The values come from SHAKE-256 and stay the
 same everywhere.
-
-tiny.bsqm and tiny2.bsqm beside it are the test models of numerics 1 and 2, as the tools of those
-versions made them. That of numerics 2 differs by its pseudo-random numbers and lacks what bits tell
-of each other; the bits of that of numerics 1 are -1 and 1, in stages that refine each other, and it
-is only decoded now.
 """
 
 from __future__ import annotations
@@ -26,7 +21,7 @@ import numpy.typing as npt
 from bsqav.codec.modelfile import model_bytes
 from bsqav.codec.modelspec import ModelConfig, Tensor, tensor_specs
 
-PATH = Path(__file__).parent / "tiny3.bsqm"
+PATH = Path(__file__).parent / "tiny.bsqm"
 STAGES = 4
 PAIRS = 16 * STAGES
 CONFIG = ModelConfig(48, 56, 1, 48, 56, 1, 16, 56, 1, stages=STAGES)
@@ -87,6 +82,7 @@ def bit_pairs() -> list[tuple[Mode, int]]:
 def noise(name: str, shape: tuple[int, ...], limit: int) -> npt.NDArray[np.int64]:
     """Pseudo-random integers within -limit..limit that depend on the name alone."""
     count = math.prod(shape)
+    # The model had this name when its numbers were drawn.
     raw = hashlib.shake_256(f"bsqav tiny3 {name}".encode()).digest(4 * count)
     values = np.frombuffer(raw, "<u4").astype(np.int64) % (2 * limit + 1) - limit
     return values.reshape(shape)
@@ -206,7 +202,7 @@ def tiny_model() -> bytes:
     set_decoder(tensors, modes, pairs)
     set_prior(tensors)
     text = {
-        "name": "tiny3",
+        "name": "tiny",
         "description": "Frozen test model, not trained: see tests/vectors/make_tiny.py",
         "license": "MIT",
     }

@@ -53,7 +53,6 @@ struct HeadKernel {
   // host: each is read or written once.
   const uint8_t* bytes;
   KnownBits known;
-  int8_t zero;          // what a bit that is 0 reads as
   const int8_t* emb_w;  // [width, 8]
   const int32_t* emb_b;
   const int32_t* emb_m;
@@ -117,9 +116,7 @@ struct HeadKernel {
     if (adds()) {
       int32_t sum = emb_b[channel];
       const int8_t* weights = emb_w + channel * kOutputs;
-      for (int i = 0; i < kOutputs; ++i) {
-        sum += weights[i] * (((byte >> i) & 1) != 0 ? 64 : zero);
-      }
+      for (int i = 0; i < kOutputs; ++i) sum += weights[i] * (((byte >> i) & 1) != 0 ? 64 : 0);
       value = add16(value, rq16(sum, emb_m[channel], emb_shift));
     }
     return table[rq8(value, in_m[channel], in_shift) + 128];

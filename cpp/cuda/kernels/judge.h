@@ -25,7 +25,7 @@ struct BillKernel {
   int max_stages;
   int stage;
   int subgroup;
-  const int16_t* pair;         // [8, 8], or null
+  const int16_t* pair;         // [8, 8]
   const int32_t* corrections;  // [blocks, 32 S]: what is added to the logits
   const int16_t* area;         // number of the block by place
   const int8_t* latents;       // [rows of the analysis, pitch]
@@ -66,7 +66,6 @@ struct BillKernel {
       bill += chosen ? one : zero;
       if (!chosen) continue;
       byte |= 1U << i;
-      if (pair == nullptr) continue;
       for (int k = i + 1; k < kBits; ++k) sums[k] += pair[i * kBits + k];
     }
     uint32_t& word = bits[place * max_stages + stage];

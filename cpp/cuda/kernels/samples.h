@@ -22,18 +22,17 @@ struct Planes {
 // Steps of a layer's tokens: TokenSteps of network/token_steps.h on the device.
 struct Steps {
   int q;
-  const int16_t* offsets;  // by window; null: none
+  const int16_t* offsets;  // by window
   int windows_x;
   int largest;      // q
   int unit;         // of offsets, in q
   int chroma_knee;  // q above which chroma has a finer step
 
   BSQ_DEVICE int at(int y, int x) const {
-    if (offsets == nullptr) return q;
     return clamp(q + unit * offsets[y / 4 * windows_x + x / 4], 0, largest);
   }
   BSQ_DEVICE int chroma(int luma) const {
-    return offsets == nullptr || luma <= chroma_knee ? luma : luma - ((luma - chroma_knee) >> 1);
+    return luma <= chroma_knee ? luma : luma - ((luma - chroma_knee) >> 1);
   }
 };
 

@@ -20,7 +20,6 @@ struct ExpandTokensKernel {
 
   TokenArrays tokens;
   int max_stages;
-  int zero;
   int rows;
   const int32_t* list;  // active token by row; null: the same
   const Position* positions;
@@ -52,8 +51,7 @@ struct ExpandTokensKernel {
     const uint32_t word = stage < n ? tokens.bits[place * max_stages + stage] >> (first % 32) : 0;
     Bytes4 result;
     for (int i = 0; i < 4; ++i) {
-      int value = 0;
-      if (stage < n) value = ((word >> i) & 1) != 0 ? 64 : zero;
+      int value = ((word >> i) & 1) != 0 ? 64 : 0;
       if (stage >= max_stages && first + i - 32 * max_stages < n) value = 64;
       result.values[i] = static_cast<int8_t>(value);
     }

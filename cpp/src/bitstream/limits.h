@@ -5,10 +5,7 @@
 
 namespace bsq {
 
-// The newest version; a stream has that of its model's numerics, or this one where its pictures
-// have several components.
-inline constexpr int kCodestreamVersion = 4;
-inline constexpr int kNumericsVersion = 3;
+inline constexpr int kCodestreamVersion = 1;
 inline constexpr int kMaxPictureSide = 8192;
 inline constexpr int kMaxLevel = 28;  // 8192 x 8192 in 4:4:4 with alpha
 inline constexpr int kMaxLayers = 8;

@@ -29,7 +29,7 @@ void check_keyframe_start(std::span<const uint8_t> data, const std::string& what
                     ", byte 1: no sequence header where a keyframe has one; the packet is "
                     "damaged or is not BSQ");
   }
-  if (start[4] < 1 || start[4] > kCodestreamVersion) {
+  if (start[4] != kCodestreamVersion) {
     ByteReader header(data.subspan(1), what, 1);
     parse_sequence_header(header, what);  // throws BSQ_ERROR_UNSUPPORTED
   }
@@ -202,8 +202,7 @@ PacketView parse_packet(std::span<const uint8_t> data, const std::string& what) 
   verify_checksum(data, keyframe, what);
   ByteReader reader(data.first(data.size() - checksum_size(keyframe)), what);
   PacketHeader header = read_header(reader, what);
-  const bool may_have_base = keyframe && header.sequence.info.version > 2;
-  ByteReader base = may_have_base ? read_base(reader, header.picture.base) : reader.part(0);
+  ByteReader base = keyframe ? read_base(reader, header.picture.base) : reader.part(0);
   return {header, reader, base};
 }
 
@@ -287,9 +286,7 @@ std::span<const uint8_t> PacketWriter::write(const PacketHeader& header,
   if (header.deviation != 0) writer.signed_varint(header.deviation);
   if (header.has_duration) writer.varint(header.duration);
   write_steps(header.picture, writer);
-  if (header.keyframe && header.sequence.info.version > 2) {
-    write_base(pictures.front(), base_, writer);
-  }
+  if (header.keyframe) write_base(pictures.front(), base_, writer);
   for (const PictureData& picture : pictures.subspan(1)) {
     part_.clear();
     write_picture(picture, header.keyframe, base_, part_);

@@ -30,7 +30,7 @@ struct PictureHeader {
   bool has_steps = false;
   bool first_motion = false;                 // the motion is that of the first component
   std::array<uint16_t, kMaxLayers> steps{};  // c of the first `layers` layers
-  BaseHeader base;                           // keyframes from version 3 on
+  BaseHeader base;                           // keyframes only
 };
 
 struct PacketHeader {

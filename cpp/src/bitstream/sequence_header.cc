@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/status.h"
+#include "base/tokens.h"
 #include "bitstream/limits.h"
 
 namespace bsq {
@@ -59,14 +60,11 @@ void read_format(ByteReader& reader, const std::string& what, bsq_sequence& info
   const int depth = (format >> 2) & 3;
   info.bit_depth = 8 + 2 * depth;
   info.alpha = (format >> 4) & 1;
-  const bool fits = has_components(info) == (info.version > kNumericsVersion);
-  if (!fits || depth > 1 || (format >> 5) != 0) {
+  if (depth > 1 || (format >> 5) != 0) {
     fail_unsupported(what, at,
-                     "picture format " + std::to_string(format) + " in a stream of version " +
-                         std::to_string(info.version) +
-                         " is not one of this library's (8 and 10 bits; gray and 4:2:0 up to "
-                         "version 3, 4:2:2, 4:4:4 and alpha in version 4); a newer library may "
-                         "read it");
+                     "picture format " + std::to_string(format) +
+                         " is not one of this library's (8 and 10 bits; gray, 4:2:0, 4:2:2 and "
+                         "4:4:4, with or without alpha); a newer library may read it");
   }
 }
 
@@ -102,16 +100,16 @@ void read_display(ByteReader& reader, bsq_sequence& info) {
   reader = std::move(ahead);
 }
 
-SequenceHeader read_fields(ByteReader& reader, int version, const std::string& what) {
+SequenceHeader read_fields(ByteReader& reader, const std::string& what) {
   SequenceHeader header;
   bsq_sequence& info = header.info;
-  info.version = version;
+  info.version = kCodestreamVersion;
   const size_t at = reader.offset();
-  if (const int numerics = reader.u8(); numerics != numerics_of(version)) {
+  if (const int numerics = reader.u8(); numerics != kNumericsVersion) {
     fail_unsupported(what, at,
                      "version " + std::to_string(numerics) +
-                         " of the networks' arithmetic in a stream of version " +
-                         std::to_string(version));
+                         " of the networks' arithmetic; this library knows version " +
+                         std::to_string(kNumericsVersion) + ", a newer one may read this stream");
   }
   read_format(reader, what, info);
   info.width = read_side(reader, "the picture's width");
@@ -180,7 +178,7 @@ uint32_t ticks_per_frame(const bsq_sequence& s) {
 void write_sequence_header(const SequenceHeader& header, ByteWriter& fields, ByteWriter& writer) {
   const bsq_sequence& s = header.info;
   fields.clear();
-  fields.u8(static_cast<uint8_t>(numerics_of(s.version)));
+  fields.u8(kNumericsVersion);
   fields.u8(format_byte(s));
   fields.varint(static_cast<uint32_t>(s.width));
   fields.varint(static_cast<uint32_t>(s.height));
@@ -195,7 +193,7 @@ void write_sequence_header(const SequenceHeader& header, ByteWriter& fields, Byt
   fields.u8(display_byte(s));
   fields.span(s.model_id);
   writer.span(kMagic);
-  writer.u8(static_cast<uint8_t>(s.version));
+  writer.u8(kCodestreamVersion);
   writer.varint(fields.size());
   writer.span(fields.bytes());
 }
@@ -208,15 +206,15 @@ SequenceHeader parse_sequence_header(ByteReader& reader, const std::string& what
   }
   const size_t at = ahead.offset();
   const int version = ahead.u8();
-  if (version < 1 || version > kCodestreamVersion) {
+  if (version != kCodestreamVersion) {
     fail_unsupported(what, at,
                      "version " + std::to_string(version) +
-                         " of the codestream; this library reads versions 1 to " +
+                         " of the codestream; this library reads version " +
                          std::to_string(kCodestreamVersion) + ", a newer one may read this stream");
   }
   const uint64_t length = ahead.varint_up_to(ahead.remaining(), "the sequence header's length");
   ByteReader fields = ahead.part(static_cast<size_t>(length));
-  const SequenceHeader header = read_fields(fields, version, what);
+  const SequenceHeader header = read_fields(fields, what);
   reader = std::move(ahead);
   return header;
 }

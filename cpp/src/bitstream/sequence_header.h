@@ -1,7 +1,6 @@
 // The sequence header, which begins every keyframe packet and is a container's private data.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <string>
 
@@ -16,14 +15,6 @@ struct SequenceHeader {
   uint32_t ticks_per_frame = 0;  // 0 when unknown
 };
 
-// Whether pictures of that format have several components: 4:2:2, 4:4:4, or alpha.
-inline bool has_components(const bsq_sequence& info) {
-  return info.chroma > BSQ_CHROMA_420 || info.alpha != 0;
-}
-
-// Version of docs/numerics.md in a stream of that version.
-inline int numerics_of(int version) { return std::min(version, kNumericsVersion); }
-
 // Smallest n with s <= 2^n, s being the samples of all components; for sides of 1 .. 8192.
 int picture_level(const bsq_sequence& info);
 
@@ -35,8 +26,7 @@ void check_sequence(const bsq_sequence& info);
 // than the header can carry.
 uint32_t ticks_per_frame(const bsq_sequence& info);
 
-// The level is written as it follows from the other fields; the version is as in
-// docs/bitstream.md.
+// Level and version are written as they follow from the other fields and from this library.
 void write_sequence_header(const SequenceHeader& header, ByteWriter& fields, ByteWriter& writer);
 
 // Reads and checks everything. `what` names the whole in messages. Throws BSQ_ERROR_UNSUPPORTED for

@@ -135,11 +135,6 @@ void Decoder::decode_keyframe(const PacketView& view, const uint8_t* data,
   const SequenceHeader& sequence = view.header.sequence;
   check_level(sequence.info, what);
   const std::shared_ptr<const Model> model = find_model(sequence.info, what);
-  if (model->config().numerics != numerics_of(sequence.info.version)) {
-    throw Error(BSQ_ERROR_BITSTREAM,
-                what + ", byte 1: a stream of version " + std::to_string(sequence.info.version) +
-                    " names a model of numerics " + std::to_string(model->config().numerics));
-  }
   const bool reuse = !pictures_.empty() && same_format(sequence.info, sequence_.info);
   split_pictures(view, component_count(sequence.info), parts_);
   // The old pictures stay until the new ones stand: they may be needed for concealment.

@@ -12,6 +12,7 @@
 #include "codec/dec_coder.h"
 #include "codec/dec_picture.h"
 #include "codec/symbols.h"
+#include "network/token_steps.h"
 
 namespace bsq {
 
@@ -45,7 +46,7 @@ class LayerDecoder {
     for (size_t i = 0; i < coders_.size(); ++i) {
       if (!coders_[i].ended()) coders_[i].check_end(place(i).c_str());
     }
-    state_.filter(list_.steps.back() + state_.step_offset(), list_.keyframe);
+    state_.filter(list_.steps.back() + kStepOffset, list_.keyframe);
   }
 
  private:
@@ -53,10 +54,10 @@ class LayerDecoder {
     const bool keyframe = list_.keyframe;
     const bool first = index == 0;
     const int c = list_.steps[index];
-    const int q = c + state_.step_offset();
+    const int q = c + kStepOffset;
     const bool moves = first && !keyframe;
     MotionSymbols* motion = moves && !list_.has_motion ? &state_.motion : nullptr;
-    const int type = state_.flag_type(keyframe, first, index + 1 == list_.steps.size());
+    const int type = flag_type(keyframe, index + 1 == list_.steps.size());
     const WindowLayer windows{motion, type, keyframe};
     each_block([&](auto& block, DecCoder& coder) {
       code_windows(coder, block.models, state_.geometry(), block.area, windows, state_.windows);
@@ -66,7 +67,7 @@ class LayerDecoder {
     state_.run_trunk();
     state_.tokens.clear();
     each_block([&](auto& block, DecCoder& coder) {
-      code_stage_counts(coder, state_.layer_models(block, type), block.rect, state_.active,
+      code_stage_counts(coder, block.models.of_type(type), block.rect, state_.active,
                         state_.flag_logits.data(), state_.tokens);
     });
     state_.begin_bits();

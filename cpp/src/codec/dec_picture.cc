@@ -17,9 +17,7 @@ class ProcessorPictures : public PictureDecoder {
       : state_(geometry, model.networks(kernels), pool) {}
 
   size_t block_count() const override { return state_.blocks.size(); }
-  size_t base_block_count() const override {
-    return state_.base() == nullptr ? 0 : state_.base()->blocks.size();
-  }
+  size_t base_block_count() const override { return state_.base()->blocks.size(); }
   void decode(const CodedPicture& coded, std::vector<TokenField>* layers) override {
     decode_layers(state_, coded, layers);
   }
@@ -41,8 +39,7 @@ class ProcessorPictures : public PictureDecoder {
 template <class Loop>
 void decode_bits(PictureState& state, int type, const Loop& each_block) {
   each_block([&](BlockState& block, DecCoder& coder) {
-    code_token_bits(coder, state.layer_models(block, type), block.prior, state.active,
-                    state.tokens);
+    code_token_bits(coder, block.models.of_type(type), block.prior, state.active, state.tokens);
   });
 }
 

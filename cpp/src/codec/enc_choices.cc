@@ -92,7 +92,7 @@ void ProcessorChoices::settle(const Layer& layer, double latent_per_bit) {
   const auto stride = static_cast<size_t>(state_.tokens.max_stages * kStageBits);
   state_.for_each_block([&](BlockState& block, size_t) {
     BillCoder coder(latents_, stride, latent_per_bit, bills_);
-    code_token_bits(coder, state_.layer_models(block, layer.type), block.prior, state_.active,
+    code_token_bits(coder, block.models.of_type(layer.type), block.prior, state_.active,
                     state_.tokens);
   });
   TokenField& tokens = state_.tokens;

@@ -39,8 +39,8 @@ class ProcessorChoices {
   bool drop(const Layer& layer);
   void begin_symbols() { state_.begin_bits(); }
   template <class Coder>
-  void code_bits(Coder& coder, const LayerModels& models, BlockState& block, size_t) {
-    code_token_bits(coder, models, block.prior, state_.active, state_.tokens);
+  void code_bits(Coder& coder, LogitCorrections& corrections, BlockState& block, size_t) {
+    code_token_bits(coder, corrections, block.prior, state_.active, state_.tokens);
   }
   void end_layer();
   LayerTrace trace(int q, const LayerPlace& place) const;

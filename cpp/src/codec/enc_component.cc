@@ -9,9 +9,9 @@
 
 namespace bsq {
 
-void describe_picture(const EncodedPicture& encoded, int step_offset, bool keyframe,
-                      StepList& last_steps, PictureData& data) {
-  const auto c = [&](int q) { return static_cast<uint16_t>(q - step_offset); };
+void describe_picture(const EncodedPicture& encoded, bool keyframe, StepList& last_steps,
+                      PictureData& data) {
+  const auto c = [](int q) { return static_cast<uint16_t>(q - kStepOffset); };
   PictureHeader header;
   header.layers = static_cast<int>(encoded.steps.size());
   header.has_steps = keyframe || encoded.steps != last_steps;
@@ -44,7 +44,7 @@ EncComponent::EncComponent(Kind kind, std::unique_ptr<PictureEncoder> pictures)
 // Those of the windows at the same place; none for alpha, whose errors no detail hides.
 void EncComponent::move_offsets(const PicturePlan& plan, const Geometry& first) {
   moved_.clear();
-  if (kind_ == Kind::kAlpha || !pictures_->has_offsets()) return;
+  if (kind_ == Kind::kAlpha) return;
   const Geometry& g = geometry();
   moved_.resize(g.windows());
   for (int wy = 0; wy < g.windows_y; ++wy) {
@@ -71,7 +71,7 @@ void EncComponent::encode(const PicturePlan& plan, const PictureEncoder& first, 
       {plan.steps(q, moved_, pictures_->has_base()), moved_, plan.keyframe, own_motion});
   sum.add(encoded);
   steps_ = last_steps_;
-  describe_picture(encoded, pictures_->step_offset(), plan.keyframe, steps_, data);
+  describe_picture(encoded, plan.keyframe, steps_, data);
   data.header.first_motion = !plan.keyframe && !own_motion;
 }
 

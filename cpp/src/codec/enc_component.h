@@ -15,8 +15,8 @@ namespace bsq {
 
 // The encoder's result as a packet holds it, in `data`. `last_steps`: c of the layers in the packet
 // before, of which the packet is silent where they are the same; replaced by those of this one.
-void describe_picture(const EncodedPicture& encoded, int step_offset, bool keyframe,
-                      StepList& last_steps, PictureData& data);
+void describe_picture(const EncodedPicture& encoded, bool keyframe, StepList& last_steps,
+                      PictureData& data);
 
 // What encoding took, summed up over components.
 struct PictureCounts {

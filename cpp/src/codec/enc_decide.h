@@ -32,7 +32,7 @@ struct Decisions {
   int base_tokens = 16;
   // So much finer than the rest of the first layer a window may begin; else all begin coarser.
   int coarse_reach = 8 * 7;
-  int finest = 64;  // no step is finer: that of c = 0
+  int finest = kStepOffset;  // no step is finer: that of c = 0
   // How much finer a keyframe ends than the pictures that are predicted from it.
   int keyframe_gain = 8 * 6;
   // The same where it goes on with the scene before it: more would be seen as a pulse.

@@ -55,7 +55,7 @@ Encoder::Encoder(const bsq_encoder_config& config, const std::shared_ptr<const M
       pool_(thread_count(config.threads)),
       tuning_(kTunings[static_cast<size_t>(config.tune)]),
       pictures_(pictures(geometry_, *model, {tuning_, config.preset}, pool_)),
-      crf_q_(static_cast<int>(std::lround(config.crf * 8.0)) + pictures_->step_offset()),
+      crf_q_(static_cast<int>(std::lround(config.crf * 8.0)) + kStepOffset),
       q_(crf_q_),
       rate_(make_rate(config)),
       source_(geometry_.make_frame()),
@@ -246,12 +246,12 @@ void Encoder::choose_step(bool keyframe) {
 // The finest step that the picture may have.
 int Encoder::step_floor() const {
   if (!rate_->is_cap()) return 0;
-  return std::clamp(crf_q_ + plan_.shift - pictures_->step_offset(), 0, kMaxStep);
+  return std::clamp(crf_q_ + plan_.shift - kStepOffset, 0, kMaxStep);
 }
 
 // Takes a step of the control of the rate, which holds what the plan would add to q.
 void Encoder::take_step(int c) {
-  q_ = c + pictures_->step_offset();
+  q_ = c + kStepOffset;
   plan_.shift = 0;
 }
 
@@ -287,14 +287,11 @@ void Encoder::plan(const Source& picture, bool keyframe) {
   const bool shifts = follows_crf();
   plan_offsets(source_, geometry_, worth, before, tuning_.variance_strength, shifts, pool_, plan_);
   if (analysis_ && !keyframe && shifts) plan_.shift += beat(index_);
-  if (!pictures_->has_offsets()) {
-    std::fill(plan_.windows.begin(), plan_.windows.end(), int16_t{0});
-  }
 }
 
 Encoder::Coded Encoder::code(const Source& picture, bool keyframe) {
   if (keyframe) pictures_->begin_keyframe();
-  const int q = std::clamp(q_ + plan_.shift, pictures_->step_offset(), kMaxStepIndex);
+  const int q = std::clamp(q_ + plan_.shift, kStepOffset, kMaxStepIndex);
   const PicturePlan decided{q, keyframe, plan_.windows, search_range(), keyframe_gain_};
   const EncodedPicture& encoded = pictures_->encode(
       {decided.steps(q, plan_.windows, pictures_->has_base()), plan_.windows, keyframe});
@@ -303,7 +300,7 @@ Encoder::Coded Encoder::code(const Source& picture, bool keyframe) {
   Coded coded;
   coded.steps = last_steps_;
   data_.resize(1 + others_.size());
-  describe_picture(encoded, pictures_->step_offset(), keyframe, coded.steps, data_.front());
+  describe_picture(encoded, keyframe, coded.steps, data_.front());
   for (size_t i = 0; i < others_.size(); ++i) {
     others_[i]->encode(decided, *pictures_, counts, data_[1 + i]);
   }
@@ -346,7 +343,7 @@ void Encoder::encode(const Source& picture) {
   if (keyframe) begin_group(picture);
   plan(picture, keyframe);
   Coded coded = rate_ ? code_within_rate(picture, keyframe) : code(picture, keyframe);
-  const double crf = std::clamp(q_ - pictures_->step_offset(), 0, kMaxStep) / 8.0;
+  const double crf = std::clamp(q_ - kStepOffset, 0, kMaxStep) / 8.0;
   const bsq_pass_record record{shown, coded.bits(), crf, keyframe ? 1 : 0};
   next_.data.assign(coded.packet.begin(), coded.packet.end());
   next_.pts = picture.pts;

@@ -48,7 +48,7 @@ struct Layer {
 //   drop(layer)                 takes the stages from tokens that are not worth their bits;
 //                               returns whether there are such
 //   begin_symbols()             all is chosen
-//   code_bits(coder, models, block, i)   step 3 of block i
+//   code_bits(coder, corrections, block, i)   step 3 of block i
 //   end_layer()                 after the state's
 //   kTraces, trace(q, place)    whether there is a LayerTrace to be had, and where there is, it
 template <class State, class Choices>
@@ -76,9 +76,7 @@ class LayerEncoder {
     begin();
     const bool based = plan.keyframe && has_base();
     if (based) encode_base(plan.steps.back());
-    if (state_.windows.has_offsets) {
-      std::copy(plan.offsets.begin(), plan.offsets.end(), state_.windows.offset.begin());
-    }
+    std::copy(plan.offsets.begin(), plan.offsets.end(), state_.windows.offset.begin());
     choices_.begin_picture();
     for (const int q : plan.steps) {
       const bool first = picture_.steps.empty();
@@ -89,7 +87,7 @@ class LayerEncoder {
                     first && !plan.keyframe && plan.tells_motion,
                     last,
                     plan.keyframe && first && !based,
-                    state_.flag_type(plan.keyframe, first, last)});
+                    flag_type(plan.keyframe, last)});
     }
     state_.keep_offsets();
     state_.filter(plan.steps.back(), plan.keyframe);
@@ -204,10 +202,10 @@ class LayerEncoder {
     state_.for_each_block([&](auto& block, size_t i) {
       EncCoder& coder = *coders_[i];
       code_windows(coder, block.models, state_.geometry(), block.area, windows, state_.windows);
-      const LayerModels models = state_.layer_models(block, layer.type);
-      code_stage_counts(coder, models, block.rect, state_.active, state_.flag_logits.data(),
+      LogitCorrections& corrections = block.models.of_type(layer.type);
+      code_stage_counts(coder, corrections, block.rect, state_.active, state_.flag_logits.data(),
                         state_.tokens);
-      choices_.code_bits(coder, models, block, i);
+      choices_.code_bits(coder, corrections, block, i);
     });
   }
 

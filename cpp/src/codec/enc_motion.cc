@@ -34,13 +34,13 @@ MotionPrices::Component component_prices(const SignedModels& models) {
 
 }  // namespace
 
-MotionPrices motion_prices(const MotionModels& models, bool fine) {
-  MotionPrices prices(fine);
+MotionPrices motion_prices(const MotionModels& models) {
+  MotionPrices prices(true);
   for (size_t near = 0; near < 3; ++near) {
     prices.split[near] = flag_prices(models.split[near]);
-    if (fine) prices.cell_split[near] = flag_prices(models.cell_split[near]);
+    prices.cell_split[near] = flag_prices(models.cell_split[near]);
     for (size_t size = 0; size < 3; ++size) {
-      prices.same[size][near] = flag_prices(models.same[fine ? size : 0][near]);
+      prices.same[size][near] = flag_prices(models.same[size][near]);
     }
   }
   prices.x = component_prices(models.difference_x);

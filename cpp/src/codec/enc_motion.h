@@ -10,7 +10,7 @@
 namespace bsq {
 
 // What vectors cost under the models of a block as they stand.
-MotionPrices motion_prices(const MotionModels& models, bool fine);
+MotionPrices motion_prices(const MotionModels& models);
 
 // At the step q; `range` in luma samples.
 MotionSearchConfig motion_config(int q, int range);
@@ -20,7 +20,7 @@ template <class State>
 void motion_blocks(const State& state, std::vector<MotionSearchBlock>& blocks) {
   blocks.clear();
   for (const auto& b : state.blocks) {
-    blocks.push_back({window_rect(b.area), motion_prices(b.models.motion, state.motion.fine)});
+    blocks.push_back({window_rect(b.area), motion_prices(b.models.motion)});
   }
 }
 

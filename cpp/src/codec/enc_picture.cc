@@ -28,9 +28,7 @@ class ProcessorPictures : public PictureEncoder {
       : state_(geometry, networks, pool), layers_(state_, style, networks) {}
 
   const Geometry& geometry() const override { return state_.geometry(); }
-  int step_offset() const override { return state_.step_offset(); }
   bool has_base() const override { return layers_.has_base(); }
-  bool has_offsets() const override { return state_.windows.has_offsets; }
   std::span<const int16_t> offsets() const override { return state_.windows.offset; }
   void trace(std::vector<LayerTrace>* layers) override { layers_.trace(layers); }
 

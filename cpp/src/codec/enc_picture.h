@@ -52,12 +52,9 @@ class PictureEncoder {
   virtual ~PictureEncoder() = default;
 
   virtual const Geometry& geometry() const = 0;
-  // What to add to c of the packets for q.
-  virtual int step_offset() const = 0;
   // Whether keyframes have a base picture.
   virtual bool has_base() const = 0;
-  // Whether windows may have offsets, and those after the last picture.
-  virtual bool has_offsets() const = 0;
+  // Of the windows, after the last picture.
   virtual std::span<const int16_t> offsets() const = 0;
   // Where the layers of pictures are noted from now on; null: nowhere. Throws
   // Error(BSQ_ERROR_UNSUPPORTED) where they cannot be.
@@ -90,7 +87,6 @@ struct EncodingStyle {
   int preset = 0;  // a bsq_preset
 };
 
-// Throws Error(BSQ_ERROR_UNSUPPORTED) for a model of numerics 1, whose encoder is no more.
 using PictureEncoderFactory = std::function<std::unique_ptr<PictureEncoder>(
     const Geometry& geometry, const Model& model, const EncodingStyle& style, ThreadPool& pool)>;
 

@@ -77,14 +77,7 @@ std::unique_ptr<RateControl> make_rate(const bsq_encoder_config& config) {
 SequenceHeader make_sequence(const bsq_encoder_config& config, const Model& model) {
   SequenceHeader sequence;
   sequence.info = config.sequence;
-  const int numerics = model.config().numerics;
-  sequence.info.version = numerics;
-  if (has_components(sequence.info)) {
-    require(numerics == kNumericsVersion, "4:2:2, 4:4:4 and alpha need a model of numerics " +
-                                              std::to_string(kNumericsVersion) + ", this one has " +
-                                              std::to_string(numerics));
-    sequence.info.version = kCodestreamVersion;
-  }
+  sequence.info.version = kCodestreamVersion;
   sequence.info.level = picture_level(sequence.info);
   std::copy(model.id().begin(), model.id().end(), sequence.info.model_id);
   sequence.ticks_per_frame = ticks_per_frame(config.sequence);

@@ -9,8 +9,8 @@ namespace bsq {
 
 struct MotionModels {
   std::array<AdaptiveBit, 3> split;       // of windows
-  std::array<AdaptiveBit, 3> cell_split;  // of parts, from version 3 on
-  // "Difference is zero", by the size of the square from version 3 on, and then by neighbours.
+  std::array<AdaptiveBit, 3> cell_split;  // of parts
+  // "Difference is zero", by the size of the square and then by neighbours.
   std::array<std::array<AdaptiveBit, 3>, 3> same;
   SignedModels difference_x;
   SignedModels difference_y;

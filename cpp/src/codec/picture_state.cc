@@ -13,9 +13,6 @@ namespace bsq {
 
 namespace {
 
-// Whether parts may be split into cells: docs/bitstream.md section 4.
-bool fine_motion(const Networks& networks) { return networks.config.numerics > 2; }
-
 // Vectors so many quarter samples apart or more leave an edge: docs/bitstream.md section 4.4.
 constexpr int kMovedApart = 4;
 
@@ -24,7 +21,7 @@ constexpr int kMovedApart = 4;
 PictureState::PictureState(const Geometry& geometry,
                            const std::shared_ptr<const Networks>& networks, ThreadPool& pool,
                            bool is_base)
-    : motion(geometry, fine_motion(*networks)),
+    : motion(geometry),
       windows(geometry.windows()),
       tokens(geometry.tokens_y, geometry.tokens_x, networks->layout.stages),
       active(geometry.tokens_y, geometry.tokens_x),
@@ -44,8 +41,7 @@ PictureState::PictureState(const Geometry& geometry,
     const TokenRect rect = token_rect(geometry_, area);
     blocks.push_back({area, rect, BlockModels(), PriorBlock(networks, rect)});
   }
-  windows.has_offsets = networks_->config.numerics > 2;
-  if (networks_->config.numerics > 2 && !is_base) {
+  if (!is_base) {
     base_ = std::make_unique<PictureState>(base_geometry(geometry_), networks_, pool_, true);
   }
 }
@@ -89,10 +85,7 @@ void PictureState::list_active(int q, const LayerPlace& place) {
   active.set(windows.active);
   if (count() == 0) return;
   side.resize(count() * kSideVector);
-  // Networks of numerics 1 know nothing but the first layer of a keyframe.
-  const LayerPlace told =
-      networks_->config.numerics > 1 ? place : LayerPlace{place.first_of_keyframe};
-  side_vectors(current, active, steps(q), told, pool_, side.data());
+  side_vectors(current, active, steps(q), place, pool_, side.data());
 }
 
 void PictureState::run_trunk() {
@@ -151,7 +144,6 @@ int16_t PictureState::edge_step(const TokenSteps& steps, bool keyframe, int y, i
 }
 
 void PictureState::filter(int q, bool keyframe) {
-  if (networks_->config.numerics < 3) return;
   const StageScope scope(Stage::kDeblocking);
   const TokenSteps all = steps(q);
   pool_.parallel_rows(static_cast<size_t>(geometry_.tokens_y), [&](size_t row) {

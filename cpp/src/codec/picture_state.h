@@ -36,8 +36,6 @@ class PictureState {
                ThreadPool& pool, bool is_base = false);
 
   const Geometry& geometry() const { return geometry_; }
-  // What to add to c of the packets for q, the index of a step: docs/numerics.md section 3.
-  int step_offset() const { return networks_->config.numerics > 1 ? 64 : 0; }
   ThreadPool& pool() const { return pool_; }
   const KernelTable& kernels() const { return networks_->kernels; }
 
@@ -45,25 +43,15 @@ class PictureState {
   void begin_picture();
   // Middle values as the prediction, no earlier tokens, new models.
   void begin_keyframe();
-  // Of the base picture of a keyframe; null in versions that have none.
+  // Of the base picture of a keyframe; null in that one's own.
   PictureState* base() { return base_.get(); }
   const PictureState* base() const { return base_.get(); }
   // After begin_keyframe(): the prediction from the base picture.
   void predict_from_base();
   // The prediction from the reference by `motion`.
   void compensate();
-  // t of the contexts of active flags: docs/bitstream.md section 3.1.
-  int flag_type(bool keyframe, bool first, bool last) const {
-    const bool main = networks_->config.numerics > 1 ? last : first;
-    return !keyframe && main ? 0 : 1;
-  }
-  LayerModels layer_models(BlockState& block, int type) const {
-    return {block.models.corrections[static_cast<size_t>(type)], networks_->config.numerics > 1};
-  }
   // q of the tokens of a layer.
-  TokenSteps steps(int q) const {
-    return {q, windows.has_offsets ? windows.offset.data() : nullptr, geometry_.windows_x};
-  }
+  TokenSteps steps(int q) const { return {q, windows.offset.data(), geometry_.windows_x}; }
   // Lists the tokens of the active windows, and makes their side vectors from the prediction.
   void list_active(int q, const LayerPlace& place);
   // The logits of the stage flags, by the prior's trunk.
@@ -77,7 +65,7 @@ class PictureState {
   void end_layer(int q, bool decoded);
   // The tokens of the layer that ended last.
   const TokenField& coded_tokens() const { return previous_; }
-  // After the last layer: the deblocking filter, from version 3 on. `q`: of the last layer.
+  // After the last layer: the deblocking filter. `q`: of the last layer.
   void filter(int q, bool keyframe);
   // For encoders, after the last layer: offsets that were not coded are those of before.
   void keep_offsets() { windows.keep_offsets(); }

@@ -37,7 +37,7 @@
 namespace bsq {
 
 // Corrections of the prior's logits, which follow the picture at hand: docs/bitstream.md
-// section 3.4. In numerics 1 they stay 0.
+// section 3.4.
 class LogitCorrection {
  public:
   // What is added to a logit.
@@ -65,22 +65,20 @@ struct BlockModels {
   MotionModels motion;
   std::array<AdaptiveBit, 2> same_offset;  // 1 in keyframes
   SignedModels offset;
-  std::array<LogitCorrections, 2> corrections;  // by t of section 3.1
+  std::array<LogitCorrections, 2> corrections;  // by flag_type()
+
+  LogitCorrections& of_type(int type) { return corrections[static_cast<size_t>(type)]; }
 };
 
-// What the symbols of a layer are coded with, beside the prior.
-struct LayerModels {
-  LogitCorrections& corrections;
-  bool learn;  // not in numerics 1
-};
+// t of the contexts of active flags, and of the corrections: docs/bitstream.md section 3.1.
+constexpr int flag_type(bool keyframe, bool last) { return !keyframe && last ? 0 : 1; }
 
 // One bit under a logit of the prior.
 template <class Coder>
-bool code_logit(Coder& coder, const LayerModels& models, LogitCorrection& correction, int32_t logit,
-                bool bit) {
+bool code_logit(Coder& coder, LogitCorrection& correction, int32_t logit, bool bit) {
   const uint32_t p = correction.probability(logit);
   const bool coded = coder.bit(p, bit);
-  if (Coder::kLearns && models.learn) correction.learn(coded, p);
+  if (Coder::kLearns) correction.learn(coded, p);
   return coded;
 }
 
@@ -88,11 +86,10 @@ bool code_logit(Coder& coder, const LayerModels& models, LogitCorrection& correc
 struct MotionSymbols {
   MotionField field;
   std::vector<uint8_t> differs;  // per 8x8 cell, 0 or 1
-  bool fine = false;             // parts may be split into cells: version 3
 
   MotionSymbols() = default;
-  MotionSymbols(const Geometry& g, bool fine_motion)
-      : field(g.coded_width(), g.coded_height()), differs(field.mv.size()), fine(fine_motion) {}
+  explicit MotionSymbols(const Geometry& g)
+      : field(g.coded_width(), g.coded_height()), differs(field.mv.size()) {}
 };
 
 inline WindowRect window_rect(const Block& b) { return {b.x_begin, b.y_begin, b.x_end, b.y_end}; }
@@ -114,8 +111,7 @@ void code_vector(Coder& coder, MotionModels& models, const Block& block, MotionS
   const Mv actual = field.mv_at(square.x, square.y);
   const size_t near = count_near(
       block, square, [&](int cx, int cy) { return motion.differs[field.cell_index(cx, cy)] != 0; });
-  const bool same =
-      coder.adaptive(models.same[motion.fine ? size_class(square) : 0][near], actual == predictor);
+  const bool same = coder.adaptive(models.same[size_class(square)][near], actual == predictor);
   int x = predictor.x;
   int y = predictor.y;
   if (!same) {
@@ -150,30 +146,27 @@ void code_window_motion(Coder& coder, MotionModels& models, const Block& block,
   }
   field.for_quarters(window, [&](const MotionSquare& part, int i) {
     const int bit = 1 << (1 + i);
-    if (motion.fine) {
-      const size_t cells =
-          count_near(block, part, [&](int cx, int cy) { return field.cell_split_at(cx, cy); });
-      if (coder.adaptive(models.cell_split[cells], (wanted & bit) != 0)) {
-        how = static_cast<uint8_t>(how | bit);
-        field.for_quarters(part, [&](const MotionSquare& cell, int) {
-          code_vector(coder, models, block, motion, cell);
-        });
-        return;
-      }
+    const size_t cells =
+        count_near(block, part, [&](int cx, int cy) { return field.cell_split_at(cx, cy); });
+    if (!coder.adaptive(models.cell_split[cells], (wanted & bit) != 0)) {
+      code_vector(coder, models, block, motion, part);
+      return;
     }
-    code_vector(coder, models, block, motion, part);
+    how = static_cast<uint8_t>(how | bit);
+    field.for_quarters(part, [&](const MotionSquare& cell, int) {
+      code_vector(coder, models, block, motion, cell);
+    });
   });
 }
 
 // What is known of windows, one entry each: the active flags of a layer, and the flags they are
-// predicted from; from version 3 on what they add to q.
+// predicted from; what they add to q.
 struct WindowFlags {
   std::vector<uint8_t> active;
   std::vector<uint8_t> previous;      // of the layer that gives the previous token field
   std::vector<int16_t> offset;        // of this packet; an encoder's wishes until they are coded
   std::vector<int16_t> before;        // offsets after the packet before
   std::vector<uint8_t> offset_coded;  // in this packet
-  bool has_offsets = false;           // not before version 3
 
   explicit WindowFlags(size_t windows)
       : active(windows),
@@ -243,7 +236,7 @@ void code_windows(Coder& coder, BlockModels& models, const Geometry& g, const Bl
       const int context = 6 * layer.type + 2 * (left + above) + flags.previous[at];
       AdaptiveBit& model = models.active[static_cast<size_t>(context)];
       flags.active[at] = coder.adaptive(model, flags.active[at] != 0) ? 1 : 0;
-      if (flags.has_offsets && flags.active[at] != 0 && flags.offset_coded[at] == 0) {
+      if (flags.active[at] != 0 && flags.offset_coded[at] == 0) {
         code_offset(coder, models, g, block, layer.keyframe, wx, wy, flags);
       }
     }
@@ -262,7 +255,7 @@ inline TokenRect token_rect(const Geometry& g, const Block& b) {
 // Step 2: stage counts of the active tokens of the block, from the logits [active.count(), 3 S] of
 // the prior's trunk. Tokens of inactive windows must hold 0 stages.
 template <class Coder>
-void code_stage_counts(Coder& coder, const LayerModels& models, const TokenRect& rect,
+void code_stage_counts(Coder& coder, LogitCorrections& corrections, const TokenRect& rect,
                        const ActiveTokens& active, const int16_t* logits, TokenField& tokens) {
   coder.flags();
   for (int y = rect.y; y < rect.y + rect.height; ++y) {
@@ -277,8 +270,8 @@ void code_stage_counts(Coder& coder, const LayerModels& models, const TokenRect&
       while (n < tokens.max_stages) {
         const int context = (left > n ? 1 : 0) + (above > n ? 1 : 0);
         const int output = 3 * n + context;
-        LogitCorrection& correction = models.corrections.flags[static_cast<size_t>(output)];
-        if (!code_logit(coder, models, correction, outputs[output], stages > n)) break;
+        LogitCorrection& correction = corrections.flags[static_cast<size_t>(output)];
+        if (!code_logit(coder, correction, outputs[output], stages > n)) break;
         ++n;
       }
       stages = static_cast<uint8_t>(n);
@@ -289,12 +282,12 @@ void code_stage_counts(Coder& coder, const LayerModels& models, const TokenRect&
 
 // Eight bits of one token under their logits. `pair` is that of PriorBlock.
 template <class Coder>
-uint8_t code_byte(Coder& coder, const LayerModels& models, LogitCorrection* corrections,
-                  const int16_t* logits, const int16_t* pair, unsigned value) {
+uint8_t code_byte(Coder& coder, LogitCorrection* corrections, const int16_t* logits,
+                  const int16_t* pair, unsigned value) {
   ByteLogits moving(logits, pair);
   unsigned coded = 0;
   for (int i = 0; i < kSubgroupBits; ++i) {
-    if (!code_logit(coder, models, corrections[i], moving[i], ((value >> i) & 1) != 0)) continue;
+    if (!code_logit(coder, corrections[i], moving[i], ((value >> i) & 1) != 0)) continue;
     coded |= 1U << i;
     moving.set(i);
   }
@@ -304,18 +297,18 @@ uint8_t code_byte(Coder& coder, const LayerModels& models, LogitCorrection* corr
 // The bits of sub-group j of a stage of the tokens in `list`, indices in `active`, with the logits
 // [list.size(), 8]; `bytes` receives them, one per token.
 template <class Coder>
-void code_subgroup(Coder& coder, const LayerModels& models, const ActiveTokens& active,
+void code_subgroup(Coder& coder, LogitCorrections& all, const ActiveTokens& active,
                    std::span<const int32_t> list, int stage, int j, const int16_t* logits,
                    const int16_t* pair, TokenField& tokens, uint8_t* bytes) {
   const int first = stage * kStageBits + j * kSubgroupBits;
-  LogitCorrection* corrections = models.corrections.bits.data() + first;
+  LogitCorrection* corrections = all.bits.data() + first;
   for (size_t i = 0; i < list.size(); ++i) {
     coder.token(list[i], first);
     const TokenPosition at = active.tokens()[static_cast<size_t>(list[i])];
     uint32_t& word = tokens.words(tokens.at(at.y, at.x))[stage];
     const int shift = j * kSubgroupBits;
-    bytes[i] = code_byte(coder, models, corrections, logits + i * kSubgroupBits, pair,
-                         (word >> shift) & 0xFF);
+    bytes[i] =
+        code_byte(coder, corrections, logits + i * kSubgroupBits, pair, (word >> shift) & 0xFF);
     word = (word & ~(0xFFU << shift)) | static_cast<uint32_t>(bytes[i]) << shift;
   }
   coder.checkpoint();
@@ -323,13 +316,13 @@ void code_subgroup(Coder& coder, const LayerModels& models, const ActiveTokens& 
 
 // The bits of a stage of the tokens in `list`, of which `prior` has begun the stage.
 template <class Coder>
-void code_stage(Coder& coder, const LayerModels& models, PriorBlock& prior,
+void code_stage(Coder& coder, LogitCorrections& corrections, PriorBlock& prior,
                 const ActiveTokens& active, std::span<const int32_t> list, int stage,
                 TokenField& tokens) {
   const auto code = [&](Coder& with, int begin, int end, int j, const int16_t* logits,
                         uint8_t* bytes) {
     const auto part = list.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
-    code_subgroup(with, models, active, part, stage, j, logits, prior.pair(j), tokens, bytes);
+    code_subgroup(with, corrections, active, part, stage, j, logits, prior.pair(j), tokens, bytes);
   };
   if constexpr (!Coder::kLearns) {
     // Nothing hangs on the token before.
@@ -358,7 +351,7 @@ void code_stage(Coder& coder, const LayerModels& models, PriorBlock& prior,
 
 // Step 3: the bits of the block's tokens, group by group. `prior` has begun the layer.
 template <class Coder>
-void code_token_bits(Coder& coder, const LayerModels& models, PriorBlock& prior,
+void code_token_bits(Coder& coder, LogitCorrections& corrections, PriorBlock& prior,
                      const ActiveTokens& active, TokenField& tokens) {
   coder.tokens();
   if (active.count() == 0) return;
@@ -367,7 +360,7 @@ void code_token_bits(Coder& coder, const LayerModels& models, PriorBlock& prior,
     for (int stage = 0; stage < tokens.max_stages; ++stage) {
       const std::span<const int32_t> list = prior.begin_stage(stage);
       if (list.empty()) break;  // no token has more stages either
-      code_stage(coder, models, prior, active, list, stage, tokens);
+      code_stage(coder, corrections, prior, active, list, stage, tokens);
     }
   }
 }

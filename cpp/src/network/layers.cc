@@ -18,9 +18,8 @@ class Packer {
 
   LinearSource source(const std::string& name) const {
     const Tensor& w = *file_.find(name + ".w");
-    const int32_t* shift = s32(name + ".n");
     return {w.shape[0],       w.shape[1],       w.s8.data(),
-            s32(name + ".b"), s32(name + ".m"), shift != nullptr ? *shift : 32};
+            s32(name + ".b"), s32(name + ".m"), *s32(name + ".n")};
   }
 
   // Layer i of those that share a tensor with a leading axis.
@@ -81,13 +80,8 @@ class Packer {
   const KernelTable& kernels_;
 };
 
-EncoderWeights pack_encoder(const Packer& packer, const ModelConfig& config) {
-  EncoderWeights encoder;
-  if (config.numerics < 2) return encoder;
-  encoder.in = packer.linear16("enc.in");
-  encoder.stack = packer.stack("enc", config.encoder);
-  encoder.head = packer.linear8("enc.head");
-  return encoder;
+EncoderWeights pack_encoder(const Packer& packer, const NetworkSize& size) {
+  return {packer.linear16("enc.in"), packer.stack("enc", size), packer.linear8("enc.head")};
 }
 
 DecoderWeights pack_decoder(const Packer& packer, const NetworkSize& size) {
@@ -125,9 +119,7 @@ PriorWeights pack_prior(const Packer& packer, const NetworkSize& size, int heads
     prior.emb.push_back(packer.linear8("prior.emb", i));
   }
   prior.head_table = packer.table("prior.head.table");
-  if (const int32_t* pair = packer.s32("prior.pair"); pair != nullptr) {
-    prior.pair = transposed_pairs(pair, heads);
-  }
+  prior.pair = transposed_pairs(packer.s32("prior.pair"), heads);
   return prior;
 }
 
@@ -135,11 +127,11 @@ PriorWeights pack_prior(const Packer& packer, const NetworkSize& size, int heads
 
 Networks pack_networks(const ModelFile& file, const KernelTable& kernels) {
   const Packer packer(file, kernels);
-  const TokenLayout layout = token_layout(file.config);
+  const TokenLayout layout{file.config.stages};
   return {kernels,
           file.config,
           layout,
-          pack_encoder(packer, file.config),
+          pack_encoder(packer, file.config.encoder),
           pack_decoder(packer, file.config.decoder),
           pack_prior(packer, file.config.prior, layout.heads())};
 }

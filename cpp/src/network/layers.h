@@ -33,7 +33,6 @@ struct StackWeights {
   PackedRequant f;
 };
 
-// Empty for models of numerics 1, which only decode.
 struct EncoderWeights {
   PackedLinear in;  // 16-bit input, 200 wide
   StackWeights stack;
@@ -61,7 +60,7 @@ struct PriorWeights {
   std::vector<PackedLinear> head;
   std::vector<PackedLinear> emb;
   AlignedVector<int8_t> head_table;
-  // [4 S, 8 (bit that is 1), 8 (bit it is known to)], Q8; empty before numerics 3.
+  // [4 S, 8 (bit that is 1), 8 (bit it is known to)], Q8.
   std::vector<int16_t> pair;
 };
 

@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/sha256.h"
 #include "base/status.h"
+#include "base/tokens.h"
 #include "network/json_text.h"
 #include "network/tensor_specs.h"
 
@@ -17,8 +18,6 @@ namespace {
 
 constexpr size_t kDigestSize = 32;
 constexpr int kVersion = 1;
-constexpr int kNumerics = 3;     // the newest known
-constexpr int kFirstStages = 3;  // of every model of numerics 1
 constexpr uint32_t kMaxTensors = 4096;
 constexpr uint64_t kOffsetMultiple = 64;
 constexpr int kMaxWidth = 512;
@@ -49,21 +48,19 @@ std::string describe(TensorType type, const std::vector<int>& shape) {
 
 // ---- structure ----
 
-// Returns the version of the numerics.
-int check_magic_and_version(ByteReader& reader) {
+void check_magic_and_version(ByteReader& reader) {
   if (reader.remaining() < 4 || std::memcmp(reader.span(4).data(), "BSQM", 4) != 0) {
     fail("byte 0", "not a model file: it does not begin with BSQM");
   }
   const int version = reader.u16();
   const int numerics = reader.u16();
-  if (version != kVersion || numerics < 1 || numerics > kNumerics) {
+  if (version != kVersion || numerics != kNumericsVersion) {
     throw Error(BSQ_ERROR_UNSUPPORTED, "model file, byte 4: version " + std::to_string(version) +
                                            " with numerics " + std::to_string(numerics) +
                                            "; this library knows version " +
-                                           std::to_string(kVersion) + " with numerics up to " +
-                                           std::to_string(kNumerics) + ": update it");
+                                           std::to_string(kVersion) + " with numerics " +
+                                           std::to_string(kNumericsVersion) + ": update it");
   }
-  return numerics;
 }
 
 std::array<uint8_t, 16> check_digest(std::span<const uint8_t> bytes) {
@@ -96,23 +93,20 @@ NetworkSize parse_size(ByteReader& reader) {
   return size;
 }
 
-ModelConfig parse_config(ByteReader& reader, int numerics) {
+ModelConfig parse_config(ByteReader& reader) {
   const ByteReader start = reader;
   const int bits = reader.u16();
   ModelConfig config;
-  config.numerics = numerics;
   config.stages = reader.u16();
   config.encoder = parse_size(reader);
   config.decoder = parse_size(reader);
   config.prior = parse_size(reader);
   const int reserved = reader.u16();
-  const bool stages_fit = numerics == 1 ? config.stages == kFirstStages
-                                        : config.stages >= 1 && config.stages <= kMaxStages;
+  const bool stages_fit = config.stages >= 1 && config.stages <= kMaxStages;
   if (bits != kStageBits || !stages_fit || reserved != 0) {
     start.fail("a model of " + std::to_string(config.stages) + " stages of " +
                std::to_string(bits) + " bits, with " + std::to_string(reserved) +
-               " in the reserved field; known are " +
-               (numerics == 1 ? "3 stages" : "1 to 8 stages") + " of 32 bits, with 0");
+               " in the reserved field; known are 1 to 8 stages of 32 bits, with 0");
   }
   return config;
 }
@@ -250,17 +244,6 @@ void check_tensor(const TensorSpec& spec, const ModelFile& file) {
   }
 }
 
-// What the feedback of earlier stages can add to output n of enc.head.
-int64_t feedback_bound(const ModelFile& file, size_t n) {
-  int64_t bound = 0;
-  for (const FeedbackTensor& feedback : kFeedback) {
-    if (static_cast<size_t>(feedback.stage) != n / 32) continue;
-    const std::vector<int32_t>& values = file.find(feedback.name)->s32;
-    for (size_t j = 0; j < 32; ++j) bound += std::abs(int64_t{values[n % 32 * 32 + j]});
-  }
-  return bound;
-}
-
 // The limit on what a sum of the layer can reach: numerics.md section 6.
 void check_sums(const TensorSpec& spec, const ModelFile& file) {
   const Tensor& weights = *file.find(spec.name);
@@ -276,7 +259,6 @@ void check_sums(const TensorSpec& spec, const ModelFile& file) {
     }
     int64_t bound = sum * spec.input_limit;
     if (bias != nullptr) bound += std::abs(int64_t{bias->s32[n]});
-    if (layer == "enc.head" && file.config.numerics == 1) bound += feedback_bound(file, n);
     if (bound >= kSumLimit) {
       fail(place(spec.name, weights), "the sum of output " + std::to_string(n) + " can reach " +
                                           std::to_string(bound) + ", which 32 bits do not hold");
@@ -307,14 +289,14 @@ const Tensor* ModelFile::find(const std::string& tensor) const {
 
 ModelFile parse_model_file(std::span<const uint8_t> bytes) {
   ByteReader reader(bytes, "model file", 0, BSQ_ERROR_MODEL);
-  const int numerics = check_magic_and_version(reader);
+  check_magic_and_version(reader);
   ModelFile file;
   file.id = check_digest(bytes);
   const auto body = bytes.first(bytes.size() - kDigestSize);
   const size_t start = reader.offset();
   if (start > body.size()) fail("byte " + std::to_string(start), "the data ends early");
   reader = ByteReader(body.subspan(start), "model file", start, BSQ_ERROR_MODEL);
-  file.config = parse_config(reader, numerics);
+  file.config = parse_config(reader);
   const uint32_t text_size = reader.u32();
   const size_t text_start = reader.offset();
   const auto text = reader.span(text_size);

@@ -18,8 +18,7 @@ struct NetworkSize {
 };
 
 struct ModelConfig {
-  int numerics = 0;  // version of docs/numerics.md
-  int stages = 0;    // S
+  int stages = 0;  // S
   NetworkSize encoder;
   NetworkSize decoder;
   NetworkSize prior;

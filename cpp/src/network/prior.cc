@@ -58,7 +58,6 @@ PriorBlock::PriorBlock(std::shared_ptr<const Networks> networks, const TokenRect
     const uint32_t bits[kMaxStages] = {};
     int8_t vector[kMaxTokenVector];
     token_vector(layout, n, bits, vector);
-    std::fill_n(vector, layout.bits(), int8_t{0});
     networks_->kernels.linear8_rq8(cur, vector, cur.k, 1, nullptr,
                                    presence_.data() + static_cast<ptrdiff_t>(n) * cur.n, cur.n);
   }
@@ -225,11 +224,10 @@ std::span<const int32_t> PriorBlock::begin_stage(int stage) {
 // v += emb of the eight bits of a head that are known.
 void PriorBlock::append_bits(int begin, int end, int head, TileScratch& scratch) {
   const LinearView emb = networks_->prior.emb[static_cast<size_t>(head)].view();
-  const int8_t zero = networks_->layout.zero;
   int8_t* values = scratch.narrow.data();
   for (int i = begin; i < end; ++i) {
     const uint32_t byte = bits_of(i)[head / kSubgroups] >> (kSubgroupBits * (head % kSubgroups));
-    for (int k = 0; k < kSubgroupBits; ++k) *values++ = ((byte >> k) & 1U) != 0 ? 64 : zero;
+    for (int k = 0; k < kSubgroupBits; ++k) *values++ = ((byte >> k) & 1U) != 0 ? kOne : int8_t{0};
   }
   networks_->kernels.linear8_rq16(emb, scratch.narrow.data(), kSubgroupBits, end - begin, true,
                                   v_.data() + static_cast<ptrdiff_t>(begin) * emb.n, emb.n);
@@ -327,9 +325,7 @@ void PriorBlock::help(const Tiles& tiles, TileScratch& scratch) {
 }
 
 const int16_t* PriorBlock::pair(int subgroup) const {
-  const std::vector<int16_t>& pair = networks_->prior.pair;
-  if (pair.empty()) return nullptr;
-  return pair.data() +
+  return networks_->prior.pair.data() +
          static_cast<ptrdiff_t>(stage_ * kSubgroups + subgroup) * kSubgroupBits * kSubgroupBits;
 }
 

@@ -36,14 +36,13 @@ namespace bsq {
 // Logits of the eight bits of a sub-group of one token, which move as bits become known.
 class ByteLogits {
  public:
-  // `pair`: that of PriorBlock, or nullptr.
+  // `pair`: that of PriorBlock.
   ByteLogits(const int16_t* logits, const int16_t* pair) : pair_(pair) {
     std::copy_n(logits, kSubgroupBits, sums_.begin());
   }
   int32_t operator[](int i) const { return sums_[static_cast<size_t>(i)]; }
   // Bit i turned out as 1.
   void set(int i) {
-    if (pair_ == nullptr) return;
     const int16_t* add = pair_ + static_cast<ptrdiff_t>(i) * kSubgroupBits;
     for (size_t k = static_cast<size_t>(i) + 1; k < kSubgroupBits; ++k) sums_[k] += add[k];
   }
@@ -103,8 +102,7 @@ class PriorBlock {
   }
   // Memory for the bits of a sub-group of the stage.
   uint8_t* bytes() { return bytes_.data(); }
-  // What bits of the sub-group that are 1 add to the logits of later ones: [8 (bit that is 1), 8],
-  // or nullptr before numerics 3.
+  // What bits of the sub-group that are 1 add to the logits of later ones: [8 (bit that is 1), 8].
   const int16_t* pair(int subgroup) const;
 
  private:

@@ -25,12 +25,9 @@ class Builder {
   }
 
   void bias(const std::string& name, std::vector<int> shape) {
-    values(name + ".b", std::move(shape), true);
-  }
-
-  void values(const std::string& name, std::vector<int> shape, bool optional) {
-    specs_.push_back({name, TensorType::kS32, std::move(shape), std::numeric_limits<int32_t>::min(),
-                      std::numeric_limits<int32_t>::max(), optional, 0, 0});
+    specs_.push_back({name + ".b", TensorType::kS32, std::move(shape),
+                      std::numeric_limits<int32_t>::min(), std::numeric_limits<int32_t>::max(),
+                      true, 0, 0});
   }
 
   void pairs(const std::string& name, std::vector<int> shape) {
@@ -82,23 +79,15 @@ class Builder {
 
 void add_encoder(const ModelConfig& config, Builder& builder) {
   const NetworkSize& size = config.encoder;
-  const int bits = token_layout(config).bits();
+  const int bits = TokenLayout{config.stages}.bits();
   builder.linear("enc.in", size.width, kSampleVector + kSideVector, kInput16);
   builder.stack("enc", size);
-  builder.weights("enc.head", {bits, size.width}, kInput8, 1);
-  builder.bias("enc.head", {bits});
-  if (config.numerics > 1) {
-    builder.requant("enc.head", {bits}, 1);
-    return;
-  }
-  for (const FeedbackTensor& feedback : kFeedback) {
-    builder.values(feedback.name, {kStageBits, kStageBits}, false);
-  }
+  builder.linear("enc.head", bits, size.width, kInput8);
 }
 
 void add_decoder(const ModelConfig& config, Builder& builder) {
   const NetworkSize& size = config.decoder;
-  builder.linear("dec.tok", size.width, token_layout(config).width(), kInput8);
+  builder.linear("dec.tok", size.width, TokenLayout{config.stages}.width(), kInput8);
   builder.linear("dec.side", size.width, kSideVector, kInput16);
   builder.stack("dec", size);
   builder.linear("dec.out", kSampleVector, size.width, kInput8);
@@ -106,7 +95,7 @@ void add_decoder(const ModelConfig& config, Builder& builder) {
 
 void add_prior(const ModelConfig& config, Builder& builder) {
   const NetworkSize& size = config.prior;
-  const TokenLayout layout = token_layout(config);
+  const TokenLayout layout{config.stages};
   const int heads = layout.heads();
   builder.linear("prior.tok", size.width, layout.width(), kInput8);
   builder.linear("prior.side", size.width, kSideVector, kInput16);
@@ -123,14 +112,10 @@ void add_prior(const ModelConfig& config, Builder& builder) {
   builder.requant("prior.head", {heads, kSubgroupBits}, heads);
   builder.weights("prior.emb", {heads, size.width, kSubgroupBits}, kInput8, 2);
   builder.requant("prior.emb", {heads, size.width}, heads);
-  if (config.numerics > 2) builder.pairs("prior.pair", {heads, kSubgroupBits, kSubgroupBits});
+  builder.pairs("prior.pair", {heads, kSubgroupBits, kSubgroupBits});
 }
 
 }  // namespace
-
-TokenLayout token_layout(const ModelConfig& config) {
-  return {config.stages, static_cast<int8_t>(config.numerics > 1 ? 0 : -64)};
-}
 
 std::vector<TensorSpec> tensor_specs(const ModelConfig& config) {
   Builder builder;

@@ -26,16 +26,6 @@ struct TensorSpec {
   int inputs_axis = 0;
 };
 
-// Feedback from earlier stages in encoders of numerics 1, and the stage that each feeds.
-struct FeedbackTensor {
-  const char* name;
-  int stage;
-};
-constexpr FeedbackTensor kFeedback[3] = {{"enc.fb10", 1}, {"enc.fb20", 2}, {"enc.fb21", 2}};
-
-// How the tokens of such a model enter its networks.
-TokenLayout token_layout(const ModelConfig& config);
-
 // All tensors of a model of these sizes, which keep the limits.
 std::vector<TensorSpec> tensor_specs(const ModelConfig& config);
 

@@ -10,7 +10,6 @@ namespace bsq {
 namespace {
 
 constexpr int kMaxTokens = 1024;  // 8192 luma samples
-constexpr int8_t kOne = 64;
 constexpr size_t kTokensPerTask = 64;
 
 }  // namespace
@@ -66,7 +65,7 @@ void token_vector(const TokenLayout& layout, int n, const uint32_t* bits, int8_t
   std::fill_n(out, layout.width(), int8_t{0});
   for (int s = 0; s < n; ++s) {
     for (int i = 0; i < kStageBits; ++i) {
-      out[kStageBits * s + i] = ((bits[s] >> i) & 1U) != 0 ? kOne : layout.zero;
+      out[kStageBits * s + i] = ((bits[s] >> i) & 1U) != 0 ? kOne : int8_t{0};
     }
     out[layout.bits() + s] = kOne;
   }

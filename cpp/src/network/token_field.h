@@ -19,11 +19,11 @@ constexpr int kMaxTokenVector = 264;  // s8
 constexpr int kSideVector = 104;      // s16
 constexpr int kSampleVector = 96;     // s16: 64 luma, 16 + 16 chroma values
 constexpr int kSubgroupBits = kStageBits / kSubgroups;
+constexpr int8_t kOne = 64;  // a bit that is 1, or a stage that is there, in a token vector
 
 // What a model's tokens look like to its networks.
 struct TokenLayout {
-  int stages = 0;   // at most, per token
-  int8_t zero = 0;  // a bit that is 0; one that is 1 is 64
+  int stages = 0;  // at most, per token
 
   // s8 values of a token vector.
   constexpr int width() const { return (stages * (kStageBits + 1) + 7) / 8 * 8; }

@@ -10,6 +10,7 @@
 namespace bsq {
 
 constexpr int kMaxStepIndex = 568;  // the largest q
+constexpr int kStepOffset = 64;     // q of c = 0: q is the c of packets and this
 constexpr int kMaxOffset = 16;      // offsets of windows lie within +- this
 constexpr int kOffsetUnit = 8;      // what one of them adds to q
 constexpr int kChromaKnee = 320;    // q up to which chroma has the step of luma
@@ -18,7 +19,7 @@ constexpr int kChromaKnee = 320;    // q up to which chroma has the step of luma
 // large.
 class TokenSteps {
  public:
-  // As before version 3: the same q everywhere.
+  // The offsets of all windows are 0.
   TokenSteps(int q) : q_(q) {}  // NOLINT(google-explicit-constructor): a q is such a field
   // `offsets`: one per window in raster order, `windows_x` a row; they must outlive the object.
   TokenSteps(int q, const int16_t* offsets, int windows_x)
@@ -32,9 +33,7 @@ class TokenSteps {
     return std::clamp(q_ + kOffsetUnit * offset, 0, kMaxStepIndex);
   }
   // q of the chroma samples of a token with that q.
-  int chroma(int q) const {
-    return offsets_ == nullptr ? q : q - (std::max(0, q - kChromaKnee) >> 1);
-  }
+  static int chroma(int q) { return q - (std::max(0, q - kChromaKnee) >> 1); }
 
  private:
   int q_;

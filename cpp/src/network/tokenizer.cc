@@ -5,21 +5,11 @@
 #include <utility>
 
 #include "base/stage_clock.h"
-#include "base/status.h"
 
 namespace bsq {
 
-void require_encoder(const ModelConfig& config) {
-  if (config.numerics < 2) {
-    throw Error(BSQ_ERROR_UNSUPPORTED,
-                "a model of numerics 1 can be decoded with, but not encoded: choose a newer model");
-  }
-}
-
 TokenizerEncoder::TokenizerEncoder(std::shared_ptr<const Networks> networks, ThreadPool& pool)
-    : networks_(std::move(networks)), stack_(networks_->kernels, networks_->encoder.stack, pool) {
-  require_encoder(networks_->config);
-}
+    : networks_(std::move(networks)), stack_(networks_->kernels, networks_->encoder.stack, pool) {}
 
 void TokenizerEncoder::encode(const ActiveTokens& active, const int16_t* residual,
                               const int16_t* side, int8_t* z) {

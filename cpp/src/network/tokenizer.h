@@ -16,12 +16,8 @@
 
 namespace bsq {
 
-// Throws Error(BSQ_ERROR_UNSUPPORTED) for a model of numerics 1, whose encoder is no more.
-void require_encoder(const ModelConfig& config);
-
 class TokenizerEncoder {
  public:
-  // Throws like require_encoder().
   TokenizerEncoder(std::shared_ptr<const Networks> networks, ThreadPool& pool);
 
   // Latents of all stages, z [active.count(), 32 S] in sixteenths: bit i of stage s of token t is 1

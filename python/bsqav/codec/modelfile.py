@@ -56,7 +56,7 @@ class ModelContents:
 
     Attributes:
         id: first 16 bytes of the file's SHA-256, 32 hexadecimal digits.
-        config: sizes of the networks, and the version of the numerics.
+        config: sizes of the networks.
         text: the JSON object; "name" is always there.
         tensors: int8 and int32 arrays by name.
     """
@@ -86,7 +86,7 @@ def model_bytes(
     """The bytes of a model file. Equal arguments give equal bytes.
 
     Args:
-        config: sizes of the networks, and the version of the numerics that they are made for.
+        config: sizes of the networks.
         tensors: arrays of exactly the types int8 and int32, named and shaped as the specification
             says; biases may be left out where it allows that.
         text: a JSON object with at least "name".
@@ -98,7 +98,7 @@ def model_bytes(
     check_tensors(config, tensors)
     encoded = _encode_text(text)
     names = sorted(tensors)
-    head = _FIXED.pack(MAGIC, VERSION, config.numerics, *_config_words(config))
+    head = _FIXED.pack(MAGIC, VERSION, NUMERICS, *_config_words(config))
     head += struct.pack("<I", len(encoded)) + encoded + struct.pack("<I", len(names))
     entry_bytes = sum(1 + len(name) + 1 + 1 + 4 * tensors[name].ndim + 8 for name in names)
     offset = _align(len(head) + entry_bytes)
@@ -138,11 +138,10 @@ def parse_model(data: bytes, what: str = "model file") -> ModelContents:
     if magic != MAGIC:
         raise ModelError(f"{what}, byte 0: not a model file (it does not begin with BSQM)")
     version, numerics = reader.unpack("<HH")
-    if version != VERSION or numerics not in NUMERICS:
-        known = " and ".join(map(str, NUMERICS))
+    if (version, numerics) != (VERSION, NUMERICS):
         raise UnsupportedError(
             f"{what}, byte 4: version {version} with numerics {numerics}; "
-            f"known here are version {VERSION} with numerics {known}: update bsqav"
+            f"known here are version {VERSION} with numerics {NUMERICS}: update bsqav"
         )
     if len(data) < _FIXED.size + DIGEST_SIZE:
         raise ModelError(f"{what}: the data ends early, after {len(data)} bytes")
@@ -150,7 +149,7 @@ def parse_model(data: bytes, what: str = "model file") -> ModelContents:
     if digest != data[-DIGEST_SIZE:]:
         raise ModelError(f"{what}: the SHA-256 at its end does not match: fetch the file again")
     reader.end = len(data) - DIGEST_SIZE
-    config = _parse_config(reader, numerics)
+    config = _parse_config(reader)
     (size,) = reader.unpack("<I")
     text = _parse_text(reader.take(size), what)
     tensors = _parse_tensors(reader)
@@ -189,7 +188,7 @@ def _config_words(config: ModelConfig) -> tuple[int, ...]:
     return (STAGE_BITS, config.stages, *astuple(config)[:CONFIG_SIZES], 0)
 
 
-def _parse_config(reader: _Reader, numerics: int) -> ModelConfig:
+def _parse_config(reader: _Reader) -> ModelConfig:
     start = reader.position
     bits, stages, *sizes, reserved = reader.unpack("<12H")
     if bits != STAGE_BITS or reserved != 0:
@@ -197,7 +196,7 @@ def _parse_config(reader: _Reader, numerics: int) -> ModelConfig:
             f"{reader.what}, byte {start}: {bits} bits a stage and a reserved {reserved}; "
             f"only {STAGE_BITS} and 0 are known"
         )
-    config = replace(ModelConfig(*sizes), stages=stages, numerics=numerics)
+    config = replace(ModelConfig(*sizes), stages=stages)
     try:
         config.check()
     except ModelError as error:

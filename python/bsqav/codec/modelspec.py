@@ -27,8 +27,7 @@ __all__ = [
 
 Tensor = npt.NDArray[Any]
 
-# Versions of docs/numerics.md that are known here; new models are of the last.
-NUMERICS = (1, 2, 3)
+NUMERICS = 1  # the version of docs/numerics.md, which model files name
 MAX_TENSORS = 4096
 MAX_WIDTH = 512
 MAX_HIDDEN = 1024
@@ -40,8 +39,6 @@ SUM_LIMIT = 2**31
 SIDE_VECTOR = 104
 SAMPLE_VECTOR = 96
 MAX_STAGES = 8
-STAGES_OF_1 = 3
-FEEDBACK_OF_1 = ("10", "20", "21")
 STAGE_BITS = 32
 FLAG_CONTEXTS = 3
 HEAD_BITS = 8
@@ -57,8 +54,7 @@ def token_width(stages: int) -> int:
 class ModelConfig:
     """Sizes of the three networks: width of the residual stream, hidden width, blocks.
 
-    `stages` is how many times 32 bits a token has at most, `numerics` the version of
-    docs/numerics.md that the model is of.
+    `stages` is how many times 32 bits a token has at most.
     """
 
     encoder_width: int = 192
@@ -71,23 +67,19 @@ class ModelConfig:
     prior_hidden: int = 256
     prior_blocks: int = 2
     stages: int = 8
-    numerics: int = 3
 
     def check(self) -> None:
         """Raises ModelError if a size breaks a limit."""
         for field in fields(self):
-            valid, rule = self._rule(field.name, getattr(self, field.name))
+            value = getattr(self, field.name)
+            valid, rule = self._rule(field.name, value)
             if not valid:
-                value = getattr(self, field.name)
                 raise ModelError(f"{field.name} is {value}; it must be {rule}")
 
-    def _rule(self, name: str, value: int) -> tuple[bool, str]:
+    @staticmethod
+    def _rule(name: str, value: int) -> tuple[bool, str]:
         """Whether the field may have this value, and what is allowed."""
-        if name == "numerics":
-            return value in NUMERICS, f"one of {NUMERICS}"
         if name == "stages":
-            if self.numerics == 1:
-                return value == STAGES_OF_1, f"{STAGES_OF_1} in models of numerics 1"
             return 1 <= value <= MAX_STAGES, f"1 to {MAX_STAGES}"
         if name.endswith("blocks"):
             return 0 <= value <= MAX_BLOCKS, f"at most {MAX_BLOCKS}"
@@ -122,8 +114,8 @@ class TensorSpec:
 Specs = Iterator[tuple[str, TensorSpec]]
 
 
-def _values(shape: tuple[int, ...], *, optional: bool = False) -> TensorSpec:
-    return TensorSpec(shape, np.int32, -(2**31), 2**31 - 1, optional)
+def _bias(shape: tuple[int, ...]) -> TensorSpec:
+    return TensorSpec(shape, np.int32, -(2**31), 2**31 - 1, optional=True)
 
 
 def _weights(shape: tuple[int, ...], input_limit: int = 127, axis: int = -1) -> TensorSpec:
@@ -143,13 +135,13 @@ def _table(name: str) -> Specs:
 
 def _linear(name: str, n: int, k: int, input_limit: int = 127) -> Specs:
     yield f"{name}.w", _weights((n, k), input_limit)
-    yield f"{name}.b", _values((n,), optional=True)
+    yield f"{name}.b", _bias((n,))
     yield from _requant(name, (n,))
 
 
 def _depthwise(name: str, channels: int) -> Specs:
     yield f"{name}.w", _weights((25, channels), axis=0)
-    yield f"{name}.b", _values((channels,), optional=True)
+    yield f"{name}.b", _bias((channels,))
     yield from _requant(name, (channels,))
 
 
@@ -171,13 +163,7 @@ def _encoder(config: ModelConfig) -> Specs:
     width, count = config.encoder_width, config.stages * STAGE_BITS
     yield from _linear("enc.in", width, SAMPLE_VECTOR + SIDE_VECTOR, 32767)
     yield from _blocks("enc", width, config.encoder_hidden, config.encoder_blocks)
-    yield "enc.head.w", _weights((count, width))
-    yield "enc.head.b", _values((count,), optional=True)
-    if config.numerics > 1:
-        yield from _requant("enc.head", (count,))
-    else:
-        for pair in FEEDBACK_OF_1:
-            yield f"enc.fb{pair}", _values((STAGE_BITS, STAGE_BITS))
+    yield from _linear("enc.head", count, width)
 
 
 def _two_inputs(network: str, width: int, stages: int) -> Specs:
@@ -205,13 +191,12 @@ def _prior(config: ModelConfig) -> Specs:
     yield from _requant("prior.head.in", (heads, width))
     yield from _table("prior.head.table")
     yield "prior.head.w", _weights((heads, HEAD_BITS, width))
-    yield "prior.head.b", _values((heads, HEAD_BITS), optional=True)
+    yield "prior.head.b", _bias((heads, HEAD_BITS))
     yield from _requant("prior.head", (heads, HEAD_BITS))
     yield "prior.emb.w", _weights((heads, width, HEAD_BITS))
     yield from _requant("prior.emb", (heads, width))
-    if config.numerics > 2:
-        shape = (heads, HEAD_BITS, HEAD_BITS)
-        yield "prior.pair", TensorSpec(shape, np.int32, -MAX_PAIR, MAX_PAIR)
+    shape = (heads, HEAD_BITS, HEAD_BITS)
+    yield "prior.pair", TensorSpec(shape, np.int32, -MAX_PAIR, MAX_PAIR)
 
 
 def tensor_specs(config: ModelConfig) -> dict[str, TensorSpec]:
@@ -254,12 +239,6 @@ def _check_sums(name: str, spec: TensorSpec, tensors: Mapping[str, Tensor]) -> N
     bias = tensors.get(name.removesuffix(".w") + ".b")
     if bias is not None:
         bound += np.abs(bias.astype(np.int64))
-    if name == "enc.head.w":
-        for pair in FEEDBACK_OF_1:
-            if f"enc.fb{pair}" in tensors:
-                first = STAGE_BITS * int(pair[0])
-                feedback = np.abs(tensors[f"enc.fb{pair}"].astype(np.int64)).sum(1)
-                bound[first : first + STAGE_BITS] += feedback
     if bound.max() >= SUM_LIMIT:
         channel = np.unravel_index(int(bound.argmax()), bound.shape)
         raise ModelError(

@@ -14,23 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bsqav.codec.modelspec import ModelConfig
-from bsqav.errors import ModelError
 from bsqav.nn import fields
 from bsqav.nn.fakequant import ActQuant, Block, FeedForward, QDepthwise, QLinear, stream_add
 
-# The version of docs/numerics.md that these networks follow.
-NUMERICS = 3
 SUBGROUPS = 4
 SUBGROUP_BITS = fields.STAGE_BITS // SUBGROUPS
-
-
-def require_numerics(config: ModelConfig) -> None:
-    """Raises ModelError unless the configuration is of the version these networks follow."""
-    if config.numerics != NUMERICS:
-        raise ModelError(
-            f"the PyTorch networks follow version {NUMERICS} of the numerics; a model of version "
-            f"{config.numerics} can be decoded, but neither trained nor evaluated here"
-        )
 
 
 def soft_bits(z: Tensor) -> Tensor:
@@ -172,15 +160,11 @@ class Prior(nn.Module):
 
 
 class CodecNet(nn.Module):
-    """The three networks that one model file holds.
-
-    Raises ModelError for a configuration of another version of docs/numerics.md than NUMERICS.
-    """
+    """The three networks that one model file holds."""
 
     def __init__(self, config: ModelConfig | None = None) -> None:
         super().__init__()
         self.config = config or ModelConfig()
-        require_numerics(self.config)
         self.enc = TokenizerEncoder(self.config)
         self.dec = TokenizerDecoder(self.config)
         self.prior = Prior(self.config)

@@ -10,19 +10,15 @@ from torch import Tensor
 
 from bsqav.codec.modelfile import ModelContents
 from bsqav.nn import fields
-from bsqav.nn.codec import SUBGROUP_BITS, SUBGROUPS, require_numerics
+from bsqav.nn.codec import SUBGROUP_BITS, SUBGROUPS
 
 INT8, INT16 = 127, 32767
 
 
 class IntegerNets:
-    """Tokenizer and prior of a model file. All fields are int64 [B, H, W, channels].
-
-    Raises ModelError for a model of version 1 of the numerics.
-    """
+    """Tokenizer and prior of a model file. All fields are int64 [B, H, W, channels]."""
 
     def __init__(self, contents: ModelContents, device: str = "cpu") -> None:
-        require_numerics(contents.config)
         self.config = contents.config
         self.tensors = {
             name: torch.from_numpy(array).to(device).long()

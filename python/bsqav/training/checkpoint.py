@@ -20,8 +20,6 @@ from bsqav.training.stepping import Updater
 
 CHECKPOINT = "checkpoint.pt"
 WEIGHTS = "weights.pt"
-# Parameters that version 3 of the numerics added.
-LATER = ("prior.pair",)
 
 
 @dataclass
@@ -104,12 +102,6 @@ def resume(trainer: Resumable) -> bool:
     return True
 
 
-def _later_weights(net: nn.Module) -> dict[str, Any]:
-    """What weights of version 2 of the numerics lack, with values that change nothing."""
-    state = net.state_dict()
-    return {name: torch.zeros_like(state[name]) for name in LATER if name in state}
-
-
 def load_weights(path: Path, *nets: nn.Module) -> None:
     """Loads a state dict file into networks.
 
@@ -118,7 +110,7 @@ def load_weights(path: Path, *nets: nn.Module) -> None:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         for net in nets:
-            net.load_state_dict({**_later_weights(net), **state})
+            net.load_state_dict(state)
     except (EOFError, RuntimeError, TypeError, pickle.UnpicklingError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ModelError(f"{path} holds no weights of this configuration: {reason}") from error
