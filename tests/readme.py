@@ -15,7 +15,7 @@ from tests.support import ROOT, run, skip_or_fail
 # What a clone has and the C library, its example and FFmpeg's need.
 _SOURCES = (
     *("CMakeLists.txt", "CMakePresets.json", "cmake", "cpp", "integrations/ffmpeg"),
-    *("python/bsqav/models", "tests/vectors/golden/v3_64x48.ivf", "tests/vectors/tiny3.bsqm"),
+    *("python/bsqav/models", "tests/vectors/golden/64x48.ivf", "tests/vectors/tiny.bsqm"),
 )
 
 

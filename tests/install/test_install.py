@@ -77,7 +77,7 @@ def test_find_package(
 
 def test_the_commands_of_the_readme(c_library: Readme) -> None:
     """They built, installed, compiled a C program with a plain cc, and decoded a stream with it."""
-    expected = json.loads(INDEX.read_text())["v3_64x48"]["hash"]
+    expected = json.loads(INDEX.read_text())["64x48"]["hash"]
     assert y4m_hash(c_library.source / "out.y4m") == expected
 
 
