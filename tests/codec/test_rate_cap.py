@@ -95,6 +95,26 @@ def test_easy_scenes_stay_as_crf_asks(scenes: Pictures, free: Stream) -> None:
     assert mean_rate(stream, 50, 125) < mean_rate(whole, 50, 125)
 
 
+def qualities(packets: list[bytes]) -> list[float]:
+    """The crf of every picture."""
+    found: list[float] = []
+    for packet in packets:
+        crf = _core.probe_packet(packet)["crf"]
+        found.append(crf if crf >= 0 else found[-1])
+    return found
+
+
+@pytest.mark.parametrize("share", [0.58, 0.62, 0.68])
+def test_quality_comes_back_behind_a_hard_scene(scenes: Pictures, share: float) -> None:
+    quiet = (scenes[:50] + scenes[:50])[:100]
+    pictures = [*scenes[:25], *scenes[50:100], *quiet]
+    options: dict[str, Any] = {"lookahead": 0, "scene_cut": False}
+    whole = encode(pictures, FORM, crf=CRF, preset="fast", **options)
+    stream, report = capped(pictures, share * peak(whole), buffer_seconds=0.5, **options)
+    assert report["capped"] > 0
+    assert qualities(stream.packets)[-10:] == qualities(whole.packets)[-10:]
+
+
 def test_threads_and_kernels_do_not_matter(scenes: Pictures) -> None:
     options: dict[str, Any] = {"maxrate": 40_000, "crf": 20, "gop": 20, "lookahead": 4}
     stream = encode(scenes[30:60], FORM, threads=1, **options)

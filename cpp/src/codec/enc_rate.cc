@@ -233,7 +233,9 @@ int RateControl::picture_step(const EnergyHistogram& energies, int floor, int le
     if (!goal_.is_cap) budget = std::min(budget, peak);
   }
   picture_step_ = std::clamp(picture_step_, 0.0, kCoarsestStep);
-  const bool near = std::abs(picture_step_ - last_step_) < kLeastChange && group_ > 1;
+  // Under a cap nothing keeps a picture coarser once the quality asked for fits again.
+  const bool free = goal_.is_cap && picture_step_ <= 0;
+  const bool near = !free && std::abs(picture_step_ - last_step_) < kLeastChange && group_ > 1;
   const double step = floor + (near ? last_step_ : picture_step_);
   return settle(step_within(kPictureModel, energies, picture_ratio_, budget, step));
 }
