@@ -70,7 +70,8 @@ static void report_rate(AVCodecContext* avctx) {
            "than crf asks\n",
            report.reached, report.maxrate, report.buffer_bits, (long long)report.capped);
   }
-  if (report.coarsest > 0 && s->crf < FF_BSQ_COARSEST_CRF) {
+  /* Under a cap that holds, pictures may be as coarse as crf and the look-ahead ask. */
+  if (report.coarsest > 0 && (report.bitrate > 0 || report.late > 0)) {
     av_log(avctx, AV_LOG_WARNING, "%lld pictures were coded at crf 63: no coarser step is left\n",
            (long long)report.coarsest);
   }

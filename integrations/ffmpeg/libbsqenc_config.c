@@ -91,14 +91,25 @@ static int parse_first_pass(AVCodecContext* avctx) {
   if (s->first_pass == NULL) return AVERROR(ENOMEM);
   for (; s->first_pass_count < lines; ++s->first_pass_count) {
     bsq_pass_record* const record = &s->first_pass[s->first_pass_count];
-    int keyframe = 0;
-    if (sscanf(line, "%lf %lf %lf %d", &record->seconds, &record->bits, &record->crf, &keyframe) !=
-        4) {
+    double values[4];
+    const char* place = line;
+    int count = 0;
+    /* sscanf would look for the end of the whole log at every line. */
+    for (; count < 4; ++count) {
+      char* end = NULL;
+      values[count] = strtod(place, &end);
+      if (end == place) break;
+      place = end;
+    }
+    if (count < 4) {
       av_log(avctx, AV_LOG_ERROR, "line %zu of the first pass's log is not of this encoder\n",
              s->first_pass_count + 1);
       return AVERROR_INVALIDDATA;
     }
-    record->keyframe = keyframe;
+    record->seconds = values[0];
+    record->bits = values[1];
+    record->crf = values[2];
+    record->keyframe = values[3] != 0.0;
     line = strchr(line, '\n') + 1;
   }
   return 0;

@@ -181,9 +181,9 @@ typedef struct bsq_encoder_config {
   int32_t preset;        /* bsq_preset; default medium */
   double bitrate;        /* bits per second of the packets, 1 .. 1e10; 0 (default): by crf. Where a
                             rate is given, crf is not looked at */
-  double
-      buffer_seconds; /* 0.1 .. 60, default 1.5: what a receiver holds before its decoder, in
-                         seconds at that rate; 0.9 of it are there when the first picture is due */
+  double buffer_seconds; /* 0.1 .. 60, default 1.5: what a receiver holds before its decoder, in
+                            seconds at maxrate, or at bitrate without one; 0.9 of it are there when
+                            the first picture is due */
   /* The records of a first pass over the same pictures, copied, one for each picture in order; NULL
    * for one pass. Only with a bitrate. */
   const bsq_pass_record* first_pass;

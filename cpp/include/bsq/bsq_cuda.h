@@ -21,7 +21,7 @@ extern "C" {
 #endif
 
 /* Rises with every change to this header that breaks its users. */
-#define BSQ_CUDA_ABI 3
+#define BSQ_CUDA_ABI 4
 
 typedef struct bsq_cuda_decoder bsq_cuda_decoder;
 typedef struct bsq_cuda_encoder bsq_cuda_encoder;

@@ -160,7 +160,7 @@ void code_window_motion(Coder& coder, MotionModels& models, const Block& block,
 }
 
 // What is known of windows, one entry each: the active flags of a layer, and the flags they are
-// predicted from; what they add to q.
+// predicted from, and what they add to q.
 struct WindowFlags {
   std::vector<uint8_t> active;
   std::vector<uint8_t> previous;      // of the layer that gives the previous token field
