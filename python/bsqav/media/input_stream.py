@@ -8,7 +8,6 @@ from fractions import Fraction
 from typing import Any
 
 import av
-from av.codec.context import ThreadType
 from av.stream import Discard
 
 from bsqav.codec.decoder import Decoder
@@ -20,7 +19,7 @@ from bsqav.media.bsq_track import skipped_notice
 from bsqav.media.contents import metadata_of
 from bsqav.media.demux import BsqPacket, BsqTrack
 from bsqav.media.light import NO_LIGHT, LightLevels
-from bsqav.media.stream_attributes import CodecAttributes, range_of, thread_type_of
+from bsqav.media.stream_attributes import CodecAttributes, range_of
 
 __all__ = ["BsqInputStream", "InputPacket"]
 
@@ -112,7 +111,6 @@ class BsqInputStream(CodecAttributes):
         self._strict, self._threads = strict, threads
         self._open_decoder: Decoder | None = None
         self._skip_frame = "DEFAULT"
-        self._thread_type = ThreadType.SLICE
         self._warned = False
         self._begun = False  # a picture has come, or there was a seek
         self.light = light
@@ -307,15 +305,6 @@ class BsqInputStream(CodecAttributes):
         if self._open_decoder is not None:
             raise RuntimeError("Cannot change thread_count after codec is open.")
         self._threads = int(count)
-
-    @property
-    def thread_type(self) -> ThreadType:
-        """What is asked for; a picture is always decoded by several threads together."""
-        return self._thread_type
-
-    @thread_type.setter
-    def thread_type(self, value: Any) -> None:
-        self._thread_type = thread_type_of(value)
 
     @property
     def skip_frame(self) -> str:

@@ -9,7 +9,6 @@ from fractions import Fraction
 from typing import Any
 
 import av
-from av.codec.context import ThreadType
 
 from bsqav.codec.encoder import Encoder, EncoderInput
 from bsqav.codec.models import ModelLike
@@ -20,7 +19,7 @@ from bsqav.errors import BsqWarning, UsageError
 from bsqav.media.encoder_options import encoder_settings
 from bsqav.media.input_stream import BsqInputStream
 from bsqav.media.light import LightLevels, light_of_frame
-from bsqav.media.stream_attributes import CodecAttributes, range_of, thread_type_of
+from bsqav.media.stream_attributes import CodecAttributes, range_of
 
 __all__ = ["BsqOutputStream", "OutputPacket"]
 
@@ -106,7 +105,6 @@ class BsqOutputStream(CodecAttributes):
         self.light: LightLevels | None = None
         self._rate = Fraction(rate) if rate else None
         self._stated = Colour()
-        self._thread_type = ThreadType.SLICE
         self._flags = 0
         self._encoder: Encoder | None = None
         self._copied: tuple[bytes, dict[str, Any]] | None = None
@@ -154,15 +152,6 @@ class BsqOutputStream(CodecAttributes):
     @thread_count.setter
     def thread_count(self, count: int) -> None:
         self.options["threads"] = int(count)
-
-    @property
-    def thread_type(self) -> ThreadType:
-        """What is asked for; a picture is always coded by several threads together."""
-        return self._thread_type
-
-    @thread_type.setter
-    def thread_type(self, value: Any) -> None:
-        self._thread_type = thread_type_of(value)
 
     @property
     def flags(self) -> int:

@@ -73,6 +73,20 @@ class CodecAttributes:
     sample_aspect_ratio: Fraction | None
     extradata: bytes | None
 
+    _thread_type = ThreadType.SLICE
+
+    @property
+    def thread_type(self) -> ThreadType:
+        """What is asked for; several threads work on a frame together whatever it is."""
+        return self._thread_type
+
+    @thread_type.setter
+    def thread_type(self, value: Any) -> None:
+        try:
+            self._thread_type = ThreadType[value] if isinstance(value, str) else ThreadType(value)
+        except (KeyError, ValueError):
+            raise UsageError(f"there are no threads of type {value!r}") from None
+
     def __repr__(self) -> str:
         index = getattr(self, "index", "")
         return f"<bsqav stream #{index} bsq, {self.pix_fmt} {self.width}x{self.height}>"
@@ -110,18 +124,6 @@ class CodecAttributes:
         if not self.width or not self.height:
             return None
         return Fraction(self.width, self.height) * (self.sample_aspect_ratio or 1)
-
-
-def thread_type_of(value: Any) -> ThreadType:
-    """A kind of threads by PyAV's name or number; BSQ's are threads within a picture anyhow.
-
-    Raises:
-        UsageError: there is none of that name.
-    """
-    try:
-        return ThreadType[value] if isinstance(value, str) else ThreadType(value)
-    except (KeyError, ValueError):
-        raise UsageError(f"there are no threads of type {value!r}") from None
 
 
 def range_of(colour: Colour) -> int:
