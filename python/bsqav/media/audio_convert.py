@@ -29,6 +29,17 @@ def _nearest(wanted: int, choices: Any) -> int:
     return next((rate for rate in rates if rate > wanted), rates[-1])
 
 
+def _format(codec: Any, own: Any) -> Any:
+    """The encoder's sample format nearest to a track's: the same, or one of no fewer bits."""
+    choices = list(codec.audio_formats or ())
+
+    def distance(form: Any) -> tuple[bool, bool, int]:
+        other = form.packed.name != own.packed.name
+        return other, form.bits < own.bits, abs(form.bits - own.bits)
+
+    return min(choices, key=distance, default=None)
+
+
 def _fitting(codec: Any, context: Any, rate: int) -> str:
     """The layout nearest to a track's that an encoder opens with.
 
@@ -41,7 +52,7 @@ def _fitting(codec: Any, context: Any, rate: int) -> str:
         trial: Any = av.CodecContext.create(codec.name, "w")
         trial.sample_rate, trial.layout = rate, layout
         if codec.audio_formats:
-            trial.format = codec.audio_formats[0]
+            trial.format = _format(codec, context.format)
         trial.time_base = Fraction(1, rate)
         if codec.name == "libopus":
             trial.bit_rate = _BIT_RATE_PER_CHANNEL
@@ -65,13 +76,18 @@ class AudioConverter:
         stream: the PyAV input stream.
         encoder: FFmpeg's name of the encoder, e.g. "aac" or "libopus".
         warn: takes a sentence where channels are lost.
+        rate: sampling rate in hertz; the nearest to the track's own where None.
 
     Raises:
         UnsupportedError: there is no such encoder, or the track cannot be decoded.
     """
 
     def __init__(
-        self, stream: Any, encoder: str, warn: Callable[[str], None] = lambda _: None
+        self,
+        stream: Any,
+        encoder: str,
+        warn: Callable[[str], None] = lambda _: None,
+        rate: int | None = None,
     ) -> None:
         if stream.codec_context is None:
             raise UnsupportedError(f"track {stream.index}: FFmpeg cannot decode this sound")
@@ -82,7 +98,7 @@ class AudioConverter:
         self.context.flags |= Flags.global_header
         if (layout := layout_of(stream.codec_context)) != stream.codec_context.layout.name:
             stream.codec_context.layout = layout  # which its frames then have
-        rate = _nearest(stream.codec_context.sample_rate, codec.audio_rates)
+        rate = _nearest(rate or stream.codec_context.sample_rate, codec.audio_rates)
         self.context.sample_rate = rate
         self.context.layout = _fitting(codec, stream.codec_context, rate)
         channels = self.context.layout.nb_channels
@@ -91,9 +107,8 @@ class AudioConverter:
                 f"track {stream.index}: {stream.codec_context.channels} channels of sound become "
                 f"{channels}: {encoder} takes no more"
             )
-        formats = codec.audio_formats
-        if formats:
-            self.context.format = formats[0]
+        if codec.audio_formats:
+            self.context.format = _format(codec, stream.codec_context.format)
         self.context.time_base = Fraction(1, rate)
         if not codec.canonical_name.startswith(("pcm", "flac")):
             self.context.bit_rate = _BIT_RATE_PER_CHANNEL * channels

@@ -14,6 +14,7 @@ from bsqav.media.audio_convert import AudioConverter
 from bsqav.media.codec_names import codec_name
 from bsqav.media.contents import metadata_of
 from bsqav.media.decoding import AvPacket
+from bsqav.media.format_rules import SOUND_RATES
 from bsqav.media.tracks import describe, leave_out, unused_streams
 
 __all__ = ["CarriedTracks", "carry_tracks"]
@@ -41,7 +42,10 @@ class CarriedTracks:
         Raises:
             UnsupportedError: it cannot be decoded, or the encoder or the container refuses it.
         """
-        converter = AudioConverter(stream, _BETTER.get(encoder, encoder), self._warn)
+        if encoder == "vorbis":
+            self._warn(f"{describe(stream)} is encoded to opus: FFmpeg's vorbis is an experiment")
+        rate = SOUND_RATES.get(self._muxer.format)
+        converter = AudioConverter(stream, _BETTER.get(encoder, encoder), self._warn, rate)
         track = self._muxer.add_audio(
             converter.context, metadata=metadata_of(stream), disposition=int(stream.disposition)
         )
@@ -128,6 +132,7 @@ def _convert_instead(
     encoder = muxer.sound_encoder(codec_name(stream))
     if encoder is None:
         return f"{muxer.format} holds no sound"
+    encoder = _BETTER.get(encoder, encoder)
     try:
         tracks.convert(stream, encoder)
     except UnsupportedError as error:

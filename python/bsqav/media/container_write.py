@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from types import TracebackType
@@ -12,7 +13,7 @@ from typing import Any, Literal, Self, overload
 import av
 
 from bsqav.codec.models import ModelLike
-from bsqav.errors import UnsupportedError, UsageError
+from bsqav.errors import BsqWarning, UnsupportedError, UsageError
 from bsqav.media.contents import Attachment, Chapter, attachments_of, metadata_of
 from bsqav.media.embedded_model import carries, check_can_embed, model_attachment
 from bsqav.media.input_stream import BsqInputStream, InputPacket
@@ -26,6 +27,10 @@ __all__ = ["OutputContainer"]
 
 # Packets that wait for a BSQ stream whose first frame has not come yet.
 MAX_WAITING = 20000
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, BsqWarning, stacklevel=2)
 
 
 class OutputContainer:
@@ -284,8 +289,8 @@ class OutputContainer:
         if self._embed_model:
             self._attach_models()
         self._muxer.set_metadata(self.metadata)
-        if self._chapters:
-            self._muxer.set_chapters(self._chapters)
+        if self._chapters and not self._muxer.set_chapters(self._chapters):
+            _warn(f"{len(self._chapters)} chapters are left out: {self._muxer.format} holds none")
         self._started = True
         waiting, self._waiting = self._waiting, []
         for packet in waiting:
@@ -299,6 +304,8 @@ class OutputContainer:
     def _add_track(self, stream: Any) -> int:
         if isinstance(stream, BsqOutputStream):
             header, sequence = stream.header
+            if stream.light and self._muxer.format == "nut":
+                _warn("mastering display and content light level are left out: nut holds none")
             return self._muxer.add_video(
                 header,
                 sequence,

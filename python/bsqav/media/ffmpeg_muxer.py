@@ -21,25 +21,30 @@ from bsqav.media.audio import layout_of, sound_instead
 from bsqav.media.codec_names import codec_name
 from bsqav.media.contents import Attachment, Chapter, av_chapters, metadata_of
 from bsqav.media.ffmpeg_log import last_words, listening
+from bsqav.media.format_rules import (
+    KEEPS_ASS,
+    KEEPS_CHAPTERS,
+    MOV_FAMILY,
+    NEEDS_VIDEO,
+    SOUND_RATES,
+    TEXT_TARGETS,
+    reads_back,
+)
 from bsqav.media.packet_times import PacketTimes, check_seconds
-from bsqav.media.subtitles import EMPTY_TEXT, TEXT_CODECS, subrip_to_mov_text, to_subrip
+from bsqav.media.subtitles import (
+    EMPTY_TEXT,
+    TEXT_CODECS,
+    subrip_to_mov_text,
+    subrip_to_webvtt,
+    to_subrip,
+)
 from bsqav.media.text_track import TextSample, TextTrack
 
-__all__ = ["FRAGMENTED", "MOV_FAMILY", "FFmpegMuxer"]
+__all__ = ["FRAGMENTED", "FFmpegMuxer"]
 
 EMPTY: Mapping[str, str] = {}
 MILLISECONDS = Fraction(1, 1000)
-# Text subtitles become what the container has; ASS stays as it is where that is possible.
-_TEXT_TARGETS = {
-    "mp4": "mov_text",
-    "mov": "mov_text",
-    "ipod": "mov_text",
-    "matroska": "subrip",
-    "webm": "webvtt",
-}
-_KEEPS_ASS = {"matroska"}
-# Formats of FFmpeg's MOV muxer.
-MOV_FAMILY = {"mov", "mp4", "ipod", "3gp", "3g2", "psp", "ismv", "f4v"}
+_OF_SUBRIP = {"mov_text": subrip_to_mov_text, "webvtt": subrip_to_webvtt}
 # The head waits for the first fragment: only then it can say that sound begins before zero.
 FRAGMENTED = "frag_keyframe+delay_moov+default_base_moof"
 # Of a track of texts, the finest: FFmpeg's muxer counts samples of up to 2^31 ticks.
@@ -106,34 +111,49 @@ class FFmpegMuxer:
             return f"{stream.type} tracks are not copied into {self.format}"
         if self._text_target(codec) is not None:
             return None
-        if stream.codec_context is None:
-            return f"{self.format} cannot carry {codec}"
+        reason = f"{self.format} cannot carry {codec}"
+        if stream.codec_context is None or not reads_back(self._ffmpeg_format, codec):
+            return reason
         if self._can_hold(lambda trial: _copy_of(trial, stream)):
             return None
-        return f"{self.format} cannot carry {codec}"
+        rate = stream.codec_context.sample_rate if stream.type == "audio" else None
+        if rate not in (None, SOUND_RATES.get(self._ffmpeg_format, rate)):
+            reason += f" of {rate} Hz"
+        return reason
 
     def _text_target(self, codec: str) -> str | None:
         """What text of a codec becomes here; None where it stays, or has to stay behind."""
-        target = _TEXT_TARGETS.get(self._ffmpeg_format)
+        target = TEXT_TARGETS.get(self._ffmpeg_format)
         if target is None or codec not in TEXT_CODECS or codec == target:
             return None
-        return None if codec in ("ass", "ssa") and self._ffmpeg_format in _KEEPS_ASS else target
+        return None if codec in ("ass", "ssa") and self._ffmpeg_format in KEEPS_ASS else target
 
     def _can_hold(self, add: Callable[[Any], object]) -> bool:
         """Whether FFmpeg would write a file with such a stream: some fail only at the header."""
         options = {k: v for k, v in self._options.items() if k == "strict"}
-        try:
-            with (
-                listening(),
-                av.open(
+        with listening(), contextlib.ExitStack() as stack:
+            try:
+                trial: Any = av.open(
                     io.BytesIO(), "w", format=self._ffmpeg_format, container_options=options
-                ) as trial,
-            ):
+                )
+                stack.callback(_end, trial)
+                if self._ffmpeg_format in NEEDS_VIDEO:
+                    self._add_video_to(trial)
                 add(trial)
                 trial.start_encoding()
-        except (ValueError, av.FFmpegError):
-            return False
+            except (ValueError, av.FFmpegError):
+                return False
         return True
+
+    def _add_video_to(self, trial: Any) -> None:
+        """The file's video track as it stands, in another container."""
+        for stream in self.container.streams.video:
+            context = stream.codec_context
+            made = trial.add_stream(context.codec.name, rate=context.framerate).codec_context
+            made.width, made.height, made.pix_fmt = context.width, context.height, context.pix_fmt
+            made.time_base, made.options = context.time_base, dict(context.options)
+            if context.bit_rate:
+                made.bit_rate = context.bit_rate
 
     def _require_unsealed(self) -> None:
         if self._sealed or self._closed:
@@ -142,10 +162,10 @@ class FFmpegMuxer:
     def sound_encoder(self, codec: str) -> str | None:
         """The encoder for sound of a codec that cannot be copied; None where there is no sound."""
         default = str(self.container.default_audio_codec)
-        if self._ffmpeg_format in ("matroska", "nut"):
+        pcm = self._ffmpeg_format in SOUND_RATES and codec.startswith("pcm_")
+        if pcm or self._ffmpeg_format in ("matroska", "nut"):
             default = sound_instead(codec)
-        names = {"opus": "libopus", "vorbis": "libopus", "mp3": "libmp3lame"}
-        return None if default == "none" else names.get(default, default)
+        return None if default == "none" else default
 
     def copy_stream(self, stream: Any) -> int:
         """A sound or subtitle track whose packets come unchanged from a PyAV input stream.
@@ -177,7 +197,9 @@ class FFmpegMuxer:
         """A sound track as an opened PyAV audio encoder describes it."""
         self._require_unsealed()
         name = codec.codec.canonical_name
-        if not self._can_hold(lambda trial: _like(trial, codec)):
+        if not reads_back(self._ffmpeg_format, name) or not self._can_hold(
+            lambda trial: _like(trial, codec)
+        ):
             raise UnsupportedError(f"{self.format} cannot carry {name}")
         return self._added(_like(self.container, codec), name, metadata, disposition)
 
@@ -201,8 +223,10 @@ class FFmpegMuxer:
     def set_chapters(self, chapters: Sequence[Chapter]) -> bool:
         """The file's chapters; False where the container has none."""
         self._require_unsealed()
-        self.container.set_chapters(av_chapters(chapters))
-        return True
+        keeps = self._ffmpeg_format in KEEPS_CHAPTERS
+        if keeps:
+            self.container.set_chapters(av_chapters(chapters))
+        return keeps
 
     def add_attachment(self, attachment: Attachment) -> bool:
         """A file to carry along; False where the container cannot."""
@@ -277,7 +301,7 @@ class FFmpegMuxer:
             data = to_subrip(codec, data)
             if not data.strip():
                 return  # MOV marks silence with empty packets
-            data = subrip_to_mov_text(data) if target == "mov_text" else data
+            data = _OF_SUBRIP.get(target, bytes)(data)
         if index in self._texts:
             self._add_text(index, packet, data)
             return
@@ -429,6 +453,12 @@ class FFmpegMuxer:
         with contextlib.suppress(Exception):
             self.close()
         self._closed = True
+
+
+def _end(trial: Any) -> None:
+    """Closes a file without packets, of which some muxers make no end."""
+    with contextlib.suppress(ValueError, av.FFmpegError):
+        trial.close()
 
 
 def _copy_of(container: Any, stream: Any) -> Any:

@@ -191,8 +191,7 @@ class Job:
             return PictureSink(
                 os.fspath(self._dst),
                 source,
-                overwrite=options.overwrite,
-                strict=options.strict,
+                options=options,
                 warn=self._warn,
             )
         if self._is_still():

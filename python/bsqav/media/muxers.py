@@ -21,7 +21,6 @@ from bsqav.media.pyav_muxer import PyAvMuxer
 
 __all__ = [
     "FORMATS",
-    "SOUND_ONLY",
     "Attachment",
     "Chapter",
     "MatroskaMuxer",
@@ -32,9 +31,9 @@ __all__ = [
     "attachments_of",
     "chapters_of",
     "format_of",
-    "holds_sound_only",
     "open_muxer",
     "open_output",
+    "without_video",
 ]
 
 # File name suffixes and the containers they stand for.
@@ -49,8 +48,9 @@ FORMATS = {
     ".m3u8": "hls",
 }
 # Those of sound alone.
-SOUND_ONLY = {".aac", ".ac3", ".aiff", ".flac", ".m4a", ".mp2", ".mp3", ".oga", ".opus"}
-SOUND_ONLY |= {".wav", ".wma"}
+_SOUND_ONLY = {".aac", ".ac3", ".aiff", ".flac", ".m4a", ".mp2", ".mp3", ".oga", ".opus"}
+_SOUND_ONLY |= {".wav", ".wma"}
+_TEXT_ONLY = {".ass", ".srt", ".ssa", ".vtt"}
 # Encoders that people mean by other suffixes; H.264 for the rest.
 _ENCODERS = {
     ".apng": "apng",
@@ -172,8 +172,8 @@ def format_of(target: Target, format: str | None = None) -> str:  # noqa: A002
 
 def _no_container(suffix: str) -> str:
     """Why BSQ is not written to files of that suffix, and what to do."""
-    if suffix in SOUND_ONLY:
-        return holds_sound_only(suffix)
+    if lack := without_video(suffix):
+        return lack
     encoder = _ENCODERS.get(suffix, "libx264")
     other = f"; another codec is named by its encoder, as in -c:v {encoder}"
     if suffix in _REFUSED:
@@ -183,9 +183,16 @@ def _no_container(suffix: str) -> str:
     return f"BSQ is written to .mkv, .mov, .nut and .m3u8, not {suffix}{other}"
 
 
-def holds_sound_only(suffix: str) -> str:
-    """What to do where an output of that suffix would hold no video."""
-    return f"{suffix} holds sound and no video: `ffmpeg -i IN -vn OUT{suffix}` takes the sound"
+def without_video(suffix: str) -> str | None:
+    """What to do where an output of that suffix would hold no video; None where it holds it."""
+    if suffix in _SOUND_ONLY:
+        return f"{suffix} holds sound and no video: `ffmpeg -i IN -vn OUT{suffix}` takes the sound"
+    if suffix in _TEXT_ONLY:
+        return (
+            f"{suffix} holds subtitles and no video: `ffmpeg -i IN -map 0:s:0 OUT{suffix}` takes "
+            "them"
+        )
+    return None
 
 
 def open_output(path: str | os.PathLike[str], *, overwrite: bool) -> OutputFile:

@@ -106,6 +106,12 @@ class Options:
         if self.embed_model and (codec not in ("bsq", "copy") or not to_file):
             raise UsageError("a model is embedded beside BSQ only: leave it away (--embed-model)")
 
+    def refuse(self, why: str, *names: str) -> None:
+        """Refuses those of the arguments that are given; `why` they mean nothing."""
+        useless = [name for name in names if getattr(self, name) not in (None, False)]
+        if useless:
+            raise UsageError(f"{why}: leave {', '.join(useless)} away")
+
     def check(self) -> None:
         """Refuses what no codec takes."""
         if self.duration is not None and self.duration <= 0:

@@ -12,6 +12,7 @@ __all__ = [
     "join_mov_texts",
     "mov_text_to_subrip",
     "subrip_to_mov_text",
+    "subrip_to_webvtt",
     "to_subrip",
     "webvtt_to_subrip",
 ]
@@ -37,6 +38,15 @@ def subrip_to_mov_text(data: bytes) -> bytes:
     """A mov_text sample of SubRip text, with the markup taken away."""
     plain = re.sub(rb"</?[A-Za-z][^<>]*>|\{\\[^}]*\}", b"", data).strip()[:0xFFFF]
     return len(plain).to_bytes(2, "big") + plain
+
+
+def subrip_to_webvtt(data: bytes) -> bytes:
+    """A WebVTT cue of SubRip text: i, b and u stay, other markup goes, the rest is text."""
+    text = re.sub(r"\{\\[^}]*\}|</?(?:font|s)\b[^<>]*>", "", data.decode("utf-8", "replace"))
+    text = html.escape(text, quote=False)
+    return re.sub(
+        r"&lt;(/?[ibu])&gt;", lambda tag: f"<{tag[1].lower()}>", text, flags=re.IGNORECASE
+    ).encode()
 
 
 def join_mov_texts(samples: list[bytes]) -> bytes:

@@ -16,6 +16,7 @@ from bsqav.codec.still import shown_frame
 from bsqav.errors import MediaError, UnsupportedError, UsageError
 from bsqav.media.decoding import AvPacket
 from bsqav.media.facts import turn_planes, turned
+from bsqav.media.options import Options
 from bsqav.media.output_file import OutputExistsError
 from bsqav.media.picture_chunks import with_metadata
 from bsqav.media.source import Source, SourceFrame
@@ -65,8 +66,7 @@ class PictureSink:
         pattern: a path with one place for the number, such as `out_%04d.png`; without one, the
             input may have one frame only.
         source: where the frames come from.
-        overwrite: whether existing pictures may be replaced.
-        strict: refuse to leave other tracks out.
+        options: of the transcode.
         warn: takes a sentence on everything that is left out.
     """
 
@@ -75,15 +75,21 @@ class PictureSink:
         pattern: str,
         source: Source,
         *,
-        overwrite: bool,
-        strict: bool,
+        options: Options,
         warn: Callable[[str], None],
     ) -> None:
         suffix = Path(pattern).suffix.lower()
         if len(_NUMBER.findall(pattern)) > 1 or pattern.count("%") > 1:
             raise UsageError(f"{pattern} has more than one place for the picture's number")
         self.codec, gray, colour, gray_alpha, colour_alpha = _ENCODERS[suffix]
-        self._pattern, self._overwrite = pattern, overwrite
+        if options.codec not in (None, self.codec):
+            raise UsageError(
+                f"{suffix} pictures are {self.codec}: leave -c:v {options.codec} away, or take "
+                "another suffix"
+            )
+        useless = ("crf", "bitrate", "maxrate", "gop", "preset", "tune")
+        options.refuse(f"{suffix} pictures have one quality, the finest", *useless)
+        self._pattern, self._overwrite = pattern, options.overwrite
         self._rotation = source.facts.rotation
         self.frames = 0
         self.bytes = self.video_bytes = 0
@@ -106,7 +112,7 @@ class PictureSink:
         if self._metadata and _NUMBER.search(pattern) is not None:
             warn(f"{self._metadata.names} of the first picture: left out of numbered pictures")
             self._metadata = NO_METADATA
-        if strict:
+        if options.strict:
             others = [s for s in source.other_streams() if s.type != "attachment"]
             leave_out([(s, "pictures hold none") for s in others], strict=True, warn=warn)
         self._refuse_existing(self.path(1))

@@ -53,6 +53,7 @@ class StillSink:
             raise UsageError(f"codec copy needs BSQ: {source.name} is {source.facts.codec}")
         if options.bitrate is not None or options.maxrate is not None:
             raise UnsupportedError("a still has no bit rate: say the quality with crf (--crf)")
+        options.refuse("a still is one picture", "gop", "lookahead", "parallel", "embed_model")
         if options.strict:
             others = [s for s in source.other_streams() if s.type != "attachment"]
             leave_out([(s, "stills hold none") for s in others], strict=True, warn=warn)

@@ -17,9 +17,10 @@ from bsqav.media.contents import chapters_of, metadata_of
 from bsqav.media.decoding import AvPacket
 from bsqav.media.embedded_model import is_model
 from bsqav.media.facts import turn_planes, turned
-from bsqav.media.ffmpeg_muxer import FRAGMENTED, MOV_FAMILY, FFmpegMuxer
+from bsqav.media.ffmpeg_muxer import FRAGMENTED, FFmpegMuxer
+from bsqav.media.format_rules import MOV_FAMILY
 from bsqav.media.matroska_file import can_seek
-from bsqav.media.muxers import SOUND_ONLY, holds_sound_only
+from bsqav.media.muxers import without_video
 from bsqav.media.pipes import WholeWriter
 from bsqav.media.source import Source, SourceFrame
 from bsqav.media.tracks import cut_chapters
@@ -86,8 +87,8 @@ def container_format(path: str | None, named: str | None) -> str:
             raise UsageError(f"there is no container format {named!r}")
         return named
     suffix = Path(path).suffix.lower() if path else ".nut"
-    if suffix in SOUND_ONLY:
-        raise UsageError(f"{path}: {holds_sound_only(suffix)}")
+    if lack := without_video(suffix):
+        raise UsageError(f"{path}: {lack}")
     if suffix in _FORMATS:
         return _FORMATS[suffix]
     if suffix[1:] in av.formats_available:
@@ -189,7 +190,8 @@ class VideoSink:
         chapters = cut_chapters(
             chapters_of(source.container), origin=source.origin, duration=source.cut_duration
         )
-        self._muxer.set_chapters(chapters)
+        if chapters and not self._muxer.set_chapters(chapters):
+            self._warn(f"{len(chapters)} chapters are left out: {self._format} holds none")
         for attachment in source.attachments():
             if is_model(attachment):
                 continue  # for BSQ, which this video is not

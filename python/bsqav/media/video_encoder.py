@@ -21,9 +21,9 @@ from bsqav.media.facts import COUNTS_FRAMES, NO_GAPS, WITHOUT_TIMES, VideoFacts
 
 __all__ = ["VideoEncoder", "VideoSettings"]
 
-# Quality that is near transparent, where an encoder has such a scale.
 # Encoders that keep a receiver's buffer.
 _CAPPED = {"libx264", "libx265", "libvpx-vp9", "mpeg2video", "mpeg4"}
+# Quality that is near transparent, where an encoder has such a scale.
 _DEFAULT_CRF = {"libx264": 18.0, "libx265": 20.0, "libsvtav1": 28.0, "libvpx-vp9": 24.0}
 # Those with quantizers of 1 to 31, and by themselves a bit rate that is far too small.
 _QUANTIZED = {"mpeg1video", "mpeg2video", "mpeg4", "msmpeg4", "h263", "h263p", "flv", "mjpeg"}
@@ -50,6 +50,8 @@ _MAX_TERM = 65535
 _MPEG1_RATES = 8
 # What a clock of milliseconds does to a time, twice (seconds).
 CLOCK_ROUNDING = Fraction(2, 1000)
+# Of packets whose frames were counted from a time between two ticks.
+_MICROSECONDS = Fraction(1, 1_000_000)
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class VideoSettings:
 class FrameClock:
     """Counts frames at a constant rate: each time becomes the nearest number that is free.
 
+    The grid of the numbers lies where the first frame is.
+
     Args:
         rate: frames per second.
     """
@@ -86,10 +90,15 @@ class FrameClock:
         """By how many seconds at most."""
         self.skipped = 0
         """Frames behind which numbers are free."""
+        self.offset = Fraction(0)
+        """Seconds from a number's time to that of its frame: what the first one is off by."""
         self._last: int | None = None
 
     def count(self, time: Fraction) -> int:
         """The number of the frame at a time in seconds."""
+        if self._last is None:
+            self.offset = time - round(time * self.rate) * self.tick
+        time -= self.offset
         number = round(time * self.rate)
         if self._last is not None:
             number = max(number, self._last + 1)
@@ -175,6 +184,7 @@ class VideoEncoder:
 
     def _set_options(self, settings: VideoSettings) -> None:
         context, facts = self.stream.codec_context, self._facts
+        self._check_options(settings)
         context.thread_count = settings.threads
         if settings.gop is not None:
             context.gop_size = settings.gop
@@ -192,6 +202,8 @@ class VideoEncoder:
             crf = settings.crf if settings.crf is not None else _DEFAULT_CRF.get(self._name)
             if crf is not None:
                 options.setdefault("crf", f"{crf:g}")
+            elif self._name in _QUANTIZED and settings.maxrate is not None:
+                context.bit_rate = settings.maxrate  # as fine as it may be below the cap
             elif self._name in _QUANTIZED:
                 context.qmin, context.qmax = _FINE_QUANTIZERS
         if settings.maxrate is not None:
@@ -201,6 +213,31 @@ class VideoEncoder:
         if settings.tune is not None:
             options.setdefault("tune", settings.tune)
         self.stream.options = options
+
+    def _check_options(self, settings: VideoSettings) -> None:
+        """Refuses what the encoder would not look at."""
+        given = {"crf": settings.crf, "preset": settings.preset, "tune": settings.tune}
+        wanted = {key: str(value) for key, value in given.items() if value is not None}
+        for key in self._unused(wanted):
+            instead = "give a bit rate (--bitrate RATE), or " if key == "crf" else ""
+            raise UsageError(
+                f"the encoder {self._name} has no {key}: {instead}leave {key} (--{key}) away"
+            )
+
+    def _unused(self, options: dict[str, str]) -> list[str]:
+        """Those of the options that an encoder which opens has left."""
+        if not options:
+            return []
+        context: Any = av.CodecContext.create(self._name, "w")
+        context.width, context.height, context.pix_fmt = 64, 64, self.stream.pix_fmt
+        context.time_base = Fraction(1, 25)
+        quiet = {"x265-params": "log-level=none"} if self._name == "libx265" else {}
+        context.options = {**options, **quiet}
+        try:
+            context.open()
+        except (ValueError, OSError, av.FFmpegError):
+            return []  # what is wrong with it, the file's own encoder says
+        return [key for key in options if key in context.options]
 
     def _counts_frames(self) -> bool:
         """Whether the encoder or the container has a clock that counts frames."""
@@ -230,6 +267,11 @@ class VideoEncoder:
             raise UsageError(
                 f"the encoder {self._name} keeps no upper bound of the rate: leave maxrate away, "
                 f"or take one of {', '.join(sorted(_CAPPED))}"
+            )
+        if self._name == "libvpx-vp9" and settings.bitrate is None:
+            raise UsageError(
+                "libvpx-vp9 keeps a maxrate beside a bit rate only: give one (--bitrate RATE), or "
+                "leave maxrate away"
             )
         seconds = DEFAULT_BUFFER if settings.buffer is None else settings.buffer
         options.setdefault("maxrate", str(settings.maxrate))
@@ -317,7 +359,19 @@ class VideoEncoder:
         if self._clock is not None:
             picture.pts = self._clock.count(pts * self._facts.time_base)
             picture.time_base, picture.duration = self._clock.tick, 1
-        return list(self.stream.encode(picture))
+        return [self._placed(packet) for packet in self.stream.encode(picture)]
+
+    def _placed(self, packet: AvPacket) -> AvPacket:
+        """The packet of a counted frame at its own time, where the container has such times."""
+        clock, without = self._clock, bool(int(self._form.flags) & WITHOUT_TIMES)
+        if clock is None or not clock.offset or without or self._form.name in COUNTS_FRAMES:
+            return packet
+        base, move = Fraction(packet.time_base) / _MICROSECONDS, clock.offset / _MICROSECONDS
+        packet.pts = None if packet.pts is None else round(packet.pts * base + move)
+        packet.dts = None if packet.dts is None else round(packet.dts * base + move)
+        packet.duration = round((packet.duration or 0) * base)
+        packet.time_base = _MICROSECONDS
+        return packet
 
     def drain(self) -> Iterator[AvPacket]:
         """Packets that were held back, each as soon as it is coded."""
@@ -325,7 +379,7 @@ class VideoEncoder:
             self._say_displaced(self._clock)
         for packet in self.stream.codec_context.encode_lazy(None):
             packet.stream = self.stream
-            yield packet
+            yield self._placed(packet)
 
     def _say_displaced(self, clock: FrameClock) -> None:
         """Warns of times that a clock of frames, or none at all, has changed."""
