@@ -66,14 +66,14 @@ def transcode(
             None: BSQ, unless the input is BSQ already or the output is pictures; then H.264, or
             what the container is made for.
         crf: quality, from 0 (finest) to 63 (coarsest) for BSQ, 32 where None; other encoders have
-            scales of their own.
+            scales of their own, or none and refuse it.
         bitrate: bits per second of the video, instead of a quality. BSQ keeps it within 5 % over
             ten seconds and more, and warns at the end where no step is coarse enough for it.
         two_pass: read the input twice, to share a bit rate out by how hard the pictures are; BSQ
             only, and from a path only.
         maxrate: bits per second at which a receiver fetches: with crf a cap on the rate, see
             `Encoder`; with a bit rate, not below that, it leaves more to the hard pictures. BSQ and
-            the encoders that keep one, x264 and x265 among them.
+            the encoders that keep one, x264 and x265 among them, and VP9 with a bit rate.
         buffer: what a receiver holds before its decoder, in seconds at the maxrate or bit rate, 1.5
             where None; no picture empties it. BSQ only, except with a maxrate.
         gop: most frames from one keyframe to the next; 250 for BSQ.
@@ -94,7 +94,7 @@ def transcode(
         scale: (width, height), -1 for one of them keeps the proportions; or a factor, such as 0.5.
         pixel_format: what pictures are converted to: yuv420p, yuv422p, yuv444p, gray, yuva420p
             (with alpha) and so on, see `Encoder`. Where None they stay 4:2:0, 4:2:2, 4:4:4, gray
-            and with alpha as they are, and RGB becomes 4:4:4; stills of RGB become 4:2:0.
+            and with alpha as they are, and RGB becomes 4:2:0.
         audio: "copy", "none", or an encoder of FFmpeg's, such as "aac".
         video_track: the number of the video track, as `bsqav info` prints it; the best one where
             None.
