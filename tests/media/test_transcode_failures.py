@@ -226,3 +226,20 @@ def test_an_interruption_leaves_the_good_part(tmp_path: Path, clip: Path) -> Non
         )
     assert [path.name for path in tmp_path.iterdir()] == ["out.mkv.partial"]
     assert 5 <= len(video_packets(tmp_path / "out.mkv.partial")) <= 10
+
+
+def test_what_an_interruption_left_is_no_input_of_its_own_output(
+    tmp_path: Path, clip: Path
+) -> None:
+    """It would be written over while it is read."""
+    left = tmp_path / "out.mkv.partial"
+    bsqav.transcode(clip, left, format="matroska")
+    data = left.read_bytes()
+    with pytest.raises(bsqav.UsageError, match="is the input, and .*: rename it first"):
+        bsqav.transcode(left, tmp_path / "out.mkv", codec="copy")
+    assert left.read_bytes() == data
+
+
+def test_a_start_beyond_all_clocks(tmp_path: Path, clip: Path) -> None:
+    with pytest.raises(bsqav.UsageError, match="behind the last frame"):
+        bsqav.transcode(clip, tmp_path / "out.mkv", start=10**18)

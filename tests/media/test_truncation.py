@@ -179,3 +179,13 @@ def test_a_playlist_without_its_end(tmp_path: Path) -> None:
     said: list[str] = []
     assert verify(playlist, warn=said.append).pictures == FRAMES
     assert "no end mark" in said[0]
+
+
+def test_a_master_playlist_has_no_end_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "master.m3u8"
+    path.write_text("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nvariant.m3u8\n")
+    with path.open("rb") as file:
+        assert not cut_short(file)
+    path.write_text("#EXTM3U\n#EXTINF:1,\npart.ts\n")
+    with path.open("rb") as file:
+        assert cut_short(file)

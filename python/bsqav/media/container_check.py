@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 from collections import Counter
 from fractions import Fraction
 from pathlib import Path
@@ -34,7 +35,6 @@ class Reading:
         self.counts: Counter[int] = Counter()  # intact packets of every stream
         self.ends: dict[int, Fraction] = {}  # of every stream, in seconds
         self.last_byte = 0  # behind the last packet in the file
-        self.cut_packet = False  # one came that is not whole
         self.unread = UnreadBytes() if container.format.name == "nut" else None
 
     def take(self, packet: Any) -> None:
@@ -44,8 +44,7 @@ class Reading:
         if self.unread is not None:
             self.unread.take(packet.pos, packet.size)
         if packet.is_corrupt:
-            self.cut_packet = True
-            return
+            return  # it is not whole
         self.counts[index] += 1
         if packet.pts is not None and packet.time_base:
             end = (packet.pts + (packet.duration or 0)) * packet.time_base
@@ -157,7 +156,7 @@ def _announced(file: Any, reading: Reading) -> Announced | None:
             return _check(file, reading)
         finally:
             file.seek(place)
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, struct.error):
         return None
 
 

@@ -51,6 +51,8 @@ MAX_LEAD = 1
 MAX_PROBED_PACKETS = 5000
 MAX_PROBED_BYTES = 64 << 20
 MAGIC = b"BSQ1"
+# Of a seek, in ticks: FFmpeg counts in 64 bits, and in microseconds on the way.
+MAX_OFFSET = 1 << 52
 
 
 def may_be_bsq(stream: Any) -> bool:
@@ -385,6 +387,7 @@ class Demuxer:
         time_base = Fraction(1, av.time_base) if stream is None else Fraction(stream.time_base)
         # Rounded as the container rounds: a keyframe's exact time must find that keyframe.
         offset = round((Fraction(seconds) + self.lead) / time_base)
+        offset = max(-MAX_OFFSET, min(offset, MAX_OFFSET))
         try:
             self._caller.call(
                 lambda: self.container.seek(

@@ -30,6 +30,18 @@ def explain_os_error(error: OSError, action: str) -> MediaError:
     return MediaError(f"{action}: {reason}{hint}")
 
 
+def _check_apart(output: OutputFile, source: Path) -> None:
+    """Refuses an input that would be written over while it is read."""
+    written = [(output.partial, f"{output.path} is written there until it is complete")]
+    if output.beside is not None:
+        media = output.beside
+        written.append((media.path, f"it would be written beside {output.path}"))
+        written.append((media.partial, f"{media.path} is written there until it is complete"))
+    for file, why in written:
+        if file.exists() and file.samefile(source):
+            raise UsageError(f"{file} is the input, and {why}: rename it first")
+
+
 def _open_device(path: Path, cancelled: Callable[[], bool]) -> Any:
     try:
         return open_fifo_to_write(path, cancelled) if path.is_fifo() else path.open("wb")
@@ -100,10 +112,8 @@ class Destination:
             raise explain_os_error(error, f"{path} cannot be written") from error
         if not os.access(path.parent, os.W_OK):
             raise MediaError(f"{path} cannot be written: the folder {path.parent} is read-only")
-        if output.beside is not None and is_path and Path(source).exists():
-            media = output.beside.path
-            if media.exists() and media.samefile(source):
-                raise UsageError(f"{media} would be written beside {path}, and is the input")
+        if is_path and Path(source).exists():
+            _check_apart(output, Path(source))
         return output
 
     def _hold(self) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -110,8 +112,8 @@ class FrameReader:
 
     def number_at(self, seconds: Fraction | float) -> int:
         """The picture that shows at a time: the last one that is due by then, or the first."""
-        due = [n for n, t in enumerate(self.index.times) if t * self.index.time_base <= seconds]
-        return due[-1] if due else 0
+        tick = math.floor(Fraction(seconds) / self.index.time_base)
+        return max(0, bisect_right(self.index.times, tick) - 1)
 
     def _checked(self, number: int) -> int:
         count = len(self)
@@ -130,7 +132,7 @@ class FrameReader:
         number = self._checked(number)
         if self._last is not None and self._last[0] == number:
             return self._last[1]
-        keyframe = max(n for n in self.index.keyframes if n <= number)
+        keyframe = self.index.keyframes[bisect_right(self.index.keyframes, number) - 1]
         if self._packets is None or not keyframe <= self._next <= number:
             self._go_to(keyframe)
         try:
@@ -179,9 +181,11 @@ class FrameReader:
         skipped = 0
         for packet in self._demuxer.demux(self.track):
             skipped += packet.before_keyframe
+            if packet.pts is None:
+                continue
             if packet.keyframe:
                 keyframes.append(len(times))
-            if keyframes and packet.pts is not None:
+            if keyframes:
                 times.append(packet.pts)
         if skipped:
             warnings.warn(f"{self.name}: {skipped_notice(skipped)}", BsqWarning, stacklevel=3)

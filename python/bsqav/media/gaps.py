@@ -68,7 +68,8 @@ class GapWatch:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets the packet before, as after a seek; what was found stays."""
+        """Forgets everything, as after a seek."""
+        self.found.clear()
         self._first: PacketFacts | None = None
         self._last: PacketFacts | None = None
         self._unplaced: Fraction | None = None  # time of a packet that `lose` took before

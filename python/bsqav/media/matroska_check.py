@@ -51,6 +51,10 @@ def check_matroska(file: BinaryIO) -> Announced | None:
     return _Walk(file, size, segment).run()
 
 
+# Type of tracks of video; the flag of a SimpleBlock that depends on no other.
+VIDEO, SIMPLE_KEYFRAME = 1, 0x80
+
+
 class _Walk:
     """One way through the elements of a segment."""
 
@@ -61,8 +65,9 @@ class _Walk:
         self._is_short = segment.end is not None and segment.end > size
         self._found = Announced()
         self._numbers: list[int] = []  # of tracks, in FFmpeg's order of streams
+        self._videos: set[int] = set()  # numbers of those of video
         self._blocks: Counter[int] = Counter()
-        # Offset of a cluster to the times of its blocks, by the number of their track.
+        # Offset of a cluster to the (track number, time) of the keyframes of video in it.
         self._clusters: dict[int, set[tuple[int, int]]] = {}
         self._cues = b""
         self._void: int | None = None  # offset of a Void behind a cluster
@@ -106,7 +111,9 @@ class _Walk:
             self._wrong_size(place, "an element reaches past the end")
             return None
         if head.id == ids.TRACKS and not self._numbers:
-            self._numbers = list(_track_numbers(self._content(head)))
+            tracks = list(_track_numbers(self._content(head)))
+            self._numbers = [number for number, _ in tracks]
+            self._videos = {number for number, kind in tracks if kind == VIDEO}
         elif head.id == ids.CUES:
             self._cues = self._content(head)
         elif head.id == ids.VOID and self._clusters:
@@ -161,9 +168,10 @@ class _Walk:
         else:
             self._fault(at, "an element reaches past its cluster's end")
 
-    def _block(self, head: ElementHead, at: int, times: set[tuple[int, int]]) -> None:
+    def _block(self, head: ElementHead, at: int, keyframes: set[tuple[int, int]]) -> None:
+        keyframe: bool | None = None
         if head.id == ids.BLOCK_GROUP:
-            inner = self._block_of_group(head)
+            inner, keyframe = self._block_of_group(head)
             if inner is None:
                 self._fault(at, "a group of a block without its block")
                 return
@@ -176,18 +184,24 @@ class _Walk:
             return
         (relative,) = struct.unpack(">h", data[width : width + 2])
         self._blocks[number] += 1
-        times.add((number, self._begin + relative))
+        if keyframe is None:
+            keyframe = bool(data[width + 2] & SIMPLE_KEYFRAME)
+        if keyframe and number in self._videos:
+            keyframes.add((number, self._begin + relative))
 
-    def _block_of_group(self, group: ElementHead) -> ElementHead | None:
+    def _block_of_group(self, group: ElementHead) -> tuple[ElementHead | None, bool]:
+        """The block in a group, and whether it refers to no other."""
         at, end = group.start, group.end or 0
+        block, keyframe = None, True
         while at < end:
             head = self._head(at)
             if head is None or head.end is None or head.end > end:
-                return None
+                break
             if head.id == ids.BLOCK:
-                return head
+                block = head
+            keyframe = keyframe and head.id != ids.REFERENCE_BLOCK
             at = head.end
-        return None
+        return block, keyframe
 
     def _check_tail(self) -> None:
         """Behind a segment that says its end may stand anything but more of it."""
@@ -199,13 +213,13 @@ class _Walk:
     def _check_cues(self) -> None:
         """Every keyframe that the index names must be there."""
         for point in _all(self._cues, ids.CUE_POINT):
-            parts = children(point)
+            parts = list(children(point))
             time = next((integer(data) for kind, data in parts if kind == ids.CUE_TIME), 0)
             for data in (data for kind, data in parts if kind == ids.CUE_TRACK_POSITIONS):
                 fields = dict(children(data))
                 number = integer(fields.get(ids.CUE_TRACK, b""))
                 place = self._start + integer(fields.get(ids.CUE_CLUSTER_POSITION, b""))
-                if number not in self._numbers:
+                if number not in self._videos:
                     continue
                 if not any(
                     (number, time + by) in self._clusters.get(place, ()) for by in (0, -1, 1)
@@ -227,11 +241,13 @@ def _track_number(data: bytes) -> tuple[int, int]:
     return int.from_bytes(data[:width], "big") & ((1 << (7 * width)) - 1), width
 
 
-def _track_numbers(tracks: bytes) -> Iterator[int]:
+def _track_numbers(tracks: bytes) -> Iterator[tuple[int, int]]:
+    """(number, type) of the tracks that FFmpeg makes streams of."""
     for data in _all(tracks, ids.TRACK_ENTRY):
         entry = dict(children(data))
-        if integer(entry.get(ids.TRACK_TYPE, b"")) in STREAM_TYPES:
-            yield integer(entry.get(ids.TRACK_NUMBER, b""))
+        kind = integer(entry.get(ids.TRACK_TYPE, b""))
+        if kind in STREAM_TYPES:
+            yield integer(entry.get(ids.TRACK_NUMBER, b"")), kind
 
 
 def _all(data: bytes, kind: int) -> list[bytes]:

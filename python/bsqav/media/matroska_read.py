@@ -30,9 +30,9 @@ MAX_BYTES = 16 << 20
 STREAM_TYPES = {1, 2, 0x11, 0x21}
 # A BITMAPINFOHEADER, and where the FourCC stands in it.
 BITMAP_HEADER_SIZE, FOURCC_PLACE = 40, 16
-# (horizontal, vertical) siting to FFmpeg's AVChromaLocation.
 # Types of block additions: "dvcC", "dvvC" and "dvwC", as MP4 names them.
 _DOLBY_VISION = {0x64766343, 0x64767643, 0x64767743}
+# (horizontal, vertical) siting to FFmpeg's AVChromaLocation.
 _SITING = {(1, 2): 1, (2, 2): 2, (1, 1): 3, (2, 1): 4}
 
 

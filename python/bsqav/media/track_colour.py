@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -55,7 +56,7 @@ def of_file(file: Any, read: Callable[[BinaryIO], dict[int, T]]) -> dict[int, T]
             return read(file)
         finally:
             file.seek(place)
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, struct.error):
         return {}
 
 

@@ -68,7 +68,8 @@ def is_endless_playlist(file: BinaryIO) -> bool:
     """Whether a file is an HLS playlist without its end: one to which parts may still be added."""
     file.seek(0)
     text = file.read(MAX_PLAYLIST)
-    return text.startswith(_PLAYLIST) and _PLAYLIST_END not in text
+    # A master playlist names other playlists, and has no end of its own.
+    return text.startswith(_PLAYLIST) and b"#EXTINF" in text and _PLAYLIST_END not in text
 
 
 def _matroska(file: BinaryIO, size: int) -> bool:

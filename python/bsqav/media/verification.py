@@ -202,7 +202,8 @@ def verify(
             error.packet = packets
             raise
         except MediaError as error:
-            raise MediaError(f"{error}, behind packet {packets - 1}") from error.__cause__
+            where = f", behind packet {packets - 1}" if packets else ""
+            raise MediaError(f"{error}{where}") from error.__cause__
         _check_whole(demuxer, track, name, packets - 1, said)
         found = verifier.finish(name, said)
     if strict and said.all:
