@@ -11,6 +11,7 @@ import pytest
 
 import bsqav
 from bsqav.media.contents import Chapter
+from bsqav.media.light import LightLevels
 from bsqav.media.subtitles import subrip_to_webvtt, webvtt_to_subrip
 from tests.media.clips import make_clip
 from tests.media.test_muxing_repairs import clip, through
@@ -62,15 +63,20 @@ def test_transport_and_program_streams_hold_what_is_read_back(
         bsqav.transcode(tmp_path / "in.mkv", tmp_path / f"b{target}", codec=codec, audio="flac")
 
 
-def test_python_says_what_nut_and_playlists_leave_out(tmp_path: Path, model_file: Path) -> None:
+@pytest.mark.parametrize(
+    ("target", "said"), [("out.m3u8", "1 chapters are left out"), ("out.nut", "light level")]
+)
+def test_python_says_what_nut_and_playlists_leave_out(
+    tmp_path: Path, model_file: Path, target: str, said: str
+) -> None:
     make_clip(tmp_path / "in.mp4", frames=3, audio=None)
     with av.open(str(tmp_path / "in.mp4")) as source:
         frame = next(source.decode(video=0))
-    out = bsqav.open(tmp_path / "out.m3u8", "w", model=model_file)
+    out = bsqav.open(tmp_path / target, "w", model=model_file)
     stream = out.add_stream("bsq", rate=25, options={"preset": "fast"})
-    stream.width, stream.height = 64, 48
+    stream.width, stream.height, stream.light = 64, 48, LightLevels(max_cll=1000)
     out.set_chapters([Chapter(Fraction(0), Fraction(1, 25), {"title": "one"})])
-    with pytest.warns(bsqav.BsqWarning, match="1 chapters are left out"):
+    with pytest.warns(bsqav.BsqWarning, match=said):
         out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
         out.close()

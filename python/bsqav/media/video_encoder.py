@@ -219,7 +219,8 @@ class VideoEncoder:
         given = {"crf": settings.crf, "preset": settings.preset, "tune": settings.tune}
         wanted = {key: str(value) for key, value in given.items() if value is not None}
         for key in self._unused(wanted):
-            instead = "give a bit rate (--bitrate RATE), or " if key == "crf" else ""
+            rated = key == "crf" and self._name in _QUANTIZED
+            instead = "give a bit rate (--bitrate RATE), or " if rated else ""
             raise UsageError(
                 f"the encoder {self._name} has no {key}: {instead}leave {key} (--{key}) away"
             )
