@@ -15,6 +15,7 @@ import pytest
 
 import bsqav
 from bsqav.media.continuity import Continuity
+from bsqav.media.seek_check import must_read_on
 from bsqav.media.source import Source, SourceFrame
 from tests.media.clips import ClipSpec, pictures
 
@@ -124,6 +125,7 @@ def packet(
         pts=pts,
         dts=pts if dts is None else dts,
         duration=duration,
+        size=100,
         time_base=MS,
         is_keyframe=key,
         is_discard=False,
@@ -269,3 +271,76 @@ def test_what_was_held_comes_before_the_error() -> None:
         for each in Continuity(FLV, lambda _: None).mended(broken()):
             out.append(each.pts)
     assert out == [*range(0, 1000, 40), 1000]
+
+
+def silent(begin: int, end: int, *, leap: int | None = None, by: int = 0) -> list[Any]:
+    """Video of 60 s with sound that is silent for a while; both clocks may leap at a time."""
+    packets = [packet(0, 40 * n, key=n % 25 == 0) for n in range(1500)]
+    sound = [packet(1, 20 * n, duration=20) for n in range(3000)]
+    packets += [each for each in sound if not begin <= each.pts < end]
+    packets.sort(key=lambda each: each.pts)
+    for each in packets:
+        if leap is not None and each.pts >= leap:
+            each.pts, each.dts = each.pts + by, each.dts + by
+    return packets
+
+
+@pytest.mark.parametrize("begin", [4000, 6400, 30_000])
+def test_a_silent_track_is_no_jump(begin: int) -> None:
+    packets = silent(begin, begin + 15_000)
+    before = [each.pts for each in packets]
+    out, said = mended(TS, packets)
+    assert (said, [each.pts for each in out]) == ([], before)
+
+
+@pytest.mark.parametrize("by", [-24_000, 7_200_000])
+def test_a_jump_during_silence_moves_all_tracks_alike(by: int) -> None:
+    before = [each.pts for each in silent(6400, 26_400)]
+    out, said = mended(TS, silent(6400, 26_400, leap=20_000, by=by))
+    assert len(said) == 1
+    assert [each.pts for each in out] == before
+
+
+def test_what_waits_is_bounded() -> None:
+    """A track ends with a stray time: nobody comes to tell what it meant."""
+    packets = [packet(0, 40 * n, key=n % 25 == 0) for n in range(5000)]
+    packets.insert(100, packet(1, 2000, duration=20))
+    packets.insert(101, packet(1, 0, duration=20))
+    given = waiting = 0
+    for each in packets:
+        each.size = 64 << 10
+
+    def count() -> Any:
+        nonlocal given
+        for each in packets:
+            given += 1
+            yield each
+
+    for number, _ in enumerate(Continuity(FLV, lambda _: None).mended(count())):
+        waiting = max(waiting, given - number)
+    assert 1000 < waiting <= 1100  # 64 MiB
+
+
+def test_looking_for_jumps_before_a_seek(tmp_path: Path) -> None:
+    path = tmp_path / "part.ts"
+    data = part(path, JOINED[1], 25)
+    with av.open(str(path)) as container:
+        assert not must_read_on(path, container, None)
+        with pytest.raises(KeyboardInterrupt):
+            must_read_on(path, container, None, lambda: True)
+    path.write_bytes(2 * data)
+    with av.open(str(path)) as container:
+        assert must_read_on(path, container, None)
+
+
+def test_damage_met_while_looking_for_jumps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(*_: Any) -> Any:
+        raise bsqav.MediaError("damaged")
+
+    path = tmp_path / "part.ts"
+    part(path, JOINED[1], 25)
+    monkeypatch.setattr("bsqav.media.seek_check.may_jump", damaged)
+    with av.open(str(path)) as container:
+        assert not must_read_on(path, container, None)

@@ -22,7 +22,7 @@ from bsqav.errors import BsqError
 from bsqav.media.bsq_track import BsqPacket
 from bsqav.media.facts import is_bare
 
-__all__ = ["Continuity"]
+__all__ = ["Continuity", "may_jump"]
 
 # FFmpeg's AVFMT_TS_DISCONT: formats in which jumps are no damage, forward ones too.
 _MAY_JUMP = 0x0200
@@ -41,7 +41,9 @@ _WITNESSES = 3
 _TOGETHER, _PATIENCE = 3, 3
 # A track that would overlap by more has jumped by itself (seconds).
 _OVERLAP = 1
+# So much waits at most: packets, and bytes of them.
 MAX_HELD = 3000
+MAX_HELD_BYTES = 64 << 20
 
 
 @dataclass
@@ -49,6 +51,7 @@ class _Entry:
     """A packet on its way."""
 
     packet: Any
+    size: int  # in bytes
     index: int  # of the track
     stamp: Fraction | None  # decoding time where there is one, else that of presentation; seconds
     time: Fraction | None  # of presentation, likewise
@@ -117,6 +120,7 @@ class Continuity:
         self._epochs = [_Epoch(-1, Fraction(0))]
         self._settled = 1  # epochs whose move is fixed
         self._held: deque[_Entry] = deque()
+        self._held_bytes = 0
 
     def mended(self, packets: Iterable[Any]) -> Iterator[Any]:
         """The packets in their order, their times moved where a clock has jumped.
@@ -139,11 +143,15 @@ class Continuity:
     def _push(self, packet: Any) -> None:
         entry = _entry(packet)
         self._held.append(entry)
+        self._held_bytes += entry.size
         if _kind(packet) in ("audio", "video"):
             self._take(entry)
         else:
             entry.epoch = self._epoch_near(entry.stamp)
-        self._settle(at_once=len(self._held) > MAX_HELD)
+        if len(self._held) > MAX_HELD or self._held_bytes > MAX_HELD_BYTES:
+            self._decide()
+        else:
+            self._settle(at_once=False)
 
     def _ready(self) -> Iterator[Any]:
         while self._held and (epoch := self._held[0].epoch) is not None:
@@ -151,16 +159,21 @@ class Continuity:
             if move is None:
                 return
             entry = self._held.popleft()
+            self._held_bytes -= entry.size
             # FFmpeg also marks fragments of MP4 so whose times start again.
             packet = _shown(entry.packet) if epoch and entry.unwanted else entry.packet
             yield _moved(packet, move)
 
     def _rest(self) -> Iterator[Any]:
+        self._decide()
+        yield from self._ready()
+
+    def _decide(self) -> None:
+        """Judges all that waits by what has come so far."""
         for index, track in self._tracks.items():
             while track.suspects:
                 self._weigh(index, track, at_once=True)
         self._settle(at_once=True)
-        yield from self._ready()
 
     # ---- one track ----
 
@@ -176,7 +189,7 @@ class Continuity:
             entry.epoch = track.epoch
         elif track.suspects or self._jumps(track, entry):
             track.suspects.append(entry)
-            self._weigh(entry.index, track, at_once=len(self._held) > MAX_HELD)
+            self._weigh(entry.index, track, at_once=False)
         else:
             self._place(track, entry)
 
@@ -187,11 +200,27 @@ class Continuity:
         followed = track.epoch == len(self._epochs) - 1
         back = _BACKWARD if followed else _ROUNDING
         if self._leaps and entry.stamp > track.end + _FORWARD:
-            return True
+            return not self._was_silent(track.epoch, track.end, entry.stamp)
         if self._falls(track, entry, back):
             return True
         # Frames may come in any order, but not across a keyframe.
         return entry.keyframe and entry.time is not None and entry.time < track.highest - back
+
+    def _was_silent(self, number: int, end: Fraction, start: Fraction) -> bool:
+        """Whether other tracks of an epoch went on while one had nothing between two times.
+
+        Where all of them leap, one may end before another, but not by half of the leap.
+        """
+        move = self._epochs[number].move
+        return any(
+            each.last is not None
+            and each.last > (end + start) / 2
+            and (each.epoch == number or (move is not None and move == self._move_of(each)))
+            for each in self._tracks.values()
+        )
+
+    def _move_of(self, track: _Track) -> Fraction | None:
+        return self._epochs[track.epoch].move
 
     def _falls(self, track: _Track, entry: _Entry, by: Fraction) -> bool:
         """Whether decoding times go back, in a track that holds them."""
@@ -209,7 +238,10 @@ class Continuity:
         else:
             stay = any(each.time is not None and each.time < track.highest for each in others)
         if stay or (at_once and not others):
-            self._enter(index, track, first)
+            if self._jumps(track, first):  # still: others may have gone on meanwhile
+                self._enter(index, track, first)
+            else:
+                self._place(track, first)
         elif at_once or len(others) >= _WITNESSES:
             first.epoch = track.epoch  # a stray time
         else:
@@ -264,7 +296,11 @@ class Continuity:
         move, before = self._epochs[number].move, self._epochs[joint.before].move
         if move is None or before is None:
             return True
-        return -_OVERLAP <= joint.start + move - joint.end - before <= _FORWARD
+        gap = joint.start + move - joint.end - before
+        # One that was silent for long comes to where the others are.
+        others = (each.last for each in self._tracks.values() if each.epoch == number)
+        there = any(last is not None and abs(last - joint.start) <= _TOGETHER for last in others)
+        return gap >= -_OVERLAP and (gap <= _FORWARD or there)
 
     def _settle(self, *, at_once: bool) -> None:
         """Fixes the moves of epochs, in order, when all tracks have come or time is up."""
@@ -286,7 +322,11 @@ class Continuity:
             before = self._epochs[joint.before].move
             assert before is not None
             late = alone and not joint.is_video and 0 < joint.end - joint.start < _ALONE
-            moves.append((before if late else before + joint.end - joint.start, joint, before))
+            silent = alone and joint.start > joint.end + _FORWARD
+            if late or (silent and self._was_silent(joint.before, joint.end, joint.start)):
+                moves.append((before, joint, before))
+            else:
+                moves.append((before + joint.end - joint.start, joint, before))
         epoch.move, joint, before = max(moves, key=lambda each: each[0])
         if epoch.move != before and not self._warned:
             self._warned = True
@@ -303,6 +343,44 @@ class Continuity:
         return min(tracks, key=lambda each: abs((each.last or 0) - stamp)).epoch
 
 
+def may_jump(container: Any, packets: Iterable[Any]) -> bool:
+    """Whether there may be a jump among packets: much quicker than `Continuity`, and less exact.
+
+    False is certain; true where a track was silent, too.
+
+    Args:
+        container: PyAV's of the packets.
+        packets: PyAV's, from the beginning on; read up to a jump.
+    """
+    form = container.format
+    leaps = bool(int(form.flags) & _MAY_JUMP)
+    has_dts = leaps or form.name in _STORES_DTS
+    kinds = {each.index: each.type for each in container.streams}
+    ticks = {each.index: Fraction(each.time_base or 1) for each in container.streams}
+    back = {index: int(_BACKWARD / tick) for index, tick in ticks.items()}
+    forward = {index: int(_FORWARD / tick) for index, tick in ticks.items()}
+    last: dict[int, int] = {}
+    highest: dict[int, int] = {}
+    for packet in packets:
+        index = packet.stream_index
+        kind = kinds.get(index)
+        time, stamp = packet.pts, packet.dts
+        stamp = time if stamp is None else stamp
+        if stamp is None or (kind != "video" and kind != "audio"):
+            continue
+        time = stamp if time is None else time
+        before = last.get(index, stamp)
+        if stamp < before - back[index] and (has_dts or kind == "audio"):
+            return True
+        if leaps and stamp > before + forward[index]:
+            return True
+        top = highest.get(index, time)
+        if time < top - back[index] and packet.is_keyframe:
+            return True
+        last[index], highest[index] = stamp, max(top, time)
+    return False
+
+
 def _sound_and_video(container: Any) -> set[int]:
     return {each.index for each in container.streams if each.type in ("audio", "video")}
 
@@ -314,12 +392,13 @@ def _kind(packet: Any) -> str:
 def _entry(packet: Any) -> _Entry:
     tick = Fraction(packet.time_base)
     time = None if packet.pts is None else packet.pts * tick
-    duration = (packet.duration or 0) * tick
+    lasts = (packet.duration or 0) * tick
     if isinstance(packet, BsqPacket):
-        return _Entry(packet, packet.track.index, time, time, duration, packet.keyframe)
+        size, index = len(packet.data), packet.track.index
+        return _Entry(packet, size, index, time, time, lasts, packet.keyframe)
     stamp = time if packet.dts is None else packet.dts * tick
-    unwanted = packet.is_discard
-    return _Entry(packet, packet.stream_index, stamp, time, duration, packet.is_keyframe, unwanted)
+    size, index, keyframe = packet.size, packet.stream_index, packet.is_keyframe
+    return _Entry(packet, size, index, stamp, time, lasts, keyframe, packet.is_discard)
 
 
 def _shown(packet: Any) -> Any:

@@ -144,7 +144,7 @@ class Source:
                 strict=strict,
             )
             if start and self.track is None:
-                self._reader.reads_on = must_read_on(file, self.container, format)
+                self._reader.reads_on = must_read_on(file, self.container, format, cancelled)
             self._first_time = Fraction(0)  # of the part, from which its duration counts
             self._queue: deque[SourceFrame | AvPacket] = deque()
             self._prime()
