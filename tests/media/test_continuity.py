@@ -301,6 +301,22 @@ def test_a_jump_during_silence_moves_all_tracks_alike(by: int) -> None:
     assert [each.pts for each in out] == before
 
 
+@pytest.mark.parametrize("index", [0, 1])
+@pytest.mark.parametrize("by", [-20_000, 12_000, 7_200_000])
+def test_a_track_that_ends_before_a_jump_stays_with_the_others(index: int, by: int) -> None:
+    def is_there(each: Any) -> bool:
+        return each.stream_index != index or not 15_000 <= each.pts < 20_000
+
+    def piece(by: int) -> list[Any]:
+        leaping = zip(silent(0, 0), silent(0, 0, leap=20_000, by=by), strict=True)
+        return [moved for each, moved in leaping if is_there(each)]
+
+    before = [each.pts for each in piece(0)]
+    out, said = mended(TS, piece(by))
+    assert len(said) == 1
+    assert [each.pts for each in out] == before
+
+
 def test_what_waits_is_bounded() -> None:
     """A track ends with a stray time: nobody comes to tell what it meant."""
     packets = [packet(0, 40 * n, key=n % 25 == 0) for n in range(5000)]

@@ -283,7 +283,11 @@ class Continuity:
                 other
                 for other, each in self._tracks.items()
                 if other != index
-                and (each.epoch < track.epoch or abs(each.end - track.end) <= _TOGETHER)
+                and (
+                    each.epoch < track.epoch
+                    or abs(each.end - track.end) <= _TOGETHER
+                    or (each.epoch == track.epoch and each.end > track.end)  # it went on longer
+                )
             } | (self._expected - self._tracks.keys())
         epoch = self._epochs[number]
         if epoch.move is None:
