@@ -235,7 +235,7 @@ def test_what_an_interruption_left_is_no_input_of_its_own_output(
     left = tmp_path / "out.mkv.partial"
     bsqav.transcode(clip, left, format="matroska")
     data = left.read_bytes()
-    with pytest.raises(bsqav.UsageError, match="is the input, and .*: rename it first"):
+    with pytest.raises(bsqav.UsageError, match=r"is the input, and .*: rename it first"):
         bsqav.transcode(left, tmp_path / "out.mkv", codec="copy")
     assert left.read_bytes() == data
 
