@@ -169,7 +169,7 @@ static void test_round_trip(const bsq_model* model) {
   CHECK(bsq_decoder_flush(decoder) == BSQ_OK);
   CHECK(bsq_decoder_receive(decoder, &picture) == BSQ_EOF);
   CHECK(bsq_decoder_sequence(decoder, &sequence) == BSQ_OK);
-  CHECK(sequence.width == WIDTH && sequence.version == 3);
+  CHECK(sequence.width == WIDTH && sequence.version == 1);
   bsq_encoder_close(encoder);
   bsq_decoder_close(decoder);
 }
@@ -207,7 +207,7 @@ static void test_alpha(const bsq_model* model) {
   CHECK(bsq_decoder_send(decoder, &packet) == BSQ_OK);
   CHECK(bsq_decoder_receive(decoder, &picture) == BSQ_OK);
   CHECK(bsq_decoder_sequence(decoder, &sequence) == BSQ_OK);
-  CHECK(sequence.version == 4 && sequence.alpha == 1 && sequence.level == 13);
+  CHECK(sequence.version == 1 && sequence.alpha == 1 && sequence.level == 13);
   for (int p = 0; p < BSQ_MAX_PLANES; ++p) {
     const uint8_t* row = (const uint8_t*)picture.planes[p] + 9 * picture.strides[p];
     CHECK(picture.planes[p] != NULL && abs(row[20] - luma[p][9][20]) < 30);
