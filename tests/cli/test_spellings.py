@@ -104,3 +104,15 @@ def test_a_part_of_the_size(tmp_path: Path) -> None:
     with Demuxer(out) as demuxer:
         sequence = demuxer.tracks[0].sequence
     assert (sequence["width"], sequence["height"]) == (32, 24)
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [("veryfast", "fast"), ("veryslow", "slow")])
+def test_presets_of_x264_take_the_nearest(tmp_path: Path, theirs: str, ours: str) -> None:
+    clip = make_clip(tmp_path / "in.mp4", frames=4, audio=None)
+    for name, preset in (("a.mkv", theirs), ("b.mkv", ours)):
+        assert main(["transcode", str(clip), str(tmp_path / name), "--preset", preset]) == 0
+    packets = []
+    for name in ("a.mkv", "b.mkv"):
+        with Demuxer(tmp_path / name) as demuxer:
+            packets.append([bytes(packet) for packet in demuxer.demux()])
+    assert packets[0] == packets[1]

@@ -8,7 +8,7 @@ from typing import Any
 
 from bsqav.errors import UsageError
 
-__all__ = ["encoder_settings"]
+__all__ = ["bsq_preset", "encoder_settings"]
 
 _BITS = re.compile(r"(\d+(?:\.\d+)?)([kKMG]?)")
 _FACTORS = {"": 1, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}
@@ -57,6 +57,11 @@ _PRESETS = {
 }
 
 
+def bsq_preset(name: str | None) -> str:
+    """BSQ's preset of that name, or the nearest to one of x264's; medium where None."""
+    return "medium" if name is None else _PRESETS.get(name, name)
+
+
 def _check_names(options: Mapping[str, Any]) -> None:
     """Refuses options that BSQ does not have."""
     unknown = set(options) - set(_OPTIONS) - set(_OTHER_NAMES) - {_BUFSIZE}
@@ -97,7 +102,7 @@ def encoder_settings(
     if settings.get("gop") == 0:
         settings["gop"] = 1
     if "preset" in settings:
-        settings["preset"] = _PRESETS.get(settings["preset"], settings["preset"])
+        settings["preset"] = bsq_preset(settings["preset"])
     _take_bufsize(settings)
     return settings
 

@@ -28,6 +28,7 @@ from bsqav.errors import (
 from bsqav.media.conformance import ConformanceHash
 from bsqav.media.decoding import AvPacket
 from bsqav.media.destination import Destination, explain_os_error
+from bsqav.media.encoder_options import bsq_preset
 from bsqav.media.first_pass import check_rereadable, first_pass
 from bsqav.media.hls import default_gop
 from bsqav.media.inputs import input_name
@@ -228,7 +229,7 @@ class Job:
             buffer=options.buffer,
             gop=gop if options.gop is None else options.gop,
             lookahead=DEFAULT_LOOKAHEAD if options.lookahead is None else options.lookahead,
-            preset=options.preset or "medium",
+            preset=bsq_preset(options.preset),
             tune=options.tune or "balanced",
             model=options.model,
             threads=options.threads,

@@ -12,6 +12,7 @@ from bsqav.codec.animation_file import still_with_metadata
 from bsqav.codec.image import encode_planes
 from bsqav.errors import UnsupportedError, UsageError
 from bsqav.media.decoding import AvPacket
+from bsqav.media.encoder_options import bsq_preset
 from bsqav.media.options import Options
 from bsqav.media.source import Source, SourceFrame
 from bsqav.media.still_input import FORMAT
@@ -96,7 +97,7 @@ class StillSink:
             rotation=facts.rotation,
             crf=32.0 if options.crf is None else options.crf,
             model=options.model,
-            preset=options.preset or "medium",
+            preset=bsq_preset(options.preset),
             tune=options.tune or "balanced",
             threads=options.threads,
         )
