@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import struct
 from collections import Counter
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, BinaryIO
 
 import av
 
+from bsqav.media.file_access import read_at_will
 from bsqav.media.matroska_check import check_matroska
 from bsqav.media.mov_check import check_mov
 from bsqav.media.nut_check import UnreadBytes, check_nut
@@ -140,24 +140,9 @@ def _early_end(container: Any, reading: Reading, stream: Any | None) -> str | No
 
 def _announced(file: Any, reading: Reading) -> Announced | None:
     """What the structure of a file says; None for pipes and for formats that are not read."""
-    try:
-        if isinstance(file, str | os.PathLike):
-            path = Path(file)
-            if not path.is_file():
-                return None
-            if path.suffix.lower() == ".m3u8":
-                return _playlist(path)
-            with path.open("rb") as opened:
-                return _check(opened, reading)
-        if not file.seekable():
-            return None
-        place = file.tell()
-        try:
-            return _check(file, reading)
-        finally:
-            file.seek(place)
-    except (OSError, ValueError, AttributeError, struct.error):
-        return None
+    if isinstance(file, str | os.PathLike) and Path(file).suffix.lower() == ".m3u8":
+        return read_at_will(file, lambda opened: _playlist(Path(file), opened))
+    return read_at_will(file, lambda opened: _check(opened, reading))
 
 
 def _check(file: BinaryIO, reading: Reading) -> Announced | None:
@@ -166,10 +151,9 @@ def _check(file: BinaryIO, reading: Reading) -> Announced | None:
     return check_matroska(file) or check_mov(file)
 
 
-def _playlist(path: Path) -> Announced | None:
+def _playlist(path: Path, opened: BinaryIO) -> Announced | None:
     """What the MOV file behind a playlist says, and which parts of it the playlist leaves out."""
-    with path.open("rb") as opened:
-        text = opened.read(MAX_PLAYLIST).decode("utf-8", "replace")
+    text = opened.read(MAX_PLAYLIST).decode("utf-8", "replace")
     names = {line.strip() for line in text.splitlines() if line.strip() and line[0] != "#"}
     ranges = [(int(size), int(at)) for size, at in re.findall(r"BYTERANGE[:=]\"?(\d+)@(\d+)", text)]
     if len(names) != 1 or not ranges:
@@ -177,8 +161,8 @@ def _playlist(path: Path) -> Announced | None:
     media = path.parent / names.pop()
     if not media.is_file():
         return None
-    with media.open("rb") as opened:
-        found = check_mov(opened)
+    with media.open("rb") as file:
+        found = check_mov(file)
     if found is None:
         return None
     place = 0

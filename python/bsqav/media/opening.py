@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, TypeAlias
 import av
 
 from bsqav.errors import MediaError
+from bsqav.media.file_access import read_at_will
 from bsqav.media.metadata_text import open_with_tags
 from bsqav.media.truncation import LengthWatch, cut_short, is_endless_playlist
 from bsqav.media.waiting import READ_TIMEOUT
@@ -55,16 +56,7 @@ def can_seek(file: Source) -> bool:
 
 def is_truncated(file: Source) -> bool:
     """Whether a file ends before it says it does; False where that cannot be told at once."""
-    try:
-        if isinstance(file, str | os.PathLike):
-            path = Path(file)
-            if not path.is_file():
-                return False
-            with path.open("rb") as opened:
-                return cut_short(opened)
-        return file.seekable() and cut_short(file)
-    except (OSError, ValueError, AttributeError):
-        return False
+    return bool(read_at_will(file, cut_short))
 
 
 def open_container(

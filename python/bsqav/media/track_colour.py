@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import struct
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, BinaryIO, TypeVar
 
 import av
 
+from bsqav.media.file_access import read_at_will
 from bsqav.media.light import DolbyVision, TrackColour
 from bsqav.media.matroska_read import dolby_vision_record, matroska_colours, matroska_private
 from bsqav.media.mov_read import mov_colours, mov_private
@@ -39,25 +39,11 @@ def read_private_data(file: Any) -> dict[int, bytes]:
 
 def of_file(file: Any, read: Callable[[BinaryIO], dict[int, T]]) -> dict[int, T]:
     """What `read` makes of a file from its start; empty where it cannot be read at will."""
-    try:
-        if isinstance(file, str | os.PathLike):
-            path = Path(file)
-            if path.suffix.lower() == PLAYLIST and path.is_file():
-                path = path.with_suffix(".mov")  # as bsqav writes it
-            if not path.is_file():
-                return {}
-            with path.open("rb") as opened:
-                return read(opened)
-        if not file.seekable():
-            return {}
-        place = file.tell()
-        try:
-            file.seek(0)
-            return read(file)
-        finally:
-            file.seek(place)
-    except (OSError, ValueError, AttributeError, struct.error):
-        return {}
+    if isinstance(file, str | os.PathLike):
+        path = Path(file)
+        if path.suffix.lower() == PLAYLIST and path.is_file():
+            file = path.with_suffix(".mov")  # as bsqav writes it
+    return read_at_will(file, read) or {}
 
 
 def stream_colour(stream: Any) -> TrackColour:

@@ -1,0 +1,39 @@
+"""Reading a file at will beside whoever reads it in order: its head, its tables, its end."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+__all__ = ["read_at_will"]
+
+T = TypeVar("T")
+
+
+def read_at_will(file: Any, read: Callable[[BinaryIO], T]) -> T | None:
+    """What `read` makes of a file from its start; None where it cannot be read at will.
+
+    Args:
+        file: a path, or a binary file object, whose position is put back.
+        read: takes the file opened, at its start; may seek.
+    """
+    try:
+        if isinstance(file, str | os.PathLike):
+            path = Path(file)
+            if not path.is_file():
+                return None
+            with path.open("rb") as opened:
+                return read(opened)
+        if not file.seekable():
+            return None
+        place = file.tell()
+        try:
+            file.seek(0)
+            return read(file)
+        finally:
+            file.seek(place)
+    except (OSError, ValueError, AttributeError, struct.error):
+        return None
