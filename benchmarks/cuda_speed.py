@@ -20,7 +20,7 @@ import numpy as np
 
 from bsqav import Decoder, Encoder
 from bsqav.codec.models import default_model, find_model
-from bsqav.evaluation.pictures import moving_texture, read_pictures
+from bsqav.evaluation.io.frames import moving_texture, read_pictures
 
 
 def timed(run: Callable[[], Any], count: int) -> tuple[Any, float]:

@@ -14,7 +14,7 @@ import json
 import math
 from pathlib import Path
 
-from bsqav.evaluation.plots import COLORS, new_figure, save
+from bsqav.evaluation.compare.plots import COLORS, new_figure, save
 
 FIGURES = {
     "psnr": "PSNR of batches, dB",

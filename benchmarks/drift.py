@@ -16,9 +16,9 @@ from typing import Any
 
 from bsqav.codec.encoder import DEFAULT_LOOKAHEAD
 from bsqav.codec.models import default_model, find_model
-from bsqav.evaluation.coding import encode
-from bsqav.evaluation.pictures import read_pictures
-from bsqav.evaluation.y4m import Planes
+from bsqav.evaluation.compare.coding import encode
+from bsqav.evaluation.io.frames import read_pictures
+from bsqav.evaluation.io.y4m import Planes
 
 TAIL = 60
 

@@ -24,7 +24,7 @@ from bsqav.codec.encoder import DEFAULT_LOOKAHEAD
 from bsqav.codec.models import default_model, find_model
 from bsqav.codec.picture import FrameConverter
 from bsqav.codec.units import Plane
-from bsqav.evaluation.bdrate import MIN_POINTS, bd_rate
+from bsqav.evaluation.metrics.bdrate import MIN_POINTS, bd_rate
 
 
 @dataclass

@@ -13,14 +13,14 @@ import sys
 from pathlib import Path
 
 from bsqav.errors import BsqError
-from bsqav.evaluation.stills import (
+from bsqav.evaluation.compare.stills import (
     PAPER_RATES,
     REFERENCES,
     bsq_codec,
     measure_stills,
     pictures_in,
 )
-from bsqav.evaluation.stills_table import format_stills
+from bsqav.evaluation.compare.stills_table import format_stills
 
 
 def numbers(text: str) -> tuple[float, ...]:

@@ -14,9 +14,9 @@ from collections.abc import Callable
 
 import torch
 
-from bsqav.nn.attention import choose_attention
-from bsqav.nn.bsqvit import SIZES, BSQViT, sized
-from bsqav.nn.streaming import StreamingEncoder
+from bsqav.nn.paper.attention import choose_attention
+from bsqav.nn.paper.bsqvit import SIZES, BSQViT, sized
+from bsqav.nn.paper.streaming import StreamingEncoder
 
 
 def seconds(run: Callable[[], object], repeats: int) -> float:

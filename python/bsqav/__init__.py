@@ -22,8 +22,8 @@ from bsqav.errors import (
 if TYPE_CHECKING:
     from bsqav.codec import Decoder, Encoder, decode_image, encode_image
     from bsqav.integrations.pyav import install, uninstall
-    from bsqav.media.container import open
-    from bsqav.media.transcode import Progress, TranscodeResult, transcode
+    from bsqav.media.pyav_api.container import open
+    from bsqav.media.transcode.api import Progress, TranscodeResult, transcode
 
 __all__ = [
     "BitstreamError",
@@ -56,13 +56,13 @@ __version__: str
 _HOMES = {
     "Decoder": "bsqav.codec",
     "Encoder": "bsqav.codec",
-    "Progress": "bsqav.media.transcode",
-    "TranscodeResult": "bsqav.media.transcode",
+    "Progress": "bsqav.media.transcode.api",
+    "TranscodeResult": "bsqav.media.transcode.api",
     "decode_image": "bsqav.codec",
     "encode_image": "bsqav.codec",
     "install": "bsqav.integrations.pyav",
-    "open": "bsqav.media.container",
-    "transcode": "bsqav.media.transcode",
+    "open": "bsqav.media.pyav_api.container",
+    "transcode": "bsqav.media.transcode.api",
     "uninstall": "bsqav.integrations.pyav",
 }
 

@@ -14,7 +14,7 @@ import pytest
 import bsqav
 from bsqav.cli import main as entry
 from bsqav.cli.main import main
-from bsqav.media.demux import Demuxer
+from bsqav.media.demux.demuxer import Demuxer
 from tests.media.clips import make_clip
 
 FRAMES = 12

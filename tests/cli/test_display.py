@@ -21,8 +21,8 @@ from bsqav.cli.display import ProgressDisplay, describe, show
 from bsqav.cli.main import main
 from bsqav.codec.models import list_models
 from bsqav.errors import BsqWarning
-from bsqav.evaluation.table import COLUMNS, fitted
-from bsqav.media.progress import Progress
+from bsqav.evaluation.compare.table import COLUMNS, fitted
+from bsqav.media.io.progress import Progress
 from tests.media.clips import make_clip
 
 # Moves the cursor, sets the title, rings the bell, and an 8-bit control code.

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from bsqav.media.demux import Demuxer
-from bsqav.media.waiting import Waiting
+from bsqav.media.demux.demuxer import Demuxer
+from bsqav.media.io.waiting import Waiting
 from tests.media.clips import make_clip
 
 PROGRAM = [sys.executable, "-m", "bsqav"]
@@ -72,7 +72,7 @@ def running(
 def telling(ready: Path) -> list[str]:
     """The program, which makes a file as soon as it has waited for input for a second."""
     code = (
-        "import sys, pathlib, bsqav.media.waiting as waiting, bsqav.cli.main as entry\n"
+        "import sys, pathlib, bsqav.media.io.waiting as waiting, bsqav.cli.main as entry\n"
         "init = waiting.Waiting.__init__\n"
         "def counting(self, cancelled):\n"
         "    polls = []\n"

@@ -13,7 +13,7 @@ from bsqav.cli import transcode as command
 from bsqav.cli.main import main
 from bsqav.cli.parsing import Parser
 from bsqav.cli.values import frame_rate, size
-from bsqav.media.demux import Demuxer
+from bsqav.media.demux.demuxer import Demuxer
 from tests.media.clips import make_clip
 
 

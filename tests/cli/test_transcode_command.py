@@ -16,8 +16,8 @@ import pytest
 
 from bsqav.cli.display import ProgressDisplay
 from bsqav.cli.main import main
-from bsqav.media.demux import Demuxer
-from bsqav.media.progress import Progress
+from bsqav.media.demux.demuxer import Demuxer
+from bsqav.media.io.progress import Progress
 from tests.codec.streams import TINY_MODEL
 from tests.media.clips import make_clip, payloads
 

@@ -17,7 +17,7 @@ from av.video.reformatter import VideoReformatter
 
 from bsqav.cli.main import main
 from bsqav.cli.window import Clock, fitting_size, portable_pixmap
-from bsqav.media.transcode import transcode
+from bsqav.media.transcode.api import transcode
 from tests.media.clips import make_clip
 
 PROGRAM = [sys.executable, "-m", "bsqav.cli.main"]

@@ -19,7 +19,7 @@ import bsqav
 from bsqav import _core
 from bsqav.codec.models import default_model
 from bsqav.errors import BitstreamError
-from bsqav.evaluation.pictures import moving_texture
+from bsqav.evaluation.io.frames import moving_texture
 from tests.codec.streams import Format, clip, decode, stream_hash, tiny_model
 from tests.cuda.decoders import (
     MODELS,

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bsqav.evaluation.errors import MissingToolError
-from bsqav.evaluation.ffmpeg import ffmpeg_path
-from bsqav.evaluation.y4m import Planes, Y4mHeader, Y4mWriter
+from bsqav.evaluation.io.errors import MissingToolError
+from bsqav.evaluation.io.ffmpeg import ffmpeg_path
+from bsqav.evaluation.io.y4m import Planes, Y4mHeader, Y4mWriter
 from tests.support import skip_or_fail
 
 # 176 is the least side that MS-SSIM takes

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from bsqav.evaluation.bsq import Encoded
-from bsqav.evaluation.compare import CompareResult, compare
-from bsqav.evaluation.ffmpeg import Run, decode_to_y4m, packet_sizes, shown_sizes
-from bsqav.evaluation.references import REFERENCES, encode_reference
-from bsqav.evaluation.viewer import Viewer
-from bsqav.evaluation.y4m import Y4mHeader
+from bsqav.evaluation.compare.bsq import Encoded
+from bsqav.evaluation.compare.comparison import CompareResult, compare
+from bsqav.evaluation.compare.reference_encoders import REFERENCES, encode_reference
+from bsqav.evaluation.compare.viewer import Viewer
+from bsqav.evaluation.io.ffmpeg import Run, decode_to_y4m, packet_sizes, shown_sizes
+from bsqav.evaluation.io.y4m import Y4mHeader
 
 from .conftest import HEADER, write_y4m
 

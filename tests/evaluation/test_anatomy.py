@@ -11,8 +11,8 @@ from PIL import Image
 import bsqav
 from bsqav.cli.main import main
 from bsqav.errors import MediaError, UsageError
-from bsqav.evaluation.anatomy import examine
-from bsqav.evaluation.errors import EvaluationError
+from bsqav.evaluation.compare.bit_allocation import examine
+from bsqav.evaluation.io.errors import EvaluationError
 
 from .conftest import FRAMES, HEADER, write_y4m
 

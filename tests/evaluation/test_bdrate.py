@@ -9,8 +9,8 @@ import math
 import numpy as np
 import pytest
 
-from bsqav.evaluation.bdrate import Method, bd_quality, bd_rate, pchip_slopes
-from bsqav.evaluation.errors import CurveError
+from bsqav.evaluation.io.errors import CurveError
+from bsqav.evaluation.metrics.bdrate import Method, bd_quality, bd_rate, pchip_slopes
 from tests.support import skip_or_fail
 
 Points = list[tuple[float, float]]

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from bsqav.evaluation import coders, points
-from bsqav.evaluation.cache import Cache, cache_folder, file_hash, key_of
-from bsqav.evaluation.compare import CompareResult, compare
-from bsqav.evaluation.references import REFERENCES
+from bsqav.evaluation.compare import coders, points
+from bsqav.evaluation.compare.comparison import CompareResult, compare
+from bsqav.evaluation.compare.reference_encoders import REFERENCES
+from bsqav.evaluation.io.cache import Cache, cache_folder, file_hash, key_of
 
 from .conftest import HEADER, write_y4m
 

@@ -15,10 +15,11 @@ import pytest
 
 import bsqav
 from bsqav.cli import compare as command
-from bsqav.evaluation import bsq, worker
-from bsqav.evaluation.ffmpeg import packet_sizes, run_ffmpeg
-from bsqav.evaluation.metrics import measure
-from bsqav.evaluation.references import REFERENCES
+from bsqav.evaluation.compare import bsq
+from bsqav.evaluation.compare.reference_encoders import REFERENCES
+from bsqav.evaluation.io import worker
+from bsqav.evaluation.io.ffmpeg import packet_sizes, run_ffmpeg
+from bsqav.evaluation.metrics.quality import measure
 
 from .conftest import FRAMES, HEADER
 
@@ -153,7 +154,8 @@ def test_without_imageio_ffmpeg_the_message_names_the_package(clip: Path) -> Non
 def test_measuring_never_imports_torch() -> None:
     script = (
         "import sys; sys.modules['torch'] = None\n"
-        "import bsqav.cli.compare, bsqav.evaluation.compare, bsqav.evaluation.table\n"
+        "import bsqav.cli.compare, bsqav.evaluation.compare.comparison\n"
+        "import bsqav.evaluation.compare.table\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False

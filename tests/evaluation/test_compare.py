@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from bsqav.evaluation import points as points_module
-from bsqav.evaluation.bsq import Encoded
-from bsqav.evaluation.compare import CompareResult, compare
-from bsqav.evaluation.errors import EvaluationError
-from bsqav.evaluation.ffmpeg import Run, decode_to_y4m, packet_sizes
-from bsqav.evaluation.metrics import Quality
-from bsqav.evaluation.references import REFERENCES, encode_reference
-from bsqav.evaluation.table import format_table
-from bsqav.evaluation.y4m import Y4mHeader
+from bsqav.evaluation.compare import points as points_module
+from bsqav.evaluation.compare.bsq import Encoded
+from bsqav.evaluation.compare.comparison import CompareResult, compare
+from bsqav.evaluation.compare.reference_encoders import REFERENCES, encode_reference
+from bsqav.evaluation.compare.table import format_table
+from bsqav.evaluation.io.errors import EvaluationError
+from bsqav.evaluation.io.ffmpeg import Run, decode_to_y4m, packet_sizes
+from bsqav.evaluation.io.y4m import Y4mHeader
+from bsqav.evaluation.metrics.quality import Quality
 
 from .conftest import FRAMES, HEADER, write_y4m
 

@@ -10,15 +10,15 @@ import pytest
 from PIL import Image
 
 from bsqav.cli import compare as command
-from bsqav.evaluation import still_codecs
-from bsqav.evaluation.bsq import PublicBsq
-from bsqav.evaluation.compare import compare
-from bsqav.evaluation.errors import MissingEncoderError, SourceError
-from bsqav.evaluation.pixels import psnr_luma
-from bsqav.evaluation.process import peak_memory, run_measured
-from bsqav.evaluation.references import REFERENCES
-from bsqav.evaluation.sources import read_picture, read_pixels
-from bsqav.evaluation.y4m import Y4mFile
+from bsqav.evaluation.compare import still_codecs
+from bsqav.evaluation.compare.bsq import PublicBsq
+from bsqav.evaluation.compare.comparison import compare
+from bsqav.evaluation.compare.reference_encoders import REFERENCES
+from bsqav.evaluation.io.errors import MissingEncoderError, SourceError
+from bsqav.evaluation.io.process import peak_memory, run_measured
+from bsqav.evaluation.io.sources import read_picture, read_pixels
+from bsqav.evaluation.io.y4m import Y4mFile
+from bsqav.evaluation.metrics.pixels import psnr_luma
 
 from .test_cli_compare import run
 from .test_stills import picture

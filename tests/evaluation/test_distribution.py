@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bsqav.errors import UsageError
-from bsqav.evaluation.distribution import (
+from bsqav.evaluation.research.distribution import (
     Moments,
     frechet_distance,
     inception_score,

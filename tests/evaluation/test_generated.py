@@ -16,17 +16,17 @@ from torch import Tensor, nn  # noqa: E402
 
 from bsqav.cli.main import main  # noqa: E402
 from bsqav.errors import ModelError  # noqa: E402
-from bsqav.evaluation import features as networks  # noqa: E402
-from bsqav.evaluation.distribution import frechet_distance, inception_score, moments  # noqa: E402
-from bsqav.evaluation.features import load_features  # noqa: E402
-from bsqav.evaluation.generated import gather  # noqa: E402
-from bsqav.nn.attention import TransformerConfig  # noqa: E402
-from bsqav.nn.bsqvit import BSQViT, ViTConfig  # noqa: E402
-from bsqav.nn.i3d import I3D  # noqa: E402
-from bsqav.nn.inception import InceptionV3  # noqa: E402
-from bsqav.nn.quantizers import BSQConfig  # noqa: E402
-from bsqav.nn.store import save_model  # noqa: E402
-from bsqav.training.pictures import centre_squares  # noqa: E402
+from bsqav.evaluation.research import features as networks  # noqa: E402
+from bsqav.evaluation.research.distribution import frechet_distance, inception_score, moments  # noqa: E402
+from bsqav.evaluation.research.features import load_features  # noqa: E402
+from bsqav.evaluation.research.generated import gather  # noqa: E402
+from bsqav.nn.paper.attention import TransformerConfig  # noqa: E402
+from bsqav.nn.paper.bsqvit import BSQViT, ViTConfig  # noqa: E402
+from bsqav.nn.paper.i3d import I3D  # noqa: E402
+from bsqav.nn.paper.inception import InceptionV3  # noqa: E402
+from bsqav.nn.paper.quantizers import BSQConfig  # noqa: E402
+from bsqav.nn.paper.store import save_model  # noqa: E402
+from bsqav.training.paper.images import centre_squares  # noqa: E402
 from tests.nn.feature_networks import seeded  # noqa: E402
 from tests.support import one_torch_thread  # noqa: E402
 

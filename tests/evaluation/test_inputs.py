@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bsqav.evaluation.inputs import expand_inputs, is_picture
+from bsqav.evaluation.io.inputs import expand_inputs, is_picture
 
 
 @pytest.fixture

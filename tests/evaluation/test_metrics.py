@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bsqav.evaluation.errors import EvaluationError
-from bsqav.evaluation.ffmpeg import decode_to_y4m, run_ffmpeg
-from bsqav.evaluation.metrics import METRICS, measure, ms_ssim_db
-from bsqav.evaluation.references import REFERENCES, encode_reference
-from bsqav.evaluation.y4m import Y4mFile, Y4mHeader, Y4mWriter
+from bsqav.evaluation.compare.reference_encoders import REFERENCES, encode_reference
+from bsqav.evaluation.io.errors import EvaluationError
+from bsqav.evaluation.io.ffmpeg import decode_to_y4m, run_ffmpeg
+from bsqav.evaluation.io.y4m import Y4mFile, Y4mHeader, Y4mWriter
+from bsqav.evaluation.metrics.quality import METRICS, measure, ms_ssim_db
 
 from .conftest import FRAMES, HEADER, moving_planes, write_y4m
 

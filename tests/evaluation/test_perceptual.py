@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bsqav.evaluation import perceptual
-from bsqav.evaluation.compare import compare
-from bsqav.evaluation.errors import MissingToolError
-from bsqav.evaluation.metrics import measure, to_db
-from bsqav.evaluation.perceptual import sampled, st_lpips
+from bsqav.evaluation.compare.comparison import compare
+from bsqav.evaluation.io.errors import MissingToolError
+from bsqav.evaluation.metrics import perceptual
+from bsqav.evaluation.metrics.perceptual import sampled, st_lpips
+from bsqav.evaluation.metrics.quality import measure, to_db
 
 from .test_stills import noisy, picture
 

@@ -8,11 +8,15 @@ from pathlib import Path
 import av
 import pytest
 
-from bsqav.evaluation.errors import EvaluationError, MissingEncoderError
-from bsqav.evaluation.ffmpeg import decode_to_y4m, packet_sizes, run_ffmpeg
-from bsqav.evaluation.metrics import measure
-from bsqav.evaluation.references import REFERENCES, check_reference, encode_reference
-from bsqav.evaluation.y4m import Y4mFile
+from bsqav.evaluation.compare.reference_encoders import (
+    REFERENCES,
+    check_reference,
+    encode_reference,
+)
+from bsqav.evaluation.io.errors import EvaluationError, MissingEncoderError
+from bsqav.evaluation.io.ffmpeg import decode_to_y4m, packet_sizes, run_ffmpeg
+from bsqav.evaluation.io.y4m import Y4mFile
+from bsqav.evaluation.metrics.quality import measure
 
 from .conftest import FRAMES, HEADER
 

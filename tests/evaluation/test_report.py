@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bsqav.evaluation import report
-from bsqav.evaluation.compare import CompareResult
-from bsqav.evaluation.plots import write_plots
-from bsqav.evaluation.report import fit_frames, report_page, write_report
-from bsqav.evaluation.results import ClipResult, Point
-from bsqav.evaluation.viewer import (
+from bsqav.evaluation.compare import report
+from bsqav.evaluation.compare.comparison import CompareResult
+from bsqav.evaluation.compare.plots import write_plots
+from bsqav.evaluation.compare.report import fit_frames, report_page, write_report
+from bsqav.evaluation.compare.results import ClipResult, Point
+from bsqav.evaluation.compare.viewer import (
     ClipFrames,
     Frame,
     Viewer,

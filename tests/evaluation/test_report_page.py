@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bsqav.evaluation.compare import CompareResult
-from bsqav.evaluation.report import write_report
-from bsqav.evaluation.viewer import ClipFrames, Viewer
+from bsqav.evaluation.compare.comparison import CompareResult
+from bsqav.evaluation.compare.report import write_report
+from bsqav.evaluation.compare.viewer import ClipFrames, Viewer
 from tests.support import find_tool
 
 from .conftest import moving_planes

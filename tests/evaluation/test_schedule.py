@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from bsqav.evaluation.schedule import Pace, Task, run_tasks
+from bsqav.evaluation.compare.schedule import Pace, Task, run_tasks
 
 
 def test_results_keep_the_order_of_the_tasks() -> None:

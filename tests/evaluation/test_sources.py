@@ -9,9 +9,9 @@ import av
 import numpy as np
 import pytest
 
-from bsqav.evaluation.errors import SourceError
-from bsqav.evaluation.sources import frame_planes, read_source
-from bsqav.evaluation.y4m import Y4mFile, Y4mHeader
+from bsqav.evaluation.io.errors import SourceError
+from bsqav.evaluation.io.sources import frame_planes, read_source
+from bsqav.evaluation.io.y4m import Y4mFile, Y4mHeader
 
 from .conftest import moving_planes
 

@@ -10,11 +10,7 @@ import numpy as np
 import pytest
 
 from bsqav.errors import UsageError
-from bsqav.evaluation.bdrate import bd_rate
-from bsqav.evaluation.errors import EvaluationError
-from bsqav.evaluation.metrics import measure
-from bsqav.evaluation.pixels import MS_SSIM_MIN_SIDE, ms_ssim, psnr, psnr_luma
-from bsqav.evaluation.stills import (
+from bsqav.evaluation.compare.stills import (
     REFERENCES,
     StillCodec,
     bsq_codec,
@@ -22,8 +18,12 @@ from bsqav.evaluation.stills import (
     measure_stills,
     pictures_in,
 )
-from bsqav.evaluation.stills_table import format_stills
-from bsqav.evaluation.y4m import Y4mHeader, Y4mWriter
+from bsqav.evaluation.compare.stills_table import format_stills
+from bsqav.evaluation.io.errors import EvaluationError
+from bsqav.evaluation.io.y4m import Y4mHeader, Y4mWriter
+from bsqav.evaluation.metrics.bdrate import bd_rate
+from bsqav.evaluation.metrics.pixels import MS_SSIM_MIN_SIDE, ms_ssim, psnr, psnr_luma
+from bsqav.evaluation.metrics.quality import measure
 from tests.tiny import model_file, only_test_model
 
 __all__ = ["model_file", "only_test_model"]

@@ -18,16 +18,16 @@ from PIL import Image  # noqa: E402
 from bsqav.cli.main import main  # noqa: E402
 from bsqav.codec.models import default_model  # noqa: E402
 from bsqav.errors import UsageError  # noqa: E402
-from bsqav.evaluation.integer_prior import integer_prior  # noqa: E402
-from bsqav.evaluation.tokens import compression, reconstruction  # noqa: E402
-from bsqav.nn import anysize  # noqa: E402
-from bsqav.nn.arprior import ARPrior, ARPriorConfig  # noqa: E402
-from bsqav.nn.attention import TransformerConfig  # noqa: E402
-from bsqav.nn.bsqvit import BSQViT, ViTConfig  # noqa: E402
-from bsqav.nn.quantizers import BSQConfig  # noqa: E402
-from bsqav.nn.store import save_model  # noqa: E402
-from bsqav.nn.subtokens import SubTokens  # noqa: E402
-from bsqav.training.pictures import centre_squares, whole_pictures  # noqa: E402
+from bsqav.evaluation.research.integer_prior import integer_prior  # noqa: E402
+from bsqav.evaluation.research.tokens import compression, reconstruction  # noqa: E402
+from bsqav.nn.paper import anysize  # noqa: E402
+from bsqav.nn.paper.arprior import ARPrior, ARPriorConfig  # noqa: E402
+from bsqav.nn.paper.attention import TransformerConfig  # noqa: E402
+from bsqav.nn.paper.bsqvit import BSQViT, ViTConfig  # noqa: E402
+from bsqav.nn.paper.quantizers import BSQConfig  # noqa: E402
+from bsqav.nn.paper.store import save_model  # noqa: E402
+from bsqav.nn.paper.subtokens import SubTokens  # noqa: E402
+from bsqav.training.paper.images import centre_squares, whole_pictures  # noqa: E402
 from tests.support import one_torch_thread  # noqa: E402
 
 one_thread = pytest.fixture(autouse=True, scope="module")(one_torch_thread)

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bsqav.evaluation.errors import SourceError
-from bsqav.evaluation.y4m import Y4mFile, Y4mHeader, Y4mWriter
+from bsqav.evaluation.io.errors import SourceError
+from bsqav.evaluation.io.y4m import Y4mFile, Y4mHeader, Y4mWriter
 
 from .conftest import moving_planes, write_y4m
 

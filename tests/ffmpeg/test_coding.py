@@ -8,8 +8,8 @@ from pathlib import Path
 import av
 import pytest
 
-from bsqav.media.transcode import transcode
-from bsqav.media.verification import verify
+from bsqav.media.inspect.verification import verify
+from bsqav.media.transcode.api import transcode
 from tests.ffmpeg.program import PASS, FFmpeg
 from tests.media.clips import make_clip, packets
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bsqav.media.verification import verify
+from bsqav.media.inspect.verification import verify
 from tests.ffmpeg.program import FFmpeg
 from tests.media.clips import make_clip
 from tests.support import run

@@ -12,7 +12,7 @@ import pytest
 import bsqav
 from bsqav.errors import UsageError
 from bsqav.integrations.dataset import FrameDataset
-from bsqav.media.frame_reader import FrameReader
+from bsqav.media.inspect.frame_reader import FrameReader
 
 COUNTS = (7, 12, 3)
 

@@ -17,7 +17,7 @@ import pytest
 import bsqav
 from bsqav.errors import UnsupportedError, UsageError
 from bsqav.integrations import pyav
-from bsqav.media.container_read import InputContainer
+from bsqav.media.pyav_api.container_read import InputContainer
 from tests.media.clips import ClipSpec, make_clip, pictures
 
 SPEC = ClipSpec(size=(48, 32), frames=6, gop=3)

@@ -19,7 +19,7 @@ from bsqav import _core
 from bsqav.codec import Encoder, encode_animation
 from bsqav.codec.animation import read_animation
 from bsqav.integrations import imageio, pillow
-from bsqav.media.demux import Demuxer
+from bsqav.media.demux.demuxer import Demuxer
 
 WHOLE = "yuv444p"
 PIXELS = np.full((16, 24, 3), (200, 40, 90), np.uint8)

@@ -22,11 +22,11 @@ from typing import Any
 import av
 
 import bsqav
-from bsqav.media.contents import Attachment, Chapter, chapters_of
-from bsqav.media.demux import Demuxer
-from bsqav.media.light import LightLevels, MasteringDisplay
-from bsqav.media.muxers import open_muxer
-from bsqav.media.track_colour import read_colours
+from bsqav.media.demux.demuxer import Demuxer
+from bsqav.media.metadata.file_metadata import Attachment, Chapter, chapters_of
+from bsqav.media.metadata.hdr import LightLevels, MasteringDisplay
+from bsqav.media.metadata.track_colour import read_colours
+from bsqav.media.mux.muxers import open_muxer
 from tests.media.clips import ClipSpec, cover_bytes, make_clip, pictures
 from tests.media.containers import SEQUENCE, packets_of
 from tests.support import ROOT, run_tool

@@ -20,8 +20,8 @@ import numpy as np
 import bsqav
 from bsqav.codec import encode_animation
 from bsqav.errors import BsqError
-from bsqav.media.inputs import open_input
-from bsqav.media.verification import verify
+from bsqav.media.demux.inputs import open_input
+from bsqav.media.inspect.verification import verify
 from tests.media.clips import make_clip
 from tests.media.containers import Pipe
 

@@ -20,8 +20,8 @@ from bsqav.errors import (
     UnsupportedError,
     UsageError,
 )
-from bsqav.media.container import open as open_container
-from bsqav.media.input_stream import BsqInputStream
+from bsqav.media.pyav_api.container import open as open_container
+from bsqav.media.pyav_api.input_stream import BsqInputStream
 from tests.media.containers import packets_of, sound
 
 FORMATS = ["mkv", "mov", "nut"]

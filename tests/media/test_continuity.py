@@ -14,9 +14,9 @@ import av
 import pytest
 
 import bsqav
-from bsqav.media.continuity import Continuity
-from bsqav.media.seek_check import must_read_on
-from bsqav.media.source import Source, SourceFrame
+from bsqav.media.transcode.seek_check import must_read_on
+from bsqav.media.transcode.source import Source, SourceFrame
+from bsqav.media.transcode.timestamp_repair import Continuity
 from tests.media.clips import ClipSpec, pictures
 
 MS = Fraction(1, 1000)
@@ -357,6 +357,6 @@ def test_damage_met_while_looking_for_jumps(
 
     path = tmp_path / "part.ts"
     part(path, JOINED[1], 25)
-    monkeypatch.setattr("bsqav.media.seek_check.may_jump", damaged)
+    monkeypatch.setattr("bsqav.media.transcode.seek_check.may_jump", damaged)
     with av.open(str(path)) as container:
         assert not must_read_on(path, container, None)

@@ -12,10 +12,10 @@ import pytest
 
 import bsqav
 from bsqav.errors import BitstreamError, BsqWarning, MediaError, UsageError
-from bsqav.media.demux import Demuxer
-from bsqav.media.frame_reader import FrameReader
-from bsqav.media.muxers import open_muxer
-from bsqav.media.verification import verify
+from bsqav.media.demux.demuxer import Demuxer
+from bsqav.media.inspect.frame_reader import FrameReader
+from bsqav.media.inspect.verification import verify
+from bsqav.media.mux.muxers import open_muxer
 from tests.media.clips import make_clip, packets, plane_hash
 from tests.media.test_transcode_cut import Pipe
 

@@ -14,10 +14,10 @@ import pytest
 
 from bsqav.codec import Encoder, Packet
 from bsqav.errors import BitstreamError, MediaError, UsageError
-from bsqav.media.demux import BsqPacket, Demuxer
-from bsqav.media.matroska import MatroskaMuxer
-from bsqav.media.muxers import open_muxer
-from bsqav.media.opening import InputNotFoundError
+from bsqav.media.demux.demuxer import BsqPacket, Demuxer
+from bsqav.media.demux.opening import InputNotFoundError
+from bsqav.media.mux.matroska import MatroskaMuxer
+from bsqav.media.mux.muxers import open_muxer
 from tests.media.containers import Pipe, ReadPipe, packets_of, sound
 
 FORMATS = ["matroska", "mov", "nut"]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bsqav.media import ebml
+from bsqav.media.io import ebml
 
 
 @given(st.integers(0, ebml.MAX_SIZE))

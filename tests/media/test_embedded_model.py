@@ -13,12 +13,12 @@ import pytest
 
 import bsqav
 from bsqav.codec.models import find_model
-from bsqav.evaluation.anatomy import examine
-from bsqav.media.contents import Attachment
-from bsqav.media.embedded_model import MAX_MODEL_BYTES, MODEL_TYPE, embedded_models
-from bsqav.media.inspection import inspect
-from bsqav.media.muxers import open_muxer
-from bsqav.media.verification import verify
+from bsqav.evaluation.compare.bit_allocation import examine
+from bsqav.media.inspect.inspection import inspect
+from bsqav.media.inspect.verification import verify
+from bsqav.media.metadata.embedded_model import MAX_MODEL_BYTES, MODEL_TYPE, embedded_models
+from bsqav.media.metadata.file_metadata import Attachment
+from bsqav.media.mux.muxers import open_muxer
 from tests.media.clips import make_clip
 from tests.support import run_tool
 

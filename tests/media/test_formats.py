@@ -11,7 +11,7 @@ import pytest
 
 import bsqav
 from bsqav.cli.main import main
-from bsqav.media.deinterlace import Deinterlacer
+from bsqav.media.transcode.deinterlace import Deinterlacer
 from tests.media.clips import frame_times, make_clip
 from tests.tiny import model_file, only_test_model
 

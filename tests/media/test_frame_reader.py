@@ -13,7 +13,7 @@ import pytest
 import bsqav
 from bsqav.codec import encode_animation
 from bsqav.errors import BitstreamError, MediaError, UsageError
-from bsqav.media.frame_reader import FrameReader
+from bsqav.media.inspect.frame_reader import FrameReader
 from tests.media.clips import ClipSpec, make_clip, pictures
 
 COUNT = 23

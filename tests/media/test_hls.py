@@ -11,10 +11,10 @@ import av
 import pytest
 
 import bsqav
-from bsqav.media.demux import Demuxer
-from bsqav.media.hls import TARGET_SECONDS, default_gop, media_path
-from bsqav.media.muxers import open_muxer
-from bsqav.media.verification import verify
+from bsqav.media.demux.demuxer import Demuxer
+from bsqav.media.inspect.verification import verify
+from bsqav.media.mux.hls import TARGET_SECONDS, default_gop, media_path
+from bsqav.media.mux.muxers import open_muxer
 from tests.media.clips import make_clip
 from tests.media.clips import packets as packets_of
 from tests.media.containers import HEADER, SEQUENCE, TICK, mux_video

@@ -11,9 +11,9 @@ from typing import Any
 import av
 import pytest
 
-from bsqav.media.contents import Attachment, Chapter
-from bsqav.media.demux import Demuxer
-from bsqav.media.muxers import open_muxer
+from bsqav.media.demux.demuxer import Demuxer
+from bsqav.media.metadata.file_metadata import Attachment, Chapter
+from bsqav.media.mux.muxers import open_muxer
 from tests.media import container_table
 from tests.media.containers import HEADER, SEQUENCE, mux_video, packets_of, sound
 from tests.media.test_demux import Coded, file_of, steady

@@ -16,9 +16,9 @@ import pytest
 
 import bsqav
 from bsqav.cli.main import main
-from bsqav.media.demux import Demuxer
-from bsqav.media.muxers import open_muxer
-from bsqav.media.pipes import WholeWriter
+from bsqav.media.demux.demuxer import Demuxer
+from bsqav.media.io.pipes import WholeWriter
+from bsqav.media.mux.muxers import open_muxer
 from tests.media.clips import ClipSpec, make_clip, pictures
 
 

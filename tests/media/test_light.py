@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bsqav
-from bsqav.media.demux import Demuxer
-from bsqav.media.inspection import inspect
-from bsqav.media.light import LightLevels, MasteringDisplay, light_of_frame
-from bsqav.media.matroska_read import chapter_languages
-from bsqav.media.muxers import open_muxer
-from bsqav.media.track_colour import read_colours, stream_colour
+from bsqav.media.demux.demuxer import Demuxer
+from bsqav.media.inspect.inspection import inspect
+from bsqav.media.metadata.hdr import LightLevels, MasteringDisplay, light_of_frame
+from bsqav.media.metadata.matroska_header import chapter_languages
+from bsqav.media.metadata.track_colour import read_colours, stream_colour
+from bsqav.media.mux.muxers import open_muxer
 from tests.media.clips import ClipSpec, pictures
 from tests.media.containers import HEADER, SEQUENCE, ReadPipe, mux_video
 from tests.support import run_tool

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from bsqav.errors import MediaError, UnsupportedError, UsageError
-from bsqav.media.contents import Attachment, Chapter, chapters_of, metadata_of
-from bsqav.media.matroska import MatroskaMuxer
+from bsqav.media.metadata.file_metadata import Attachment, Chapter, chapters_of, metadata_of
+from bsqav.media.mux.matroska import MatroskaMuxer
 from tests.media.containers import (
     HEADER,
     SEQUENCE,

@@ -11,9 +11,9 @@ import pytest
 import bsqav
 from bsqav.codec import Packet
 from bsqav.errors import BitstreamError, BsqError, MediaError
-from bsqav.media.demux import Demuxer
-from bsqav.media.muxers import open_muxer
-from bsqav.media.verification import verify
+from bsqav.media.demux.demuxer import Demuxer
+from bsqav.media.inspect.verification import verify
+from bsqav.media.mux.muxers import open_muxer
 from tests.media.clips import make_clip
 from tests.media.mutations import UNEVEN, damage_files, make_files
 

@@ -13,10 +13,10 @@ import pytest
 
 import bsqav
 from bsqav.errors import MediaError
-from bsqav.media import matroska_tracks
-from bsqav.media.codec_names import codec_name
-from bsqav.media.muxers import open_muxer
-from bsqav.media.packet_times import PacketTimes
+from bsqav.media.metadata.codec_names import codec_name
+from bsqav.media.mux import matroska_tracks
+from bsqav.media.mux.muxers import open_muxer
+from bsqav.media.mux.packet_times import PacketTimes
 from tests.media.containers import HEADER, SEQUENCE, TICK, Pipe, mux_video, packets_of, sound
 
 MS = Fraction(1, 1000)

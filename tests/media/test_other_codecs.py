@@ -10,9 +10,9 @@ import av
 import pytest
 
 import bsqav
-from bsqav.media.contents import Chapter
-from bsqav.media.light import LightLevels
-from bsqav.media.subtitles import subrip_to_webvtt, webvtt_to_subrip
+from bsqav.media.metadata.file_metadata import Chapter
+from bsqav.media.metadata.hdr import LightLevels
+from bsqav.media.mux.subtitles import subrip_to_webvtt, webvtt_to_subrip
 from tests.media.clips import make_clip
 from tests.media.test_muxing_repairs import clip, through
 

@@ -13,8 +13,8 @@ from PIL import Image
 
 import bsqav
 from bsqav.errors import UnsupportedError, UsageError
-from bsqav.media.demux import Demuxer
-from bsqav.media.opening import InputNotFoundError
+from bsqav.media.demux.demuxer import Demuxer
+from bsqav.media.demux.opening import InputNotFoundError
 
 SIZE = (64, 32)
 

@@ -11,8 +11,8 @@ import pytest
 
 import bsqav
 from bsqav.cli.main import main
-from bsqav.media.facts import even_rate, usual_rate
-from bsqav.media.source import Source, SourceFrame
+from bsqav.media.metadata.stream_info import even_rate, usual_rate
+from bsqav.media.transcode.source import Source, SourceFrame
 from tests.media.clips import ClipSpec, make_clip, pictures
 from tests.support import run_tool
 

@@ -10,9 +10,9 @@ import av
 import pytest
 
 import bsqav
-from bsqav.media.contents import chapters_of, metadata_of
-from bsqav.media.demux import Demuxer
-from bsqav.media.verification import verify
+from bsqav.media.demux.demuxer import Demuxer
+from bsqav.media.inspect.verification import verify
+from bsqav.media.metadata.file_metadata import chapters_of, metadata_of
 from tests.media.clips import cover_bytes
 from tests.support import run_tool
 

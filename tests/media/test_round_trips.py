@@ -18,8 +18,8 @@ import av
 import pytest
 
 import bsqav
-from bsqav.media.audio import split_adts
-from bsqav.media.demux import BsqPacket, Demuxer
+from bsqav.media.demux.demuxer import BsqPacket, Demuxer
+from bsqav.media.mux.audio import split_adts
 from tests.media.containers import Pipe
 from tests.support import find_tool
 

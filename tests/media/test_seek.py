@@ -14,8 +14,8 @@ import av
 import pytest
 
 import bsqav
-from bsqav.media.cut import CUT_TOLERANCE
-from bsqav.media.pipes import WholeWriter
+from bsqav.media.io.pipes import WholeWriter
+from bsqav.media.transcode.trim import CUT_TOLERANCE
 from tests.media.clips import make_clip, plane_hash
 from tests.media.web import served
 

@@ -10,8 +10,8 @@ import av
 import pytest
 
 import bsqav
-from bsqav.media.source import Source
-from bsqav.media.track_colour import stream_colour
+from bsqav.media.metadata.track_colour import stream_colour
+from bsqav.media.transcode.source import Source
 from tests.media.clips import ClipSpec, make_clip, pictures
 
 # ATSC A/53 captions: cc_count 1, one pair of bytes for field 1.

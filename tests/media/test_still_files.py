@@ -17,7 +17,7 @@ import bsqav
 from bsqav.cli.main import main
 from bsqav.codec import Animation, encode_animation
 from bsqav.errors import BitstreamError, BsqWarning, MediaError, UnsupportedError, UsageError
-from bsqav.media.demux import Demuxer
+from bsqav.media.demux.demuxer import Demuxer
 from tests.media.clips import make_clip
 
 PROGRAM = [sys.executable, "-m", "bsqav.cli.main"]

@@ -14,10 +14,10 @@ from typing import Any
 import av
 import pytest
 
-from bsqav.media.demux import Demuxer
-from bsqav.media.muxers import open_muxer
-from bsqav.media.subtitles import EMPTY_TEXT, subrip_to_mov_text
-from bsqav.media.text_track import TextSample, TextTrack
+from bsqav.media.demux.demuxer import Demuxer
+from bsqav.media.mux.muxers import open_muxer
+from bsqav.media.mux.subtitles import EMPTY_TEXT, subrip_to_mov_text
+from bsqav.media.mux.text_track import TextSample, TextTrack
 from tests.media.containers import HEADER, SEQUENCE, TICK, packets_of, sound
 from tests.support import ROOT
 
@@ -127,7 +127,7 @@ import io, random, sys
 from fractions import Fraction
 import av
 from bsqav.errors import BsqError
-from bsqav.media.muxers import open_muxer
+from bsqav.media.mux.muxers import open_muxer
 from tests.media.containers import HEADER, SEQUENCE, packets_of, sound
 heard_file = sound("aac", 0.5).getvalue()
 for seed in range(int(sys.argv[1]), int(sys.argv[2])):

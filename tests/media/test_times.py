@@ -11,8 +11,8 @@ import pytest
 
 import bsqav
 from bsqav.codec import Encoder
-from bsqav.media.demux import Demuxer
-from bsqav.media.muxers import open_muxer
+from bsqav.media.demux.demuxer import Demuxer
+from bsqav.media.mux.muxers import open_muxer
 from tests.codec.streams import Format, clip, tiny_model
 
 CLIP = clip(Format(32, 24), 9)

@@ -10,10 +10,10 @@ import av
 import pytest
 
 import bsqav
-from bsqav.media.demux import Demuxer
-from bsqav.media.muxers import open_muxer
-from bsqav.media.tracks import TrackChoice
-from bsqav.media.verification import verify
+from bsqav.media.demux.demuxer import Demuxer
+from bsqav.media.inspect.verification import verify
+from bsqav.media.mux.muxers import open_muxer
+from bsqav.media.transcode.tracks import TrackChoice
 from tests.media.clips import ASS_HEADER, ClipSpec, make_clip, pictures
 from tests.media.containers import packets_of, sound
 

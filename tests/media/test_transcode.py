@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import bsqav
-from bsqav.media.audio_convert import AudioConverter
-from bsqav.media.demux import BsqPacket, Demuxer
+from bsqav.media.demux.demuxer import BsqPacket, Demuxer
+from bsqav.media.transcode.audio_convert import AudioConverter
 from tests.media.clips import (
     SUBTITLES,
     cover_bytes,

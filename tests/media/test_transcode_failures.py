@@ -10,7 +10,7 @@ import av
 import pytest
 
 import bsqav
-from bsqav.media.demux import BsqPacket, Demuxer
+from bsqav.media.demux.demuxer import BsqPacket, Demuxer
 from tests.media.clips import make_clip
 
 FRAMES = 20

@@ -14,7 +14,7 @@ import pytest
 import bsqav
 from bsqav import _core
 from bsqav.codec import encoder as encoder_module
-from bsqav.media.verification import verify
+from bsqav.media.inspect.verification import verify
 from tests.media.clips import make_clip
 from tests.media.test_transcode_failures import video_packets
 

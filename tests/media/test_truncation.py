@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 import bsqav
 from bsqav.errors import MediaError
-from bsqav.media.matroska import MatroskaMuxer
-from bsqav.media.truncation import LengthWatch, cut_short
-from bsqav.media.verification import verify
+from bsqav.media.inspect.verification import verify
+from bsqav.media.io.truncation import LengthWatch, cut_short
+from bsqav.media.mux.matroska import MatroskaMuxer
 from tests.media.clips import make_clip
 from tests.media.containers import HEADER, SEQUENCE, ReadPipe, mux_video, sound
 

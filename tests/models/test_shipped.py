@@ -11,9 +11,9 @@ import pytest
 from bsqav import _core
 from bsqav.codec.modelfile import read_model
 from bsqav.codec.models import default_model, shipped_folder
-from bsqav.evaluation.bdrate import bd_rate
-from bsqav.evaluation.pictures import read_pictures
-from bsqav.evaluation.y4m import Planes
+from bsqav.evaluation.io.frames import read_pictures
+from bsqav.evaluation.io.y4m import Planes
+from bsqav.evaluation.metrics.bdrate import bd_rate
 from tests.codec.streams import Format, clip
 from tests.support import ROOT, find_data
 

@@ -9,13 +9,13 @@ torch = pytest.importorskip("torch")
 from torch import Tensor, nn  # noqa: E402
 
 from bsqav.errors import ModelError, UsageError  # noqa: E402
-from bsqav.nn.adversarial import discriminator_loss, generator_loss, r1_penalty  # noqa: E402
-from bsqav.nn.discriminators import (  # noqa: E402
+from bsqav.nn.paper.adversarial import discriminator_loss, generator_loss, r1_penalty  # noqa: E402
+from bsqav.nn.paper.discriminators import (  # noqa: E402
     PatchDiscriminator,
     StyleDiscriminator,
     minibatch_deviation,
 )
-from bsqav.nn.lpips import LPIPS, Trunk, _alex, _vgg  # noqa: E402
+from bsqav.nn.paper.lpips import LPIPS, Trunk, _alex, _vgg  # noqa: E402
 
 
 def pictures(*shape: int) -> Tensor:

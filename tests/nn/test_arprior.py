@@ -9,10 +9,10 @@ torch = pytest.importorskip("torch")
 from torch import Tensor  # noqa: E402
 
 from bsqav.errors import BitstreamError, ModelError, UsageError  # noqa: E402
-from bsqav.nn.arprior import ARPrior, ARPriorConfig  # noqa: E402
-from bsqav.nn.attention import TransformerConfig  # noqa: E402
-from bsqav.nn.subtokens import SubTokens  # noqa: E402
-from bsqav.nn.tokencoding import HEADER, compress, decompress  # noqa: E402
+from bsqav.nn.paper.arprior import ARPrior, ARPriorConfig  # noqa: E402
+from bsqav.nn.paper.attention import TransformerConfig  # noqa: E402
+from bsqav.nn.paper.subtokens import SubTokens  # noqa: E402
+from bsqav.nn.paper.tokencoding import HEADER, compress, decompress  # noqa: E402
 
 SMALL = TransformerConfig(width=32, layers=2, heads=2, hidden=64)
 

@@ -10,11 +10,11 @@ torch = pytest.importorskip("torch")
 from torch import Tensor  # noqa: E402
 
 from bsqav.errors import UsageError  # noqa: E402
-from bsqav.nn import anysize  # noqa: E402
-from bsqav.nn.attention import TransformerConfig, choose_attention  # noqa: E402
-from bsqav.nn.bsqvit import BSQViT, ViTConfig, inflate, sized  # noqa: E402
-from bsqav.nn.quantizers import BSQConfig, FiniteScalarQuantizer, VectorQuantizer  # noqa: E402
-from bsqav.nn.streaming import StreamingDecoder, StreamingEncoder  # noqa: E402
+from bsqav.nn.paper import anysize  # noqa: E402
+from bsqav.nn.paper.attention import TransformerConfig, choose_attention  # noqa: E402
+from bsqav.nn.paper.bsqvit import BSQViT, ViTConfig, inflate, sized  # noqa: E402
+from bsqav.nn.paper.quantizers import BSQConfig, FiniteScalarQuantizer, VectorQuantizer  # noqa: E402
+from bsqav.nn.paper.streaming import StreamingDecoder, StreamingEncoder  # noqa: E402
 
 TINY = ViTConfig(
     TransformerConfig(width=32, layers=2, heads=2, hidden=64),

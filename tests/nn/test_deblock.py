@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from bsqav.nn.deblock import deblock, edge_steps
+from bsqav.nn.codec.deblock import deblock, edge_steps
 from tests.reference import filters
 
 

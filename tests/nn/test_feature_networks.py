@@ -11,8 +11,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from bsqav.errors import UsageError  # noqa: E402
-from bsqav.nn.i3d import I3D  # noqa: E402
-from bsqav.nn.inception import InceptionV3  # noqa: E402
+from bsqav.nn.paper.i3d import I3D  # noqa: E402
+from bsqav.nn.paper.inception import InceptionV3  # noqa: E402
 
 from .feature_networks import pattern, seeded  # noqa: E402
 

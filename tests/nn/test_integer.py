@@ -12,18 +12,18 @@ from bsqav.codec.modelfile import parse_model  # noqa: E402
 from bsqav.codec.modelspec import ModelConfig  # noqa: E402
 from bsqav.errors import ModelError  # noqa: E402
 from bsqav.export.exporter import export_tensors, multipliers, write_codec_model  # noqa: E402
-from bsqav.nn import fields  # noqa: E402
-from bsqav.nn.codec import CodecNet  # noqa: E402
-from bsqav.nn.fakequant import Mode, QLinear, set_mode  # noqa: E402
-from bsqav.nn.integer import (  # noqa: E402
+from bsqav.nn.codec import fields  # noqa: E402
+from bsqav.nn.codec.fakequant import Mode, QLinear, set_mode  # noqa: E402
+from bsqav.nn.codec.integer import (  # noqa: E402
     IntegerNets,
     quantized_residual,
     quantized_side,
     sample_steps_q8,
     step_q8,
 )
-from bsqav.nn.sparse import start_from_transform  # noqa: E402
-from bsqav.training.objective import LayerInput, code_layer  # noqa: E402
+from bsqav.nn.codec.networks import CodecNet  # noqa: E402
+from bsqav.nn.codec.sparse import start_from_transform  # noqa: E402
+from bsqav.training.codec.objective import LayerInput, code_layer  # noqa: E402
 
 ROWS, COLS = 9, 14
 PLACE = fields.LayerPlace(intra=False, later=True, above=96.0)

@@ -10,9 +10,9 @@ torch = pytest.importorskip("torch")
 from torch import Tensor  # noqa: E402
 
 from bsqav.errors import UsageError  # noqa: E402
-from bsqav.nn.attention import TransformerConfig  # noqa: E402
-from bsqav.nn.maskedlm import MaskedLM, MaskedLMConfig, SamplingConfig, mask_share  # noqa: E402
-from bsqav.nn.subtokens import SubTokens  # noqa: E402
+from bsqav.nn.paper.attention import TransformerConfig  # noqa: E402
+from bsqav.nn.paper.maskedlm import MaskedLM, MaskedLMConfig, SamplingConfig, mask_share  # noqa: E402
+from bsqav.nn.paper.subtokens import SubTokens  # noqa: E402
 
 SMALL = MaskedLMConfig(
     TransformerConfig(width=32, layers=2, heads=2, hidden=64, pre_norm=False),

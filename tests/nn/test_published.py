@@ -16,8 +16,8 @@ torch = pytest.importorskip("torch")
 from torch import Tensor  # noqa: E402
 
 from bsqav.errors import BsqError, ModelError, UnsupportedError  # noqa: E402
-from bsqav.nn.bsqvit import sized  # noqa: E402
-from bsqav.nn.published import from_published, load_published, read_published  # noqa: E402
+from bsqav.nn.paper.bsqvit import sized  # noqa: E402
+from bsqav.nn.paper.published import from_published, load_published, read_published  # noqa: E402
 from tests.nn import published_vectors as recorded  # noqa: E402
 
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F  # noqa: E402
 from torch import Tensor  # noqa: E402
 
 from bsqav.errors import UsageError  # noqa: E402
-from bsqav.nn.quantizers import (  # noqa: E402
+from bsqav.nn.paper.quantizers import (  # noqa: E402
     BinarySphericalQuantizer,
     BSQConfig,
     FiniteScalarQuantizer,

@@ -6,10 +6,10 @@ torch = pytest.importorskip("torch")
 
 from bsqav.codec.modelspec import ModelConfig  # noqa: E402
 from bsqav.errors import ModelError  # noqa: E402
-from bsqav.nn import fields  # noqa: E402
-from bsqav.nn.codec import CodecNet, Prior, soft_bits  # noqa: E402
-from bsqav.nn.fakequant import stream_add  # noqa: E402
-from bsqav.nn.sparse import bit_pairs, start_from_transform, token_basis  # noqa: E402
+from bsqav.nn.codec import fields  # noqa: E402
+from bsqav.nn.codec.fakequant import stream_add  # noqa: E402
+from bsqav.nn.codec.networks import CodecNet, Prior, soft_bits  # noqa: E402
+from bsqav.nn.codec.sparse import bit_pairs, start_from_transform, token_basis  # noqa: E402
 
 CONFIG = ModelConfig(96, 32, 1, 104, 32, 1, 16, 32, 1)
 

@@ -11,17 +11,17 @@ torch = pytest.importorskip("torch")
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
 from bsqav.errors import UnsupportedError, UsageError  # noqa: E402
-from bsqav.nn import fields  # noqa: E402
-from bsqav.nn.codec import CodecNet  # noqa: E402
-from bsqav.nn.fakequant import Mode, set_mode  # noqa: E402
-from bsqav.nn.sparse import start_from_transform  # noqa: E402
+from bsqav.nn.codec import fields  # noqa: E402
+from bsqav.nn.codec.fakequant import Mode, set_mode  # noqa: E402
+from bsqav.nn.codec.networks import CodecNet  # noqa: E402
+from bsqav.nn.codec.sparse import start_from_transform  # noqa: E402
 from bsqav.recipes.codec import codec_smoke  # noqa: E402
-from bsqav.training.data import ClipSampler, DataConfig, load_shards, unpack_planes  # noqa: E402
-from bsqav.training.engine import Engine, EngineConfig  # noqa: E402
-from bsqav.training.loop import Trainer  # noqa: E402
-from bsqav.training.objective import LayerInput, code_layer  # noqa: E402
-from bsqav.training.placement import place  # noqa: E402
-from bsqav.training.resident import ResidentSampler  # noqa: E402
+from bsqav.training.codec.data import ClipSampler, DataConfig, load_shards, unpack_planes  # noqa: E402
+from bsqav.training.codec.engine import Engine, EngineConfig  # noqa: E402
+from bsqav.training.codec.loop import Trainer  # noqa: E402
+from bsqav.training.codec.objective import LayerInput, code_layer  # noqa: E402
+from bsqav.training.codec.resident import ResidentSampler  # noqa: E402
+from bsqav.training.common.placement import place  # noqa: E402
 
 
 def some_layer(seed: int = 0) -> tuple[CodecNet, LayerInput, torch.Tensor]:

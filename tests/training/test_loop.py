@@ -12,13 +12,13 @@ torch = pytest.importorskip("torch")
 from bsqav.codec.modelfile import read_model  # noqa: E402
 from bsqav.errors import ModelError  # noqa: E402
 from bsqav.export.exporter import export_run  # noqa: E402
-from bsqav.nn.codec import CodecNet  # noqa: E402
-from bsqav.nn.sparse import start_from_transform  # noqa: E402
+from bsqav.nn.codec.networks import CodecNet  # noqa: E402
+from bsqav.nn.codec.sparse import start_from_transform  # noqa: E402
 from bsqav.recipes.codec import codec_smoke  # noqa: E402
-from bsqav.training.data import ClipSampler  # noqa: E402
-from bsqav.training.loop import TrainConfig, Trainer  # noqa: E402
-from bsqav.training.objective import code_layer  # noqa: E402
-from bsqav.training.rollout import LAYER_DROP, Rollout, RolloutConfig, layer_steps  # noqa: E402
+from bsqav.training.codec.data import ClipSampler  # noqa: E402
+from bsqav.training.codec.loop import TrainConfig, Trainer  # noqa: E402
+from bsqav.training.codec.objective import code_layer  # noqa: E402
+from bsqav.training.codec.rollout import LAYER_DROP, Rollout, RolloutConfig, layer_steps  # noqa: E402
 from tests.training.models import changed_networks  # noqa: E402
 
 

@@ -6,7 +6,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from bsqav import _core  # noqa: E402
-from bsqav.training import motion  # noqa: E402
+from bsqav.training.codec import motion  # noqa: E402
 
 
 def textured(rng: np.random.Generator, side: int) -> np.ndarray:

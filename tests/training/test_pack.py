@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from bsqav.errors import MediaError
-from bsqav.training.data import ClipSampler, DataConfig, unpack_planes
-from bsqav.training.pack import PackConfig, cut, pack
+from bsqav.training.codec.data import ClipSampler, DataConfig, unpack_planes
+from bsqav.training.codec.pack import PackConfig, cut, pack
 
 torch = pytest.importorskip("torch")
 

@@ -13,8 +13,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from bsqav.errors import MediaError, UsageError  # noqa: E402
-from bsqav.training.picture_sources import raw_options  # noqa: E402
-from bsqav.training.pictures import (  # noqa: E402
+from bsqav.training.paper.image_sources import raw_options  # noqa: E402
+from bsqav.training.paper.images import (  # noqa: E402
     PictureConfig,
     PictureFolder,
     StepBatches,

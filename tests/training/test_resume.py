@@ -14,8 +14,8 @@ torch = pytest.importorskip("torch")
 
 from bsqav.recipes.check import CodecCheck  # noqa: E402
 from bsqav.recipes.codec import codec_smoke  # noqa: E402
-from bsqav.training.data import held_out  # noqa: E402
-from bsqav.training.loop import TrainConfig, Trainer  # noqa: E402
+from bsqav.training.codec.data import held_out  # noqa: E402
+from bsqav.training.codec.loop import TrainConfig, Trainer  # noqa: E402
 
 
 def losses(run: Path) -> list[float]:
@@ -118,7 +118,7 @@ from dataclasses import replace
 from pathlib import Path
 import torch
 from bsqav.recipes.codec import codec_smoke
-from bsqav.training.loop import Trainer
+from bsqav.training.codec.loop import Trainer
 config = codec_smoke()
 data = replace(config.data, size=32, frames=2, batch=1)
 config = replace(config, data=data, steps=12, threads=1, device="cpu", rate_from=-1, rate_full=0)
@@ -155,7 +155,7 @@ def test_boards_are_written_where_tensorboard_is(
     shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = replace(tiny(4), board=True)
-    monkeypatch.setattr("bsqav.training.journal.find_spec", lambda name: None)
+    monkeypatch.setattr("bsqav.training.common.journal.find_spec", lambda name: None)
     said: list[str] = []
     Trainer(config, shards, tmp_path / "without").train(said.append)
     assert "pip install tensorboard" in said[0]

@@ -20,23 +20,23 @@ from PIL import Image  # noqa: E402
 
 from bsqav.cli.main import main  # noqa: E402
 from bsqav.errors import ModelError, UsageError  # noqa: E402
-from bsqav.nn.arprior import ARPrior, ARPriorConfig  # noqa: E402
-from bsqav.nn.attention import TransformerConfig  # noqa: E402
-from bsqav.nn.bsqvit import BSQViT, ViTConfig  # noqa: E402
-from bsqav.nn.discriminators import PatchDiscriminator  # noqa: E402
-from bsqav.nn.maskedlm import MaskedLMConfig  # noqa: E402
-from bsqav.nn.quantizers import BSQConfig, VectorQuantizer  # noqa: E402
-from bsqav.nn.store import load_model, save_model  # noqa: E402
-from bsqav.nn.subtokens import SubTokens  # noqa: E402
-from bsqav.nn.tokencoding import compress, decompress  # noqa: E402
+from bsqav.nn.paper.arprior import ARPrior, ARPriorConfig  # noqa: E402
+from bsqav.nn.paper.attention import TransformerConfig  # noqa: E402
+from bsqav.nn.paper.bsqvit import BSQViT, ViTConfig  # noqa: E402
+from bsqav.nn.paper.discriminators import PatchDiscriminator  # noqa: E402
+from bsqav.nn.paper.maskedlm import MaskedLMConfig  # noqa: E402
+from bsqav.nn.paper.quantizers import BSQConfig, VectorQuantizer  # noqa: E402
+from bsqav.nn.paper.store import load_model, save_model  # noqa: E402
+from bsqav.nn.paper.subtokens import SubTokens  # noqa: E402
+from bsqav.nn.paper.tokencoding import compress, decompress  # noqa: E402
 from bsqav.recipes.paper import RECIPES, Recipe, configured, start  # noqa: E402
-from bsqav.training.pictures import (  # noqa: E402
+from bsqav.training.paper.images import (  # noqa: E402
     PictureConfig,
     PictureFolder,
     StepBatches,
 )
-from bsqav.training.stage_loop import RunConfig  # noqa: E402
-from bsqav.training.stages import TokenizerLoss  # noqa: E402
+from bsqav.training.paper.stage_loop import RunConfig  # noqa: E402
+from bsqav.training.paper.stages import TokenizerLoss  # noqa: E402
 from tests.support import ROOT, one_torch_thread  # noqa: E402
 
 one_thread = pytest.fixture(autouse=True, scope="module")(one_torch_thread)

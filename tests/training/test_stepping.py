@@ -11,8 +11,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from bsqav.recipes.codec import codec_smoke  # noqa: E402
-from bsqav.training.loop import Trainer  # noqa: E402
-from bsqav.training.stepping import Replayed  # noqa: E402
+from bsqav.training.codec.loop import Trainer  # noqa: E402
+from bsqav.training.codec.stepping import Replayed  # noqa: E402
 
 
 class Graph:

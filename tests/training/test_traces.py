@@ -11,12 +11,12 @@ torch = pytest.importorskip("torch")
 from bsqav import _core  # noqa: E402
 from bsqav.errors import UsageError  # noqa: E402
 from bsqav.export.exporter import export_run  # noqa: E402
-from bsqav.nn import fields  # noqa: E402
-from bsqav.nn.codec import CodecNet  # noqa: E402
+from bsqav.nn.codec import fields  # noqa: E402
+from bsqav.nn.codec.networks import CodecNet  # noqa: E402
 from bsqav.recipes.check import model_of  # noqa: E402
 from bsqav.recipes.codec import codec_smoke  # noqa: E402
-from bsqav.training.loop import Trainer  # noqa: E402
-from bsqav.training.traces import TraceConfig, batch_of, layer_of, to_and_fro  # noqa: E402
+from bsqav.training.codec.loop import Trainer  # noqa: E402
+from bsqav.training.codec.traces import TraceConfig, batch_of, layer_of, to_and_fro  # noqa: E402
 from tests.codec.streams import Format, clip, tiny_model  # noqa: E402
 from tests.training.models import changed_networks  # noqa: E402
 

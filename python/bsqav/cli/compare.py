@@ -11,8 +11,8 @@ from bsqav.cli.parsing import did_you_mean
 from bsqav.errors import BsqError
 
 if TYPE_CHECKING:
-    from bsqav.evaluation.results import CompareResult
-    from bsqav.evaluation.viewer import Viewer
+    from bsqav.evaluation.compare.results import CompareResult
+    from bsqav.evaluation.compare.viewer import Viewer
 
 DEFAULT_CODECS = "mjpeg,mpeg2,x264,x265,jpeg,webp,jpeg2000,jxl,avif"
 DEFAULT_CRFS = "26,32,38,44,50"
@@ -146,12 +146,12 @@ def _compare(
     crfs: list[float],
     scale: tuple[int, int] | None,
 ) -> int:
-    from bsqav.evaluation.bsq import PublicBsq
-    from bsqav.evaluation.cache import Cache, cache_folder
-    from bsqav.evaluation.compare import compare
-    from bsqav.evaluation.inputs import expand_inputs
-    from bsqav.evaluation.table import format_table
-    from bsqav.evaluation.viewer import Viewer
+    from bsqav.evaluation.compare.bsq import PublicBsq
+    from bsqav.evaluation.compare.comparison import compare
+    from bsqav.evaluation.compare.table import format_table
+    from bsqav.evaluation.compare.viewer import Viewer
+    from bsqav.evaluation.io.cache import Cache, cache_folder
+    from bsqav.evaluation.io.inputs import expand_inputs
 
     def progress(text: str) -> None:
         if not args.quiet:
@@ -193,11 +193,11 @@ def _write_outputs(
     if args.csv is not None:
         Path(args.csv).write_text(result.to_csv(), encoding="utf-8")
     if args.plots is not None:
-        from bsqav.evaluation.plots import write_plots
+        from bsqav.evaluation.compare.plots import write_plots
 
         write_plots(result, Path(args.plots), viewer)
     if args.html is not None:
-        from bsqav.evaluation.report import write_report
+        from bsqav.evaluation.compare.report import write_report
 
         write_report(result, Path(args.html), viewer)
 
@@ -217,8 +217,8 @@ def _names(text: str) -> list[str]:
 
 
 def _check_codecs(names: list[str]) -> None:
-    from bsqav.evaluation.references import REFERENCES
-    from bsqav.evaluation.still_codecs import REFERENCES as PICTURES
+    from bsqav.evaluation.compare.reference_encoders import REFERENCES
+    from bsqav.evaluation.compare.still_codecs import REFERENCES as PICTURES
 
     for name in names:
         if name not in REFERENCES and name not in PICTURES:

@@ -10,7 +10,7 @@ import time
 from typing import Any, TextIO
 
 from bsqav.cli.values import human_size, human_time, printable
-from bsqav.media.progress import Progress
+from bsqav.media.io.progress import Progress
 
 __all__ = ["ProgressDisplay", "describe", "say", "show", "warn"]
 

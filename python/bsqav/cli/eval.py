@@ -154,8 +154,8 @@ Outcome = tuple[dict[str, Any], str, list[str]]
 
 
 def _model_and_batches(args: argparse.Namespace) -> tuple[Any, list[Any] | Iterator[Any]]:
-    from bsqav.evaluation import tokens
-    from bsqav.training.pictures import centre_squares, whole_pictures
+    from bsqav.evaluation.research import tokens
+    from bsqav.training.paper.images import centre_squares, whole_pictures
 
     if args.fit != "squares" and args.side is not None:
         raise UsageError("--side is of squares: leave it or --fit away")
@@ -173,8 +173,8 @@ def _model_and_batches(args: argparse.Namespace) -> tuple[Any, list[Any] | Itera
 
 
 def _reconstruction(args: argparse.Namespace) -> Outcome:
-    from bsqav.evaluation import research_tables, tokens
-    from bsqav.evaluation.features import load_features
+    from bsqav.evaluation.research import research_tables, tokens
+    from bsqav.evaluation.research.features import load_features
 
     model, batches = _model_and_batches(args)
     lpips = tokens.load_lpips(args.lpips, args.trunk) if args.lpips else None
@@ -190,8 +190,8 @@ def _reconstruction(args: argparse.Namespace) -> Outcome:
 
 def _compression(args: argparse.Namespace) -> Outcome:
     from bsqav.codec.models import default_model, find_model
-    from bsqav.evaluation import research_tables, tokens
-    from bsqav.evaluation.integer_prior import integer_prior
+    from bsqav.evaluation.research import research_tables, tokens
+    from bsqav.evaluation.research.integer_prior import integer_prior
 
     if any(not 0 <= crf <= 63 for crf in args.crf):
         raise UsageError("--crf: from 0 to 63")
@@ -214,10 +214,10 @@ def _compression(args: argparse.Namespace) -> Outcome:
 
 
 def _generation(args: argparse.Namespace) -> Outcome:
-    from bsqav.evaluation import generated, research_tables
-    from bsqav.evaluation.distribution import moments, save_moments
-    from bsqav.evaluation.features import load_features
-    from bsqav.training.pictures import own_side
+    from bsqav.evaluation.research import generated, research_tables
+    from bsqav.evaluation.research.distribution import moments, save_moments
+    from bsqav.evaluation.research.features import load_features
+    from bsqav.training.paper.images import own_side
 
     if args.save is not None and args.save.suffix != ".npz":
         raise UsageError(f"--save {args.save}: statistics are written as .npz")
@@ -254,8 +254,8 @@ def _gathered(args: argparse.Namespace, network: Any, root: Path, side: int) -> 
 
     Samples have one size where none is asked for; the reference is brought to it.
     """
-    from bsqav.evaluation.generated import gather
-    from bsqav.training.pictures import PictureFolder, centre_squares
+    from bsqav.evaluation.research.generated import gather
+    from bsqav.training.paper.images import PictureFolder, centre_squares
 
     strict = args.side is None and root == args.data
     limit, frames = args.limit, args.frames

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError(f"--{name} {getattr(args, name)}: at least 1")
     if find_spec("torch") is None or find_spec("PIL") is None:
         raise MissingDependencyError("generating needs PyTorch: pip install 'bsqav[train]'")
-    from bsqav.evaluation.generation import Generator, SamplingConfig, write_pictures
+    from bsqav.evaluation.research.generation import Generator, SamplingConfig, write_pictures
 
     generator = Generator(args.model, args.tokenizer, args.device)
     classes = [generator.label(name) for name in args.classes if name != "all"]

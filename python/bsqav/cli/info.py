@@ -12,8 +12,8 @@ from bsqav.cli.display import show
 from bsqav.cli.interrupts import interruptible
 from bsqav.cli.values import human_size
 from bsqav.errors import UsageError
-from bsqav.media.inspection import FileReport, TrackReport, inspect
-from bsqav.media.still_input import FORMAT as STILL
+from bsqav.media.demux.still_input import FORMAT as STILL
+from bsqav.media.inspect.inspection import FileReport, TrackReport, inspect
 
 __all__ = ["add_parser", "run"]
 
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _plot(args: argparse.Namespace) -> None:
-    from bsqav.evaluation.anatomy import examine, plot
+    from bsqav.evaluation.compare.bit_allocation import examine, plot
 
     original = None if args.original is None else Path(args.original)
     found = examine(args.file, frame=args.frame, original=original)

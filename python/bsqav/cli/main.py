@@ -164,7 +164,7 @@ def _surroundings(debug: bool) -> Iterator[None]:
                 stream.reconfigure(errors="backslashreplace")
         if debug:
             # PyAV is loaded here, and not where there is nothing to show.
-            importlib.import_module("bsqav.media.ffmpeg_log").show_log()
+            importlib.import_module("bsqav.media.io.ffmpeg_log").show_log()
         yield
 
 

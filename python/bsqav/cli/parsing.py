@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from bsqav.cli.spellings import translated
 from bsqav.errors import UsageError
-from bsqav.media.closest import closest
+from bsqav.media.transcode.closest import closest
 
 __all__ = ["Parser", "did_you_mean"]
 

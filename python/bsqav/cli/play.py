@@ -18,8 +18,8 @@ from bsqav.cli.interrupts import interruptible
 from bsqav.cli.values import printable, seconds
 from bsqav.cli.window import NO_DISPLAY, check_display, check_window
 from bsqav.errors import BsqError, MediaError
-from bsqav.media.pipes import PipeWriter
-from bsqav.media.transcode import transcode
+from bsqav.media.io.pipes import PipeWriter
+from bsqav.media.transcode.api import transcode
 
 __all__ = ["add_parser", "run"]
 

@@ -123,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _pack(args: argparse.Namespace) -> int:
-    from bsqav.training.pack import PackConfig, pack
+    from bsqav.training.codec.pack import PackConfig, pack
 
     config = PackConfig(
         squares_per_clip=args.squares_per_clip,
@@ -144,8 +144,8 @@ def _tokenizer(args: argparse.Namespace) -> int:
         )
     from bsqav.recipes.check import CodecCheck, model_of
     from bsqav.recipes.codec import configured
-    from bsqav.training.data import held_out
-    from bsqav.training.loop import Trainer
+    from bsqav.training.codec.data import held_out
+    from bsqav.training.codec.loop import Trainer
 
     config = configured(args.recipe, args.batch, _changes(args))
     # A run that is told to end saves what it has, as after Ctrl-C.

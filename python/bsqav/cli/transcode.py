@@ -12,7 +12,7 @@ from bsqav.cli.display import ProgressDisplay, show
 from bsqav.cli.interrupts import interruptible
 from bsqav.cli.values import frame_rate, human_size, rate, seconds, size
 from bsqav.errors import UsageError
-from bsqav.media.transcode import TranscodeResult, transcode
+from bsqav.media.transcode.api import TranscodeResult, transcode
 
 __all__ = ["add_parser", "run"]
 

@@ -9,7 +9,7 @@ from typing import Any
 from bsqav.cli.display import ProgressDisplay, show
 from bsqav.cli.interrupts import interruptible
 from bsqav.errors import BitstreamError, BsqError
-from bsqav.media.verification import Verification, verify
+from bsqav.media.inspect.verification import Verification, verify
 
 __all__ = ["add_parser", "run"]
 

@@ -4,8 +4,8 @@ It needs NumPy and PyAV, and for reference encoders and metrics the ffmpeg binar
 ``imageio-ffmpeg``; nothing in it imports PyTorch until ST-LPIPS is asked for.
 """
 
-from bsqav.evaluation.bdrate import BdResult, bd_quality, bd_rate
-from bsqav.evaluation.errors import EvaluationError, MissingEncoderError, MissingToolError
+from bsqav.evaluation.io.errors import EvaluationError, MissingEncoderError, MissingToolError
+from bsqav.evaluation.metrics.bdrate import BdResult, bd_quality, bd_rate
 
 __all__ = [
     "BdResult",

@@ -19,8 +19,7 @@ from torch import Tensor
 from bsqav.codec.modelfile import write_model
 from bsqav.codec.modelspec import MAX_PAIR, ModelConfig
 from bsqav.errors import ModelError
-from bsqav.nn.codec import CodecNet
-from bsqav.nn.fakequant import (
+from bsqav.nn.codec.fakequant import (
     ActQuant,
     Block,
     FeedForward,
@@ -30,6 +29,7 @@ from bsqav.nn.fakequant import (
     quantize_weight,
     set_mode,
 )
+from bsqav.nn.codec.networks import CodecNet
 
 Array = npt.NDArray[Any]
 Tensors = dict[str, Array]

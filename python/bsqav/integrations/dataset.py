@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from bsqav.codec.models import ModelLike
 from bsqav.errors import UsageError
-from bsqav.media.frame_reader import FrameIndex, FrameReader
+from bsqav.media.inspect.frame_reader import FrameIndex, FrameReader
 
 __all__ = ["FrameDataset"]
 

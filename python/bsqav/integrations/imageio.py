@@ -19,14 +19,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import bsqav.media.container as media
+import bsqav.media.pyav_api.container as media
 from bsqav.codec.animation import DEFAULT_DURATION, Animation, encode_animation, is_animation
 from bsqav.codec.image import encode_image, pillow_info
 from bsqav.codec.sequence import frame_rate_of, plane_format_of
 from bsqav.codec.still import is_still
 from bsqav.errors import BsqError, MissingDependencyError, UsageError
-from bsqav.media.frame_reader import FrameReader
-from bsqav.media.muxers import FORMATS
+from bsqav.media.inspect.frame_reader import FrameReader
+from bsqav.media.mux.muxers import FORMATS
 
 try:
     from imageio.config import FileExtension, PluginConfig, known_extensions, known_plugins

@@ -19,12 +19,12 @@ import av.container
 import av.container.core
 
 from bsqav.errors import UnsupportedError, UsageError
-from bsqav.media.container_read import InputContainer
-from bsqav.media.container_write import OutputContainer
-from bsqav.media.demux import may_be_bsq
-from bsqav.media.input_stream import BsqInputStream
-from bsqav.media.muxers import FORMATS, attachments_of
-from bsqav.media.opening import can_seek
+from bsqav.media.demux.demuxer import may_be_bsq
+from bsqav.media.demux.opening import can_seek
+from bsqav.media.mux.muxers import FORMATS, attachments_of
+from bsqav.media.pyav_api.container_read import InputContainer
+from bsqav.media.pyav_api.container_write import OutputContainer
+from bsqav.media.pyav_api.input_stream import BsqInputStream
 
 __all__ = ["install", "is_installed", "uninstall"]
 
@@ -57,9 +57,9 @@ def install() -> None:
 
     Afterwards `av.open("out.mkv", "w").add_stream("bsq", rate=30, options={"crf": "32"})` encodes,
     and `av.open("in.mkv").decode(video=0)` decodes files with BSQ. Such an input is a
-    `bsqav.media.container_read.InputContainer`, with PyAV's methods; everything else is PyAV's
-    own. An output with BSQ must be closed, by `with` or close(), and is written as OUT.partial up
-    to then. Names that were imported before (`from av import open`) read as ever.
+    `bsqav.media.pyav_api.container_read.InputContainer`, with PyAV's methods; everything else is
+    PyAV's own. An output with BSQ must be closed, by `with` or close(), and is written as
+    OUT.partial until then. Names that were imported before (`from av import open`) read as ever.
 
     Raises:
         UnsupportedError: this PyAV cannot be extended (before 17.1).

@@ -1,5 +1,1 @@
-"""PyTorch networks of bsqav: the codec's tokenizer and prior with fake quantization."""
-
-from bsqav.nn.codec import CodecNet, Prior, TokenizerDecoder, TokenizerEncoder
-
-__all__ = ["CodecNet", "Prior", "TokenizerDecoder", "TokenizerEncoder"]
+"""PyTorch networks: the codec's, and the paper's."""

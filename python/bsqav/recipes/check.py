@@ -9,8 +9,8 @@ import numpy as np
 from bsqav import _core
 from bsqav.codec import Decoder, Encoder
 from bsqav.export.exporter import write_codec_model
-from bsqav.nn.codec import CodecNet
-from bsqav.training.pack import Samples, crop, square_planes
+from bsqav.nn.codec.networks import CodecNet
+from bsqav.training.codec.pack import Samples, crop, square_planes
 
 CRFS = (16.0, 24.0, 32.0)
 

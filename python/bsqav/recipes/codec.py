@@ -7,10 +7,10 @@ from typing import Any
 
 from bsqav.codec.modelspec import ModelConfig
 from bsqav.errors import UsageError
-from bsqav.training.data import DataConfig
-from bsqav.training.loop import TrainConfig
-from bsqav.training.rollout import RolloutConfig
-from bsqav.training.traces import TraceConfig
+from bsqav.training.codec.data import DataConfig
+from bsqav.training.codec.loop import TrainConfig
+from bsqav.training.codec.rollout import RolloutConfig
+from bsqav.training.codec.traces import TraceConfig
 
 # Clips that a run with checks keeps for them, where its recipe does not say.
 HELD_OUT = 8

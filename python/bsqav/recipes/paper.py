@@ -15,18 +15,18 @@ import torch
 from torch import nn
 
 from bsqav.errors import ModelError, UsageError
-from bsqav.nn.arprior import ARPrior, ARPriorConfig
-from bsqav.nn.attention import TransformerConfig
-from bsqav.nn.bsqvit import BSQViT, ViTConfig, inflate, sized
-from bsqav.nn.discriminators import PatchDiscriminator, StyleDiscriminator
-from bsqav.nn.lpips import LPIPS
-from bsqav.nn.maskedlm import MaskedLM, MaskedLMConfig
-from bsqav.nn.store import load_model
-from bsqav.nn.subtokens import SubTokens
-from bsqav.training.pictures import PictureConfig, PictureFolder
-from bsqav.training.placement import place
-from bsqav.training.stage_loop import RunConfig, StageTrainer
-from bsqav.training.stages import (
+from bsqav.nn.paper.arprior import ARPrior, ARPriorConfig
+from bsqav.nn.paper.attention import TransformerConfig
+from bsqav.nn.paper.bsqvit import BSQViT, ViTConfig, inflate, sized
+from bsqav.nn.paper.discriminators import PatchDiscriminator, StyleDiscriminator
+from bsqav.nn.paper.lpips import LPIPS
+from bsqav.nn.paper.maskedlm import MaskedLM, MaskedLMConfig
+from bsqav.nn.paper.store import load_model
+from bsqav.nn.paper.subtokens import SubTokens
+from bsqav.training.common.placement import place
+from bsqav.training.paper.images import PictureConfig, PictureFolder
+from bsqav.training.paper.stage_loop import RunConfig, StageTrainer
+from bsqav.training.paper.stages import (
     MaskedStage,
     PriorStage,
     Stage,

@@ -1,1 +1,1 @@
-"""Training of the codec's networks: data, closed-loop rollouts, objective, resumable loop."""
+"""Training in PyTorch: the codec's networks, and the paper's models."""

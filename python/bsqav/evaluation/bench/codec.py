@@ -18,10 +18,10 @@ from bsqav.evaluation.bench.result import (
     ratios,
     seconds_of,
 )
-from bsqav.evaluation.coding import decode, encode
-from bsqav.evaluation.errors import EvaluationError
-from bsqav.evaluation.pictures import moving_texture, read_pictures
-from bsqav.evaluation.y4m import Planes
+from bsqav.evaluation.compare.coding import decode, encode
+from bsqav.evaluation.io.errors import EvaluationError
+from bsqav.evaluation.io.frames import moving_texture, read_pictures
+from bsqav.evaluation.io.y4m import Planes
 
 # The scalar set is there to be equal to, not to be fast.
 SCALAR_FRAMES = 6

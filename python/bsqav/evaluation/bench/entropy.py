@@ -17,7 +17,7 @@ from bsqav.evaluation.bench.result import (
     ratios,
     seconds_of,
 )
-from bsqav.evaluation.errors import EvaluationError
+from bsqav.evaluation.io.errors import EvaluationError
 
 BITS = 1_000_000
 ONE = 65536

@@ -6,8 +6,8 @@ import platform
 from pathlib import Path
 
 from bsqav import _core
-from bsqav.evaluation.errors import EvaluationError
-from bsqav.evaluation.ffmpeg import ffmpeg_version
+from bsqav.evaluation.io.errors import EvaluationError
+from bsqav.evaluation.io.ffmpeg import ffmpeg_version
 
 PACKAGES = ("numpy", "av", "torch", "openvino", "constriction")
 

@@ -16,11 +16,11 @@ from bsqav.codec.encoder import DEFAULT_LOOKAHEAD
 from bsqav.codec.models import default_model, find_model
 from bsqav.evaluation.bench.codec import WAYS, pictures_of
 from bsqav.evaluation.bench.result import Column, Part, Settings
-from bsqav.evaluation.coding import decode, encode
-from bsqav.evaluation.errors import EvaluationError
-from bsqav.evaluation.pictures import ANY_RATE
-from bsqav.evaluation.process import peak_memory
-from bsqav.evaluation.y4m import Y4mFile, Y4mHeader, Y4mWriter
+from bsqav.evaluation.compare.coding import decode, encode
+from bsqav.evaluation.io.errors import EvaluationError
+from bsqav.evaluation.io.frames import ANY_RATE
+from bsqav.evaluation.io.process import peak_memory
+from bsqav.evaluation.io.y4m import Y4mFile, Y4mHeader, Y4mWriter
 
 # The look-ahead is full and moves on.
 FRAMES = DEFAULT_LOOKAHEAD + 4

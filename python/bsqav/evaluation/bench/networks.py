@@ -90,7 +90,7 @@ def _warm_seconds(run: Callable[[], object]) -> float:
 def _inputs(settings: Settings, tokens: tuple[int, int]) -> "dict[str, tuple[Tensor, Tensor]]":
     import torch
 
-    from bsqav.nn import fields
+    from bsqav.nn.codec import fields
 
     side = torch.randn(1, *tokens, fields.SIDE_WIDTH)
     residual = torch.randn(1, *tokens, fields.SAMPLES)
@@ -105,7 +105,7 @@ def _halves(settings: Settings, tokens: tuple[int, int]) -> "dict[str, nn.Module
     from torch import nn
 
     from bsqav.codec.modelspec import ModelConfig
-    from bsqav.nn import CodecNet
+    from bsqav.nn.codec import CodecNet
 
     net = CodecNet(ModelConfig(**settings.model.config)).eval()
     mask = torch.ones(1, *tokens, 1)

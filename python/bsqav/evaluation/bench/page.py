@@ -4,7 +4,7 @@ from html import escape
 
 from bsqav.evaluation.bench.report import Report, shown, spoken
 from bsqav.evaluation.bench.result import Column, Part, Spread, Value
-from bsqav.evaluation.report import style
+from bsqav.evaluation.compare.report import style
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">

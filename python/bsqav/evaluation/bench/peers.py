@@ -5,12 +5,16 @@ from pathlib import Path
 
 from bsqav.evaluation.bench.codec import WAYS, pictures_of
 from bsqav.evaluation.bench.result import Column, Part, Settings, Spread, in_turn
-from bsqav.evaluation.bsq import PublicBsq
-from bsqav.evaluation.errors import EvaluationError
-from bsqav.evaluation.ffmpeg import decode_to_y4m, packet_sizes
-from bsqav.evaluation.pictures import ANY_RATE
-from bsqav.evaluation.references import REFERENCES, check_reference, encode_reference
-from bsqav.evaluation.y4m import Y4mHeader, Y4mWriter
+from bsqav.evaluation.compare.bsq import PublicBsq
+from bsqav.evaluation.compare.reference_encoders import (
+    REFERENCES,
+    check_reference,
+    encode_reference,
+)
+from bsqav.evaluation.io.errors import EvaluationError
+from bsqav.evaluation.io.ffmpeg import decode_to_y4m, packet_sizes
+from bsqav.evaluation.io.frames import ANY_RATE
+from bsqav.evaluation.io.y4m import Y4mHeader, Y4mWriter
 
 # Codec and quality; the rates are of the same order as BSQ's at crf 32.
 PEERS = (("x264", 28), ("x265", 28))

@@ -1,0 +1,1 @@
+"""`bsqav compare`: BSQ and reference encoders, rate-distortion points, reports."""

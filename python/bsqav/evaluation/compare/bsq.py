@@ -1,0 +1,121 @@
+"""BSQ as a codec under test, through bsqav's public functions alone.
+
+It runs in a process of its own, so that peak memory can be told and several may run at a time.
+"""
+
+import functools
+import hashlib
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from bsqav.evaluation.io.errors import EvaluationError
+from bsqav.evaluation.io.ffmpeg import Run, packet_sizes, shown_sizes
+from bsqav.evaluation.io.process import run_measured
+from bsqav.evaluation.io.y4m import Y4mHeader
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A finished encode: bytes of each packet in file order, seconds, the call as text.
+
+    memory       the process's peak in bytes, None where it is not known
+    frame_bytes  the packets' bytes in the order in which frames are shown; empty: as packet_bytes
+    """
+
+    packet_bytes: list[int]
+    seconds: float
+    command: str
+    memory: int | None = None
+    frame_bytes: list[int] = field(default_factory=list)
+
+
+class BsqCodec(Protocol):
+    """What a comparison asks of the codec under test; any codec can be put in its place.
+
+    Where it also has `identity() -> dict[str, Any] | None`, that says all that its results depend
+    on beside the arguments, and they are kept in the cache.
+    """
+
+    def encode(self, y4m: Path, crf: float, gop: int, out: Path) -> Encoded:
+        """Encode `y4m` into the file `out`."""
+
+    def decode(self, stream: Path, y4m: Path, header: Y4mHeader) -> Run:
+        """Decode `stream` into `y4m` with the source's `header`."""
+
+
+class PublicBsq:
+    """BSQ by `bsqav.transcode` into Matroska and `bsqav.open` back."""
+
+    def __init__(self, model: str | None = None) -> None:
+        self.model = model
+
+    def identity(self) -> dict[str, Any]:
+        """The program and the model.
+
+        Raises ModelNotFoundError where there is no such model.
+        """
+        from bsqav.codec.models import default_model, find_model
+
+        model = default_model() if self.model is None else find_model(self.model)
+        return {"program": program_hash(), "model": model.id}
+
+    def encode(self, y4m: Path, crf: float, gop: int, out: Path) -> Encoded:
+        """See `BsqCodec`."""
+        told = run_worker("encode", y4m=str(y4m), out=str(out), crf=crf, gop=gop, model=self.model)
+        shown = f"bsqav transcode {y4m.name} {out.name} --crf {crf:g} --gop {gop}"
+        if self.model is not None:
+            shown += f" --model {self.model}"
+        sizes = packet_sizes(out)
+        return Encoded(sizes, told["seconds"], shown, told["memory"], shown_sizes(out))
+
+    def decode(self, stream: Path, y4m: Path, header: Y4mHeader) -> Run:
+        """See `BsqCodec`."""
+        told = run_worker(
+            "decode",
+            stream=str(stream),
+            y4m=str(y4m),
+            model=self.model,
+            size=(header.width, header.height),
+            rate=(header.rate.numerator, header.rate.denominator),
+        )
+        return Run(f"bsqav.open({stream.name!r})", told["seconds"], told["memory"])
+
+
+def run_worker(job: str, **arguments: Any) -> dict[str, Any]:
+    """Runs a job of `worker.JOBS` in another Python process and gives what it told.
+
+    The seconds are those of the job itself: the start of Python is not in them.
+
+    Raises EvaluationError with the job's own message where it failed.
+    """
+    command = [sys.executable, "-m", "bsqav.evaluation.io.worker", job, json.dumps(arguments)]
+    done = run_measured(command, Path.cwd())
+    try:
+        told: dict[str, Any] = json.loads(done.output.splitlines()[-1])
+    except (IndexError, ValueError) as error:
+        said = done.errors.decode("utf-8", "replace").strip().splitlines()[-1:]
+        raise EvaluationError(
+            f"BSQ's process ended with status {done.status}: {' '.join(said) or 'no message'}"
+        ) from error
+    if "error" in told:
+        raise EvaluationError(str(told["error"]))
+    return told
+
+
+@functools.cache
+def program_hash() -> str:
+    """A hash of the extension and of the Python code between it and a file."""
+    import bsqav
+    from bsqav import _core
+
+    package = Path(bsqav.__file__).parent
+    sources = [Path(str(_core.__file__))]
+    for room in ("codec", "media"):
+        sources += sorted((package / room).rglob("*.py"))
+    digest = hashlib.sha256()
+    for path in sources:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

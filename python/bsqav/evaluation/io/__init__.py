@@ -1,0 +1,1 @@
+"""Clips, programs and caches that the measurements use."""

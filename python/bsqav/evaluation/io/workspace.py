@@ -1,0 +1,123 @@
+"""One input while it is measured: its raw form on disk, made when first asked for."""
+
+import threading
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from bsqav.evaluation.io.cache import Cache, file_hash, key_of
+from bsqav.evaluation.io.errors import SourceError
+from bsqav.evaluation.io.inputs import is_picture
+from bsqav.evaluation.io.sources import Source, read_picture, read_source
+from bsqav.evaluation.io.y4m import Y4mHeader
+
+
+class ClipSource:
+    """A video or picture on its way through a comparison.
+
+    What is known of an input (size, rate, frame count) comes from the cache where it has been
+    measured before, so that nothing is decoded when all results are there.
+
+    Raises what `sources.read_source` and `sources.read_picture` raise.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        folder: Path,
+        cache: Cache,
+        *,
+        frames: int | None = None,
+        scale: tuple[int, int] | None = None,
+    ) -> None:
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: no such file")
+        if path.is_dir():
+            raise SourceError(f"{path}: a folder without videos or pictures")
+        self.path, self.folder, self.scale = path, folder, scale
+        self.kind = "picture" if is_picture(path) else "video"
+        self._wanted_frames = None if self.kind == "picture" else frames
+        self.sha256 = file_hash(path)
+        self.key = key_of(
+            input=self.sha256,
+            kind=self.kind,
+            frames=self._wanted_frames,
+            scale=scale,
+            reader=av.__version__,
+        )
+        self._lock = threading.Lock()
+        self._read = False
+        known = cache.read_json(self.key, ".source.json")
+        if known is None:
+            self._source = self._read_source()
+            cache.write_json(self.key, _to_json(self._source), ".source.json")
+        else:
+            self._source = _from_json(known, self._target)
+
+    @property
+    def header(self) -> Y4mHeader:
+        """Size, rate and chroma of the raw form."""
+        return self._source.header
+
+    @property
+    def frames(self) -> int:
+        """Number of frames."""
+        return self._source.frames
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was done to the input on the way."""
+        return self._source.notes
+
+    @property
+    def matrix(self) -> str:
+        """See `sources.Source`."""
+        return self._source.matrix
+
+    @property
+    def full_range(self) -> bool:
+        """See `sources.Source`."""
+        return self._source.full_range
+
+    def y4m(self) -> Path:
+        """The raw form, decoded now where it has not been yet."""
+        with self._lock:
+            if not self._read:
+                self._read_source()
+        return self._target
+
+    @property
+    def _target(self) -> Path:
+        return self.folder / "source.y4m"
+
+    def _read_source(self) -> Source:
+        if self.kind == "picture":
+            source = read_picture(self.path, self._target, self.scale)
+        else:
+            source = read_source(
+                self.path, self._target, frames=self._wanted_frames, scale=self.scale
+            )
+        self._read = True
+        return source
+
+
+def _to_json(source: Source) -> dict[str, Any]:
+    header = source.header
+    return {
+        "size": [header.width, header.height],
+        "rate": [header.rate.numerator, header.rate.denominator],
+        "chroma": header.chroma,
+        "frames": source.frames,
+        "notes": list(source.notes),
+        "matrix": source.matrix,
+        "full_range": source.full_range,
+    }
+
+
+def _from_json(known: dict[str, Any], target: Path) -> Source:
+    width, height = known["size"]
+    header = Y4mHeader(width, height, Fraction(*known["rate"]), known["chroma"])
+    notes = tuple(known["notes"])
+    return Source(target, header, known["frames"], notes, known["matrix"], known["full_range"])

@@ -1,0 +1,1 @@
+"""Reading containers, numbered images and `.bsq` files as packets."""

@@ -1,0 +1,223 @@
+"""A BSQ track of an open file, and its packets with the exact times that they state themselves.
+
+Every packet states its own timestamp in the stream's ticks. Containers round times (Matroska to
+milliseconds) and move them (a cut, files joined): the packet's own tick gives the exact place, the
+container gives the move.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from bsqav import _core
+from bsqav.codec.sequence import (
+    SequenceHeader,
+    frame_rate_of,
+    plane_format_of,
+    sample_aspect_of,
+    time_base_of,
+)
+from bsqav.errors import BitstreamError
+from bsqav.media.demux.gaps import GapWatch, PacketFacts
+
+__all__ = ["ROUNDING", "BsqPacket", "BsqTrack", "header_bytes", "skipped_notice"]
+
+# Container times this near to a packet's own time are rounding, not a move (seconds).
+ROUNDING = Fraction(2, 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class BsqPacket:
+    """A packet of a BSQ track. Times are in ticks of `time_base`."""
+
+    data: bytes
+    pts: int | None  # None only for a damaged packet in a container without times
+    duration: int  # 0 where unknown
+    keyframe: bool
+    time_base: Fraction
+    track: BsqTrack
+    number: int | None  # index in the track, from 0; None after a seek
+    index_in_group: int | None  # 0 at a keyframe; None where damaged
+    position: int | None  # offset in bytes in the file, where known
+    damage: str | None = None  # what is wrong with the packet
+    before_keyframe: bool = False  # intact, with no keyframe since the beginning or the seek
+
+    def __bytes__(self) -> bytes:
+        return self.data
+
+    @property
+    def stream_index(self) -> int:
+        """Index of the track in its file."""
+        return self.track.index
+
+    @property
+    def time(self) -> Fraction | None:
+        """Presentation time in seconds."""
+        return None if self.pts is None else self.pts * self.time_base
+
+
+class BsqTrack:
+    """A BSQ track of an open file; its facts are those of the latest sequence header read."""
+
+    def __init__(self, stream: Any, sequence: SequenceHeader, header: bytes) -> None:
+        self.stream = stream  # of PyAV
+        self.index: int = stream.index
+        self.sequence = sequence
+        self.header = header  # the sequence header's bytes
+        self.time_base = time_base_of(sequence)
+        self._container_tick = Fraction(stream.time_base)
+        self._own_tick = self.time_base  # of the latest header; a joined file may change it
+        self._ticks_per_frame = 0  # of the latest keyframe
+        self._keyframe_tick: int | None = None
+        self._move = Fraction(0)  # seconds from the packets' own times to the container's
+        self.lead = Fraction(0)  # seconds to take off the container's times first
+        self._count: int | None = 0
+        self.gaps = GapWatch()  # places where pictures are missing, among the packets read
+
+    @property
+    def width(self) -> int:
+        """Luma samples in a row."""
+        return int(self.sequence["width"])
+
+    @property
+    def height(self) -> int:
+        """Rows of luma samples."""
+        return int(self.sequence["height"])
+
+    @property
+    def pix_fmt(self) -> str:
+        """FFmpeg's name of the pixel format of decoded pictures."""
+        return plane_format_of(self.sequence).pixel_format
+
+    @property
+    def frame_rate(self) -> Fraction | None:
+        """Pictures per second, None where variable or unknown."""
+        return frame_rate_of(self.sequence)
+
+    @property
+    def sample_aspect(self) -> Fraction | None:
+        """Width over height of one sample, None where unknown."""
+        return sample_aspect_of(self.sequence)
+
+    @property
+    def rotation(self) -> int:
+        """Degrees clockwise to turn the picture for display."""
+        return int(self.sequence["rotation"])
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The track's tags."""
+        return dict(self.stream.metadata)
+
+    def forget_position(self) -> None:
+        """To be called when the file is read from another place."""
+        self._keyframe_tick = None
+        self._count = None
+        self.gaps.reset()
+
+    def packet(self, packet: Any) -> BsqPacket:
+        """A PyAV packet of this track with its exact times."""
+        data = bytes(packet)
+        number = self._count
+        if self._count is not None:
+            self._count += 1
+        damage: str | None = None
+        index: int | None = None
+        tick: int | None = None
+        keyframe = bool(packet.is_keyframe)
+        try:
+            info = _core.probe_packet(data)
+        except BitstreamError as error:
+            damage = str(error)
+        else:
+            keyframe, index = bool(info["keyframe"]), int(info["index_in_group"])
+            if keyframe:
+                self._take_header(info["sequence"], data)
+                self._ticks_per_frame = int(info["ticks_per_frame"])
+                self._keyframe_tick = tick = int(info["pts"])
+            elif self._keyframe_tick is not None:
+                # What is stated is how far the packet lies from its place in an even row.
+                tick = self._keyframe_tick + index * self._ticks_per_frame + int(info["pts"])
+        pts = self._place(tick, packet.pts)
+        if damage is not None or tick is None:
+            self.gaps.lose(None if damage or pts is None else pts * self.time_base)
+        else:
+            self.gaps.take(self._facts(number, tick, info))
+        return BsqPacket(
+            data,
+            pts,
+            self._duration(packet.duration),
+            keyframe,
+            self.time_base,
+            self,
+            number,
+            index,
+            packet.pos,
+            damage,
+            before_keyframe=damage is None and self._keyframe_tick is None,
+        )
+
+    def _facts(self, number: int | None, tick: int, info: dict[str, Any]) -> PacketFacts:
+        """What an intact packet says, for finding gaps."""
+        stated = int(info["duration"])
+        rate = self.frame_rate
+        return PacketFacts(
+            number=number,
+            keyframe=bool(info["keyframe"]),
+            index=int(info["index_in_group"]),
+            parity=int(info["parity"]),
+            own=tick * self._own_tick,
+            move=self._move,
+            frame=Fraction(0) if rate is None else 1 / rate,
+            duration=(self._ticks_per_frame if stated < 0 else stated) * self._own_tick,
+        )
+
+    def _take_header(self, sequence: SequenceHeader, data: bytes) -> None:
+        # A joined file may go on with other facts, even with another time base; ticks are then
+        # given in the first one, so that a reader sees one time line.
+        self.sequence = {**sequence, "time_base": self.sequence["time_base"]}
+        self.header = header_bytes(data)
+        self._own_tick = time_base_of(sequence)
+
+    def _place(self, tick: int | None, container_pts: int | None) -> int | None:
+        """The time in ticks of the track: the packet's own, moved as the container moved it."""
+        there = None
+        if container_pts is not None:
+            there = container_pts * self._container_tick - self.lead
+        if tick is None:
+            return None if there is None else round(there / self.time_base)
+        own = tick * self._own_tick
+        tolerance = max(ROUNDING, self._container_tick)
+        if there is not None and abs(there - own - self._move) > tolerance:
+            self._move = there - own
+            if abs(self._move) <= tolerance:
+                self._move = Fraction(0)
+        if not self._move and self._own_tick == self.time_base:
+            return tick
+        return round((own + self._move) / self.time_base)
+
+    def _duration(self, container_duration: int | None) -> int:
+        if self.frame_rate is not None:
+            return round(1 / (self.frame_rate * self.time_base))
+        return round((container_duration or 0) * self._container_tick / self.time_base)
+
+
+def skipped_notice(count: int) -> str:
+    """What there is to say of packets before the first keyframe (docs/bitstream.md 2.1)."""
+    packets = "1 packet" if count == 1 else f"{count} packets"
+    return f"the video begins between keyframes: its first {packets} cannot be shown"
+
+
+def header_bytes(data: bytes) -> bytes:
+    """The sequence header in a keyframe packet that has been verified (docs/bitstream.md 2.2)."""
+    place, length, shift = 6, 0, 0
+    while place < len(data):
+        byte = data[place]
+        length |= (byte & 0x7F) << shift
+        shift += 7
+        place += 1
+        if byte < 0x80:
+            break
+    return data[1 : place + length]

@@ -1,0 +1,175 @@
+"""Compares what has come out of a container with what the container says is in it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import av
+
+from bsqav.media.demux.matroska_check import check_matroska
+from bsqav.media.demux.mov_check import check_mov
+from bsqav.media.demux.nut_check import UnreadBytes, check_nut
+from bsqav.media.io.file_access import read_at_will
+from bsqav.media.io.truncation import Announced
+
+__all__ = ["Reading", "container_faults", "shortfall"]
+
+# Formats whose heads state how long they last; for others FFmpeg estimates it.
+_STATE_DURATION = {"matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "avi", "flv", "asf", "nut", "hls"}
+# A file may end this much earlier than it says, or one and a half frames (seconds).
+END_TOLERANCE = Fraction(1, 10)
+MAX_PLAYLIST = 16 << 20
+CUT_INSIDE = "it ends inside a packet, and does not say how long it is"
+
+
+class Reading:
+    """Takes packets as they are read from the beginning on, and counts."""
+
+    def __init__(self, container: Any) -> None:
+        self.is_whole = True  # nothing was passed over by a seek
+        self.counts: Counter[int] = Counter()  # intact packets of every stream
+        self.ends: dict[int, Fraction] = {}  # of every stream, in seconds
+        self.last_byte = 0  # behind the last packet in the file
+        self.unread = UnreadBytes() if container.format.name == "nut" else None
+
+    def take(self, packet: Any) -> None:
+        """A packet of PyAV's as the container gave it."""
+        index = packet.stream_index
+        self.last_byte = max(self.last_byte, (packet.pos or 0) + packet.size)
+        if self.unread is not None:
+            self.unread.take(packet.pos, packet.size)
+        if packet.is_corrupt:
+            return  # it is not whole
+        self.counts[index] += 1
+        if packet.pts is not None and packet.time_base:
+            end = (packet.pts + (packet.duration or 0)) * packet.time_base
+            self.ends[index] = max(end, self.ends.get(index, end))
+
+    def skip(self) -> None:
+        """The next packet comes from elsewhere in the file."""
+        self.is_whole = False
+
+
+def container_faults(file: Any, container: Any, reading: Reading, track: int) -> list[str]:
+    """Places where a container says that packets of a track are missing, once all were read.
+
+    Args:
+        file: what was read: a path, or a file object, whose position is put back.
+        container: PyAV's.
+        reading: what has come out of it.
+        track: FFmpeg's number of the stream.
+    """
+    if not reading.is_whole:
+        return []
+    announced = _announced(file, reading)
+    found = [] if announced is None else announced.faults_of(track)
+    expected = None if announced is None else announced.packets.get(track)
+    came = reading.counts[track]
+    if expected is not None and came != expected and not found:
+        found.append(f"{expected} packets are in the file, and {came} can be read")
+    if announced is not None and announced.cut_inside and not _duration(container):
+        found.append(CUT_INSIDE)
+    if not found and (early := _early_end(container, reading, None)):
+        found.append(early)
+    return found
+
+
+def shortfall(file: Any, container: Any, reading: Reading, stream: Any) -> str | None:
+    """What is missing of a video at the end of a file that is smaller than it says.
+
+    Args:
+        file, container, reading: as in `container_faults`.
+        stream: PyAV's of the video.
+
+    Returns:
+        What is missing; None where every picture came that the container announces.
+    """
+    announced = _announced(file, reading)
+    came, index = reading.counts[stream.index], stream.index
+    expected = stream.frames
+    if announced is not None:
+        if faults := announced.faults_of(index):
+            return faults[0]
+        expected = announced.packets.get(index, expected)
+    if reading.is_whole and expected and came < expected:
+        return f"{expected - came} of its {expected} frames are missing"
+    if announced is not None and announced.is_exact and reading.is_whole and expected:
+        short = any(reading.counts[at] < count for at, count in announced.packets.items())
+        return "it ends inside a fragment" if announced.in_parts and short else None
+    if early := _early_end(container, reading, stream if _is_cut(announced) else None):
+        return early
+    if container.format.name == "hls":
+        return None  # each part that it names has come
+    if _is_cut(announced) and not _duration(container):
+        return CUT_INSIDE
+    return None
+
+
+def _is_cut(announced: Announced | None) -> bool:
+    """Whether a packet may be missing at the end."""
+    return announced is None or announced.cut_inside
+
+
+def _duration(container: Any) -> Fraction | None:
+    """Seconds that a file says it lasts."""
+    if container.format.name not in _STATE_DURATION or not container.duration:
+        return None
+    return Fraction(container.duration, av.time_base)
+
+
+def _early_end(container: Any, reading: Reading, stream: Any | None) -> str | None:
+    """A sentence where a file ends before the time it says; `stream`: where that track does."""
+    said = _duration(container)
+    if said is None:
+        return None
+    if stream is None:
+        end = max(reading.ends.values(), default=Fraction(0))
+        tolerance = END_TOLERANCE
+    else:
+        end = reading.ends.get(stream.index, Fraction(0))
+        tolerance = Fraction(1, 2) / (stream.average_rate or 25)
+    if end + tolerance >= said:
+        return None
+    return f"it ends at {float(end):.3f} s of {float(said):.3f} s"
+
+
+def _announced(file: Any, reading: Reading) -> Announced | None:
+    """What the structure of a file says; None for pipes and for formats that are not read."""
+    if isinstance(file, str | os.PathLike) and Path(file).suffix.lower() == ".m3u8":
+        return read_at_will(file, lambda opened: _playlist(Path(file), opened))
+    return read_at_will(file, lambda opened: _check(opened, reading))
+
+
+def _check(file: BinaryIO, reading: Reading) -> Announced | None:
+    if reading.unread is not None:
+        return check_nut(file, reading.unread)
+    return check_matroska(file) or check_mov(file)
+
+
+def _playlist(path: Path, opened: BinaryIO) -> Announced | None:
+    """What the MOV file behind a playlist says, and which parts of it the playlist leaves out."""
+    text = opened.read(MAX_PLAYLIST).decode("utf-8", "replace")
+    names = {line.strip() for line in text.splitlines() if line.strip() and line[0] != "#"}
+    ranges = [(int(size), int(at)) for size, at in re.findall(r"BYTERANGE[:=]\"?(\d+)@(\d+)", text)]
+    if len(names) != 1 or not ranges:
+        return None
+    media = path.parent / names.pop()
+    if not media.is_file():
+        return None
+    with media.open("rb") as file:
+        found = check_mov(file)
+    if found is None:
+        return None
+    place = 0
+    for size, at in ranges:
+        if at != place:
+            found.faults.append(
+                f"the playlist goes on at byte {at} of {media.name}, not at {place}"
+            )
+        place = at + size
+    return found

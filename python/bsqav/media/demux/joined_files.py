@@ -1,0 +1,86 @@
+"""Finds a second file behind the first, joined by `cat` or a recorder: FFmpeg reads one only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import BinaryIO
+
+from bsqav.media.io.ebml import read_head
+
+__all__ = ["file_behind", "is_joined"]
+
+# Behind the last packet stands an index at most; so far another head is looked for.
+MAX_SEARCHED = 1 << 20
+MAX_BOXES = 10_000
+_WITHOUT_STRUCTURE = {"flv", "mpeg", "mpegts"}
+_ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_EBML, _DOCTYPE = b"\x1aE\xdf\xa3", b"B\x82"
+_FLV, _FLV_LENGTH = b"FLV\x01", b"\0\0\0\x09"
+
+
+def file_behind(file: BinaryIO, form: str, end: int) -> int | None:
+    """The byte at which another file of the same format begins, None where there is none.
+
+    Args:
+        file: what was read, which can seek.
+        form: FFmpeg's name of the format.
+        end: the byte behind the last packet that was read.
+    """
+    if form.startswith("mov,"):
+        return _box_behind(file, end)
+    head = _HEADS.get(form)
+    if head is None:
+        return None
+    file.seek(end)
+    data = file.read(MAX_SEARCHED)
+    magic, is_head = head
+    at = data.find(magic)
+    while at >= 0:
+        if is_head(data[at : at + 64]):
+            return end + at
+        at = data.find(magic, at + 1)
+    return None
+
+
+def is_joined(file: BinaryIO, form: str) -> bool | None:
+    """Whether a file has another behind it; None where its structure does not tell."""
+    if form.startswith("mov,"):
+        return _box_behind(file, 1) is not None
+    if form != "matroska,webm":
+        return None if form in _WITHOUT_STRUCTURE else False
+    file.seek(0)
+    for _ in ("head", "segment"):
+        element = read_head(file)
+        if element is None:
+            return False
+        if element.end is None:
+            return None  # written as it came
+        file.seek(element.end)
+    return file.read(len(_EBML)) == _EBML
+
+
+_HEADS: dict[str, tuple[bytes, Callable[[bytes], bool]]] = {
+    "asf": (_ASF, lambda _: True),
+    "flv": (_FLV, lambda head: head[5:9] == _FLV_LENGTH),
+    "matroska,webm": (_EBML, lambda head: _DOCTYPE in head),
+}
+
+
+def _box_behind(file: BinaryIO, end: int) -> int | None:
+    """Where a file type box stands behind the last packet."""
+    size, place = file.seek(0, os.SEEK_END), 0
+    for _ in range(MAX_BOXES):
+        file.seek(place)
+        head = file.read(16)
+        if len(head) < 8:
+            return None
+        if head[4:8] == b"ftyp" and place >= end:
+            return place
+        length = int.from_bytes(head[:4], "big")
+        if length == 1:
+            length = int.from_bytes(head[8:16], "big")
+        place += length
+        if length < 8 or place >= size:
+            return None
+    return None

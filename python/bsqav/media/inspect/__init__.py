@@ -1,0 +1,1 @@
+"""Reading a file without transcoding it: `info`, `verify`, frames by number."""

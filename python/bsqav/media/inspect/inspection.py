@@ -1,0 +1,230 @@
+"""What is in a file: its streams, and the headers and sizes of its BSQ packets, none decoded."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from bsqav._core import probe_packet
+from bsqav.codec.models import Model, find_model
+from bsqav.codec.sequence import plane_format_of
+from bsqav.errors import BitstreamError, ModelError, ModelNotFoundError
+from bsqav.media.demux.demuxer import BsqPacket, Demuxer
+from bsqav.media.demux.inputs import input_name, open_input
+from bsqav.media.metadata.file_metadata import is_attached_picture, metadata_of
+from bsqav.media.metadata.hdr import LightLevels
+from bsqav.media.metadata.stream_info import RATE_PACKETS, constant_rate, first_times
+from bsqav.media.metadata.track_colour import read_colours
+
+__all__ = ["FileReport", "TrackReport", "inspect"]
+
+
+@dataclass
+class TrackReport:
+    """The packets of one BSQ track."""
+
+    index: int
+    sequence: dict[str, Any]
+    pixel_format: str
+    model_name: str | None  # None where the model is neither installed nor in the file
+    model_embedded: bool  # the file carries it
+    light: dict[str, Any] | None  # mastering display and content light level, where stated
+    packets: int = 0
+    keyframes: int = 0
+    before_keyframe: int = 0  # packets before the first keyframe, which show nothing
+    longest_group: int = 0
+    crf: tuple[float, float] | None = None  # smallest and largest
+    layers: tuple[int, int] | None = None
+    blocks: tuple[int, int] | None = None  # per layer
+    bits: dict[str, float] | None = None
+    _total: int = field(default=0, repr=False)  # bits
+    _key_total: int = field(default=0, repr=False)
+    _sizes: tuple[int, int] | None = field(default=None, repr=False)  # smallest, largest; bits
+    _group: int = field(default=0, repr=False)
+    _times: tuple[Fraction, Fraction] | None = field(default=None, repr=False)  # first, last; s
+
+    def add(self, packet: BsqPacket) -> None:
+        """Takes one packet's headers and size."""
+        info = probe_packet(packet.data)
+        self._group = 1 if info["keyframe"] else self._group + 1
+        self.longest_group = max(self.longest_group, self._group)
+        self.packets += 1
+        self.before_keyframe += packet.before_keyframe
+        size = 8 * len(packet.data)
+        self._total += size
+        self._sizes = _widen(self._sizes, size)
+        if info["keyframe"]:
+            self.keyframes += 1
+            self._key_total += size
+        self.layers = _widen(self.layers, info["layers"])
+        # A packet that goes on with the settings of the one before does not repeat them.
+        if info["crf"] >= 0:
+            self.crf = _widen(self.crf, info["crf"])
+        if info["blocks"] > 0:
+            self.blocks = _widen(self.blocks, info["blocks"])
+        if packet.pts is not None:
+            self._times = _widen(self._times, packet.pts * packet.time_base)
+            end = (packet.pts + packet.duration) * packet.time_base
+            self._times = _widen(self._times, end)
+
+    def finish(self) -> None:
+        """Sums up the sizes."""
+        if self._sizes is None:
+            return
+        first, last = self._times or (Fraction(0), Fraction(0))
+        seconds = float(last - first)
+        pixels = self.sequence["width"] * self.sequence["height"]
+        self.bits = {
+            "total": self._total,
+            "mean": self._total / self.packets,
+            "min": self._sizes[0],
+            "max": self._sizes[1],
+            "keyframe_mean": _mean(self._key_total, self.keyframes),
+            "other_mean": _mean(self._total - self._key_total, self.packets - self.keyframes),
+            "bpp": self._total / self.packets / pixels,
+            "bitrate": self._total / seconds if seconds > 0 else 0.0,
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it in types that JSON has."""
+        return {key: value for key, value in asdict(self).items() if not key.startswith("_")}
+
+
+@dataclass
+class FileReport:
+    """One file."""
+
+    format: str
+    duration: float | None  # seconds
+    chapters: int
+    metadata: dict[str, str]
+    streams: list[dict[str, Any]]
+    bsq: list[TrackReport]
+    truncated: bool  # the file ends before it says it does
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it in types that JSON has."""
+        return {**asdict(self), "bsq": [track.to_dict() for track in self.bsq]}
+
+
+def _widen(span: tuple[Any, Any] | None, value: Any) -> tuple[Any, Any]:
+    return (value, value) if span is None else (min(span[0], value), max(span[1], value))
+
+
+def _mean(total: int, count: int) -> float:
+    return total / count if count else 0.0
+
+
+def inspect(file: Any, *, cancelled: Callable[[], bool] = lambda: False) -> FileReport:
+    """Reads a file through and reports on it.
+
+    Args:
+        file: a path, a readable file of bytes, or "-" for standard input.
+        cancelled: polled while it is read; when true, KeyboardInterrupt is raised.
+
+    Raises:
+        MediaError: it cannot be opened.
+        BitstreamError: a BSQ packet is damaged; the message names packet and byte.
+    """
+    name = input_name(file)
+    with open_input(file, cancelled=cancelled) as demuxer:
+        container = demuxer.container
+        attached = {model.id: model for model in demuxer.models(lambda _: None)}
+        lights = {index: colour.light for index, colour in read_colours(file).items()}
+        tracks = {
+            track.index: _track_report(track, attached, lights.get(track.index))
+            for track in demuxer.tracks
+        }
+        streams = [_describe_stream(stream, tracks, demuxer) for stream in container.streams]
+        if tracks:
+            for packet in demuxer.demux(*(track.stream for track in demuxer.tracks)):
+                if cancelled():
+                    raise KeyboardInterrupt("interrupted")
+                if isinstance(packet, BsqPacket):
+                    _add(tracks[packet.track.index], packet, name)
+        for report in tracks.values():
+            report.finish()
+        return FileReport(
+            format=demuxer.format,
+            duration=container.duration / 1_000_000 if container.duration else None,
+            chapters=len(container.chapters()),
+            metadata=metadata_of(container),
+            streams=streams,
+            bsq=list(tracks.values()),
+            truncated=demuxer.truncated,
+        )
+
+
+def _add(report: TrackReport, packet: BsqPacket, name: str) -> None:
+    try:
+        report.add(packet)
+    except BitstreamError as error:
+        raise BitstreamError(
+            f"{name}: {error.args[0]}", packet=packet.number, byte=error.byte
+        ) from error
+
+
+def _track_report(
+    track: Any, attached: Mapping[str, Model], light: LightLevels | None
+) -> TrackReport:
+    model_id = track.sequence["model_id"]
+    model = attached.get(model_id)
+    with contextlib.suppress(ModelError, ModelNotFoundError):
+        model = model or find_model(model_id)
+    return TrackReport(
+        index=track.index,
+        sequence=dict(track.sequence),
+        pixel_format=plane_format_of(track.sequence).pixel_format,
+        model_name=None if model is None else model.name,
+        model_embedded=model_id in attached,
+        light=asdict(light) if light else None,
+    )
+
+
+def _rate(stream: Any, demuxer: Demuxer) -> str | None:
+    """Frames per second as text: constant or, where it varies, their mean as FFmpeg states it."""
+    rate = constant_rate(stream)
+    if rate is None and not is_attached_picture(stream):
+        rate = constant_rate(stream, first_times(demuxer.peek(stream, RATE_PACKETS)))
+    rate = rate or stream.average_rate
+    return str(rate) if rate else None
+
+
+def _describe_stream(
+    stream: Any, tracks: dict[int, TrackReport], demuxer: Demuxer
+) -> dict[str, Any]:
+    """What FFmpeg says of a stream, or the sequence header where it is BSQ."""
+    known: dict[str, Any] = {"index": stream.index, "type": stream.type, "codec": None}
+    context = stream.codec_context
+    if stream.index in tracks:
+        report = tracks[stream.index]
+        rate = report.sequence["frame_rate"]
+        known |= {
+            "codec": "bsq",
+            "width": report.sequence["width"],
+            "height": report.sequence["height"],
+            "pixel_format": report.pixel_format,
+            "frame_rate": f"{rate[0]}/{rate[1]}" if rate[0] else None,
+        }
+    elif context is not None:
+        known["codec"] = context.codec.canonical_name
+        if stream.type == "video":
+            known |= {
+                "width": context.width,
+                "height": context.height,
+                "pixel_format": context.pix_fmt,
+                "frame_rate": _rate(stream, demuxer),
+            }
+        elif stream.type == "audio":
+            known |= {"sample_rate": context.sample_rate, "layout": context.layout.name}
+    if stream.type == "attachment":
+        known |= {"name": stream.metadata.get("filename"), "mimetype": stream.mimetype}
+    metadata = metadata_of(stream)
+    if metadata.get("language", "und") != "und":
+        known["language"] = metadata["language"]
+    if metadata.get("title"):
+        known["title"] = metadata["title"]
+    return known

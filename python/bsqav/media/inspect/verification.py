@@ -1,0 +1,212 @@
+"""Verifying a BSQ file: checksums, decodability, and the conformance hash."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import av
+
+from bsqav.codec import Decoder, Frame
+from bsqav.codec.models import ModelLike
+from bsqav.errors import BitstreamError, BsqWarning, MediaError, UsageError
+from bsqav.media.demux.bsq_track import skipped_notice
+from bsqav.media.demux.demuxer import BsqPacket, BsqTrack, Demuxer
+from bsqav.media.demux.gaps import Gap, named, places
+from bsqav.media.demux.inputs import input_name, open_input
+from bsqav.media.inspect.conformance import ConformanceHash
+from bsqav.media.io.progress import Progress, ProgressCallback
+
+__all__ = ["Verification", "verify"]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """A stream of which no frame is missing or damaged."""
+
+    hash: str  # conformance hash, see ConformanceHash
+    pictures: int
+    keyframes: int
+    width: int  # of the first picture
+    height: int
+    pixel_format: str
+    model: str  # 32 hexadecimal digits
+    warnings: tuple[str, ...] = ()  # what is odd, although every frame is there
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it in types that JSON has."""
+        return asdict(self)
+
+
+class _Verifier:
+    """Decodes one track and keeps count."""
+
+    def __init__(self, models: Iterable[ModelLike], threads: int) -> None:
+        self._decoder = Decoder(models=models, threads=threads, strict=True)
+        self._hash = ConformanceHash()
+        self._first: Frame | None = None
+        self.keyframes = 0
+        self.bytes = 0
+        self.end = 0.0
+
+    @property
+    def pictures(self) -> int:
+        """Decoded so far."""
+        return self._hash.pictures
+
+    def add(self, packet: BsqPacket) -> None:
+        """Decodes one packet."""
+        self.bytes += len(packet.data)
+        self.end = float(((packet.pts or 0) + packet.duration) * packet.time_base)
+        self._take(self._decoder.decode(packet))
+
+    def _take(self, frames: list[Frame]) -> None:
+        for frame in frames:
+            self._first = self._first or frame
+            self.keyframes += frame.keyframe
+            self._hash.update(frame.planes)
+
+    def finish(self, name: str, warn: Callable[[str], None]) -> Verification:
+        """Decodes what was held back and sums up."""
+        self._take(self._decoder.flush())
+        first, skipped = self._first, self._decoder.skipped
+        if first is None and skipped:
+            raise MediaError(f"{name} has {skipped} packets of BSQ video and no keyframe")
+        if skipped:
+            warn(skipped_notice(skipped))
+        if first is None:
+            raise MediaError(f"{name} has a BSQ track without a picture")
+        return Verification(
+            hash=self._hash.hexdigest(),
+            pictures=self.pictures,
+            keyframes=self.keyframes,
+            width=first.width,
+            height=first.height,
+            pixel_format=first.pix_fmt,
+            model=first.sequence["model_id"],
+        )
+
+
+class _Warnings:
+    """Says what is odd, and keeps it."""
+
+    def __init__(self, say: Callable[[str], None] | None) -> None:
+        self._say = say
+        self.all: list[str] = []
+
+    def __call__(self, message: str) -> None:
+        self.all.append(message)
+        if self._say is not None:
+            self._say(message)
+        else:
+            warnings.warn(message, BsqWarning, stacklevel=4)
+
+
+def _track(demuxer: Demuxer, number: int | None, name: str) -> BsqTrack:
+    tracks = demuxer.tracks
+    if not tracks:
+        raise MediaError(f"{name} has no BSQ video in it")
+    found = tracks[0] if number is None else demuxer.track_of(number)
+    if found is None:
+        there = ", ".join(str(track.index) for track in tracks)
+        raise UsageError(f"{name} has no BSQ video track {number}: there is {there}")
+    return found
+
+
+def _check_gaps(gaps: Sequence[Gap], name: str) -> None:
+    if gaps:
+        raise BitstreamError(f"{name}: {places(list(gaps))}", packet=gaps[0].number)
+
+
+def _check_whole(
+    demuxer: Demuxer, track: BsqTrack, name: str, last: int, warn: Callable[[str], None]
+) -> None:
+    """Compares what was read with what the container says, once all packets have come."""
+    _check_gaps(track.gaps.finish(), name)
+    try:
+        demuxer.check_end(track.stream, warn)
+    except MediaError as error:
+        raise MediaError(f"{error}; it ends behind packet {last}") from error.__cause__
+    if faults := demuxer.faults(track):
+        raise MediaError(f"{name}: frames may be missing: {named(faults)}")
+    if track.gaps.is_retimed:
+        warn("the container's times run at another speed than those of the packets: they count")
+
+
+def verify(
+    file: Any,
+    *,
+    models: Iterable[ModelLike] = (),
+    threads: int = 0,
+    video_track: int | None = None,
+    strict: bool = False,
+    warn: Callable[[str], None] | None = None,
+    progress: ProgressCallback | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Verification:
+    """Checks every packet of a BSQ track, decodes every frame, and looks for missing ones.
+
+    Frames are missed by the packets' own numbers, toggle bits and times, by the container's tables,
+    and by bytes of it that cannot be read.
+
+    Args:
+        file: a path, a readable file of bytes, or "-" for standard input.
+        models: models to try beside the installed ones.
+        threads: 0 for the number of processors.
+        video_track: the number of the track, as `bsqav info` prints it; the first BSQ track where
+            None.
+        strict: what is odd, although every frame is there, is an error too.
+        warn: takes a sentence on what is odd; Python warnings of `BsqWarning` where None.
+        progress: called with a `Progress` after every packet.
+        cancelled: polled between packets; when true, KeyboardInterrupt is raised.
+
+    Raises:
+        BitstreamError: damage, or frames that are missing; `.packet` and `.byte` say where.
+        UsageError: it has no BSQ track of that number.
+        MediaError: the file cannot be read, has no BSQ in it, is cut short, or is damaged.
+        ModelNotFoundError, ModelError, UnsupportedError: it cannot be decoded here.
+    """
+    began = time.monotonic()
+    name = input_name(file)
+    said = _Warnings(warn)
+    with open_input(file, cancelled=cancelled) as demuxer:
+        track = _track(demuxer, video_track, name)
+        length = demuxer.container.duration
+        verifier = _Verifier((*models, *demuxer.models(said)), threads)
+        packets = 0
+        try:
+            for packet in demuxer.demux(track.stream):
+                if cancelled():
+                    raise KeyboardInterrupt
+                verifier.add(packet)
+                _check_gaps(track.gaps.found, name)
+                packets += 1
+                if progress is not None:
+                    progress(
+                        Progress(
+                            frames=verifier.pictures,
+                            total_frames=None,
+                            time=verifier.end,
+                            duration=length / av.time_base if length else None,
+                            elapsed=time.monotonic() - began,
+                            bytes=verifier.bytes,
+                            frames_in=packets,
+                        )
+                    )
+        except BitstreamError as error:
+            if name not in error.args[0]:
+                error.args = (f"{name}: {error.args[0]}", *error.args[1:])
+            error.packet = packets
+            raise
+        except MediaError as error:
+            where = f", behind packet {packets - 1}" if packets else ""
+            raise MediaError(f"{error}{where}") from error.__cause__
+        _check_whole(demuxer, track, name, packets - 1, said)
+        found = verifier.finish(name, said)
+    if strict and said.all:
+        first = said.all[0]
+        raise MediaError(first if name in first else f"{name}: {first}")
+    return replace(found, warnings=tuple(said.all))

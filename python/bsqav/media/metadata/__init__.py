@@ -1,0 +1,1 @@
+"""What a file says about its tracks and frames: metadata, colour, HDR, stream info."""

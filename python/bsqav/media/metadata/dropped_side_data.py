@@ -1,0 +1,71 @@
+"""Says what frames carry beside their samples and BSQ has no place for: captions, HDR10+, ..."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from av.sidedata.sidedata import Type
+
+from bsqav.media.metadata.hdr import DolbyVision
+
+__all__ = ["SideDataWatch"]
+
+_DOLBY_VISION = "Dolby Vision"
+# Decoders of video. Those of pictures attach colour profiles, at a look at which PyAV 18 may crash.
+_LOOKED_AT = {
+    *("h264", "hevc", "vvc", "av1", "libdav1d", "libaom-av1", "vp8", "vp9", "libvpx", "libvpx-vp9"),
+    *("mpeg1video", "mpeg2video", "mpegvideo", "mpeg4", "vc1", "wmv3", "prores", "dnxhd"),
+}
+# What FFmpeg attaches to decoded frames, and what it is called.
+_KINDS = {
+    Type.A53_CC: "CEA-608/708 captions in the frames",
+    Type.DYNAMIC_HDR_PLUS: "HDR10+ (brightness scene by scene)",
+    Type.DYNAMIC_HDR_VIVID: "HDR Vivid (brightness scene by scene)",
+    Type.DOVI_RPU_BUFFER: _DOLBY_VISION,
+    Type.DOVI_METADATA: _DOLBY_VISION,
+    Type.AMBIENT_VIEWING_ENVIRONMENT: "the ambient light of the viewing environment",
+    Type.STEREO3D: "the mark that frames hold two views (stereo 3D)",
+    Type.SPHERICAL: "the mark that frames are spherical (360 degrees)",
+}
+
+
+class SideDataWatch:
+    """Looks at decoded frames and warns once of every kind of side data that is left out.
+
+    Args:
+        decoder: FFmpeg's name of the decoder.
+        warn: takes a sentence.
+    """
+
+    def __init__(self, decoder: str, warn: Callable[[str], None]) -> None:
+        self._looks = decoder in _LOOKED_AT
+        self._warn = warn
+        self._said: set[str] = set()
+
+    def look(self, frame: Any) -> None:
+        """Looks at a PyAV frame."""
+        if not self._looks:
+            return
+        try:
+            attached = frame.side_data
+            found = [name for kind, name in _KINDS.items() if attached.get(kind) is not None]
+        except ValueError:
+            return  # PyAV 18 cannot list side data of kinds that it has no name for
+        for name in found:
+            self._say(name, "")
+
+    def note_dolby_vision(self, vision: DolbyVision | None) -> None:
+        """Takes what the container says of Dolby Vision."""
+        if vision is None:
+            return
+        base = "its base layer is carried"
+        if not vision.compatibility:
+            base += ", whose colours are wrong without it"
+        self._say(_DOLBY_VISION, f" (profile {vision.profile})", f": {base}")
+
+    def _say(self, name: str, detail: str, remark: str = "") -> None:
+        if name not in self._said:
+            self._said.add(name)
+            verb = "are" if name.startswith("CEA") else "is"
+            self._warn(f"{name}{detail} {verb} left out{remark}")

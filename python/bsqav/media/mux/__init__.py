@@ -1,0 +1,1 @@
+"""Writing containers: Matroska by our own muxer, all others through FFmpeg."""

@@ -1,0 +1,1 @@
+"""`bsqav.open`: the PyAV-compatible interface."""

@@ -1,0 +1,412 @@
+"""BSQ streams of an output container: encoders with PyAV's attributes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import av
+
+from bsqav.codec.encoder import Encoder, EncoderInput
+from bsqav.codec.encoder_options import encoder_settings
+from bsqav.codec.models import ModelLike
+from bsqav.codec.picture import Colour, FrameConverter
+from bsqav.codec.sequence import sequence_header
+from bsqav.codec.units import Packet
+from bsqav.errors import BsqWarning, UsageError
+from bsqav.media.metadata.hdr import LightLevels, light_of_frame
+from bsqav.media.pyav_api.input_stream import BsqInputStream
+from bsqav.media.pyav_api.stream_attributes import CodecAttributes, range_of
+
+__all__ = ["BsqOutputStream", "OutputPacket"]
+
+DEFAULT_TIME_BASE = Fraction(1, 90000)
+DEFAULT_RATE = Fraction(25)
+DEFAULT_GOP = 250
+# RGB arrays are converted so where nothing else is asked for.
+_RGB_COLOUR = Colour(matrix=1, full_range=0)
+_QSCALE = 2  # AV_CODEC_FLAG_QSCALE
+
+
+class OutputPacket:
+    """A packet of a BSQ stream on its way to mux(), with the attributes of av.Packet."""
+
+    is_corrupt = False
+    is_discard = False
+    is_disposable = False
+    is_trusted = False
+    pos: int | None = None
+
+    def __init__(self, stream: BsqOutputStream, packet: Packet) -> None:
+        self.stream: Any = stream
+        self.data = packet.data
+        self.pts = packet.pts
+        self.dts = packet.pts
+        # As FFmpeg's muxers do: a frame that says nothing shows for one period of the rate.
+        self.duration = packet.duration or stream.frame_ticks(packet.time_base)
+        self.time_base = packet.time_base
+        self.is_keyframe = packet.keyframe
+        self.opaque: Any = None
+
+    def __bytes__(self) -> bytes:
+        return self.data
+
+    @property
+    def size(self) -> int:
+        """Bytes of data."""
+        return len(self.data)
+
+    @property
+    def stream_index(self) -> int:
+        """Index of the stream in its container."""
+        return int(self.stream.index)
+
+
+class BsqOutputStream(CodecAttributes):
+    """A BSQ stream that encodes, with the attributes of av.VideoStream.
+
+    Set what is known before the first frame: width, height, pix_fmt, time_base, rate,
+    sample_aspect_ratio, rotation, light, metadata, options, color_range, color_primaries,
+    color_trc, colorspace, and bit_rate (bits per second), gop_size and thread_count, which are
+    options too. What is left at None comes from the frame. Other attributes are refused.
+    """
+
+    is_encoder = True
+    is_decoder = False
+    start_time: int | None = None
+    duration: int | None = None
+    language: str | None = None
+
+    def __init__(
+        self,
+        index: int,
+        rate: Fraction | int | None,
+        options: Mapping[str, Any],
+        model: ModelLike | None,
+    ) -> None:
+        self.index = index
+        self.id = 0
+        self.container: Any = None
+        self.options: dict[str, Any] = {"model": model, **options}
+        self.width = 0
+        self.height = 0
+        self.pix_fmt: str | None = None
+        self.time_base: Fraction | None = None
+        self.sample_aspect_ratio: Fraction | None = None
+        self.rotation: int | None = None
+        self.bit_rate: int | None = None
+        self.gop_size = DEFAULT_GOP
+        self.frames = 0
+        self.metadata: dict[str, str] = {}
+        self.disposition = 0
+        self.light: LightLevels | None = None
+        self._rate = Fraction(rate) if rate else None
+        self._stated = Colour()
+        self._flags = 0
+        self._encoder: Encoder | None = None
+        self._copied: tuple[bytes, dict[str, Any]] | None = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # What would be ignored is refused, as PyAV's streams do.
+        if not name.startswith("_") and name not in _SETTABLE:
+            raise AttributeError(f"a BSQ stream has no attribute {name!r} to set")
+        super().__setattr__(name, value)
+
+    @property
+    def codec_context(self) -> BsqOutputStream:
+        """The stream itself, which has a codec context's attributes."""
+        return self
+
+    @property
+    def rate(self) -> Fraction | None:
+        """Pictures per second, None where they have times of their own."""
+        return self._rate
+
+    @rate.setter
+    def rate(self, value: Fraction | int | None) -> None:
+        self._rate = Fraction(value) if value else None
+
+    framerate = rate
+
+    @property
+    def average_rate(self) -> Fraction | None:
+        """The same as rate."""
+        return self._rate
+
+    base_rate = guessed_rate = average_rate
+
+    def frame_ticks(self, time_base: Fraction) -> int:
+        """How long a frame lasts at the rate, 0 without one."""
+        return round(1 / (self._rate * time_base)) if self._rate else 0
+
+    # ---- what a codec context has ----
+
+    @property
+    def thread_count(self) -> int:
+        """Threads for encoding, 0 for the number of processors."""
+        return int(self.options.get("threads", 0))
+
+    @thread_count.setter
+    def thread_count(self, count: int) -> None:
+        self.options["threads"] = int(count)
+
+    @property
+    def flags(self) -> int:
+        """FFmpeg's flags: none of them changes how BSQ is coded; qscale is refused."""
+        return self._flags
+
+    @flags.setter
+    def flags(self, value: int) -> None:
+        if value & _QSCALE:
+            raise UsageError("BSQ has no qscale: crf sets the quality, 0 (finest) to 63")
+        self._flags = int(value)
+
+    @property
+    def extradata(self) -> bytes | None:  # type: ignore[override]  # known from the first frame on
+        """The sequence header, None before the first frame."""
+        return self.header[0] if self.is_open else None
+
+    @property
+    def color_range(self) -> int:
+        """FFmpeg's AVColorRange: 0 that of the frames, 1 limited, 2 full."""
+        return range_of(self._stated)
+
+    @color_range.setter
+    def color_range(self, value: int) -> None:
+        self._stated = replace(self._stated, full_range={1: 0, 2: 1}.get(int(value), 2))
+
+    @property
+    def color_primaries(self) -> int:
+        """A code point of ISO/IEC 23091-2, 2 for that of the frames."""
+        return self._stated.primaries
+
+    @color_primaries.setter
+    def color_primaries(self, value: int) -> None:
+        self._stated = replace(self._stated, primaries=int(value))
+
+    @property
+    def color_trc(self) -> int:
+        """The transfer curve, likewise."""
+        return self._stated.transfer
+
+    @color_trc.setter
+    def color_trc(self, value: int) -> None:
+        self._stated = replace(self._stated, transfer=int(value))
+
+    @property
+    def colorspace(self) -> int:
+        """The matrix, likewise."""
+        return self._stated.matrix
+
+    @colorspace.setter
+    def colorspace(self, value: int) -> None:
+        self._stated = replace(self._stated, matrix=int(value))
+
+    def _with_stated(self, colour: Colour) -> Colour:
+        """A colour with what was set on the stream in its place."""
+        found = self._stated
+        return Colour(
+            colour.primaries if found.primaries == 2 else found.primaries,
+            colour.transfer if found.transfer == 2 else found.transfer,
+            colour.matrix if found.matrix == 2 else found.matrix,
+            colour.full_range if found.full_range == 2 else found.full_range,
+        )
+
+    def set_display_rotation(
+        self, degrees: float, hflip: bool = False, vflip: bool = False
+    ) -> None:
+        """Sets `rotation` from degrees counter-clockwise, as PyAV has it.
+
+        Raises:
+            UsageError: the pictures are to be mirrored, which a stream cannot say.
+        """
+        if hflip or vflip:
+            raise UsageError("BSQ carries quarter turns and no mirroring: mirror the frames")
+        self.rotation = round(-degrees) % 360
+
+    def set_display_matrix(self, matrix: Sequence[int] | None) -> None:
+        """Sets `rotation` from the nine numbers of a display matrix; None takes it back.
+
+        Raises:
+            UsageError: it is more than a quarter turn.
+        """
+        if matrix is None:
+            self.rotation = None
+            return
+        a, b, _, c, d = (int(value) for value in list(matrix)[:5])
+        turns = {(1, 0, 0, 1): 0, (0, 1, -1, 0): 90, (-1, 0, 0, -1): 180, (0, -1, 1, 0): 270}
+        signs = tuple((value > 0) - (value < 0) for value in (a, b, c, d))
+        if signs not in turns:
+            raise UsageError(f"BSQ carries quarter turns, and {list(matrix)} is none")
+        self.rotation = turns[signs]
+
+    def open(self, strict: bool = True) -> None:
+        """Nothing: the encoder is made when the first frame says what is to be coded."""
+        del strict
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the sequence header stands, so that the file can be begun."""
+        return self._encoder is not None or self._copied is not None
+
+    @property
+    def header(self) -> tuple[bytes, dict[str, Any]]:
+        """The sequence header as bytes and as a dictionary."""
+        if self._copied is not None:
+            return self._copied
+        if self._encoder is None:
+            raise UsageError(f"stream {self.index} has had no frame yet")
+        return self._encoder.header, self._encoder.sequence
+
+    @property
+    def stats(self) -> dict[str, float]:
+        """What the last packet was made of, in bits."""
+        return {} if self._encoder is None else self._encoder.stats
+
+    def copy_from(self, template: BsqInputStream) -> None:
+        """Takes packets of an input stream as they are; encode() is then not to be called."""
+        self._copied = (template.track.header, dict(template.sequence))
+        self.width, self.height = template.width, template.height
+        self.pix_fmt, self.time_base = template.pix_fmt, template.time_base
+        self.rate, self.rotation = template.track.frame_rate, template.rotation
+        self._stated = template._colour
+        self.sample_aspect_ratio = template.sample_aspect_ratio
+        self.metadata.update(template.metadata)
+        self.disposition = int(template.disposition)
+        self.light = template.light
+
+    def encode(self, frame: EncoderInput | None = None) -> list[OutputPacket]:
+        """Takes a frame, or an array (see `bsqav.Encoder.encode`); None flushes.
+
+        Raises:
+            UsageError: the frame does not fit, its time does not rise, or the stream is a copy.
+        """
+        if self._copied is not None:
+            raise UsageError(f"stream {self.index} is copied from another: it takes packets only")
+        if frame is None:
+            return [] if self._encoder is None else self._wrap(self._encoder.flush())
+        if self._encoder is None:
+            self._encoder = self._open(frame)
+        return self._wrap(self._encoder.encode(frame))
+
+    def encode_lazy(self, frame: EncoderInput | None = None) -> Iterator[OutputPacket]:
+        """The same packet by packet."""
+        yield from self.encode(frame)
+
+    def _wrap(self, packets: list[Packet]) -> list[OutputPacket]:
+        self.frames += len(packets)
+        return [OutputPacket(self, packet) for packet in packets]
+
+    def _settings(self) -> dict[str, Any]:
+        return encoder_settings(self.options, bit_rate=self.bit_rate, gop_size=self.gop_size)
+
+    def _open(self, frame: EncoderInput) -> Encoder:
+        timed = isinstance(frame, av.VideoFrame) and frame.pts is not None
+        if self.rate is None and self.time_base is None and not timed:
+            self.rate = DEFAULT_RATE
+            warnings.warn(
+                f"frames without times and no rate: {DEFAULT_RATE} a second are assumed; "
+                'add_stream("bsq", rate=...) says it',
+                BsqWarning,
+                stacklevel=4,
+            )
+        time_base = self.time_base
+        if time_base is None and self.rate is not None:
+            time_base = 1 / self.rate
+        if not isinstance(frame, av.VideoFrame):
+            self._take_size(frame)
+            plain = _RGB_COLOUR if getattr(frame, "ndim", 0) == 3 else Colour()
+            return Encoder(
+                self.width,
+                self.height,
+                pix_fmt=self.pix_fmt or "yuv420p",
+                time_base=time_base or DEFAULT_TIME_BASE,
+                frame_rate=self.rate,
+                sample_aspect=self.sample_aspect_ratio,
+                rotation=self.rotation or 0,
+                colour=None if self._stated == Colour() else self._with_stated(plain),
+                **self._settings(),
+            )
+        if self.light is None:
+            self.light = light_of_frame(frame)
+        if time_base is None:
+            time_base = frame.time_base or DEFAULT_TIME_BASE
+        self.time_base = time_base
+        scale = (self.width, self.height) if self.width and self.height else None
+        converter = FrameConverter(
+            frame, scale=scale, pixel_format=self.pix_fmt, warn=lambda _: None
+        )
+        layout = converter.format
+        self.width, self.height = layout.width, layout.height
+        if self.pix_fmt is None:
+            self.pix_fmt = layout.pixel_format
+        rotation = -frame.rotation % 360 if self.rotation is None else self.rotation
+        self.rotation = rotation if rotation % 90 == 0 else 0
+        if self.pix_fmt != layout.pixel_format:
+            return self._open_as(self._with_stated(converter.colour), time_base)
+        sequence = sequence_header(
+            layout,
+            self._with_stated(converter.colour),
+            time_base=time_base,
+            frame_rate=self.rate,
+            sample_aspect=self.sample_aspect_ratio,
+            rotation=self.rotation,
+        )
+        return Encoder(sequence=sequence, **self._settings())
+
+    def _open_as(self, colour: Colour, time_base: Fraction) -> Encoder:
+        return Encoder(
+            self.width,
+            self.height,
+            pix_fmt=self.pix_fmt or "yuv420p",
+            time_base=time_base,
+            frame_rate=self.rate,
+            sample_aspect=self.sample_aspect_ratio,
+            rotation=self.rotation or 0,
+            colour=colour,
+            **self._settings(),
+        )
+
+    def _take_size(self, frame: Any) -> None:
+        first = frame if hasattr(frame, "shape") else frame[0]
+        if not self.width or not self.height:
+            self.height, self.width = int(first.shape[0]), int(first.shape[1])
+        if self.pix_fmt is None and hasattr(frame, "shape") and frame.ndim == 2:
+            self.pix_fmt = "gray" if frame.dtype.itemsize == 1 else "gray10le"
+        elif self.pix_fmt is None and hasattr(frame, "shape") and frame.shape[2] == 4:
+            self.pix_fmt = "yuva420p"
+
+
+# What may be set on a stream; attributes beside these would have no effect.
+_SETTABLE = frozenset(
+    {
+        "index",
+        "id",
+        "container",
+        "options",
+        "width",
+        "height",
+        "pix_fmt",
+        "time_base",
+        "rate",
+        "framerate",
+        "sample_aspect_ratio",
+        "rotation",
+        "bit_rate",
+        "gop_size",
+        "frames",
+        "metadata",
+        "disposition",
+        "light",
+        "thread_count",
+        "thread_type",
+        "flags",
+        "color_range",
+        "color_primaries",
+        "color_trc",
+        "colorspace",
+    }
+)

@@ -1,0 +1,1 @@
+"""`bsqav.transcode`: decode, filter, encode and mux."""

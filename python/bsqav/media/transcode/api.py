@@ -1,0 +1,158 @@
+"""`bsqav.transcode`: one file or pipe into another, to BSQ, from BSQ, or as it is."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+from bsqav.media.io.progress import Progress, ProgressCallback
+from bsqav.media.transcode.options import Options, Seconds, TranscodeResult, exact
+from bsqav.media.transcode.pipeline import Job
+from bsqav.media.transcode.tracks import TrackChoice, Tracks
+
+__all__ = ["Progress", "TranscodeResult", "transcode"]
+
+
+def transcode(
+    src: Any,
+    dst: Any,
+    *,
+    codec: str | None = None,
+    crf: float | None = None,
+    bitrate: int | None = None,
+    maxrate: int | None = None,
+    two_pass: bool = False,
+    buffer: float | None = None,
+    gop: int | None = None,
+    lookahead: int | None = None,
+    preset: str | None = None,
+    tune: str | None = None,
+    model: Any = None,
+    threads: int | None = None,
+    parallel: int | None = None,
+    device: str = "cpu",
+    start: Seconds | None = None,
+    duration: Seconds | None = None,
+    scale: tuple[int, int] | float | Fraction | None = None,
+    pixel_format: str | None = None,
+    audio: str = "copy",
+    video_track: int | None = None,
+    audio_tracks: Tracks = "all",
+    subtitle_tracks: Tracks = "all",
+    embed_model: bool = False,
+    strict: bool = False,
+    overwrite: bool = False,
+    format: str | None = None,  # noqa: A002
+    input_format: str | None = None,
+    fps: float | Fraction | None = None,
+    start_number: int | None = None,
+    progress: ProgressCallback | None = None,
+    warn: Callable[[str], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> TranscodeResult:
+    """Transcodes a file, to BSQ or from it, with everything that belongs to the video.
+
+    Sound is copied byte for byte; subtitles, chapters, attachments, cover art, metadata, colour
+    tags, rotation and timestamps are carried over, variable frame rates too. The output is written
+    to `dst` + ".partial", which is renamed when it is complete.
+
+    Args:
+        src: a path or URL, a readable file of bytes, or "-" for standard input.
+        dst: a path, a writable file of bytes, or "-" for standard output (NUT where `format` says
+            nothing else); `out_%04d.png` writes every frame as a picture.
+        codec: "bsq", "copy" (BSQ into another container, undecoded), or an encoder of FFmpeg's.
+            None: BSQ, unless the input is BSQ already or the output is pictures; then H.264, or
+            what the container is made for.
+        crf: quality, from 0 (finest) to 63 (coarsest) for BSQ, 32 where None; other encoders have
+            scales of their own, or none and refuse it.
+        bitrate: bits per second of the video, instead of a quality. BSQ keeps it within 5 % over
+            ten seconds and more, and warns at the end where no step is coarse enough for it.
+        two_pass: read the input twice, to share a bit rate out by how hard the pictures are; BSQ
+            only, and from a path only.
+        maxrate: bits per second at which a receiver fetches: with crf a cap on the rate, see
+            `Encoder`; with a bit rate, not below that, it leaves more to the hard pictures. BSQ and
+            the encoders that keep one, x264 and x265 among them, and VP9 with a bit rate.
+        buffer: what a receiver holds before its decoder, in seconds at the maxrate or bit rate, 1.5
+            where None; no picture empties it. BSQ only, except with a maxrate.
+        gop: most frames from one keyframe to the next; 250 for BSQ.
+        lookahead: frames that the encoder looks ahead, 0 to 250, 24 where None: what later frames
+            are predicted from gets more bits. With 0 every frame is written at once. BSQ only.
+        preset: "fast", "medium" or "slow" for BSQ.
+        tune: "balanced" (where None), "psnr" or "perceptual" for BSQ, see `Encoder`; other encoders
+            have their own names.
+        model: name, id or file of the model; the default model where None.
+        threads: 0 or None for the number of processors.
+        parallel: groups of pictures coded at the same time, 1 (or None) to 64, by encoders that
+            share the threads: faster where one picture leaves threads without work. Frames of so
+            many groups are held in memory, and the file is written in order; see `Encoder`. BSQ by
+            quality only.
+        device: where BSQ is decoded and encoded, as in `Decoder`: "cpu", "cuda", "cuda:1". Files
+            are the same everywhere.
+        start, duration: seconds; frame-exact, except with "copy", which begins at a keyframe.
+        scale: (width, height), -1 for one of them keeps the proportions; or a factor, such as 0.5.
+        pixel_format: what pictures are converted to: yuv420p, yuv422p, yuv444p, gray, yuva420p
+            (with alpha) and so on, see `Encoder`. Where None they stay 4:2:0, 4:2:2, 4:4:4, gray
+            and with alpha as they are, and RGB becomes 4:2:0.
+        audio: "copy", "none", or an encoder of FFmpeg's, such as "aac".
+        video_track: the number of the video track, as `bsqav info` prints it; the best one where
+            None.
+        audio_tracks, subtitle_tracks: "all", "none", or those wanted: numbers as `bsqav info`
+            prints them, or languages, as "1,eng", 2 or ["eng", "fra"].
+        embed_model: attach the model's file, so that whoever has the output can decode it without
+            installing the model; BSQ in Matroska only.
+        strict: refuse to leave a track out, and an input that says a wrong size, instead of
+            warning.
+        overwrite: replace an existing output.
+        format: FFmpeg's name of the output's container, by the extension where None.
+        input_format: FFmpeg's name of the input's container, guessed where None.
+        fps: frames per second of an input that has no times: numbered pictures (`in_%04d.png`, 25
+            where None) or a raw stream.
+        start_number: number of the first picture of such an input; the lowest there is where None.
+        progress: called with a `Progress` after every frame that is taken in and every one that has
+            been written; it counts what has been written.
+        warn: called with a sentence on everything that is lost or changed; where None, Python
+            warnings of the category BsqWarning are given.
+        cancelled: polled between packets; when it answers true, KeyboardInterrupt is raised.
+
+    Raises:
+        MediaError: the input cannot be read, or the output cannot be written; where the input is
+            cut short, the good frames stay in the partial file and the message counts them.
+        BitstreamError: damage in a BSQ input, with packet and byte.
+        ModelNotFoundError, ModelError: the model is missing or damaged.
+        UsageError, UnsupportedError: arguments that are out of range or not supported.
+        KeyboardInterrupt: what was written so far stays in the partial file.
+    """
+    options = Options(
+        codec=codec,
+        crf=crf,
+        bitrate=bitrate,
+        maxrate=maxrate,
+        two_pass=two_pass,
+        buffer=buffer,
+        gop=gop,
+        lookahead=lookahead,
+        preset=preset,
+        tune=tune,
+        model=model,
+        threads=threads or 0,
+        parallel=parallel,
+        device=device,
+        start=exact(start),
+        duration=exact(duration),
+        scale=scale if scale is None or isinstance(scale, tuple) else exact(scale),
+        pixel_format=pixel_format,
+        audio=audio,
+        tracks=TrackChoice.of(video_track, audio_tracks, subtitle_tracks),
+        embed_model=embed_model,
+        strict=strict,
+        overwrite=overwrite,
+        format=format,
+        fps=exact(fps),
+        start_number=start_number,
+    )
+    options.check()
+    job = Job(src, dst, options, warn, progress, cancelled or (lambda: False))
+    with contextlib.closing(job):
+        return job.run(input_format)

@@ -1,0 +1,142 @@
+"""Tracks beside the video on their way into an output: copied, converted, or left out and named.
+
+The one place that decides this, for every container and every video codec.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from bsqav.errors import UnsupportedError
+from bsqav.media.metadata.codec_names import codec_name
+from bsqav.media.metadata.file_metadata import metadata_of
+from bsqav.media.mux.audio import without_sound
+from bsqav.media.mux.format_rules import SOUND_RATES
+from bsqav.media.transcode.audio_convert import AudioConverter
+from bsqav.media.transcode.decoding import AvPacket
+from bsqav.media.transcode.tracks import describe, leave_out, unused_streams
+
+__all__ = ["CarriedTracks", "carry_tracks"]
+
+# FFmpeg's own encoders of these are experiments.
+_BETTER = {"opus": "libopus", "vorbis": "libopus", "mp3": "libmp3lame"}
+
+
+class CarriedTracks:
+    """Copies, or converts, the packets of other tracks into a muxer."""
+
+    def __init__(self, muxer: Any, warn: Callable[[str], None]) -> None:
+        self._muxer, self._warn = muxer, warn
+        self._copied: dict[int, int] = {}
+        self._converted: dict[int, tuple[int, AudioConverter]] = {}
+        self._placed: set[int] = set()  # subtitles of which that was said
+
+    def copy(self, stream: Any) -> None:
+        """Carries a track as it is."""
+        self._copied[stream.index] = self._muxer.copy_stream(stream)
+
+    def convert(self, stream: Any, encoder: str) -> None:
+        """Carries an audio track in another codec.
+
+        Raises:
+            UnsupportedError: it cannot be decoded, or the encoder or the container refuses it.
+        """
+        if encoder == "vorbis":
+            self._warn(f"{describe(stream)} is encoded to opus: FFmpeg's vorbis is an experiment")
+        rate = SOUND_RATES.get(self._muxer.format)
+        converter = AudioConverter(stream, _BETTER.get(encoder, encoder), self._warn, rate)
+        track = self._muxer.add_audio(
+            converter.context, metadata=metadata_of(stream), disposition=int(stream.disposition)
+        )
+        self._converted[stream.index] = (track, converter)
+
+    def put(self, packet: AvPacket) -> int:
+        """Writes one packet of the input; returns the bytes written."""
+        index = packet.stream_index
+        if index in self._copied:
+            self._look_at_positions(packet)
+            size = packet.size
+            self._muxer.mux_packet(self._copied[index], packet)
+            return size
+        if index in self._converted:
+            track, converter = self._converted[index]
+            return self._mux(track, converter.convert(packet))
+        return 0
+
+    def _look_at_positions(self, packet: AvPacket) -> None:
+        """WebVTT says beside a text where it is shown, which no output here keeps."""
+        stream = packet.stream
+        if stream.type != "subtitle" or stream.index in self._placed:
+            return
+        if packet.has_sidedata("webvtt_settings"):
+            self._placed.add(stream.index)
+            self._warn(f"{describe(stream)}: where its texts are shown is left out")
+
+    def finish(self) -> int:
+        """Writes what the converters held back; returns the bytes written."""
+        return sum(self._mux(track, conv.finish()) for track, conv in self._converted.values())
+
+    def _mux(self, track: int, packets: list[AvPacket]) -> int:
+        for packet in packets:
+            self._muxer.mux_packet(track, packet)
+        return sum(packet.size for packet in packets)
+
+
+def carry_tracks(
+    muxer: Any, streams: list[Any], *, audio: str, strict: bool, warn: Callable[[str], None]
+) -> CarriedTracks:
+    """Plans what happens to every track beside the video.
+
+    Args:
+        muxer: where they go, see `bsqav.media.mux.muxers.Muxer`.
+        streams: PyAV streams of the input.
+        audio: "copy", "none", or FFmpeg's name of an encoder.
+        strict: refuse what would be left out, or converted without being asked.
+        warn: takes a sentence on everything that is changed or left out.
+
+    Raises:
+        UnsupportedError: strict, and a track would be left out; or the encoder that is named
+            does not do.
+    """
+    tracks = CarriedTracks(muxer, warn)
+    left = unused_streams(streams)
+    for stream in streams:
+        if stream.type == "subtitle":
+            reason = muxer.refuses(stream)
+        elif stream.type == "audio" and audio != "none":
+            reason = without_sound(stream)
+            if reason is None and audio != "copy":
+                tracks.convert(stream, audio)
+                continue
+            if reason is None:
+                reason = muxer.refuses(stream)
+                if reason and not strict:
+                    reason = _convert_instead(tracks, muxer, stream, reason, warn)
+                    if reason is None:
+                        continue
+        else:
+            continue
+        if reason is None:
+            tracks.copy(stream)
+        else:
+            left.append((stream, reason))
+    leave_out(left, strict=strict, warn=warn)
+    return tracks
+
+
+def _convert_instead(
+    tracks: CarriedTracks, muxer: Any, stream: Any, reason: str, warn: Callable[[str], None]
+) -> str | None:
+    """Converts sound that cannot be copied, and says so; why not, where that fails."""
+    encoder = muxer.sound_encoder(codec_name(stream))
+    if encoder is None:
+        return f"{muxer.format} holds no sound"
+    encoder = _BETTER.get(encoder, encoder)
+    try:
+        tracks.convert(stream, encoder)
+    except UnsupportedError as error:
+        return f"{reason}, and {error}"
+    shown = encoder.removeprefix("lib")
+    warn(f"{describe(stream)} is encoded to {shown}: {reason}")
+    return None

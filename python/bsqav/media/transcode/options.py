@@ -1,0 +1,199 @@
+"""The arguments of a transcode, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+from bsqav.codec.parallel import MAX_PARALLEL
+from bsqav.codec.picture import PlaneFormat
+from bsqav.errors import UnsupportedError, UsageError
+from bsqav.media.transcode.tracks import TrackChoice
+
+__all__ = ["Options", "Seconds", "TranscodeResult", "exact"]
+
+Seconds: TypeAlias = float | str | Fraction
+
+
+@dataclass(frozen=True)
+class TranscodeResult:
+    """What `transcode` did."""
+
+    output: str  # path, or what the output calls itself
+    codec: str  # "bsq", "copy", or FFmpeg's name of the encoder
+    frames_in: int
+    frames_out: int
+    bytes: int  # size of the output file; of the packets where the output is no path
+    video_bytes: int  # of the video's packets alone
+    duration: float  # seconds of video
+    seconds: float  # that it took
+    hash: str | None  # conformance hash of the decoded pictures, where the input was BSQ
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def fps(self) -> float:
+        """Frames per second of work."""
+        return self.frames_out / self.seconds if self.seconds else 0.0
+
+    @property
+    def bitrate(self) -> float:
+        """Bits per second of video, all tracks together."""
+        return 8 * self.bytes / self.duration if self.duration else 0.0
+
+    @property
+    def video_bitrate(self) -> float:
+        """Bits per second of the video's packets: what a bit rate asked for is about."""
+        return 8 * self.video_bytes / self.duration if self.duration else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it in types that JSON has."""
+        rates = {"bitrate": self.bitrate, "video_bitrate": self.video_bitrate}
+        return {**asdict(self), "fps": self.fps, **rates}
+
+
+@dataclass
+class Options:
+    """The arguments of `transcode`, which describes them."""
+
+    codec: str | None
+    crf: float | None
+    bitrate: int | None
+    maxrate: int | None
+    two_pass: bool
+    buffer: float | None
+    gop: int | None
+    lookahead: int | None
+    preset: str | None
+    tune: str | None
+    model: Any
+    threads: int
+    parallel: int | None
+    device: str
+    start: Fraction | None
+    duration: Fraction | None
+    scale: tuple[int, int] | Fraction | None
+    pixel_format: str | None
+    audio: str
+    tracks: TrackChoice
+    embed_model: bool
+    strict: bool
+    overwrite: bool
+    format: str | None
+    fps: Fraction | None = None
+    start_number: int | None = None
+
+    def check_codec(self, codec: str, *, to_file: bool, codes_bsq: bool) -> None:
+        """Refuses what the video codec chosen does not take.
+
+        Args:
+            codec: "bsq", "copy", or FFmpeg's name of the encoder.
+            to_file: the output is a file of a container.
+            codes_bsq: BSQ video is decoded or encoded on the way.
+        """
+        buffer = self.buffer if self.maxrate is None else None
+        only_bsq = (buffer, self.lookahead, self.parallel)
+        if codec != "bsq" and (self.two_pass or any(x is not None for x in only_bsq)):
+            raise UsageError(
+                "two passes, a buffer without a maxrate, a look-ahead and parallel groups are for "
+                "coding to BSQ (-c:v bsq): leave them away"
+            )
+        if self.device != "cpu" and not codes_bsq:
+            raise UnsupportedError(
+                "neither the input nor the output is BSQ video, and a CUDA device codes nothing "
+                f"else: leave the device {self.device} away"
+            )
+        if self.embed_model and (codec not in ("bsq", "copy") or not to_file):
+            raise UsageError("a model is embedded beside BSQ only: leave it away (--embed-model)")
+
+    def refuse(self, why: str, *names: str) -> None:
+        """Refuses those of the arguments that are given; `why` they mean nothing."""
+        useless = [name for name in names if getattr(self, name) not in (None, False)]
+        if useless:
+            raise UsageError(f"{why}: leave {', '.join(useless)} away")
+
+    def check(self) -> None:
+        """Refuses what no codec takes."""
+        if self.duration is not None and self.duration <= 0:
+            raise UsageError(f"duration {float(self.duration):g} s is not above 0")
+        if self.start is not None and self.start < 0:
+            raise UsageError(f"start {float(self.start):g} s is before the beginning")
+        encoding = (
+            "crf",
+            "bitrate",
+            "maxrate",
+            "buffer",
+            "gop",
+            "lookahead",
+            "parallel",
+            "preset",
+            "tune",
+            "scale",
+            "pixel_format",
+        )
+        useless = [name for name in encoding if getattr(self, name) is not None]
+        useless += ["two_pass"] * self.two_pass
+        if self.codec == "copy" and useless:
+            raise UsageError(f"codec copy encodes nothing: leave {', '.join(useless)} away")
+        if self.crf is not None and self.bitrate is not None:
+            raise UsageError("crf and bitrate exclude each other: give one of them")
+        if self.bitrate is not None and self.bitrate <= 0:
+            raise UsageError(f"bitrate {self.bitrate} is not above 0 bits per second")
+        if self.maxrate is not None and self.maxrate <= 0:
+            raise UsageError(f"maxrate {self.maxrate} is not above 0 bits per second")
+        if self.maxrate is not None and self.maxrate < (self.bitrate or 0):
+            raise UsageError(f"maxrate {self.maxrate} is below the bitrate {self.bitrate}")
+        if self.bitrate is None and self.two_pass:
+            raise UsageError("two passes need a bit rate to share out: give one (--bitrate RATE)")
+        if self.bitrate is None and self.maxrate is None and self.buffer is not None:
+            raise UsageError(
+                "a buffer goes with a rate: give one (--bitrate RATE, or --maxrate RATE with --crf)"
+            )
+        if not 0 <= self.threads <= 64:
+            raise UsageError(f"threads {self.threads} is not in 0 .. 64")
+        self._check_parallel()
+        self._check_pictures()
+
+    def _check_parallel(self) -> None:
+        if self.parallel is None:
+            return
+        if not 1 <= self.parallel <= MAX_PARALLEL:
+            raise UsageError(f"parallel {self.parallel} is not in 1 .. {MAX_PARALLEL}")
+        if self.parallel > 1 and not (self.bitrate is None and self.maxrate is None):
+            raise UsageError(
+                "a bit rate is kept from picture to picture, and parallel groups are coded apart: "
+                "code by quality (--crf), or leave --parallel (parallel) away"
+            )
+
+    def _check_pictures(self) -> None:
+        if self.pixel_format is not None:
+            PlaneFormat.named(1, 1, self.pixel_format)  # raises where there is none of that name
+        if self.gop is not None and not 1 <= self.gop <= 65535:
+            raise UsageError(f"gop {self.gop} is not in 1 .. 65535")
+        if self.lookahead is not None and not 0 <= self.lookahead <= 250:
+            raise UsageError(f"lookahead {self.lookahead} is not in 0 .. 250")
+        if isinstance(self.scale, Fraction):
+            if not 0 < self.scale <= 100:
+                raise UsageError(f"scale {float(self.scale):g} is no part of a size: 0.5 halves it")
+        elif self.scale is not None and not is_scale(self.scale):
+            raise UsageError(
+                f"scale {self.scale[0]}x{self.scale[1]}: each side is 1 .. 8192, or one of them -1"
+            )
+        if self.fps is not None and not 0 < self.fps <= 1000:
+            raise UsageError(f"fps {float(self.fps):g} is not above 0 and up to 1000")
+        if self.start_number is not None and self.start_number < 0:
+            raise UsageError(f"start number {self.start_number} is below 0")
+
+
+def is_scale(scale: tuple[int, int]) -> bool:
+    return scale != (-1, -1) and all(side == -1 or 1 <= side <= 8192 for side in scale)
+
+
+def exact(seconds: Seconds | None) -> Fraction | None:
+    """Seconds as a fraction; a float means the decimal number that it prints as."""
+    if seconds is None:
+        return None
+    try:
+        return Fraction(str(seconds)) if isinstance(seconds, float) else Fraction(seconds)
+    except (ValueError, ZeroDivisionError) as error:
+        raise UsageError(f"{seconds!r} is not a number of seconds") from error

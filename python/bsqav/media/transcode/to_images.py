@@ -1,0 +1,193 @@
+"""Writing pictures: every frame as an image file of its own, as `out_%04d.png` says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from bsqav.codec.files import written_whole
+from bsqav.codec.picture_metadata import NO_METADATA
+from bsqav.codec.still import shown_frame
+from bsqav.errors import MediaError, UnsupportedError, UsageError
+from bsqav.media.io.output_file import OutputExistsError
+from bsqav.media.metadata.image_metadata import with_metadata
+from bsqav.media.metadata.stream_info import turn_planes, turned
+from bsqav.media.transcode.decoding import AvPacket
+from bsqav.media.transcode.options import Options
+from bsqav.media.transcode.source import Source, SourceFrame
+from bsqav.media.transcode.tracks import leave_out
+
+__all__ = ["PictureSink", "is_picture_pattern"]
+
+_WEBP_QUALITY = "95"
+_NUMBER = re.compile(r"%0?\d*d")
+# Extension to encoder, and its pixel formats for gray, colour, and both with alpha: at 8 bits, and
+# above.
+_ENCODERS = {
+    ".bmp": ("bmp", ("gray", "gray"), ("bgr24", "bgr24"), ("bgra", "bgra"), ("bgra", "bgra")),
+    ".jpg": ("mjpeg", ("yuvj420p", "yuvj420p"), ("yuvj420p", "yuvj420p"), None, None),
+    ".png": (
+        "png",
+        ("gray", "gray16be"),
+        ("rgb24", "rgb48be"),
+        ("ya8", "ya16be"),
+        ("rgba", "rgba64be"),
+    ),
+    ".tif": (
+        "tiff",
+        ("gray", "gray16le"),
+        ("rgb24", "rgb48le"),
+        ("ya8", "ya16le"),
+        ("rgba", "rgba64le"),
+    ),
+}
+_BGRA = ("bgra", "bgra")  # libwebp itself makes its colours of them
+_ENCODERS[".webp"] = ("libwebp", _BGRA, _BGRA, _BGRA, _BGRA)
+_ENCODERS |= {".jpeg": _ENCODERS[".jpg"], ".tiff": _ENCODERS[".tif"]}
+
+
+def is_picture_pattern(path: str) -> bool:
+    """Whether a path names numbered pictures, or one picture of a kind that is written here."""
+    suffix = Path(path).suffix.lower()
+    if suffix == ".webp" and _NUMBER.search(path) is None:
+        return False  # one file holds all of them, as an animation
+    return suffix in _ENCODERS
+
+
+class PictureSink:
+    """Takes frames and writes each as a picture, turned upright, numbered from 1.
+
+    Args:
+        pattern: a path with one place for the number, such as `out_%04d.png`; without one, the
+            input may have one frame only.
+        source: where the frames come from.
+        options: of the transcode.
+        warn: takes a sentence on everything that is left out.
+    """
+
+    def __init__(
+        self,
+        pattern: str,
+        source: Source,
+        *,
+        options: Options,
+        warn: Callable[[str], None],
+    ) -> None:
+        suffix = Path(pattern).suffix.lower()
+        if len(_NUMBER.findall(pattern)) > 1 or pattern.count("%") > 1:
+            raise UsageError(f"{pattern} has more than one place for the picture's number")
+        self.codec, gray, colour, gray_alpha, colour_alpha = _ENCODERS[suffix]
+        if options.codec not in (None, self.codec):
+            raise UsageError(
+                f"{suffix} pictures are {self.codec}: leave -c:v {options.codec} away, or take "
+                "another suffix"
+            )
+        useless = ("crf", "bitrate", "maxrate", "gop", "preset", "tune")
+        options.refuse(f"{suffix} pictures have one quality, the finest", *useless)
+        self._pattern, self._overwrite = pattern, options.overwrite
+        self._rotation = source.facts.rotation
+        self.frames = 0
+        self.bytes = self.video_bytes = 0
+        self.sent = 0
+        self.end = Fraction(0)
+        self._time_base = source.time_base
+        self._facts = turned(source.facts)  # picture files are shown as they are
+        layout = self._facts.layout
+        is_gray = layout.chroma == "gray"
+        formats = gray if is_gray else colour
+        if layout.alpha:
+            formats = (gray_alpha if is_gray else colour_alpha) or formats
+            if gray_alpha is None:
+                warn(f"the alpha channel is left out: {suffix} files hold none")
+        self._pixel_format = formats[layout.bit_depth > 8]
+        if self.codec == "mjpeg" and layout.chroma in ("422", "444"):
+            self._pixel_format = f"yuvj{layout.chroma}p"
+        self._held: bytes | None = None
+        self._metadata, self._warn = source.picture_metadata, warn
+        if self._metadata and _NUMBER.search(pattern) is not None:
+            warn(f"{self._metadata.names} of the first picture: left out of numbered pictures")
+            self._metadata = NO_METADATA
+        if options.strict:
+            others = [s for s in source.other_streams() if s.type != "attachment"]
+            leave_out([(s, "pictures hold none") for s in others], strict=True, warn=warn)
+        self._refuse_existing(self.path(1))
+
+    def path(self, number: int) -> Path:
+        """Where the picture of that number goes."""
+        match = _NUMBER.search(self._pattern)
+        if match is None:
+            return Path(self._pattern)
+        width = int(match[0].strip("%d") or 0)
+        text = f"{number:0{width}d}"
+        return Path(self._pattern[: match.start()] + text + self._pattern[match.end() :])
+
+    def _refuse_existing(self, path: Path) -> None:
+        if path.exists() and not self._overwrite:
+            raise OutputExistsError(f"{path} exists already: -y (overwrite=True) replaces it")
+
+    def write(self, frame: SourceFrame) -> None:
+        """Writes one picture; it appears under its name only when it is whole."""
+        self.sent += 1
+        self.end = (frame.pts + frame.duration) * self._time_base
+        if _NUMBER.search(self._pattern) is None:
+            self._hold(frame)
+        else:
+            self._save(self.path(self.sent), self._encode(frame))
+
+    def _hold(self, frame: SourceFrame) -> None:
+        """Keeps the only picture back until it is known to be the only one."""
+        if self._held is not None:
+            path = self.path(1)
+            raise UsageError(
+                f"{path} names one picture and there are more: number them as in "
+                f"{path.stem}_%04d{path.suffix}, or cut with --duration"
+            )
+        self._held = with_metadata(self._encode(frame), self.codec, self._metadata, self._warn)
+
+    def _save(self, path: Path, data: bytes) -> None:
+        self._refuse_existing(path)
+        try:
+            with written_whole(path) as partial:
+                partial.write_bytes(data)
+        except OSError as error:
+            raise MediaError(f"{path} cannot be written: {error.strerror}") from error
+        self.frames += 1
+        self.bytes += len(data)
+        self.video_bytes = self.bytes
+
+    def _encode(self, frame: SourceFrame) -> bytes:
+        facts = self._facts
+        planes = turn_planes(frame.planes, self._rotation)
+        picture = shown_frame(planes, facts.layout, facts.colour, self._pixel_format)
+        try:
+            context: Any = av.CodecContext.create(self.codec, "w")
+            context.width, context.height = facts.layout.width, facts.layout.height
+            context.pix_fmt = self._pixel_format
+            context.time_base = facts.time_base
+            if facts.sample_aspect is not None:
+                context.sample_aspect_ratio = facts.sample_aspect
+            if self.codec == "mjpeg":
+                context.qmin, context.qmax = 2, 2
+            if self.codec == "libwebp":
+                context.options = {"quality": _WEBP_QUALITY}
+            picture.pts = 0
+            packets = [*context.encode(picture), *context.encode(None)]
+        except (av.FFmpegError, ValueError) as error:
+            raise UnsupportedError(f"{self.codec} cannot encode this picture: {error}") from error
+        return b"".join(map(bytes, packets))
+
+    def put(self, packet: AvPacket) -> None:
+        """Other tracks have no place in pictures."""
+
+    def finish(self) -> None:
+        """Writes the only picture; numbered ones are whole already."""
+        if self._held is not None:
+            self._save(self.path(1), self._held)
+
+    def abort(self) -> None:
+        """Every picture is whole already."""

@@ -1,0 +1,120 @@
+"""Writing a `.bsq` still: the input's only picture as one keyframe packet."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from bsqav.codec.animation_file import still_with_metadata
+from bsqav.codec.encoder_options import bsq_preset
+from bsqav.codec.image import encode_planes
+from bsqav.errors import UnsupportedError, UsageError
+from bsqav.media.demux.still_input import FORMAT
+from bsqav.media.transcode.decoding import AvPacket
+from bsqav.media.transcode.options import Options
+from bsqav.media.transcode.source import Source, SourceFrame
+from bsqav.media.transcode.tracks import leave_out
+
+__all__ = ["StillSink", "is_still_target"]
+
+_SUFFIX = ".bsq"
+
+
+def is_still_target(path: Any, named: str | None) -> bool:
+    """Whether an output is a still: by the container's name where given, else by the suffix."""
+    if named is not None:
+        return named == FORMAT
+    if not isinstance(path, str | os.PathLike):
+        return False
+    return Path(path).suffix.lower() == _SUFFIX
+
+
+class StillSink:
+    """Takes one frame and writes it as a still; a second one is refused.
+
+    Args:
+        target: path or writable file of bytes.
+        source: where the frame comes from.
+        options: of the transcode.
+        warn: takes a sentence on everything that is left out.
+
+    Raises:
+        UsageError, UnsupportedError: options that stills do not have.
+    """
+
+    def __init__(
+        self, target: Any, source: Source, options: Options, warn: Callable[[str], None]
+    ) -> None:
+        if options.codec not in (None, "bsq", "copy"):
+            raise UsageError(f"{_SUFFIX} holds BSQ and nothing else: leave {options.codec} away")
+        if options.codec == "copy" and not source.is_bsq:
+            raise UsageError(f"codec copy needs BSQ: {source.name} is {source.facts.codec}")
+        if options.bitrate is not None or options.maxrate is not None:
+            raise UnsupportedError("a still has no bit rate: say the quality with crf (--crf)")
+        options.refuse("a still is one picture", "gop", "lookahead", "parallel", "embed_model")
+        if options.strict:
+            others = [s for s in source.other_streams() if s.type != "attachment"]
+            leave_out([(s, "stills hold none") for s in others], strict=True, warn=warn)
+        self.codec = options.codec or "bsq"
+        self.frames = 0
+        self.bytes = self.video_bytes = 0
+        self.sent = 0
+        self.end = Fraction(0)
+        self._target, self._source, self._options = target, source, options
+        self._data = b""
+
+    def write(self, frame: SourceFrame) -> None:
+        """Codes the picture, or takes its packet as it is."""
+        if self.sent:
+            raise UsageError(
+                f"a {_SUFFIX} file holds one picture and {self._source.name} has more: cut with "
+                "--start and --duration, or write a video"
+            )
+        self.sent += 1
+        packet = self._encode(frame) if frame.packet is None else self._copy(frame)
+        self._data = still_with_metadata(packet, self._source.picture_metadata)
+
+    def _copy(self, frame: SourceFrame) -> bytes:
+        packet: Any = frame.packet
+        if not packet.keyframe:
+            raise UsageError(
+                f"the picture of {self._source.name} is no keyframe and cannot stand alone: leave "
+                "codec copy away"
+            )
+        return bytes(packet)
+
+    def _encode(self, frame: SourceFrame) -> bytes:
+        facts, options = self._source.facts, self._options
+        return encode_planes(
+            frame.planes,
+            facts.layout,
+            facts.colour,
+            sample_aspect=facts.sample_aspect,
+            chroma_location=self._source.chroma_location,
+            rotation=facts.rotation,
+            crf=32.0 if options.crf is None else options.crf,
+            model=options.model,
+            preset=bsq_preset(options.preset),
+            tune=options.tune or "balanced",
+            threads=options.threads,
+        )
+
+    def put(self, packet: AvPacket) -> None:
+        """Other tracks have no place in a still."""
+
+    def finish(self) -> None:
+        """Writes the file."""
+        if not self._data:
+            return
+        if isinstance(self._target, str | os.PathLike):
+            Path(self._target).write_bytes(self._data)
+        else:
+            self._target.write(self._data)
+        self.frames = 1
+        self.bytes = self.video_bytes = len(self._data)
+
+    def abort(self) -> None:
+        """Nothing has been written before the end."""

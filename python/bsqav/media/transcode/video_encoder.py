@@ -1,0 +1,411 @@
+"""An encoder of FFmpeg's as a stream of an output file: planes in, packets out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+from av.video.reformatter import VideoReformatter
+
+from bsqav.codec.encoder import DEFAULT_BUFFER
+from bsqav.codec.picture import PlaneFormat, planes_to_frame
+from bsqav.errors import UnsupportedError, UsageError
+from bsqav.media.metadata.stream_info import COUNTS_FRAMES, NO_GAPS, WITHOUT_TIMES, VideoFacts
+from bsqav.media.transcode.decoding import AvPacket, Plane
+from bsqav.media.transcode.encoder_names import find_encoder
+
+__all__ = ["VideoEncoder", "VideoSettings"]
+
+# Encoders that keep a receiver's buffer.
+_CAPPED = {"libx264", "libx265", "libvpx-vp9", "mpeg2video", "mpeg4"}
+# Quality that is near transparent, where an encoder has such a scale.
+_DEFAULT_CRF = {"libx264": 18.0, "libx265": 20.0, "libsvtav1": 28.0, "libvpx-vp9": 24.0}
+# Those with quantizers of 1 to 31, and by themselves a bit rate that is far too small.
+_QUANTIZED = {"mpeg1video", "mpeg2video", "mpeg4", "msmpeg4", "h263", "h263p", "flv", "mjpeg"}
+_FINE_QUANTIZERS = (2, 3)
+_X265_COLUMNS = 64
+# Encoders that want time in frames, not in ticks. Of MPEG-1's rates the first eight are standard.
+_FRAME_TICKS = {"mpeg1video", "mpeg2video", "mpeg4", "msmpeg4", "h263", "h263p", "flv", "mjpeg"}
+# Two by two chroma and pictures of odd sizes do not go together in these.
+_EVEN_SIZES = {"libx264", "libx265", "libvpx", "libvpx-vp9", "libsvtav1", "mpeg4", "h264_nvenc"}
+# Tried in this order where an encoder does not take the samples as they are: what is richer first.
+_CHROMA = {
+    "420": ("420", "422", "444"),
+    "422": ("422", "444", "420"),
+    "444": ("444", "422", "420"),
+    "gray": ("gray", "420", "422", "444"),
+}
+# At 8 bits and above.
+_RGB = (("rgb24", "gbrp", "bgr24"), ("rgb48le", "rgb48be", "gbrp10le", "rgb24", "gbrp", "bgr24"))
+_RGBA = (("rgba", "bgra", "argb", "gbrap"), ("rgba64le", "rgba64be", "gbrap10le", "rgba", "bgra"))
+
+
+# Of both terms of a rate: MPEG-4's limit.
+_MAX_TERM = 65535
+_MPEG1_RATES = 8
+# What a clock of milliseconds does to a time, twice (seconds).
+CLOCK_ROUNDING = Fraction(2, 1000)
+# Of packets whose frames were counted from a time between two ticks.
+_MICROSECONDS = Fraction(1, 1_000_000)
+
+
+@dataclass(frozen=True)
+class VideoSettings:
+    """How to encode and what to do with the other tracks."""
+
+    encoder: str | None = None  # FFmpeg's name; by container where None
+    crf: float | None = None
+    bitrate: int | None = None  # bits per second
+    maxrate: int | None = None  # bits per second of a receiver
+    buffer: float | None = None  # seconds at that rate
+    gop: int | None = None
+    preset: str | None = None
+    tune: str | None = None
+    threads: int = 0
+    audio: str = "copy"  # "copy", "none", or the name of an encoder of FFmpeg's
+    strict: bool = False
+    format: str | None = None
+    options: dict[str, str] = field(default_factory=dict)
+
+
+class FrameClock:
+    """Counts frames at a constant rate: each time becomes the nearest number that is free.
+
+    The grid of the numbers lies where the first frame is.
+
+    Args:
+        rate: frames per second.
+    """
+
+    def __init__(self, rate: Fraction) -> None:
+        self.rate, self.tick = rate, 1 / rate
+        self.moved = 0
+        """Frames whose time was changed by more than a rounded clock explains."""
+        self.farthest = Fraction(0)
+        """By how many seconds at most."""
+        self.skipped = 0
+        """Frames behind which numbers are free."""
+        self.offset = Fraction(0)
+        """Seconds from a number's time to that of its frame: what the first one is off by."""
+        self._last: int | None = None
+
+    def count(self, time: Fraction) -> int:
+        """The number of the frame at a time in seconds."""
+        if self._last is None:
+            self.offset = time - round(time * self.rate) * self.tick
+        time -= self.offset
+        number = round(time * self.rate)
+        if self._last is not None:
+            number = max(number, self._last + 1)
+            self.skipped += number > self._last + 1
+        self._last = number
+        away = abs(number * self.tick - time)
+        if away > max(self.tick / 10, CLOCK_ROUNDING):
+            self.moved += 1
+            self.farthest = max(self.farthest, away)
+        return number
+
+
+def _encoder_rate(name: str, rate: Fraction) -> Fraction:
+    """A rate that an encoder takes: the same, a multiple of it, or the next higher one."""
+    taken = [Fraction(r.numerator, r.denominator) for r in av.Codec(name, "w").frame_rates or ()]
+    if name == "mpeg1video":
+        taken = taken[:_MPEG1_RATES]
+    higher = sorted(each for each in taken if each >= rate)
+    multiples = [each for each in higher if (each / rate).denominator == 1]
+    return next(iter([*multiples, *higher, *sorted(taken, reverse=True)]), rate)
+
+
+class VideoEncoder:
+    """Adds a video stream to an output container and encodes planes into it.
+
+    Args:
+        container: a PyAV output container.
+        name: FFmpeg's name of the encoder.
+        facts: what the video is like.
+        settings: how to encode.
+        warn: takes a sentence on everything that is changed.
+
+    Raises:
+        UsageError, UnsupportedError: no such encoder, or it does not go with the container.
+    """
+
+    def __init__(
+        self,
+        container: Any,
+        name: str,
+        facts: VideoFacts,
+        settings: VideoSettings,
+        warn: Callable[[str], None],
+    ) -> None:
+        self._name, self._facts = name, facts
+        # Encoders that would write to standard error on their own.
+        os.environ.setdefault("SVT_LOG", "1")
+        rate = 1 / (1 / (facts.frame_rate or facts.usual_rate)).limit_denominator(_MAX_TERM)
+        self._form = container.format
+        name = self._name = find_encoder(name, "video").name  # hevc means libx265
+        if name == "libx265" and facts.layout.width < _X265_COLUMNS:
+            raise UnsupportedError(
+                f"libx265 writes beyond its memory where pictures are narrower than "
+                f"{_X265_COLUMNS} columns, and these have {facts.layout.width}: take libx264, or "
+                "another size (--scale)"
+            )
+        try:
+            self._clock = FrameClock(_encoder_rate(name, rate)) if self._counts_frames() else None
+            rate = rate if self._clock is None else self._clock.rate
+            self.stream: Any = container.add_stream(name, rate=rate)
+        except (ValueError, av.FFmpegError) as error:
+            raise UnsupportedError(f"the encoder {name} cannot be used: {error}") from error
+        self._reformatter = VideoReformatter()
+        self._warn = warn
+        self._layout = self._even_layout(warn)
+        self._describe()
+        self._set_options(settings)
+
+    def _describe(self) -> None:
+        """Size, format, timing, colour and display of the stream."""
+        facts, stream = self._facts, self.stream
+        stream.width, stream.height = self._layout.width, self._layout.height
+        stream.pix_fmt = self._pixel_format()
+        context = stream.codec_context
+        context.time_base = facts.time_base if self._clock is None else self._clock.tick
+        facts.colour.tag(context)
+        if stream.pix_fmt.startswith("yuvj"):
+            context.color_range = 2
+        if facts.sample_aspect is not None:
+            context.sample_aspect_ratio = facts.sample_aspect
+        if facts.rotation:
+            stream.set_display_rotation(-facts.rotation)
+
+    def _set_options(self, settings: VideoSettings) -> None:
+        context, facts = self.stream.codec_context, self._facts
+        self._check_options(settings)
+        context.thread_count = settings.threads
+        if settings.gop is not None:
+            context.gop_size = settings.gop
+        options = dict(settings.options)
+        option, parameters = self._parameters()
+        if parameters:
+            options.setdefault(option, ":".join(parameters))
+        if self._form.name == "avi":
+            options.setdefault("bf", "0")  # AVI does not say when a frame is due out of order
+        if facts.chroma_location and self._layout.chroma == "420":
+            options.setdefault("chroma_sample_location", str(facts.chroma_location))
+        if settings.bitrate is not None:
+            context.bit_rate = settings.bitrate
+        else:
+            crf = settings.crf if settings.crf is not None else _DEFAULT_CRF.get(self._name)
+            if crf is not None:
+                options.setdefault("crf", f"{crf:g}")
+            elif self._name in _QUANTIZED and settings.maxrate is not None:
+                context.bit_rate = settings.maxrate  # as fine as it may be below the cap
+            elif self._name in _QUANTIZED:
+                context.qmin, context.qmax = _FINE_QUANTIZERS
+        if settings.maxrate is not None:
+            self._cap_rate(settings, options)
+        if settings.preset is not None:
+            options.setdefault("preset", settings.preset)
+        if settings.tune is not None:
+            options.setdefault("tune", settings.tune)
+        self.stream.options = options
+
+    def _check_options(self, settings: VideoSettings) -> None:
+        """Refuses what the encoder would not look at."""
+        given = {"crf": settings.crf, "preset": settings.preset, "tune": settings.tune}
+        wanted = {key: str(value) for key, value in given.items() if value is not None}
+        for key in self._unused(wanted):
+            rated = key == "crf" and self._name in _QUANTIZED
+            instead = "give a bit rate (--bitrate RATE), or " if rated else ""
+            raise UsageError(
+                f"the encoder {self._name} has no {key}: {instead}leave {key} (--{key}) away"
+            )
+
+    def _unused(self, options: dict[str, str]) -> list[str]:
+        """Those of the options that an encoder which opens has left."""
+        if not options:
+            return []
+        context: Any = av.CodecContext.create(self._name, "w")
+        context.width, context.height, context.pix_fmt = 64, 64, self.stream.pix_fmt
+        context.time_base = Fraction(1, 25)
+        quiet = {"x265-params": "log-level=none"} if self._name == "libx265" else {}
+        context.options = {**options, **quiet}
+        try:
+            context.open()
+        except (ValueError, OSError, av.FFmpegError):
+            return []  # what is wrong with it, the file's own encoder says
+        return [key for key in options if key in context.options]
+
+    def _counts_frames(self) -> bool:
+        """Whether the encoder or the container has a clock that counts frames."""
+        return (
+            self._name in _FRAME_TICKS
+            or self._form.name in COUNTS_FRAMES
+            or bool(int(self._form.flags) & WITHOUT_TIMES)
+        )
+
+    def _parameters(self) -> tuple[str, list[str]]:
+        """Name and values of the option that holds the parameters of the encoder's own library."""
+        light = self._facts.light
+        if self._name == "libx265":
+            return "x265-params", ["log-level=error", *light.x265_parameters()]
+        if self._name == "libx264":
+            # Else a bare stream, and whatever trusts its header, has ticks per second for a rate.
+            even = ["force-cfr=1"] if self._facts.frame_rate or self._clock else []
+            return "x264-params", [*even, *light.x264_parameters()]
+        if self._name == "libsvtav1":
+            return "svtav1-params", light.svtav1_parameters()
+        if light:
+            self._warn(f"mastering display and content light level are left out by {self._name}")
+        return "", []
+
+    def _cap_rate(self, settings: VideoSettings, options: dict[str, str]) -> None:
+        if self._name not in _CAPPED:
+            raise UsageError(
+                f"the encoder {self._name} keeps no upper bound of the rate: leave maxrate away, "
+                f"or take one of {', '.join(sorted(_CAPPED))}"
+            )
+        if self._name == "libvpx-vp9" and settings.bitrate is None:
+            raise UsageError(
+                "libvpx-vp9 keeps a maxrate beside a bit rate only: give one (--bitrate RATE), or "
+                "leave maxrate away"
+            )
+        seconds = DEFAULT_BUFFER if settings.buffer is None else settings.buffer
+        options.setdefault("maxrate", str(settings.maxrate))
+        options.setdefault("bufsize", str(round((settings.maxrate or 0) * seconds)))
+
+    def _even_layout(self, warn: Callable[[str], None]) -> PlaneFormat:
+        """The size in which frames are encoded: even where the encoder needs that."""
+        layout = self._facts.layout
+        width, height = layout.width, layout.height
+        if self._name in _EVEN_SIZES and (width % 2 or height % 2):
+            width, height = width + width % 2, height + height % 2
+            warn(
+                f"{self._name} needs even sizes: {layout.width}x{layout.height} is padded to "
+                f"{width}x{height}"
+            )
+        return replace(layout, width=width, height=height)
+
+    def _pixel_format(self) -> str:
+        """The encoder's nearest; says what it loses."""
+        known = [form.name for form in self.stream.codec_context.codec.video_formats or ()]
+        wanted = self._wanted_formats()
+        usable = (name for name in wanted if (name in known or not known) and self._takes(name))
+        chosen = next(usable, known[0] if known else wanted[0])
+        self._say_losses(av.VideoFormat(chosen))
+        return chosen
+
+    def _wanted_formats(self) -> list[str]:
+        """Pixel formats, the best first: alpha counts most, then chroma, then the depth."""
+        layout = self._layout
+        if self._name.startswith("libwebp"):  # it makes its own colours of RGB
+            return ["bgra"]
+        if self._name == "mjpeg":  # it has no limited range
+            chroma = "420" if layout.chroma == "gray" else layout.chroma
+            return [f"yuvj{chroma}p", "yuvj420p"]
+        deep = layout.bit_depth > 8
+        choices = _CHROMA[layout.chroma]
+        if layout.chroma == "gray" and self._name in _EVEN_SIZES:
+            # Gray H.264 and HEVC are standard and yet hardly anything plays them.
+            choices = ("420", *choices)
+        names = []
+        for alpha in [True, False] if layout.alpha else [False]:
+            for chroma in choices:
+                depths = (10, 8) if deep else (8, 10)
+                forms = [replace(layout, chroma=chroma, alpha=alpha, bit_depth=d) for d in depths]
+                names += [form.pixel_format for form in forms]
+            names += (_RGBA if alpha else _RGB)[deep]
+        return names
+
+    def _takes(self, pixel_format: str) -> bool:
+        """Whether the encoder opens: some name formats with alpha that they then refuse."""
+        form = av.VideoFormat(pixel_format)
+        if not any(part.is_alpha for part in form.components):
+            return True
+        context: Any = av.CodecContext.create(self._name, "w")
+        context.width, context.height, context.pix_fmt = 64, 64, pixel_format
+        context.time_base = Fraction(1, 25)
+        context.options = {"x265-params": "log-level=none"} if self._name == "libx265" else {}
+        try:
+            context.open()
+        except (ValueError, OSError, av.FFmpegError):
+            return False
+        return True
+
+    def _say_losses(self, chosen: Any) -> None:
+        layout, name = self._layout, self._name
+        if layout.alpha and not any(part.is_alpha for part in chosen.components):
+            self._warn(f"the alpha channel is left out: {name} holds none")
+        if layout.chroma in ("422", "444") and not chosen.is_rgb:
+            wide = {"422": 32, "444": 64}[layout.chroma]
+            if chosen.chroma_width(64) < wide or chosen.chroma_height(64) < 64:
+                kept = f"{layout.chroma[0]}:{layout.chroma[1]}:{layout.chroma[2]}"
+                self._warn(f"{kept} becomes {chosen.name}: {name} does not hold it")
+
+    def encode(self, planes: Sequence[Plane], pts: int, duration: int) -> list[AvPacket]:
+        """Packets that are ready after one picture; times in ticks of the facts' time base."""
+        picture = planes_to_frame(self._padded(planes), self._layout)
+        self._facts.colour.tag(picture)
+        if picture.format.name != self.stream.pix_fmt:
+            picture = self._reformatter.reformat(
+                picture, format=self.stream.pix_fmt, threads=1, **self._ranges()
+            )
+        picture.pts = pts
+        picture.time_base = self._facts.time_base
+        picture.duration = duration
+        if self._clock is not None:
+            picture.pts = self._clock.count(pts * self._facts.time_base)
+            picture.time_base, picture.duration = self._clock.tick, 1
+        return [self._placed(packet) for packet in self.stream.encode(picture)]
+
+    def _placed(self, packet: AvPacket) -> AvPacket:
+        """The packet of a counted frame at its own time, where the container has such times."""
+        clock, without = self._clock, bool(int(self._form.flags) & WITHOUT_TIMES)
+        if clock is None or not clock.offset or without or self._form.name in COUNTS_FRAMES:
+            return packet
+        base, move = Fraction(packet.time_base) / _MICROSECONDS, clock.offset / _MICROSECONDS
+        packet.pts = None if packet.pts is None else round(packet.pts * base + move)
+        packet.dts = None if packet.dts is None else round(packet.dts * base + move)
+        packet.duration = round((packet.duration or 0) * base)
+        packet.time_base = _MICROSECONDS
+        return packet
+
+    def drain(self) -> Iterator[AvPacket]:
+        """Packets that were held back, each as soon as it is coded."""
+        if self._clock is not None:
+            self._say_displaced(self._clock)
+        for packet in self.stream.codec_context.encode_lazy(None):
+            packet.stream = self.stream
+            yield self._placed(packet)
+
+    def _say_displaced(self, clock: FrameClock) -> None:
+        """Warns of times that a clock of frames, or none at all, has changed."""
+        form, rate = self._form.name, f"{float(clock.rate):g} frames a second"
+        where = self._name if self._name in _FRAME_TICKS else form
+        if clock.skipped and (int(self._form.flags) & WITHOUT_TIMES or form in NO_GAPS):
+            self._warn(
+                f"{form} has a constant rate, {rate}, and no times: {clock.skipped} frames that "
+                "last longer are shown as long as the others"
+            )
+        elif clock.moved:
+            self._warn(
+                f"{where} has a constant rate, {rate}: {clock.moved} frames were moved, by up to "
+                f"{float(clock.farthest):.3f} s"
+            )
+
+    def _ranges(self) -> dict[str, int]:
+        """How samples map from the pictures' format to the encoder's."""
+        source = 2 if self._facts.colour.full_range == 1 else 1
+        target = 2 if self.stream.pix_fmt.startswith("yuvj") else source
+        return {"src_color_range": source, "dst_color_range": target}
+
+    def _padded(self, planes: Sequence[Plane]) -> list[Any]:
+        padded = []
+        for plane, (width, height) in zip(planes, self._layout.plane_sizes, strict=True):
+            grow = ((0, height - plane.shape[0]), (0, width - plane.shape[1]))
+            padded.append(np.pad(plane, grow, "edge") if any(map(any, grow)) else plane)
+        return padded

@@ -1,0 +1,1 @@
+"""What the networks of codec and paper share."""

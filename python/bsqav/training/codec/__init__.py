@@ -1,0 +1,1 @@
+"""Training of the codec's networks: data, closed-loop rollouts, objective, loop."""

@@ -1,0 +1,1 @@
+"""Training of the paper's models: tokenizer, prior, masked language model."""

@@ -1,0 +1,257 @@
+"""Pictures and clips for the research models, from folders, by step.
+
+Folders are read as they come: pictures or video files at any depth, or WebDataset's shards. Where
+all files lie in subfolders, those of the first level are classes (ImageNet's train/, UCF-101).
+What a step draws depends on the seed and the step alone, so that a run resumes where it was, and
+any number of processes shares one batch.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from bsqav.errors import MediaError, UsageError
+from bsqav.training.paper.image_sources import Source, find_sources, open_picture, open_video
+
+__all__ = [
+    "Batch",
+    "PictureConfig",
+    "PictureFolder",
+    "StepBatches",
+    "centre_squares",
+    "loader",
+    "own_side",
+    "whole_pictures",
+]
+
+CACHE_BYTES = 1 << 30
+
+Pixels = npt.NDArray[np.uint8]
+# pixels [B, 3, (T,) side, side] uint8, and labels [B] int64 (0 where there are no classes).
+Batch = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class PictureConfig:
+    """What a batch is.
+
+    side: rows and columns of pixels. frames: of a clip, 1 for pictures. batch: over all processes.
+    flip: mirror half of them. workers: processes that read ahead, 0 for none.
+    """
+
+    side: int = 256
+    frames: int = 1
+    batch: int = 32
+    flip: bool = False
+    workers: int = 0
+
+
+class PictureFolder:
+    """The pictures (frames = 1) or videos of a folder, or of its .tar shards.
+
+    listed: only those that a text file names, a path a line relative to the folder (the first word
+    counts, so that UCF-101's trainlist01.txt does). Raises MediaError where there are none.
+    """
+
+    def __init__(self, root: Path, frames: int = 1, listed: Path | None = None) -> None:
+        self.frames = frames
+        self.sources = find_sources(root, frames > 1, listed)
+        names = {source.label for source in self.sources}
+        # Shards number their classes: those are sorted by number.
+        self.classes = [] if "" in names else sorted(names, key=lambda name: (len(name), name))
+        if not all(name.isdecimal() for name in names):
+            self.classes.sort()
+        number = {name: i for i, name in enumerate(self.classes)}
+        self.labels = [number.get(source.label, 0) for source in self.sources]
+        self._cache: dict[int, Pixels] = {}
+        self._cached = 0
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def read(self, index: int, side: int, rng: np.random.Generator) -> Pixels:
+        """A random square of a picture, or of frames that follow each other: [T, side, side, 3]."""
+        if self.frames > 1:
+            return self._clip(self.sources[index], side, rng)
+        return _random_square(self._picture(index, side), side, rng)[None]
+
+    def _picture(self, index: int, side: int) -> Pixels:
+        """The picture with its shorter side at `side`, [rows, columns, 3], kept while they fit."""
+        if index in self._cache:
+            return self._cache[index]
+        array = np.asarray(_short_side(open_picture(self.sources[index]), side))
+        if self._cached + array.nbytes <= CACHE_BYTES:
+            self._cache[index], self._cached = array, self._cached + array.nbytes
+        return array
+
+    def _clip(self, source: Source, side: int, rng: np.random.Generator) -> Pixels:
+        place, frames = rng.random(), []
+        with open_video(source) as container:
+            stream = container.streams.video[0]
+            if stream.duration and stream.frames > self.frames:
+                last = stream.duration * (1 - self.frames / stream.frames)
+                container.seek((stream.start_time or 0) + int(place * last), stream=stream)
+            for frame in itertools.islice(container.decode(stream), self.frames):
+                frames.append(_small_frame(frame, side))
+        if not frames:
+            raise MediaError(f"{source} has no frame")
+        frames += [frames[-1]] * (self.frames - len(frames))
+        return _random_square(np.stack(frames), side, rng)
+
+
+def _short_side(
+    picture: Image.Image, side: int, how: Image.Resampling = Image.Resampling.BICUBIC
+) -> Image.Image:
+    scale = side / min(picture.size)
+    size = tuple(max(side, round(length * scale)) for length in picture.size)
+    return picture if size == picture.size else picture.resize((size[0], size[1]), how)
+
+
+def centre_square(picture: Image.Image, side: int) -> Pixels:
+    """The middle of a picture for evaluation: Lanczos to the side, as the paper has it."""
+    small = _short_side(picture, side, Image.Resampling.LANCZOS)
+    left, top = (small.width - side) // 2, (small.height - side) // 2
+    return np.asarray(small.crop((left, top, left + side, top + side)))
+
+
+def own_side(root: Path, frames: int = 1) -> int:
+    """Rows and columns of a folder's first picture or video. UsageError where they differ."""
+    source = PictureFolder(root, frames).sources[0]
+    if frames == 1:
+        width, height = open_picture(source).size
+    else:
+        with open_video(source) as container:
+            width, height = container.streams.video[0].width, container.streams.video[0].height
+    if width != height:
+        raise UsageError(f"{source} is {width} x {height}, no square: say which --side to take")
+    return width
+
+
+def centre_squares(
+    root: Path,
+    side: int,
+    batch: int,
+    frames: int = 1,
+    limit: int | None = None,
+    *,
+    strict: bool = False,
+    listed: Path | None = None,
+) -> Iterator[Tensor]:
+    """Batches from -1 to 1, in order of names: the middle of each picture, [B, 3, side, side].
+
+    With more frames than one: of the first frames of each video, [B, 3, T, side, side]; videos
+    that are shorter are left out. strict: UsageError where one has another size than that. listed:
+    see PictureFolder.
+    """
+    held: list[Pixels] = []
+    for source in PictureFolder(root, frames, listed).sources[:limit]:
+        pictures = [open_picture(source)] if frames == 1 else _first_frames(source, frames)
+        for picture in pictures:
+            if strict and picture.size != (side, side):
+                raise UsageError(
+                    f"{source} is {picture.width} x {picture.height}, others are {side} x {side}: "
+                    "say which --side to bring all to"
+                )
+        clip = [centre_square(picture, side) for picture in pictures]
+        if len(clip) == frames:
+            held.append(np.stack(clip))
+        if len(held) == batch:
+            yield _unit_batch(held)
+            held = []
+    if held:
+        yield _unit_batch(held)
+
+
+def whole_pictures(
+    root: Path, frames: int = 1, limit: int | None = None, listed: Path | None = None
+) -> Iterator[Tensor]:
+    """Each picture [1, 3, rows, columns] or clip [1, 3, T, rows, columns] as it is, from -1 to 1.
+
+    In order of names; see centre_squares for clips and listed.
+    """
+    for source in PictureFolder(root, frames, listed).sources[:limit]:
+        pictures = [open_picture(source)] if frames == 1 else _first_frames(source, frames)
+        if len(pictures) == frames:
+            yield _unit_batch([np.stack([np.asarray(picture) for picture in pictures])])
+
+
+def _unit_batch(clips: list[Pixels]) -> Tensor:
+    x = torch.from_numpy(np.stack(clips)).permute(0, 4, 1, 2, 3).float() / 127.5 - 1
+    return x if x.shape[2] > 1 else x[:, :, 0]
+
+
+def _first_frames(source: Source, frames: int) -> list[Image.Image]:
+    """A video's first frames, fewer where it has fewer."""
+    with open_video(source) as container:
+        first = itertools.islice(container.decode(video=0), frames)
+        rgb = [frame.reformat(format="rgb24").to_ndarray() for frame in first]
+    return [Image.fromarray(array) for array in rgb]
+
+
+def _small_frame(frame: av.VideoFrame, side: int) -> Pixels:
+    scale = side / min(frame.width, frame.height)
+    width, height = max(side, round(frame.width * scale)), max(side, round(frame.height * scale))
+    array = frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
+    return array.astype(np.uint8, copy=False)
+
+
+def _random_square(array: Pixels, side: int, rng: np.random.Generator) -> Pixels:
+    """[..., rows, columns, 3] -> [..., side, side, 3]."""
+    top = rng.integers(0, array.shape[-3] - side, endpoint=True)
+    left = rng.integers(0, array.shape[-2] - side, endpoint=True)
+    return array[..., top : top + side, left : left + side, :]
+
+
+class StepBatches(Dataset[Batch]):
+    """The batch of every step; a process of several takes its equal part of it.
+
+    Raises UsageError where the batch does not divide among the processes.
+    """
+
+    def __init__(
+        self, folder: PictureFolder, config: PictureConfig, seed: int, rank: int = 0, world: int = 1
+    ) -> None:
+        if config.batch % world or config.batch < 1:
+            raise UsageError(f"a batch of {config.batch} does not divide among {world} processes")
+        self.folder, self.config, self.seed = folder, config, seed
+        self.part = range(config.batch)[rank * (config.batch // world) :][: config.batch // world]
+
+    def __getitem__(self, step: int) -> Batch:
+        config = self.config
+        chosen = np.random.default_rng([self.seed, step]).integers(
+            0, len(self.folder), config.batch
+        )
+        pixels, labels = [], []
+        for place in self.part:
+            rng = np.random.default_rng([self.seed, step, place])
+            clip = self.folder.read(int(chosen[place]), config.side, rng)
+            if config.flip and rng.random() < 0.5:
+                clip = clip[:, :, ::-1]
+            pixels.append(torch.from_numpy(clip.transpose(3, 0, 1, 2).copy()))
+            labels.append(self.folder.labels[int(chosen[place])])
+        batch = torch.stack(pixels)
+        return (batch if config.frames > 1 else batch[:, :, 0]), torch.tensor(labels)
+
+
+def loader(batches: StepBatches, steps: Sequence[int]) -> Any:
+    """Iterates the batches of the steps, read ahead by the configuration's workers."""
+    workers = batches.config.workers
+    return DataLoader(
+        batches,
+        batch_size=None,
+        sampler=steps,
+        num_workers=workers,
+        multiprocessing_context="spawn" if workers else None,
+    )

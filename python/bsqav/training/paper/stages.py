@@ -1,0 +1,175 @@
+"""What each stage of the paper minimizes: the tokenizer, the prior over its tokens, the masked LM.
+
+Pixels come as uint8 and are scaled to -1 .. 1 here.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from bsqav.errors import UsageError
+from bsqav.nn.paper.adversarial import discriminator_loss, generator_loss, r1_penalty
+from bsqav.nn.paper.arprior import ARPrior
+from bsqav.nn.paper.bsqvit import BSQViT
+from bsqav.nn.paper.lpips import LPIPS
+from bsqav.nn.paper.maskedlm import MaskedLM
+from bsqav.nn.paper.quantizers import BinarySphericalQuantizer
+
+__all__ = ["MaskedStage", "PriorStage", "Stage", "TokenizerLoss", "TokenizerStage", "to_unit"]
+
+Figures = dict[str, Tensor]
+
+
+def to_unit(pixels: Tensor) -> Tensor:
+    """uint8 -> float32 from -1 to 1."""
+    return pixels.float() / 127.5 - 1
+
+
+class Stage(ABC):
+    """A network to train, what it minimizes, and an opponent where it has one."""
+
+    net: nn.Module
+    opponent: nn.Module | None = None
+
+    @abstractmethod
+    def loss(self, pixels: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Figures]:
+        """Of a batch: a scalar, and figures to log."""
+
+    def opponent_loss(self, pixels: Tensor, step: int) -> tuple[Tensor, Figures] | None:
+        """What the opponent minimizes on the last batch of `loss`; None: no step of it now."""
+        del pixels, step
+        return None
+
+
+@dataclass(frozen=True)
+class TokenizerLoss:
+    """Weights of the tokenizer's loss; the defaults are the paper's (section 3.3 and appendix).
+
+    pixel: l2, the paper's text, or l1, its published program. lpips: counts where weights are
+    given. gan: from step gan_from on. r1: gamma of the penalty on every r1_every-th step of the
+    discriminator. ramp: the quantizer's loss counts that many times at first, falling to 1 within
+    ramp_steps.
+    """
+
+    pixel: Literal["l1", "l2"] = "l2"
+    lpips: float = 0.1
+    gan: float = 0.1
+    gan_from: int = 0
+    r1: float = 10.0
+    r1_every: int = 16
+    ramp: float = 3.0
+    ramp_steps: int = 2000
+
+
+class TokenizerStage(Stage):
+    """Reconstruction, LPIPS, an adversary and the quantizer's entropy."""
+
+    def __init__(
+        self,
+        net: BSQViT,
+        weights: TokenizerLoss,
+        opponent: nn.Module | None = None,
+        lpips: LPIPS | None = None,
+    ) -> None:
+        if weights.gan > 0 and opponent is None:
+            raise UsageError("a weight of gan above 0 needs a discriminator")
+        self.net, self.weights, self.opponent, self.lpips = net, weights, opponent, lpips
+        self.tokenizer = net
+        self._fake: Tensor | None = None
+
+    def loss(self, pixels: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Figures]:
+        """See Stage; psnr is in dB, of values clamped to the range; entropies are in bits."""
+        del labels
+        x, weights = to_unit(pixels), self.weights
+        found = self.net(x)
+        y, tokens = found.pixels.float(), found.tokens
+        gap = y - x
+        pixel = gap.abs().mean() if weights.pixel == "l1" else gap.square().mean()
+        left = max(0.0, 1 - step / weights.ramp_steps) if weights.ramp_steps else 0.0
+        total = pixel + (1 + (weights.ramp - 1) * left) * tokens.loss
+        clamped = (y.detach().clamp(-1, 1) - x).square().mean().clamp_min(1e-10)
+        figures = {
+            "pixel": pixel,
+            "psnr": 10 * torch.log10(4 / clamped),
+            "sample_bits": tokens.sample_entropy / math.log(2),
+            "batch_bits": tokens.batch_entropy / math.log(2),
+        }
+        if self.lpips is not None and weights.lpips > 0:
+            figures["lpips"] = self.lpips(x, y).mean()
+            total = total + weights.lpips * figures["lpips"]
+        self._fake = None
+        if self.opponent is not None and weights.gan > 0 and step >= weights.gan_from:
+            self._fake = y.detach()
+            self.opponent.requires_grad_(False)
+            figures["gan"] = generator_loss(self.opponent(y))
+            self.opponent.requires_grad_(True)
+            total = total + weights.gan * figures["gan"]
+        return total, figures
+
+    def opponent_loss(self, pixels: Tensor, step: int) -> tuple[Tensor, Figures] | None:
+        """See Stage."""
+        if self.opponent is None or self._fake is None:
+            return None
+        x, weights = to_unit(pixels), self.weights
+        real, fake = self.opponent(x), self.opponent(self._fake)
+        loss = discriminator_loss(real, fake)
+        figures = {"discriminator": loss, "real": real.mean(), "fake": fake.mean()}
+        if weights.r1 > 0 and (step + 1) % weights.r1_every == 0:
+            with torch.autocast(x.device.type, enabled=False):
+                figures["r1"] = r1_penalty(self.opponent, x)
+            loss = loss + weights.r1 / 2 * weights.r1_every * figures["r1"]
+        return loss, figures
+
+
+class _TokenStage(Stage):
+    """A stage on the tokens of a finished tokenizer."""
+
+    def __init__(self, tokenizer: BSQViT, bits: int) -> None:
+        quantizer = tokenizer.quantizer
+        if not isinstance(quantizer, BinarySphericalQuantizer) or quantizer.dim != bits:
+            raise UsageError(f"the model is for tokens of {bits} bits, the tokenizer's are others")
+        self.tokenizer = tokenizer.eval().requires_grad_(False)
+
+    def indices(self, pixels: Tensor) -> Tensor:
+        """[B, (T,) H, W] of a batch of pixels."""
+        return self.tokenizer.tokenize(to_unit(pixels))
+
+
+class PriorStage(_TokenStage):
+    """Cross-entropy of the autoregressive prior. Raises UsageError where the bits differ."""
+
+    def __init__(self, net: ARPrior, tokenizer: BSQViT) -> None:
+        super().__init__(tokenizer, net.config.tokens.bits)
+        self.net = net
+        self.prior = net
+
+    def loss(self, pixels: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Figures]:
+        """See Stage."""
+        del labels, step
+        loss = self.prior.loss(self.indices(pixels))
+        groups = self.prior.config.tokens.groups
+        return loss, {"bits_per_token": loss * groups / math.log(2)}
+
+
+class MaskedStage(_TokenStage):
+    """Cross-entropy of masked sub-tokens. Raises UsageError where the bits differ.
+
+    seed: of masks and dropped labels.
+    """
+
+    def __init__(self, net: MaskedLM, tokenizer: BSQViT, seed: int = 0) -> None:
+        super().__init__(tokenizer, net.config.tokens.bits)
+        self.net, self.seed = net, seed
+        self.model = net
+
+    def loss(self, pixels: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Figures]:
+        """See Stage."""
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        given = labels if self.model.config.classes else None
+        return self.model.loss(self.indices(pixels), given, generator), {}
