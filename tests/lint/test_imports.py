@@ -16,7 +16,7 @@ from tests.support import ROOT
 PACKAGE = ROOT / "python" / "bsqav"
 SOURCES = ROOT / "cpp" / "src"
 
-# A folder of cpp/src may include itself, the public header and what stands here.
+# A folder of cpp/src may include itself, the public header and the folders named here.
 CPP_MAY_INCLUDE = {
     "base": set[str](),
     "bitstream": {"base"},
@@ -29,33 +29,33 @@ CPP_MAY_INCLUDE = {
     "cuda": {"base", "bitstream", "kernels", "entropy", "quantizer", "motion", "network", "codec"},
 }
 
-# A package of bsqav may import itself, FOUNDATION and what stands here.
+# A package of bsqav may import itself, FOUNDATION and the packages named here.
 FOUNDATION = {"_core", "errors"}
-CODEC_ROOMS = {"codec", "media", "models"}
+CODEC_PACKAGES = {"codec", "media", "models"}
 PYTHON_MAY_IMPORT = {
     "codec": {"models"},
     "models": set[str](),
     "media": {"codec", "models"},
-    "cli": CODEC_ROOMS | {"evaluation"},
-    "integrations": CODEC_ROOMS,
+    "cli": CODEC_PACKAGES | {"evaluation"},
+    "integrations": CODEC_PACKAGES,
     "ops": set[str](),
     "nn": {"codec", "ops"},
-    "training": CODEC_ROOMS | {"ops", "nn"},
-    "evaluation": CODEC_ROOMS | {"ops", "nn"},
-    "export": CODEC_ROOMS | {"ops", "nn"},
-    "recipes": CODEC_ROOMS | {"ops", "nn", "training", "evaluation", "export"},
+    "training": CODEC_PACKAGES | {"ops", "nn"},
+    "evaluation": CODEC_PACKAGES | {"ops", "nn"},
+    "export": CODEC_PACKAGES | {"ops", "nn"},
+    "recipes": CODEC_PACKAGES | {"ops", "nn", "training", "evaluation", "export"},
 }
-# The command line opens these rooms inside the function that runs the command, never before.
-OPENED_ON_DEMAND = {"training", "evaluation", "export", "recipes", "integrations"}
+# The command line imports these packages inside the function that runs the command, never before.
+IMPORTED_ON_DEMAND = {"training", "evaluation", "export", "recipes", "integrations"}
 WITHOUT_TORCH = ("codec", "media", "cli")
 
 
-def python_files(room: str) -> list[Path]:
+def python_files(package: str) -> list[Path]:
     """The modules of one package of bsqav."""
-    return sorted((PACKAGE / room).rglob("*.py"))
+    return sorted((PACKAGE / package).rglob("*.py"))
 
 
-def rooms() -> list[str]:
+def packages() -> list[str]:
     """The packages of bsqav that hold Python code."""
     return sorted(p.name for p in PACKAGE.iterdir() if p.is_dir() and any(p.rglob("*.py")))
 
@@ -82,31 +82,31 @@ def imports_at_load(path: Path) -> set[str]:
     return imported_names(path, [node for node in tree.body if not isinstance(node, functions)])
 
 
-def rooms_of(names: set[str]) -> set[str]:
+def packages_of(names: set[str]) -> set[str]:
     """The packages of bsqav that full module names belong to."""
     return {name.split(".")[1] for name in names if name.startswith("bsqav.")}
 
 
-@pytest.mark.parametrize("room", rooms())
-def test_python_imports_go_down(room: str) -> None:
-    assert room in PYTHON_MAY_IMPORT, f"bsqav.{room} has no place in the layout yet"
-    allowed = PYTHON_MAY_IMPORT[room] | FOUNDATION | {room}
+@pytest.mark.parametrize("package", packages())
+def test_python_imports_go_down(package: str) -> None:
+    assert package in PYTHON_MAY_IMPORT, f"bsqav.{package} has no place in the layout yet"
+    allowed = PYTHON_MAY_IMPORT[package] | FOUNDATION | {package}
     wrong = []
-    for path in python_files(room):
+    for path in python_files(package):
         known = allowed
-        if room == "cli":
-            assert not rooms_of(imports_at_load(path)) - allowed, path.relative_to(ROOT)
-            known = allowed | OPENED_ON_DEMAND
+        if package == "cli":
+            assert not packages_of(imports_at_load(path)) - allowed, path.relative_to(ROOT)
+            known = allowed | IMPORTED_ON_DEMAND
         top_level = {p.stem for p in PACKAGE.glob("*.py")} - FOUNDATION
-        upward = rooms_of(imported_names(path)) & (set(PYTHON_MAY_IMPORT) | top_level) - known
+        upward = packages_of(imported_names(path)) & (set(PYTHON_MAY_IMPORT) | top_level) - known
         wrong += [f"{path.relative_to(ROOT)} imports bsqav.{name}" for name in sorted(upward)]
     assert not wrong
 
 
-@pytest.mark.parametrize("room", [*WITHOUT_TORCH, "integrations"])
-def test_no_file_names_torch(room: str) -> None:
-    assert python_files(room), f"bsqav.{room} holds no Python file"
-    for path in python_files(room):
+@pytest.mark.parametrize("package", [*WITHOUT_TORCH, "integrations"])
+def test_no_file_names_torch(package: str) -> None:
+    assert python_files(package), f"bsqav.{package} holds no Python file"
+    for path in python_files(package):
         roots = {name.split(".")[0] for name in imported_names(path)}
         assert "torch" not in roots, path.relative_to(ROOT)
 
@@ -115,8 +115,8 @@ IMPORT_ALL = """
 import importlib, pkgutil, sys
 sys.modules["torch"] = None  # an import of torch raises ImportError now
 import bsqav
-for room in {rooms!r}:
-    package = importlib.import_module(f"bsqav.{{room}}")
+for name in {packages!r}:
+    package = importlib.import_module(f"bsqav.{{name}}")
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
@@ -124,7 +124,7 @@ for room in {rooms!r}:
 
 
 def test_imports_with_torch_blocked(tmp_path: Path) -> None:
-    script = IMPORT_ALL.format(rooms=WITHOUT_TORCH)
+    script = IMPORT_ALL.format(packages=WITHOUT_TORCH)
     result = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
     )

@@ -1,4 +1,4 @@
-"""README, CI, version and pins say the same thing in every place where they stand."""
+"""README, CI, version, changelog and pinned packages agree with each other."""
 
 from __future__ import annotations
 
