@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.media_data import shared_data, write_data
 from tests.readme import Readme, commands_of
-from tests.support import ROOT, find_data, find_tool, tools_are_required
+from tests.support import ROOT, find_tool, tools_are_required
 
 
 def pytest_report_header() -> list[str]:
@@ -25,9 +26,9 @@ def pytest_report_header() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def data_dir() -> Path:
-    """The folder with train/ and eval/ clips and pictures, from BSQAV_DATA."""
-    return find_data()
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with train/ and eval/ clips: BSQAV_DATA, or synthesised ones without it."""
+    return shared_data() or write_data(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="session")

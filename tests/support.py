@@ -1,4 +1,4 @@
-"""What tests in any folder share: where the data is, and which programs are there.
+"""What tests in any folder share: which programs are installed, and how they are run.
 
 With BSQAV_REQUIRE_TOOLS=1 (continuous integration) nothing may be missing: what would skip fails.
 """
@@ -33,7 +33,7 @@ def one_torch_thread() -> Iterator[None]:
 
 
 def tools_are_required() -> bool:
-    """True where a missing program, package or data folder is a failure."""
+    """True where a missing program or package is a failure."""
     return os.environ.get("BSQAV_REQUIRE_TOOLS") == "1"
 
 
@@ -63,21 +63,6 @@ def run_tool(name: str, *arguments: str | Path) -> str:
     )
     assert result.returncode == 0, result.stderr + result.stdout
     return result.stdout
-
-
-def find_data() -> Path:
-    """The folder named by BSQAV_DATA (train/ and eval/ in it); without it the test skips or fails.
-
-    Raises:
-        NotADirectoryError: BSQAV_DATA names something that is no folder.
-    """
-    name = os.environ.get("BSQAV_DATA")
-    if not name:
-        skip_or_fail("BSQAV_DATA does not name the data folder")
-    folder = Path(name)
-    if not folder.is_dir():
-        raise NotADirectoryError(f"BSQAV_DATA={name} is not a folder")
-    return folder
 
 
 def run(*command: str | Path, **environment: str) -> str:

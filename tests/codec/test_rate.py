@@ -23,6 +23,7 @@ from tests.codec.streams import (
     picture_hash,
     tiny_model,
 )
+from tests.media_data import DETAIL, WATER
 
 FORM = Format(96, 64)  # 25 pictures a second, a tick each 1/100 s
 SECONDS = 12
@@ -225,10 +226,10 @@ def test_without_a_rate_there_is_no_report() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["cherries_30_320x180.mp4", "brink_20_640x360.mp4"])
-def test_real_clips_forward_and_backward(data_dir: Path, name: str) -> None:
+@pytest.mark.parametrize("name", [DETAIL, WATER])
+def test_clips_forward_and_backward(data_dir: Path, name: str) -> None:
     form = Format(320, 180)
-    with av.open(str(data_dir / "eval" / "clips" / name)) as container:
+    with av.open(str(data_dir / name)) as container:
         frames = [f.reformat(320, 180, "yuv420p").to_ndarray() for f in container.decode(video=0)]
     shown = [[f[:180], f[180:225].reshape(90, 160), f[225:].reshape(90, 160)] for f in frames]
     turn = shown + shown[-2:0:-1]

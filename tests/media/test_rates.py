@@ -14,6 +14,7 @@ from bsqav.cli.main import main
 from bsqav.media.metadata.stream_info import even_rate, usual_rate
 from bsqav.media.transcode.source import Source, SourceFrame
 from tests.media.clips import ClipSpec, make_clip, pictures
+from tests.media_data import PROGRAM_STREAM
 from tests.support import run_tool
 
 NTSC = Fraction(30000, 1001)
@@ -88,7 +89,7 @@ def test_a_constant_rate_is_found(
 
 def test_program_streams_with_fields_for_a_clock(data_dir: Path) -> None:
     """Their steps are 3600 of 90000 throughout; FFmpeg states 25 frames of 50 fields."""
-    source = Source(data_dir / "train/clips/grid-bbaf2n.mpg", warn=lambda _: None)
+    source = Source(data_dir / PROGRAM_STREAM, warn=lambda _: None)
     source.close()
     assert source.facts.frame_rate == 25
 

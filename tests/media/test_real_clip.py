@@ -14,6 +14,7 @@ from bsqav.media.demux.demuxer import Demuxer
 from bsqav.media.inspect.verification import verify
 from bsqav.media.metadata.file_metadata import chapters_of, metadata_of
 from tests.media.clips import cover_bytes
+from tests.media_data import IRREGULAR
 from tests.support import run_tool
 
 pytestmark = pytest.mark.host
@@ -40,7 +41,6 @@ START=500
 END=1100
 title=Zweites ☃
 """
-NAME = "train/clips/androidx-sample_with_increasing_timestamps_360p.mp4"
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def clip(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "chapters.txt").write_text(CHAPTERS, encoding="utf-8")
     (folder / "cover.png").write_bytes(cover_bytes())
     path = folder / "in.mp4"
-    inputs: list[str | Path] = ["-t", "1.1", "-i", data_dir / NAME]
+    inputs: list[str | Path] = ["-t", "1.1", "-i", data_dir / IRREGULAR]
     for name in ("text.srt", "chapters.txt", "cover.png"):
         inputs += ["-i", folder / name]
     maps = ["-map", "0:v", "-map", "0:a", "-map", "1", "-map", "3", "-map_metadata", "2"]

@@ -15,7 +15,8 @@ from bsqav.evaluation.io.frames import read_pictures
 from bsqav.evaluation.io.y4m import Planes
 from bsqav.evaluation.metrics.bdrate import bd_rate
 from tests.codec.streams import Format, clip
-from tests.support import ROOT, find_data
+from tests.media_data import WATER
+from tests.support import ROOT
 
 FORM = Format(176, 144)
 
@@ -71,10 +72,9 @@ def test_finer_crf_costs_more_and_looks_better() -> None:
 
 
 @pytest.fixture(scope="module")
-def brook() -> list[Planes]:
-    """A real clip of running water."""
-    path = find_data() / "eval" / "clips" / "brink_20_640x360.mp4"
-    return read_pictures(path, FORM.width, FORM.height, 64)
+def brook(data_dir: Path) -> list[Planes]:
+    """A clip of running water."""
+    return read_pictures(data_dir / WATER, FORM.width, FORM.height, 64)
 
 
 def qualities(pictures: list[Planes], **options: Any) -> tuple[list[float], int]:
