@@ -52,7 +52,7 @@ CONTAINERS: dict[str, tuple[str, bool]] = {
 }
 # What is asked for, in the order of the rows; the value is what a reader has to answer.
 EXPECTED: Facts = {
-    "picture size": SIZE,
+    "frame size": SIZE,
     "FourCC BSQ1": True,
     "sequence header as private data": True,
     "every packet, byte for byte": True,
@@ -158,7 +158,7 @@ def read_by_bsqav(path: Path, coded: list[Any], clip: Path) -> Facts:
         head = track.sequence
         names = ("color_primaries", "color_transfer", "color_matrix")
         facts |= {
-            "picture size": (track.width, track.height),
+            "frame size": (track.width, track.height),
             "FourCC BSQ1": True,
             "frame rate": track.frame_rate,
             "sample aspect": track.sample_aspect,
@@ -247,7 +247,7 @@ def read_by_ffprobe(path: Path, coded: list[Any], clip: Path, program: str = "ff
     named = video.get("tags", {})
     heard = [p["data_hash"] for p in said["packets"] if p["stream_index"] == sound["index"]]
     facts = {
-        "picture size": (video["width"], video["height"]),
+        "frame size": (video["width"], video["height"]),
         "FourCC BSQ1": video["codec_tag_string"] == "BSQ1",
         "sequence header as private data": video.get("extradata_size", 0) > 10,
         "frame rate": ratio(video["avg_frame_rate"]),
@@ -300,7 +300,7 @@ def read_by_mkvmerge(path: Path, _coded: list[Any], _clip: Path) -> Facts:
     codes = ("color_primaries", "color_transfer_characteristics", "color_matrix_coefficients")
     siting = about.get("chroma_siting")
     return {
-        "picture size": size,
+        "frame size": size,
         "FourCC BSQ1": "BSQ1" in video["codec"],
         "sequence header as private data": len(about.get("codec_private_data", "")) > 20,
         "frame rate": EXPECTED["frame rate"] if lasts == 33366667 else None,
@@ -342,7 +342,7 @@ def read_by_mediainfo(path: Path, _coded: list[Any], _clip: Path) -> Facts:
     named = tuple(video.get(name) for name in colour)
     levels = [video.get(key, "").split()[:1] for key in ("MaxCLL", "MaxFALL")]
     return {
-        "picture size": (int(video["Width"]), int(video["Height"])),
+        "frame size": (int(video["Width"]), int(video["Height"])),
         "FourCC BSQ1": video.get("CodecID", "").endswith("BSQ1"),
         "frame rate": EXPECTED["frame rate"] if video.get("FrameRate") == "29.970" else None,
         "sample aspect": Fraction(4, 3) if abs(aspect - 4 / 3) < 0.01 else None,
