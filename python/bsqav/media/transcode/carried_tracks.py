@@ -9,12 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 from bsqav.errors import UnsupportedError
+from bsqav.media.io.types import AvPacket
 from bsqav.media.metadata.codec_names import codec_name
 from bsqav.media.metadata.file_metadata import metadata_of
 from bsqav.media.mux.audio import without_sound
 from bsqav.media.mux.format_rules import SOUND_RATES
 from bsqav.media.transcode.audio_convert import AudioConverter
-from bsqav.media.transcode.decoding import AvPacket
 from bsqav.media.transcode.tracks import describe, leave_out, unused_streams
 
 __all__ = ["CarriedTracks", "carry_tracks"]

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import av
 
@@ -15,13 +15,13 @@ from bsqav.codec.picture import FrameConverter
 from bsqav.codec.units import Plane
 from bsqav.errors import BitstreamError
 from bsqav.media.demux.demuxer import BsqPacket
+from bsqav.media.io.types import AvPacket
 from bsqav.media.metadata.dropped_side_data import SideDataWatch
 from bsqav.media.metadata.stream_info import is_bare
 from bsqav.media.transcode.deinterlace import Deinterlacer
 
-__all__ = ["AvDecoding", "AvPacket", "BsqDecoding", "Plane", "VideoDecoding"]
+__all__ = ["AvDecoding", "BsqDecoding", "Plane", "VideoDecoding"]
 
-AvPacket: TypeAlias = "av.Packet[Any]"
 # Of a stream that says none, as the source counts it.
 DEFAULT_TIME_BASE = Fraction(1, 90000)
 

@@ -16,11 +16,12 @@ from bsqav.errors import BitstreamError, BsqError, MediaError
 from bsqav.media.demux.bsq_track import BsqPacket, BsqTrack
 from bsqav.media.demux.demuxer import Demuxer
 from bsqav.media.demux.gaps import named, places
+from bsqav.media.io.types import AvPacket
 from bsqav.media.metadata.file_metadata import Attachment, is_attached_picture, picture_attachment
 from bsqav.media.metadata.hdr import NO_LIGHT, light_of_frame
 from bsqav.media.metadata.image_metadata import PICTURE_CODECS, read_picture_metadata
 from bsqav.media.metadata.stream_info import proportional, rotation_of
-from bsqav.media.transcode.decoding import AvDecoding, AvPacket, VideoDecoding
+from bsqav.media.transcode.decoding import AvDecoding, VideoDecoding
 from bsqav.media.transcode.timestamp_repair import Continuity
 from bsqav.media.transcode.trim import SourceFrame
 

@@ -29,9 +29,9 @@ from bsqav.errors import (
 from bsqav.media.demux.inputs import input_name
 from bsqav.media.inspect.conformance import ConformanceHash
 from bsqav.media.io.progress import Progress, ProgressCallback
+from bsqav.media.io.types import AvPacket
 from bsqav.media.mux.hls import default_gop
 from bsqav.media.mux.muxers import format_of
-from bsqav.media.transcode.decoding import AvPacket
 from bsqav.media.transcode.destination import Destination, explain_os_error
 from bsqav.media.transcode.first_pass import check_rereadable, first_pass
 from bsqav.media.transcode.options import Options, TranscodeResult

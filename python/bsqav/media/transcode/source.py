@@ -24,6 +24,7 @@ from bsqav.media.demux.inputs import input_name, open_input
 from bsqav.media.demux.opening import can_seek
 from bsqav.media.demux.still_input import StillDemuxer
 from bsqav.media.demux.tag_encoding import FOREIGN_TAGS
+from bsqav.media.io.types import AvPacket
 from bsqav.media.metadata.file_metadata import (
     Attachment,
     attachments_of,
@@ -40,13 +41,7 @@ from bsqav.media.metadata.stream_info import (
     usual_rate,
 )
 from bsqav.media.metadata.track_colour import read_colours, stream_colour
-from bsqav.media.transcode.decoding import (
-    DEFAULT_TIME_BASE,
-    AvDecoding,
-    AvPacket,
-    BsqDecoding,
-    VideoDecoding,
-)
+from bsqav.media.transcode.decoding import DEFAULT_TIME_BASE, AvDecoding, BsqDecoding, VideoDecoding
 from bsqav.media.transcode.event_reader import EventReader, FrameFormat
 from bsqav.media.transcode.seek_check import must_read_on
 from bsqav.media.transcode.tracks import ALL_TRACKS, TrackChoice, choose_video

@@ -11,11 +11,11 @@ from typing import Any
 from bsqav.codec import Encoder, Packet
 from bsqav.codec.encoder import DEFAULT_LOOKAHEAD, PassRecord, RateReport
 from bsqav.codec.sequence import SequenceHeader
+from bsqav.media.io.types import AvPacket
 from bsqav.media.metadata.embedded_model import carries, check_can_embed, is_model, model_attachment
 from bsqav.media.metadata.file_metadata import chapters_of, metadata_of
 from bsqav.media.mux.muxers import open_muxer
 from bsqav.media.transcode.carried_tracks import carry_tracks
-from bsqav.media.transcode.decoding import AvPacket
 from bsqav.media.transcode.source import Source, SourceFrame
 from bsqav.media.transcode.tracks import cut_chapters
 

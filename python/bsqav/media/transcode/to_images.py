@@ -15,9 +15,9 @@ from bsqav.codec.picture_metadata import NO_METADATA
 from bsqav.codec.still import shown_frame
 from bsqav.errors import MediaError, UnsupportedError, UsageError
 from bsqav.media.io.output_file import OutputExistsError
+from bsqav.media.io.types import AvPacket
 from bsqav.media.metadata.image_metadata import with_metadata
 from bsqav.media.metadata.stream_info import turn_planes, turned
-from bsqav.media.transcode.decoding import AvPacket
 from bsqav.media.transcode.options import Options
 from bsqav.media.transcode.source import Source, SourceFrame
 from bsqav.media.transcode.tracks import leave_out

@@ -13,6 +13,7 @@ import av
 
 from bsqav.errors import UsageError
 from bsqav.media.io.pipes import WholeWriter
+from bsqav.media.io.types import AvPacket
 from bsqav.media.metadata.embedded_model import is_model
 from bsqav.media.metadata.file_metadata import chapters_of, metadata_of
 from bsqav.media.metadata.stream_info import turn_planes, turned
@@ -21,7 +22,6 @@ from bsqav.media.mux.format_rules import MOV_FAMILY
 from bsqav.media.mux.matroska_file import can_seek
 from bsqav.media.mux.muxers import without_video
 from bsqav.media.transcode.carried_tracks import carry_tracks
-from bsqav.media.transcode.decoding import AvPacket
 from bsqav.media.transcode.source import Source, SourceFrame
 from bsqav.media.transcode.tracks import cut_chapters
 from bsqav.media.transcode.video_encoder import VideoEncoder, VideoSettings

@@ -9,7 +9,7 @@ from typing import Any
 
 from bsqav.codec.units import Plane
 from bsqav.media.demux.bsq_track import BsqPacket
-from bsqav.media.transcode.decoding import AvPacket
+from bsqav.media.io.types import AvPacket
 
 __all__ = ["CUT_TOLERANCE", "Cut", "SourceFrame"]
 

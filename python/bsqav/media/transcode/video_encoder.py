@@ -15,8 +15,9 @@ from av.video.reformatter import VideoReformatter
 from bsqav.codec.encoder import DEFAULT_BUFFER
 from bsqav.codec.picture import PlaneFormat, planes_to_frame
 from bsqav.errors import UnsupportedError, UsageError
+from bsqav.media.io.types import AvPacket
 from bsqav.media.metadata.stream_info import COUNTS_FRAMES, NO_GAPS, WITHOUT_TIMES, VideoFacts
-from bsqav.media.transcode.decoding import AvPacket, Plane
+from bsqav.media.transcode.decoding import Plane
 from bsqav.media.transcode.encoder_names import find_encoder
 
 __all__ = ["VideoEncoder", "VideoSettings"]
