@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/stage_clock.h"
-#include "codec/api.h"
+#include "codec/capi/api.h"
 #include "handles.h"
 #include "kernels/dispatch.h"
 #include "kernels/packed.h"

@@ -10,7 +10,7 @@
 
 #include "arrays.h"
 #include "bitstream/limits.h"
-#include "codec/api.h"
+#include "codec/capi/api.h"
 #include "errors.h"
 #include "handles.h"
 #include "picture_arrays.h"

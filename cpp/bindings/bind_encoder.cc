@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "arrays.h"
-#include "codec/api.h"
-#include "codec/geometry.h"
+#include "codec/capi/api.h"
+#include "codec/common/geometry.h"
 #include "device_plane.h"
 #include "encoder_handle.h"
 #include "errors.h"

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "arrays.h"
-#include "codec/api.h"
+#include "codec/capi/api.h"
 #include "errors.h"
 #include "handles.h"
 #include "sequence_dict.h"

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "arrays.h"
-#include "codec/api.h"
+#include "codec/capi/api.h"
 #include "handles.h"
 #include "kernels/dispatch.h"
 #include "network/layers.h"

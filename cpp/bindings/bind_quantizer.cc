@@ -9,7 +9,7 @@
 #include "arrays.h"
 #include "base/crc32.h"
 #include "base/sha256.h"
-#include "quantizer/blocks.h"
+#include "codec/common/tile_grid.h"
 #include "quantizer/pack.h"
 #include "quantizer/sphere.h"
 

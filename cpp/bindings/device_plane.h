@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-#include "codec/geometry.h"
+#include "codec/common/geometry.h"
 #include "dlpack.h"
 #include "encoder_handle.h"
 

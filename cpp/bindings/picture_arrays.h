@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "bsq/bsq.h"
-#include "codec/geometry.h"
+#include "codec/common/geometry.h"
 
 namespace bsq {
 

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "codec/enc_trace.h"
+#include "codec/encoder/mode/layer_trace.h"
 
 namespace bsq {
 

@@ -1,5 +1,5 @@
 // The C table of the backend: bsq/bsq_cuda.h.
-#include "codec/api.h"
+#include "codec/capi/api.h"
 
 #include <cstring>
 #include <memory>

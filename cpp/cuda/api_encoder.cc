@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "codec/api.h"
-#include "codec/picture_io.h"
+#include "codec/capi/api.h"
+#include "codec/common/frame_io.h"
 #include "cuda/api_table.h"
 #include "cuda/encode_pictures.h"
 #include "cuda/open_device.h"

@@ -3,8 +3,9 @@
 
 #include <algorithm>
 
-#include "codec/base_picture.h"
-#include "codec/enc_decide.h"
+#include "codec/common/base_frame.h"
+#include "codec/encoder/mode/decisions.h"
+#include "codec/encoder/mode/quantization.h"
 
 namespace bsq::cuda {
 

@@ -1,4 +1,4 @@
-// The choice of tokens on a device, for LayerEncoder (codec/enc_layers.h).
+// The choice of tokens on a device, for LayerEncoder (codec/encoder/layer_encoder.h).
 //
 // Tokens and bits are chosen by kernels and stay on the device; the host learns which windows are
 // active and how many stages tokens have, which it needs for its lists, and in the end the bits and
@@ -9,7 +9,7 @@
 #include <memory>
 #include <vector>
 
-#include "codec/enc_layers.h"
+#include "codec/encoder/layer_encoder.h"
 #include "cuda/device_state.h"
 
 namespace bsq::cuda {

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <iterator>
 
-#include "codec/base_picture.h"
+#include "codec/common/base_frame.h"
 #include "motion/interpolate.h"
 
 namespace bsq::cuda {

@@ -1,8 +1,8 @@
 // What a decoder keeps of a sequence on a device from picture to picture, and the steps of a layer.
 //
-// It has the face of PictureState (codec/picture_state.h) that LayerDecoder needs: symbols, models
-// and flags are the host's, samples, tokens and networks the device's. The host waits for the
-// device where the range decoder needs logits, and nowhere else.
+// It has the face of PictureState (codec/common/layer_state.h) that LayerDecoder needs: symbols,
+// models and flags are the host's, samples, tokens and networks the device's. The host waits for
+// the device where the range decoder needs logits, and nowhere else.
 #pragma once
 
 #include <array>
@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "base/thread_pool.h"
-#include "codec/geometry.h"
-#include "codec/symbols.h"
+#include "codec/common/geometry.h"
+#include "codec/common/symbols.h"
 #include "cuda/group_prior.h"
 #include "cuda/stack.h"
 #include "network/samples.h"

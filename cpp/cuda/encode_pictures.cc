@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "codec/enc_motion.h"
+#include "codec/encoder/mode/motion_estimation.h"
 #include "cuda/choices.h"
 #include "cuda/motion_search.h"
 

@@ -1,7 +1,7 @@
-// Encoding of pictures on a device, for the encoder of codec/enc_encoder.h.
+// Encoding of pictures on a device, for the encoder of codec/encoder/encoder.h.
 #pragma once
 
-#include "codec/enc_picture.h"
+#include "codec/encoder/frame_encoder.h"
 #include "cuda/device.h"
 
 namespace bsq::cuda {

@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "codec/geometry.h"
+#include "codec/common/geometry.h"
 #include "cuda/stack.h"
 #include "network/token_field.h"
 

@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "codec/geometry.h"
+#include "codec/common/geometry.h"
 #include "cuda/device.h"
 #include "motion/motion_field.h"
 #include "motion/search.h"

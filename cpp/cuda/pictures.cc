@@ -6,7 +6,7 @@
 #include <string>
 
 #include "base/status.h"
-#include "codec/dec_layers.h"
+#include "codec/decoder/layer_decoder.h"
 #include "cuda/device_state.h"
 
 namespace bsq::cuda {

@@ -1,10 +1,10 @@
-// Decoding of pictures on a device, for the decoder of codec/dec_decoder.h.
+// Decoding of pictures on a device, for the decoder of codec/decoder/decoder.h.
 #pragma once
 
 #include <cstddef>
 
 #include "bsq/bsq.h"
-#include "codec/dec_picture.h"
+#include "codec/decoder/frame_decoder.h"
 #include "cuda/device.h"
 
 namespace bsq::cuda {

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "codec/geometry.h"
+#include "codec/common/geometry.h"
 #include "cuda/weights.h"
 
 namespace bsq::cuda {

@@ -1,9 +1,10 @@
 // The encoder's view of tokens on the device: which may have bits, what the encoder network reads
 // of them, which of their bits are worth what they cost. The arithmetic is that of
-// codec/enc_measure.h, as on the processor.
+// codec/encoder/mode/distortion.h, as on the processor.
 #pragma once
 
-#include "codec/enc_measure.h"
+#include "codec/encoder/mode/distortion.h"
+#include "codec/encoder/mode/quantization.h"
 #include "cuda/kernels/samples.h"
 #include "cuda/kernels/tokens.h"
 

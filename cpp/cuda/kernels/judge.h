@@ -8,8 +8,8 @@
 
 namespace bsq::cuda {
 
-// The bits of a sub-group by their latents and costs, what BillCoder does (codec/enc_coder.h). A
-// thread takes a token.
+// The bits of a sub-group by their latents and costs, what BillCoder does
+// (codec/encoder/mode/rdoq_coder.h). A thread takes a token.
 struct BillKernel {
   static constexpr int kThreads = 128;
   static constexpr int kBits = 8;

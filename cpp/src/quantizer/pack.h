@@ -1,4 +1,4 @@
-// Arrays of codes packed into bytes without gaps.
+// Arrays of codes packed into bytes without gaps. An operator of research code (bsqav.ops).
 //
 // The codes, each from its lowest bit up, form one sequence of bits: bit i of code n, at L bits per
 // code, is number n * L + i. Bit number k is bit k % 8 of byte k / 8, the lowest bit being 0. The

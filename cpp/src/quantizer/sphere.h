@@ -1,4 +1,6 @@
 // Binary spherical quantization: vectors to signs on the unit sphere and back (arXiv:2406.07548).
+// An operator of research code (bsqav.ops); the codec quantizes integers, see
+// codec/encoder/mode/quantization.h.
 //
 // A vector z of L numbers is projected to u = z / |z|. Its code has bit i set where u_i >= 0, so
 // that sign(0) = +1, for -0.0 too. The quantized vector is +1/sqrt(L) where the bit is set and

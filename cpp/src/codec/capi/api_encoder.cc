@@ -1,0 +1,94 @@
+// C API: the encoder.
+#include "codec/capi/api.h"
+#include "kernels/dispatch.h"
+
+extern "C" {
+
+void bsq_encoder_config_init(bsq_encoder_config* config) {
+  if (config == nullptr) return;
+  *config = bsq_encoder_config{};
+  bsq_sequence& sequence = config->sequence;
+  sequence.chroma = BSQ_CHROMA_420;
+  sequence.bit_depth = 8;
+  sequence.time_base = {1, 90000};
+  sequence.frame_rate = {0, 1};
+  sequence.sample_aspect = {0, 1};
+  sequence.color_primaries = 2;
+  sequence.color_transfer = 2;
+  sequence.color_matrix = 2;
+  sequence.full_range = 2;
+  config->crf = 32.0;
+  config->gop = 250;
+  config->scene_cut = 1;
+  config->preset = BSQ_PRESET_MEDIUM;
+  config->tune = BSQ_TUNE_BALANCED;
+  config->buffer_seconds = 1.5;
+}
+
+bsq_status bsq_encoder_open(const bsq_encoder_config* config, const bsq_model* model,
+                            bsq_encoder** encoder, char* error, size_t error_size) {
+  return bsq::guarded(error, error_size, [&] {
+    bsq::require_argument(encoder != nullptr, "encoder is NULL");
+    *encoder = nullptr;
+    bsq::require_argument(config != nullptr, "config is NULL");
+    bsq::require_argument(model != nullptr, "model is NULL");
+    const bsq::KernelTable& kernels = bsq::current_kernels();
+    *encoder =
+        new bsq_encoder{{*config, model->model, kernels, bsq::encode_on_processor(kernels)}, {}};
+    return BSQ_OK;
+  });
+}
+
+void bsq_encoder_close(bsq_encoder* encoder) { delete encoder; }
+
+const char* bsq_encoder_error(const bsq_encoder* encoder) {
+  return encoder == nullptr ? "encoder is NULL" : encoder->error.c_str();
+}
+
+bsq_status bsq_encoder_header(const bsq_encoder* encoder, const uint8_t** data, size_t* size) {
+  if (encoder == nullptr || data == nullptr || size == nullptr) return BSQ_ERROR_ARGUMENT;
+  *data = encoder->encoder.header().data();
+  *size = encoder->encoder.header().size();
+  return BSQ_OK;
+}
+
+bsq_status bsq_encoder_send(bsq_encoder* encoder, const bsq_picture* picture) {
+  return bsq::call(encoder, [&] {
+    bsq::require_argument(picture != nullptr, "picture is NULL");
+    return encoder->encoder.send(*picture);
+  });
+}
+
+bsq_status bsq_encoder_flush(bsq_encoder* encoder) {
+  return bsq::call(encoder, [&] {
+    encoder->encoder.flush();
+    return BSQ_OK;
+  });
+}
+
+bsq_status bsq_encoder_receive(bsq_encoder* encoder, bsq_packet* packet) {
+  return bsq::call(encoder, [&] {
+    bsq::require_argument(packet != nullptr, "packet is NULL");
+    return encoder->encoder.receive(*packet);
+  });
+}
+
+bsq_status bsq_encoder_stats(const bsq_encoder* encoder, bsq_packet_stats* stats) {
+  if (encoder == nullptr || stats == nullptr) return BSQ_ERROR_ARGUMENT;
+  *stats = encoder->encoder.stats();
+  return BSQ_OK;
+}
+
+bsq_status bsq_encoder_pass_record(const bsq_encoder* encoder, bsq_pass_record* record) {
+  if (encoder == nullptr || record == nullptr) return BSQ_ERROR_ARGUMENT;
+  *record = encoder->encoder.pass_record();
+  return BSQ_OK;
+}
+
+bsq_status bsq_encoder_rate(const bsq_encoder* encoder, bsq_rate_report* report) {
+  if (encoder == nullptr || report == nullptr) return BSQ_ERROR_ARGUMENT;
+  *report = encoder->encoder.rate_report();
+  return BSQ_OK;
+}
+
+}  // extern "C"

@@ -1,0 +1,163 @@
+// The steps of a layer that encoder and decoder take alike.
+#include "codec/common/layer_state.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+
+#include "base/stage_clock.h"
+#include "codec/common/base_frame.h"
+#include "motion/compensate.h"
+
+namespace bsq {
+
+namespace {
+
+// Vectors so many quarter samples apart or more leave an edge: docs/bitstream.md section 4.4.
+constexpr int kMovedApart = 4;
+
+}  // namespace
+
+PictureState::PictureState(const Geometry& geometry,
+                           const std::shared_ptr<const Networks>& networks, ThreadPool& pool,
+                           bool is_base)
+    : motion(geometry),
+      windows(geometry.windows()),
+      tokens(geometry.tokens_y, geometry.tokens_x, networks->layout.stages),
+      active(geometry.tokens_y, geometry.tokens_x),
+      current(geometry.make_frame()),
+      reference(geometry.make_frame()),
+      geometry_(geometry),
+      networks_(networks),
+      pool_(pool),
+      prior_(networks, pool),
+      decoder_(networks, pool),
+      previous_(geometry.tokens_y, geometry.tokens_x, networks->layout.stages),
+      coded_(geometry.tokens()) {
+  edges_ = {geometry.tokens_x, geometry.tokens_y, std::vector<int16_t>(geometry.tokens()),
+            std::vector<int16_t>(geometry.tokens())};
+  blocks.reserve(geometry_.blocks.size());
+  for (const Block& area : geometry_.blocks) {
+    const TokenRect rect = token_rect(geometry_, area);
+    blocks.push_back({area, rect, BlockModels(), PriorBlock(networks, rect)});
+  }
+  if (!is_base) {
+    base_ = std::make_unique<PictureState>(base_geometry(geometry_), networks_, pool_, true);
+  }
+}
+
+void PictureState::begin_picture() {
+  windows.before = windows.offset;
+  std::fill(windows.offset_coded.begin(), windows.offset_coded.end(), uint8_t{0});
+  std::fill(coded_.begin(), coded_.end(), uint8_t{0});
+}
+
+void PictureState::begin_keyframe() {
+  const auto middle = static_cast<uint16_t>(1 << (geometry_.bit_depth - 1));
+  for (int p = 0; p < geometry_.plane_count; ++p) {
+    const PlaneView plane = current.planes[p].view();
+    for (int y = 0; y < plane.height; ++y) std::fill_n(plane.row(y), plane.width, middle);
+  }
+  previous_.clear();
+  std::fill(windows.previous.begin(), windows.previous.end(), uint8_t{0});
+  std::fill(windows.offset.begin(), windows.offset.end(), int16_t{0});
+  std::fill(windows.before.begin(), windows.before.end(), int16_t{0});
+  for (BlockState& block : blocks) block.models = BlockModels();
+  // Where the search for motion begins: a group's coding follows from its pictures alone.
+  std::fill(motion.field.mv.begin(), motion.field.mv.end(), Mv{});
+}
+
+void PictureState::predict_from_base() {
+  const StageScope scope(Stage::kPrediction);
+  enlarge(base_->current, base_->geometry(), pool_, current);
+}
+
+void PictureState::compensate() {
+  const StageScope scope(Stage::kPrediction);
+  pool_.parallel_rows(static_cast<size_t>(geometry_.windows_y), [&](size_t row) {
+    const int y = static_cast<int>(row);
+    motion_compensate_rows(reference, motion.field, y, y + 1, current);
+  });
+}
+
+void PictureState::list_active(int q, const LayerPlace& place) {
+  const StageScope scope(Stage::kSamples);
+  active.set(windows.active);
+  if (count() == 0) return;
+  side.resize(count() * kSideVector);
+  side_vectors(current, active, steps(q), place, pool_, side.data());
+}
+
+void PictureState::run_trunk() {
+  if (count() == 0) return;
+  const TokenLayout& layout = networks_->layout;
+  vectors_.resize(count() * static_cast<size_t>(layout.width()));
+  token_vectors(layout, previous_, active, pool_, vectors_.data());
+  flag_logits.resize(count() * static_cast<size_t>(layout.flags()));
+  prior_.trunk(active, vectors_.data(), side.data(), flag_logits.data());
+}
+
+void PictureState::begin_bits() {
+  stages_.resize(count());
+  for (size_t i = 0; i < count(); ++i) {
+    const TokenPosition at = active.tokens()[i];
+    stages_[i] = tokens.stages[tokens.at(at.y, at.x)];
+  }
+  for (BlockState& block : blocks) block.prior.begin_layer(prior_, active, stages_);
+}
+
+void PictureState::run_decoder() {
+  if (count() == 0) return;
+  const TokenLayout& layout = networks_->layout;
+  vectors_.resize(count() * static_cast<size_t>(layout.width()));
+  token_vectors(layout, tokens, active, pool_, vectors_.data());
+  output.resize(count() * kSampleVector);
+  decoder_.decode(active, vectors_.data(), side.data(), output.data());
+}
+
+void PictureState::end_layer(int q, bool decoded) {
+  if (!decoded) run_decoder();
+  if (count() != 0) {
+    const StageScope scope(Stage::kSamples, count());
+    reconstruct(output.data(), active, steps(q), pool_, current);
+  }
+  for (size_t i = 0; i < coded_.size(); ++i) {
+    coded_[i] = static_cast<uint8_t>(coded_[i] | (tokens.stages[i] != 0 ? 1 : 0));
+  }
+  std::swap(tokens, previous_);
+  std::swap(windows.active, windows.previous);
+}
+
+// q at the edge between the token and the one that is so far to the left or above.
+int16_t PictureState::edge_step(const TokenSteps& steps, bool keyframe, int y, int x, int up,
+                                int left) const {
+  const size_t here = geometry_.token_index(x, y);
+  const size_t there = geometry_.token_index(x - left, y - up);
+  if (!keyframe && coded_[here] == 0 && coded_[there] == 0) {
+    const Mv a = motion.field.mv[here];
+    const Mv b = motion.field.mv[there];
+    if (std::abs(a.x - b.x) < kMovedApart && std::abs(a.y - b.y) < kMovedApart) {
+      return DeblockEdges::kNoEdge;
+    }
+  }
+  return static_cast<int16_t>((steps.at(y, x) + steps.at(y - up, x - left) + 1) >> 1);
+}
+
+void PictureState::filter(int q, bool keyframe) {
+  const StageScope scope(Stage::kDeblocking);
+  const TokenSteps all = steps(q);
+  pool_.parallel_rows(static_cast<size_t>(geometry_.tokens_y), [&](size_t row) {
+    const int y = static_cast<int>(row);
+    for (int x = 0; x < geometry_.tokens_x; ++x) {
+      const size_t at = geometry_.token_index(x, y);
+      constexpr int16_t kNone = DeblockEdges::kNoEdge;
+      edges_.left[at] = x > 0 ? edge_step(all, keyframe, y, x, 0, 1) : kNone;
+      edges_.above[at] = y > 0 ? edge_step(all, keyframe, y, x, 1, 0) : kNone;
+    }
+  });
+  deblock(edges_, pool_, current);
+}
+
+void PictureState::end_picture() { std::swap(current, reference); }
+
+}  // namespace bsq

@@ -1,0 +1,368 @@
+// The symbols of a layer in a block: order, contexts and models, once for encoder and decoder
+// (docs/bitstream.md sections 3.1 to 3.4 and 4).
+//
+// The walks are templates over a coder. An encoder's coder writes the value that it is given and
+// returns it; a decoder's ignores the value and returns what it reads. A coder has
+//
+//   bool adaptive(AdaptiveBit& model, bool bit)
+//   int32_t number(SignedModels& models, int32_t value)
+//   bool bit(uint32_t probability, bool bit)
+//   static constexpr bool kLearns   whether corrections of logits follow what is coded; copies of a
+//                                   coder that does not may code tokens at the same time
+//   static constexpr bool kKnows    whether the bits of tokens are known before they are coded
+//   void checkpoint()          throws when a decoder has read far past the end of its data
+//   void motion(), flags(), tokens()   tell what the symbols from here on belong to
+//   void token(int32_t index, int first)  tells whose bits follow, as an index of an active token,
+//                                         and the number of the first of them
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/stage_clock.h"
+#include "base/status.h"
+#include "codec/common/geometry.h"
+#include "codec/common/motion_contexts.h"
+#include "entropy/adaptive_bit.h"
+#include "entropy/logistic.h"
+#include "motion/motion_field.h"
+#include "network/prior.h"
+#include "network/token_field.h"
+#include "network/token_steps.h"
+
+namespace bsq {
+
+// Corrections of the prior's logits, which follow the picture at hand: docs/bitstream.md
+// section 3.4.
+class LogitCorrection {
+ public:
+  // What is added to a logit.
+  int32_t offset() const { return value_ >> kShift; }
+  uint32_t probability(int32_t logit) const { return probability_from_logit(logit + offset()); }
+  void learn(bool bit, uint32_t probability) {
+    const int32_t error = (bit ? 65536 : 0) - static_cast<int32_t>(probability);
+    value_ = std::clamp(value_ + error, -kLimit, kLimit);
+  }
+
+ private:
+  static constexpr int kShift = 13;
+  static constexpr int32_t kLimit = 1 << 24;
+  int32_t value_ = 0;
+};
+
+struct LogitCorrections {
+  std::array<LogitCorrection, 3 * kMaxStages> flags;
+  std::array<LogitCorrection, kMaxStages * kStageBits> bits;
+};
+
+// The adaptive models of a block; a new set at every keyframe.
+struct BlockModels {
+  std::array<AdaptiveBit, 12> active;
+  MotionModels motion;
+  std::array<AdaptiveBit, 2> same_offset;  // 1 in keyframes
+  SignedModels offset;
+  std::array<LogitCorrections, 2> corrections;  // by flag_type()
+
+  LogitCorrections& of_type(int type) { return corrections[static_cast<size_t>(type)]; }
+};
+
+// t of the contexts of active flags, and of the corrections: docs/bitstream.md section 3.1.
+constexpr int flag_type(bool keyframe, bool last) { return !keyframe && last ? 0 : 1; }
+
+// One bit under a logit of the prior.
+template <class Coder>
+bool code_logit(Coder& coder, LogitCorrection& correction, int32_t logit, bool bit) {
+  const uint32_t p = correction.probability(logit);
+  const bool coded = coder.bit(p, bit);
+  if (Coder::kLearns) correction.learn(coded, p);
+  return coded;
+}
+
+// Motion of one picture as it is coded: vectors, and which cells differ from their predictor.
+struct MotionSymbols {
+  MotionField field;
+  std::vector<uint8_t> differs;  // per 8x8 cell, 0 or 1
+
+  MotionSymbols() = default;
+  explicit MotionSymbols(const Geometry& g)
+      : field(g.coded_width(), g.coded_height()), differs(field.mv.size()) {}
+};
+
+inline WindowRect window_rect(const Block& b) { return {b.x_begin, b.y_begin, b.x_end, b.y_end}; }
+
+// What the cells to the left of and above a square's first one say, added; 0 outside the block.
+template <class Fn>
+size_t count_near(const Block& block, const MotionSquare& square, const Fn& fn) {
+  const bool left = square.x > kWindowCells * block.x_begin && fn(square.x - 1, square.y);
+  const bool above = square.y > kWindowCells * block.y_begin && fn(square.x, square.y - 1);
+  return size_t{left} + size_t{above};
+}
+
+// The vector of a square, left in the field.
+template <class Coder>
+void code_vector(Coder& coder, MotionModels& models, const Block& block, MotionSymbols& motion,
+                 const MotionSquare& square) {
+  MotionField& field = motion.field;
+  const Mv predictor = predict_mv(field, window_rect(block), square);
+  const Mv actual = field.mv_at(square.x, square.y);
+  const size_t near = count_near(
+      block, square, [&](int cx, int cy) { return motion.differs[field.cell_index(cx, cy)] != 0; });
+  const bool same = coder.adaptive(models.same[size_class(square)][near], actual == predictor);
+  int x = predictor.x;
+  int y = predictor.y;
+  if (!same) {
+    x += coder.number(models.difference_x, actual.x - predictor.x);
+    y += coder.number(models.difference_y, actual.y - predictor.y);
+  }
+  if (x < kMvMin || x > kMvMax || y < kMvMin || y > kMvMax) {
+    throw Error(BSQ_ERROR_BITSTREAM, "a motion vector is out of range");
+  }
+  const Mv v{static_cast<int16_t>(x), static_cast<int16_t>(y)};
+  field.for_cells(square, [&](int cx, int cy) {
+    const size_t at = field.cell_index(cx, cy);
+    field.mv[at] = v;
+    motion.differs[at] = same ? 0 : 1;
+  });
+}
+
+template <class Coder>
+void code_window_motion(Coder& coder, MotionModels& models, const Block& block,
+                        MotionSymbols& motion, int wx, int wy) {
+  MotionField& field = motion.field;
+  const MotionSquare window{kWindowCells * wx, kWindowCells * wy, kWindowCells};
+  uint8_t& how = field.split_at(wx, wy);
+  const int wanted = how;
+  const size_t near = count_near(block, window, [&](int cx, int cy) {
+    return field.split_at(cx / kWindowCells, cy / kWindowCells) != 0;
+  });
+  how = coder.adaptive(models.split[near], wanted != 0) ? 1 : 0;
+  if (how == 0) {
+    code_vector(coder, models, block, motion, window);
+    return;
+  }
+  field.for_quarters(window, [&](const MotionSquare& part, int i) {
+    const int bit = 1 << (1 + i);
+    const size_t cells =
+        count_near(block, part, [&](int cx, int cy) { return field.cell_split_at(cx, cy); });
+    if (!coder.adaptive(models.cell_split[cells], (wanted & bit) != 0)) {
+      code_vector(coder, models, block, motion, part);
+      return;
+    }
+    how = static_cast<uint8_t>(how | bit);
+    field.for_quarters(part, [&](const MotionSquare& cell, int) {
+      code_vector(coder, models, block, motion, cell);
+    });
+  });
+}
+
+// What is known of windows, one entry each: the active flags of a layer, and the flags they are
+// predicted from, and what they add to q.
+struct WindowFlags {
+  std::vector<uint8_t> active;
+  std::vector<uint8_t> previous;      // of the layer that gives the previous token field
+  std::vector<int16_t> offset;        // of this packet; an encoder's wishes until they are coded
+  std::vector<int16_t> before;        // offsets after the packet before
+  std::vector<uint8_t> offset_coded;  // in this packet
+
+  explicit WindowFlags(size_t windows)
+      : active(windows),
+        previous(windows),
+        offset(windows),
+        before(windows),
+        offset_coded(windows) {}
+
+  // Those that were not coded become those of before.
+  void keep_offsets() {
+    for (size_t i = 0; i < offset.size(); ++i) {
+      if (offset_coded[i] == 0) offset[i] = before[i];
+    }
+  }
+};
+
+// The offset of a window that is active for the first time in its packet: docs/bitstream.md section
+// 3.1.
+template <class Coder>
+void code_offset(Coder& coder, BlockModels& models, const Geometry& g, const Block& block,
+                 bool keyframe, int wx, int wy, WindowFlags& flags) {
+  const size_t at = g.window_index(wx, wy);
+  const size_t left = at - 1;
+  const size_t above = at - static_cast<size_t>(g.windows_x);
+  int predictor = flags.before[at];
+  if (keyframe) {
+    predictor = 0;
+    if (wx > block.x_begin && flags.offset_coded[left] != 0) {
+      predictor = flags.offset[left];
+    } else if (wy > block.y_begin && flags.offset_coded[above] != 0) {
+      predictor = flags.offset[above];
+    }
+  }
+  flags.offset_coded[at] = 1;
+  AdaptiveBit& same = models.same_offset[keyframe ? 1 : 0];
+  int offset = predictor;
+  if (!coder.adaptive(same, flags.offset[at] == predictor)) {
+    offset += coder.number(models.offset, flags.offset[at] - predictor);
+  }
+  if (offset < -kMaxOffset || offset > kMaxOffset) {
+    throw Error(BSQ_ERROR_BITSTREAM, "the offset of a window is out of range");
+  }
+  flags.offset[at] = static_cast<int16_t>(offset);
+}
+
+// What a layer is, to its windows.
+struct WindowLayer {
+  MotionSymbols* motion = nullptr;  // in the first layer between keyframes
+  int type = 0;                     // t of the flags' context
+  bool keyframe = false;
+};
+
+// Step 1: windows of the block.
+template <class Coder>
+void code_windows(Coder& coder, BlockModels& models, const Geometry& g, const Block& block,
+                  const WindowLayer& layer, WindowFlags& flags) {
+  for (int wy = block.y_begin; wy < block.y_end; ++wy) {
+    for (int wx = block.x_begin; wx < block.x_end; ++wx) {
+      coder.motion();
+      if (layer.motion != nullptr) {
+        code_window_motion(coder, models.motion, block, *layer.motion, wx, wy);
+      }
+      coder.flags();
+      const size_t at = g.window_index(wx, wy);
+      const int left = wx > block.x_begin ? flags.active[at - 1] : 0;
+      const int above = wy > block.y_begin ? flags.active[g.window_index(wx, wy - 1)] : 0;
+      const int context = 6 * layer.type + 2 * (left + above) + flags.previous[at];
+      AdaptiveBit& model = models.active[static_cast<size_t>(context)];
+      flags.active[at] = coder.adaptive(model, flags.active[at] != 0) ? 1 : 0;
+      if (flags.active[at] != 0 && flags.offset_coded[at] == 0) {
+        code_offset(coder, models, g, block, layer.keyframe, wx, wy, flags);
+      }
+    }
+    coder.checkpoint();
+  }
+}
+
+// The tokens of a block.
+inline TokenRect token_rect(const Geometry& g, const Block& b) {
+  const int x = b.x_begin * kWindowTokens;
+  const int y = b.y_begin * kWindowTokens;
+  return {y, x, std::min(b.y_end * kWindowTokens, g.tokens_y) - y,
+          std::min(b.x_end * kWindowTokens, g.tokens_x) - x};
+}
+
+// Step 2: stage counts of the active tokens of the block, from the logits [active.count(), 3 S] of
+// the prior's trunk. Tokens of inactive windows must hold 0 stages.
+template <class Coder>
+void code_stage_counts(Coder& coder, LogitCorrections& corrections, const TokenRect& rect,
+                       const ActiveTokens& active, const int16_t* logits, TokenField& tokens) {
+  coder.flags();
+  for (int y = rect.y; y < rect.y + rect.height; ++y) {
+    for (int x = rect.x; x < rect.x + rect.width; ++x) {
+      const int index = active.index(y, x);
+      if (index < 0) continue;
+      const int16_t* outputs = logits + static_cast<ptrdiff_t>(index) * 3 * tokens.max_stages;
+      const int left = x > rect.x ? tokens.stages[tokens.at(y, x - 1)] : 0;
+      const int above = y > rect.y ? tokens.stages[tokens.at(y - 1, x)] : 0;
+      uint8_t& stages = tokens.stages[tokens.at(y, x)];
+      int n = 0;
+      while (n < tokens.max_stages) {
+        const int context = (left > n ? 1 : 0) + (above > n ? 1 : 0);
+        const int output = 3 * n + context;
+        LogitCorrection& correction = corrections.flags[static_cast<size_t>(output)];
+        if (!code_logit(coder, correction, outputs[output], stages > n)) break;
+        ++n;
+      }
+      stages = static_cast<uint8_t>(n);
+    }
+    coder.checkpoint();
+  }
+}
+
+// Eight bits of one token under their logits. `pair` is that of PriorBlock.
+template <class Coder>
+uint8_t code_byte(Coder& coder, LogitCorrection* corrections, const int16_t* logits,
+                  const int16_t* pair, unsigned value) {
+  ByteLogits moving(logits, pair);
+  unsigned coded = 0;
+  for (int i = 0; i < kSubgroupBits; ++i) {
+    if (!code_logit(coder, corrections[i], moving[i], ((value >> i) & 1) != 0)) continue;
+    coded |= 1U << i;
+    moving.set(i);
+  }
+  return static_cast<uint8_t>(coded);
+}
+
+// The bits of sub-group j of a stage of the tokens in `list`, indices in `active`, with the logits
+// [list.size(), 8]; `bytes` receives them, one per token.
+template <class Coder>
+void code_subgroup(Coder& coder, LogitCorrections& all, const ActiveTokens& active,
+                   std::span<const int32_t> list, int stage, int j, const int16_t* logits,
+                   const int16_t* pair, TokenField& tokens, uint8_t* bytes) {
+  const int first = stage * kStageBits + j * kSubgroupBits;
+  LogitCorrection* corrections = all.bits.data() + first;
+  for (size_t i = 0; i < list.size(); ++i) {
+    coder.token(list[i], first);
+    const TokenPosition at = active.tokens()[static_cast<size_t>(list[i])];
+    uint32_t& word = tokens.words(tokens.at(at.y, at.x))[stage];
+    const int shift = j * kSubgroupBits;
+    bytes[i] =
+        code_byte(coder, corrections, logits + i * kSubgroupBits, pair, (word >> shift) & 0xFF);
+    word = (word & ~(0xFFU << shift)) | static_cast<uint32_t>(bytes[i]) << shift;
+  }
+  coder.checkpoint();
+}
+
+// The bits of a stage of the tokens in `list`, of which `prior` has begun the stage.
+template <class Coder>
+void code_stage(Coder& coder, LogitCorrections& corrections, PriorBlock& prior,
+                const ActiveTokens& active, std::span<const int32_t> list, int stage,
+                TokenField& tokens) {
+  const auto code = [&](Coder& with, int begin, int end, int j, const int16_t* logits,
+                        uint8_t* bytes) {
+    const auto part = list.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
+    code_subgroup(with, corrections, active, part, stage, j, logits, prior.pair(j), tokens, bytes);
+  };
+  if constexpr (!Coder::kLearns) {
+    // Nothing hangs on the token before.
+    prior.stage_apart([&](int begin, int end, int j, const int16_t* logits, uint8_t* bytes) {
+      Coder own = coder;
+      code(own, begin, end, j, logits, bytes);
+    });
+  } else if constexpr (Coder::kKnows) {
+    prior.stage_apart([&](int begin, int end, int j, const int16_t*, uint8_t* bytes) {
+      for (int i = begin; i < end; ++i) {
+        const auto token = static_cast<size_t>(list[static_cast<size_t>(i)]);
+        const TokenPosition at = active.tokens()[token];
+        const uint32_t word = tokens.words(tokens.at(at.y, at.x))[stage];
+        *bytes++ = static_cast<uint8_t>(word >> (j * kSubgroupBits));
+      }
+    });
+    const auto count = static_cast<int>(list.size());
+    for (int j = 0; j < kSubgroups; ++j) code(coder, 0, count, j, prior.logits(j), prior.bytes());
+  } else {
+    prior.stage_in_order([&](int begin, int end, int j, const int16_t* logits, uint8_t* bytes) {
+      const StageScope scope(Stage::kRangeCoding);
+      code(coder, begin, end, j, logits, bytes);
+    });
+  }
+}
+
+// Step 3: the bits of the block's tokens, group by group. `prior` has begun the layer.
+template <class Coder>
+void code_token_bits(Coder& coder, LogitCorrections& corrections, PriorBlock& prior,
+                     const ActiveTokens& active, TokenField& tokens) {
+  coder.tokens();
+  if (active.count() == 0) return;
+  for (int group = 0; group < kGroups; ++group) {
+    prior.begin_group(group);
+    for (int stage = 0; stage < tokens.max_stages; ++stage) {
+      const std::span<const int32_t> list = prior.begin_stage(stage);
+      if (list.empty()) break;  // no token has more stages either
+      code_stage(coder, corrections, prior, active, list, stage, tokens);
+    }
+  }
+}
+
+}  // namespace bsq

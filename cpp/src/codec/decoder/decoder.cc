@@ -1,0 +1,265 @@
+// Packets to pictures: continuity of groups, sequence changes, concealment.
+#include "codec/decoder/decoder.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "base/sha256.h"
+#include "base/stage_clock.h"
+#include "base/status.h"
+#include "codec/common/geometry.h"
+#include "codec/common/threads.h"
+
+namespace bsq {
+namespace {
+
+bool same_format(const bsq_sequence& a, const bsq_sequence& b) {
+  return a.width == b.width && a.height == b.height && a.chroma == b.chroma && a.alpha == b.alpha &&
+         a.bit_depth == b.bit_depth && std::memcmp(a.model_id, b.model_id, BSQ_MODEL_ID_SIZE) == 0;
+}
+
+// Layers of a component that has no steps of its own.
+[[noreturn]] void fail_layers(const std::string& what, size_t component, int layers, int before) {
+  const std::string which =
+      component == 0 ? "the packet" : "component " + std::to_string(component);
+  throw Error(BSQ_ERROR_BITSTREAM, what + ", byte 1: " + which + " has " + std::to_string(layers) +
+                                       " layers without steps, the one before had " +
+                                       std::to_string(before));
+}
+
+}  // namespace
+
+Decoder::Decoder(const bsq_decoder_config& config, std::vector<std::shared_ptr<const Model>> models,
+                 PictureDecoderFactory factory)
+    : config_(config),
+      models_(std::move(models)),
+      factory_(std::move(factory)),
+      pool_(thread_count(config.threads)) {
+  if (config.max_level < 0 || config.max_level > kMaxLevel) {
+    throw Error(BSQ_ERROR_ARGUMENT, "max_level is " + std::to_string(config.max_level) +
+                                        ", it must be 0 to " + std::to_string(kMaxLevel));
+  }
+}
+
+bsq_status Decoder::send(const bsq_packet& packet) {
+  const StageScope scope(Stage::kOther);
+  if (flushed_) {
+    throw Error(BSQ_ERROR_STATE, "a packet was sent after the flush; reset the decoder first");
+  }
+  if (pending_) return BSQ_AGAIN;
+  if (packet.data == nullptr && packet.size != 0) {
+    throw Error(BSQ_ERROR_ARGUMENT, "the packet's data is NULL");
+  }
+  const std::string what = "packet " + std::to_string(packets_++);
+  std::optional<PacketHeader> header;
+  try {
+    decode({packet.data, packet.size}, what, header);
+  } catch (const Error& error) {
+    intact_ = false;
+    if (error.status() != BSQ_ERROR_BITSTREAM) has_picture_ = false;
+    if (!has_picture_ || config_.strict != 0) throw;
+    conceal(packet, header);
+  } catch (...) {
+    intact_ = false;
+    has_picture_ = false;
+    throw;
+  }
+  return BSQ_OK;
+}
+
+void Decoder::decode(std::span<const uint8_t> data, const std::string& what,
+                     std::optional<PacketHeader>& header) {
+  const PacketView view = parse_packet(data, what);
+  header = view.header;
+  if (view.header.keyframe) {
+    decode_keyframe(view, data.data(), what);
+  } else if (has_picture_) {
+    decode_between(view, data.data(), what);
+  }
+}
+
+std::shared_ptr<const Model> Decoder::find_model(const bsq_sequence& sequence,
+                                                 const std::string& what) const {
+  for (const auto& model : models_) {
+    if (std::equal(model->id().begin(), model->id().end(), sequence.model_id)) return model;
+  }
+  throw Error(BSQ_ERROR_MODEL_MISSING, what + ": the stream needs the model " +
+                                           to_hex(sequence.model_id) +
+                                           ", which was not given to the decoder");
+}
+
+void Decoder::check_level(const bsq_sequence& sequence, const std::string& what) const {
+  if (sequence.level <= config_.max_level) return;
+  throw Error(BSQ_ERROR_UNSUPPORTED, what + ": the picture of " + std::to_string(sequence.width) +
+                                         "x" + std::to_string(sequence.height) + " has level " +
+                                         std::to_string(sequence.level) + ", above the limit of " +
+                                         std::to_string(config_.max_level) + " set by max_level");
+}
+
+Decoder::Pictures Decoder::make_pictures(const bsq_sequence& sequence, const Model& model) {
+  Pictures pictures;
+  for (const Geometry& geometry : component_geometries(sequence)) {
+    pictures.push_back(factory_(geometry, model, pool_));
+  }
+  return pictures;
+}
+
+// The parts have their steps filled in.
+void Decoder::decode_pictures(const Pictures& pictures, const PacketView& view, const uint8_t* data,
+                              const std::string& what) {
+  coded_.resize(parts_.size());
+  for (size_t i = 0; i < parts_.size(); ++i) {
+    const PictureView& part = parts_[i];
+    CodedPicture& coded = coded_[i];
+    coded.keyframe = view.header.keyframe;
+    coded.header = part.header;
+    coded.packet = data;
+    coded.what = what;
+    coded.first = nullptr;
+    coded.coders = &coders_;
+    split_payloads(part.body, pictures[i]->block_count(), coded.payloads);
+    if (part.header.base.layers > 0) {
+      split_payloads(part.base, pictures[i]->base_block_count(), coded.base);
+    }
+    if (i > 0) {
+      coded.what.append(", component ").append(std::to_string(i));
+      coded.first = pictures[0].get();
+    }
+    pictures[i]->decode(coded, i == 0 ? kept_layers() : nullptr);
+  }
+}
+
+void Decoder::decode_keyframe(const PacketView& view, const uint8_t* data,
+                              const std::string& what) {
+  const SequenceHeader& sequence = view.header.sequence;
+  check_level(sequence.info, what);
+  const std::shared_ptr<const Model> model = find_model(sequence.info, what);
+  const bool reuse = !pictures_.empty() && same_format(sequence.info, sequence_.info);
+  split_pictures(view, component_count(sequence.info), parts_);
+  // The old pictures stay until the new ones stand: they may be needed for concealment.
+  Pictures fresh;
+  if (!reuse) fresh = make_pictures(sequence.info, *model);
+  const Pictures& pictures = reuse ? pictures_ : fresh;
+  decode_pictures(pictures, view, data, what);
+  if (!reuse) pictures_ = std::move(fresh);
+  sequence_ = sequence;
+  has_sequence_ = true;
+  keyframe_pts_ = view.header.pts;
+  finish(view.header, keyframe_pts_);
+}
+
+void Decoder::check_continuity(const PacketHeader& header, const std::string& what) const {
+  const auto fail = [&](const std::string& message) {
+    throw Error(BSQ_ERROR_BITSTREAM, what + ", byte 1: " + message);
+  };
+  if (!intact_) {
+    fail("the packet builds on one that was lost or damaged; decoding goes on at a keyframe");
+  }
+  if (header.parity != last_.parity) {
+    fail("the packet belongs to another group than the picture before: a keyframe is missing");
+  }
+  if (header.index != last_.index + 1) {
+    fail("the packet has index " + std::to_string(header.index) + " in its group where " +
+         std::to_string(last_.index + 1) + " should follow: packets are missing");
+  }
+}
+
+// Of components that have the steps of the packet before.
+void Decoder::fill_steps(const std::string& what) {
+  for (size_t i = 0; i < parts_.size(); ++i) {
+    PictureHeader& header = parts_[i].header;
+    const PictureHeader& before = last_pictures_[i];
+    if (header.has_steps) continue;
+    if (header.layers != before.layers) fail_layers(what, i, header.layers, before.layers);
+    header.steps = before.steps;
+  }
+}
+
+void Decoder::decode_between(const PacketView& view, const uint8_t* data, const std::string& what) {
+  const PacketHeader& header = view.header;
+  check_continuity(header, what);
+  split_pictures(view, pictures_.size(), parts_);
+  fill_steps(what);
+  const int64_t pts = packet_pts(header, keyframe_pts_, sequence_.ticks_per_frame, what);
+  if (pts <= last_pts_) {
+    throw Error(BSQ_ERROR_BITSTREAM, what + ", byte 1: the timestamp does not rise");
+  }
+  decode_pictures(pictures_, view, data, what);
+  finish(header, pts);
+}
+
+void Decoder::finish(const PacketHeader& header, int64_t pts) {
+  for (const auto& picture : pictures_) picture->end_picture();
+  last_ = header;
+  last_pictures_.clear();
+  for (const PictureView& part : parts_) last_pictures_.push_back(part.header);
+  has_picture_ = true;
+  intact_ = true;
+  const int64_t duration =
+      header.has_duration ? static_cast<int64_t>(header.duration) : sequence_.ticks_per_frame;
+  pending_ = Pending{pts, duration, header.keyframe, false};
+  last_pts_ = pts;
+  last_duration_ = duration;
+}
+
+// The packet's own time where it can be read, else the container's, else the next tick expected;
+// always later than the picture before.
+int64_t Decoder::concealed_pts(const bsq_packet& packet,
+                               const std::optional<PacketHeader>& header) const {
+  if (header && header->keyframe && header->pts > last_pts_) return header->pts;
+  // Another parity, or an index that does not go on, belongs to a group whose keyframe is lost: its
+  // base is unknown.
+  if (header && !header->keyframe && header->parity == last_.parity &&
+      header->index > last_.index) {
+    const auto pts = packet_time(*header, keyframe_pts_, sequence_.ticks_per_frame);
+    if (pts && *pts > last_pts_) return *pts;
+  }
+  if (packet.pts > last_pts_ && packet.pts <= kMaxTimestamp) return packet.pts;
+  return last_pts_ + std::clamp<int64_t>(last_duration_, 1, kMaxTicksPerFrame);
+}
+
+void Decoder::conceal(const bsq_packet& packet, const std::optional<PacketHeader>& header) {
+  const int64_t pts = concealed_pts(packet, header);
+  if (header && header->keyframe) {
+    keyframe_pts_ = header->pts;
+    last_.index = 0;
+    last_.parity = header->parity;
+  }
+  pending_ = Pending{pts, last_duration_, false, true};
+  last_pts_ = pts;
+}
+
+void Decoder::flush() {
+  if (flushed_) throw Error(BSQ_ERROR_STATE, "the decoder has been flushed already");
+  flushed_ = true;
+}
+
+bsq_status Decoder::receive(bsq_picture& picture) {
+  const StageScope scope(Stage::kOther);
+  if (!pending_) return flushed_ ? BSQ_EOF : BSQ_AGAIN;
+  picture = bsq_picture{};
+  const StageScope inner(Stage::kExport);
+  picture.width = sequence_.info.width;
+  picture.height = sequence_.info.height;
+  picture.chroma = sequence_.info.chroma;
+  picture.bit_depth = sequence_.info.bit_depth;
+  for (const auto& component : pictures_) component->show(picture);
+  picture.pts = pending_->pts;
+  picture.duration = pending_->duration;
+  picture.keyframe = pending_->keyframe ? 1 : 0;
+  picture.concealed = pending_->concealed ? 1 : 0;
+  pending_.reset();
+  return BSQ_OK;
+}
+
+void Decoder::reset() {
+  has_sequence_ = false;
+  has_picture_ = false;
+  intact_ = false;
+  flushed_ = false;
+  packets_ = 0;
+  pending_.reset();
+}
+
+}  // namespace bsq

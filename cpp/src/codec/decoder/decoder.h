@@ -1,0 +1,99 @@
+// The decoder: packets in, pictures out, with concealment of what is lost.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "bitstream/packet.h"
+#include "bsq/bsq.h"
+#include "codec/decoder/frame_decoder.h"
+#include "network/model.h"
+
+namespace bsq {
+
+// After a gap or damage the last good picture is shown, marked as concealed, until the next
+// keyframe; a strict decoder throws instead. Without a picture to show, damage is an error in any
+// case, and intact packets before the first keyframe are dropped.
+class Decoder {
+ public:
+  // `factory` makes what decodes pictures. Throws Error(BSQ_ERROR_ARGUMENT) for settings out of
+  // range.
+  Decoder(const bsq_decoder_config& config, std::vector<std::shared_ptr<const Model>> models,
+          PictureDecoderFactory factory);
+
+  // BSQ_OK, or BSQ_AGAIN when a picture waits to be received. Throws Error; the decoder then goes
+  // on with the next keyframe.
+  bsq_status send(const bsq_packet& packet);
+  void flush();
+  bsq_status receive(bsq_picture& picture);
+  void reset();
+  // The header of the last keyframe that was decoded, or null.
+  const bsq_sequence* sequence() const { return has_sequence_ ? &sequence_.info : nullptr; }
+
+  // By layers, of the first component of the picture that was decoded last; empty without one, also
+  // when packets after it were damaged: they may have got as far as the tokens.
+  std::span<const TokenField> tokens() const {
+    if (!has_picture_ || !intact_) return {};
+    return config_.keep_layers != 0 ? std::span<const TokenField>(layers_)
+                                    : std::span<const TokenField>(&pictures_[0]->coded_tokens(), 1);
+  }
+
+ private:
+  struct Pending {
+    int64_t pts = 0;
+    int64_t duration = 0;
+    bool keyframe = false;
+    bool concealed = false;
+  };
+
+  void decode(std::span<const uint8_t> data, const std::string& what,
+              std::optional<PacketHeader>& header);
+  using Pictures = std::vector<std::unique_ptr<PictureDecoder>>;  // by component
+
+  void decode_keyframe(const PacketView& view, const uint8_t* data, const std::string& what);
+  void decode_between(const PacketView& view, const uint8_t* data, const std::string& what);
+  void decode_pictures(const Pictures& pictures, const PacketView& view, const uint8_t* data,
+                       const std::string& what);
+  void finish(const PacketHeader& header, int64_t pts);
+  Pictures make_pictures(const bsq_sequence& sequence, const Model& model);
+  void check_level(const bsq_sequence& sequence, const std::string& what) const;
+  void fill_steps(const std::string& what);
+  std::vector<TokenField>* kept_layers() { return config_.keep_layers != 0 ? &layers_ : nullptr; }
+  void conceal(const bsq_packet& packet, const std::optional<PacketHeader>& header);
+  int64_t concealed_pts(const bsq_packet& packet, const std::optional<PacketHeader>& header) const;
+  std::shared_ptr<const Model> find_model(const bsq_sequence& sequence,
+                                          const std::string& what) const;
+  void check_continuity(const PacketHeader& header, const std::string& what) const;
+
+  const bsq_decoder_config config_;
+  const std::vector<std::shared_ptr<const Model>> models_;
+  const PictureDecoderFactory factory_;
+  ThreadPool pool_;
+
+  Pictures pictures_;
+  SequenceHeader sequence_;  // what pictures_ were made for
+  bool has_sequence_ = false;
+  bool has_picture_ = false;  // the picture held can be shown
+  bool intact_ = false;       // ... and the next packet of the group can be decoded on it
+  PacketHeader last_;         // of the last packet decoded
+  std::vector<PictureHeader> last_pictures_;  // its components
+  int64_t keyframe_pts_ = 0;
+  int64_t last_pts_ = 0;  // of the last picture shown
+  int64_t last_duration_ = 0;
+  uint64_t packets_ = 0;  // sent since the start
+  bool flushed_ = false;
+  std::optional<Pending> pending_;
+  std::vector<TokenField> layers_;  // of the last packet, if they are kept
+  // The packet at work, by component; kept for their memory.
+  std::vector<PictureView> parts_;
+  std::vector<CodedPicture> coded_;
+  std::vector<DecCoder> coders_;
+};
+
+}  // namespace bsq

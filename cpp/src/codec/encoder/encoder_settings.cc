@@ -1,0 +1,94 @@
+// Checks of an encoder's settings, and what is made of them.
+#include "codec/encoder/encoder_settings.h"
+
+#include <algorithm>
+#include <string>
+
+#include "base/status.h"
+#include "bitstream/limits.h"
+
+namespace bsq {
+namespace {
+
+constexpr int kMaxLookahead = 250;  // pictures
+constexpr double kMaxBitrate = 1e10;
+
+void require(bool good, const std::string& message) {
+  if (!good) throw Error(BSQ_ERROR_ARGUMENT, message);
+}
+
+}  // namespace
+
+bsq_encoder_config checked(const bsq_encoder_config& config) {
+  check_sequence(config.sequence);
+  require(config.crf >= 0.0 && config.crf <= kMaxStep / 8.0, "crf must be 0 to 63");
+  require(config.gop >= 1 && config.gop <= 65535, "gop must be 1 to 65535");
+  require(config.scene_cut == 0 || config.scene_cut == 1, "scene_cut must be 0 or 1");
+  require(config.lookahead >= 0 && config.lookahead <= kMaxLookahead, "lookahead must be 0 to 250");
+  require(config.preset >= BSQ_PRESET_FAST && config.preset <= BSQ_PRESET_SLOW,
+          "preset must be BSQ_PRESET_FAST, BSQ_PRESET_MEDIUM or BSQ_PRESET_SLOW");
+  require(config.tune >= BSQ_TUNE_BALANCED && config.tune <= BSQ_TUNE_PERCEPTUAL,
+          "tune must be BSQ_TUNE_BALANCED, BSQ_TUNE_PSNR or BSQ_TUNE_PERCEPTUAL");
+  require(config.bitrate == 0.0 || (config.bitrate >= 1.0 && config.bitrate <= kMaxBitrate),
+          "bitrate must be 0, or 1 to 1e10 bits per second");
+  require(config.maxrate == 0.0 || (config.maxrate >= 1.0 && config.maxrate <= kMaxBitrate),
+          "maxrate must be 0, or 1 to 1e10 bits per second");
+  require(config.maxrate == 0.0 || config.maxrate >= config.bitrate,
+          "maxrate must not be below bitrate");
+  require(config.buffer_seconds >= 0.1 && config.buffer_seconds <= 60.0,
+          "buffer_seconds must be 0.1 to 60");
+  require(config.first_pass != nullptr || config.first_pass_count == 0, "first_pass is NULL");
+  require(config.bitrate != 0.0 || config.first_pass_count == 0,
+          "first_pass is of use with a bitrate only");
+  bsq_encoder_config kept = config;
+  kept.first_pass = nullptr;  // the caller's
+  return kept;
+}
+
+namespace {
+
+std::vector<PassRecord> checked_records(const bsq_encoder_config& config) {
+  std::vector<PassRecord> records;
+  records.reserve(config.first_pass_count);
+  for (size_t i = 0; i < config.first_pass_count; ++i) {
+    const bsq_pass_record& r = config.first_pass[i];
+    const std::string name = "first_pass[" + std::to_string(i) + "]";
+    require(r.seconds >= 0.0 && r.seconds <= 1e9, name + ".seconds is out of range");
+    require(r.bits >= 1.0 && r.bits <= 1e12, name + ".bits is out of range");
+    require(r.crf >= 0.0 && r.crf <= kMaxStep / 8.0, name + ".crf must be 0 to 63");
+    records.push_back({r.seconds, r.bits, 8.0 * r.crf, r.keyframe != 0});
+  }
+  return records;
+}
+
+}  // namespace
+
+std::unique_ptr<RateControl> make_rate(const bsq_encoder_config& config) {
+  const bool is_cap = config.bitrate == 0.0;
+  const double fetch_rate = config.maxrate > 0.0 ? config.maxrate : config.bitrate;
+  const RateGoal goal{is_cap ? config.maxrate : config.bitrate, fetch_rate, config.buffer_seconds,
+                      is_cap};
+  if (fetch_rate == 0.0) return nullptr;
+  const std::vector<PassRecord> records = checked_records(config);
+  return std::make_unique<RateControl>(
+      goal, config.gop, plan_rate(records, {goal.bitrate, fetch_rate, goal.buffer_bits()}));
+}
+
+SequenceHeader make_sequence(const bsq_encoder_config& config, const Model& model) {
+  SequenceHeader sequence;
+  sequence.info = config.sequence;
+  sequence.info.version = kCodestreamVersion;
+  sequence.info.level = picture_level(sequence.info);
+  std::copy(model.id().begin(), model.id().end(), sequence.info.model_id);
+  sequence.ticks_per_frame = ticks_per_frame(config.sequence);
+  return sequence;
+}
+
+std::vector<uint8_t> header_bytes(const SequenceHeader& sequence) {
+  ByteWriter writer;
+  ByteWriter fields;
+  write_sequence_header(sequence, fields, writer);
+  return writer.take();
+}
+
+}  // namespace bsq

@@ -1,0 +1,74 @@
+// Encoding of pictures on the processor.
+#include "codec/encoder/frame_encoder.h"
+
+#include "codec/common/layer_state.h"
+#include "codec/encoder/layer_encoder.h"
+#include "codec/encoder/mode/motion_estimation.h"
+#include "codec/encoder/mode/token_selection.h"
+#include "motion/search.h"
+
+namespace bsq {
+namespace {
+
+int64_t squared_error(const ConstPlaneView& a, const ConstPlaneView& b, int width, int height) {
+  int64_t sum = 0;
+  for (int row = 0; row < height; ++row) {
+    for (int i = 0; i < width; ++i) {
+      const int d = a.row(row)[i] - b.row(row)[i];
+      sum += d * d;
+    }
+  }
+  return sum;
+}
+
+class ProcessorPictures : public PictureEncoder {
+ public:
+  ProcessorPictures(const Geometry& geometry, const std::shared_ptr<const Networks>& networks,
+                    const EncodingStyle& style, ThreadPool& pool)
+      : state_(geometry, networks, pool), layers_(state_, style, networks) {}
+
+  const Geometry& geometry() const override { return state_.geometry(); }
+  bool has_base() const override { return layers_.has_base(); }
+  std::span<const int16_t> offsets() const override { return state_.windows.offset; }
+  void trace(std::vector<LayerTrace>* layers) override { layers_.trace(layers); }
+
+  void begin(const Frame& source) override {
+    source_ = &source;
+    layers_.choices().set_source(source);
+  }
+  void begin_keyframe() override { state_.begin_keyframe(); }
+  void predict(int q, int range) override {
+    search_picture(search_, *source_, q, range, state_);
+    state_.compensate();
+  }
+  void predict_as(const MotionField& first) override {
+    take_motion(first, geometry().narrower, state_.motion.field);
+    state_.compensate();
+  }
+  const MotionField& motion() const override { return state_.motion.field; }
+  const Frame& prediction() override { return state_.current; }
+  const EncodedPicture& encode(const LayerPlan& plan) override { return layers_.encode(plan); }
+  int64_t luma_error() override {
+    return squared_error(source_->planes[0].view(), state_.current.planes[0].view(),
+                         geometry().width, geometry().height);
+  }
+  void end_picture() override { state_.end_picture(); }
+  const Frame& picture() override { return state_.reference; }
+
+ private:
+  PictureState state_;
+  LayerEncoder<PictureState, ProcessorChoices> layers_;
+  MotionSearch search_;
+  const Frame* source_ = nullptr;
+};
+
+}  // namespace
+
+PictureEncoderFactory encode_on_processor(const KernelTable& kernels) {
+  return [&kernels](const Geometry& geometry, const Model& model, const EncodingStyle& style,
+                    ThreadPool& pool) {
+    return std::make_unique<ProcessorPictures>(geometry, model.networks(kernels), style, pool);
+  };
+}
+
+}  // namespace bsq

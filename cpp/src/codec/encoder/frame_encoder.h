@@ -1,0 +1,97 @@
+// Encodes the pictures of one component into the payloads of packets.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/plane.h"
+#include "base/thread_pool.h"
+#include "bitstream/packet.h"
+#include "codec/common/geometry.h"
+#include "codec/encoder/mode/decisions.h"
+#include "codec/encoder/mode/layer_schedule.h"
+#include "codec/encoder/mode/layer_trace.h"
+#include "codec/encoder/symbol_encoder.h"
+#include "kernels/kernel_table.h"
+#include "motion/motion_field.h"
+#include "network/model.h"
+
+namespace bsq {
+
+// Payloads last until the next picture is encoded.
+struct EncodedPicture {
+  PayloadSpans payloads;  // one per block
+  StepList steps;         // q of every layer
+  PayloadSpans base_payloads;
+  StepList base_steps;  // none: no base picture
+  SymbolCosts costs;
+  int64_t tokens = 0;
+  int64_t coded_tokens = 0;
+  int64_t coded_stages = 0;
+};
+
+// What is decided for a picture before its tokens are.
+struct LayerPlan {
+  // q of the layers; between keyframes, layers before the last one that have nothing to code are
+  // left out.
+  StepList steps;
+  std::span<const int16_t> offsets;  // one per window, or empty: all 0
+  bool keyframe = false;
+  bool tells_motion = true;  // between keyframes, whether the motion is among the symbols
+};
+
+// Encodes the pictures of one component with one model, and holds the last one: on the processor,
+// or on a device (cpp/cuda). Both give the same packets.
+//
+// A picture goes through begin(); begin_keyframe(), predict() or predict_as(); encode(), after
+// begin_keyframe() once more where the result is not wanted; end_picture().
+class PictureEncoder {
+ public:
+  virtual ~PictureEncoder() = default;
+
+  virtual const Geometry& geometry() const = 0;
+  // Whether keyframes have a base picture.
+  virtual bool has_base() const = 0;
+  // Of the windows, after the last picture.
+  virtual std::span<const int16_t> offsets() const = 0;
+  // Where the layers of pictures are noted from now on; null: nowhere. Throws
+  // Error(BSQ_ERROR_UNSUPPORTED) where they cannot be.
+  virtual void trace(std::vector<LayerTrace>* layers) = 0;
+
+  // The picture to encode, which must stay as it is until end_picture().
+  virtual void begin(const Frame& source) = 0;
+  virtual void begin_keyframe() = 0;
+  // Finds the motion from the picture held, `range` in luma samples, for the step q, and predicts.
+  virtual void predict(int q, int range) = 0;
+  // Predicts by the motion of the first component, which is 2^narrower times as wide.
+  virtual void predict_as(const MotionField& first) = 0;
+  // That of the last prediction.
+  virtual const MotionField& motion() const = 0;
+  // The prediction, in memory of the encoder until the next call.
+  virtual const Frame& prediction() = 0;
+  // In memory of the encoder until the next call.
+  virtual const EncodedPicture& encode(const LayerPlan& plan) = 0;
+  // The sum of squared errors of the luma shown.
+  virtual int64_t luma_error() = 0;
+  // The result is the picture held from now on.
+  virtual void end_picture() = 0;
+  // The picture held, likewise.
+  virtual const Frame& picture() = 0;
+};
+
+// How pictures are encoded.
+struct EncodingStyle {
+  const Tuning& tuning;
+  int preset = 0;  // a bsq_preset
+};
+
+using PictureEncoderFactory = std::function<std::unique_ptr<PictureEncoder>(
+    const Geometry& geometry, const Model& model, const EncodingStyle& style, ThreadPool& pool)>;
+
+// Pictures that are encoded on the processor.
+PictureEncoderFactory encode_on_processor(const KernelTable& kernels);
+
+}  // namespace bsq

@@ -1,0 +1,22 @@
+// The quality layer that the encoder works on.
+#pragma once
+
+#include "codec/encoder/mode/decisions.h"
+#include "network/samples.h"
+
+namespace bsq {
+
+// A layer as it is about to be encoded.
+struct Layer {
+  int q = 0;
+  LayerPlace place;
+  bool keyframe = false;
+  bool tells_motion = false;
+  bool last = false;
+  bool blank = false;  // nothing is known yet: the first layer of a keyframe without a base
+  int type = 0;        // t of the flags' context
+  // The price of a bit in squared steps.
+  double lambda() const { return keyframe ? kDecisions.keyframe_lambda : kDecisions.lambda; }
+};
+
+}  // namespace bsq

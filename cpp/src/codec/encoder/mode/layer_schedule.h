@@ -1,0 +1,44 @@
+// The quantizer indices of a frame's quality layers, and the q cascade. Not normative.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+
+#include "bitstream/limits.h"
+#include "codec/encoder/mode/decisions.h"
+
+namespace bsq {
+
+// q of the layers of a picture, in order.
+struct StepList {
+  std::array<int, kMaxLayers> values{};
+  size_t count = 0;
+
+  void push_back(int q) { values[count++] = q; }
+  size_t size() const { return count; }
+  bool empty() const { return count == 0; }
+  int back() const { return values[count - 1]; }
+  const int* begin() const { return values.data(); }
+  const int* end() const { return values.data() + count; }
+  friend bool operator==(const StepList& a, const StepList& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end());
+  }
+};
+
+// Steps of the layers of a keyframe that ends at step q, or at the finest; its windows' are finer
+// by at most `finer`. `based`: after a base picture.
+StepList keyframe_steps(int last_q, int finer, bool based);
+
+// Steps of the layers of the base picture of a keyframe that ends at step q.
+StepList base_steps(int q);
+
+// What the picture number `index` of its group adds to q.
+inline int beat(int index) {
+  return kDecisions.beat[static_cast<size_t>(index) % kDecisions.beat.size()];
+}
+
+// Steps of the layers that a picture between keyframes may have.
+StepList picture_steps(int stream_q);
+
+}  // namespace bsq

@@ -1,0 +1,68 @@
+// Scene cut detection.
+#include "codec/encoder/mode/scene_cut.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <numeric>
+#include <vector>
+
+#include "base/tokens.h"
+#include "codec/encoder/mode/decisions.h"
+
+namespace bsq {
+namespace {
+
+constexpr int kLumaSamples = 64;
+
+int64_t luma_difference(const ConstPlaneView& a, const ConstPlaneView& b, int x, int y) {
+  int sum = 0;
+  for (int j = y; j < y + kTokenSize; ++j) {
+    for (int i = x; i < x + kTokenSize; ++i) sum += std::abs(a.row(j)[i] - b.row(j)[i]);
+  }
+  return sum;
+}
+
+// Sum of absolute differences from the mean of the token.
+int64_t luma_spread(const ConstPlaneView& a, int x, int y) {
+  int sum = 0;
+  for (int j = y; j < y + kTokenSize; ++j) {
+    for (int i = x; i < x + kTokenSize; ++i) sum += a.row(j)[i];
+  }
+  const int mean = (sum + kLumaSamples / 2) / kLumaSamples;
+  int spread = 0;
+  for (int j = y; j < y + kTokenSize; ++j) {
+    for (int i = x; i < x + kTokenSize; ++i) spread += std::abs(a.row(j)[i] - mean);
+  }
+  return spread;
+}
+
+}  // namespace
+
+bool is_scene_cut(const Frame& source, const Frame& previous, const Frame& compensated,
+                  ThreadPool& pool) {
+  const ConstPlaneView luma = source.planes[0].view();
+  const ConstPlaneView still = previous.planes[0].view();
+  const ConstPlaneView moved = compensated.planes[0].view();
+  // Sums of every row of tokens by themselves, so that the threads do not matter.
+  const auto rows = static_cast<size_t>(luma.height / kTokenSize);
+  std::vector<int64_t> missed(rows);
+  std::vector<int64_t> spread(rows);
+  pool.parallel_rows(rows, [&](size_t row) {
+    const int y = static_cast<int>(row) * kTokenSize;
+    for (int x = 0; x < luma.width; x += kTokenSize) {
+      missed[row] +=
+          std::min(luma_difference(luma, still, x, y), luma_difference(luma, moved, x, y));
+      spread[row] += luma_spread(luma, x, y);
+    }
+  });
+  const auto all_missed =
+      static_cast<double>(std::accumulate(missed.begin(), missed.end(), int64_t{0}));
+  const auto all_spread =
+      static_cast<double>(std::accumulate(spread.begin(), spread.end(), int64_t{0}));
+  const double samples = static_cast<double>(luma.width) * luma.height;
+  const double floor = kDecisions.cut_floor * static_cast<double>(1 << (source.bit_depth - 8));
+  return all_missed >= floor * samples && all_missed >= kDecisions.cut_ratio * all_spread;
+}
+
+}  // namespace bsq

@@ -1,0 +1,142 @@
+// Energies and errors of tokens, and the decisions made from them.
+#include "codec/encoder/mode/token_decision.h"
+
+#include <algorithm>
+#include <atomic>
+
+#include "codec/encoder/mode/distortion.h"
+#include "codec/encoder/mode/quantization.h"
+#include "network/samples.h"
+
+namespace bsq {
+namespace {
+
+constexpr int kLumaSamples = 64;
+
+TokenScale token_scale(const TokenSteps& steps, int y, int x, int bit_depth) {
+  const int q = steps.at(y, x);
+  return {TokenScale::of_step(step_q8(q), bit_depth),
+          TokenScale::of_step(step_q8(steps.chroma(q)), bit_depth)};
+}
+
+double weighted_error(const TokenSamples& wanted, const TokenSamples& samples,
+                      const TokenScale& scale, const Tuning& tuning) {
+  const TokenError error = squared_error(wanted, samples);
+  return weighted_error(error.luma, error.chroma, squared_mean_errors(wanted, samples).data(),
+                        scale, tuning.mean_weights.data());
+}
+
+// What a token's error is, in squared steps, with and without what the decoder network gives.
+class TokenJudge {
+ public:
+  TokenJudge(const Frame& source, const Frame& prediction, TokenPosition at,
+             const TokenSteps& steps, const Tuning& tuning)
+      : tuning_(tuning),
+        depth_(source.bit_depth),
+        gray_(source.plane_count == 1),
+        q_(steps.at(at.y, at.x)),
+        chroma_q_(steps.chroma(q_)),
+        own_(token_scale(steps, at.y, at.x, source.bit_depth)),
+        wanted_(token_samples(source, at.y, at.x)),
+        predicted_(token_samples(prediction, at.y, at.x)) {}
+
+  double error_without() const { return weighted_error(wanted_, predicted_, own_, tuning_); }
+  double error_with(const int16_t* output) const {
+    TokenSamples samples = predicted_;
+    reconstruct_token(output, q_, chroma_q_, depth_, samples.data());
+    // A gray picture drops the network's chroma, and both have the middle value.
+    if (gray_)
+      std::copy(wanted_.begin() + kLumaSamples, wanted_.end(), samples.begin() + kLumaSamples);
+    return weighted_error(wanted_, samples, own_, tuning_);
+  }
+
+ private:
+  const Tuning& tuning_;
+  const int depth_;
+  const bool gray_;
+  const int q_;
+  const int chroma_q_;
+  const TokenScale own_;
+  const TokenSamples wanted_;
+  const TokenSamples predicted_;
+};
+
+}  // namespace
+
+bool find_candidates(const Frame& source, const Frame& prediction, const TokenSteps& steps,
+                     double energy, ThreadPool& pool, DifferenceField& differences,
+                     TokenField& tokens) {
+  std::atomic<bool> any = false;
+  pool.parallel_rows(static_cast<size_t>(tokens.height), [&](size_t row) {
+    const int y = static_cast<int>(row);
+    bool found = false;
+    for (int x = 0; x < tokens.width; ++x) {
+      const size_t at = tokens.at(y, x);
+      TokenDifference& difference = differences.tokens[at];
+      if (differences.stale[at] != 0) {
+        difference = {token_samples(source, y, x), token_samples(prediction, y, x)};
+        differences.stale[at] = 0;
+      }
+      const bool candidate =
+          token_energy(difference.luma_sum, difference.error.luma, difference.error.chroma,
+                       token_scale(steps, y, x, source.bit_depth), kDecisions.mean_limit) >= energy;
+      tokens.stages[at] = candidate ? 1 : 0;
+      found |= candidate;
+    }
+    if (found) any = true;
+  });
+  return any;
+}
+
+void mark_windows(const TokenField& tokens, const Geometry& geometry,
+                  std::vector<uint8_t>& windows) {
+  std::fill(windows.begin(), windows.end(), uint8_t{0});
+  for (int y = 0; y < tokens.height; ++y) {
+    for (int x = 0; x < tokens.width; ++x) {
+      if (tokens.stages[tokens.at(y, x)] == 0) continue;
+      windows[geometry.window_index(x / kWindowTokens, y / kWindowTokens)] = 1;
+    }
+  }
+}
+
+bool drop_tokens(const Frame& source, const Frame& prediction, const int16_t* output,
+                 std::span<const uint64_t> bills, const ActiveTokens& active,
+                 const TokenSteps& steps, const Tuning& tuning, double lambda, ThreadPool& pool,
+                 TokenField& tokens) {
+  std::atomic<bool> changed = false;
+  pool.parallel_for(static_cast<size_t>(active.count()), [&](size_t i) {
+    const TokenPosition at = active.tokens()[i];
+    uint8_t& stages = tokens.stages[tokens.at(at.y, at.x)];
+    if (stages == 0) return;
+    const TokenJudge judge(source, prediction, at, steps, tuning);
+    const double gain = judge.error_without() - judge.error_with(output + i * kSampleVector);
+    const double bits = bits_of(bills[i]) + kDecisions.flag_bits;
+    if (gain >= lambda * bits) return;
+    stages = 0;
+    changed = true;
+  });
+  return changed;
+}
+
+void take_better(const Frame& source, const Frame& prediction, const TokenChoice& other,
+                 const ActiveTokens& active, const TokenSteps& steps, const Tuning& tuning,
+                 double lambda, ThreadPool& pool, TokenChoice& best) {
+  pool.parallel_for(static_cast<size_t>(active.count()), [&](size_t i) {
+    const TokenPosition at = active.tokens()[i];
+    const size_t token = best.tokens.at(at.y, at.x);
+    const int stages = other.tokens.stages[token];
+    if (stages == 0) return;
+    const TokenJudge judge(source, prediction, at, steps, tuning);
+    const auto cost = [&](const TokenChoice& choice) {
+      return judge.error_with(&choice.output[i * kSampleVector]) +
+             lambda * bits_of(choice.bills[i]);
+    };
+    if (cost(other) >= cost(best)) return;
+    best.tokens.stages[token] = static_cast<uint8_t>(stages);
+    std::copy_n(other.tokens.words(token), stages, best.tokens.words(token));
+    best.bills[i] = other.bills[i];
+    std::copy_n(&other.output[i * kSampleVector], kSampleVector, &best.output[i * kSampleVector]);
+  });
+}
+
+}  // namespace bsq

@@ -1,0 +1,139 @@
+// The choice of tokens on the processor.
+#include "codec/encoder/mode/token_selection.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/stage_clock.h"
+#include "codec/common/base_frame.h"
+#include "codec/encoder/mode/quantization.h"
+#include "codec/encoder/mode/rdoq_coder.h"
+#include "network/samples.h"
+
+namespace bsq {
+
+ProcessorChoices::ProcessorChoices(PictureState& state, const Tuning& tuning,
+                                   const std::shared_ptr<const Networks>& networks)
+    : state_(state), tokenizer_(networks, state.pool()), tuning_(tuning) {}
+
+void ProcessorChoices::begin_picture() { differences_.reset(state_.geometry().tokens()); }
+
+void ProcessorChoices::shrink_to(ProcessorChoices& base) {
+  const Geometry& g = base.state_.geometry();
+  if (base.base_source_.plane_count == 0) base.base_source_ = g.make_frame();
+  shrink(*source_, g, state_.pool(), base.base_source_);
+  base.set_source(base.base_source_);
+}
+
+bool ProcessorChoices::find_candidates(int q, double energy) {
+  const bool any = bsq::find_candidates(*source_, state_.current, state_.steps(q), energy,
+                                        state_.pool(), differences_, state_.tokens);
+  mark_windows();
+  return any;
+}
+
+void ProcessorChoices::mark_windows() {
+  bsq::mark_windows(state_.tokens, state_.geometry(), state_.windows.active);
+}
+
+void ProcessorChoices::analyse(int q) {
+  const ActiveTokens& active = state_.active;
+  const auto count = static_cast<size_t>(active.count());
+  TokenField& tokens = state_.tokens;
+  const int bits = tokens.max_stages * kStageBits;
+  residual_.resize(count * kSampleVector);
+  latents_.resize(count * static_cast<size_t>(bits));
+  {
+    const StageScope inner(Stage::kSamples, count);
+    residual_vectors(*source_, state_.current, active, state_.steps(q), state_.pool(),
+                     residual_.data());
+  }
+  tokenizer_.encode(active, residual_.data(), state_.side.data(), latents_.data());
+  state_.pool().parallel_for(count, [&](size_t i) {
+    const TokenPosition at = active.tokens()[i];
+    const size_t token = tokens.at(at.y, at.x);
+    if (tokens.stages[token] == 0) return;
+    const int8_t* z = &latents_[i * static_cast<size_t>(bits)];
+    uint32_t* words = tokens.words(token);
+    for (int s = 0; s < tokens.max_stages; ++s, z += kStageBits) words[s] = signs(z);
+    tokens.stages[token] = static_cast<uint8_t>(count_stages(words, tokens.max_stages));
+  });
+}
+
+// Takes the latents of tokens that are no longer listed out.
+void ProcessorChoices::keep_latents(const std::vector<TokenPosition>& before) {
+  const auto bits = static_cast<size_t>(state_.tokens.max_stages * kStageBits);
+  size_t kept = 0;
+  for (size_t i = 0; i < before.size(); ++i) {
+    if (state_.active.index(before[i].y, before[i].x) < 0) continue;
+    if (kept != i) std::copy_n(&latents_[i * bits], bits, &latents_[kept * bits]);
+    ++kept;
+  }
+}
+
+void ProcessorChoices::settle(const Layer& layer, double latent_per_bit) {
+  bills_.assign(static_cast<size_t>(state_.active.count()), 0);
+  state_.begin_bits();
+  const auto stride = static_cast<size_t>(state_.tokens.max_stages * kStageBits);
+  state_.for_each_block([&](BlockState& block, size_t) {
+    BillCoder coder(latents_, stride, latent_per_bit, bills_);
+    code_token_bits(coder, block.models.of_type(layer.type), block.prior, state_.active,
+                    state_.tokens);
+  });
+  TokenField& tokens = state_.tokens;
+  for (size_t i = 0; i < tokens.stages.size(); ++i) {
+    const int n = count_stages(tokens.words(i), tokens.stages[i]);
+    tokens.stages[i] = static_cast<uint8_t>(n);
+  }
+}
+
+void ProcessorChoices::begin_trials() {
+  raw_ = state_.tokens;
+  best_.bills.clear();
+}
+
+void ProcessorChoices::begin_trial() { state_.tokens = raw_; }
+
+void ProcessorChoices::end_trial(const Layer& layer) {
+  TokenChoice& choice = best_.bills.empty() ? best_ : trial_;
+  choice.tokens = state_.tokens;
+  choice.output = state_.output;
+  choice.bills = bills_;
+  if (&choice == &best_) return;
+  take_better(*source_, state_.current, choice, state_.active, state_.steps(layer.q), tuning_,
+              layer.lambda(), state_.pool(), best_);
+}
+
+void ProcessorChoices::end_trials() {
+  std::swap(state_.tokens, best_.tokens);
+  std::swap(bills_, best_.bills);
+}
+
+bool ProcessorChoices::drop(const Layer& layer) {
+  return drop_tokens(*source_, state_.current, state_.output.data(), bills_, state_.active,
+                     state_.steps(layer.q), tuning_, layer.lambda(), state_.pool(), state_.tokens);
+}
+
+void ProcessorChoices::end_layer() {
+  for (const TokenPosition at : state_.active.tokens()) {
+    differences_.stale[state_.geometry().token_index(at.x, at.y)] = 1;
+  }
+}
+
+LayerTrace ProcessorChoices::trace(int q, const LayerPlace& place) const {
+  const TokenSteps steps = state_.steps(q);
+  LayerTrace trace{*source_,
+                   state_.current,
+                   state_.tokens,
+                   state_.coded_tokens(),
+                   std::vector<int16_t>(state_.tokens.stages.size()),
+                   place};
+  for (int y = 0; y < trace.tokens.height; ++y) {
+    for (int x = 0; x < trace.tokens.width; ++x) {
+      trace.q[trace.tokens.at(y, x)] = static_cast<int16_t>(steps.at(y, x));
+    }
+  }
+  return trace;
+}
+
+}  // namespace bsq

@@ -1,0 +1,65 @@
+// The choice of tokens on the processor, for LayerEncoder.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/plane.h"
+#include "codec/common/layer_state.h"
+#include "codec/encoder/mode/decisions.h"
+#include "codec/encoder/mode/layer.h"
+#include "codec/encoder/mode/layer_trace.h"
+#include "codec/encoder/mode/token_decision.h"
+#include "codec/encoder/mode/token_samples.h"
+#include "network/tokenizer.h"
+
+namespace bsq {
+
+class ProcessorChoices {
+ public:
+  ProcessorChoices(PictureState& state, const Tuning& tuning,
+                   const std::shared_ptr<const Networks>& networks);
+
+  // The picture to choose for; it must outlive the choice.
+  void set_source(const Frame& source) { source_ = &source; }
+
+  // See LayerEncoder.
+  static constexpr bool kTraces = true;
+  void begin_picture();
+  void shrink_to(ProcessorChoices& base);
+  bool find_candidates(int q, double energy);
+  void analyse(int q);
+  void mark_windows();
+  void keep_latents(const std::vector<TokenPosition>& before);
+  void run_trunk() { state_.run_trunk(); }
+  void settle(const Layer& layer, double latent_per_bit);
+  void begin_trials();
+  void begin_trial();
+  void end_trial(const Layer& layer);
+  void end_trials();
+  bool drop(const Layer& layer);
+  void begin_symbols() { state_.begin_bits(); }
+  template <class Coder>
+  void code_bits(Coder& coder, LogitCorrections& corrections, BlockState& block, size_t) {
+    code_token_bits(coder, corrections, block.prior, state_.active, state_.tokens);
+  }
+  void end_layer();
+  LayerTrace trace(int q, const LayerPlace& place) const;
+
+ private:
+  PictureState& state_;
+  TokenizerEncoder tokenizer_;
+  const Tuning& tuning_;
+  const Frame* source_ = nullptr;
+  Frame base_source_;  // of a base picture
+  DifferenceField differences_;
+  std::vector<int16_t> residual_;
+  std::vector<int8_t> latents_;  // of the active tokens
+  std::vector<uint64_t> bills_;  // of the active tokens, in 2^-24 bits
+  TokenField raw_;               // before trials
+  TokenChoice trial_;
+  TokenChoice best_;
+};
+
+}  // namespace bsq

@@ -1,0 +1,79 @@
+// The coder of symbols.h that writes, and counts what the symbols cost.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "entropy/bit_cost.h"
+#include "entropy/enc_adaptive_bit.h"
+#include "entropy/enc_range_coder.h"
+
+namespace bsq {
+
+// Ideal code lengths, the sums of -log2 p, in bits.
+struct SymbolCosts {
+  double motion = 0;
+  double flags = 0;
+  double tokens = 0;
+
+  double all() const { return motion + flags + tokens; }
+
+  SymbolCosts& operator+=(const SymbolCosts& other) {
+    motion += other.motion;
+    flags += other.flags;
+    tokens += other.tokens;
+    return *this;
+  }
+};
+
+class EncCoder {
+ public:
+  static constexpr bool kLearns = true;
+  static constexpr bool kKnows = true;
+
+  bool adaptive(AdaptiveBit& model, bool bit) {
+    *cost_ += bit_cost_q24(bit, model.probability());
+    encode_adaptive(encoder_, model, bit);
+    return bit;
+  }
+  int32_t number(SignedModels& models, int32_t value) {
+    *cost_ += static_cast<uint64_t>(signed_cost_q12(models, value)) << 12;
+    encode_signed(encoder_, models, value);
+    return value;
+  }
+  bool bit(uint32_t probability, bool bit) {
+    *cost_ += bit_cost_q24(bit, probability);
+    encoder_.encode(bit, probability);
+    return bit;
+  }
+  void checkpoint() const {}
+
+  // What the symbols from here on count as.
+  void motion() { cost_ = &motion_; }
+  void flags() { cost_ = &flags_; }
+  void tokens() { cost_ = &tokens_; }
+  void token(int32_t, int) const {}
+
+  SymbolCosts costs() const { return {in_bits(motion_), in_bits(flags_), in_bits(tokens_)}; }
+  // Ends the code, whose bytes last until it ends again, and forgets the costs.
+  std::span<const uint8_t> finish() {
+    motion_ = flags_ = tokens_ = 0;
+    return encoder_.finish();
+  }
+
+  EncCoder() = default;
+  EncCoder(const EncCoder&) = delete;  // cost_ points into the object
+  EncCoder& operator=(const EncCoder&) = delete;
+
+ private:
+  static double in_bits(uint64_t q24) { return static_cast<double>(q24) / (1 << 24); }
+
+  RangeEncoder encoder_;
+  uint64_t motion_ = 0;
+  uint64_t flags_ = 0;
+  uint64_t tokens_ = 0;
+  uint64_t* cost_ = &flags_;
+};
+
+}  // namespace bsq
