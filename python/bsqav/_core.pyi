@@ -1,10 +1,12 @@
 """Types of the compiled extension: a thin face over libbsq's C API (cpp/include/bsq/bsq.h)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from bsqav.codec.sequence import SequenceHeader
 
 __version__: str
 
@@ -90,7 +92,7 @@ class Encoder:
 
     def __init__(
         self,
-        sequence: Mapping[str, Any],
+        sequence: SequenceHeader,
         model: Model,
         *,
         crf: float = 32.0,
@@ -181,7 +183,7 @@ class Decoder:
     def receive(self) -> Picture | None: ...
     def reset(self) -> None: ...
     @property
-    def sequence(self) -> dict[str, Any] | None:
+    def sequence(self) -> SequenceHeader | None:
         """The last sequence header, None before the first keyframe."""
     @property
     def tokens(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint32]] | None:
@@ -202,7 +204,7 @@ def probe_packet(data: bytes) -> dict[str, Any]:
 
     Raises BitstreamError, UnsupportedError."""
 
-def probe_sequence(data: bytes) -> dict[str, Any]:
+def probe_sequence(data: bytes) -> SequenceHeader:
     """The sequence header in a container's private data, as `probe_packet` gives it; bytes after it
     are passed over.
 
@@ -291,7 +293,7 @@ class CudaDecoder:
         """The picture in memory of the host."""
     def reset(self) -> None: ...
     @property
-    def sequence(self) -> dict[str, Any] | None:
+    def sequence(self) -> SequenceHeader | None:
         """The last sequence header, None before the first keyframe."""
 
 # ---- parts of the codec, for training, tests and tools ----

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, NamedTuple, TypeAlias
@@ -126,7 +126,7 @@ class Encoder:
         height: int = 0,
         *,
         pix_fmt: str = "yuv420p",
-        sequence: Mapping[str, Any] | None = None,
+        sequence: SequenceHeader | None = None,
         time_base: Fraction = DEFAULT_TIME_BASE,
         frame_rate: Fraction | int | None = None,
         sample_aspect: Fraction | None = None,
@@ -160,7 +160,7 @@ class Encoder:
                 sample_aspect=sample_aspect,
                 rotation=rotation,
             )
-        self._sequence = dict(sequence)
+        self._sequence = SequenceHeader(**sequence)
         self._layout = plane_format_of(self._sequence)
         self._time_base = time_base_of(self._sequence)
         self._model = default_model() if model is None else find_model(model)
@@ -384,11 +384,9 @@ class Encoder:
         """Takes the first frame's colour over, where none was stated."""
         if not self._colour_is_open or converter.colour == Colour():
             return
-        self._sequence.update(
-            color_primaries=converter.colour.primaries,
-            color_transfer=converter.colour.transfer,
-            color_matrix=converter.colour.matrix,
-            full_range=converter.colour.full_range,
-        )
+        self._sequence["color_primaries"] = converter.colour.primaries
+        self._sequence["color_transfer"] = converter.colour.transfer
+        self._sequence["color_matrix"] = converter.colour.matrix
+        self._sequence["full_range"] = converter.colour.full_range
         self.close()
         self._core = self._open_core()

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from bsqav import _core
 from bsqav.codec.scenes import SceneCuts
+from bsqav.codec.sequence import SequenceHeader
 from bsqav.codec.units import Plane
 from bsqav.errors import EndOfStreamError
 
@@ -227,14 +228,14 @@ class ParallelCore:
 
     def __init__(
         self,
-        sequence: Mapping[str, Any],
+        sequence: SequenceHeader,
         model: _core.Model,
         options: Mapping[str, Any],
         *,
         plan: Plan,
         while_waiting: Callable[[], None] | None = None,
     ) -> None:
-        sequence = dict(sequence)
+        sequence = sequence.copy()
         threads = options["threads"] or _processors()
         own = {**options, "threads": max(1, threads // plan.workers)}
         # Refuses what it does not take, now and here.

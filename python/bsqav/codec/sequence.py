@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any, TypeAlias
+from typing import NotRequired, TypedDict
 
 from bsqav.codec.picture import Colour, PlaneFormat
 from bsqav.errors import UsageError
@@ -19,10 +18,30 @@ __all__ = [
     "time_base_of",
 ]
 
-# The keys of bsq_sequence in bsq.h; see the list in bsqav/_core.pyi.
-SequenceHeader: TypeAlias = dict[str, Any]
-
 MAX_TERM = (1 << 31) - 1
+
+
+class SequenceHeader(TypedDict):
+    """A sequence header: the fields of bsq_sequence in bsq.h. Fractions are pairs of integers.
+
+    What a caller omits has the defaults of bsq.h; a header that was read has all of them.
+    """
+
+    width: int
+    height: int
+    chroma: NotRequired[str]  # "420", "422", "444" or "gray"
+    alpha: NotRequired[int]
+    bit_depth: NotRequired[int]
+    time_base: NotRequired[tuple[int, int]]
+    frame_rate: NotRequired[tuple[int, int]]  # (0, 1) where variable or unknown
+    sample_aspect: NotRequired[tuple[int, int]]
+    color_primaries: NotRequired[int]
+    color_transfer: NotRequired[int]
+    color_matrix: NotRequired[int]
+    full_range: NotRequired[int]
+    chroma_location: NotRequired[int]
+    rotation: NotRequired[int]  # degrees clockwise
+    model_id: NotRequired[str]
 
 
 def _pair(value: Fraction | None, what: str) -> tuple[int, int]:
@@ -88,7 +107,7 @@ def _fraction(pair: tuple[int, int]) -> Fraction | None:
     return Fraction(num, den) if num and den else None
 
 
-def time_base_of(sequence: Mapping[str, Any]) -> Fraction:
+def time_base_of(sequence: SequenceHeader) -> Fraction:
     """Seconds per tick of a stream's timestamps."""
     value = _fraction(sequence["time_base"])
     if value is None:
@@ -96,17 +115,17 @@ def time_base_of(sequence: Mapping[str, Any]) -> Fraction:
     return value
 
 
-def frame_rate_of(sequence: Mapping[str, Any]) -> Fraction | None:
+def frame_rate_of(sequence: SequenceHeader) -> Fraction | None:
     """Pictures per second, None where variable or unknown."""
     return _fraction(sequence.get("frame_rate", (0, 1)))
 
 
-def sample_aspect_of(sequence: Mapping[str, Any]) -> Fraction | None:
+def sample_aspect_of(sequence: SequenceHeader) -> Fraction | None:
     """Width over height of one sample, None where unknown."""
     return _fraction(sequence.get("sample_aspect", (0, 1)))
 
 
-def plane_format_of(sequence: Mapping[str, Any]) -> PlaneFormat:
+def plane_format_of(sequence: SequenceHeader) -> PlaneFormat:
     """The shape of a stream's planes."""
     return PlaneFormat(
         sequence["width"],
@@ -117,7 +136,7 @@ def plane_format_of(sequence: Mapping[str, Any]) -> PlaneFormat:
     )
 
 
-def colour_of(sequence: Mapping[str, Any]) -> Colour:
+def colour_of(sequence: SequenceHeader) -> Colour:
     """A stream's colour tags; what a header leaves out is unspecified."""
     return Colour(
         primaries=sequence.get("color_primaries", 2),

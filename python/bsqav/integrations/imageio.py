@@ -22,7 +22,7 @@ import numpy.typing as npt
 import bsqav.media.pyav_api.container as media
 from bsqav.codec.animation import DEFAULT_DURATION, Animation, encode_animation, is_animation
 from bsqav.codec.image import encode_image, pillow_info
-from bsqav.codec.sequence import frame_rate_of, plane_format_of
+from bsqav.codec.sequence import SequenceHeader, frame_rate_of, plane_format_of
 from bsqav.codec.still import is_still
 from bsqav.errors import BsqError, MissingDependencyError, UsageError
 from bsqav.media.inspect.frame_reader import FrameReader
@@ -169,7 +169,7 @@ class BsqPlugin(PluginV3):
         )
 
     @property
-    def _sequence(self) -> dict[str, Any]:
+    def _sequence(self) -> SequenceHeader:
         pictures = self._pictures
         return pictures.sequence if isinstance(pictures, Animation) else pictures.track.sequence
 

@@ -21,6 +21,7 @@ from bsqav.codec.animation import DEFAULT_DURATION, Animation, encode_animation,
 from bsqav.codec.image import encode_image, pillow_info
 from bsqav.codec.picture_metadata import NO_METADATA, PictureMetadata
 from bsqav.codec.pillow_image import in_rgb, metadata_of_image
+from bsqav.codec.sequence import SequenceHeader
 from bsqav.codec.still import is_still
 from bsqav.errors import BsqWarning, MissingDependencyError, UsageError
 
@@ -122,7 +123,7 @@ class BsqImageFile(ImageFile.ImageFile):
         return super().load()
 
 
-def _mode(sequence: dict[str, Any]) -> str:
+def _mode(sequence: SequenceHeader) -> str:
     alpha = "A" if sequence.get("alpha") else ""
     if sequence["chroma"] != "gray":
         return "RGB" + alpha

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bsqav import _core
+from bsqav.codec.sequence import SequenceHeader
 from bsqav.evaluation.io.y4m import Planes
 
 Coded = tuple[_core.Packet, dict[str, float]]
@@ -23,7 +24,7 @@ def encode(
     for index, planes in enumerate(pictures):
         if encoder is None:
             height, width = planes[0].shape
-            sequence = {"width": width, "height": height}
+            sequence = SequenceHeader(width=width, height=height)
             encoder = _core.Encoder(sequence, model, crf=crf, **options)
         encoder.send(planes, index)
         drain(encoder)

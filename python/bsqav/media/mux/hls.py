@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from bsqav.codec.sequence import SequenceHeader
 from bsqav.errors import MediaError, UsageError
 from bsqav.media.metadata.file_metadata import Chapter
 from bsqav.media.mux.pyav_muxer import PyAvMuxer
@@ -73,7 +74,7 @@ class HlsMuxer(PyAvMuxer):
         super().__init__(self._media, "mov", fragmented=True, options=options, warn=warn)
         self.format = "hls"
 
-    def add_video(self, header: bytes, sequence: Mapping[str, Any], **facts: Any) -> int:
+    def add_video(self, header: bytes, sequence: SequenceHeader, **facts: Any) -> int:
         """A BSQ track; one is the most that a playlist is cut by."""
         if self._video is not None:
             raise UsageError("HLS is written with one video track")

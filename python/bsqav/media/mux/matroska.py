@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, TypeAlias
 
 import av
 
-from bsqav.codec.sequence import frame_rate_of
+from bsqav.codec.sequence import SequenceHeader, frame_rate_of
 from bsqav.errors import MediaError, UnsupportedError, UsageError
 from bsqav.media.io import ebml
 from bsqav.media.io import matroska_ids as ids
@@ -161,7 +161,7 @@ class MatroskaMuxer:
     def add_video(
         self,
         header: bytes,
-        sequence: Mapping[str, Any],
+        sequence: SequenceHeader,
         *,
         metadata: Mapping[str, str] = EMPTY,
         disposition: int = 0,

@@ -7,11 +7,10 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
 
 from av.stream import Disposition
 
-from bsqav.codec.sequence import frame_rate_of, sample_aspect_of
+from bsqav.codec.sequence import SequenceHeader, frame_rate_of, sample_aspect_of
 from bsqav.errors import UsageError
 from bsqav.media.io import ebml
 from bsqav.media.io import matroska_ids as ids
@@ -164,14 +163,13 @@ def _light(light: LightLevels) -> list[bytes]:
     return parts
 
 
-def _colour(sequence: Mapping[str, Any], light: LightLevels) -> bytes:
+def _colour(sequence: SequenceHeader, light: LightLevels) -> bytes:
     parts = _light(light)
-    for element_id, key in (
-        (ids.MATRIX_COEFFICIENTS, "color_matrix"),
-        (ids.TRANSFER_CHARACTERISTICS, "color_transfer"),
-        (ids.PRIMARIES, "color_primaries"),
+    for element_id, value in (
+        (ids.MATRIX_COEFFICIENTS, sequence.get("color_matrix", 2)),
+        (ids.TRANSFER_CHARACTERISTICS, sequence.get("color_transfer", 2)),
+        (ids.PRIMARIES, sequence.get("color_primaries", 2)),
     ):
-        value = sequence.get(key, 2)
         if value != 2:
             parts.append(ebml.uint(element_id, value))
     full_range = sequence.get("full_range", 2)
@@ -221,7 +219,7 @@ def _projection(rotation: int) -> bytes:
 
 def video_track(
     header: bytes,
-    sequence: Mapping[str, Any],
+    sequence: SequenceHeader,
     metadata: Mapping[str, str],
     disposition: int,
     light: LightLevels = NO_LIGHT,

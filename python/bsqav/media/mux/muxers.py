@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import av
 
+from bsqav.codec.sequence import SequenceHeader
 from bsqav.errors import BsqWarning, UsageError
 from bsqav.media.io.output_file import OutputFile
 from bsqav.media.metadata.file_metadata import Attachment, Chapter, attachments_of, chapters_of
@@ -89,7 +90,7 @@ class Muxer(Protocol):
     def add_video(
         self,
         header: bytes,
-        sequence: Mapping[str, Any],
+        sequence: SequenceHeader,
         *,
         metadata: Mapping[str, str] = ...,
         disposition: int = ...,

@@ -17,6 +17,7 @@ from typing import Any
 import av
 
 from bsqav.codec.sequence import (
+    SequenceHeader,
     colour_of,
     frame_rate_of,
     plane_format_of,
@@ -109,7 +110,7 @@ class PyAvMuxer(FFmpegMuxer):
     def add_video(
         self,
         header: bytes,
-        sequence: Mapping[str, Any],
+        sequence: SequenceHeader,
         *,
         metadata: Mapping[str, str] = EMPTY,
         disposition: int = 0,
@@ -215,7 +216,7 @@ class PyAvMuxer(FFmpegMuxer):
                 self._file.close()
 
 
-def _add_with_light(container: Any, sequence: Mapping[str, Any], light: LightLevels) -> Any:
+def _add_with_light(container: Any, sequence: SequenceHeader, light: LightLevels) -> Any:
     """A stand-in with mastering display and content light level.
 
     PyAV offers no way to say them, but copies them from an input: here the head of a Matroska file.

@@ -13,7 +13,7 @@ from av.stream import Discard
 from bsqav.codec.decoder import Decoder
 from bsqav.codec.models import ModelLike, find_model
 from bsqav.codec.picture import Colour
-from bsqav.codec.sequence import colour_of
+from bsqav.codec.sequence import SequenceHeader, colour_of
 from bsqav.errors import BitstreamError, BsqWarning, UsageError
 from bsqav.media.demux.bsq_track import skipped_notice
 from bsqav.media.demux.demuxer import BsqPacket, BsqTrack
@@ -138,7 +138,7 @@ class BsqInputStream(CodecAttributes):
         return self
 
     @property
-    def sequence(self) -> dict[str, Any]:
+    def sequence(self) -> SequenceHeader:
         """The latest sequence header; see `bsqav.codec.sequence`."""
         return self.track.sequence
 

@@ -14,7 +14,7 @@ from bsqav.codec.encoder import Encoder, EncoderInput
 from bsqav.codec.encoder_options import encoder_settings
 from bsqav.codec.models import ModelLike
 from bsqav.codec.picture import Colour, FrameConverter
-from bsqav.codec.sequence import sequence_header
+from bsqav.codec.sequence import SequenceHeader, sequence_header
 from bsqav.codec.units import Packet
 from bsqav.errors import BsqWarning, UsageError
 from bsqav.media.metadata.hdr import LightLevels, light_of_frame
@@ -107,7 +107,7 @@ class BsqOutputStream(CodecAttributes):
         self._stated = Colour()
         self._flags = 0
         self._encoder: Encoder | None = None
-        self._copied: tuple[bytes, dict[str, Any]] | None = None
+        self._copied: tuple[bytes, SequenceHeader] | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:
         # What would be ignored is refused, as PyAV's streams do.
@@ -253,7 +253,7 @@ class BsqOutputStream(CodecAttributes):
         return self._encoder is not None or self._copied is not None
 
     @property
-    def header(self) -> tuple[bytes, dict[str, Any]]:
+    def header(self) -> tuple[bytes, SequenceHeader]:
         """The sequence header as bytes and as a dictionary."""
         if self._copied is not None:
             return self._copied
@@ -268,7 +268,7 @@ class BsqOutputStream(CodecAttributes):
 
     def copy_from(self, template: BsqInputStream) -> None:
         """Takes packets of an input stream as they are; encode() is then not to be called."""
-        self._copied = (template.track.header, dict(template.sequence))
+        self._copied = (template.track.header, template.sequence.copy())
         self.width, self.height = template.width, template.height
         self.pix_fmt, self.time_base = template.pix_fmt, template.time_base
         self.rate, self.rotation = template.track.frame_rate, template.rotation
