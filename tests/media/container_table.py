@@ -91,7 +91,7 @@ def write_file(path: Path, clip: Path, *, fragmented: bool) -> list[Any]:
     muxer = open_muxer(path, fragmented=fragmented)
     facts = {"title": "Camera", "language": "eng"}
     video = muxer.add_video(
-        encoder.header, encoder.sequence, metadata=facts, disposition=1, light=LIGHT
+        encoder.header, encoder.sequence, metadata=facts, disposition=1, hdr=LIGHT
     )
     muxer.set_metadata({"title": "A Film", "artist": "Somebody"})
     chapters = [(0, 1, "first", "eng"), (1, 2, "second", "ger")]

@@ -184,7 +184,7 @@ def test_chroma_siting_is_kept_from_matroska(tmp_path: Path) -> None:
 def test_a_file_without_is_none_and_pipes_are_left_alone(tmp_path: Path) -> None:
     file = io.BytesIO()
     muxer = open_muxer(file, format="matroska")
-    mux_video(muxer, muxer.add_video(HEADER, SEQUENCE, light=LIGHT), count=2)
+    mux_video(muxer, muxer.add_video(HEADER, SEQUENCE, hdr=LIGHT), count=2)
     muxer.close()
     file.seek(7)
     assert read_colours(file)[0].light == LIGHT
@@ -199,7 +199,7 @@ def test_a_file_without_is_none_and_pipes_are_left_alone(tmp_path: Path) -> None
 def test_any_bytes_are_read_without_harm(form: str, noise: bytes, place: int) -> None:
     file = io.BytesIO()
     muxer = open_muxer(file, format=form)
-    mux_video(muxer, muxer.add_video(HEADER, SEQUENCE, light=LIGHT), count=1)
+    mux_video(muxer, muxer.add_video(HEADER, SEQUENCE, hdr=LIGHT), count=1)
     muxer.close()
     data = bytearray(file.getvalue())
     place += max(0, data.find(b"moov"))
@@ -226,7 +226,7 @@ def test_values_that_no_display_has_are_dropped() -> None:
 def test_other_programs_read_it(tmp_path: Path) -> None:
     path, copy = tmp_path / "a.mkv", tmp_path / "b.mkv"
     muxer = open_muxer(path)
-    mux_video(muxer, muxer.add_video(HEADER, SEQUENCE, light=LIGHT), count=2)
+    mux_video(muxer, muxer.add_video(HEADER, SEQUENCE, hdr=LIGHT), count=2)
     muxer.close()
     said = run_tool("ffprobe", "-v", "error", "-show_streams", path)
     assert "red_x=177/250" in said

@@ -333,7 +333,7 @@ def test_misuse_is_named() -> None:
         muxer.mux(7, b"x", pts=0, time_base=TICK)
     with pytest.raises(UsageError, match="after the first packet"):
         muxer.add_video(HEADER, SEQUENCE)
-    with pytest.raises(UsageError, match="before its first packet"):
+    with pytest.raises(UsageError, match="after the first packet"):
         muxer.set_metadata({})
     muxer.close()
     with pytest.raises(UsageError, match="closed"):

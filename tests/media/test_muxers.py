@@ -15,7 +15,8 @@ from bsqav.errors import UnsupportedError, UsageError
 from bsqav.media.demux.demuxer import BsqPacket, Demuxer
 from bsqav.media.io.output_file import OutputExistsError, OutputFile
 from bsqav.media.metadata.file_metadata import Attachment, Chapter, chapters_of
-from bsqav.media.mux.muxers import Muxer, format_of, open_muxer
+from bsqav.media.mux.base import Muxer
+from bsqav.media.mux.muxers import format_of, open_muxer
 from tests.media.clips import make_clip
 from tests.media.containers import (
     HEADER,

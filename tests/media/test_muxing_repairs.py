@@ -230,7 +230,7 @@ def times(*stamps: tuple[int | None, int | None]) -> tuple[list[tuple[int, int]]
     for pts, dts in stamps:
         packet: av.Packet[Any] = av.Packet(b"x")
         packet.pts, packet.dts, packet.time_base, packet.duration = pts, dts, MS, 20
-        mend.mend(packet)
+        mend.repair(packet)
         found.append((packet.pts, packet.dts))
     return found, mend.remark()
 

@@ -21,7 +21,8 @@ import av.container.core
 from bsqav.errors import UnsupportedError, UsageError
 from bsqav.media.demux.demuxer import may_be_bsq
 from bsqav.media.demux.opening import can_seek
-from bsqav.media.mux.muxers import FORMATS, attachments_of
+from bsqav.media.metadata.file_metadata import attachments_of
+from bsqav.media.mux.muxers import FORMATS
 from bsqav.media.pyav_api.container_read import InputContainer
 from bsqav.media.pyav_api.container_write import OutputContainer
 from bsqav.media.pyav_api.input_stream import BsqInputStream

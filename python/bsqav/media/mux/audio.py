@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import Any
 
 import av
+from av.audio.codeccontext import AudioCodecContext
 from av.bitstream import BitStreamFilterContext
+from av.stream import Stream
 
 from bsqav.errors import MediaError
+from bsqav.media.io.types import AvPacket, decoder_of
 
 __all__ = [
     "AdtsUnpacker",
@@ -34,7 +36,7 @@ class AudioParameters:
     extradata: bytes = b""
 
     @classmethod
-    def of_context(cls, context: Any) -> AudioParameters:
+    def of_context(cls, context: AudioCodecContext) -> AudioParameters:
         """From a PyAV audio codec context, of a stream or of an opened encoder."""
         return cls(
             context.codec.canonical_name,
@@ -52,7 +54,7 @@ class AudioParameters:
         return pre_skip * 1_000_000_000 // 48000
 
 
-def layout_of(context: Any) -> str:
+def layout_of(context: AudioCodecContext) -> str:
     """FFmpeg's name of a track's channel layout: the usual one where only their number is known."""
     name: str = context.layout.name
     # "3 channels", "6 channels (FL+FR+...)" and the like are no layout that a muxer writes.
@@ -69,9 +71,9 @@ def sound_instead(codec: str) -> str:
     return "pcm_s24le" if deep else "pcm_s16le"
 
 
-def without_sound(stream: Any) -> str | None:
+def without_sound(stream: av.AudioStream) -> str | None:
     """Why a sound track has nothing that could be carried; None where it has."""
-    context = stream.codec_context
+    context = decoder_of(stream)
     if context is not None and context.sample_rate > 0 and context.channels > 0:
         return None
     return "no packet of it was found" if context is not None else None
@@ -89,7 +91,7 @@ def split_adts(data: bytes) -> tuple[bytes, bytes] | None:
 
 
 def adts_to_config(header: bytes) -> bytes:
-    """The AudioSpecificConfig (ISO/IEC 14496-3) that an ADTS header stands for."""
+    """The AudioSpecificConfig (ISO/IEC 14496-3) of an ADTS header."""
     object_type = (header[2] >> 6) + 1
     rate_index = header[2] >> 2 & 15
     channels = (header[2] & 1) << 2 | header[3] >> 6
@@ -104,21 +106,21 @@ def adts_to_config(header: bytes) -> bytes:
 class AdtsUnpacker:
     """Takes the ADTS headers off the packets of an AAC track.
 
-    A layout that no header can name stands inside the packets; FFmpeg's filter gets it out.
+    A channel layout that no header can name is inside the packets; FFmpeg's filter extracts it.
     """
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._filter: BitStreamFilterContext | None = None
 
-    def unpack(self, packet: Any, data: bytes) -> tuple[bytes, bytes]:
+    def unpack(self, packet: AvPacket, data: bytes) -> tuple[bytes, bytes]:
         """(payload, configuration) of a packet; the configuration is empty where it is known."""
         parts = split_adts(data)
         if self._filter is None:
             if parts is None or _names_layout(parts[0]):
                 return data, b""
             self._filter = BitStreamFilterContext("aac_adtstoasc", in_stream=self._stream)
-        copy: Any = av.Packet(data)
+        copy: AvPacket = av.Packet(data)
         copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
         try:
             (found,) = self._filter.filter(copy)

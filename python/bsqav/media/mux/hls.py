@@ -8,23 +8,26 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from bsqav.codec.sequence import SequenceHeader
 from bsqav.errors import MediaError, UsageError
+from bsqav.media.io.types import MediaFile, Warn
 from bsqav.media.metadata.file_metadata import Chapter
+from bsqav.media.metadata.hdr import NO_LIGHT, LightLevels
+from bsqav.media.mux.base import EMPTY, MuxedPacket
 from bsqav.media.mux.pyav_muxer import PyAvMuxer
 
 __all__ = ["MEDIA_SUFFIX", "HlsMuxer", "default_gop", "media_path"]
 
 MEDIA_SUFFIX = ".mov"
-# Segments are not made longer than this unless a group of pictures is.
+# Segments are not longer than this, unless a group of pictures is.
 TARGET_SECONDS = 6
-# Without a wish of the user's, so often a player can begin.
+# The default distance of keyframes, where a player can begin.
 KEYFRAME_SECONDS = 4
 PARTIAL = ".partial"
 
@@ -43,7 +46,7 @@ def media_path(playlist: str | os.PathLike[str]) -> Path:
 
 
 class HlsMuxer(PyAvMuxer):
-    """Writes a playlist and the MOV beside it; see `bsqav.media.mux.muxers.Muxer` for the calls.
+    """Writes a playlist and the MOV beside it; see `BsqMuxer` for the methods.
 
     Args:
         target: path of the playlist; PATH.m3u8.partial goes with PATH.mov.partial, whose name in
@@ -58,9 +61,9 @@ class HlsMuxer(PyAvMuxer):
 
     def __init__(
         self,
-        target: Any,
+        target: MediaFile,
         options: Mapping[str, str] | None = None,
-        warn: Callable[[str], None] = lambda _: None,
+        warn: Warn = lambda _: None,
     ) -> None:
         if not isinstance(target, str | os.PathLike):
             raise UsageError("HLS is a playlist and a file beside it: write to a path, NAME.m3u8")
@@ -74,42 +77,34 @@ class HlsMuxer(PyAvMuxer):
         super().__init__(self._media, "mov", fragmented=True, options=options, warn=warn)
         self.format = "hls"
 
-    def add_video(self, header: bytes, sequence: SequenceHeader, **facts: Any) -> int:
-        """A BSQ track; one is the most that a playlist is cut by."""
+    def add_video(
+        self,
+        header: bytes,
+        sequence: SequenceHeader,
+        *,
+        metadata: Mapping[str, str] = EMPTY,
+        disposition: int = 0,
+        hdr: LightLevels = NO_LIGHT,
+    ) -> int:
+        """The BSQ track; a playlist has one, whose keyframes begin its segments."""
         if self._video is not None:
             raise UsageError("HLS is written with one video track")
-        self._video = super().add_video(header, sequence, **facts)
+        self._video = super().add_video(
+            header, sequence, metadata=metadata, disposition=disposition, hdr=hdr
+        )
         return self._video
 
     def set_chapters(self, _chapters: Sequence[Chapter]) -> bool:
         """False: readers of playlists take MOV's chapters for subtitles."""
         return False
 
-    def mux(
-        self,
-        index: int,
-        data: bytes,
-        *,
-        pts: int | None,
-        dts: int | None = None,
-        duration: int = 0,
-        keyframe: bool = False,
-        time_base: Fraction,
-    ) -> None:
-        """Takes one packet; times are in `time_base`."""
-        if index == self._video and pts is not None:
-            if keyframe:
-                self._keyframes.append(pts * time_base)
-            self._end = max(self._end, (pts + max(duration, 0)) * time_base)
-        super().mux(
-            index,
-            data,
-            pts=pts,
-            dts=dts,
-            duration=duration,
-            keyframe=keyframe,
-            time_base=time_base,
-        )
+    def _mux_video(self, index: int, packet: MuxedPacket) -> None:
+        if index == self._video and packet.pts is not None:
+            if packet.keyframe:
+                self._keyframes.append(packet.pts * packet.time_base)
+            end = (packet.pts + max(packet.duration, 0)) * packet.time_base
+            self._end = max(self._end, end)
+        super()._mux_video(index, packet)
 
     def close(self) -> None:
         """Finishes the file and writes the playlist.

@@ -1,43 +1,29 @@
-"""Writing files with BSQ video: one face for every container, and the choice among them."""
+"""Choosing the container of a file with BSQ video, and opening its muxer."""
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from fractions import Fraction
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
 
-import av
-
-from bsqav.codec.sequence import SequenceHeader
 from bsqav.errors import BsqWarning, UsageError
 from bsqav.media.io.output_file import OutputFile
-from bsqav.media.metadata.file_metadata import Attachment, Chapter, attachments_of, chapters_of
-from bsqav.media.metadata.hdr import LightLevels
+from bsqav.media.io.types import MediaFile, Warn
+from bsqav.media.mux.base import BsqMuxer
 from bsqav.media.mux.hls import HlsMuxer, media_path
-from bsqav.media.mux.matroska import MatroskaMuxer, Target
+from bsqav.media.mux.matroska import MatroskaMuxer
 from bsqav.media.mux.pyav_muxer import PyAvMuxer
 
 __all__ = [
     "FORMATS",
-    "Attachment",
-    "Chapter",
-    "MatroskaMuxer",
-    "Muxer",
-    "OutputFile",
-    "PyAvMuxer",
-    "Target",
-    "attachments_of",
-    "chapters_of",
     "format_of",
     "open_muxer",
     "open_output",
     "without_video",
 ]
 
-# File name suffixes and the containers they stand for.
+# Containers by file name suffix.
 FORMATS = {
     ".mkv": "matroska",
     ".mk3d": "matroska",
@@ -48,11 +34,11 @@ FORMATS = {
     ".nut": "nut",
     ".m3u8": "hls",
 }
-# Those of sound alone.
+# Suffixes of audio files.
 _SOUND_ONLY = {".aac", ".ac3", ".aiff", ".flac", ".m4a", ".mp2", ".mp3", ".oga", ".opus"}
 _SOUND_ONLY |= {".wav", ".wma"}
 _TEXT_ONLY = {".ass", ".srt", ".ssa", ".vtt"}
-# Encoders that people mean by other suffixes; H.264 for the rest.
+# The encoder to suggest for other suffixes; H.264 for the rest.
 _ENCODERS = {
     ".apng": "apng",
     ".gif": "gif",
@@ -74,80 +60,7 @@ _REFUSED = {
 }
 
 
-@runtime_checkable
-class Muxer(Protocol):
-    """What writes one file. Tracks and descriptions come first, then packets, then close().
-
-    After the first packet, adding or describing raises UsageError. Writing raises OSError.
-    """
-
-    format: str
-    """Name of the container: "matroska", "mov" or "nut", of HLS what its segments are."""
-
-    def refuses(self, stream: Any) -> str | None:
-        """Why a PyAV input stream cannot be copied, None when it can."""
-
-    def add_video(
-        self,
-        header: bytes,
-        sequence: SequenceHeader,
-        *,
-        metadata: Mapping[str, str] = ...,
-        disposition: int = ...,
-        light: LightLevels = ...,
-    ) -> int:
-        """A BSQ track's index: the sequence header as bytes and as a dictionary.
-
-        NUT does not keep `light`.
-        """
-
-    def sound_encoder(self, codec: str) -> str | None:
-        """FFmpeg's encoder for sound of a codec that cannot be copied; None where none fits."""
-
-    def copy_stream(self, stream: Any) -> int:
-        """Index of a sound or subtitle track whose packets come from a PyAV input stream.
-
-        Raises UnsupportedError where `refuses(stream)` gives a reason.
-        """
-
-    def add_audio(
-        self, codec: Any, *, metadata: Mapping[str, str] = ..., disposition: int = ...
-    ) -> int:
-        """Index of a sound track that an opened PyAV audio encoder describes."""
-
-    def set_metadata(self, metadata: Mapping[str, str]) -> None:
-        """The file's title and tags."""
-
-    def set_chapters(self, chapters: Sequence[Chapter]) -> bool:
-        """The file's chapters; False where the container has none."""
-
-    def add_attachment(self, attachment: Attachment) -> bool:
-        """A file to carry along; False where the container cannot."""
-
-    def mux(
-        self,
-        index: int,
-        data: bytes,
-        *,
-        pts: int | None,
-        dts: int | None = None,
-        duration: int = 0,
-        keyframe: bool = False,
-        time_base: Fraction,
-    ) -> None:
-        """Takes one packet; times are in ticks of `time_base` seconds."""
-
-    def mux_packet(self, index: int, packet: av.Packet[Any]) -> None:
-        """Takes a PyAV packet of a copied stream, or of an encoder, as it is."""
-
-    def close(self) -> None:
-        """Finishes the file."""
-
-    def abort(self) -> None:
-        """Ends early: what has come stays playable as far as it can be. Never raises."""
-
-
-def format_of(target: Target, format: str | None = None) -> str:  # noqa: A002
+def format_of(target: MediaFile, format: str | None = None) -> str:  # noqa: A002
     """The container for a target: by name where given, else by the suffix of the path.
 
     Raises:
@@ -197,20 +110,20 @@ def without_video(suffix: str) -> str | None:
 
 
 def open_output(path: str | os.PathLike[str], *, overwrite: bool) -> OutputFile:
-    """The file to write, and for a playlist the one beside it; see `OutputFile`."""
+    """The file to write, and for a playlist the media file as well; see `OutputFile`."""
     is_playlist = FORMATS.get(Path(path).suffix.lower()) == "hls"
     beside = media_path(path) if is_playlist else None
     return OutputFile(path, overwrite=overwrite, beside=beside)
 
 
 def open_muxer(
-    target: Target,
+    target: MediaFile,
     *,
     format: str | None = None,  # noqa: A002
     fragmented: bool = False,
     options: Mapping[str, str] | None = None,
-    warn: Callable[[str], None] | None = None,
-) -> Muxer:
+    warn: Warn | None = None,
+) -> BsqMuxer:
     """Opens a file for writing.
 
     Args:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
 
 from bsqav.errors import MediaError
+from bsqav.media.io.types import AvPacket
 
 __all__ = ["PacketTimes", "check_seconds", "ticks_of"]
 
@@ -30,7 +30,7 @@ def check_seconds(name: str, seconds: Fraction) -> None:
 
 
 class PacketTimes:
-    """Mends the times of the packets of one track, in the time base in which they are written.
+    """Repairs the times of the packets of one track, in the time base in which they are written.
 
     Args:
         name: what messages call the track.
@@ -48,7 +48,7 @@ class PacketTimes:
         self._moved = 0
         self._furthest = Fraction(0)
 
-    def mend(self, packet: Any) -> None:
+    def repair(self, packet: AvPacket) -> None:
         """Sets the packet's times.
 
         Raises:

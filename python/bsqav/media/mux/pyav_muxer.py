@@ -1,8 +1,8 @@
-"""MOV and NUT with BSQ video through FFmpeg's muxers, by a stand-in stream that takes BSQ's name.
+"""MOV and NUT with BSQ video through FFmpeg's muxers, by a placeholder stream with BSQ's tag.
 
-PyAV opens streams only for codecs that FFmpeg has. The stand-in is PNG, which leaves private data
-and key flags alone; its tag and private data are then replaced. FFmpeg checks the tag against the
-codec and would silently put the old one back, unless it is told to be lax (strict=-1).
+PyAV opens streams only for codecs that FFmpeg has. The placeholder is PNG, which leaves private
+data and key flags alone; its tag and private data are then replaced. FFmpeg checks the tag against
+the codec and would silently restore the old one, unless it is told to be lax (strict=-1).
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import os
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO, Final
 
 import av
+from av.container import OutputContainer
 
 from bsqav.codec.sequence import (
     SequenceHeader,
@@ -27,11 +28,12 @@ from bsqav.codec.sequence import (
 from bsqav.media.io import ebml
 from bsqav.media.io import matroska_ids as ids
 from bsqav.media.io.pipes import WholeWriter
+from bsqav.media.io.types import AvPacket, MediaFile, Warn
 from bsqav.media.metadata.file_metadata import Attachment
 from bsqav.media.metadata.hdr import NO_LIGHT, LightLevels
 from bsqav.media.mux.audio import sound_instead
-from bsqav.media.mux.ffmpeg_muxer import EMPTY, FRAGMENTED, FFmpegMuxer
-from bsqav.media.mux.matroska import Target
+from bsqav.media.mux.base import EMPTY, BsqMuxer, MuxedPacket
+from bsqav.media.mux.ffmpeg_muxer import FRAGMENTED, FFmpegMuxer
 from bsqav.media.mux.matroska_file import can_seek
 from bsqav.media.mux.matroska_meta import ebml_header, info
 from bsqav.media.mux.matroska_tracks import FOURCC, video_track
@@ -40,8 +42,8 @@ from bsqav.media.mux.packet_times import check_seconds
 __all__ = ["PyAvMuxer"]
 
 TAG = "BSQ1"
-STAND_IN = "png"
-STAND_IN_FOURCC = b"MPNG"
+PLACEHOLDER: Final = "png"
+PLACEHOLDER_FOURCC = b"MPNG"
 LAX = {"strict": "-1"}
 # MOV keeps when tracks begin in these units; its default of 1000 would round frames away.
 MOVIE_TIMESCALE = 90000
@@ -52,8 +54,8 @@ FINEST = Fraction(1, 1_000_000)
 MAX_HELD = 20_000
 
 
-class PyAvMuxer(FFmpegMuxer):
-    """Writes one MOV or NUT file; see `bsqav.media.mux.muxers.Muxer` for the calls.
+class PyAvMuxer(FFmpegMuxer, BsqMuxer):
+    """Writes one MOV or NUT file; see `BsqMuxer` for the methods.
 
     Where the first frame is before zero, the whole file is moved until it is there: neither
     container shows a frame before zero.
@@ -71,12 +73,12 @@ class PyAvMuxer(FFmpegMuxer):
 
     def __init__(
         self,
-        target: Target,
+        target: MediaFile,
         format: str,  # noqa: A002
         *,
         fragmented: bool = False,
         options: Mapping[str, str] | None = None,
-        warn: Callable[[str], None] = lambda _: None,
+        warn: Warn = lambda _: None,
     ) -> None:
         is_path = isinstance(target, str | os.PathLike)
         settings = dict(LAX)
@@ -88,13 +90,13 @@ class PyAvMuxer(FFmpegMuxer):
         settings.update(options or {})
         if is_path:
             # Opened here: FFmpeg would take a name with a colon for a protocol.
-            self._file: Any = Path(target).open("w+b")  # type: ignore[arg-type]  # noqa: SIM115
+            self._file: BinaryIO | WholeWriter = Path(target).open("w+b")  # type: ignore[arg-type]  # noqa: SIM115
             self._owned = True
         else:
             self._file = WholeWriter(target)
             self._owned = False
         self._awaited: dict[int, Fraction | None] = {}  # videos and when their first frame is
-        self._held: list[Callable[[], None]] | None = []  # None: the move is settled
+        self._held: list[Callable[[], None]] | None = []  # None: the shift is known
         super().__init__(
             self._file,
             format,
@@ -103,8 +105,8 @@ class PyAvMuxer(FFmpegMuxer):
             warn=warn,
         )
 
-    def sound_encoder(self, codec: str) -> str | None:
-        """The encoder for sound of a codec that cannot be copied."""
+    def audio_encoder(self, codec: str) -> str | None:
+        """The encoder for audio of a codec that cannot be copied."""
         return sound_instead(codec)
 
     def add_video(
@@ -114,7 +116,7 @@ class PyAvMuxer(FFmpegMuxer):
         *,
         metadata: Mapping[str, str] = EMPTY,
         disposition: int = 0,
-        light: LightLevels = NO_LIGHT,
+        hdr: LightLevels = NO_LIGHT,
     ) -> int:
         """A BSQ track: the sequence header as bytes and as a dictionary."""
         self._require_unsealed()
@@ -122,10 +124,10 @@ class PyAvMuxer(FFmpegMuxer):
         time_base = time_base_of(sequence)
         if self._ffmpeg_format == "mov":
             time_base = max(time_base, FINEST)
-        if light and self._ffmpeg_format == "mov":
-            stream = _add_with_light(self.container, sequence, light)
+        if hdr and self._ffmpeg_format == "mov":
+            stream = _add_with_hdr(self.container, sequence, hdr)
         else:
-            stream = self.container.add_stream(STAND_IN, rate=frame_rate_of(sequence))
+            stream = self.container.add_stream(PLACEHOLDER, rate=frame_rate_of(sequence))
         context = stream.codec_context
         context.width, context.height = layout.width, layout.height
         context.pix_fmt = "rgb24"
@@ -151,46 +153,36 @@ class PyAvMuxer(FFmpegMuxer):
 
     # ---- packets ----
 
-    def mux(
-        self,
-        index: int,
-        data: bytes,
-        *,
-        pts: int | None,
-        dts: int | None = None,
-        duration: int = 0,
-        keyframe: bool = False,
-        time_base: Fraction,
-    ) -> None:
-        """Takes one packet; times are in `time_base`."""
-        for stamp in (pts, dts, duration):
+    def _mux_video(self, index: int, packet: MuxedPacket) -> None:
+        pts, time_base = packet.pts, packet.time_base
+        for stamp in (pts, packet.dts, packet.duration):
             if stamp is not None and index in self._awaited:
                 check_seconds(self.name_of(index), stamp * time_base)
-        packet: av.Packet[Any] = av.Packet(data)
-        packet.pts = pts
-        packet.dts = pts if dts is None else dts
-        packet.duration = duration
-        packet.time_base = time_base
-        packet.is_keyframe = keyframe
+        made: AvPacket = av.Packet(packet.data)
+        made.pts = pts
+        made.dts = pts if packet.dts is None else packet.dts
+        made.duration = packet.duration
+        made.time_base = time_base
+        made.is_keyframe = packet.keyframe
         if pts is not None and self._awaited.get(index, 0) is None:
             self._awaited[index] = pts * time_base
-        self.send(index, packet)
+        self.send(index, made)
 
-    def _when_settled(self, action: Callable[[], None]) -> None:
-        """Writes at once where it is known by how much the file is moved, else later."""
+    def _when_shift_known(self, action: Callable[[], None]) -> None:
+        """Writes at once where the first frames have come, else later."""
         if self._held is None:
             action()
             return
         self._held.append(action)
         if None not in self._awaited.values() or len(self._held) > MAX_HELD:
-            self._settle_move()
+            self._fix_shift()
 
-    def _settle_move(self) -> None:
+    def _fix_shift(self) -> None:
         first = min((time for time in self._awaited.values() if time is not None), default=0)
-        self._move = Fraction(max(-first, 0))
-        if self._move:
+        self._shift = Fraction(max(-first, 0))
+        if self._shift:
             self._warn(
-                f"the first frame is {float(self._move):.3f} s before zero, where {self.format} "
+                f"the first frame is {float(self._shift):.3f} s before zero, where {self.format} "
                 "shows nothing: everything is moved later by that"
             )
         held, self._held = self._held or [], None
@@ -207,7 +199,7 @@ class PyAvMuxer(FFmpegMuxer):
             return
         try:
             if self._held is not None:
-                self._settle_move()
+                self._fix_shift()
             super().close()
             self._file.flush()
         finally:
@@ -216,13 +208,15 @@ class PyAvMuxer(FFmpegMuxer):
                 self._file.close()
 
 
-def _add_with_light(container: Any, sequence: SequenceHeader, light: LightLevels) -> Any:
-    """A stand-in with mastering display and content light level.
+def _add_with_hdr(
+    container: OutputContainer, sequence: SequenceHeader, hdr: LightLevels
+) -> av.VideoStream:
+    """A placeholder with mastering display and content light level.
 
     PyAV offers no way to say them, but copies them from an input: here the head of a Matroska file.
     """
-    entry = video_track(b"", sequence, {}, 0, light)
-    entry.private = entry.private.replace(FOURCC, STAND_IN_FOURCC)
+    entry = video_track(b"", sequence, {}, 0, hdr)
+    entry.private = entry.private.replace(FOURCC, PLACEHOLDER_FOURCC)
     about, _ = info(1_000_000, "", "bsqav", "bsqav", with_duration=False)
     tracks = ebml.element(ids.TRACKS, entry.element(1))
     cluster = ebml.element(ids.CLUSTER, ebml.uint(ids.TIMESTAMP, 0))

@@ -7,6 +7,7 @@ import re
 
 __all__ = [
     "EMPTY_TEXT",
+    "PLAIN_STYLE",
     "TEXT_CODECS",
     "ass_to_subrip",
     "join_mov_texts",
@@ -21,6 +22,19 @@ __all__ = [
 TEXT_CODECS = {"subrip", "text", "mov_text", "webvtt", "ass", "ssa"}
 # A mov_text sample that shows nothing.
 EMPTY_TEXT = bytes(2)
+# The ASS header of tracks that are made from other text: one plain style.
+PLAIN_STYLE = b"""[Script Info]
+ScriptType: v4.00+
+
+[V4+ Styles]
+Format: Name, Fontname, Fontsize, PrimaryColour, SecondaryColour, OutlineColour, BackColour, Bold, \
+Italic, Underline, StrikeOut, ScaleX, ScaleY, Spacing, Angle, BorderStyle, Outline, Shadow, \
+Alignment, MarginL, MarginR, MarginV, Encoding
+Style: Default,Arial,16,&Hffffff,&Hffffff,&H0,&H0,0,0,0,0,100,100,0,0,1,1,0,2,10,10,10,0
+
+[Events]
+Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
+"""
 
 
 def mov_text_to_subrip(data: bytes) -> bytes:

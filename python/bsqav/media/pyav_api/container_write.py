@@ -15,10 +15,12 @@ import av
 from bsqav.codec.models import ModelLike
 from bsqav.errors import BsqWarning, UnsupportedError, UsageError
 from bsqav.media.io.output_file import OutputFile
+from bsqav.media.io.types import MediaFile
 from bsqav.media.metadata.embedded_model import carries, check_can_embed, model_attachment
 from bsqav.media.metadata.file_metadata import Attachment, Chapter, attachments_of, metadata_of
 from bsqav.media.metadata.hdr import NO_LIGHT
-from bsqav.media.mux.muxers import Muxer, Target, format_of, open_muxer, open_output
+from bsqav.media.mux.base import BsqMuxer
+from bsqav.media.mux.muxers import format_of, open_muxer, open_output
 from bsqav.media.pyav_api.input_stream import BsqInputStream, InputPacket
 from bsqav.media.pyav_api.output_stream import BsqOutputStream, OutputPacket
 from bsqav.media.pyav_api.stream_list import StreamList
@@ -43,7 +45,7 @@ class OutputContainer:
 
     def __init__(
         self,
-        file: Target,
+        file: MediaFile,
         *,
         format: str | None = None,  # noqa: A002
         options: Mapping[str, str] | None = None,
@@ -67,7 +69,7 @@ class OutputContainer:
             self._output.hold()
             target = self._output.partial
         try:
-            self._muxer: Muxer = open_muxer(
+            self._muxer: BsqMuxer = open_muxer(
                 target, format=name, fragmented=fragmented, options=options
             )
         except BaseException:
@@ -311,7 +313,7 @@ class OutputContainer:
                 sequence,
                 metadata=stream.metadata,
                 disposition=stream.disposition,
-                light=stream.light or NO_LIGHT,
+                hdr=stream.light or NO_LIGHT,
             )
         if id(stream) in self._copies:
             return self._muxer.copy_stream(stream)

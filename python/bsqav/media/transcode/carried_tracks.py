@@ -129,7 +129,7 @@ def _convert_instead(
     tracks: CarriedTracks, muxer: Any, stream: Any, reason: str, warn: Callable[[str], None]
 ) -> str | None:
     """Converts sound that cannot be copied, and says so; why not, where that fails."""
-    encoder = muxer.sound_encoder(codec_name(stream))
+    encoder = muxer.audio_encoder(codec_name(stream))
     if encoder is None:
         return f"{muxer.format} holds no sound"
     encoder = _BETTER.get(encoder, encoder)

@@ -109,7 +109,7 @@ class MuxedSink:
                 sequence,
                 metadata=metadata_of(source.stream),
                 disposition=int(source.stream.disposition),
-                light=source.facts.light,
+                hdr=source.facts.light,
             )
             if source.facts.light and self._muxer.format == "nut":
                 warn("mastering display and content light level are left out: nut holds none")
