@@ -16,7 +16,7 @@ from typing import Any
 
 from bsqav.codec.encoder import DEFAULT_LOOKAHEAD
 from bsqav.codec.models import default_model, find_model
-from bsqav.evaluation.compare.coding import encode
+from bsqav.evaluation.io.coding import encode
 from bsqav.evaluation.io.frames import read_pictures
 from bsqav.evaluation.io.y4m import Planes
 

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from bsqav import _core
 from bsqav.codec.models import default_model, find_model
 from bsqav.codec.modelspec import MAX_STAGES, STAGE_BITS
-from bsqav.evaluation.compare.coding import encode
+from bsqav.evaluation.io.coding import encode
 from bsqav.evaluation.io.frames import read_pictures
 
 # Bytes a packet may hold besides coded symbols (header, sizes, checksum, the coder's last bytes).

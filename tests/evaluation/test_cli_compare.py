@@ -15,9 +15,8 @@ import pytest
 
 import bsqav
 from bsqav.cli import compare as command
-from bsqav.evaluation.compare import bsq
+from bsqav.evaluation.compare import bsq, worker
 from bsqav.evaluation.compare.reference_encoders import REFERENCES
-from bsqav.evaluation.io import worker
 from bsqav.evaluation.io.ffmpeg import packet_sizes, run_ffmpeg
 from bsqav.evaluation.metrics.quality import measure
 

@@ -15,8 +15,9 @@ from bsqav.evaluation.compare.bsq import PublicBsq
 from bsqav.evaluation.compare.comparison import compare
 from bsqav.evaluation.compare.reference_encoders import REFERENCES
 from bsqav.evaluation.io.errors import MissingEncoderError, SourceError
+from bsqav.evaluation.io.images import read_pixels
 from bsqav.evaluation.io.process import peak_memory, run_measured
-from bsqav.evaluation.io.sources import read_picture, read_pixels
+from bsqav.evaluation.io.sources import read_picture
 from bsqav.evaluation.io.y4m import Y4mFile
 from bsqav.evaluation.metrics.pixels import psnr_luma
 

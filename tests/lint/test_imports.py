@@ -45,6 +45,18 @@ PYTHON_MAY_IMPORT = {
     "export": CODEC_PACKAGES | {"ops", "nn"},
     "recipes": CODEC_PACKAGES | {"ops", "nn", "training", "evaluation", "export"},
 }
+# A sub-package may import itself, modules of its package that are in no sub-package, and the
+# sub-packages of the same package that are named here.
+SUBPACKAGES_MAY_IMPORT = {
+    "nn": {"common": set[str](), "codec": {"common"}, "paper": {"common"}},
+    "evaluation": {
+        "io": set[str](),
+        "metrics": {"io"},
+        "compare": {"io", "metrics"},
+        "research": {"io", "metrics"},
+        "bench": {"io", "metrics", "compare"},
+    },
+}
 # The command line imports these packages inside the function that runs the command, never before.
 IMPORTED_ON_DEMAND = {"training", "evaluation", "export", "recipes", "integrations"}
 WITHOUT_TORCH = ("codec", "media", "cli")
@@ -100,6 +112,21 @@ def test_python_imports_go_down(package: str) -> None:
         top_level = {p.stem for p in PACKAGE.glob("*.py")} - FOUNDATION
         upward = packages_of(imported_names(path)) & (set(PYTHON_MAY_IMPORT) | top_level) - known
         wrong += [f"{path.relative_to(ROOT)} imports bsqav.{name}" for name in sorted(upward)]
+    assert not wrong
+
+
+@pytest.mark.parametrize("package", SUBPACKAGES_MAY_IMPORT)
+def test_subpackages_import_one_way(package: str) -> None:
+    table = SUBPACKAGES_MAY_IMPORT[package]
+    folders = {path.relative_to(PACKAGE / package).parts[0] for path in python_files(package)}
+    assert {name for name in folders if not name.endswith(".py")} == set(table)
+    wrong = []
+    for name, allowed in table.items():
+        for path in python_files(f"{package}/{name}"):
+            parts = (full.split(".") for full in imported_names(path))
+            used = {p[2] for p in parts if p[:2] == ["bsqav", package] and len(p) > 2}
+            upward = used & set(table) - allowed - {name}
+            wrong += [f"{path.relative_to(ROOT)} imports {package}.{one}" for one in sorted(upward)]
     assert not wrong
 
 

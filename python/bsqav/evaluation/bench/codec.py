@@ -18,7 +18,7 @@ from bsqav.evaluation.bench.result import (
     ratios,
     seconds_of,
 )
-from bsqav.evaluation.compare.coding import decode, encode
+from bsqav.evaluation.io.coding import decode, encode
 from bsqav.evaluation.io.errors import EvaluationError
 from bsqav.evaluation.io.frames import moving_texture, read_pictures
 from bsqav.evaluation.io.y4m import Planes

@@ -16,7 +16,7 @@ from bsqav.codec.encoder import DEFAULT_LOOKAHEAD
 from bsqav.codec.models import default_model, find_model
 from bsqav.evaluation.bench.codec import WAYS, pictures_of
 from bsqav.evaluation.bench.result import Column, Part, Settings
-from bsqav.evaluation.compare.coding import decode, encode
+from bsqav.evaluation.io.coding import decode, encode
 from bsqav.evaluation.io.errors import EvaluationError
 from bsqav.evaluation.io.frames import ANY_RATE
 from bsqav.evaluation.io.process import peak_memory

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bsqav.evaluation.bench.result import Part, Spread, Value
-from bsqav.evaluation.compare.table import align
+from bsqav.evaluation.io.text import align
 
 WIDTH = 80
 

@@ -15,9 +15,10 @@ from bsqav.codec.sequence import plane_format_of
 from bsqav.errors import MediaError, UsageError
 from bsqav.evaluation.compare.plots import COLORS, new_figure, save
 from bsqav.evaluation.io.errors import EvaluationError
+from bsqav.evaluation.io.images import Pixels
 from bsqav.evaluation.io.sources import read_source
 from bsqav.evaluation.io.y4m import Y4mFile
-from bsqav.evaluation.metrics.pixels import Pixels, psnr
+from bsqav.evaluation.metrics.pixels import psnr
 from bsqav.media.demux.demuxer import BsqPacket
 from bsqav.media.demux.inputs import input_name, open_input
 

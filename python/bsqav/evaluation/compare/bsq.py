@@ -91,7 +91,7 @@ def run_worker(job: str, **arguments: Any) -> dict[str, Any]:
 
     Raises EvaluationError with the job's own message where it failed.
     """
-    command = [sys.executable, "-m", "bsqav.evaluation.io.worker", job, json.dumps(arguments)]
+    command = [sys.executable, "-m", "bsqav.evaluation.compare.worker", job, json.dumps(arguments)]
     done = run_measured(command, Path.cwd())
     try:
         told: dict[str, Any] = json.loads(done.output.splitlines()[-1])

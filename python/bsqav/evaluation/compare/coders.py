@@ -10,7 +10,8 @@ from bsqav.evaluation.compare.bsq import BsqCodec, Encoded, PublicBsq, program_h
 from bsqav.evaluation.compare.reference_encoders import Reference, check_reference, encode_reference
 from bsqav.evaluation.compare.still_codecs import StillCodec, bsq_codec, still_tools
 from bsqav.evaluation.io.ffmpeg import Run, decode_to_y4m, ffmpeg_version, packet_sizes, shown_sizes
-from bsqav.evaluation.io.sources import read_pixels, write_pixels
+from bsqav.evaluation.io.images import read_pixels
+from bsqav.evaluation.io.sources import write_pixels
 from bsqav.evaluation.io.workspace import ClipSource
 
 

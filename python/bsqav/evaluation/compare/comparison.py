@@ -16,6 +16,7 @@ from bsqav.evaluation.compare.coders import (
     bsq_still_coder,
     still_coder,
 )
+from bsqav.evaluation.compare.matched import matched_point, target_rate
 from bsqav.evaluation.compare.points import PointMaker
 from bsqav.evaluation.compare.reference_encoders import REFERENCES
 from bsqav.evaluation.compare.results import (
@@ -38,7 +39,6 @@ from bsqav.evaluation.io.inputs import is_picture
 from bsqav.evaluation.io.workspace import ClipSource
 from bsqav.evaluation.metrics import perceptual
 from bsqav.evaluation.metrics.bdrate import bd_quality, bd_rate
-from bsqav.evaluation.metrics.matched import matched_point, target_rate
 from bsqav.evaluation.metrics.quality import ALWAYS, METRICS, VMAF_MODEL, to_db
 
 __all__ = [

@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from bsqav.evaluation.compare.results import ClipResult, CompareResult
-from bsqav.evaluation.compare.still_codecs import pillow
 from bsqav.evaluation.compare.viewer import ORIGINAL, ClipFrames, Frame, unpack_planes
+from bsqav.evaluation.io.images import Pixels, pillow
 from bsqav.evaluation.io.sources import planes_to_rgb
-from bsqav.evaluation.metrics.pixels import Pixels
 from bsqav.evaluation.metrics.quality import METRICS
 
 # of the part that is shown; it is drawn at twice that

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from bsqav.evaluation.io.errors import MissingEncoderError, MissingToolError
-from bsqav.evaluation.metrics.pixels import Pixels
+from bsqav.evaluation.io.errors import MissingEncoderError
+from bsqav.evaluation.io.images import Pixels, pillow
 
 
 @dataclass(frozen=True)
@@ -35,24 +35,6 @@ class StillCodec:
     check: Callable[[], None] = lambda: None
     option: str = "quality"
     step: float = 1.0
-
-
-def pillow() -> Any:
-    """Pillow's `Image`, with the plug-in for JPEG XL where that is installed.
-
-    Raises MissingToolError without Pillow.
-    """
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise MissingToolError(
-            "stills are measured with Pillow: pip install 'bsqav[compare]'"
-        ) from error
-    try:
-        import pillow_jxl  # noqa: F401, registers itself
-    except ImportError:
-        return Image
-    return Image
 
 
 def still_tools() -> dict[str, str]:

@@ -15,13 +15,13 @@ from bsqav.evaluation.compare.still_codecs import (
     REFERENCES,
     StillCodec,
     bsq_codec,
-    pillow,
     still_tools,
 )
 from bsqav.evaluation.io.errors import EvaluationError
+from bsqav.evaluation.io.images import Pixels, pillow
 from bsqav.evaluation.io.inputs import PICTURE_SUFFIXES, is_picture
 from bsqav.evaluation.metrics.bdrate import BdResult, bd_rate, pchip_slopes
-from bsqav.evaluation.metrics.pixels import Pixels, ms_ssim, psnr, psnr_luma
+from bsqav.evaluation.metrics.pixels import ms_ssim, psnr, psnr_luma
 from bsqav.evaluation.metrics.quality import ms_ssim_db
 
 __all__ = [

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bsqav.evaluation.compare.stills import METRICS, NOTES, PAPER, TITLES, StillDelta, StillsResult
-from bsqav.evaluation.compare.table import align
+from bsqav.evaluation.io.text import align
 
 _HEAD = [TITLES[metric] for metric in METRICS]
 

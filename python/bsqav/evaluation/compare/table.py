@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Sequence
 
 from bsqav.evaluation.compare.results import ClipResult, CompareResult, Delta, Point
+from bsqav.evaluation.io.text import align
 from bsqav.evaluation.metrics.quality import METRICS as TITLES
 
 COLUMNS = 80
@@ -125,16 +126,3 @@ def _split(widths: Sequence[int], limit: int) -> list[list[int]]:
             tables.append([])
         tables[-1].append(i)
     return tables
-
-
-def align(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows as indented lines of equal columns, the first two to the left."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.ljust(width) if i < 2 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  " + "  ".join(cells).rstrip())
-    return lines

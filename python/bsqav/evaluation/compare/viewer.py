@@ -14,8 +14,8 @@ import numpy as np
 from bsqav.evaluation.compare.coders import Coder
 from bsqav.evaluation.compare.points import PointMaker
 from bsqav.evaluation.compare.results import ClipResult
-from bsqav.evaluation.compare.still_codecs import pillow
 from bsqav.evaluation.io.cache import key_of
+from bsqav.evaluation.io.images import pillow
 from bsqav.evaluation.io.sources import planes_to_rgb
 from bsqav.evaluation.io.y4m import Plane, Planes, Y4mFile
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from bsqav.errors import UsageError
 from bsqav.evaluation.io.errors import SourceError
+from bsqav.evaluation.io.images import Pixels, read_pixels
 from bsqav.evaluation.io.y4m import Plane, Planes, Y4mFile, Y4mHeader, Y4mWriter
-from bsqav.evaluation.metrics.pixels import Pixels
 from bsqav.media.demux.tag_encoding import open_av
 
 if TYPE_CHECKING:
@@ -91,25 +91,6 @@ def read_picture(path: Path, y4m: Path, scale: tuple[int, int] | None = None) ->
     pixels = read_pixels(path, scale)
     header = write_pixels(pixels, y4m)
     return Source(y4m, header, 1, (), "bt601", True)
-
-
-def read_pixels(path: Path, scale: tuple[int, int] | None = None) -> Pixels:
-    """A still picture as RGB uint8 [H, W, 3]; raises what `read_picture` raises."""
-    from bsqav.evaluation.compare.still_codecs import pillow
-
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: no such file")
-    image = pillow()
-    from PIL import ImageOps
-
-    try:
-        with image.open(path) as opened:
-            picture = ImageOps.exif_transpose(opened).convert("RGB")
-    except (OSError, ValueError, SyntaxError, image.DecompressionBombError) as error:
-        raise SourceError(f"{path}: cannot be read as a picture: {error}") from error
-    if scale is not None and scale != picture.size:
-        picture = picture.resize(scale, image.Resampling.LANCZOS)
-    return np.asarray(picture)
 
 
 def write_pixels(pixels: Pixels, y4m: Path) -> Y4mHeader:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bsqav.evaluation.io.errors import MissingToolError
-from bsqav.evaluation.metrics.pixels import Pixels
+from bsqav.evaluation.io.images import Pixels
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bsqav.errors import UsageError
+from bsqav.evaluation.io.images import Pixels
 
-Pixels = NDArray[np.uint8]
 Field = NDArray[np.float32]
 
 # Z. Wang, E. P. Simoncelli, A. C. Bovik, "Multiscale structural similarity for image quality

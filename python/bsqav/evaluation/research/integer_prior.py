@@ -19,7 +19,7 @@ from torch import Tensor
 from bsqav import _core
 from bsqav.codec.modelspec import STAGE_BITS
 from bsqav.errors import UsageError
-from bsqav.evaluation.compare.coding import encode
+from bsqav.evaluation.io.coding import encode
 from bsqav.evaluation.io.y4m import Planes, Y4mHeader, split_planes
 from bsqav.evaluation.research.tokens import psnr_of
 from bsqav.nn.paper import anysize

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bsqav.evaluation.compare.table import align
+from bsqav.evaluation.io.text import align
 from bsqav.evaluation.research.features import FeatureNetwork
 from bsqav.evaluation.research.generated import Generation
 from bsqav.evaluation.research.integer_prior import IntegerPrior

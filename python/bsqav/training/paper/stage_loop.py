@@ -19,10 +19,10 @@ from bsqav.nn.common.safeload import read_checkpoint
 from bsqav.nn.paper.attention import Attention, choose_attention
 from bsqav.nn.paper.quantizers import BinarySphericalQuantizer
 from bsqav.nn.paper.store import save_model
-from bsqav.training.common import sharding
 from bsqav.training.common.checkpoint import CHECKPOINT, WEIGHTS, write
 from bsqav.training.common.journal import open_board, time_left
 from bsqav.training.common.placement import Placement
+from bsqav.training.paper import sharding
 from bsqav.training.paper.images import PictureConfig, PictureFolder, StepBatches, loader
 from bsqav.training.paper.stages import Stage
 

@@ -1,6 +1,6 @@
 """The process in which a comparison runs BSQ: one job, its result as a line of JSON.
 
-python -m bsqav.evaluation.io.worker JOB ARGUMENTS-AS-JSON
+python -m bsqav.evaluation.compare.worker JOB ARGUMENTS-AS-JSON
 """
 
 import json
