@@ -18,11 +18,14 @@ from tests.support import ROOT, find_tool, tools_are_required
 
 
 def pytest_report_header() -> list[str]:
-    """Says which kernel sets this run exercises, and which it must (BSQAV_REQUIRE_KERNELS)."""
+    """Says which kernel sets this run exercises and must (BSQAV_REQUIRE_KERNELS), and the clips."""
     from bsqav import _core
 
     required = os.environ.get("BSQAV_REQUIRE_KERNELS", "none")
-    return [f"bsqav kernel sets: {', '.join(_core.kernel_sets())} (required: {required})"]
+    return [
+        f"bsqav kernel sets: {', '.join(_core.kernel_sets())} (required: {required})",
+        f"bsqav test clips: {shared_data() or 'synthesised'}",
+    ]
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +42,7 @@ def require_tool() -> Callable[[str], Path]:
 
 @pytest.fixture(scope="session")
 def c_library(tmp_path_factory: pytest.TempPathFactory) -> Readme:
-    """README's C section, carried out in a copy of the source; for tests marked `host`."""
+    """README's C section, run in a copy of the source; for tests marked `host`."""
     folder = tmp_path_factory.mktemp("readme")
     readme = Readme.of(folder / "source", folder / "home", ("cmake", "ninja", "cc", "pkg-config"))
     readme.run(commands_of(ROOT / "README.md", "C"))
@@ -62,7 +65,7 @@ def libbsq_prefix(c_library: Readme) -> Path:
 def ffmpeg_folder(request: pytest.FixtureRequest) -> Path:
     """The folder of an ffmpeg, ffprobe and ffplay with BSQ, built by its README's commands.
 
-    Its commands take this Debian's source; BSQAV_FFMPEG_BIN names a folder that is there already.
+    Its commands take this Debian's source; BSQAV_FFMPEG_BIN names a folder that exists already.
     """
     given = os.environ.get("BSQAV_FFMPEG_BIN")
     if given:

@@ -1,4 +1,4 @@
-"""Commands of the documents, run as a reader does: in the source, by the machine's programs."""
+"""Commands of README and other documents, run in a copy of the source as a reader would."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def commands_of(page: Path, heading: str) -> str:
 
 @dataclass(frozen=True)
 class Readme:
-    """A copy of the source, and a home folder in which its commands leave what they make."""
+    """A copy of the source, and a home folder for what its commands install."""
 
     source: Path
     home: Path
@@ -45,8 +45,8 @@ class Readme:
     def of(cls, source: Path, home: Path, programs: Sequence[str]) -> Readme:
         """Copies the source. The test skips or fails where one of the programs is not installed.
 
-        What came by pip stands before the machine's own programs and would hide them: it is left
-        out of the search path.
+        Programs that pip installed would hide the machine's own: their folder is taken off the
+        search path.
         """
         beside_python = Path(sys.executable).parent
         folders = os.environ["PATH"].split(os.pathsep)
