@@ -13,8 +13,8 @@ import argparse
 import statistics
 from typing import Any
 
-from bsqav.codec.encoder import DEFAULT_LOOKAHEAD
 from bsqav.codec.models import default_model, find_model
+from bsqav.codec.settings import EncoderSettings
 from bsqav.evaluation.io.coding import encode
 from bsqav.evaluation.io.frames import read_pictures
 from bsqav.evaluation.io.y4m import Planes
@@ -25,7 +25,7 @@ PICTURES_PER_SECOND = 30
 def measure(pictures: list[Planes], model: Any, crf: float) -> tuple[float, float]:
     """Bits per pixel and PSNR-Y in dB, means over the pictures."""
     height, width = pictures[0][0].shape
-    coded = encode(pictures, model, crf, lookahead=DEFAULT_LOOKAHEAD)
+    coded = encode(pictures, model, crf, lookahead=EncoderSettings.for_files().lookahead)
     bits = sum(8 * len(packet.data) for packet, _ in coded)
     psnr = sum(stats["psnr_y"] for _, stats in coded)
     return bits / (len(pictures) * width * height), psnr / len(pictures)

@@ -14,8 +14,8 @@ import argparse
 import statistics
 from typing import Any
 
-from bsqav.codec.encoder import DEFAULT_LOOKAHEAD
 from bsqav.codec.models import default_model, find_model
+from bsqav.codec.settings import EncoderSettings
 from bsqav.evaluation.io.coding import encode
 from bsqav.evaluation.io.frames import read_pictures
 from bsqav.evaluation.io.y4m import Planes
@@ -25,7 +25,7 @@ TAIL = 60
 
 def qualities(pictures: list[Planes], model: Any, crf: float, gop: int) -> list[float]:
     """PSNR-Y of every picture."""
-    coded = encode(pictures, model, crf, gop=gop, lookahead=DEFAULT_LOOKAHEAD)
+    coded = encode(pictures, model, crf, gop=gop, lookahead=EncoderSettings.for_files().lookahead)
     return [stats["psnr_y"] for _, stats in coded]
 
 

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 import bsqav
-from bsqav.codec.encoder import DEFAULT_LOOKAHEAD
 from bsqav.codec.models import default_model, find_model
+from bsqav.codec.settings import EncoderSettings
 
 Planes = list[npt.NDArray[np.uint8]]
 
@@ -41,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--size", default="640x360")
-    parser.add_argument("--lookahead", type=int, default=DEFAULT_LOOKAHEAD)
+    parser.add_argument("--lookahead", type=int, default=EncoderSettings.for_files().lookahead)
     parser.add_argument("--frames", type=int, help="of each, else enough for a full look-ahead")
     parser.add_argument("--threads", type=int, default=1, help="of each encoder")
     parser.add_argument("--model", help="else the default one")

@@ -20,9 +20,9 @@ import av
 import numpy as np
 
 import bsqav
-from bsqav.codec.encoder import DEFAULT_LOOKAHEAD
 from bsqav.codec.models import default_model, find_model
 from bsqav.codec.picture import FrameConverter
+from bsqav.codec.settings import EncoderSettings
 from bsqav.codec.units import Plane
 from bsqav.evaluation.metrics.bdrate import MIN_POINTS, bd_rate
 
@@ -58,7 +58,9 @@ def code(pictures: list[list[Plane]], **options: Any) -> Coded:
     """One run over all pictures."""
     height, width = pictures[0][0].shape
     began = time.perf_counter()
-    encoder = bsqav.Encoder(width, height, frame_rate=25, lookahead=DEFAULT_LOOKAHEAD, **options)
+    encoder = bsqav.Encoder(
+        width, height, frame_rate=25, settings=EncoderSettings.for_files(), **options
+    )
     packets = [packet for picture in pictures for packet in encoder.encode(picture)]
     packets += encoder.flush()
     return Coded(time.perf_counter() - began, packets)

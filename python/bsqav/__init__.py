@@ -20,7 +20,7 @@ from bsqav.errors import (
 )
 
 if TYPE_CHECKING:
-    from bsqav.codec import Decoder, Encoder, decode_image, encode_image
+    from bsqav.codec import Decoder, Encoder, EncoderSettings, decode_image, encode_image
     from bsqav.integrations.pyav import install, uninstall
     from bsqav.media.pyav_api.container import open
     from bsqav.media.transcode.api import Progress, TranscodeResult, transcode
@@ -31,6 +31,7 @@ __all__ = [
     "BsqWarning",
     "Decoder",
     "Encoder",
+    "EncoderSettings",
     "EndOfStreamError",
     "MediaError",
     "MissingDependencyError",
@@ -56,6 +57,7 @@ __version__: str
 _HOMES = {
     "Decoder": "bsqav.codec",
     "Encoder": "bsqav.codec",
+    "EncoderSettings": "bsqav.codec",
     "Progress": "bsqav.media.transcode.api",
     "TranscodeResult": "bsqav.media.transcode.api",
     "decode_image": "bsqav.codec",

@@ -134,7 +134,7 @@ def test_an_interrupt_leaves_the_partial_file_only(
         (["{clip}", "{tmp}/nope/out.mkv"], 1, "no folder"),
         (["{clip}", "{tmp}/out.mkv", "--two-pass"], 2, "bit rate"),
         (["-", "{tmp}/out.mkv", "--two-pass", "--bitrate", "2M"], 2, "read once only"),
-        (["{clip}", "{tmp}/out.mkv", "--buffer", "2"], 2, "--bitrate"),
+        (["{clip}", "{tmp}/out.mkv", "--vbv-buffer", "2"], 2, "--bitrate"),
         (["{clip}", "{tmp}/out.mkv", "--device", "cuda"], 1, "CUDA"),
         (["{clip}", "{tmp}/out.mkv", "--model", "nosuch"], 1, "nosuch"),
         (["{clip}", "{tmp}/out.mkv", "--model", "{tmp}/newer.bsqm"], 1, "numerics 2"),

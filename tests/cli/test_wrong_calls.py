@@ -43,7 +43,7 @@ CALLS = [
     ("transcode {d}/clip.mkv {d}/o.webp", 2, "-c:v libwebp_anim"),
     ("transcode {d}/clip.mkv {d}/o.mp3", 2, "ffmpeg -i IN -vn OUT.mp3"),
     ("transcode {d}/clip.mkv {d}/o", 2, ".mkv, .mov, .nut or .m3u8"),
-    ("transcode {d}/clip.mkv {d}/o.mkv -bufsize 1M", 2, "--buffer T"),
+    ("transcode {d}/clip.mkv {d}/o.mkv -bufsize 1M", 2, "--vbv-buffer T"),
     ("transcode {d}/clip.mkv {d}/o.mkv -vf fps=30", 2, "bsqav transcode - OUT"),
     ("transcode {d}/clip.mkv {d}/o.mkv -r 30", 2, "--fps N"),
     ("transcode {d}/clip.mkv {d}/o.mkv -map 0:v", 2, "--video N"),

@@ -137,8 +137,8 @@ def test_a_rate_that_no_step_reaches(scenes: Pictures) -> None:
         encoder.encode(planes, pts=4 * index)
     report = encoder.rate
     assert report is not None
-    assert report.coarsest > 40
-    assert report.reached > 1.05 * report.bitrate
+    assert report.frames_at_max_q > 40
+    assert report.actual_bitrate > 1.05 * report.bitrate
     assert {record.crf for record in encoder.pass_records[20:]} == {63.0}
 
 
@@ -168,7 +168,7 @@ def test_two_passes_are_within_five_percent(scenes: Pictures, crf: float) -> Non
     assert keyframes == [record.keyframe for record in first.pass_records]
     report = second.rate
     assert report is not None
-    assert report.late == 0
+    assert report.underflows == 0
     # The second pass knows what comes, and its quality is more even.
     spread = [np.std([r.crf for r in e.pass_records if not r.keyframe]) for e in (first, second)]
     assert spread[1] < spread[0]
@@ -209,7 +209,7 @@ def test_a_rate_out_of_range(options: dict[str, Any], message: str) -> None:
     [
         {"bitrate": 1e6, "crf": 30},
         {"bitrate": 0},
-        {"buffer": 2.0},
+        {"vbv_buffer": 2.0},
         {"first_pass": [RECORD]},
     ],
 )

@@ -166,7 +166,7 @@ def test_a_cap_out_of_range(options: dict[str, Any], message: str) -> None:
         ({"maxrate": 0}, "above 0"),
         ({"maxrate": 1e5, "bitrate": 1e6}, "below the bitrate"),
         ({"maxrate": 1e5, "parallel": 2}, "parallel"),
-        ({"buffer": 2.0}, "maxrate"),
+        ({"vbv_buffer": 2.0}, "maxrate"),
     ],
 )
 def test_a_cap_that_makes_no_sense(options: dict[str, Any], message: str) -> None:
@@ -176,15 +176,15 @@ def test_a_cap_that_makes_no_sense(options: dict[str, Any], message: str) -> Non
 
 def test_the_report_of_an_encoder(scenes: Pictures) -> None:
     encoder = Encoder(
-        sequence=FORM.sequence, model=tiny_model(), crf=20, maxrate=30_000, buffer=0.5
+        sequence=FORM.sequence, model=tiny_model(), crf=20, maxrate=30_000, vbv_buffer=0.5
     )
     for index, planes in enumerate(scenes[50:100]):
         encoder.encode(planes, pts=4 * index)
     report = encoder.rate
     assert report is not None
-    assert (report.bitrate, report.maxrate, report.buffer_bits) == (0, 30_000, 15_000)
-    assert report.capped > 10
-    assert report.late == 0
+    assert (report.bitrate, report.maxrate, report.vbv_buffer_bits) == (0, 30_000, 15_000)
+    assert report.frames_capped > 10
+    assert report.underflows == 0
     assert encoder.pass_records == ()
 
 
@@ -194,7 +194,7 @@ def test_a_file_under_a_cap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     options: dict[str, Any] = {"crf": 4, "model": tiny_model(), "preset": "fast"}
     free = transcode(source, tmp_path / "free.mkv", **options)
     maxrate = round(0.5 * free.video_bitrate)
-    result = transcode(source, tmp_path / "capped.mkv", maxrate=maxrate, buffer=0.5, **options)
+    result = transcode(source, tmp_path / "capped.mkv", maxrate=maxrate, vbv_buffer=0.5, **options)
     assert result.video_bytes * 8 <= maxrate * (free.duration + 0.5)
     assert result.video_bytes < np.floor(0.8 * free.video_bytes)
     back = transcode(

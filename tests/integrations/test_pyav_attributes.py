@@ -255,7 +255,7 @@ def coded(tmp_path: Path, options: dict[str, str], **attributes: Any) -> list[by
     [
         ({"g": "2", "sc_threshold": "0"}, {"gop": "2", "scene_cut": "no"}),
         ({"g": "0"}, {"gop": "1"}),
-        ({"b": "200k", "bufsize": "0.1M"}, {"bitrate": "200000", "buffer": "0.5"}),
+        ({"b": "200k", "bufsize": "0.1M"}, {"bitrate": "200000", "vbv_buffer": "0.5"}),
         ({"rc-lookahead": "3"}, {"lookahead": "3"}),
         ({"preset": "veryfast"}, {"preset": "fast"}),
         ({"preset": "veryslow"}, {"preset": "slow"}),

@@ -62,7 +62,7 @@ def test_a_cut_in_two_passes(tmp_path: Path, clip: Path) -> None:
 
 
 def test_a_rate_that_cannot_be_reached_is_said_once(tmp_path: Path, clip: Path) -> None:
-    with pytest.warns(bsqav.BsqWarning, match="coarsest step") as caught:
+    with pytest.warns(bsqav.BsqWarning, match="largest quantizer index") as caught:
         result = bsqav.transcode(
             clip, tmp_path / "out.mkv", bitrate=300, two_pass=True, preset="fast", duration=2.0
         )
@@ -74,7 +74,7 @@ def test_a_rate_that_cannot_be_reached_is_said_once(tmp_path: Path, clip: Path) 
 def test_the_command_names_the_rate(
     tmp_path: Path, clip: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = ["--bitrate", "60k", "--two-pass", "--buffer", "2", "--json", "--duration", "2"]
+    options = ["--bitrate", "60k", "--two-pass", "--vbv-buffer", "2", "--json", "--duration", "2"]
     assert main(["transcode", str(clip), str(tmp_path / "out.mkv"), *options]) == 0
     captured = capsys.readouterr()
     rate = json.loads(captured.out)["video_bitrate"]

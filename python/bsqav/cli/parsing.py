@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from bsqav.cli.spellings import translated
+from bsqav.codec.closest import closest
 from bsqav.errors import UsageError
-from bsqav.media.transcode.closest import closest
 
 __all__ = ["Parser", "did_you_mean"]
 

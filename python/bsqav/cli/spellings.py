@@ -71,7 +71,7 @@ _ANSWERS = {
     **dict.fromkeys(("-metadata", "-map_metadata", "-map_chapters"), _TAGS),
     **dict.fromkeys(("-x264-params", "-x265-params", "-svtav1-params", "-profile:v"), _PRIVATE),
     **dict.fromkeys(("-bf", "-refs", "-level", "-keyint_min", "-sc_threshold"), _PRIVATE),
-    **dict.fromkeys(("-bufsize", "-bufsize:v"), "give --buffer T in seconds of the rate"),
+    **dict.fromkeys(("-bufsize", "-bufsize:v"), "give --vbv-buffer T in seconds of the rate"),
     "-minrate": "a rate has no lower bound: leave it out",
     **dict.fromkeys(("-pass", "-passlogfile"), "one command does both: --two-pass --bitrate RATE"),
     **dict.fromkeys(

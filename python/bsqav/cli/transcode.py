@@ -59,7 +59,7 @@ def add_parser(subparsers: Any) -> None:
     )
     add("--two-pass", action="store_true", help="read IN twice to share the bit rate out evenly")
     add("--maxrate", type=rate, metavar="RATE", help="upper bound of the rate, with --crf or above")
-    add("--buffer", type=float, metavar="T", help="seconds a receiver holds, default 1.5")
+    add("--vbv-buffer", type=float, metavar="T", help="seconds a receiver holds, default 1.5")
     add("--gop", type=int, metavar="N", help="most frames between keyframes, default 250")
     add("--lookahead", type=int, metavar="N", help="frames to look ahead, default 24; 0: none")
     add("--preset", metavar="NAME", help="fast, medium (default) or slow")
@@ -129,7 +129,7 @@ def run(args: argparse.Namespace) -> int:
                 bitrate=args.bitrate,
                 maxrate=args.maxrate,
                 two_pass=args.two_pass,
-                buffer=args.buffer,
+                vbv_buffer=args.vbv_buffer,
                 gop=args.gop,
                 lookahead=args.lookahead,
                 preset=args.preset,

@@ -17,6 +17,7 @@ from bsqav.codec.models import (
 from bsqav.codec.picture import Colour, FrameConverter, PlaneFormat
 from bsqav.codec.picture_metadata import PictureMetadata
 from bsqav.codec.sequence import SequenceHeader, sequence_header
+from bsqav.codec.settings import EncoderSettings
 from bsqav.codec.units import Frame, Packet
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Decoder",
     "DeviceFrame",
     "Encoder",
+    "EncoderSettings",
     "Frame",
     "FrameConverter",
     "Model",

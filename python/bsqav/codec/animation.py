@@ -7,7 +7,7 @@ import itertools
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, Unpack
 
 import av
 
@@ -19,11 +19,12 @@ from bsqav.codec.animation_file import (
     write_animation,
 )
 from bsqav.codec.decoder import Decoder
-from bsqav.codec.encoder import DEFAULT_LOOKAHEAD, Encoder
+from bsqav.codec.encoder import Encoder
 from bsqav.codec.image import Chroma, GivenPicture, Output, picture_frame, shown_picture
 from bsqav.codec.models import ModelLike
 from bsqav.codec.picture_metadata import PictureMetadata
 from bsqav.codec.sequence import SequenceHeader, sequence_header
+from bsqav.codec.settings import AnimationArguments, EncoderSettings, given_settings
 from bsqav.codec.still import StillConverter, check_still, is_still
 from bsqav.codec.units import Frame, Packet
 from bsqav.errors import BitstreamError, BsqWarning, UsageError
@@ -47,14 +48,10 @@ def encode_animation(
     *,
     durations: Fraction | float | Sequence[Fraction | float] = DEFAULT_DURATION,
     loops: int = 0,
-    crf: float = 32.0,
-    gop: int = 250,
     chroma: Chroma | None = None,
     metadata: PictureMetadata | None = None,
     model: ModelLike | None = None,
-    preset: str = "medium",
-    tune: str = "balanced",
-    threads: int = 0,
+    **arguments: Unpack[AnimationArguments],
 ) -> bytes:
     """Codes several pictures; the result is the content of a `.bsq` file.
 
@@ -63,28 +60,19 @@ def encode_animation(
             whether they are in colour.
         durations: seconds for which each picture shows, or one number for all.
         loops: how often the animation is shown, 0 for ever.
-        crf: quality from 0 (finest) to 63 (coarsest).
-        gop: most pictures from one keyframe to the next, 1 to 65535.
         chroma, metadata: as `encode_image` has them; where None metadata are those of the first
             picture, if that is a Pillow image.
         model: name, id, path or Model; the default model where None.
-        preset: "fast", "medium" or "slow".
-        tune: "balanced", "psnr" or "perceptual", see `Encoder`.
-        threads: 1 to 64, 0 for the number of processors.
+        arguments: crf, gop, preset, tune and threads, see `EncoderSettings`.
 
     Raises:
+        TypeError: there is no argument of that name.
         UsageError: there is no picture, one does not go with the first, or an argument is out of
             range.
         UnsupportedError, ModelNotFoundError, ModelError: as `encode_image`.
     """
-    options = {
-        "crf": crf,
-        "gop": gop,
-        "model": model,
-        "preset": preset,
-        "tune": tune,
-        "threads": threads,
-    }
+    given_by_name = given_settings(arguments, encode_animation, AnimationArguments)
+    settings = EncoderSettings.for_files().changed(given_by_name)
     if chroma not in (None, "420", "422", "444"):
         raise UsageError(f"chroma {chroma!r} is none of '420', '422', '444'")
     rest = iter(pictures)
@@ -94,7 +82,7 @@ def encode_animation(
     # Exif's orientation is that of the whole file: every picture is turned by what the first says.
     others = (picture_frame(picture, metadata) for picture in rest)
     held = io.BytesIO()
-    packets = _coded(itertools.chain(given, others), durations, chroma, options)
+    packets = _coded(itertools.chain(given, others), durations, chroma, model, settings)
     write_animation(held, packets, loops=loops, metadata=given[0].metadata)
     return held.getvalue()
 
@@ -103,7 +91,8 @@ def _coded(
     pictures: Iterable[GivenPicture],
     durations: Fraction | float | Sequence[Fraction | float],
     chroma: Chroma | None,
-    options: dict[str, Any],
+    model: ModelLike | None,
+    settings: EncoderSettings,
 ) -> Iterator[Packet]:
     encoder: Encoder | None = None
     tick = 0
@@ -112,7 +101,7 @@ def _coded(
         if encoder is None:
             converter = StillConverter(frame, chroma=chroma, warn=_warn)
             first, first_rotation = frame, rotation
-            encoder = _open(converter, rotation, options)
+            encoder = _open(converter, rotation, model, settings)
         elif rotation != first_rotation:
             raise UsageError(f"picture {number} is turned otherwise than the first")
         _check_like(first, frame, converter, number)
@@ -125,7 +114,9 @@ def _coded(
         yield from encoder.flush()
 
 
-def _open(converter: StillConverter, rotation: int, options: dict[str, Any]) -> Encoder:
+def _open(
+    converter: StillConverter, rotation: int, model: ModelLike | None, settings: EncoderSettings
+) -> Encoder:
     sequence = sequence_header(
         converter.format,
         converter.colour,
@@ -133,7 +124,7 @@ def _open(converter: StillConverter, rotation: int, options: dict[str, Any]) -> 
         chroma_location=converter.chroma_location,
         rotation=rotation,
     )
-    return Encoder(sequence=sequence, lookahead=DEFAULT_LOOKAHEAD, **options)
+    return Encoder(sequence=sequence, model=model, settings=settings)
 
 
 def _check_like(

@@ -6,14 +6,14 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, Unpack
 
 import av
 import numpy as np
 
 from bsqav import _core
 from bsqav.codec.device import DeviceFrame
-from bsqav.codec.encoder_checks import check_parallel, check_rate, place_options
+from bsqav.codec.encoder_checks import check_first_pass, check_parallel, place_options
 from bsqav.codec.models import ModelLike, default_model, find_model
 from bsqav.codec.parallel import ParallelCore, memory_limit, plan_parallel
 from bsqav.codec.picture import Colour, FrameConverter, PlaneFormat
@@ -25,6 +25,7 @@ from bsqav.codec.sequence import (
     sequence_header,
     time_base_of,
 )
+from bsqav.codec.settings import EncoderSettings, SettingArguments, given_settings
 from bsqav.codec.units import Packet, Plane
 from bsqav.errors import BsqWarning, EndOfStreamError, UsageError
 
@@ -33,9 +34,6 @@ __all__ = ["Encoder", "EncoderInput", "PassRecord", "RateReport"]
 EncoderInput: TypeAlias = av.VideoFrame | DeviceFrame | Plane | Sequence[Plane]
 
 DEFAULT_TIME_BASE = Fraction(1, 90000)
-DEFAULT_CRF = 32.0
-DEFAULT_BUFFER = 1.5
-DEFAULT_LOOKAHEAD = 24  # of files
 
 
 class PassRecord(NamedTuple):
@@ -53,12 +51,12 @@ class RateReport:
 
     bitrate: float  # that was asked for, bits per second; 0 under a cap alone
     maxrate: float  # of the receiver: that was asked for, or the bit rate
-    reached: float  # of the packets, without a container
-    buffer_bits: float  # size of the buffer
-    lowest_fullness: float  # bits in it when it was emptiest; negative where a picture was late
-    late: int  # pictures whose bits were not all there when they were due
-    coarsest: int  # pictures at crf 63: no coarser step is left
-    capped: int  # pictures that a cap made coarser than crf asks for
+    actual_bitrate: float  # of the packets, without a container
+    vbv_buffer_bits: float  # size of the receiver's VBV buffer
+    vbv_min_fullness: float  # bits in it when it was emptiest; negative after an underflow
+    underflows: int  # frames whose bits were not all there when they were due
+    frames_at_max_q: int  # frames at crf 63: there is no larger quantizer index
+    frames_capped: int  # frames that a cap made coarser than crf asks for
 
 
 def _warn(message: str) -> None:
@@ -81,23 +79,9 @@ class Encoder:
         colour: colour tags; where None, those of the first frame are taken over, as long as
             `header` has not been read before.
         model: name, id, path or Model; the default model where None.
-        crf: quality from 0 (finest) to 63 (coarsest), 32 where neither it nor a bit rate is given.
-        bitrate: bits per second instead of a quality, 1 to 1e10. The mean over ten seconds and more
-            is within 5 % of it, as far as 0 to 63 reach.
-        maxrate: bits per second at which a receiver fetches, 1 to 1e10. With crf a cap on the rate:
-            pictures are as crf asks, and coarser where the receiver's buffer would run empty; a cap
-            that is never reached changes nothing. With a bit rate, not below that, it leaves more
-            to the hard pictures.
-        buffer: with a bit rate or a maxrate, what a receiver holds before its decoder: seconds at
-            that rate, 0.1 to 60, 1.5 where None. No picture is so large that it would empty it.
-        first_pass: with a bit rate, `pass_records` of an encoder that had the same pictures, for
+        settings: how to code, an `EncoderSettings`; its defaults where None.
+        first_pass: with a bit rate, `pass_records` of an encoder that had the same frames, for
             an even quality.
-        gop: most frames from one keyframe to the next, 1 to 65535.
-        scene_cut: also put keyframes at scene cuts.
-        lookahead: pictures to look ahead, 0 to 250: what later pictures are predicted from gets
-            more bits. A picture's packet comes when so many more pictures have been sent; with 0,
-            at once. Files are best coded with `DEFAULT_LOOKAHEAD`.
-        threads: 1 to 64, 0 for the number of processors.
         parallel: groups of pictures coded at the same time, 1 to 64, by encoders that share the
             threads and the weights of the model; with crf alone. The packets come late, up to
             `parallel` groups after their pictures, of which so many are held in memory: fewer are
@@ -106,16 +90,16 @@ class Encoder:
             coding, by less, and a keyframe may stand elsewhere.
         while_waiting: with parallel groups, called a few times a second while `encode` or `flush`
             waits for them; what it raises comes out there.
-        preset: "fast", "medium" or "slow".
-        tune: what bits are spent on: "psnr" for the mean squared error alone, "perceptual" for
-            coarse structure and flat areas, as eyes and MS-SSIM judge; "balanced" between them.
         device: "cpu", "cuda", "cuda:1", or "auto" for CUDA where it is there (docs/cuda.md); the
             packets are the same everywhere.
         stream: a cudaStream_t of that device as a number, on which all its work is done and which
             outlives the encoder; 0 is the default stream.
+        arguments: single settings by name, crf, preset and so on, in place of those in `settings`:
+            `help(bsqav.EncoderSettings)` lists them.
 
     Raises:
         UsageError: an argument is out of range, or there is no device of that name.
+        TypeError: there is no argument of that name.
         UnsupportedError: the same, or the CUDA backend is not installed.
         ModelNotFoundError, ModelError: the model is missing or damaged.
     """
@@ -133,24 +117,18 @@ class Encoder:
         rotation: int = 0,
         colour: Colour | None = None,
         model: ModelLike | None = None,
-        crf: float | None = None,
-        bitrate: float | None = None,
-        maxrate: float | None = None,
-        buffer: float | None = None,
+        settings: EncoderSettings | None = None,
         first_pass: Sequence[PassRecord] = (),
-        gop: int = 250,
-        scene_cut: bool = True,
-        lookahead: int = 0,
-        threads: int = 0,
         parallel: int = 1,
         while_waiting: Callable[[], None] | None = None,
-        preset: str = "medium",
-        tune: str = "balanced",
         device: str = "cpu",
         stream: int = 0,
+        **arguments: Unpack[SettingArguments],
     ) -> None:
-        check_rate(crf, bitrate, buffer, first_pass, maxrate)
-        check_parallel(parallel, bitrate, maxrate)
+        given = given_settings(arguments, type(self))
+        self._settings = (settings or EncoderSettings()).changed(given)
+        check_first_pass(first_pass, self._settings)
+        check_parallel(parallel, keeps_rate=self._settings.keeps_rate)
         if sequence is None:
             sequence = sequence_header(
                 PlaneFormat.named(width, height, pix_fmt),
@@ -164,20 +142,8 @@ class Encoder:
         self._layout = plane_format_of(self._sequence)
         self._time_base = time_base_of(self._sequence)
         self._model = default_model() if model is None else find_model(model)
-        self._options: dict[str, Any] = {
-            "crf": DEFAULT_CRF if crf is None else float(crf),
-            "bitrate": float(bitrate or 0),
-            "maxrate": float(maxrate or 0),
-            "buffer_seconds": DEFAULT_BUFFER if buffer is None else float(buffer),
-            "first_pass": [tuple(record) for record in first_pass],
-            "gop": int(gop),
-            "scene_cut": bool(scene_cut),
-            "lookahead": int(lookahead),
-            "threads": int(threads),
-            "preset": preset,
-            "tune": tune,
-            **place_options(device, stream),
-        }
+        self._first_pass = list(first_pass)
+        self._place = place_options(device, stream)
         self._wanted_parallel, self._while_waiting = int(parallel), while_waiting
         self._core = self._open_core()
         self._colour_is_open = colour_of(self._sequence) == Colour()
@@ -189,19 +155,26 @@ class Encoder:
 
     def _open_core(self) -> _core.Encoder | ParallelCore:
         if self._wanted_parallel == 1:
-            return _core.Encoder(self._sequence, self._model, **self._options)
+            return _core.Encoder(
+                self._sequence,
+                self._model,
+                first_pass=self._first_pass,
+                **self._place,
+                **self._settings.to_core(),
+            )
         samples = sum(width * height for width, height in self._layout.plane_sizes)
         plan = plan_parallel(
             self._wanted_parallel,
-            self._options["gop"],
-            self._options["lookahead"],
+            self._settings.gop,
+            self._settings.lookahead,
             samples * (1 if self._layout.bit_depth == 8 else 2),
             memory_limit(),
         )
         return ParallelCore(
             self._sequence,
             self._model,
-            self._options,
+            self._settings,
+            self._place,
             plan=plan,
             while_waiting=self._while_waiting,
         )
@@ -221,6 +194,11 @@ class Encoder:
     def sequence(self) -> SequenceHeader:
         """The sequence header as a dictionary, model_id included."""
         return {**self._sequence, "model_id": self._model.id}
+
+    @property
+    def settings(self) -> EncoderSettings:
+        """How it codes."""
+        return self._settings
 
     @property
     def model(self) -> _core.Model:
@@ -245,19 +223,18 @@ class Encoder:
     @property
     def rate(self) -> RateReport | None:
         """How the bit rate or the cap was kept so far; None without either."""
-        wanted = self._options["bitrate"] or self._options["maxrate"]
-        if not wanted or isinstance(self._core, ParallelCore):
+        if not self._settings.keeps_rate or isinstance(self._core, ParallelCore):
             return None
         report = self._core.rate
         return RateReport(
             bitrate=report["bitrate"],
             maxrate=report["maxrate"],
-            reached=report["reached"],
-            buffer_bits=report["buffer_bits"],
-            lowest_fullness=report["lowest_fullness"],
-            late=int(report["late"]),
-            coarsest=int(report["coarsest"]),
-            capped=int(report["capped"]),
+            actual_bitrate=report["reached"],
+            vbv_buffer_bits=report["buffer_bits"],
+            vbv_min_fullness=report["lowest_fullness"],
+            underflows=int(report["late"]),
+            frames_at_max_q=int(report["coarsest"]),
+            frames_capped=int(report["capped"]),
         )
 
     def encode(
@@ -327,7 +304,7 @@ class Encoder:
 
     def _ready(self) -> Iterator[Packet]:
         while (packet := self._core.receive()) is not None:
-            if self._options["bitrate"] and isinstance(self._core, _core.Encoder):
+            if self._settings.bitrate and isinstance(self._core, _core.Encoder):
                 self._records.append(PassRecord(*self._core.pass_record))
             yield Packet(packet.data, packet.pts, packet.duration, packet.keyframe, self._time_base)
 

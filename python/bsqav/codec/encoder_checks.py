@@ -7,32 +7,10 @@ from typing import Any
 
 from bsqav.codec.device import open_device
 from bsqav.codec.parallel import MAX_PARALLEL
+from bsqav.codec.settings import EncoderSettings
 from bsqav.errors import UsageError
 
-__all__ = ["check_parallel", "check_rate", "place_options"]
-
-
-def check_rate(
-    crf: float | None,
-    bitrate: float | None,
-    buffer: float | None,
-    first_pass: Sequence[object],
-    maxrate: float | None = None,
-) -> None:
-    """Refuses what excludes each other: a quality, a bit rate and what belongs to one."""
-    if maxrate is not None and not maxrate > 0:
-        raise UsageError(f"maxrate {maxrate} is not above 0 bits per second")
-    if bitrate is not None:
-        if crf is not None:
-            raise UsageError("crf and bitrate exclude each other: give one of them")
-        if not bitrate > 0:
-            raise UsageError(f"bitrate {bitrate} is not above 0 bits per second")
-        if maxrate is not None and maxrate < bitrate:
-            raise UsageError(f"maxrate {maxrate:g} is below the bitrate {bitrate:g}")
-    elif first_pass:
-        raise UsageError("first_pass is of use with a bitrate only")
-    elif buffer is not None and maxrate is None:
-        raise UsageError("buffer is of use with a bitrate or a maxrate only")
+__all__ = ["check_first_pass", "check_parallel", "place_options"]
 
 
 def place_options(device: str, stream: int) -> dict[str, Any]:
@@ -45,12 +23,18 @@ def place_options(device: str, stream: int) -> dict[str, Any]:
     return {}
 
 
-def check_parallel(parallel: int, bitrate: float | None, maxrate: float | None = None) -> None:
+def check_first_pass(first_pass: Sequence[object], settings: EncoderSettings) -> None:
+    """Refuses the records of a first pass where there is no bit rate to share out."""
+    if first_pass and not settings.bitrate:
+        raise UsageError("first_pass is of use with a bitrate only")
+
+
+def check_parallel(parallel: int, *, keeps_rate: bool) -> None:
     """Refuses numbers of groups out of range, and groups at a bit rate or under a cap on it."""
     if not 1 <= parallel <= MAX_PARALLEL:
         raise UsageError(f"parallel {parallel} is not in 1 .. {MAX_PARALLEL}")
-    if parallel > 1 and not (bitrate is None and maxrate is None):
+    if parallel > 1 and keeps_rate:
         raise UsageError(
-            "a bit rate is kept from picture to picture, and parallel groups are coded apart: "
-            "leave one of them away"
+            "a bit rate is kept from frame to frame, and parallel groups are coded apart: "
+            "code by quality (crf), or leave parallel (--parallel) away"
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 from bsqav.errors import UsageError
 
-__all__ = ["bsq_preset", "encoder_settings"]
+__all__ = ["encoder_settings", "with_bsq_preset"]
 
 _BITS = re.compile(r"(\d+(?:\.\d+)?)([kKMG]?)")
 _FACTORS = {"": 1, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}
@@ -31,7 +31,7 @@ _OPTIONS: Mapping[str, Callable[[Any], Any]] = {
     "crf": float,
     "bitrate": _bits,
     "maxrate": _bits,
-    "buffer": float,
+    "vbv_buffer": float,
     "gop": int,
     "lookahead": int,
     "scene_cut": _switch,
@@ -49,7 +49,7 @@ _OTHER_NAMES = {
     "rc_lookahead": "lookahead",
     "sc_threshold": "scene_cut",
 }
-_BUFSIZE = "bufsize"  # in bits, where our own buffer is in seconds of the rate
+_BUFSIZE = "bufsize"  # in bits, where our own vbv_buffer is in seconds of the rate
 # x264's presets, which are those of FFmpeg's users, to ours.
 _PRESETS = {
     **dict.fromkeys(("ultrafast", "superfast", "veryfast", "faster"), "fast"),
@@ -57,9 +57,10 @@ _PRESETS = {
 }
 
 
-def bsq_preset(name: str | None) -> str:
-    """BSQ's preset of that name, or the nearest to one of x264's; medium where None."""
-    return "medium" if name is None else _PRESETS.get(name, name)
+def with_bsq_preset(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The same settings, with BSQ's preset in place of one of x264's."""
+    preset = given.get("preset")
+    return {**given, "preset": _PRESETS.get(preset, preset)} if preset else dict(given)
 
 
 def _check_names(options: Mapping[str, Any]) -> None:
@@ -101,8 +102,7 @@ def encoder_settings(
     # 0 is FFmpeg's word for keyframes alone.
     if settings.get("gop") == 0:
         settings["gop"] = 1
-    if "preset" in settings:
-        settings["preset"] = bsq_preset(settings["preset"])
+    settings = with_bsq_preset(settings)
     _take_bufsize(settings)
     return settings
 
@@ -114,6 +114,6 @@ def _take_bufsize(settings: dict[str, Any]) -> None:
     rate = settings.get("maxrate", settings.get("bitrate"))
     if rate is None:
         raise UsageError("bufsize goes with a bit rate: give one (b, or maxrate with crf)")
-    if "buffer" in settings:
-        raise UsageError("buffer and bufsize are the same: give one of them")
-    settings["buffer"] = bits / rate
+    if "vbv_buffer" in settings:
+        raise UsageError("vbv_buffer and bufsize are the same: give one of them")
+    settings["vbv_buffer"] = bits / rate

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any, Literal, SupportsBytes, TypeAlias, overload
+from typing import Any, Literal, SupportsBytes, TypeAlias, Unpack, overload
 
 import av
 import numpy as np
@@ -21,6 +21,7 @@ from bsqav.codec.picture import Colour, Plane, PlaneFormat, planes_to_frame
 from bsqav.codec.picture_metadata import NO_METADATA, PictureMetadata
 from bsqav.codec.pillow_image import EXIF_TURNS, is_pillow, pillow_picture
 from bsqav.codec.sequence import colour_of, sequence_header
+from bsqav.codec.settings import EncoderSettings, StillArguments, given_settings
 from bsqav.codec.still import (
     StillConverter,
     check_still,
@@ -53,13 +54,10 @@ Pixels: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 def encode_image(
     picture: Any,
     *,
-    crf: float = 32.0,
     chroma: Chroma | None = None,
     metadata: PictureMetadata | None = None,
     model: ModelLike | None = None,
-    preset: str = "medium",
-    tune: str = "balanced",
-    threads: int = 0,
+    **arguments: Unpack[StillArguments],
 ) -> bytes:
     """Codes one picture; the result is the content of a `.bsq` file.
 
@@ -74,19 +72,19 @@ def encode_image(
             have. 4:4:4 is for text, diagrams and screens.
         metadata: Exif, a colour profile and XMP to keep; where None those of a Pillow image. Exif's
             orientation turns the picture, and is 1 in what is kept.
-        crf: quality from 0 (finest) to 63 (coarsest): that of a keyframe in a video of this crf.
         model: name, id, path or Model; the default model where None.
-        preset: "fast", "medium" or "slow".
-        tune: "balanced", "psnr" or "perceptual", see `Encoder`.
-        threads: 1 to 64, 0 for the number of processors.
+        arguments: crf, preset, tune and threads, see `EncoderSettings`. A crf gives the quality of
+            a keyframe in a video of this crf.
 
     Raises:
         UsageError: the picture is none of these, or an argument is out of range.
+        TypeError: there is no argument of that name.
         UnsupportedError: an array has more than 8 bits a sample.
         ModelNotFoundError, ModelError: the model is missing or damaged.
     """
     if chroma not in (None, "420", "422", "444"):
         raise UsageError(f"chroma {chroma!r} is none of '420', '422', '444'")
+    settings = EncoderSettings().changed(given_settings(arguments, encode_image, StillArguments))
     given = picture_frame(picture, metadata)
     converter = StillConverter(given.frame, chroma=chroma, warn=_warn)
     packet = encode_planes(
@@ -95,11 +93,8 @@ def encode_image(
         converter.colour,
         chroma_location=converter.chroma_location,
         rotation=given.rotation,
-        crf=crf,
         model=model,
-        preset=preset,
-        tune=tune,
-        threads=threads,
+        settings=settings,
     )
     return still_with_metadata(packet, given.metadata)
 
@@ -112,11 +107,8 @@ def encode_planes(
     sample_aspect: Fraction | None = None,
     chroma_location: int = 0,
     rotation: int = 0,
-    crf: float = 32.0,
     model: ModelLike | None = None,
-    preset: str = "medium",
-    tune: str = "balanced",
-    threads: int = 0,
+    settings: EncoderSettings,
 ) -> bytes:
     """Codes native planes, height x width arrays that `layout` describes, as a keyframe packet.
 
@@ -130,9 +122,7 @@ def encode_planes(
         chroma_location=chroma_location,
         rotation=rotation,
     )
-    encoder = Encoder(
-        sequence=sequence, model=model, crf=crf, gop=1, threads=threads, preset=preset, tune=tune
-    )
+    encoder = Encoder(sequence=sequence, model=model, settings=replace(settings, gop=1))
     (packet,) = [*encoder.encode(planes, pts=0), *encoder.flush()]
     return packet.data
 

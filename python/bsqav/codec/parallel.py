@@ -14,13 +14,14 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from bsqav import _core
 from bsqav.codec.scenes import SceneCuts
 from bsqav.codec.sequence import SequenceHeader
+from bsqav.codec.settings import EncoderSettings
 from bsqav.codec.units import Plane
 from bsqav.errors import EndOfStreamError
 
@@ -221,7 +222,9 @@ class ParallelCore:
     next packet.
 
     Args:
-        sequence, model, options: of `_core.Encoder`; threads are shared out among the encoders.
+        sequence, model: of `_core.Encoder`.
+        settings: how to code; threads are shared out among the encoders.
+        place: where, as arguments of `_core.Encoder`.
         plan: see `plan_parallel`.
         while_waiting: called a few times a second while send() or receive() waits; may raise.
     """
@@ -230,14 +233,16 @@ class ParallelCore:
         self,
         sequence: SequenceHeader,
         model: _core.Model,
-        options: Mapping[str, Any],
+        settings: EncoderSettings,
+        place: Mapping[str, Any],
         *,
         plan: Plan,
         while_waiting: Callable[[], None] | None = None,
     ) -> None:
         sequence = sequence.copy()
-        threads = options["threads"] or _processors()
-        own = {**options, "threads": max(1, threads // plan.workers)}
+        threads = settings.threads or _processors()
+        share = replace(settings, threads=max(1, threads // plan.workers))
+        own = {**place, **share.to_core()}
         # Refuses what it does not take, now and here.
         self.header = _core.Encoder(sequence, model, **own).header
         self.plan = plan
@@ -245,8 +250,8 @@ class ParallelCore:
         self._shared = _Shared(lambda: _core.Encoder(sequence, model, **own))
         self._stop = weakref.finalize(self, self._shared.stop)
         _running.add(self._shared)
-        self._cuts = SceneCuts(sequence.get("bit_depth", 8)) if options["scene_cut"] else None
-        self._gop: int = options["gop"]
+        self._cuts = SceneCuts(sequence.get("bit_depth", 8)) if settings.scene_cut else None
+        self._gop = settings.gop
         self._count = 0
         # Numbers of the first picture of the segment and of the group.
         self._begin = self._keyframe = 0

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from bsqav import _core
-from bsqav.codec.encoder import DEFAULT_LOOKAHEAD
+from bsqav.codec.settings import EncoderSettings
 from bsqav.evaluation.bench.kernels import peak_rate
 from bsqav.evaluation.bench.result import (
     Column,
@@ -69,7 +69,7 @@ class Coding:
             self.settings.model,
             self.settings.crf,
             threads=self.threads,
-            lookahead=DEFAULT_LOOKAHEAD,
+            lookahead=EncoderSettings.for_files().lookahead,
         )
         self.packets = [packet.data for packet, _ in coded]
 

@@ -12,8 +12,8 @@ import tempfile
 from pathlib import Path
 
 from bsqav import _core
-from bsqav.codec.encoder import DEFAULT_LOOKAHEAD
 from bsqav.codec.models import default_model, find_model
+from bsqav.codec.settings import EncoderSettings
 from bsqav.evaluation.bench.codec import WAYS, pictures_of
 from bsqav.evaluation.bench.result import Column, Part, Settings
 from bsqav.evaluation.io.coding import decode, encode
@@ -23,7 +23,8 @@ from bsqav.evaluation.io.process import peak_memory
 from bsqav.evaluation.io.y4m import Y4mFile, Y4mHeader, Y4mWriter
 
 # The look-ahead is full and moves on.
-FRAMES = DEFAULT_LOOKAHEAD + 4
+LOOKAHEAD = EncoderSettings.for_files().lookahead
+FRAMES = LOOKAHEAD + 4
 
 
 def peak_megabytes() -> float:
@@ -40,7 +41,7 @@ def measure(settings: Settings) -> Part:
     threads = max(settings.threads)
     part = Part(
         "memory",
-        f"Peak memory, {width}x{height}, look-ahead of {DEFAULT_LOOKAHEAD}, {threads} threads",
+        f"Peak memory, {width}x{height}, look-ahead of {LOOKAHEAD}, {threads} threads",
         (
             Column("way", "way"),
             Column("peak_mb", "peak MB", ".0f"),
@@ -78,7 +79,7 @@ def _code(way: str, source: Path, packets: Path, crf: float, threads: int, name:
     if way == "encode":
         clip = Y4mFile(source)
         pictures = (clip[i] for i in range(len(clip)))
-        coded = encode(pictures, model, crf, threads=threads, lookahead=DEFAULT_LOOKAHEAD)
+        coded = encode(pictures, model, crf, threads=threads, lookahead=LOOKAHEAD)
         after = peak_megabytes()
         packets.write_bytes(pickle.dumps([packet.data for packet, _ in coded]))
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from bsqav.codec.encoder import DEFAULT_CRF, Encoder
+from bsqav.codec.encoder import Encoder
 from bsqav.codec.picture import PlaneFormat
 from bsqav.codec.sequence import sequence_header
 from bsqav.codec.units import Packet
@@ -52,7 +52,7 @@ class BsqEncoder(BsqElement):
     )
 
     crf = GObject.Property(
-        type=float, default=DEFAULT_CRF, minimum=0, maximum=63, nick="crf", blurb="0 is finest"
+        type=float, default=32.0, minimum=0, maximum=63, nick="crf", blurb="0 is finest"
     )
     bitrate = GObject.Property(
         type=int, default=0, minimum=0, nick="bitrate", blurb="bits per second instead of crf"

@@ -135,7 +135,7 @@ class OutputContainer:
         Args:
             codec_name: "bsq", or FFmpeg's name of a sound or subtitle encoder.
             rate: frames or samples per second.
-            options: for BSQ crf, bitrate, maxrate, buffer, gop, scene_cut, lookahead, threads,
+            options: for BSQ crf, bitrate, maxrate, vbv_buffer, gop, scene_cut, lookahead, threads,
                 parallel, preset, tune, model; also b, g, bufsize, rc-lookahead and sc_threshold,
                 and x264's names of presets.
             attributes: set on the stream, e.g. width=640.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
+from typing import Any, Unpack
 
+from bsqav.codec.settings import SettingArguments, given_settings
 from bsqav.media.io.progress import Progress, ProgressCallback
 from bsqav.media.transcode.options import Options, Seconds, TranscodeResult, exact
 from bsqav.media.transcode.pipeline import Job
@@ -20,17 +21,8 @@ def transcode(
     dst: Any,
     *,
     codec: str | None = None,
-    crf: float | None = None,
-    bitrate: int | None = None,
-    maxrate: int | None = None,
     two_pass: bool = False,
-    buffer: float | None = None,
-    gop: int | None = None,
-    lookahead: int | None = None,
-    preset: str | None = None,
-    tune: str | None = None,
     model: Any = None,
-    threads: int | None = None,
     parallel: int | None = None,
     device: str = "cpu",
     start: Seconds | None = None,
@@ -51,6 +43,7 @@ def transcode(
     progress: ProgressCallback | None = None,
     warn: Callable[[str], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
+    **settings: Unpack[SettingArguments],
 ) -> TranscodeResult:
     """Transcodes a file, to BSQ or from it, with everything that belongs to the video.
 
@@ -65,25 +58,9 @@ def transcode(
         codec: "bsq", "copy" (BSQ into another container, undecoded), or an encoder of FFmpeg's.
             None: BSQ, unless the input is BSQ already or the output is pictures; then H.264, or
             what the container is made for.
-        crf: quality, from 0 (finest) to 63 (coarsest) for BSQ, 32 where None; other encoders have
-            scales of their own, or none and refuse it.
-        bitrate: bits per second of the video, instead of a quality. BSQ keeps it within 5 % over
-            ten seconds and more, and warns at the end where no step is coarse enough for it.
-        two_pass: read the input twice, to share a bit rate out by how hard the pictures are; BSQ
+        two_pass: read the input twice, to share a bit rate out by how hard the frames are; BSQ
             only, and from a path only.
-        maxrate: bits per second at which a receiver fetches: with crf a cap on the rate, see
-            `Encoder`; with a bit rate, not below that, it leaves more to the hard pictures. BSQ and
-            the encoders that keep one, x264 and x265 among them, and VP9 with a bit rate.
-        buffer: what a receiver holds before its decoder, in seconds at the maxrate or bit rate, 1.5
-            where None; no picture empties it. BSQ only, except with a maxrate.
-        gop: most frames from one keyframe to the next; 250 for BSQ.
-        lookahead: frames that the encoder looks ahead, 0 to 250, 24 where None: what later frames
-            are predicted from gets more bits. With 0 every frame is written at once. BSQ only.
-        preset: "fast", "medium" or "slow" for BSQ.
-        tune: "balanced" (where None), "psnr" or "perceptual" for BSQ, see `Encoder`; other encoders
-            have their own names.
         model: name, id or file of the model; the default model where None.
-        threads: 0 or None for the number of processors.
         parallel: groups of pictures coded at the same time, 1 (or None) to 64, by encoders that
             share the threads: faster where one picture leaves threads without work. Frames of so
             many groups are held in memory, and the file is written in order; see `Encoder`. BSQ by
@@ -115,6 +92,13 @@ def transcode(
         warn: called with a sentence on everything that is lost or changed; where None, Python
             warnings of the category BsqWarning are given.
         cancelled: polled between packets; when it answers true, KeyboardInterrupt is raised.
+        settings: how to encode: crf, bitrate, maxrate, preset, tune, gop, threads and so on, see
+            `EncoderSettings`; None stands for the default. For BSQ the default of lookahead is 24;
+            with 0 every frame is written at once. x264's names of presets stand for BSQ's. At the
+            end a warning says so where a bit rate could not be kept. FFmpeg encoders take crf,
+            bitrate, gop, preset, tune and threads, each with a scale or names of its own where it
+            has any (else it is refused); x264, x265 and a few others maxrate with vbv_buffer, VP9
+            beside a bitrate.
 
     Raises:
         MediaError: the input cannot be read, or the output cannot be written; where the input is
@@ -122,21 +106,14 @@ def transcode(
         BitstreamError: damage in a BSQ input, with packet and byte.
         ModelNotFoundError, ModelError: the model is missing or damaged.
         UsageError, UnsupportedError: arguments that are out of range or not supported.
+        TypeError: there is no argument of that name.
         KeyboardInterrupt: what was written so far stays in the partial file.
     """
     options = Options(
         codec=codec,
-        crf=crf,
-        bitrate=bitrate,
-        maxrate=maxrate,
+        settings=given_settings(settings, transcode),
         two_pass=two_pass,
-        buffer=buffer,
-        gop=gop,
-        lookahead=lookahead,
-        preset=preset,
-        tune=tune,
         model=model,
-        threads=threads or 0,
         parallel=parallel,
         device=device,
         start=exact(start),

@@ -6,8 +6,8 @@ from typing import Any
 
 import av
 
+from bsqav.codec.closest import closest
 from bsqav.errors import UsageError
-from bsqav.media.transcode.closest import closest
 
 __all__ = ["find_encoder"]
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from typing import Any, TypeAlias
 
-from bsqav.codec.parallel import MAX_PARALLEL
+from bsqav.codec.encoder_checks import check_parallel
 from bsqav.codec.picture import PlaneFormat
+from bsqav.codec.settings import check_rate
 from bsqav.errors import UnsupportedError, UsageError
 from bsqav.media.transcode.tracks import TrackChoice
 
 __all__ = ["Options", "Seconds", "TranscodeResult", "exact"]
+
+# Settings that FFmpeg encoders do not have.
+_ONLY_BSQ = {"lookahead", "scene_cut", "vbv_buffer"}
 
 Seconds: TypeAlias = float | str | Fraction
 
@@ -57,17 +62,9 @@ class Options:
     """The arguments of `transcode`, which describes them."""
 
     codec: str | None
-    crf: float | None
-    bitrate: int | None
-    maxrate: int | None
+    settings: dict[str, Any]  # of the encoder, those that are given
     two_pass: bool
-    buffer: float | None
-    gop: int | None
-    lookahead: int | None
-    preset: str | None
-    tune: str | None
     model: Any
-    threads: int
     parallel: int | None
     device: str
     start: Fraction | None
@@ -91,12 +88,11 @@ class Options:
             to_file: the output is a file of a container.
             codes_bsq: BSQ video is decoded or encoded on the way.
         """
-        buffer = self.buffer if self.maxrate is None else None
-        only_bsq = (buffer, self.lookahead, self.parallel)
-        if codec != "bsq" and (self.two_pass or any(x is not None for x in only_bsq)):
+        only_bsq = self.two_pass or self.parallel is not None or _ONLY_BSQ & self.given()
+        if codec != "bsq" and only_bsq:
             raise UsageError(
-                "two passes, a buffer without a maxrate, a look-ahead and parallel groups are for "
-                "coding to BSQ (-c:v bsq): leave them away"
+                "two passes, a VBV buffer without a maxrate, scene_cut, a lookahead and parallel "
+                "groups are for coding to BSQ (-c:v bsq): leave them away"
             )
         if self.device != "cpu" and not codes_bsq:
             raise UnsupportedError(
@@ -106,9 +102,25 @@ class Options:
         if self.embed_model and (codec not in ("bsq", "copy") or not to_file):
             raise UsageError("a model is embedded beside BSQ only: leave it away (--embed-model)")
 
-    def refuse(self, why: str, *names: str) -> None:
-        """Refuses those of the arguments that are given; `why` they mean nothing."""
-        useless = [name for name in names if getattr(self, name) not in (None, False)]
+    def given(self) -> set[str]:
+        """Names of the settings that are given; a VBV buffer belongs to the maxrate beside it."""
+        return set(self.settings) - ({"vbv_buffer"} if "maxrate" in self.settings else set())
+
+    @property
+    def threads(self) -> int:
+        """Threads for decoding and encoding, 0 for the number of processors."""
+        return int(self.settings.get("threads", 0))
+
+    def refuse(self, why: str, *, settings_except: Collection[str], names: Iterable[str]) -> None:
+        """Refuses what is given of the arguments; `why` they mean nothing.
+
+        Args:
+            why: the reason.
+            settings_except: settings that are taken; all others are refused.
+            names: other arguments.
+        """
+        useless = [name for name in self.settings if name not in settings_except]
+        useless += [name for name in names if getattr(self, name) not in (None, False)]
         if useless:
             raise UsageError(f"{why}: leave {', '.join(useless)} away")
 
@@ -118,60 +130,28 @@ class Options:
             raise UsageError(f"duration {float(self.duration):g} s is not above 0")
         if self.start is not None and self.start < 0:
             raise UsageError(f"start {float(self.start):g} s is before the beginning")
-        encoding = (
-            "crf",
-            "bitrate",
-            "maxrate",
-            "buffer",
-            "gop",
-            "lookahead",
-            "parallel",
-            "preset",
-            "tune",
-            "scale",
-            "pixel_format",
-        )
-        useless = [name for name in encoding if getattr(self, name) is not None]
-        useless += ["two_pass"] * self.two_pass
-        if self.codec == "copy" and useless:
-            raise UsageError(f"codec copy encodes nothing: leave {', '.join(useless)} away")
-        if self.crf is not None and self.bitrate is not None:
-            raise UsageError("crf and bitrate exclude each other: give one of them")
-        if self.bitrate is not None and self.bitrate <= 0:
-            raise UsageError(f"bitrate {self.bitrate} is not above 0 bits per second")
-        if self.maxrate is not None and self.maxrate <= 0:
-            raise UsageError(f"maxrate {self.maxrate} is not above 0 bits per second")
-        if self.maxrate is not None and self.maxrate < (self.bitrate or 0):
-            raise UsageError(f"maxrate {self.maxrate} is below the bitrate {self.bitrate}")
-        if self.bitrate is None and self.two_pass:
+        if self.codec == "copy":
+            others = ("two_pass", "parallel", "scale", "pixel_format")
+            self.refuse("codec copy encodes nothing", settings_except={"threads"}, names=others)
+        check_rate(self.settings)
+        if self.two_pass and "bitrate" not in self.settings:
             raise UsageError("two passes need a bit rate to share out: give one (--bitrate RATE)")
-        if self.bitrate is None and self.maxrate is None and self.buffer is not None:
-            raise UsageError(
-                "a buffer goes with a rate: give one (--bitrate RATE, or --maxrate RATE with --crf)"
-            )
         if not 0 <= self.threads <= 64:
             raise UsageError(f"threads {self.threads} is not in 0 .. 64")
-        self._check_parallel()
+        if self.parallel is not None:
+            keeps_rate = "bitrate" in self.settings or "maxrate" in self.settings
+            check_parallel(self.parallel, keeps_rate=keeps_rate)
         self._check_pictures()
-
-    def _check_parallel(self) -> None:
-        if self.parallel is None:
-            return
-        if not 1 <= self.parallel <= MAX_PARALLEL:
-            raise UsageError(f"parallel {self.parallel} is not in 1 .. {MAX_PARALLEL}")
-        if self.parallel > 1 and not (self.bitrate is None and self.maxrate is None):
-            raise UsageError(
-                "a bit rate is kept from picture to picture, and parallel groups are coded apart: "
-                "code by quality (--crf), or leave --parallel (parallel) away"
-            )
 
     def _check_pictures(self) -> None:
         if self.pixel_format is not None:
             PlaneFormat.named(1, 1, self.pixel_format)  # raises where there is none of that name
-        if self.gop is not None and not 1 <= self.gop <= 65535:
-            raise UsageError(f"gop {self.gop} is not in 1 .. 65535")
-        if self.lookahead is not None and not 0 <= self.lookahead <= 250:
-            raise UsageError(f"lookahead {self.lookahead} is not in 0 .. 250")
+        gop = self.settings.get("gop", 1)
+        if not 1 <= gop <= 65535:
+            raise UsageError(f"gop {gop} is not in 1 .. 65535")
+        lookahead = self.settings.get("lookahead", 0)
+        if not 0 <= lookahead <= 250:
+            raise UsageError(f"lookahead {lookahead} is not in 0 .. 250")
         if isinstance(self.scale, Fraction):
             if not 0 < self.scale <= 100:
                 raise UsageError(f"scale {float(self.scale):g} is no part of a size: 0.5 halves it")

@@ -15,9 +15,10 @@ from typing import Any, Protocol
 import av
 
 from bsqav.codec import Packet
-from bsqav.codec.encoder import DEFAULT_LOOKAHEAD, PassRecord
-from bsqav.codec.encoder_options import bsq_preset
+from bsqav.codec.encoder import PassRecord
+from bsqav.codec.encoder_options import with_bsq_preset
 from bsqav.codec.picture import FrameConverter
+from bsqav.codec.settings import EncoderSettings
 from bsqav.codec.still import StillConverter
 from bsqav.errors import (
     BitstreamError,
@@ -202,14 +203,7 @@ class Job:
         container = container_format(target.path, options.format)
         settings = VideoSettings(
             encoder=options.codec,
-            crf=options.crf,
-            bitrate=options.bitrate,
-            maxrate=options.maxrate,
-            buffer=options.buffer,
-            gop=options.gop,
-            preset=options.preset,
-            tune=options.tune,
-            threads=options.threads,
+            given=options.settings,
             audio=options.audio,
             strict=options.strict,
             format=container,
@@ -221,18 +215,12 @@ class Job:
     ) -> Sink:
         options = self._options
         container = format_of(target.path or "-.nut", options.format)
-        gop = default_gop(source.facts.frame_rate) if container == "hls" else 250
+        defaults = EncoderSettings.for_files()
+        if container == "hls":
+            defaults = replace(defaults, gop=default_gop(source.facts.frame_rate))
         settings = BsqSettings(
-            crf=options.crf,
-            bitrate=options.bitrate,
-            maxrate=options.maxrate,
-            buffer=options.buffer,
-            gop=gop if options.gop is None else options.gop,
-            lookahead=DEFAULT_LOOKAHEAD if options.lookahead is None else options.lookahead,
-            preset=bsq_preset(options.preset),
-            tune=options.tune or "balanced",
+            encoder=defaults.changed(with_bsq_preset(options.settings)),
             model=options.model,
-            threads=options.threads,
             parallel=options.parallel or 1,
             device=options.device,
             audio=options.audio,

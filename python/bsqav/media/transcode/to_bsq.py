@@ -9,8 +9,9 @@ from fractions import Fraction
 from typing import Any
 
 from bsqav.codec import Encoder, Packet
-from bsqav.codec.encoder import DEFAULT_LOOKAHEAD, PassRecord, RateReport
+from bsqav.codec.encoder import PassRecord, RateReport
 from bsqav.codec.sequence import SequenceHeader
+from bsqav.codec.settings import EncoderSettings
 from bsqav.media.io.types import AvPacket
 from bsqav.media.metadata.embedded_model import carries, check_can_embed, is_model, model_attachment
 from bsqav.media.metadata.file_metadata import chapters_of, metadata_of
@@ -29,17 +30,9 @@ RATE_TOLERANCE = 1.05
 class BsqSettings:
     """How to code and what to do with the other tracks."""
 
-    crf: float | None = None
-    bitrate: int | None = None  # bits per second, instead of a crf
-    maxrate: int | None = None  # bits per second of a receiver
-    buffer: float | None = None  # seconds at the receiver's rate
+    encoder: EncoderSettings
     first_pass: tuple[PassRecord, ...] = ()
-    gop: int = 250
-    lookahead: int = DEFAULT_LOOKAHEAD
-    preset: str = "medium"
-    tune: str = "balanced"
     model: Any = None
-    threads: int = 0
     parallel: int = 1
     device: str = "cpu"
     audio: str = "copy"  # "copy", "none", or the name of an encoder of FFmpeg's
@@ -162,18 +155,10 @@ def open_encoder(
     return Encoder(
         sequence=source.facts.sequence(),
         model=settings.model,
-        crf=settings.crf,
-        bitrate=settings.bitrate,
-        maxrate=settings.maxrate,
-        buffer=settings.buffer,
+        settings=settings.encoder,
         first_pass=settings.first_pass,
-        gop=settings.gop,
-        lookahead=settings.lookahead,
-        threads=settings.threads,
         parallel=settings.parallel,
         while_waiting=while_waiting,
-        preset=settings.preset,
-        tune=settings.tune,
         device=settings.device,
     )
 
@@ -181,16 +166,18 @@ def open_encoder(
 def rate_lack(report: RateReport) -> str | None:
     """A sentence on a bit rate or a cap that could not be kept; None where it was."""
     wanted = report.bitrate or report.maxrate
-    if report.coarsest and report.reached > RATE_TOLERANCE * wanted:
+    if report.frames_at_max_q and report.actual_bitrate > RATE_TOLERANCE * wanted:
         return (
-            f"{wanted / 1000:.4g} kb/s are too few: {report.coarsest} pictures are at the "
-            f"coarsest step (crf 63), and the video has {report.reached / 1000:.4g} kb/s; a higher "
-            "rate or a smaller size (--scale) helps"
+            f"{wanted / 1000:.4g} kb/s are too few: {report.frames_at_max_q} frames have the "
+            f"largest quantizer index (crf 63), and the video has "
+            f"{report.actual_bitrate / 1000:.4g} kb/s; a higher rate or a smaller size (--scale) "
+            "helps"
         )
-    if report.late:
+    if report.underflows:
         return (
-            f"{report.late} pictures are larger than a buffer of "
-            f"{report.buffer_bits / report.maxrate:g} s allows: a larger one (--buffer) helps"
+            f"{report.underflows} frames make a VBV buffer of "
+            f"{report.vbv_buffer_bits / report.maxrate:g} s underflow: a larger one "
+            "(--vbv-buffer) helps"
         )
     return None
 
@@ -219,7 +206,7 @@ class BsqSink(MuxedSink):
         self._encoder = open_encoder(source, settings, progressed)
         self._warn, self._progressed = warn, progressed
         # The frame before waits for the time of the next, unless frames may not wait at all.
-        self._waits, self._frame_ticks = settings.lookahead > 0, source.frame_ticks
+        self._waits, self._frame_ticks = settings.encoder.lookahead > 0, source.frame_ticks
         self._held: SourceFrame | None = None
         # Packets of other tracks, with the number of frames that came before: parallel groups come
         # late, and are not kept waiting for by every container.

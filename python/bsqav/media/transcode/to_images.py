@@ -87,8 +87,8 @@ class PictureSink:
                 f"{suffix} pictures are {self.codec}: leave -c:v {options.codec} away, or take "
                 "another suffix"
             )
-        useless = ("crf", "bitrate", "maxrate", "gop", "preset", "tune")
-        options.refuse(f"{suffix} pictures have one quality, the finest", *useless)
+        why = f"{suffix} pictures have one quality, the finest"
+        options.refuse(why, settings_except={"threads"}, names=())
         self._pattern, self._overwrite = pattern, options.overwrite
         self._rotation = source.facts.rotation
         self.frames = 0

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from bsqav.codec.animation_file import still_with_metadata
-from bsqav.codec.encoder_options import bsq_preset
+from bsqav.codec.encoder_options import with_bsq_preset
 from bsqav.codec.image import encode_planes
+from bsqav.codec.settings import EncoderSettings, StillArguments
 from bsqav.errors import UnsupportedError, UsageError
 from bsqav.media.demux.still_input import FORMAT
 from bsqav.media.io.types import AvPacket
@@ -52,9 +53,13 @@ class StillSink:
             raise UsageError(f"{_SUFFIX} holds BSQ and nothing else: leave {options.codec} away")
         if options.codec == "copy" and not source.is_bsq:
             raise UsageError(f"codec copy needs BSQ: {source.name} is {source.facts.codec}")
-        if options.bitrate is not None or options.maxrate is not None:
+        if {"bitrate", "maxrate"} & options.settings.keys():
             raise UnsupportedError("a still has no bit rate: say the quality with crf (--crf)")
-        options.refuse("a still is one picture", "gop", "lookahead", "parallel", "embed_model")
+        options.refuse(
+            "a still is one picture",
+            settings_except=StillArguments.__annotations__,
+            names=("parallel", "embed_model"),
+        )
         if options.strict:
             others = [s for s in source.other_streams() if s.type != "attachment"]
             leave_out([(s, "stills hold none") for s in others], strict=True, warn=warn)
@@ -95,11 +100,8 @@ class StillSink:
             sample_aspect=facts.sample_aspect,
             chroma_location=self._source.chroma_location,
             rotation=facts.rotation,
-            crf=32.0 if options.crf is None else options.crf,
             model=options.model,
-            preset=bsq_preset(options.preset),
-            tune=options.tune or "balanced",
-            threads=options.threads,
+            settings=EncoderSettings().changed(with_bsq_preset(options.settings)),
         )
 
     def put(self, packet: AvPacket) -> None:

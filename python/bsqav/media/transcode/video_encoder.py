@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
@@ -12,8 +12,8 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from bsqav.codec.encoder import DEFAULT_BUFFER
 from bsqav.codec.picture import PlaneFormat, planes_to_frame
+from bsqav.codec.settings import EncoderSettings
 from bsqav.errors import UnsupportedError, UsageError
 from bsqav.media.io.types import AvPacket
 from bsqav.media.metadata.stream_info import COUNTS_FRAMES, NO_GAPS, WITHOUT_TIMES, VideoFacts
@@ -24,6 +24,8 @@ __all__ = ["VideoEncoder", "VideoSettings"]
 
 # Encoders that keep a receiver's buffer.
 _CAPPED = {"libx264", "libx265", "libvpx-vp9", "mpeg2video", "mpeg4"}
+# Settings that encoders have under the same names, with choices of their own.
+_CHOICES = ("preset", "tune")
 # Quality that is near transparent, where an encoder has such a scale.
 _DEFAULT_CRF = {"libx264": 18.0, "libx265": 20.0, "libsvtav1": 28.0, "libvpx-vp9": 24.0}
 # Those with quantizers of 1 to 31, and by themselves a bit rate that is far too small.
@@ -60,14 +62,7 @@ class VideoSettings:
     """How to encode and what to do with the other tracks."""
 
     encoder: str | None = None  # FFmpeg's name; by container where None
-    crf: float | None = None
-    bitrate: int | None = None  # bits per second
-    maxrate: int | None = None  # bits per second of a receiver
-    buffer: float | None = None  # seconds at that rate
-    gop: int | None = None
-    preset: str | None = None
-    tune: str | None = None
-    threads: int = 0
+    given: Mapping[str, Any] = field(default_factory=dict)  # settings by their names in BSQ
     audio: str = "copy"  # "copy", "none", or the name of an encoder of FFmpeg's
     strict: bool = False
     format: str | None = None
@@ -185,10 +180,11 @@ class VideoEncoder:
 
     def _set_options(self, settings: VideoSettings) -> None:
         context, facts = self.stream.codec_context, self._facts
-        self._check_options(settings)
-        context.thread_count = settings.threads
-        if settings.gop is not None:
-            context.gop_size = settings.gop
+        given = settings.given
+        self._check_options(given)
+        context.thread_count = given.get("threads", 0)
+        if "gop" in given:
+            context.gop_size = given["gop"]
         options = dict(settings.options)
         option, parameters = self._parameters()
         if parameters:
@@ -197,28 +193,25 @@ class VideoEncoder:
             options.setdefault("bf", "0")  # AVI does not say when a frame is due out of order
         if facts.chroma_location and self._layout.chroma == "420":
             options.setdefault("chroma_sample_location", str(facts.chroma_location))
-        if settings.bitrate is not None:
-            context.bit_rate = settings.bitrate
-        else:
-            crf = settings.crf if settings.crf is not None else _DEFAULT_CRF.get(self._name)
-            if crf is not None:
-                options.setdefault("crf", f"{crf:g}")
-            elif self._name in _QUANTIZED and settings.maxrate is not None:
-                context.bit_rate = settings.maxrate  # as fine as it may be below the cap
-            elif self._name in _QUANTIZED:
-                context.qmin, context.qmax = _FINE_QUANTIZERS
-        if settings.maxrate is not None:
-            self._cap_rate(settings, options)
-        if settings.preset is not None:
-            options.setdefault("preset", settings.preset)
-        if settings.tune is not None:
-            options.setdefault("tune", settings.tune)
+        if "bitrate" in given:
+            context.bit_rate = round(given["bitrate"])
+        elif (crf := given.get("crf", _DEFAULT_CRF.get(self._name))) is not None:
+            options.setdefault("crf", f"{crf:g}")
+        elif self._name in _QUANTIZED and "maxrate" in given:
+            context.bit_rate = round(given["maxrate"])  # as fine as it may be below the cap
+        elif self._name in _QUANTIZED:
+            context.qmin, context.qmax = _FINE_QUANTIZERS
+        if "maxrate" in given:
+            self._cap_rate(given, options)
+        for name in _CHOICES:
+            if name in given:
+                options.setdefault(name, given[name])
         self.stream.options = options
 
-    def _check_options(self, settings: VideoSettings) -> None:
+    def _check_options(self, given: Mapping[str, Any]) -> None:
         """Refuses what the encoder would not look at."""
-        given = {"crf": settings.crf, "preset": settings.preset, "tune": settings.tune}
-        wanted = {key: str(value) for key, value in given.items() if value is not None}
+        own = {"crf", *_CHOICES}
+        wanted = {key: str(value) for key, value in given.items() if key in own}
         for key in self._unused(wanted):
             rated = key == "crf" and self._name in _QUANTIZED
             instead = "give a bit rate (--bitrate RATE), or " if rated else ""
@@ -264,20 +257,21 @@ class VideoEncoder:
             self._warn(f"mastering display and content light level are left out by {self._name}")
         return "", []
 
-    def _cap_rate(self, settings: VideoSettings, options: dict[str, str]) -> None:
+    def _cap_rate(self, given: Mapping[str, Any], options: dict[str, str]) -> None:
         if self._name not in _CAPPED:
             raise UsageError(
                 f"the encoder {self._name} keeps no upper bound of the rate: leave maxrate away, "
                 f"or take one of {', '.join(sorted(_CAPPED))}"
             )
-        if self._name == "libvpx-vp9" and settings.bitrate is None:
+        if self._name == "libvpx-vp9" and "bitrate" not in given:
             raise UsageError(
                 "libvpx-vp9 keeps a maxrate beside a bit rate only: give one (--bitrate RATE), or "
                 "leave maxrate away"
             )
-        seconds = DEFAULT_BUFFER if settings.buffer is None else settings.buffer
-        options.setdefault("maxrate", str(settings.maxrate))
-        options.setdefault("bufsize", str(round((settings.maxrate or 0) * seconds)))
+        maxrate = round(given["maxrate"])
+        seconds = given.get("vbv_buffer", EncoderSettings().vbv_buffer)
+        options.setdefault("maxrate", str(maxrate))
+        options.setdefault("bufsize", str(round(maxrate * seconds)))
 
     def _even_layout(self, warn: Callable[[str], None]) -> PlaneFormat:
         """The size in which frames are encoded: even where the encoder needs that."""
