@@ -22,7 +22,7 @@ from bsqav.media.metadata.hdr import NO_LIGHT, light_of_frame
 from bsqav.media.metadata.image_metadata import PICTURE_CODECS, read_picture_metadata
 from bsqav.media.metadata.stream_info import proportional, rotation_of
 from bsqav.media.transcode.decoding import AvDecoding, VideoDecoding
-from bsqav.media.transcode.timestamp_repair import Continuity
+from bsqav.media.transcode.timestamp_repair import TimestampRepair
 from bsqav.media.transcode.trim import SourceFrame
 
 __all__ = ["EventReader", "FrameFormat"]
@@ -96,7 +96,7 @@ class EventReader:
         self._demuxer, self._stream, self._track = demuxer, stream, track
         self._others, self._decoding, self._format = others, decoding, format
         self._frame_ticks, self._warn, self._strict = frame_ticks, warn, strict
-        self._continuity = Continuity(demuxer.container, warn)
+        self._repair = TimestampRepair(demuxer.container, warn, demuxer.tracks)
         self._displaced = 0  # frames whose times do not rise
         self._give_up: Fraction | None = None  # reading ends there without a frame
         self.reads_on = False
@@ -121,7 +121,7 @@ class EventReader:
     def seek(self, seconds: Fraction) -> bool:
         """Goes to the keyframe at or before a time; False where events come from the beginning."""
         self.last_pts, self._displaced, self.skipped = None, 0, 0
-        self._continuity.reset()
+        self._repair.reset()
         if self._decoding is not None:
             self._decoding.reset()
         if self.reads_on:
@@ -143,10 +143,10 @@ class EventReader:
         pictures = [s for s in self._others if is_attached_picture(s)]
         try:
             packets = self._demuxer.demux(self._stream, *wanted, *pictures)
-            for packet in self._continuity.mended(packets):
+            for packet in self._repair.repaired(packets):
                 if self._gives_up(packet):
                     return
-                if packet.stream_index == self._stream.index:
+                if isinstance(packet, BsqPacket) or packet.stream_index == self._stream.index:
                     yield from self._decode(packet)
                 elif is_attached_picture(packet.stream):
                     self._keep_picture(packet)

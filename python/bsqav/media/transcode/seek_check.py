@@ -14,7 +14,8 @@ from bsqav.media.demux.joined_files import is_joined
 from bsqav.media.io.waiting import Direct, caller_for
 from bsqav.media.metadata.stream_info import is_bare
 from bsqav.media.metadata.track_colour import of_file
-from bsqav.media.transcode.timestamp_repair import Continuity, may_jump
+from bsqav.media.transcode.jump_scan import may_jump
+from bsqav.media.transcode.timestamp_repair import TimestampRepair
 
 __all__ = ["must_read_on"]
 
@@ -62,7 +63,7 @@ def _starts_again(file: Any, format: str | None, cancelled: Callable[[], bool]) 
                 return False
         with open_input(file, format=format, cancelled=cancelled) as other:
             packets = _polled(other.demux(), cancelled)
-            for _ in Continuity(other.container, said.append).mended(packets):
+            for _ in TimestampRepair(other.container, said.append, other.tracks).repaired(packets):
                 if said:
                     return True
     except (BsqError, av.FFmpegError):

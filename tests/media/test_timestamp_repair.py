@@ -16,7 +16,7 @@ import pytest
 import bsqav
 from bsqav.media.transcode.seek_check import must_read_on
 from bsqav.media.transcode.source import Source, SourceFrame
-from bsqav.media.transcode.timestamp_repair import Continuity
+from bsqav.media.transcode.timestamp_repair import TimestampRepair
 from tests.media.clips import ClipSpec, pictures
 
 MS = Fraction(1, 1000)
@@ -132,9 +132,9 @@ def packet(
     )
 
 
-def mended(container: Any, packets: list[Any]) -> tuple[list[Any], list[str]]:
+def repaired(container: Any, packets: list[Any]) -> tuple[list[Any], list[str]]:
     said: list[str] = []
-    found = list(Continuity(container, said.append).mended(packets))
+    found = list(TimestampRepair(container, said.append).repaired(packets))
     assert [id(each) for each in found] == [id(each) for each in packets]
     return found, said
 
@@ -155,7 +155,7 @@ def test_sound_that_is_early_or_late_stays_with_its_frames(container: Any, early
         return sorted([*video, *sound], key=lambda each: each.pts)
 
     first, second = piece(0), piece(early)
-    out, said = mended(container, [*first, *second])
+    out, said = repaired(container, [*first, *second])
     assert len(said) == 1
     video = [each.pts for each in out if each.stream_index == 0]
     sound = [each.pts for each in out if each.stream_index == 1]
@@ -170,7 +170,7 @@ def test_many_short_parts_with_all_sound_behind_the_frames() -> None:
     for _ in range(6):
         packets += [packet(0, 40 * n, key=n == 0) for n in range(5)]
         packets += [packet(1, 20 * n, duration=20) for n in range(10)]
-    out, said = mended(TS, packets)
+    out, said = repaired(TS, packets)
     assert len(said) == 1
     assert [p.pts for p in out if p.stream_index == 0] == [40 * n for n in range(30)]
     assert [p.pts for p in out if p.stream_index == 1] == [20 * n for n in range(60)]
@@ -228,7 +228,7 @@ GOOD: dict[str, Callable[[], tuple[Any, list[Any]]]] = {
 def test_what_is_no_jump_is_left_alone(name: str) -> None:
     container, packets = GOOD[name]()
     before = [(each.pts, each.dts) for each in packets]
-    out, said = mended(container, packets)
+    out, said = repaired(container, packets)
     assert said == []
     assert [(each.pts, each.dts) for each in out] == before
 
@@ -240,10 +240,10 @@ def test_a_leap_forward_counts_where_clocks_may_leap() -> None:
             for n in range(200)
         ]
 
-    out, said = mended(TS, recording())
+    out, said = repaired(TS, recording())
     assert len(said) == 1
     assert max(b.pts - a.pts for a, b in pairwise(out)) <= 60
-    out, said = mended(FLV, recording())
+    out, said = repaired(FLV, recording())
     assert (said, out[-1].pts) == ([], 20 * 199 + 7_200_000)
 
 
@@ -256,7 +256,7 @@ def test_nothing_waits_without_a_jump() -> None:
             seen += 1
             yield packet(n % 2, 20 * n)
 
-    for number, _ in enumerate(Continuity(FLV, pytest.fail).mended(count())):
+    for number, _ in enumerate(TimestampRepair(FLV, pytest.fail).repaired(count())):
         assert seen == number + 1
 
 
@@ -268,7 +268,7 @@ def test_what_was_held_comes_before_the_error() -> None:
 
     out = []
     with pytest.raises(bsqav.MediaError, match="the end"):
-        for each in Continuity(FLV, lambda _: None).mended(broken()):
+        for each in TimestampRepair(FLV, lambda _: None).repaired(broken()):
             out.append(each.pts)
     assert out == [*range(0, 1000, 40), 1000]
 
@@ -289,14 +289,14 @@ def silent(begin: int, end: int, *, leap: int | None = None, by: int = 0) -> lis
 def test_a_silent_track_is_no_jump(begin: int) -> None:
     packets = silent(begin, begin + 15_000)
     before = [each.pts for each in packets]
-    out, said = mended(TS, packets)
+    out, said = repaired(TS, packets)
     assert (said, [each.pts for each in out]) == ([], before)
 
 
 @pytest.mark.parametrize("by", [-24_000, 7_200_000])
 def test_a_jump_during_silence_moves_all_tracks_alike(by: int) -> None:
     before = [each.pts for each in silent(6400, 26_400)]
-    out, said = mended(TS, silent(6400, 26_400, leap=20_000, by=by))
+    out, said = repaired(TS, silent(6400, 26_400, leap=20_000, by=by))
     assert len(said) == 1
     assert [each.pts for each in out] == before
 
@@ -312,7 +312,7 @@ def test_a_track_that_ends_before_a_jump_stays_with_the_others(index: int, by: i
         return [moved for each, moved in leaping if is_there(each)]
 
     before = [each.pts for each in piece(0)]
-    out, said = mended(TS, piece(by))
+    out, said = repaired(TS, piece(by))
     assert len(said) == 1
     assert [each.pts for each in out] == before
 
@@ -332,7 +332,7 @@ def test_what_waits_is_bounded() -> None:
             given += 1
             yield each
 
-    for number, _ in enumerate(Continuity(FLV, lambda _: None).mended(count())):
+    for number, _ in enumerate(TimestampRepair(FLV, lambda _: None).repaired(count())):
         waiting = max(waiting, given - number)
     assert 1000 < waiting <= 1100  # 64 MiB
 
