@@ -48,6 +48,15 @@ PYTHON_MAY_IMPORT = {
 # A sub-package may import itself, modules of its package that are in no sub-package, and the
 # sub-packages of the same package that are named here.
 SUBPACKAGES_MAY_IMPORT = {
+    "media": {
+        "io": set[str](),
+        "metadata": {"io"},
+        "mux": {"io", "metadata"},
+        "demux": {"io", "metadata"},
+        "inspect": {"io", "metadata", "demux"},
+        "pyav_api": {"io", "metadata", "mux", "demux"},
+        "transcode": {"io", "metadata", "mux", "demux", "inspect", "pyav_api"},
+    },
     "nn": {"common": set[str](), "codec": {"common"}, "paper": {"common"}},
     "evaluation": {
         "io": set[str](),

@@ -14,6 +14,7 @@ import pytest
 
 from bsqav.codec import Encoder, Packet
 from bsqav.errors import BitstreamError, MediaError, UsageError
+from bsqav.media.demux.av_reader import AvReader
 from bsqav.media.demux.demuxer import BsqPacket, Demuxer
 from bsqav.media.demux.opening import InputNotFoundError
 from bsqav.media.mux.matroska import MatroskaMuxer
@@ -186,7 +187,7 @@ def test_pipes_are_read_to_the_end(steady: Coded) -> None:
         muxer = open_muxer(pipe, format=name)
         put(muxer, muxer.add_video(steady.header, steady.sequence), steady.packets)
         muxer.close()
-        with Demuxer(ReadPipe(bytes(pipe.data)), format=name) as demuxer:
+        with Demuxer(AvReader(ReadPipe(bytes(pipe.data)), format=name)) as demuxer:
             assert not demuxer.truncated
             assert [p.pts for p in demuxer.demux()] == [p.pts for p in steady.packets]
             with pytest.raises(MediaError, match="seek"):

@@ -12,7 +12,7 @@ from bsqav.cli.display import show
 from bsqav.cli.interrupts import interruptible
 from bsqav.cli.values import human_size
 from bsqav.errors import UsageError
-from bsqav.media.demux.still_input import FORMAT as STILL
+from bsqav.media.demux.still_reader import FORMAT as STILL
 from bsqav.media.inspect.inspection import FileReport, TrackReport, inspect
 
 __all__ = ["add_parser", "run"]

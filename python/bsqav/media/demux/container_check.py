@@ -17,7 +17,7 @@ from bsqav.media.demux.nut_check import UnreadBytes, check_nut
 from bsqav.media.io.file_access import read_at_will
 from bsqav.media.io.truncation import Announced
 
-__all__ = ["Reading", "container_faults", "shortfall"]
+__all__ = ["PacketTally", "container_faults", "shortfall"]
 
 # Formats whose heads state how long they last; for others FFmpeg estimates it.
 _STATE_DURATION = {"matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "avi", "flv", "asf", "nut", "hls"}
@@ -27,7 +27,7 @@ MAX_PLAYLIST = 16 << 20
 CUT_INSIDE = "it ends inside a packet, and does not say how long it is"
 
 
-class Reading:
+class PacketTally:
     """Takes packets as they are read from the beginning on, and counts."""
 
     def __init__(self, container: Any) -> None:
@@ -55,53 +55,53 @@ class Reading:
         self.is_whole = False
 
 
-def container_faults(file: Any, container: Any, reading: Reading, track: int) -> list[str]:
+def container_faults(file: Any, container: Any, tally: PacketTally, track: int) -> list[str]:
     """Places where a container says that packets of a track are missing, once all were read.
 
     Args:
         file: what was read: a path, or a file object, whose position is put back.
         container: PyAV's.
-        reading: what has come out of it.
+        tally: what has come out of it.
         track: FFmpeg's number of the stream.
     """
-    if not reading.is_whole:
+    if not tally.is_whole:
         return []
-    announced = _announced(file, reading)
+    announced = _announced(file, tally)
     found = [] if announced is None else announced.faults_of(track)
     expected = None if announced is None else announced.packets.get(track)
-    came = reading.counts[track]
+    came = tally.counts[track]
     if expected is not None and came != expected and not found:
         found.append(f"{expected} packets are in the file, and {came} can be read")
     if announced is not None and announced.cut_inside and not _duration(container):
         found.append(CUT_INSIDE)
-    if not found and (early := _early_end(container, reading, None)):
+    if not found and (early := _early_end(container, tally, None)):
         found.append(early)
     return found
 
 
-def shortfall(file: Any, container: Any, reading: Reading, stream: Any) -> str | None:
+def shortfall(file: Any, container: Any, tally: PacketTally, stream: Any) -> str | None:
     """What is missing of a video at the end of a file that is smaller than it says.
 
     Args:
-        file, container, reading: as in `container_faults`.
+        file, container, tally: as in `container_faults`.
         stream: PyAV's of the video.
 
     Returns:
         What is missing; None where every picture came that the container announces.
     """
-    announced = _announced(file, reading)
-    came, index = reading.counts[stream.index], stream.index
+    announced = _announced(file, tally)
+    came, index = tally.counts[stream.index], stream.index
     expected = stream.frames
     if announced is not None:
         if faults := announced.faults_of(index):
             return faults[0]
         expected = announced.packets.get(index, expected)
-    if reading.is_whole and expected and came < expected:
+    if tally.is_whole and expected and came < expected:
         return f"{expected - came} of its {expected} frames are missing"
-    if announced is not None and announced.is_exact and reading.is_whole and expected:
-        short = any(reading.counts[at] < count for at, count in announced.packets.items())
+    if announced is not None and announced.is_exact and tally.is_whole and expected:
+        short = any(tally.counts[at] < count for at, count in announced.packets.items())
         return "it ends inside a fragment" if announced.in_parts and short else None
-    if early := _early_end(container, reading, stream if _is_cut(announced) else None):
+    if early := _early_end(container, tally, stream if _is_cut(announced) else None):
         return early
     if container.format.name == "hls":
         return None  # each part that it names has come
@@ -122,32 +122,32 @@ def _duration(container: Any) -> Fraction | None:
     return Fraction(container.duration, av.time_base)
 
 
-def _early_end(container: Any, reading: Reading, stream: Any | None) -> str | None:
+def _early_end(container: Any, tally: PacketTally, stream: Any | None) -> str | None:
     """A sentence where a file ends before the time it says; `stream`: where that track does."""
     said = _duration(container)
     if said is None:
         return None
     if stream is None:
-        end = max(reading.ends.values(), default=Fraction(0))
+        end = max(tally.ends.values(), default=Fraction(0))
         tolerance = END_TOLERANCE
     else:
-        end = reading.ends.get(stream.index, Fraction(0))
+        end = tally.ends.get(stream.index, Fraction(0))
         tolerance = Fraction(1, 2) / (stream.average_rate or 25)
     if end + tolerance >= said:
         return None
     return f"it ends at {float(end):.3f} s of {float(said):.3f} s"
 
 
-def _announced(file: Any, reading: Reading) -> Announced | None:
+def _announced(file: Any, tally: PacketTally) -> Announced | None:
     """What the structure of a file says; None for pipes and for formats that are not read."""
     if isinstance(file, str | os.PathLike) and Path(file).suffix.lower() == ".m3u8":
         return read_at_will(file, lambda opened: _playlist(Path(file), opened))
-    return read_at_will(file, lambda opened: _check(opened, reading))
+    return read_at_will(file, lambda opened: _check(opened, tally))
 
 
-def _check(file: BinaryIO, reading: Reading) -> Announced | None:
-    if reading.unread is not None:
-        return check_nut(file, reading.unread)
+def _check(file: BinaryIO, tally: PacketTally) -> Announced | None:
+    if tally.unread is not None:
+        return check_nut(file, tally.unread)
     return check_matroska(file) or check_mov(file)
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TypeGuard
 
 from bsqav.errors import MediaError, UsageError
+from bsqav.media.demux.av_reader import AvReader
 from bsqav.media.demux.demuxer import Demuxer
 from bsqav.media.demux.opening import InputNotFoundError
+from bsqav.media.io.types import AvPacket, Cancelled, MediaFile, Warn
 
 __all__ = ["PictureSequence", "has_no_times"]
 
@@ -39,10 +40,10 @@ class PictureSequence:
     @classmethod
     def of(
         cls,
-        file: Any,
+        file: MediaFile,
         fps: Fraction | None,
         start_number: int | None,
-        warn: Callable[[str], None],
+        warn: Warn,
     ) -> PictureSequence | None:
         """What a path stands for; None where it names no numbered pictures.
 
@@ -83,7 +84,7 @@ class PictureSequence:
             )
         return cls(path, first, fps or DEFAULT_FPS)
 
-    def open(self, cancelled: Callable[[], bool]) -> Demuxer:
+    def open(self, cancelled: Cancelled) -> Demuxer:
         """The pictures as an open video."""
         place = _PLACE.search(self.path.name)
         assert place is not None
@@ -92,28 +93,31 @@ class PictureSequence:
         escaped = name[: place.start()].replace("%", "%%") + place[0]
         escaped += name[place.end() :].replace("%", "%%")
         folder = os.fspath(self.path.parent).replace("%", "%%")
-        return _SequenceDemuxer(
-            f"file:{folder}/{escaped}",
-            format="image2",
-            options={"framerate": str(self.fps), "start_number": str(self.first)},
-            name=os.fspath(self.path),
-            cancelled=cancelled,
+        return Demuxer(
+            _SequenceReader(
+                f"file:{folder}/{escaped}",
+                format="image2",
+                options={"framerate": str(self.fps), "start_number": str(self.first)},
+                name=os.fspath(self.path),
+                cancelled=cancelled,
+            )
         )
 
 
-class _SequenceDemuxer(Demuxer):
-    """Ends in front of a gap, where FFmpeg's may look for the missing picture."""
+class _SequenceReader(AvReader):
+    """Ends in front of a gap, where FFmpeg's may look for the missing image."""
 
-    def _next(self) -> Any | None:
+    def read(self) -> AvPacket | None:
+        """The next image, None behind the last one."""
         try:
-            return super()._next()
+            return super().read()
         except MediaError as error:
             if isinstance(error.__cause__, FileNotFoundError):
                 return None
             raise
 
 
-def _is_pattern(file: Any) -> bool:
+def _is_pattern(file: MediaFile) -> TypeGuard[str | os.PathLike[str]]:
     if not isinstance(file, str | os.PathLike) or "://" in os.fspath(file):
         return False
     path = Path(file)

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
 
 from bsqav.errors import UsageError
+from bsqav.media.demux.av_reader import AvReader
 from bsqav.media.demux.demuxer import Demuxer
 from bsqav.media.demux.image_sequence import PictureSequence, has_no_times
-from bsqav.media.demux.still_input import FORMAT, StillDemuxer, look_ahead
+from bsqav.media.demux.still_reader import FORMAT, StillReader, detect_still
 from bsqav.media.io.pipes import name_of, standard_input
+from bsqav.media.io.types import Cancelled, MediaFile
 
 __all__ = ["input_name", "open_input"]
 
 
-def input_name(file: Any) -> str:
+def input_name(file: MediaFile) -> str:
     """What to call an input in messages."""
     return "standard input" if _is_standard_input(file) else name_of(file)
 
 
-def _is_standard_input(file: Any) -> bool:
+def _is_standard_input(file: MediaFile) -> bool:
     return isinstance(file, str) and file == "-"
 
 
 def open_input(
-    file: Any,
+    file: MediaFile,
     *,
     format: str | None = None,  # noqa: A002
-    cancelled: Callable[[], bool] = lambda: False,
+    cancelled: Cancelled = lambda: False,
     fps: Fraction | None = None,
     pictures: PictureSequence | None = None,
 ) -> Demuxer:
@@ -52,13 +52,15 @@ def open_input(
         return pictures.open(cancelled)
     target = standard_input(cancelled) if _is_standard_input(file) else file
     if format in (None, FORMAT):
-        still, target = look_ahead(target, name)
+        is_bsq, target = detect_still(target, name)
         if cancelled():
             raise KeyboardInterrupt("interrupted")
-        if still or format == FORMAT:
-            return StillDemuxer(target, name=name)
+        if is_bsq or format == FORMAT:
+            return Demuxer(StillReader(target, name=name))
     options = {} if fps is None else {"framerate": str(fps)}
-    demuxer = Demuxer(target, format=format, options=options, name=name, cancelled=cancelled)
+    demuxer = Demuxer(
+        AvReader(target, format=format, options=options, name=name, cancelled=cancelled)
+    )
     if fps is not None and not has_no_times(demuxer.format):
         demuxer.close()
         raise UsageError(

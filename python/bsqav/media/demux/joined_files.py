@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from bsqav.media.io.ebml import read_head
 
-__all__ = ["file_behind", "is_joined"]
+__all__ = ["is_joined", "next_file"]
 
 # Behind the last packet stands an index at most; so far another head is looked for.
 MAX_SEARCHED = 1 << 20
@@ -19,7 +19,7 @@ _EBML, _DOCTYPE = b"\x1aE\xdf\xa3", b"B\x82"
 _FLV, _FLV_LENGTH = b"FLV\x01", b"\0\0\0\x09"
 
 
-def file_behind(file: BinaryIO, form: str, end: int) -> int | None:
+def next_file(file: BinaryIO, form: str, end: int) -> int | None:
     """The byte at which another file of the same format begins, None where there is none.
 
     Args:

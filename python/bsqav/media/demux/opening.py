@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any
 
 import av
 
@@ -12,19 +12,17 @@ from bsqav.errors import MediaError
 from bsqav.media.demux.tag_encoding import open_with_tags
 from bsqav.media.io.file_access import read_at_will
 from bsqav.media.io.truncation import LengthWatch, cut_short, is_endless_playlist
+from bsqav.media.io.types import MediaFile
 from bsqav.media.io.waiting import READ_TIMEOUT
 
 __all__ = [
     "SILENT",
     "InputNotFoundError",
-    "Source",
     "can_seek",
     "is_truncated",
     "open_container",
     "watched",
 ]
-
-Source: TypeAlias = str | os.PathLike[str] | BinaryIO
 
 # FFmpeg would play any text, or bytes, as an old terminal's screen.
 _TEXT_FORMATS = {"tty", "bin", "xbin", "adf", "idf"}
@@ -37,14 +35,14 @@ class InputNotFoundError(MediaError, FileNotFoundError):
     """There is no such file."""
 
 
-def watched(file: Source) -> LengthWatch | None:
+def watched(file: MediaFile) -> LengthWatch | None:
     """A file object that cannot seek, with an eye on its length; None for all else."""
     if isinstance(file, str | os.PathLike) or can_seek(file):
         return None
     return LengthWatch(file)
 
 
-def can_seek(file: Source) -> bool:
+def can_seek(file: MediaFile) -> bool:
     """Whether an input can be read from anywhere, and twice."""
     if isinstance(file, str | os.PathLike):
         return not Path(file).is_fifo()
@@ -54,13 +52,13 @@ def can_seek(file: Source) -> bool:
         return False
 
 
-def is_truncated(file: Source) -> bool:
+def is_truncated(file: MediaFile | LengthWatch) -> bool:
     """Whether a file ends before it says it does; False where that cannot be told at once."""
     return bool(read_at_will(file, cut_short))
 
 
 def open_container(
-    file: Source,
+    file: MediaFile | LengthWatch,
     name: str,
     format: str | None,  # noqa: A002
     options: dict[str, str],

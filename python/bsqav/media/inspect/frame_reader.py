@@ -19,7 +19,7 @@ from bsqav.errors import BitstreamError, BsqWarning, MediaError, UsageError
 from bsqav.media.demux.bsq_track import ROUNDING, skipped_notice
 from bsqav.media.demux.demuxer import BsqPacket, Demuxer
 from bsqav.media.demux.inputs import open_input
-from bsqav.media.demux.opening import Source
+from bsqav.media.io.types import MediaFile
 
 __all__ = ["FrameIndex", "FrameReader"]
 
@@ -55,7 +55,7 @@ class FrameReader:
 
     def __init__(
         self,
-        file: Source,
+        file: MediaFile,
         *,
         track: int = 0,
         output: Output = "array",
@@ -169,7 +169,7 @@ class FrameReader:
         begun = False
         # In joined files times are as exact as the container's, and the seek may land before.
         earliest = time - ROUNDING / self.index.time_base
-        for packet in self._demuxer.demux(self.track):
+        for packet in self._demuxer.packets_of(self.track):
             if not begun and packet.keyframe and packet.pts is not None:
                 begun = packet.pts >= earliest
             if begun:
@@ -179,7 +179,7 @@ class FrameReader:
         times: list[int] = []
         keyframes: list[int] = []
         skipped = 0
-        for packet in self._demuxer.demux(self.track):
+        for packet in self._demuxer.packets_of(self.track):
             skipped += packet.before_keyframe
             if packet.pts is None:
                 continue

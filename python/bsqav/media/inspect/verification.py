@@ -178,7 +178,7 @@ def verify(
         verifier = _Verifier((*models, *demuxer.models(said)), threads)
         packets = 0
         try:
-            for packet in demuxer.demux(track.stream):
+            for packet in demuxer.packets_of(track):
                 if cancelled():
                     raise KeyboardInterrupt
                 verifier.add(packet)

@@ -13,9 +13,11 @@ import queue
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 __all__ = ["READ_TIMEOUT", "Direct", "Waiting", "caller_for"]
+
+T = TypeVar("T")
 
 # Seconds after which a server that sends nothing counts as gone.
 READ_TIMEOUT = 60.0
@@ -29,7 +31,7 @@ class Direct:
 
     is_abandoned = False
 
-    def call(self, function: Callable[[], Any]) -> Any:
+    def call(self, function: Callable[[], T]) -> T:
         """What the function returns or raises."""
         return function()
 
@@ -55,7 +57,7 @@ class Waiting:
         self._thread: threading.Thread | None = None
         self.is_abandoned = False
 
-    def call(self, function: Callable[[], Any]) -> Any:
+    def call(self, function: Callable[[], T]) -> T:
         """What the function returns or raises.
 
         Raises:
@@ -78,7 +80,7 @@ class Waiting:
             raise KeyboardInterrupt("interrupted")
         if error is not None:
             raise error
-        return answer
+        return cast(T, answer)
 
     def _wait(self) -> tuple[Any, BaseException | None]:
         while True:

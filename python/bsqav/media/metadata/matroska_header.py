@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from bsqav.media.io import matroska_ids as ids
+from bsqav.media.io.codec_tag import FOURCC
 from bsqav.media.io.ebml import read_head
 from bsqav.media.metadata.hdr import LightLevels, MasteringDisplay, TrackColour
-from bsqav.media.mux.matroska_tracks import FOURCC
 
 __all__ = [
     "STREAM_TYPES",

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from bsqav.media.io.codec_tag import FOURCC
 from bsqav.media.metadata.hdr import (
     CHROMATICITY_STEPS,
     LUMINANCE_STEPS,
@@ -46,7 +47,7 @@ def mov_private(file: BinaryIO) -> dict[int, bytes]:
     found: dict[int, bytes] = {}
     for index, track in enumerate(_traks(file)):
         for entry, kind, (at, stop) in _descriptions(file, track):
-            if entry == b"BSQ1" and kind == b"glbl" and stop - at <= MAX_PRIVATE:
+            if entry == FOURCC and kind == b"glbl" and stop - at <= MAX_PRIVATE:
                 file.seek(at)
                 found[index] = file.read(stop - at)
     return found

@@ -14,12 +14,12 @@ from bsqav.codec.sequence import SequenceHeader, frame_rate_of, sample_aspect_of
 from bsqav.errors import UsageError
 from bsqav.media.io import ebml
 from bsqav.media.io import matroska_ids as ids
+from bsqav.media.io.codec_tag import FOURCC
 from bsqav.media.metadata.hdr import NO_LIGHT, LightLevels
 from bsqav.media.mux.audio import AudioParameters, flac_private, vorbis_private
 
-__all__ = ["FOURCC", "TrackEntry", "audio_codec_id", "audio_track", "subtitle_track", "video_track"]
+__all__ = ["TrackEntry", "audio_codec_id", "audio_track", "subtitle_track", "video_track"]
 
-FOURCC = b"BSQ1"
 VIDEO, AUDIO, SUBTITLE = 1, 2, 0x11
 NANOSECONDS = 1_000_000_000
 OPUS_PRE_ROLL = 80_000_000  # nanoseconds, RFC 7845

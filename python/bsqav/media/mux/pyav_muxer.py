@@ -27,6 +27,7 @@ from bsqav.codec.sequence import (
 )
 from bsqav.media.io import ebml
 from bsqav.media.io import matroska_ids as ids
+from bsqav.media.io.codec_tag import CODEC_TAG, FOURCC
 from bsqav.media.io.pipes import WholeWriter
 from bsqav.media.io.types import AvPacket, MediaFile, Warn
 from bsqav.media.metadata.file_metadata import Attachment
@@ -36,12 +37,11 @@ from bsqav.media.mux.base import EMPTY, BsqMuxer, MuxedPacket
 from bsqav.media.mux.ffmpeg_muxer import FRAGMENTED, FFmpegMuxer
 from bsqav.media.mux.matroska_file import can_seek
 from bsqav.media.mux.matroska_meta import ebml_header, info
-from bsqav.media.mux.matroska_tracks import FOURCC, video_track
+from bsqav.media.mux.matroska_tracks import video_track
 from bsqav.media.mux.packet_times import check_seconds
 
 __all__ = ["PyAvMuxer"]
 
-TAG = "BSQ1"
 PLACEHOLDER: Final = "png"
 PLACEHOLDER_FOURCC = b"MPNG"
 LAX = {"strict": "-1"}
@@ -132,7 +132,7 @@ class PyAvMuxer(FFmpegMuxer, BsqMuxer):
         context.width, context.height = layout.width, layout.height
         context.pix_fmt = "rgb24"
         context.time_base = time_base
-        context.codec_tag = TAG
+        context.codec_tag = CODEC_TAG
         context.extradata = header
         aspect = sample_aspect_of(sequence)
         if aspect is not None:

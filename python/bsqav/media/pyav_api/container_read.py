@@ -9,13 +9,15 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias, overload
 
 import av
+from av.stream import Stream
 from av.subtitles.subtitle import SubtitleSet
 
 from bsqav.codec.models import ModelLike
 from bsqav.errors import BsqWarning, UsageError
+from bsqav.media.demux.av_reader import AvReader
 from bsqav.media.demux.demuxer import BsqPacket, Demuxer
-from bsqav.media.demux.opening import Source
 from bsqav.media.demux.tag_encoding import FOREIGN_TAGS
+from bsqav.media.io.types import MediaFile
 from bsqav.media.metadata.file_metadata import metadata_of
 from bsqav.media.metadata.hdr import TrackColour
 from bsqav.media.metadata.track_colour import read_colours
@@ -54,7 +56,7 @@ class InputContainer:
 
     def __init__(
         self,
-        file: Source,
+        file: MediaFile,
         *,
         format: str | None = None,  # noqa: A002
         options: dict[str, str] | None = None,
@@ -63,20 +65,21 @@ class InputContainer:
         strict: bool = False,
         container: Any = None,
     ) -> None:
-        self._demuxer = Demuxer(file, format=format, options=options, container=container)
+        self._demuxer = Demuxer(AvReader(file, format=format, options=options, container=container))
         self.name = self._demuxer.name
         if self._demuxer.foreign_tags:
             _warn(FOREIGN_TAGS)
-        streams = []
+        streams: list[Stream | BsqInputStream] = []
         try:
             models += self._demuxer.models(_warn)
             colours = read_colours(file)
             for stream in self._demuxer.container.streams:
                 track = self._demuxer.track_of(stream)
-                if track is not None:
-                    light = colours.get(track.index, TrackColour()).light
-                    stream = BsqInputStream(self, track, models, threads, strict, light)
-                streams.append(stream)
+                if track is None:
+                    streams.append(stream)
+                    continue
+                light = colours.get(track.index, TrackColour()).light
+                streams.append(BsqInputStream(self, track, models, threads, strict, light))
         except BaseException:
             self._demuxer.close()
             raise

@@ -11,11 +11,10 @@ from av.codec.context import ThreadType
 
 from bsqav.codec.picture import Colour
 from bsqav.errors import UsageError
+from bsqav.media.io.codec_tag import CODEC_TAG
 
-__all__ = ["CODEC", "CODEC_TAG", "CodecAttributes", "CodecDescription"]
+__all__ = ["CODEC", "CodecAttributes", "CodecDescription"]
 
-# How containers name the codec (a FourCC).
-CODEC_TAG = "BSQ1"
 _UNKNOWN_LEVEL = -99
 
 

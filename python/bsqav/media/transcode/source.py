@@ -22,7 +22,6 @@ from bsqav.media.demux.bsq_track import skipped_notice
 from bsqav.media.demux.image_sequence import PictureSequence
 from bsqav.media.demux.inputs import input_name, open_input
 from bsqav.media.demux.opening import can_seek
-from bsqav.media.demux.still_input import StillDemuxer
 from bsqav.media.demux.tag_encoding import FOREIGN_TAGS
 from bsqav.media.io.types import AvPacket
 from bsqav.media.metadata.file_metadata import (
@@ -115,7 +114,7 @@ class Source:
             file, format=format, cancelled=cancelled, fps=fps, pictures=pictures
         )
         try:
-            if getattr(self._demuxer, "foreign_tags", False):
+            if self._demuxer.foreign_tags:
                 warn(FOREIGN_TAGS)
             self._choice = choice
             self.stream, self.track = choose_video(self._demuxer, choice, self.name)
@@ -169,8 +168,8 @@ class Source:
     @property
     def picture_metadata(self) -> PictureMetadata:
         """Exif, colour profile and XMP of a picture file, or of the first of several."""
-        if isinstance(self._demuxer, StillDemuxer):
-            return self._demuxer.metadata
+        if self._demuxer.image_metadata is not None:
+            return self._demuxer.image_metadata
         # As the sequence header and the decoder have it, pictures are turned apart from Exif.
         return self._reader.picture_metadata.upright()
 

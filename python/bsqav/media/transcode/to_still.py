@@ -13,7 +13,7 @@ from bsqav.codec.encoder_options import with_bsq_preset
 from bsqav.codec.image import encode_planes
 from bsqav.codec.settings import EncoderSettings, StillArguments
 from bsqav.errors import UnsupportedError, UsageError
-from bsqav.media.demux.still_input import FORMAT
+from bsqav.media.demux.still_reader import FORMAT
 from bsqav.media.io.types import AvPacket
 from bsqav.media.transcode.options import Options
 from bsqav.media.transcode.source import Source, SourceFrame
