@@ -80,7 +80,7 @@ def test_verify_prints_the_hash(
     assert main(["verify", str(coded), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["ok"] is True
-    assert (report["hash"], report["pictures"], report["keyframes"]) == (digest, FRAMES, 3)
+    assert (report["hash"], report["frames"], report["keyframes"]) == (digest, FRAMES, 3)
     result = bsqav.transcode(coded, tmp_path / "back.mkv")
     assert result.hash == digest
 

@@ -290,7 +290,7 @@ def test_light_and_rotation_are_carried(launch: Launch, tmp_path: Path) -> None:
     )
     with bsqav.open(path) as container:
         stream = container.streams.video[0]
-        assert (stream.light.max_cll, stream.light.max_fall, stream.rotation) == (1000, 300, 90)
+        assert (stream.hdr.max_cll, stream.hdr.max_fall, stream.rotation) == (1000, 300, 90)
         assert len(list(container.decode(stream))) == 12
 
 

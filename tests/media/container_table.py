@@ -24,7 +24,7 @@ import av
 import bsqav
 from bsqav.media.demux.demuxer import Demuxer
 from bsqav.media.metadata.file_metadata import Attachment, Chapter, chapters_of
-from bsqav.media.metadata.hdr import LightLevels, MasteringDisplay
+from bsqav.media.metadata.hdr import HdrMetadata, MasteringDisplay
 from bsqav.media.metadata.track_colour import read_colours
 from bsqav.media.mux.muxers import open_muxer
 from tests.media.clips import ClipSpec, cover_bytes, make_clip, pictures
@@ -37,7 +37,7 @@ BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 Facts = dict[str, Any]
 
 SIZE, FRAMES = (64, 48), 12
-LIGHT = LightLevels(
+LIGHT = HdrMetadata(
     MasteringDisplay((0.708, 0.292), (0.17, 0.797), (0.131, 0.046), (0.3127, 0.329), (0.005, 1000)),
     1000,
     400,
@@ -171,8 +171,8 @@ def read_by_bsqav(path: Path, coded: list[Any], clip: Path) -> Facts:
         facts["sequence header as private data"] = facts["FourCC BSQ1"]
     colour = read_colours(path).get(0)
     if colour is not None:
-        facts["mastering display"] = colour.light.mastering == LIGHT.mastering
-        facts["content light level"] = (colour.light.max_cll, colour.light.max_fall)
+        facts["mastering display"] = colour.hdr.mastering == LIGHT.mastering
+        facts["content light level"] = (colour.hdr.max_cll, colour.hdr.max_fall)
     return facts
 
 
@@ -239,7 +239,7 @@ def read_by_ffprobe(path: Path, coded: list[Any], clip: Path, program: str = "ff
     sound = next(s for s in streams if s["codec_type"] == "audio")
     tags = {key.lower(): value for key, value in said["format"].get("tags", {}).items()}
     side = {each["side_data_type"]: each for each in video.get("side_data_list", ())}
-    light = side.get("Content light level metadata", {})
+    hdr = side.get("Content light level metadata", {})
     packets = [p for p in said["packets"] if p["stream_index"] == video["index"]]
     base = Fraction(video["time_base"])
     names = ("color_primaries", "color_transfer", "color_space")
@@ -257,7 +257,7 @@ def read_by_ffprobe(path: Path, coded: list[Any], clip: Path, program: str = "ff
         "range": {"tv": "limited", "pc": "full"}.get(video.get("color_range", "")),
         "chroma location": video.get("chroma_location"),
         "mastering display": "Mastering display metadata" in side,
-        "content light level": (light.get("max_content"), light.get("max_average")),
+        "content light level": (hdr.get("max_content"), hdr.get("max_average")),
         "title of the file": tags.get("title"),
         "other tags": tags.get("artist"),
         "title of a track": named.get("name") or named.get("title"),

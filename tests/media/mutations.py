@@ -56,7 +56,7 @@ def shown(path: Path) -> Shown:
             for packet in demuxer.demux(track)
             if packet.damage is None and not packet.before_keyframe
         ]
-    assert len(times) == found.pictures
+    assert len(times) == found.frames
     return Shown(found.hash, tuple(times))
 
 

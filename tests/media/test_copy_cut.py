@@ -88,7 +88,7 @@ def test_twenty_places(tmp_path: Path, folder: Path, hashes: list[str], suffix: 
         wanted = hashes[begin : first + count]
         assert pictures(target) == wanted, (first, count)
         assert times(target) == [Fraction(n, RATE) for n in range(len(wanted))]
-        assert result.frames_out == verify(target).pictures == len(wanted)
+        assert result.frames_out == verify(target).frames == len(wanted)
 
 
 @pytest.mark.parametrize("suffix", [*CONTAINERS, "m3u8"])
@@ -198,7 +198,7 @@ def test_packets_before_the_first_keyframe_are_left_out_and_counted(
     assert pictures(tmp_path / "copy.mkv") == wanted
 
     with pytest.warns(BsqWarning, match=SAID):
-        assert verify(cut).pictures == len(wanted)
+        assert verify(cut).frames == len(wanted)
     with pytest.warns(BsqWarning, match=SAID):
         assert pictures(cut) == wanted
     with pytest.warns(BsqWarning, match=SAID), FrameReader(cut) as reader:

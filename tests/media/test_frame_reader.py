@@ -44,7 +44,7 @@ def test_any_order_gives_what_the_order_gives(name: str, tmp_path: Path) -> None
             assert bytes(reader[number].planes[0]) == expected[number]
         assert reader.time(7) == Fraction(7 * 1001, 30000)
         assert [reader.number_at(t) for t in (-1, 0, 0.1, 99)] == [0, 0, 2, COUNT - 1]
-        with pytest.raises(IndexError, match="23 pictures"):
+        with pytest.raises(IndexError, match="23 frames"):
             reader[COUNT]
 
 

@@ -76,7 +76,7 @@ def written(path: Path, packets: list[Any], form: str) -> io.BytesIO:
 @pytest.mark.parametrize("name", ["even", "uneven"])
 def test_a_lost_group_is_seen_where_it_was(coded: dict[str, Path], name: str, form: str) -> None:
     _, packets = packets_of(coded[name])
-    assert verify(written(coded[name], packets, form)).pictures == FRAMES
+    assert verify(written(coded[name], packets, form)).frames == FRAMES
     left = packets[: 2 * GOP] + packets[3 * GOP :]
     with pytest.raises(BitstreamError, match=r"packet 10, .* toggle bit") as caught:
         verify(written(coded[name], left, form))
@@ -127,8 +127,8 @@ def test_joined_and_cut_files_are_whole(coded: dict[str, Path]) -> None:
     for piece in pieces:
         joined += moved(piece, len(joined))
     for form in ("matroska", "mov", "nut"):
-        assert verify(written(coded["even"], joined, form)).pictures == len(joined)
-        assert verify(written(coded["even"], packets[3 * GOP :], form)).pictures == FRAMES - 15
+        assert verify(written(coded["even"], joined, form)).frames == len(joined)
+        assert verify(written(coded["even"], packets[3 * GOP :], form)).frames == FRAMES - 15
 
 
 def voided(data: bytes, packet: bytes) -> bytes:

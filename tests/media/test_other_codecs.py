@@ -11,7 +11,7 @@ import pytest
 
 import bsqav
 from bsqav.media.metadata.file_metadata import Chapter
-from bsqav.media.metadata.hdr import LightLevels
+from bsqav.media.metadata.hdr import HdrMetadata
 from bsqav.media.mux.subtitles import subrip_to_webvtt, webvtt_to_subrip
 from tests.media.clips import make_clip
 from tests.media.test_muxing_repairs import clip, through
@@ -74,7 +74,7 @@ def test_python_says_what_nut_and_playlists_leave_out(
         frame = next(source.decode(video=0))
     out = bsqav.open(tmp_path / target, "w", model=model_file)
     stream = out.add_stream("bsq", rate=25, options={"preset": "fast"})
-    stream.width, stream.height, stream.light = 64, 48, LightLevels(max_cll=1000)
+    stream.width, stream.height, stream.hdr = 64, 48, HdrMetadata(max_cll=1000)
     out.set_chapters([Chapter(Fraction(0), Fraction(1, 25), {"title": "one"})])
     with pytest.warns(bsqav.BsqWarning, match=said):
         out.mux(stream.encode(frame))

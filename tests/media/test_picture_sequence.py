@@ -51,7 +51,7 @@ def test_a_gap_is_said_and_ends_the_video(tmp_path: Path) -> None:
     result = bsqav.transcode(pattern, tmp_path / "o.mkv", warn=said.append)
     assert result.frames_out == 5
     (gap,) = [text for text in said if "missing" in text]
-    assert "in_006.png is missing: the 4 pictures behind it" in gap
+    assert "in_006.png is missing: the 4 images behind it" in gap
     assert "--start-number 8" in gap
     said.clear()
     result = bsqav.transcode(
@@ -68,7 +68,7 @@ def test_wrong_sequences(tmp_path: Path) -> None:
         bsqav.transcode(pattern, tmp_path / "o.mkv", start_number=1)
     with pytest.raises(InputNotFoundError, match=r"no_0001\.png"):
         bsqav.transcode(tmp_path / "no_%04d.png", tmp_path / "o.mkv")
-    with pytest.raises(UsageError, match="numbered pictures"):
+    with pytest.raises(UsageError, match="numbered images"):
         bsqav.transcode(tmp_path / "in_003.png", tmp_path / "o.mkv", start_number=3)
     assert not (tmp_path / "o.mkv.partial").exists()
 

@@ -80,7 +80,7 @@ def test_a_constant_rate_is_found(
     tmp_path: Path, name: str, form: str, encoder: str, rate: Fraction
 ) -> None:
     source, times = read(write(tmp_path / name, form, encoder, rate))
-    assert source.facts.frame_rate == rate
+    assert source.info.frame_rate == rate
     assert len(times) == 40
     # A program stream has times for some frames only, and FFmpeg may be one out between them.
     near = 1 / rate if form in ("mpeg", "vob") else source.time_base
@@ -91,7 +91,7 @@ def test_program_streams_with_fields_for_a_clock(data_dir: Path) -> None:
     """Their steps are 3600 of 90000 throughout; FFmpeg states 25 frames of 50 fields."""
     source = Source(data_dir / PROGRAM_STREAM, warn=lambda _: None)
     source.close()
-    assert source.facts.frame_rate == 25
+    assert source.info.frame_rate == 25
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.mp4"])
@@ -99,8 +99,8 @@ def test_a_variable_rate_stays_variable_and_exact(tmp_path: Path, name: str) -> 
     times = [40 * n for n in range(20)] + [900, 903, 1000, 2000, 2040, 2500]
     make_clip(tmp_path / name, frames=len(times), times=times, audio=None)
     source, found = read(tmp_path / name)
-    assert source.facts.frame_rate is None
-    assert source.facts.usual_rate == 25
+    assert source.info.frame_rate is None
+    assert source.info.usual_rate == 25
     assert [time - found[0] for time in found] == [Fraction(ms, 1000) for ms in times]
 
 
@@ -142,7 +142,7 @@ def test_a_constant_rate_is_stated(
         assert 25 in rates
         assert max(rate for rate in rates if rate) <= 50  # fields, of H.264 without a container
         assert len([p for p in container.demux(stream) if p.size]) == 20
-    assert read(tmp_path / name)[0].facts.frame_rate == 25
+    assert read(tmp_path / name)[0].info.frame_rate == 25
 
 
 @pytest.mark.host
@@ -167,7 +167,7 @@ def test_h264_in_mp4_does_not_take_ticks_for_frames(tmp_path: Path, coded: Path)
                 if packet.size:
                     packet.stream = copy
                     out.mux(packet)
-    assert read(tmp_path / "a.h264")[0].facts.frame_rate == 25
+    assert read(tmp_path / "a.h264")[0].info.frame_rate == 25
 
 
 def test_a_variable_rate_in_avi_is_rounded_and_said(tmp_path: Path, model_file: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_variable_rate_in_avi_is_rounded_and_said(tmp_path: Path, model_file: 
         "avi has a constant rate, 30 frames a second: 1 frames were moved, by up to 0.010 s"
     )
     source, found = read(tmp_path / "a.avi")
-    assert source.facts.frame_rate == 30
+    assert source.info.frame_rate == 30
     assert all(abs(f - t / 1000) < 0.02 for f, t in zip(found, times, strict=True))
 
 

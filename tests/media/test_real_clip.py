@@ -140,7 +140,7 @@ def test_through_mkvmerge_and_ffmpeg(tmp_path: Path, clip: Path) -> None:
     run_tool("mkvmerge", "-q", "-o", tmp_path / "p.mkv", "--split", "timestamps:0.5s", coded)
     parts = sorted(tmp_path.glob("p-*.mkv"))
     assert len(parts) == 2
-    pictures = [verify(part).pictures for part in parts]
+    pictures = [verify(part).frames for part in parts]
     assert sum(pictures) == len(expected)
     run_tool("mkvmerge", "-q", "-o", tmp_path / "joined.mkv", parts[0], "+", parts[1])
     assert verify(tmp_path / "joined.mkv").hash == hashed
@@ -150,11 +150,11 @@ def test_through_mkvmerge_and_ffmpeg(tmp_path: Path, clip: Path) -> None:
     assert max(abs(a - b) for a, b in zip(joined, expected, strict=True)) < Fraction(1024, 44100)
     # The film twice in a row, and a cut by ffmpeg that begins at a keyframe.
     run_tool("mkvmerge", "-q", "-o", tmp_path / "twice.mkv", coded, "+", coded)
-    assert verify(tmp_path / "twice.mkv").pictures == 2 * len(expected)
+    assert verify(tmp_path / "twice.mkv").frames == 2 * len(expected)
     twice = times(tmp_path / "twice.mkv")
     assert twice[: len(expected)] == expected
     assert twice == sorted(twice)
     cut = ["-ss", "0.5", "-i", coded, "-map", "0:v:0", "-c", "copy", tmp_path / "cut.mkv"]
     run_tool("ffmpeg", "-v", "error", *cut)
     found = verify(tmp_path / "cut.mkv")
-    assert 0 < found.pictures < len(expected)
+    assert 0 < found.frames < len(expected)

@@ -161,7 +161,7 @@ def test_info_and_verify(still: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert (report["format"], report["bsq"][0]["packets"]) == ("bsq", 1)
     assert main(["verify", str(still), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert (report["ok"], report["pictures"], report["width"]) == (True, 1, SIZE[0])
+    assert (report["ok"], report["frames"], report["width"]) == (True, 1, SIZE[0])
 
 
 @pytest.mark.parametrize("cut", [6, 40, -1])

@@ -48,7 +48,7 @@ def test_the_file_does_not_depend_on_the_number(
 
 
 def test_it_decodes_to_every_frame(coded: Path, clip: Path) -> None:
-    assert verify(coded).pictures == FRAMES
+    assert verify(coded).frames == FRAMES
     with bsqav.open(coded) as video, av.open(str(clip)) as source:
         frames = list(video.decode(video=0))
         for frame, original in itertools.zip_longest(frames, source.decode(video=0)):

@@ -177,7 +177,7 @@ def test_a_playlist_without_its_end(tmp_path: Path) -> None:
     bsqav.transcode(make_clip(tmp_path / "clip.mkv", frames=FRAMES), playlist, gop=5)
     playlist.write_text(playlist.read_text().replace("#EXT-X-ENDLIST\n", ""))
     said: list[str] = []
-    assert verify(playlist, warn=said.append).pictures == FRAMES
+    assert verify(playlist, warn=said.append).frames == FRAMES
     assert "no end mark" in said[0]
 
 

@@ -124,7 +124,7 @@ def _track_lines(track: TrackReport, *, kind: str, still: bool) -> str:
         f"    colour    primaries {head['color_primaries']}, transfer {head['color_transfer']}, "
         f"matrix {head['color_matrix']}, "
         f"{ {0: 'limited', 1: 'full'}.get(head['full_range'], 'unspecified') } range",
-        *_light_line(track.light),
+        *_hdr_line(track.hdr),
         f"    model     {model}",
         f"    coding    crf {_range(track.crf)}, {_range(track.layers)} layers, "
         f"{_range(track.blocks)} blocks a frame",
@@ -149,16 +149,16 @@ def _track_lines(track: TrackReport, *, kind: str, still: bool) -> str:
     return "\n".join(lines)
 
 
-def _light_line(light: dict[str, Any] | None) -> list[str]:
-    if light is None:
+def _hdr_line(hdr: dict[str, Any] | None) -> list[str]:
+    if hdr is None:
         return []
     parts = []
-    if light["mastering"] is not None:
-        low, high = light["mastering"]["luminance"]
+    if hdr["mastering"] is not None:
+        low, high = hdr["mastering"]["luminance"]
         parts.append(f"graded on a display of {low:g} to {high:g} cd/m2")
-    if light["max_cll"] or light["max_fall"]:
-        parts.append(f"MaxCLL {light['max_cll']}, MaxFALL {light['max_fall']}")
-    return [f"    light     {', '.join(parts)}"]
+    if hdr["max_cll"] or hdr["max_fall"]:
+        parts.append(f"MaxCLL {hdr['max_cll']}, MaxFALL {hdr['max_fall']}")
+    return [f"    hdr       {', '.join(parts)}"]
 
 
 def _ratio(pair: tuple[int, int]) -> str:

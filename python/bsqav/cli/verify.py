@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         show(f"{found.hash}  {args.file}")
         display.line(
-            f"{found.pictures} pictures, {found.keyframes} keyframes, "
+            f"{found.frames} frames, {found.keyframes} keyframes, "
             f"{found.width}x{found.height} {found.pixel_format}, model {found.model}"
         )
     return 0

@@ -20,7 +20,7 @@ from bsqav.codec.sequence import (
     time_base_of,
 )
 from bsqav.errors import BitstreamError
-from bsqav.media.demux.gaps import GapWatch, PacketFacts
+from bsqav.media.demux.gaps import GapWatch, PacketInfo
 
 __all__ = ["ROUNDING", "BsqPacket", "BsqTrack", "header_bytes", "skipped_notice"]
 
@@ -59,7 +59,7 @@ class BsqPacket:
 
 
 class BsqTrack:
-    """A BSQ track of an open file; its facts are those of the latest sequence header read."""
+    """A BSQ track of an open file; its properties are those of the latest sequence header."""
 
     def __init__(self, stream: Any, sequence: SequenceHeader, header: bytes) -> None:
         self.stream = stream  # of PyAV
@@ -74,7 +74,7 @@ class BsqTrack:
         self._move = Fraction(0)  # seconds from the packets' own times to the container's
         self.lead = Fraction(0)  # seconds to take off the container's times first
         self._count: int | None = 0
-        self.gaps = GapWatch()  # places where pictures are missing, among the packets read
+        self.gaps = GapWatch()  # places where frames are missing, among the packets read
 
     @property
     def width(self) -> int:
@@ -88,12 +88,12 @@ class BsqTrack:
 
     @property
     def pix_fmt(self) -> str:
-        """FFmpeg's name of the pixel format of decoded pictures."""
+        """FFmpeg's name of the pixel format of decoded frames."""
         return plane_format_of(self.sequence).pixel_format
 
     @property
     def frame_rate(self) -> Fraction | None:
-        """Pictures per second, None where variable or unknown."""
+        """Frames per second, None where variable or unknown."""
         return frame_rate_of(self.sequence)
 
     @property
@@ -103,7 +103,7 @@ class BsqTrack:
 
     @property
     def rotation(self) -> int:
-        """Degrees clockwise to turn the picture for display."""
+        """Degrees clockwise to turn the frame for display."""
         return int(self.sequence["rotation"])
 
     @property
@@ -144,7 +144,7 @@ class BsqTrack:
         if damage is not None or tick is None:
             self.gaps.lose(None if damage or pts is None else pts * self.time_base)
         else:
-            self.gaps.take(self._facts(number, tick, info))
+            self.gaps.take(self._packet_info(number, tick, info))
         return BsqPacket(
             data,
             pts,
@@ -159,11 +159,11 @@ class BsqTrack:
             before_keyframe=damage is None and self._keyframe_tick is None,
         )
 
-    def _facts(self, number: int | None, tick: int, info: dict[str, Any]) -> PacketFacts:
+    def _packet_info(self, number: int | None, tick: int, info: dict[str, Any]) -> PacketInfo:
         """What an intact packet says, for finding gaps."""
         stated = int(info["duration"])
         rate = self.frame_rate
-        return PacketFacts(
+        return PacketInfo(
             number=number,
             keyframe=bool(info["keyframe"]),
             index=int(info["index_in_group"]),
@@ -175,7 +175,7 @@ class BsqTrack:
         )
 
     def _take_header(self, sequence: SequenceHeader, data: bytes) -> None:
-        # A joined file may go on with other facts, even with another time base; ticks are then
+        # A joined file may change the header, even the time base; ticks are then
         # given in the first one, so that a reader sees one time line.
         self.sequence = {**sequence, "time_base": self.sequence["time_base"]}
         self.header = header_bytes(data)

@@ -87,7 +87,7 @@ def shortfall(file: Any, container: Any, tally: PacketTally, stream: Any) -> str
         stream: PyAV's of the video.
 
     Returns:
-        What is missing; None where every picture came that the container announces.
+        What is missing; None where every frame came that the container announces.
     """
     announced = _announced(file, tally)
     came, index = tally.counts[stream.index], stream.index

@@ -1,4 +1,4 @@
-"""Finds places in a BSQ track where pictures are missing, by what its packets say of themselves.
+"""Finds places in a BSQ track where frames are missing, by what its packets say of themselves.
 
 Inside a group the indices rise by one. From group to group the toggle bit changes
 (docs/bitstream.md 2.1), and a stream of a constant rate goes on one frame later. A joined file
@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-__all__ = ["Gap", "GapWatch", "PacketFacts", "named", "places"]
+__all__ = ["Gap", "GapWatch", "PacketInfo", "named", "places"]
 
 OUT_OF_ORDER = "the time does not rise: packets are out of order or there twice"
-# So many steps between pictures must equal the stated durations before one that does not is a gap.
+# So many steps between frames must equal the stated durations before one that does not is a gap.
 MIN_EXACT_STEPS = 4
 # More changes of the move than this inside groups: the file was given other times on purpose.
 MAX_STRAY_MOVES = 4
@@ -22,7 +22,7 @@ MAX_STRAY_MOVES = 4
 MAX_SPEED = Fraction(5, 2)
 # Moves this near to each other are the same, rounded (seconds).
 SAME_MOVE = Fraction(4, 1000)
-# Less than this between two pictures is rounding (seconds).
+# Less than this between two frames is rounding (seconds).
 SAME_TIME = Fraction(2, 1000)
 # Among so many moves before and behind one it is asked whether times come back to where they were.
 NEAR_MOVES = 8
@@ -30,7 +30,7 @@ NEAR_MOVES = 8
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A place where pictures are missing, or where something stands in for them."""
+    """A place where frames are missing, or where something stands in for them."""
 
     number: int | None  # of the packet that shows it, from 0; None after a seek
     time: Fraction  # of that packet, in seconds
@@ -42,7 +42,7 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
-class PacketFacts:
+class PacketInfo:
     """What the watch needs of an intact packet. Times are in seconds."""
 
     number: int | None
@@ -56,7 +56,7 @@ class PacketFacts:
 
     @property
     def time(self) -> Fraction:
-        """When the picture is due."""
+        """When the frame is due."""
         return self.own + self.move
 
 
@@ -70,15 +70,15 @@ class GapWatch:
     def reset(self) -> None:
         """Forgets everything, as after a seek."""
         self.found.clear()
-        self._first: PacketFacts | None = None
-        self._last: PacketFacts | None = None
+        self._first: PacketInfo | None = None
+        self._last: PacketInfo | None = None
         self._unplaced: Fraction | None = None  # time of a packet that `lose` took before
         self._exact, self._inexact = 0, 0  # steps inside groups that equal the stated duration
         self._holes: list[Gap] = []  # of time, which count where the other steps are exact
-        self._moves: list[PacketFacts] = []  # the first packets with another move
-        self._stray: list[PacketFacts] = []  # those of them that are no keyframes
+        self._moves: list[PacketInfo] = []  # the first packets with another move
+        self._stray: list[PacketInfo] = []  # those of them that are no keyframes
 
-    def take(self, packet: PacketFacts) -> None:
+    def take(self, packet: PacketInfo) -> None:
         """Compares a packet with the one before."""
         last, self._last = self._last, packet
         if (last is None or packet.move != last.move) and not self.is_retimed:
@@ -128,7 +128,7 @@ class GapWatch:
         """Whether the container's times run at another speed than the packets' own."""
         return len(self._stray) > MAX_STRAY_MOVES
 
-    def _inside_group(self, last: PacketFacts, packet: PacketFacts) -> str | None:
+    def _inside_group(self, last: PacketInfo, packet: PacketInfo) -> str | None:
         if packet.parity != last.parity:
             return "it belongs to another group than the packet before: a keyframe is missing"
         if packet.index != last.index + 1:
@@ -141,7 +141,7 @@ class GapWatch:
             self._inexact += not exact
         return None
 
-    def _between_groups(self, last: PacketFacts, packet: PacketFacts) -> str | None:
+    def _between_groups(self, last: PacketInfo, packet: PacketInfo) -> str | None:
         if packet.move != last.move:
             return None  # a joint: the times of each piece are its own
         hole = _hole(last, packet) if last.duration else Fraction(0)
@@ -153,7 +153,7 @@ class GapWatch:
             self._holes.append(Gap(packet.number, packet.time, what))
         return None
 
-    def _odd_speed(self) -> list[PacketFacts]:
+    def _odd_speed(self) -> list[PacketInfo]:
         """The last packet, where the container's times run at a speed that nobody asks for."""
         first, last = self._first, self._last
         if first is None or last is None or last.own <= first.own:
@@ -161,7 +161,7 @@ class GapWatch:
         speed = (last.time - first.time) / (last.own - first.own)
         return [] if 1 / MAX_SPEED <= speed <= MAX_SPEED else [last]
 
-    def _replaced(self) -> list[PacketFacts]:
+    def _replaced(self) -> list[PacketInfo]:
         """Packets with which the times leave their place, to which they come back later."""
         found = []
         for at in range(1, len(self._moves) - 1):
@@ -176,8 +176,8 @@ class GapWatch:
         return found
 
 
-def _hole(last: PacketFacts, packet: PacketFacts) -> Fraction:
-    """Seconds from the end of a packet's picture to the next one."""
+def _hole(last: PacketInfo, packet: PacketInfo) -> Fraction:
+    """Seconds from the end of a packet's frame to the next one."""
     return packet.own - last.own - last.duration
 
 

@@ -1,4 +1,4 @@
-"""Numbered pictures as a video to read: `in_%04d.png`."""
+"""Numbered images as a video to read: `in_%04d.png`."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from bsqav.media.demux.demuxer import Demuxer
 from bsqav.media.demux.opening import InputNotFoundError
 from bsqav.media.io.types import AvPacket, Cancelled, MediaFile, Warn
 
-__all__ = ["PictureSequence", "has_no_times"]
+__all__ = ["ImageSequence", "has_no_times"]
 
 DEFAULT_FPS = Fraction(25)
 _PLACE = re.compile(r"%(0?\d*)d")
-# FFmpeg's demuxers that count frames: pictures and raw streams.
+# FFmpeg's demuxers that count frames: images and raw streams.
 _WITHOUT_TIMES = {"av1", "cavsvideo", "dirac", "evc", "h261", "h263", "h264", "hevc", "image2"}
 _WITHOUT_TIMES |= {"image2pipe", "m4v", "mjpeg", "mpegvideo", "obu", "rawvideo", "vc1", "vvc"}
 
 
 def has_no_times(format: str) -> bool:  # noqa: A002
-    """Whether a container of FFmpeg's is a sequence of pictures that it gives a constant rate."""
+    """Whether a container of FFmpeg's is a sequence of images that it gives a constant rate."""
     return format in _WITHOUT_TIMES or format.endswith("_pipe")
 
 
 @dataclass(frozen=True)
-class PictureSequence:
-    """Numbered pictures, of which none is missing from the first to the last."""
+class ImageSequence:
+    """Numbered images, of which none is missing from the first to the last."""
 
     path: Path  # with a place for the number
     first: int  # number of the first one
@@ -44,34 +44,34 @@ class PictureSequence:
         fps: Fraction | None,
         start_number: int | None,
         warn: Warn,
-    ) -> PictureSequence | None:
-        """What a path stands for; None where it names no numbered pictures.
+    ) -> ImageSequence | None:
+        """What a path stands for; None where it names no numbered images.
 
         Args:
             file: any input.
             fps: frames per second, 25 where None.
-            start_number: of the first picture, the lowest that there is where None.
-            warn: hears of pictures behind a gap, which are not read.
+            start_number: of the first image, the lowest that there is where None.
+            warn: hears of images behind a gap, which are not read.
 
         Raises:
-            InputNotFoundError: there are no such pictures.
+            InputNotFoundError: there are no such images.
             UsageError: there is none of the number, or a number is given and there is no place for
                 it in the path.
         """
         if not _is_pattern(file):
             if start_number is not None:
                 raise UsageError(
-                    "a start number (--start-number) is that of numbered pictures, in_%04d.png"
+                    "a start number (--start-number) is that of numbered images, in_%04d.png"
                 )
             return None
         path = Path(file)
         numbers = _numbers(path)
         if not numbers:
-            raise InputNotFoundError(f"there are no pictures {path}, such as {_filled(path, 1)}")
+            raise InputNotFoundError(f"there are no images {path}, such as {_filled(path, 1)}")
         first = min(numbers) if start_number is None else start_number
         if first not in numbers:
             raise UsageError(
-                f"there is no picture {_filled(path, first)}: the numbers are from {min(numbers)} "
+                f"there is no image {_filled(path, first)}: the numbers are from {min(numbers)} "
                 f"to {max(numbers)}"
             )
         gap = first
@@ -79,13 +79,13 @@ class PictureSequence:
             gap += 1
         if behind := [number for number in numbers if number > gap]:
             warn(
-                f"{_filled(path, gap)} is missing: the {len(behind)} pictures behind it are left "
+                f"{_filled(path, gap)} is missing: the {len(behind)} images behind it are left "
                 f"out (--start-number {min(behind)} begins there)"
             )
         return cls(path, first, fps or DEFAULT_FPS)
 
     def open(self, cancelled: Cancelled) -> Demuxer:
-        """The pictures as an open video."""
+        """The images as an open video."""
         place = _PLACE.search(self.path.name)
         assert place is not None
         name = self.path.name
@@ -129,7 +129,7 @@ def _filled(path: Path, number: int) -> str:
 
 
 def _numbers(path: Path) -> set[int]:
-    """The numbers that pictures have, written as the path says."""
+    """The numbers that images have, written as the path says."""
     place = _PLACE.search(path.name)
     assert place is not None
     before, after = path.name[: place.start()], path.name[place.end() :]

@@ -7,7 +7,7 @@ from fractions import Fraction
 from bsqav.errors import UsageError
 from bsqav.media.demux.av_reader import AvReader
 from bsqav.media.demux.demuxer import Demuxer
-from bsqav.media.demux.image_sequence import PictureSequence, has_no_times
+from bsqav.media.demux.image_sequence import ImageSequence, has_no_times
 from bsqav.media.demux.still_reader import FORMAT, StillReader, detect_still
 from bsqav.media.io.pipes import name_of, standard_input
 from bsqav.media.io.types import Cancelled, MediaFile
@@ -30,7 +30,7 @@ def open_input(
     format: str | None = None,  # noqa: A002
     cancelled: Cancelled = lambda: False,
     fps: Fraction | None = None,
-    pictures: PictureSequence | None = None,
+    images: ImageSequence | None = None,
 ) -> Demuxer:
     """A demuxer for a path, a readable file of bytes, or "-" for standard input.
 
@@ -39,7 +39,7 @@ def open_input(
         format: FFmpeg's name of the container, "bsq" for a still, guessed where None.
         cancelled: polled while waiting for standard input, another pipe or a server.
         fps: frames per second of a raw stream, which has no times.
-        pictures: what `file` stands for, where it stands for numbered pictures.
+        images: what `file` stands for, where it stands for numbered images.
 
     Raises:
         MediaError: it cannot be opened, or is plain text.
@@ -48,8 +48,8 @@ def open_input(
         KeyboardInterrupt: `cancelled` answered true, here or in a call that reads.
     """
     name = input_name(file)
-    if pictures is not None:
-        return pictures.open(cancelled)
+    if images is not None:
+        return images.open(cancelled)
     target = standard_input(cancelled) if _is_standard_input(file) else file
     if format in (None, FORMAT):
         is_bsq, target = detect_still(target, name)
@@ -64,7 +64,7 @@ def open_input(
     if fps is not None and not has_no_times(demuxer.format):
         demuxer.close()
         raise UsageError(
-            f"{name} has times of its own: the frame rate (--fps) is that of numbered pictures and "
+            f"{name} has times of its own: the frame rate (--fps) is that of numbered images and "
             "raw streams"
         )
     return demuxer

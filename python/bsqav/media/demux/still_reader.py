@@ -266,7 +266,7 @@ class StillReader(PacketReader):
     def missing_at_end(self, stream: Stream) -> str | None:
         """An animation does not say how many frames it has."""
         del stream
-        return None if self._complete else "pictures are missing at its end"
+        return None if self._complete else "frames are missing at its end"
 
     def check_metadata(self, warn: Warn) -> None:
         """Tells of damaged metadata, which was left out."""

@@ -17,7 +17,7 @@ from bsqav.media.demux.bsq_track import ROUNDING, BsqTrack, header_bytes
 from bsqav.media.demux.packet_reader import PacketReader
 from bsqav.media.io.codec_tag import FOURCC
 from bsqav.media.io.types import AvPacket, decoder_of
-from bsqav.media.metadata.file_metadata import is_attached_picture
+from bsqav.media.metadata.file_metadata import is_cover
 
 __all__ = ["MAX_PROBED_BYTES", "MAX_PROBED_PACKETS", "TrackProbe", "may_be_bsq"]
 
@@ -30,7 +30,7 @@ MAX_PROBED_BYTES = 64 << 20
 
 def may_be_bsq(stream: Stream) -> bool:
     """Whether FFmpeg takes a stream for video of a codec that it does not know."""
-    return stream.type == "video" and decoder_of(stream) is None and not is_attached_picture(stream)
+    return stream.type == "video" and decoder_of(stream) is None and not is_cover(stream)
 
 
 class TrackProbe:

@@ -1,4 +1,4 @@
-"""The pictures of a BSQ video in any order, by their number."""
+"""The frames of a BSQ video in any order, by their number."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["FrameIndex", "FrameReader"]
 
 @dataclass(frozen=True, slots=True)
 class FrameIndex:
-    """Where the pictures of a track are, in the order of presentation."""
+    """Where the frames of a track are, in the order of presentation."""
 
     times: tuple[int, ...]  # ticks of time_base
     keyframes: tuple[int, ...]  # the numbers of the keyframes, rising
@@ -34,10 +34,10 @@ class FrameIndex:
 
 
 class FrameReader:
-    """A BSQ track as a sequence: an index gives a picture as `decode_image` does.
+    """A BSQ track as a sequence: an index gives a frame as `decode_image` does.
 
     Opening reads the file once, without decoding, unless `index` is given. Going on from one
-    picture to the next decodes it alone; going elsewhere decodes from the keyframe before.
+    frame to the next decodes it alone; going elsewhere decodes from the keyframe before.
 
     Args:
         file: a path, or a binary file object that can seek, which stays open; also a `.bsq` file.
@@ -107,25 +107,25 @@ class FrameReader:
             yield self[number]
 
     def time(self, number: int) -> Fraction:
-        """When a picture is due, in seconds."""
+        """When a frame is due, in seconds."""
         return self.index.times[self._checked(number)] * self.index.time_base
 
     def number_at(self, seconds: Fraction | float) -> int:
-        """The picture that shows at a time: the last one that is due by then, or the first."""
+        """The frame that shows at a time: the last one that is due by then, or the first."""
         tick = math.floor(Fraction(seconds) / self.index.time_base)
         return max(0, bisect_right(self.index.times, tick) - 1)
 
     def _checked(self, number: int) -> int:
         count = len(self)
         if not -count <= number < count:
-            raise IndexError(f"{self.name} has {count} pictures: there is no {number}")
+            raise IndexError(f"{self.name} has {count} frames: there is no {number}")
         return number % count
 
     def frame(self, number: int) -> Frame:
-        """A picture as it is coded; its `pts` is the packet's own.
+        """A frame as it is coded; its `pts` is the packet's own.
 
         Raises:
-            IndexError: there is no such picture.
+            IndexError: there is no such frame.
             BitstreamError: it is damaged, or one between it and its keyframe.
             ModelNotFoundError: the model is not installed.
         """
@@ -154,7 +154,7 @@ class FrameReader:
             self._next += 1
             if self._next > number:
                 return frames[0]
-        raise MediaError(f"{self.name} has become shorter: picture {number} is gone")
+        raise MediaError(f"{self.name} has become shorter: frame {number} is gone")
 
     def _go_to(self, keyframe: int) -> None:
         """Makes a keyframe's packet the next one."""

@@ -14,8 +14,8 @@ from bsqav.codec.sequence import plane_format_of
 from bsqav.errors import BitstreamError, ModelError, ModelNotFoundError
 from bsqav.media.demux.demuxer import BsqPacket, Demuxer
 from bsqav.media.demux.inputs import input_name, open_input
-from bsqav.media.metadata.file_metadata import is_attached_picture, metadata_of
-from bsqav.media.metadata.hdr import LightLevels
+from bsqav.media.metadata.file_metadata import is_cover, metadata_of
+from bsqav.media.metadata.hdr import HdrMetadata
 from bsqav.media.metadata.stream_info import RATE_PACKETS, constant_rate, first_times
 from bsqav.media.metadata.track_colour import read_colours
 
@@ -31,7 +31,7 @@ class TrackReport:
     pixel_format: str
     model_name: str | None  # None where the model is neither installed nor in the file
     model_embedded: bool  # the file carries it
-    light: dict[str, Any] | None  # mastering display and content light level, where stated
+    hdr: dict[str, Any] | None  # mastering display and content light level, where stated
     packets: int = 0
     keyframes: int = 0
     before_keyframe: int = 0  # packets before the first keyframe, which show nothing
@@ -133,9 +133,9 @@ def inspect(file: Any, *, cancelled: Callable[[], bool] = lambda: False) -> File
     with open_input(file, cancelled=cancelled) as demuxer:
         container = demuxer.container
         attached = {model.id: model for model in demuxer.models(lambda _: None)}
-        lights = {index: colour.light for index, colour in read_colours(file).items()}
+        hdr = {index: colour.hdr for index, colour in read_colours(file).items()}
         tracks = {
-            track.index: _track_report(track, attached, lights.get(track.index))
+            track.index: _track_report(track, attached, hdr.get(track.index))
             for track in demuxer.tracks
         }
         streams = [_describe_stream(stream, tracks, demuxer) for stream in container.streams]
@@ -168,7 +168,7 @@ def _add(report: TrackReport, packet: BsqPacket, name: str) -> None:
 
 
 def _track_report(
-    track: Any, attached: Mapping[str, Model], light: LightLevels | None
+    track: Any, attached: Mapping[str, Model], hdr: HdrMetadata | None
 ) -> TrackReport:
     model_id = track.sequence["model_id"]
     model = attached.get(model_id)
@@ -180,14 +180,14 @@ def _track_report(
         pixel_format=plane_format_of(track.sequence).pixel_format,
         model_name=None if model is None else model.name,
         model_embedded=model_id in attached,
-        light=asdict(light) if light else None,
+        hdr=asdict(hdr) if hdr else None,
     )
 
 
 def _rate(stream: Any, demuxer: Demuxer) -> str | None:
     """Frames per second as text: constant or, where it varies, their mean as FFmpeg states it."""
     rate = constant_rate(stream)
-    if rate is None and not is_attached_picture(stream):
+    if rate is None and not is_cover(stream):
         rate = constant_rate(stream, first_times(demuxer.peek(stream, RATE_PACKETS)))
     rate = rate or stream.average_rate
     return str(rate) if rate else None

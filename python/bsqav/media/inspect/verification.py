@@ -28,9 +28,9 @@ class Verification:
     """A stream of which no frame is missing or damaged."""
 
     hash: str  # conformance hash, see ConformanceHash
-    pictures: int
+    frames: int
     keyframes: int
-    width: int  # of the first picture
+    width: int  # of the first frame
     height: int
     pixel_format: str
     model: str  # 32 hexadecimal digits
@@ -53,9 +53,9 @@ class _Verifier:
         self.end = 0.0
 
     @property
-    def pictures(self) -> int:
+    def frames(self) -> int:
         """Decoded so far."""
-        return self._hash.pictures
+        return self._hash.frames
 
     def add(self, packet: BsqPacket) -> None:
         """Decodes one packet."""
@@ -78,10 +78,10 @@ class _Verifier:
         if skipped:
             warn(skipped_notice(skipped))
         if first is None:
-            raise MediaError(f"{name} has a BSQ track without a picture")
+            raise MediaError(f"{name} has a BSQ track without a frame")
         return Verification(
             hash=self._hash.hexdigest(),
-            pictures=self.pictures,
+            frames=self.frames,
             keyframes=self.keyframes,
             width=first.width,
             height=first.height,
@@ -187,7 +187,7 @@ def verify(
                 if progress is not None:
                     progress(
                         Progress(
-                            frames=verifier.pictures,
+                            frames=verifier.frames,
                             total_frames=None,
                             time=verifier.end,
                             duration=length / av.time_base if length else None,

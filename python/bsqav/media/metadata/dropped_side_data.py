@@ -12,7 +12,7 @@ from bsqav.media.metadata.hdr import DolbyVision
 __all__ = ["SideDataWatch"]
 
 _DOLBY_VISION = "Dolby Vision"
-# Decoders of video. Those of pictures attach colour profiles, at a look at which PyAV 18 may crash.
+# Decoders of video. Those of images attach colour profiles, at a look at which PyAV 18 may crash.
 _LOOKED_AT = {
     *("h264", "hevc", "vvc", "av1", "libdav1d", "libaom-av1", "vp8", "vp9", "libvpx", "libvpx-vp9"),
     *("mpeg1video", "mpeg2video", "mpegvideo", "mpeg4", "vc1", "wmv3", "prores", "dnxhd"),

@@ -19,12 +19,12 @@ __all__ = [
     "attachments_of",
     "av_chapters",
     "chapters_of",
-    "is_attached_picture",
+    "cover_attachment",
+    "is_cover",
     "metadata_of",
-    "picture_attachment",
 ]
 
-# Pictures are attached under names that players look for.
+# Images are attached under names that players look for.
 _PICTURE_TYPES = {
     "mjpeg": ("jpg", "image/jpeg"),
     "png": ("png", "image/png"),
@@ -50,7 +50,7 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Attachment:
-    """A file carried whole inside another: a font, a cover picture."""
+    """A file carried whole inside another: a font, a cover image."""
 
     name: str
     mimetype: str
@@ -110,8 +110,8 @@ def av_chapters(chapters: Iterable[Chapter]) -> list[Any]:
     ]
 
 
-def is_attached_picture(stream: Any) -> bool:
-    """Whether a stream is a cover picture and not a video track."""
+def is_cover(stream: Any) -> bool:
+    """Whether a stream is a cover image and not a video track."""
     return stream.type == "video" and bool(stream.disposition & Disposition.attached_pic)
 
 
@@ -121,8 +121,8 @@ def attachments_of(
 ) -> list[Attachment]:
     """The fonts and other attached files of an open file.
 
-    Cover pictures are not among them: FFmpeg presents each as a video stream with one packet, see
-    `is_attached_picture` and `picture_attachment`. Only those are read whose name and type are
+    Cover images are not among them: FFmpeg presents each as a video stream with one packet, see
+    `is_cover` and `cover_attachment`. Only those are read whose name and type are
     `wanted`.
     """
     found = []
@@ -135,8 +135,8 @@ def attachments_of(
     return found
 
 
-def picture_attachment(stream: Any, data: bytes) -> Attachment | None:
-    """The only packet of a cover picture's stream as an attachment; None for unknown pictures."""
+def cover_attachment(stream: Any, data: bytes) -> Attachment | None:
+    """The only packet of a cover image's stream as an attachment; None for unknown images."""
     codec = stream.codec_context.name if stream.codec_context is not None else ""
     suffix, mimetype = _PICTURE_TYPES.get(codec, ("", ""))
     if not suffix or not data:

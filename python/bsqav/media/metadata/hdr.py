@@ -1,6 +1,6 @@
-"""How bright a video may be shown: mastering display (SMPTE ST 2086) and content light level.
+"""HDR metadata: mastering display (SMPTE ST 2086), content light level, and Dolby Vision.
 
-No sample depends on it; a display maps tones by it. It stands beside the stream, in the container.
+No sample depends on it; a display maps tones by it. It is in the container, not in the stream.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from bsqav.media.metadata.side_data import frame_side_data
 
-__all__ = ["NO_LIGHT", "DolbyVision", "LightLevels", "MasteringDisplay", "light_of_frame"]
+__all__ = ["NO_HDR", "DolbyVision", "HdrMetadata", "MasteringDisplay", "hdr_of_frame"]
 
 # Struct AVMasteringDisplayMetadata: ten fractions of two ints, then two flags.
 _MASTERING = struct.Struct("=20i2i")
@@ -42,12 +42,12 @@ class MasteringDisplay:
 
 
 @dataclass(frozen=True)
-class LightLevels:
-    """What is known of the light of a video."""
+class HdrMetadata:
+    """Static HDR metadata of a video: SMPTE ST 2086 and CTA-861.3."""
 
     mastering: MasteringDisplay | None = None
     max_cll: int = 0  # brightest sample, candela per square metre; 0 where unknown
-    max_fall: int = 0  # brightest mean of a picture
+    max_fall: int = 0  # brightest mean of a frame
 
     def __bool__(self) -> bool:
         return bool(self.mastering or self.max_cll or self.max_fall)
@@ -90,7 +90,7 @@ def _st2086(value: float, steps: int) -> str:
     return str(round(value * steps))
 
 
-NO_LIGHT = LightLevels()
+NO_HDR = HdrMetadata()
 
 
 @dataclass(frozen=True)
@@ -108,20 +108,20 @@ class DolbyVision:
 
 @dataclass(frozen=True)
 class TrackColour:
-    """What a container says of a track's colour, and PyAV does not tell."""
+    """What a container says of a track's colour, and PyAV does not offer."""
 
-    light: LightLevels = NO_LIGHT
+    hdr: HdrMetadata = NO_HDR
     chroma_location: int = 0  # FFmpeg's AVChromaLocation, 0 where unknown
     dolby_vision: DolbyVision | None = None
 
 
-def light_of_frame(frame: Any) -> LightLevels:
-    """What a decoded PyAV frame says of its light."""
+def hdr_of_frame(frame: Any) -> HdrMetadata:
+    """The HDR metadata of a decoded PyAV frame."""
     mastering, content = frame_side_data(frame, "MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL")
     levels = (0, 0)
     if len(content) >= _CONTENT.size:
         levels = _CONTENT.unpack_from(content)
-    return LightLevels(_mastering(mastering), *(min(level, MAX_NITS) for level in levels))
+    return HdrMetadata(_mastering(mastering), *(min(level, MAX_NITS) for level in levels))
 
 
 def _mastering(data: bytes) -> MasteringDisplay | None:

@@ -1,4 +1,4 @@
-"""Exif, colour profiles and XMP in picture files, which FFmpeg and PyAV hand on in part only.
+"""Exif, colour profiles and XMP in image files, which FFmpeg and PyAV hand on in part only.
 
 Read from JPEG, PNG, WebP and TIFF; put into JPEG and PNG.
 """
@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 
 from bsqav.codec.picture_metadata import EXIF_PREFIX, NO_METADATA, PictureMetadata
 
-__all__ = ["PICTURE_CODECS", "read_picture_metadata", "with_metadata"]
+__all__ = ["IMAGE_CODECS", "read_image_metadata", "with_metadata"]
 
 # FFmpeg's names of decoders whose packets are whole files of these.
-PICTURE_CODECS = {"mjpeg", "png", "apng", "webp", "tiff"}
+IMAGE_CODECS = {"mjpeg", "png", "apng", "webp", "tiff"}
 _MAX_BYTES = 16 << 20  # of an uncompressed profile
 _JPEG, _PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
 _XMP_PREFIX, _ICC_PREFIX = b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
@@ -24,8 +24,8 @@ _APP0, _APP1, _APP2, _SOS = 0xE0, 0xE1, 0xE2, 0xDA
 _TIFF_XMP, _TIFF_ICC = 700, 34675
 
 
-def read_picture_metadata(data: bytes) -> PictureMetadata:
-    """What a picture file holds beside its picture; nothing where it cannot be read."""
+def read_image_metadata(data: bytes) -> PictureMetadata:
+    """What an image file holds beside its image; nothing where it cannot be read."""
     try:
         if data.startswith(_JPEG):
             return _of_jpeg(data)
@@ -186,7 +186,7 @@ def _of_tiff(data: bytes) -> PictureMetadata:
 def with_metadata(
     data: bytes, codec: str, metadata: PictureMetadata, warn: Callable[[str], None]
 ) -> bytes:
-    """A picture file with metadata; `warn` hears of what it cannot hold.
+    """An image file with metadata; `warn` hears of what it cannot hold.
 
     Args:
         data: the file, as FFmpeg's encoder made it.
@@ -198,5 +198,5 @@ def with_metadata(
         return _into_jpeg(data, metadata, warn)
     if codec == "png":
         return _into_png(data, metadata)
-    warn(f"{metadata.names} of the picture: left out, as no {codec} files are written with it")
+    warn(f"{metadata.names} of the image: left out, as no {codec} files are written with it")
     return data

@@ -1,4 +1,4 @@
-"""What FFmpeg does not tell of the head of a Matroska file: light, chroma siting, languages."""
+"""What FFmpeg does not offer of a Matroska header: HDR metadata, chroma siting, languages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import BinaryIO
 from bsqav.media.io import matroska_ids as ids
 from bsqav.media.io.codec_tag import FOURCC
 from bsqav.media.io.ebml import read_head
-from bsqav.media.metadata.hdr import LightLevels, MasteringDisplay, TrackColour
+from bsqav.media.metadata.hdr import HdrMetadata, MasteringDisplay, TrackColour
 
 __all__ = [
     "STREAM_TYPES",
@@ -138,7 +138,7 @@ def _colour(parts: dict[int, bytes]) -> TrackColour:
     )
     levels = [min(integer(parts.get(key, b"")), 1 << 20) for key in (ids.MAX_CLL, ids.MAX_FALL)]
     mastering = _mastering(dict(children(parts.get(ids.MASTERING_METADATA, b""))))
-    return TrackColour(LightLevels(mastering, *levels), _SITING.get(siting, 0))
+    return TrackColour(HdrMetadata(mastering, *levels), _SITING.get(siting, 0))
 
 
 def _mastering(parts: dict[int, bytes]) -> MasteringDisplay | None:

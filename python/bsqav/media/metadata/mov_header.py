@@ -12,7 +12,7 @@ from bsqav.media.metadata.hdr import (
     CHROMATICITY_STEPS,
     LUMINANCE_STEPS,
     MAX_NITS,
-    LightLevels,
+    HdrMetadata,
     MasteringDisplay,
     TrackColour,
 )
@@ -36,9 +36,9 @@ def mov_colours(file: BinaryIO) -> dict[int, TrackColour]:
     """By FFmpeg's number of the stream; empty for what is no such file."""
     found = {}
     for index, span in enumerate(_traks(file)):
-        light = _light_of_track(file, span)
-        if light:
-            found[index] = TrackColour(light)
+        hdr = _hdr_of_track(file, span)
+        if hdr:
+            found[index] = TrackColour(hdr)
     return found
 
 
@@ -95,7 +95,7 @@ def _descriptions(file: BinaryIO, track: Span) -> Iterator[tuple[bytes, bytes, S
             yield entry, kind, inner
 
 
-def _light_of_track(file: BinaryIO, track: Span) -> LightLevels:
+def _hdr_of_track(file: BinaryIO, track: Span) -> HdrMetadata:
     mastering: MasteringDisplay | None = None
     levels = (0, 0)
     for _, kind, (at, stop) in _descriptions(file, track):
@@ -104,7 +104,7 @@ def _light_of_track(file: BinaryIO, track: Span) -> LightLevels:
             mastering = _mastering(file.read(_MDCV.size))
         elif kind == b"clli" and stop - at >= _CLLI.size:
             levels = _CLLI.unpack(file.read(_CLLI.size))
-    return LightLevels(mastering, *(min(level, MAX_NITS) for level in levels))
+    return HdrMetadata(mastering, *(min(level, MAX_NITS) for level in levels))
 
 
 def _mastering(data: bytes) -> MasteringDisplay | None:

@@ -15,7 +15,7 @@ import numpy as np
 from bsqav.codec.picture import Colour, PlaneFormat
 from bsqav.codec.sequence import SequenceHeader, sequence_header
 from bsqav.codec.units import Plane
-from bsqav.media.metadata.hdr import NO_LIGHT, LightLevels
+from bsqav.media.metadata.hdr import NO_HDR, HdrMetadata
 from bsqav.media.metadata.side_data import frame_side_data
 
 __all__ = [
@@ -23,7 +23,7 @@ __all__ = [
     "NO_GAPS",
     "RATE_PACKETS",
     "WITHOUT_TIMES",
-    "VideoFacts",
+    "StreamInfo",
     "constant_rate",
     "even_rate",
     "first_times",
@@ -58,7 +58,7 @@ _STANDARD_RATES = [Fraction(n) * by for n in (24, 25, 30, 50, 60, 120) for by in
 
 
 @dataclass(frozen=True)
-class VideoFacts:
+class StreamInfo:
     """Size, timing, colour and display of a video."""
 
     codec: str
@@ -70,7 +70,7 @@ class VideoFacts:
     rotation: int  # degrees clockwise for display
     duration: Fraction | None  # seconds that will be read, where the container says so
     chroma_location: int = 0  # FFmpeg's AVChromaLocation, 0 where unknown
-    light: LightLevels = NO_LIGHT
+    hdr: HdrMetadata = NO_HDR
     usual_rate: Fraction = Fraction(25)  # frames per second to reckon with where it varies
 
     @property
@@ -93,13 +93,13 @@ class VideoFacts:
         )
 
 
-def turned(facts: VideoFacts) -> VideoFacts:
-    """What is known of the same video once its pictures are turned as they are to be shown."""
-    layout, aspect = facts.layout, facts.sample_aspect
-    if facts.rotation % 180:
+def turned(info: StreamInfo) -> StreamInfo:
+    """What is known of the same video once its frames are turned as they are to be shown."""
+    layout, aspect = info.layout, info.sample_aspect
+    if info.rotation % 180:
         layout = replace(layout, width=layout.height, height=layout.width)
         aspect = 1 / aspect if aspect else None
-    return replace(facts, layout=layout, sample_aspect=aspect, rotation=0)
+    return replace(info, layout=layout, sample_aspect=aspect, rotation=0)
 
 
 def turn_planes(planes: Sequence[Plane], rotation: int) -> list[Plane]:

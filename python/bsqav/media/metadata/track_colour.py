@@ -1,4 +1,4 @@
-"""What a container says of its tracks and PyAV hides: light, chroma siting, BSQ private data."""
+"""What PyAV does not offer of a track: HDR metadata, chroma siting, BSQ private data."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from bsqav.codec.sequence import SequenceHeader
 from bsqav.errors import UsageError
 from bsqav.media.io.types import AvPacket
 from bsqav.media.metadata.file_metadata import Attachment, Chapter
-from bsqav.media.metadata.hdr import NO_LIGHT, LightLevels
+from bsqav.media.metadata.hdr import NO_HDR, HdrMetadata
 
 __all__ = ["EMPTY", "BsqMuxer", "MuxedPacket", "Muxer"]
 
@@ -110,7 +110,7 @@ class BsqMuxer(Muxer):
         *,
         metadata: Mapping[str, str] = EMPTY,
         disposition: int = 0,
-        hdr: LightLevels = NO_LIGHT,
+        hdr: HdrMetadata = NO_HDR,
     ) -> int:
         """Index of a BSQ track: the sequence header as bytes and as a dictionary.
 

@@ -18,7 +18,7 @@ from bsqav.codec.sequence import SequenceHeader
 from bsqav.errors import MediaError, UsageError
 from bsqav.media.io.types import MediaFile, Warn
 from bsqav.media.metadata.file_metadata import Chapter
-from bsqav.media.metadata.hdr import NO_LIGHT, LightLevels
+from bsqav.media.metadata.hdr import NO_HDR, HdrMetadata
 from bsqav.media.mux.base import EMPTY, MuxedPacket
 from bsqav.media.mux.pyav_muxer import PyAvMuxer
 
@@ -84,7 +84,7 @@ class HlsMuxer(PyAvMuxer):
         *,
         metadata: Mapping[str, str] = EMPTY,
         disposition: int = 0,
-        hdr: LightLevels = NO_LIGHT,
+        hdr: HdrMetadata = NO_HDR,
     ) -> int:
         """The BSQ track; a playlist has one, whose keyframes begin its segments."""
         if self._video is not None:

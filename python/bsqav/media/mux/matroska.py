@@ -27,7 +27,7 @@ from bsqav.media.io import matroska_ids as ids
 from bsqav.media.io.types import AvPacket, MediaFile, decoder_of
 from bsqav.media.metadata.codec_names import codec_name
 from bsqav.media.metadata.file_metadata import Attachment, Chapter, metadata_of
-from bsqav.media.metadata.hdr import NO_LIGHT, LightLevels
+from bsqav.media.metadata.hdr import NO_HDR, HdrMetadata
 from bsqav.media.mux import matroska_meta as meta
 from bsqav.media.mux import matroska_tracks as entries
 from bsqav.media.mux.audio import AdtsUnpacker, AudioParameters, sound_instead
@@ -119,7 +119,7 @@ class MatroskaMuxer(BsqMuxer):
         *,
         metadata: Mapping[str, str] = EMPTY,
         disposition: int = 0,
-        hdr: LightLevels = NO_LIGHT,
+        hdr: HdrMetadata = NO_HDR,
     ) -> int:
         """A BSQ track: the sequence header as bytes and as a dictionary."""
         entry = entries.video_track(header, sequence, metadata, disposition, hdr)

@@ -15,7 +15,7 @@ from bsqav.errors import UsageError
 from bsqav.media.io import ebml
 from bsqav.media.io import matroska_ids as ids
 from bsqav.media.io.codec_tag import FOURCC
-from bsqav.media.metadata.hdr import NO_LIGHT, LightLevels
+from bsqav.media.metadata.hdr import NO_HDR, HdrMetadata
 from bsqav.media.mux.audio import AudioParameters, flac_private, vorbis_private
 
 __all__ = ["TrackEntry", "audio_codec_id", "audio_track", "subtitle_track", "video_track"]
@@ -151,20 +151,20 @@ def bitmap_info(header: bytes, width: int, height: int, bit_depth: int) -> bytes
     )
 
 
-def _light(light: LightLevels) -> list[bytes]:
+def _hdr(hdr: HdrMetadata) -> list[bytes]:
     """The elements of Colour that say how bright a video may be shown."""
-    levels = ((ids.MAX_CLL, light.max_cll), (ids.MAX_FALL, light.max_fall))
+    levels = ((ids.MAX_CLL, hdr.max_cll), (ids.MAX_FALL, hdr.max_fall))
     parts = [ebml.uint(element_id, level) for element_id, level in levels if level]
-    if light.mastering is not None:
-        shown = light.mastering
+    if hdr.mastering is not None:
+        shown = hdr.mastering
         points = (*shown.red, *shown.green, *shown.blue, *shown.white, *shown.luminance)
         values = map(ebml.floating, ids.MASTERING_POINTS, points)
         parts.append(ebml.element(ids.MASTERING_METADATA, *values))
     return parts
 
 
-def _colour(sequence: SequenceHeader, light: LightLevels) -> bytes:
-    parts = _light(light)
+def _colour(sequence: SequenceHeader, hdr: HdrMetadata) -> bytes:
+    parts = _hdr(hdr)
     for element_id, value in (
         (ids.MATRIX_COEFFICIENTS, sequence.get("color_matrix", 2)),
         (ids.TRANSFER_CHARACTERISTICS, sequence.get("color_transfer", 2)),
@@ -222,7 +222,7 @@ def video_track(
     sequence: SequenceHeader,
     metadata: Mapping[str, str],
     disposition: int,
-    light: LightLevels = NO_LIGHT,
+    hdr: HdrMetadata = NO_HDR,
 ) -> TrackEntry:
     """The entry of a BSQ track. `header` are the sequence header's bytes."""
     width, height = sequence["width"], sequence["height"]
@@ -232,7 +232,7 @@ def video_track(
         ebml.uint(ids.PIXEL_WIDTH, width),
         ebml.uint(ids.PIXEL_HEIGHT, height),
         *_display(width, height, sample_aspect_of(sequence)),
-        _colour(sequence, light),
+        _colour(sequence, hdr),
         _projection(sequence.get("rotation", 0)),
     ]
     rate = frame_rate_of(sequence)

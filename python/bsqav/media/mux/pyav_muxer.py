@@ -31,7 +31,7 @@ from bsqav.media.io.codec_tag import CODEC_TAG, FOURCC
 from bsqav.media.io.pipes import WholeWriter
 from bsqav.media.io.types import AvPacket, MediaFile, Warn
 from bsqav.media.metadata.file_metadata import Attachment
-from bsqav.media.metadata.hdr import NO_LIGHT, LightLevels
+from bsqav.media.metadata.hdr import NO_HDR, HdrMetadata
 from bsqav.media.mux.audio import sound_instead
 from bsqav.media.mux.base import EMPTY, BsqMuxer, MuxedPacket
 from bsqav.media.mux.ffmpeg_muxer import FRAGMENTED, FFmpegMuxer
@@ -116,7 +116,7 @@ class PyAvMuxer(FFmpegMuxer, BsqMuxer):
         *,
         metadata: Mapping[str, str] = EMPTY,
         disposition: int = 0,
-        hdr: LightLevels = NO_LIGHT,
+        hdr: HdrMetadata = NO_HDR,
     ) -> int:
         """A BSQ track: the sequence header as bytes and as a dictionary."""
         self._require_unsealed()
@@ -209,7 +209,7 @@ class PyAvMuxer(FFmpegMuxer, BsqMuxer):
 
 
 def _add_with_hdr(
-    container: OutputContainer, sequence: SequenceHeader, hdr: LightLevels
+    container: OutputContainer, sequence: SequenceHeader, hdr: HdrMetadata
 ) -> av.VideoStream:
     """A placeholder with mastering display and content light level.
 

@@ -74,7 +74,7 @@ def open(  # noqa: A001
         options: of FFmpeg's demuxer or muxer.
         models: reading: models to use beside the installed ones and those that the file carries.
         threads: for coding, 0 for the number of processors.
-        strict: reading: damage is an error instead of a concealed picture.
+        strict: reading: damage is an error instead of a concealed frame.
         fragmented: writing MOV: in fragments, playable while it grows.
         model: writing: the model of BSQ streams; the default one where None.
         embed_model: writing Matroska: attach the models of the BSQ streams, so that the file can be

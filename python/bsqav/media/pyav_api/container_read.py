@@ -78,8 +78,8 @@ class InputContainer:
                 if track is None:
                     streams.append(stream)
                     continue
-                light = colours.get(track.index, TrackColour()).light
-                streams.append(BsqInputStream(self, track, models, threads, strict, light))
+                hdr = colours.get(track.index, TrackColour()).hdr
+                streams.append(BsqInputStream(self, track, models, threads, strict, hdr))
         except BaseException:
             self._demuxer.close()
             raise

@@ -18,7 +18,7 @@ from bsqav.media.io.output_file import OutputFile
 from bsqav.media.io.types import MediaFile
 from bsqav.media.metadata.embedded_model import carries, check_can_embed, model_attachment
 from bsqav.media.metadata.file_metadata import Attachment, Chapter, attachments_of, metadata_of
-from bsqav.media.metadata.hdr import NO_LIGHT
+from bsqav.media.metadata.hdr import NO_HDR
 from bsqav.media.mux.base import BsqMuxer
 from bsqav.media.mux.muxers import format_of, open_muxer, open_output
 from bsqav.media.pyav_api.input_stream import BsqInputStream, InputPacket
@@ -236,7 +236,7 @@ class OutputContainer:
         ]
 
     def add_attachment(self, name: str, mimetype: str, data: bytes) -> None:
-        """A file to carry along: a font, a cover picture.
+        """A file to carry along: a font, a cover image.
 
         Raises:
             UnsupportedError: the container carries none.
@@ -306,14 +306,14 @@ class OutputContainer:
     def _add_track(self, stream: Any) -> int:
         if isinstance(stream, BsqOutputStream):
             header, sequence = stream.header
-            if stream.light and self._muxer.format == "nut":
+            if stream.hdr and self._muxer.format == "nut":
                 _warn("mastering display and content light level are left out: nut holds none")
             return self._muxer.add_video(
                 header,
                 sequence,
                 metadata=stream.metadata,
                 disposition=stream.disposition,
-                hdr=stream.light or NO_LIGHT,
+                hdr=stream.hdr or NO_HDR,
             )
         if id(stream) in self._copies:
             return self._muxer.copy_stream(stream)

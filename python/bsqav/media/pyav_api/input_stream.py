@@ -18,12 +18,12 @@ from bsqav.errors import BitstreamError, BsqWarning, UsageError
 from bsqav.media.demux.bsq_track import skipped_notice
 from bsqav.media.demux.demuxer import BsqPacket, BsqTrack
 from bsqav.media.metadata.file_metadata import metadata_of
-from bsqav.media.metadata.hdr import NO_LIGHT, LightLevels
+from bsqav.media.metadata.hdr import NO_HDR, HdrMetadata
 from bsqav.media.pyav_api.stream_attributes import CodecAttributes, range_of
 
 __all__ = ["BsqInputStream", "InputPacket"]
 
-# Values of `skip_frame` to what is decoded. Every picture but a keyframe is predicted from the one
+# Values of `skip_frame` to what is decoded. Every frame but a keyframe is predicted from the one
 # before, so that none can be left out alone.
 _SKIPPED = {
     "NONE": "nothing",
@@ -103,7 +103,7 @@ class BsqInputStream(CodecAttributes):
         models: tuple[ModelLike, ...],
         threads: int,
         strict: bool,
-        light: LightLevels = NO_LIGHT,
+        hdr: HdrMetadata = NO_HDR,
     ) -> None:
         self.container = container
         self.track = track
@@ -112,8 +112,8 @@ class BsqInputStream(CodecAttributes):
         self._open_decoder: Decoder | None = None
         self._skip_frame = "DEFAULT"
         self._warned = False
-        self._begun = False  # a picture has come, or there was a seek
-        self.light = light
+        self._begun = False  # a frame has come, or there was a seek
+        self.hdr = hdr
         """Mastering display and content light level, where the container says them."""
         stream = track.stream
         self.id = int(stream.id)
@@ -169,7 +169,7 @@ class BsqInputStream(CodecAttributes):
 
     @property
     def average_rate(self) -> Fraction | None:
-        """Pictures per second: as stated, or as the container reckons."""
+        """Frames per second: as stated, or as the container reckons."""
         return self.track.frame_rate or self._container_rate
 
     @property
@@ -199,7 +199,7 @@ class BsqInputStream(CodecAttributes):
 
     @property
     def rotation(self) -> int:
-        """Degrees clockwise to turn the picture for display."""
+        """Degrees clockwise to turn the frame for display."""
         return self.track.rotation
 
     @property
@@ -332,7 +332,7 @@ class BsqInputStream(CodecAttributes):
         return self._open_decoder
 
     def flush_buffers(self) -> None:
-        """Forgets all pictures, as a seek does."""
+        """Forgets all frames, as a seek does."""
         self._begun = True
         if self._open_decoder is not None:
             self._open_decoder.reset()
@@ -347,7 +347,7 @@ class BsqInputStream(CodecAttributes):
         `key_frame` is true and `pict_type` I where a frame is coded on its own, else P.
 
         Raises:
-            BitstreamError: the packet is damaged and there is no picture to show in its place,
+            BitstreamError: the packet is damaged and there is no frame to show in its place,
                 or the container was opened with strict=True.
             ModelNotFoundError: the stream's model is not installed.
         """
@@ -362,20 +362,20 @@ class BsqInputStream(CodecAttributes):
             except BitstreamError as error:
                 error.packet = source.number
                 raise
-        pictures = []
+        shown = []
         for frame in frames:
-            picture = frame.to_video_frame()
+            video_frame = frame.to_video_frame()
             if source is not None and source.pts is not None:
-                picture.pts, picture.time_base = source.pts, self.time_base
-                picture.dts = source.pts
+                video_frame.pts, video_frame.time_base = source.pts, self.time_base
+                video_frame.dts = source.pts
             if frame.concealed:
                 self._warn_once(source)
             self._warn_of_skipped()
-            pictures.append(picture)
-        return pictures
+            shown.append(video_frame)
+        return shown
 
     def _warn_of_skipped(self) -> None:
-        """Says how many packets before the first picture showed nothing."""
+        """Says how many packets before the first frame showed nothing."""
         if not self._begun and self._decoder.skipped:
             notice = skipped_notice(self._decoder.skipped)
             warnings.warn(f"{self.container.name}: {notice}", BsqWarning, stacklevel=4)
@@ -387,8 +387,8 @@ class BsqInputStream(CodecAttributes):
         self._warned = True
         where = "" if source is None or source.time is None else f" from {float(source.time):.3f} s"
         warnings.warn(
-            f"{self.container.name}: data is lost or damaged{where}; the last good picture stands "
-            "in up to the next keyframe",
+            f"{self.container.name}: data is lost or damaged{where}; the last good frame is "
+            "repeated up to the next keyframe",
             BsqWarning,
             stacklevel=3,
         )

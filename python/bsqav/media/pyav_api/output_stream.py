@@ -17,7 +17,7 @@ from bsqav.codec.picture import Colour, FrameConverter
 from bsqav.codec.sequence import SequenceHeader, sequence_header
 from bsqav.codec.units import Packet
 from bsqav.errors import BsqWarning, UsageError
-from bsqav.media.metadata.hdr import LightLevels, light_of_frame
+from bsqav.media.metadata.hdr import HdrMetadata, hdr_of_frame
 from bsqav.media.pyav_api.input_stream import BsqInputStream
 from bsqav.media.pyav_api.stream_attributes import CodecAttributes, range_of
 
@@ -69,7 +69,7 @@ class BsqOutputStream(CodecAttributes):
     """A BSQ stream that encodes, with the attributes of av.VideoStream.
 
     Set what is known before the first frame: width, height, pix_fmt, time_base, rate,
-    sample_aspect_ratio, rotation, light, metadata, options, color_range, color_primaries,
+    sample_aspect_ratio, rotation, hdr, metadata, options, color_range, color_primaries,
     color_trc, colorspace, and bit_rate (bits per second), gop_size and thread_count, which are
     options too. What is left at None comes from the frame. Other attributes are refused.
     """
@@ -102,7 +102,7 @@ class BsqOutputStream(CodecAttributes):
         self.frames = 0
         self.metadata: dict[str, str] = {}
         self.disposition = 0
-        self.light: LightLevels | None = None
+        self.hdr: HdrMetadata | None = None
         self._rate = Fraction(rate) if rate else None
         self._stated = Colour()
         self._flags = 0
@@ -122,7 +122,7 @@ class BsqOutputStream(CodecAttributes):
 
     @property
     def rate(self) -> Fraction | None:
-        """Pictures per second, None where they have times of their own."""
+        """Frames per second, None where they have times of their own."""
         return self._rate
 
     @rate.setter
@@ -221,7 +221,7 @@ class BsqOutputStream(CodecAttributes):
         """Sets `rotation` from degrees counter-clockwise, as PyAV has it.
 
         Raises:
-            UsageError: the pictures are to be mirrored, which a stream cannot say.
+            UsageError: the frames are to be mirrored, which a stream cannot say.
         """
         if hflip or vflip:
             raise UsageError("BSQ carries quarter turns and no mirroring: mirror the frames")
@@ -276,7 +276,7 @@ class BsqOutputStream(CodecAttributes):
         self.sample_aspect_ratio = template.sample_aspect_ratio
         self.metadata.update(template.metadata)
         self.disposition = int(template.disposition)
-        self.light = template.light
+        self.hdr = template.hdr
 
     def encode(self, frame: EncoderInput | None = None) -> list[OutputPacket]:
         """Takes a frame, or an array (see `bsqav.Encoder.encode`); None flushes.
@@ -330,8 +330,8 @@ class BsqOutputStream(CodecAttributes):
                 colour=None if self._stated == Colour() else self._with_stated(plain),
                 **self._settings(),
             )
-        if self.light is None:
-            self.light = light_of_frame(frame)
+        if self.hdr is None:
+            self.hdr = hdr_of_frame(frame)
         if time_base is None:
             time_base = frame.time_base or DEFAULT_TIME_BASE
         self.time_base = time_base
@@ -400,7 +400,7 @@ _SETTABLE = frozenset(
         "frames",
         "metadata",
         "disposition",
-        "light",
+        "hdr",
         "thread_count",
         "thread_type",
         "flags",

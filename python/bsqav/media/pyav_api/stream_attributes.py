@@ -47,7 +47,7 @@ class CodecAttributes:
     name = "bsq"
     codec = CODEC
     codec_tag = CODEC_TAG
-    # BSQ has no profiles; its level follows from the size. Pictures come in the order of display.
+    # BSQ has no profiles; its level follows from the size. Frames come in the order of display.
     profile: str | None = None
     level = _UNKNOWN_LEVEL
     has_b_frames = False
@@ -119,7 +119,7 @@ class CodecAttributes:
 
     @property
     def display_aspect_ratio(self) -> Fraction | None:
-        """Width over height of the picture as it is to be shown, before any rotation."""
+        """Width over height of the frame as it is to be shown, before any rotation."""
         if not self.width or not self.height:
             return None
         return Fraction(self.width, self.height) * (self.sample_aspect_ratio or 1)

@@ -17,9 +17,9 @@ from bsqav.media.demux.bsq_track import BsqPacket, BsqTrack
 from bsqav.media.demux.demuxer import Demuxer
 from bsqav.media.demux.gaps import named, places
 from bsqav.media.io.types import AvPacket
-from bsqav.media.metadata.file_metadata import Attachment, is_attached_picture, picture_attachment
-from bsqav.media.metadata.hdr import NO_LIGHT, light_of_frame
-from bsqav.media.metadata.image_metadata import PICTURE_CODECS, read_picture_metadata
+from bsqav.media.metadata.file_metadata import Attachment, cover_attachment, is_cover
+from bsqav.media.metadata.hdr import NO_HDR, hdr_of_frame
+from bsqav.media.metadata.image_metadata import IMAGE_CODECS, read_image_metadata
 from bsqav.media.metadata.stream_info import proportional, rotation_of
 from bsqav.media.transcode.decoding import AvDecoding, VideoDecoding
 from bsqav.media.transcode.timestamp_repair import TimestampRepair
@@ -47,7 +47,7 @@ class FrameFormat:
     coded_size: tuple[int, int] = (0, 0)
     rotation: int = 0
     is_mirrored: bool = False  # left and right change places, as Exif of a picture has it
-    light: Any = NO_LIGHT
+    hdr: Any = NO_HDR
 
     def settle(
         self, picture: av.VideoFrame, track: BsqTrack | None, orientation: int
@@ -58,7 +58,7 @@ class FrameFormat:
             self.rotation = track.rotation if track else rotation_of(picture, self.warn)
             if orientation in MIRRORED_TURNS:  # FFmpeg makes a rotation of it and no more
                 self.is_mirrored, self.rotation = True, MIRRORED_TURNS[orientation]
-            self.light = light_of_frame(picture)
+            self.hdr = hdr_of_frame(picture)
             scale = self.scale and proportional(self.scale, self.coded_size)
             self.converter = self.type(
                 picture, scale=scale or None, pixel_format=self.pixel_format, warn=self.warn
@@ -114,9 +114,9 @@ class EventReader:
     def picture_metadata(self) -> PictureMetadata:
         """Exif, colour profile and XMP of the first picture, where the input is picture files."""
         packet = self.first_packet
-        if packet is None or self._stream.codec_context.name not in PICTURE_CODECS:
+        if packet is None or self._stream.codec_context.name not in IMAGE_CODECS:
             return NO_METADATA
-        return read_picture_metadata(bytes(packet))
+        return read_image_metadata(bytes(packet))
 
     def seek(self, seconds: Fraction) -> bool:
         """Goes to the keyframe at or before a time; False where events come from the beginning."""
@@ -140,7 +140,7 @@ class EventReader:
         """
         self._give_up = give_up
         wanted = [s for s in self._others if s.type in ("audio", "subtitle")]
-        pictures = [s for s in self._others if is_attached_picture(s)]
+        pictures = [s for s in self._others if is_cover(s)]
         try:
             packets = self._demuxer.demux(self._stream, *wanted, *pictures)
             for packet in self._repair.repaired(packets):
@@ -148,7 +148,7 @@ class EventReader:
                     return
                 if isinstance(packet, BsqPacket) or packet.stream_index == self._stream.index:
                     yield from self._decode(packet)
-                elif is_attached_picture(packet.stream):
+                elif is_cover(packet.stream):
                     self._keep_picture(packet)
                 else:
                     yield packet
@@ -205,7 +205,7 @@ class EventReader:
             yield from map(self._convert, self._decoding.flush())
 
     def _keep_picture(self, packet: AvPacket) -> None:
-        picture = picture_attachment(packet.stream, bytes(packet))
+        picture = cover_attachment(packet.stream, bytes(packet))
         if picture is not None:
             self.pictures[packet.stream_index] = picture
 

@@ -217,7 +217,7 @@ class Job:
         container = format_of(target.path or "-.nut", options.format)
         defaults = EncoderSettings.for_files()
         if container == "hls":
-            defaults = replace(defaults, gop=default_gop(source.facts.frame_rate))
+            defaults = replace(defaults, gop=default_gop(source.info.frame_rate))
         settings = BsqSettings(
             encoder=defaults.changed(with_bsq_preset(options.settings)),
             model=options.model,
@@ -325,13 +325,13 @@ class Job:
     ) -> None:
         """Says how far it has come: to the time `end` in seconds, with `taken` frames taken in."""
         if self._progress is not None:
-            facts, stages = source.facts, 2 if self._options.two_pass else 1
+            info, stages = source.info, 2 if self._options.two_pass else 1
             self._progress(
                 Progress(
                     frames=count,
-                    total_frames=facts.frames,
+                    total_frames=info.frames,
                     time=float(end),
-                    duration=None if facts.duration is None else float(facts.duration),
+                    duration=None if info.duration is None else float(info.duration),
                     elapsed=time.monotonic() - self._pass_began,
                     bytes=size,
                     stage=min(stage, stages),

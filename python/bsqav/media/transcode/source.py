@@ -19,7 +19,7 @@ from bsqav.codec.picture_metadata import PictureMetadata
 from bsqav.codec.sequence import colour_of, plane_format_of
 from bsqav.errors import MediaError, UsageError
 from bsqav.media.demux.bsq_track import skipped_notice
-from bsqav.media.demux.image_sequence import PictureSequence
+from bsqav.media.demux.image_sequence import ImageSequence
 from bsqav.media.demux.inputs import input_name, open_input
 from bsqav.media.demux.opening import can_seek
 from bsqav.media.demux.tag_encoding import FOREIGN_TAGS
@@ -31,7 +31,7 @@ from bsqav.media.metadata.file_metadata import (
 from bsqav.media.metadata.hdr import TrackColour
 from bsqav.media.metadata.stream_info import (
     RATE_PACKETS,
-    VideoFacts,
+    StreamInfo,
     constant_rate,
     first_times,
     is_bare,
@@ -109,10 +109,8 @@ class Source:
         self.name = input_name(file)
         self._warn = warn
         self._start, self.cut_duration = start, duration
-        pictures = PictureSequence.of(file, fps, start_number, warn)
-        self._demuxer = open_input(
-            file, format=format, cancelled=cancelled, fps=fps, pictures=pictures
-        )
+        images = ImageSequence.of(file, fps, start_number, warn)
+        self._demuxer = open_input(file, format=format, cancelled=cancelled, fps=fps, images=images)
         try:
             if self._demuxer.foreign_tags:
                 warn(FOREIGN_TAGS)
@@ -201,10 +199,10 @@ class Source:
             return self.track.time_base
         return Fraction(self.stream.time_base or DEFAULT_TIME_BASE)
 
-    # ---- beginning: the first frame settles the facts ----
+    # ---- beginning: the first frame decides the stream info ----
 
     def _prime(self) -> None:
-        """Reads up to the first frame that is wanted, and settles the facts and the origin."""
+        """Reads up to the first frame that is wanted, and decides stream info and origin."""
         begin = Fraction(self.stream.start_time or 0) * Fraction(self.stream.time_base or 0)
         begin -= self._demuxer.lead  # packets come without it
         self._wanted = begin + self._start if self._start else None
@@ -215,7 +213,7 @@ class Source:
         self._settle_beginning(first)
         if self._reader.skipped:
             self._warn(skipped_notice(self._reader.skipped))
-        self.facts = self._settle_facts()
+        self.info = self._find_info()
 
     def _settle_beginning(self, first: SourceFrame) -> None:
         """What a copy begins with before the wanted time belongs to the part."""
@@ -326,7 +324,7 @@ class Source:
             return exact
         return round(seconds / self.time_base) * self.time_base
 
-    def _settle_facts(self) -> VideoFacts:
+    def _find_info(self) -> StreamInfo:
         track, form = self.track, self._format
         if form.converter is None:  # BSQ that is passed on undecoded
             assert track is not None
@@ -335,7 +333,7 @@ class Source:
         else:
             layout, colour = form.converter.format, form.converter.colour
         aspect = track.sample_aspect if track else self.stream.sample_aspect_ratio or None
-        return VideoFacts(
+        return StreamInfo(
             codec="bsq" if track else self.stream.codec_context.name,
             layout=layout,
             colour=colour,
@@ -346,7 +344,7 @@ class Source:
             rotation=form.rotation,
             duration=self._expected_duration(),
             chroma_location=self.chroma_location or self._beside.chroma_location,
-            light=form.light or self._beside.light,
+            hdr=form.hdr or self._beside.hdr,
         )
 
     def _find_rates(self, file: Any) -> tuple[Fraction | None, Fraction]:

@@ -102,9 +102,9 @@ class MuxedSink:
                 sequence,
                 metadata=metadata_of(source.stream),
                 disposition=int(source.stream.disposition),
-                hdr=source.facts.light,
+                hdr=source.info.hdr,
             )
-            if source.facts.light and self._muxer.format == "nut":
+            if source.info.hdr and self._muxer.format == "nut":
                 warn("mastering display and content light level are left out: nut holds none")
             self._tracks = carry_tracks(
                 self._muxer,
@@ -153,7 +153,7 @@ def open_encoder(
 ) -> Encoder:
     """An encoder for the pictures of a source."""
     return Encoder(
-        sequence=source.facts.sequence(),
+        sequence=source.info.sequence(),
         model=settings.model,
         settings=settings.encoder,
         first_pass=settings.first_pass,

@@ -90,14 +90,14 @@ class PictureSink:
         why = f"{suffix} pictures have one quality, the finest"
         options.refuse(why, settings_except={"threads"}, names=())
         self._pattern, self._overwrite = pattern, options.overwrite
-        self._rotation = source.facts.rotation
+        self._rotation = source.info.rotation
         self.frames = 0
         self.bytes = self.video_bytes = 0
         self.sent = 0
         self.end = Fraction(0)
         self._time_base = source.time_base
-        self._facts = turned(source.facts)  # picture files are shown as they are
-        layout = self._facts.layout
+        self._info = turned(source.info)  # picture files are shown as they are
+        layout = self._info.layout
         is_gray = layout.chroma == "gray"
         formats = gray if is_gray else colour
         if layout.alpha:
@@ -161,16 +161,16 @@ class PictureSink:
         self.video_bytes = self.bytes
 
     def _encode(self, frame: SourceFrame) -> bytes:
-        facts = self._facts
+        info = self._info
         planes = turn_planes(frame.planes, self._rotation)
-        picture = shown_frame(planes, facts.layout, facts.colour, self._pixel_format)
+        picture = shown_frame(planes, info.layout, info.colour, self._pixel_format)
         try:
             context: Any = av.CodecContext.create(self.codec, "w")
-            context.width, context.height = facts.layout.width, facts.layout.height
+            context.width, context.height = info.layout.width, info.layout.height
             context.pix_fmt = self._pixel_format
-            context.time_base = facts.time_base
-            if facts.sample_aspect is not None:
-                context.sample_aspect_ratio = facts.sample_aspect
+            context.time_base = info.time_base
+            if info.sample_aspect is not None:
+                context.sample_aspect_ratio = info.sample_aspect
             if self.codec == "mjpeg":
                 context.qmin, context.qmax = 2, 2
             if self.codec == "libwebp":

@@ -52,7 +52,7 @@ class StillSink:
         if options.codec not in (None, "bsq", "copy"):
             raise UsageError(f"{_SUFFIX} holds BSQ and nothing else: leave {options.codec} away")
         if options.codec == "copy" and not source.is_bsq:
-            raise UsageError(f"codec copy needs BSQ: {source.name} is {source.facts.codec}")
+            raise UsageError(f"codec copy needs BSQ: {source.name} is {source.info.codec}")
         if {"bitrate", "maxrate"} & options.settings.keys():
             raise UnsupportedError("a still has no bit rate: say the quality with crf (--crf)")
         options.refuse(
@@ -92,14 +92,14 @@ class StillSink:
         return bytes(packet)
 
     def _encode(self, frame: SourceFrame) -> bytes:
-        facts, options = self._source.facts, self._options
+        info, options = self._source.info, self._options
         return encode_planes(
             frame.planes,
-            facts.layout,
-            facts.colour,
-            sample_aspect=facts.sample_aspect,
+            info.layout,
+            info.colour,
+            sample_aspect=info.sample_aspect,
             chroma_location=self._source.chroma_location,
-            rotation=facts.rotation,
+            rotation=info.rotation,
             model=options.model,
             settings=EncoderSettings().changed(with_bsq_preset(options.settings)),
         )

@@ -140,11 +140,11 @@ class VideoSink:
         self._covers: list[tuple[int, AvPacket]] = []
         self._muxer = _open_muxer(target, self._format, warn)
         try:
-            facts = source.facts
-            self._turn = 0 if self._format in _KEEPS_ROTATION else facts.rotation
+            info = source.info
+            self._turn = 0 if self._format in _KEEPS_ROTATION else info.rotation
             if self._turn:
-                facts = turned(facts)
-            self._encoder = VideoEncoder(self._muxer.container, self.codec, facts, settings, warn)
+                info = turned(info)
+            self._encoder = VideoEncoder(self._muxer.container, self.codec, info, settings, warn)
             self._encoder.stream.metadata.update(metadata_of(source.stream))
             self._tracks = carry_tracks(
                 self._muxer,

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from bsqav.errors import MediaError, UnsupportedError, UsageError
 from bsqav.media.demux.demuxer import BsqTrack, Demuxer
 from bsqav.media.metadata.codec_names import codec_name
-from bsqav.media.metadata.file_metadata import Chapter, is_attached_picture
+from bsqav.media.metadata.file_metadata import Chapter, is_cover
 
 __all__ = [
     "ALL_TRACKS",
@@ -63,7 +63,7 @@ class TrackChoice:
 
     def takes(self, stream: Any) -> bool:
         """Whether a track beside the video is wanted; what is not is left out unsaid."""
-        if stream.type == "video" and not is_attached_picture(stream):
+        if stream.type == "video" and not is_cover(stream):
             return self.video is None
         wanted = {"audio": self.audio, "subtitle": self.subtitles}.get(stream.type)
         return wanted is None or stream.index in wanted or _language(stream) in wanted
@@ -121,7 +121,7 @@ def choose_video(demuxer: Demuxer, choice: TrackChoice, name: str) -> tuple[Any,
     """
     container = demuxer.container
     choice.check(container.streams, name)
-    streams = [s for s in container.streams.video if not is_attached_picture(s)]
+    streams = [s for s in container.streams.video if not is_cover(s)]
     if choice.video is not None:
         every, streams = streams, [s for s in streams if s.index == choice.video]
         if not streams:
@@ -181,7 +181,7 @@ def unused_streams(streams: Iterable[Any]) -> list[tuple[Any, str]]:
     """Streams of kinds that are never carried, with the reason."""
     unused = []
     for stream in streams:
-        if stream.type == "video" and not is_attached_picture(stream):
+        if stream.type == "video" and not is_cover(stream):
             unused.append((stream, "one video track is carried (--video N chooses)"))
         elif stream.type in ("data", "unknown") and not is_chapter_track(stream):
             unused.append((stream, f"{stream.type} tracks are not carried"))

@@ -16,7 +16,7 @@ from bsqav.codec.picture import PlaneFormat, planes_to_frame
 from bsqav.codec.settings import EncoderSettings
 from bsqav.errors import UnsupportedError, UsageError
 from bsqav.media.io.types import AvPacket
-from bsqav.media.metadata.stream_info import COUNTS_FRAMES, NO_GAPS, WITHOUT_TIMES, VideoFacts
+from bsqav.media.metadata.stream_info import COUNTS_FRAMES, NO_GAPS, WITHOUT_TIMES, StreamInfo
 from bsqav.media.transcode.decoding import Plane
 from bsqav.media.transcode.encoder_names import find_encoder
 
@@ -123,7 +123,7 @@ class VideoEncoder:
     Args:
         container: a PyAV output container.
         name: FFmpeg's name of the encoder.
-        facts: what the video is like.
+        info: what the video is like.
         settings: how to encode.
         warn: takes a sentence on everything that is changed.
 
@@ -135,20 +135,20 @@ class VideoEncoder:
         self,
         container: Any,
         name: str,
-        facts: VideoFacts,
+        info: StreamInfo,
         settings: VideoSettings,
         warn: Callable[[str], None],
     ) -> None:
-        self._name, self._facts = name, facts
+        self._name, self._info = name, info
         # Encoders that would write to standard error on their own.
         os.environ.setdefault("SVT_LOG", "1")
-        rate = 1 / (1 / (facts.frame_rate or facts.usual_rate)).limit_denominator(_MAX_TERM)
+        rate = 1 / (1 / (info.frame_rate or info.usual_rate)).limit_denominator(_MAX_TERM)
         self._form = container.format
         name = self._name = find_encoder(name, "video").name  # hevc means libx265
-        if name == "libx265" and facts.layout.width < _X265_COLUMNS:
+        if name == "libx265" and info.layout.width < _X265_COLUMNS:
             raise UnsupportedError(
                 f"libx265 writes beyond its memory where pictures are narrower than "
-                f"{_X265_COLUMNS} columns, and these have {facts.layout.width}: take libx264, or "
+                f"{_X265_COLUMNS} columns, and these have {info.layout.width}: take libx264, or "
                 "another size (--scale)"
             )
         try:
@@ -165,21 +165,21 @@ class VideoEncoder:
 
     def _describe(self) -> None:
         """Size, format, timing, colour and display of the stream."""
-        facts, stream = self._facts, self.stream
+        info, stream = self._info, self.stream
         stream.width, stream.height = self._layout.width, self._layout.height
         stream.pix_fmt = self._pixel_format()
         context = stream.codec_context
-        context.time_base = facts.time_base if self._clock is None else self._clock.tick
-        facts.colour.tag(context)
+        context.time_base = info.time_base if self._clock is None else self._clock.tick
+        info.colour.tag(context)
         if stream.pix_fmt.startswith("yuvj"):
             context.color_range = 2
-        if facts.sample_aspect is not None:
-            context.sample_aspect_ratio = facts.sample_aspect
-        if facts.rotation:
-            stream.set_display_rotation(-facts.rotation)
+        if info.sample_aspect is not None:
+            context.sample_aspect_ratio = info.sample_aspect
+        if info.rotation:
+            stream.set_display_rotation(-info.rotation)
 
     def _set_options(self, settings: VideoSettings) -> None:
-        context, facts = self.stream.codec_context, self._facts
+        context, info = self.stream.codec_context, self._info
         given = settings.given
         self._check_options(given)
         context.thread_count = given.get("threads", 0)
@@ -191,8 +191,8 @@ class VideoEncoder:
             options.setdefault(option, ":".join(parameters))
         if self._form.name == "avi":
             options.setdefault("bf", "0")  # AVI does not say when a frame is due out of order
-        if facts.chroma_location and self._layout.chroma == "420":
-            options.setdefault("chroma_sample_location", str(facts.chroma_location))
+        if info.chroma_location and self._layout.chroma == "420":
+            options.setdefault("chroma_sample_location", str(info.chroma_location))
         if "bitrate" in given:
             context.bit_rate = round(given["bitrate"])
         elif (crf := given.get("crf", _DEFAULT_CRF.get(self._name))) is not None:
@@ -244,16 +244,16 @@ class VideoEncoder:
 
     def _parameters(self) -> tuple[str, list[str]]:
         """Name and values of the option that holds the parameters of the encoder's own library."""
-        light = self._facts.light
+        hdr = self._info.hdr
         if self._name == "libx265":
-            return "x265-params", ["log-level=error", *light.x265_parameters()]
+            return "x265-params", ["log-level=error", *hdr.x265_parameters()]
         if self._name == "libx264":
             # Else a bare stream, and whatever trusts its header, has ticks per second for a rate.
-            even = ["force-cfr=1"] if self._facts.frame_rate or self._clock else []
-            return "x264-params", [*even, *light.x264_parameters()]
+            even = ["force-cfr=1"] if self._info.frame_rate or self._clock else []
+            return "x264-params", [*even, *hdr.x264_parameters()]
         if self._name == "libsvtav1":
-            return "svtav1-params", light.svtav1_parameters()
-        if light:
+            return "svtav1-params", hdr.svtav1_parameters()
+        if hdr:
             self._warn(f"mastering display and content light level are left out by {self._name}")
         return "", []
 
@@ -275,7 +275,7 @@ class VideoEncoder:
 
     def _even_layout(self, warn: Callable[[str], None]) -> PlaneFormat:
         """The size in which frames are encoded: even where the encoder needs that."""
-        layout = self._facts.layout
+        layout = self._info.layout
         width, height = layout.width, layout.height
         if self._name in _EVEN_SIZES and (width % 2 or height % 2):
             width, height = width + width % 2, height + height % 2
@@ -342,18 +342,18 @@ class VideoEncoder:
                 self._warn(f"{kept} becomes {chosen.name}: {name} does not hold it")
 
     def encode(self, planes: Sequence[Plane], pts: int, duration: int) -> list[AvPacket]:
-        """Packets that are ready after one picture; times in ticks of the facts' time base."""
+        """Packets that are ready after one picture; times in ticks of the video's time base."""
         picture = planes_to_frame(self._padded(planes), self._layout)
-        self._facts.colour.tag(picture)
+        self._info.colour.tag(picture)
         if picture.format.name != self.stream.pix_fmt:
             picture = self._reformatter.reformat(
                 picture, format=self.stream.pix_fmt, threads=1, **self._ranges()
             )
         picture.pts = pts
-        picture.time_base = self._facts.time_base
+        picture.time_base = self._info.time_base
         picture.duration = duration
         if self._clock is not None:
-            picture.pts = self._clock.count(pts * self._facts.time_base)
+            picture.pts = self._clock.count(pts * self._info.time_base)
             picture.time_base, picture.duration = self._clock.tick, 1
         return [self._placed(packet) for packet in self.stream.encode(picture)]
 
@@ -394,7 +394,7 @@ class VideoEncoder:
 
     def _ranges(self) -> dict[str, int]:
         """How samples map from the pictures' format to the encoder's."""
-        source = 2 if self._facts.colour.full_range == 1 else 1
+        source = 2 if self._info.colour.full_range == 1 else 1
         target = 2 if self.stream.pix_fmt.startswith("yuvj") else source
         return {"src_color_range": source, "dst_color_range": target}
 

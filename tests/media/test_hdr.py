@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import bsqav
 from bsqav.media.demux.demuxer import Demuxer
 from bsqav.media.inspect.inspection import inspect
-from bsqav.media.metadata.hdr import LightLevels, MasteringDisplay, light_of_frame
+from bsqav.media.metadata.hdr import HdrMetadata, MasteringDisplay, hdr_of_frame
 from bsqav.media.metadata.matroska_header import chapter_languages
 from bsqav.media.metadata.track_colour import read_colours, stream_colour
 from bsqav.media.mux.muxers import open_muxer
@@ -26,7 +26,7 @@ from tests.support import run_tool
 SHOWN = MasteringDisplay(
     (0.708, 0.292), (0.17, 0.797), (0.131, 0.046), (0.3127, 0.329), (0.005, 1000)
 )
-LIGHT = LightLevels(SHOWN, 1000, 400)
+LIGHT = HdrMetadata(SHOWN, 1000, 400)
 
 
 def hdr_clip(path: Path) -> Path:
@@ -46,11 +46,11 @@ def hdr_clip(path: Path) -> Path:
     return path
 
 
-def light_of(path: Path) -> LightLevels:
-    return read_colours(path)[0].light
+def light_of(path: Path) -> HdrMetadata:
+    return read_colours(path)[0].hdr
 
 
-def close(found: LightLevels) -> bool:
+def close(found: HdrMetadata) -> bool:
     """Equal within the steps of ST 2086."""
     shown = found.mastering
     assert shown is not None
@@ -65,12 +65,12 @@ def test_hdr10_goes_there_and_back(tmp_path: Path) -> None:
     coded, copy, back = (tmp_path / name for name in ("a.mkv", "b.mkv", "back.mp4"))
     bsqav.transcode(clip, coded)
     assert close(light_of(coded))
-    assert (inspect(coded).bsq[0].light or {})["max_cll"] == 1000
+    assert (inspect(coded).bsq[0].hdr or {})["max_cll"] == 1000
     bsqav.transcode(coded, copy, codec="copy")
     assert light_of(copy) == light_of(coded)
     bsqav.transcode(copy, back, codec="libx265")
     with av.open(str(back)) as container:
-        assert close(light_of_frame(next(container.decode(video=0))))
+        assert close(hdr_of_frame(next(container.decode(video=0))))
     with bsqav.open(coded) as source, bsqav.open(tmp_path / "c.mkv", "w") as sink:
         stream = sink.add_stream_from_template(source.streams.video[0])
         for packet in source.demux(video=0):
@@ -99,7 +99,7 @@ def test_encoders_carry_it(tmp_path: Path, coded: Path, encoder: str, name: str)
     result = bsqav.transcode(coded, tmp_path / name, codec=encoder)
     assert result.warnings == ()
     with av.open(str(tmp_path / name)) as container:
-        found = light_of_frame(next(container.decode(video=0)))
+        found = hdr_of_frame(next(container.decode(video=0)))
     if encoder == "libsvtav1":  # AV1 has other steps, 65536 of them
         assert found.mastering is not None
         assert found.mastering.red == pytest.approx(SHOWN.red, abs=1e-4)
@@ -121,13 +121,13 @@ def test_encoders_that_cannot_say_so(tmp_path: Path, coded: Path, encoder: str) 
 
 
 def test_levels_alone_become_parameters() -> None:
-    levels = LightLevels(None, 1000, 400)
+    levels = HdrMetadata(None, 1000, 400)
     assert levels.x264_parameters() == ["cll=1000,400"]
     assert levels.svtav1_parameters() == ["content-light=1000,400"]
     assert LIGHT.svtav1_parameters()[0] == (
         "mastering-display=G(0.17,0.797)B(0.131,0.046)R(0.708,0.292)WP(0.3127,0.329)L(1000,0.005)"
     )
-    assert LightLevels().x264_parameters() == []
+    assert HdrMetadata().x264_parameters() == []
 
 
 def test_frames_bring_their_light_through_open(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_mov_holds_it_too(tmp_path: Path, name: str) -> None:
     assert close(light_of(tmp_path / name))
     with bsqav.open(tmp_path / name) as container:
         stream = container.streams.video[0]
-        assert (stream.average_rate, close(stream.light)) == (25, True)
+        assert (stream.average_rate, close(stream.hdr)) == (25, True)
         assert len(list(container.decode(stream))) == 6
     bsqav.transcode(tmp_path / name, tmp_path / "b.mkv", codec="copy")
     assert close(light_of(tmp_path / "b.mkv"))
@@ -187,7 +187,7 @@ def test_a_file_without_is_none_and_pipes_are_left_alone(tmp_path: Path) -> None
     mux_video(muxer, muxer.add_video(HEADER, SEQUENCE, hdr=LIGHT), count=2)
     muxer.close()
     file.seek(7)
-    assert read_colours(file)[0].light == LIGHT
+    assert read_colours(file)[0].hdr == LIGHT
     assert file.tell() == 7
     assert read_colours(ReadPipe(file.getvalue())) == {}
     assert read_colours(tmp_path / "none.mkv") == read_colours(tmp_path) == {}
@@ -205,8 +205,8 @@ def test_any_bytes_are_read_without_harm(form: str, noise: bytes, place: int) ->
     place += max(0, data.find(b"moov"))
     data[place : place + len(noise)] = noise
     for colour in read_colours(io.BytesIO(bytes(data))).values():
-        assert colour.light.mastering is None or colour.light.mastering.is_sound
-        assert 0 <= colour.light.max_cll <= 1 << 20
+        assert colour.hdr.mastering is None or colour.hdr.mastering.is_sound
+        assert 0 <= colour.hdr.max_cll <= 1 << 20
     read_colours(io.BytesIO(noise))
     assert all(map(str.isascii, chapter_languages(io.BytesIO(bytes(data)))))
 
@@ -218,8 +218,8 @@ def test_values_that_no_display_has_are_dropped() -> None:
 
     numbers = [1, 0] * 10
     packed = struct.pack("=20i2i", *numbers, 1, 1)
-    assert light_of_frame(Frame(MASTERING_DISPLAY_METADATA=packed)) == LightLevels()
-    assert not light_of_frame(Frame(MASTERING_DISPLAY_METADATA=b"short", CONTENT_LIGHT_LEVEL=b"x"))
+    assert hdr_of_frame(Frame(MASTERING_DISPLAY_METADATA=packed)) == HdrMetadata()
+    assert not hdr_of_frame(Frame(MASTERING_DISPLAY_METADATA=b"short", CONTENT_LIGHT_LEVEL=b"x"))
 
 
 @pytest.mark.host
