@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass, field
 
-KEYFRAME, STEPS, DEVIATION, DURATION, PARITY = 0x80, 0x08, 0x04, 0x02, 0x01
+KEYFRAME, QUANTIZERS, DEVIATION, DURATION, GROUP_TOGGLE = 0x80, 0x08, 0x04, 0x02, 0x01
 
 
 def varint(value: int) -> bytes:
@@ -77,29 +77,29 @@ class PacketFields:
     index: int = 1
     deviation: int | None = None
     duration: int | None = None
-    steps: list[int] | None = field(default_factory=lambda: [256])
+    quantizers: list[int] | None = field(default_factory=lambda: [256])
     base: bytes = b""  # of keyframes
     others: list[bytes] = field(default_factory=list)  # components after the first
     body: bytes = b""
-    parity: bool = False
+    group_toggle: bool = False
     checksum_error: int = 0
 
     def write(self) -> bytes:
         """The packet's bytes, with a checksum that fits unless an error is asked for."""
         flags = (self.layers - 1) << 4
         flags |= KEYFRAME if self.keyframe else 0
-        flags |= STEPS if self.steps is not None else 0
+        flags |= QUANTIZERS if self.quantizers is not None else 0
         flags |= DEVIATION if self.deviation is not None else 0
         flags |= DURATION if self.duration is not None else 0
-        flags |= PARITY if self.parity else 0
+        flags |= GROUP_TOGGLE if self.group_toggle else 0
         data = bytes([flags])
         data += self.header.write() + zigzag(self.pts) if self.keyframe else varint(self.index)
         if self.deviation is not None:
             data += zigzag(self.deviation)
         if self.duration is not None:
             data += varint(self.duration)
-        for step in self.steps or []:
-            data += step.to_bytes(2, "little")
+        for c in self.quantizers or []:
+            data += c.to_bytes(2, "little")
         if self.keyframe:
             data += varint(len(self.base)) + self.base
         for other in self.others:

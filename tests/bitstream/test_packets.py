@@ -43,13 +43,15 @@ headers = st.builds(
     st.integers(-(2**62), 2**62),
     st.lists(st.integers(0, 504), min_size=1, max_size=8),
 )
-def test_keyframe_headers_are_read_as_written(header: Header, pts: int, steps: list[int]) -> None:
+def test_keyframe_headers_are_read_as_written(
+    header: Header, pts: int, quantizers: list[int]
+) -> None:
     form = header.format
-    packet = PacketFields(header=header, pts=pts, layers=len(steps), steps=steps)
+    packet = PacketFields(header=header, pts=pts, layers=len(quantizers), quantizers=quantizers)
     info = _core.probe_packet(packet.write())
     assert info["keyframe"] is True
-    assert (info["index_in_group"], info["layers"], info["pts"]) == (0, len(steps), pts)
-    assert info["crf"] == steps[-1] / 8
+    assert (info["index_in_group"], info["layers"], info["pts"]) == (0, len(quantizers), pts)
+    assert info["crf"] == quantizers[-1] / 8
     sequence = info["sequence"]
     expected: dict[str, Any] = {
         "width": header.width,
@@ -88,7 +90,7 @@ def test_headers_between_keyframes_are_read_as_written(
         layers=layers,
         deviation=deviation,
         duration=duration,
-        steps=None,
+        quantizers=None,
     )
     info = _core.probe_packet(packet.write())
     assert info["keyframe"] is False
@@ -146,13 +148,13 @@ def test_what_a_newer_library_may_read_is_unsupported(change: dict[str, Any], me
 
 
 WRONG_PACKETS = [
-    (PacketFields(steps=None), 0, "steps"),
+    (PacketFields(quantizers=None), 0, "steps"),
     (PacketFields(deviation=3), 0, "deviation"),
-    (PacketFields(steps=[505]), 40, "505"),
+    (PacketFields(quantizers=[505]), 40, "505"),
     (PacketFields(pts=2**62 + 1), None, "timestamp"),
     (PacketFields(keyframe=False, index=0), 1, "index"),
     (PacketFields(keyframe=False, index=2**31), 1, "index"),
-    (PacketFields(keyframe=False, layers=3, steps=[1]), None, "early"),
+    (PacketFields(keyframe=False, layers=3, quantizers=[1]), None, "early"),
     (PacketFields(checksum_error=1), None, "checksum"),
     (PacketFields(keyframe=False, checksum_error=1), None, "checksum"),
 ]

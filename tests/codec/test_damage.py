@@ -186,7 +186,7 @@ def test_pictures_above_the_level_are_refused(level: int, size: tuple[int, int],
 def test_a_large_picture_of_little_data_ends_at_once(body: bytes) -> None:
     header = Header(1920, 1080, format=0, model=bytes.fromhex(tiny_model().id))
     sizes = bytes([0, 0])
-    packet = PacketFields(header=header, layers=8, steps=[0] * 8, body=sizes + body).write()
+    packet = PacketFields(header=header, layers=8, quantizers=[0] * 8, body=sizes + body).write()
     with pytest.raises(BitstreamError):
         _core.Decoder([tiny_model()]).send(packet)
 
@@ -301,11 +301,13 @@ def test_concealed_pictures_have_no_tokens(stream: Stream) -> None:
 def test_any_payload_is_survived(data: st.DataObject) -> None:
     header = Header(70, 40, model=bytes.fromhex(tiny_model().id))
     layers = data.draw(st.integers(1, 3))
-    steps = data.draw(st.lists(st.integers(0, 504), min_size=layers, max_size=layers))
+    quantizers = data.draw(st.lists(st.integers(0, 504), min_size=layers, max_size=layers))
     body = data.draw(st.binary(max_size=200))
     decoder = _core.Decoder([tiny_model()])
     try:
-        decoder.send(PacketFields(header=header, layers=layers, steps=steps, body=body).write())
+        decoder.send(
+            PacketFields(header=header, layers=layers, quantizers=quantizers, body=body).write()
+        )
     except BitstreamError as error:
         assert error.packet == 0
         assert error.byte is not None

@@ -12,7 +12,7 @@ from bsqav.codec.modelspec import ModelConfig
 from tests.bitstream.packets import Header
 from tests.codec.streams import TINY_MODEL, Format, tiny_model
 from tests.network.models import ONE_STAGE, UNEVEN, random_model
-from tests.reference.forge import Forger
+from tests.reference.random_stream import RandomStream
 from tests.vectors.ivf import read_ivf
 from tests.vectors.make_golden import FOLDER
 
@@ -47,8 +47,8 @@ def open_decoder(
 def drain(decoder: _core.CudaDecoder) -> list[_core.Picture]:
     """The pictures that are ready, on the host."""
     pictures = []
-    while (picture := decoder.receive_host()) is not None:
-        pictures.append(picture)
+    while (frame := decoder.receive_host()) is not None:
+        pictures.append(frame)
     return pictures
 
 
@@ -94,9 +94,9 @@ def forge(packet: bytes, payload: bytes) -> bytes:
 
 
 @functools.cache
-def forged_stream(model: str, form: int) -> Forger:
+def random_stream(model: str, form: int) -> RandomStream:
     """Three pictures of random symbols; `form` is the header's format."""
-    forger = Forger(Header(44, 28, format=form), MODELS[model], form, 0.6)
-    for picture, layers in enumerate((2, 1, 3)):
-        forger.add(picture == 0, layers)
-    return forger
+    stream = RandomStream(Header(44, 28, format=form), MODELS[model], form, 0.6)
+    for frame, layers in enumerate((2, 1, 3)):
+        stream.add(frame == 0, layers)
+    return stream

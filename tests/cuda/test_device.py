@@ -27,8 +27,8 @@ from tests.cuda.decoders import (
     drain,
     encode_all,
     forge,
-    forged_stream,
     open_decoder,
+    random_stream,
     short_stream,
 )
 from tests.reference.bitstream import conformance_hash
@@ -79,9 +79,9 @@ def test_a_golden_stream_has_its_hash(library: _core.CudaLibrary, name: str) -> 
 def test_streams_of_random_symbols_decode_alike(
     library: _core.CudaLibrary, name: str, form: int
 ) -> None:
-    forger = forged_stream(name, form)
+    stream = random_stream(name, form)
     decoder = _core.CudaDecoder(library, [_core.Model(MODELS[name])], strict=True)
-    assert stream_hash(decode_all(forger.packets, decoder)) == conformance_hash(forger.pictures)
+    assert stream_hash(decode_all(stream.packets, decoder)) == conformance_hash(stream.frames)
 
 
 @pytest.mark.parametrize("number", [0, 1])

@@ -31,8 +31,8 @@ from tests.cuda.decoders import (
     drain,
     emulation,
     forge,
-    forged_stream,
     open_decoder,
+    random_stream,
     short_stream,
 )
 from tests.media.clips import make_clip
@@ -88,12 +88,12 @@ def test_the_released_model_decodes_alike() -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_streams_of_random_symbols_decode_alike(name: str, form: int) -> None:
     """They use all of the syntax, with models of any size."""
-    forger = forged_stream(name, form)
+    stream = random_stream(name, form)
     model = _core.Model(MODELS[name])
     decoder = _core.CudaDecoder(emulation(), [model], device=BOTH, strict=True)
-    pictures = decode_all(forger.packets, decoder)
-    assert conformance_hash(forger.pictures) == stream_hash(pictures)
-    assert [(p.pts, p.duration) for p in pictures] == forger.times
+    pictures = decode_all(stream.packets, decoder)
+    assert conformance_hash(stream.frames) == stream_hash(pictures)
+    assert [(p.pts, p.duration) for p in pictures] == stream.times
 
 
 @pytest.mark.parametrize("device", [0, DEFERRED])
@@ -127,7 +127,7 @@ def test_damage_inside_the_entropy_code(device: int, number: int) -> None:
 
 
 def test_a_stream_may_change_its_size_and_model() -> None:
-    packets = [*short_stream(), *forged_stream("uneven", 0).packets, *short_stream()]
+    packets = [*short_stream(), *random_stream("uneven", 0).packets, *short_stream()]
     decoder = _core.Decoder([tiny_model(), _core.Model(MODELS["uneven"])], strict=True)
     expected = [picture_hash(p) for p in decode(packets, decoder)]
     assert [picture_hash(p) for p in decode_all(packets, open_decoder(BOTH))] == expected

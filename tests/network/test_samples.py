@@ -20,7 +20,7 @@ def random_planes(rng: np.random.Generator, count: int, depth: int, rows: int, c
 
 def test_steps_equal_the_reference_and_double_every_8_crf() -> None:
     steps = [_core.step_q8(q) for q in range(569)]
-    assert steps == [numerics.step(q) for q in range(569)]
+    assert steps == [numerics.step_size(q) for q in range(569)]
     assert steps[64] == 256
     for q in (-1, 569):
         with pytest.raises(UsageError):

@@ -1,4 +1,4 @@
-"""Sequence headers, packets and blocks, written from docs/bitstream.md sections 1 to 3 and 7."""
+"""Sequence headers, packets and tiles, written from docs/bitstream.md sections 1 to 3 and 7."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import numpy.typing as npt
 
 Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
-KEYFRAME, STEPS, DEVIATION, DURATION, PARITY = 0x80, 0x08, 0x04, 0x02, 0x01
-FIRST_MOTION = 0x01  # in the flags of a component after the first
+KEYFRAME, QUANTIZERS, DEVIATION, DURATION, GROUP_TOGGLE = 0x80, 0x08, 0x04, 0x02, 0x01
+FIRST_COMPONENT_MOTION = 0x01  # in the flags of a component after the first
 ALPHA = 0x10  # in the format
-ONE_BLOCK_SAMPLES = 1280 * 720
-BLOCK_WINDOWS = 900
+ONE_TILE_SAMPLES = 1280 * 720
+TILE_SUPERBLOCKS = 900
 MAX_NUMBER = 2**31 - 1
 MAX_TIME = 2**62
 
@@ -41,10 +41,10 @@ class Reader:
 
     def take(self, size: int) -> bytes:
         """The next `size` bytes."""
-        part = self.data[self.position : self.position + size]
-        require(len(part) == size, f"byte {self.position}: the data ends early")
+        taken = self.data[self.position : self.position + size]
+        require(len(taken) == size, f"byte {self.position}: the data ends early")
         self.position += size
-        return part
+        return taken
 
     def number(self, size: int) -> int:
         """An unsigned integer of `size` bytes."""
@@ -92,7 +92,7 @@ class Header:
     colour: bytes
     display: int
     model: bytes
-    narrower: int = 0  # of a component: 1 where it has half the width of the first
+    width_shift: int = 0  # of a component: log2 of the first one's width over its own
 
     @property
     def coded_size(self) -> tuple[int, int]:
@@ -140,37 +140,37 @@ def parse_header(reader: Reader) -> Header:
 
 
 def _components(width: int, chroma: int, alpha: bool) -> list[tuple[int, int, int]]:
-    """Width, chroma and log2 of how much narrower than the first, of each (section 2.3)."""
+    """Width, chroma and width_shift of every component (section 2.3)."""
     if chroma == 3:
-        parts = [(width, 0, 0)] * 3
+        found = [(width, 0, 0)] * 3
     elif chroma == 2:
-        parts = [(width, 0, 0)] + [((width + 1) // 2, 0, 1)] * 2
+        found = [(width, 0, 0)] + [((width + 1) // 2, 0, 1)] * 2
     else:
-        parts = [(width, chroma, 0)]
-    return parts + [(width, 0, 0)] * alpha
+        found = [(width, chroma, 0)]
+    return found + [(width, 0, 0)] * alpha
 
 
 def components(header: Header) -> list[Header]:
-    """The headers of the components, each as if it was a picture of its own."""
-    parts = _components(header.width, header.chroma, header.alpha)
-    return [replace(header, width=w, chroma=c, alpha=False, narrower=n) for w, c, n in parts]
+    """The headers of the components, each as if it were a frame of its own."""
+    found = _components(header.width, header.chroma, header.alpha)
+    return [replace(header, width=w, chroma=c, alpha=False, width_shift=n) for w, c, n in found]
 
 
 @dataclass(frozen=True)
 class Packet:
-    """A packet taken apart, or what it holds of a component after the first.
+    """The fields of a packet, or those of a component after the first.
 
-    `header` is that of the packet or of its group, of the component alone; `steps` may be those of
-    the packet before.
+    `header` is that of the component. `quantizers` are those of the packet before where the packet
+    has none.
     """
 
     header: Header
     keyframe: bool
-    parity: bool
+    group_toggle: bool
     index: int
     pts: int
     duration: int
-    steps: tuple[int, ...]
+    quantizers: tuple[int, ...]
     payloads: tuple[bytes, ...]
     base: Packet | None = None
     first_motion: bool = False
@@ -178,11 +178,11 @@ class Packet:
 
 
 class PacketParser:
-    """Takes packets apart, one after the other (section 2.1)."""
+    """Parses packets, one after the other (section 2.1)."""
 
     def __init__(self) -> None:
         self.previous: Packet | None = None
-        self.parts: list[Header] = []
+        self.component_headers: list[Header] = []
         self.keyframe_pts = 0
 
     def parse(self, data: bytes) -> Packet:
@@ -193,18 +193,20 @@ class PacketParser:
         body = self._check(data, keyframe)
         reader = Reader(body)
         reader.take(1)
-        parity = bool(flags & PARITY)
-        require(not keyframe or flags & (STEPS | DEVIATION) == STEPS, "flags of a keyframe")
+        group_toggle = bool(flags & GROUP_TOGGLE)
+        require(
+            not keyframe or flags & (QUANTIZERS | DEVIATION) == QUANTIZERS, "flags of a keyframe"
+        )
         if keyframe:
-            self.parts = components(parse_header(reader))
-            header, index = self.parts[0], 0
+            self.component_headers = components(parse_header(reader))
+            header, index = self.component_headers[0], 0
             pts = self.keyframe_pts = reader.time()
         else:
             require(previous is not None, "the stream does not begin with a keyframe")
             assert previous is not None
             header, index = previous.header, reader.up_to(MAX_NUMBER)
             require(index == previous.index + 1, f"gap: index {index} follows {previous.index}")
-            require(parity == previous.parity, "gap: the packet is of another group")
+            require(group_toggle == previous.group_toggle, "gap: the group toggle differs")
             deviation = reader.time() if flags & DEVIATION else 0
             pts = self.keyframe_pts + index * header.ticks_per_frame + deviation
             require(abs(pts) <= MAX_TIME, f"timestamp {pts}")
@@ -212,22 +214,22 @@ class PacketParser:
             keyframe or previous is None or pts > previous.pts, f"timestamp {pts} does not rise"
         )
         duration = reader.up_to(MAX_TIME) if flags & DURATION else header.ticks_per_frame
-        steps = self._steps(reader, flags, previous)
+        quantizers = self._quantizers(reader, flags, previous)
         base = self._base(reader, header) if keyframe else None
         before = (None,) * 3 if previous is None or keyframe else previous.others
         others = tuple(
-            self._component(Reader(reader.take(reader.varint())), keyframe, part, last)
-            for part, last in zip(self.parts[1:], before, strict=False)
+            self._component(Reader(reader.take(reader.varint())), keyframe, own, last)
+            for own, last in zip(self.component_headers[1:], before, strict=False)
         )
-        payloads = self._payloads(reader, len(blocks(*header.coded_size)))
+        payloads = self._payloads(reader, len(tiles(*header.coded_size)))
         packet = Packet(
             header,
             keyframe,
-            parity,
+            group_toggle,
             index,
             pts,
             duration,
-            steps,
+            quantizers,
             payloads,
             base,
             others=others,
@@ -235,44 +237,47 @@ class PacketParser:
         self.previous = packet
         return packet
 
-    def _steps(self, reader: Reader, flags: int, previous: Packet | None) -> tuple[int, ...]:
-        """Those that stand there, or those of the packet before."""
+    def _quantizers(self, reader: Reader, flags: int, previous: Packet | None) -> tuple[int, ...]:
+        """The quantizer index of every layer: the packet's, or those of the packet before."""
         layers = (flags >> 4 & 7) + 1
-        if flags & STEPS:
-            steps = tuple(reader.number(2) for _ in range(layers))
-            require(max(steps) <= 504, f"steps {steps}")
-            return steps
+        if flags & QUANTIZERS:
+            quantizers = tuple(reader.number(2) for _ in range(layers))
+            require(max(quantizers) <= 504, f"quantizers {quantizers}")
+            return quantizers
         assert previous is not None
-        require(len(previous.steps) == layers, "the packet before has another number of layers")
-        return previous.steps
+        require(
+            len(previous.quantizers) == layers, "the packet before has another number of layers"
+        )
+        return previous.quantizers
 
     def _component(
         self, reader: Reader, keyframe: bool, header: Header, previous: Packet | None
     ) -> Packet:
-        """What a packet holds of a component after the first (section 2.3)."""
+        """The fields of a component after the first (section 2.3)."""
         flags = reader.number(1)
         require(flags & ~0x79 == 0, f"flags {flags} of a component")
-        motion = bool(flags & FIRST_MOTION)
+        motion = bool(flags & FIRST_COMPONENT_MOTION)
         require(
-            not keyframe or (bool(flags & STEPS) and not motion), "flags of a keyframe's component"
+            not keyframe or (bool(flags & QUANTIZERS) and not motion),
+            "flags of a keyframe's component",
         )
-        steps = self._steps(reader, flags, previous)
+        quantizers = self._quantizers(reader, flags, previous)
         base = self._base(reader, header) if keyframe else None
-        payloads = self._payloads(reader, len(blocks(*header.coded_size)))
-        return Packet(header, keyframe, False, 0, 0, 0, steps, payloads, base, motion)
+        payloads = self._payloads(reader, len(tiles(*header.coded_size)))
+        return Packet(header, keyframe, False, 0, 0, 0, quantizers, payloads, base, motion)
 
     def _base(self, whole: Reader, header: Header) -> Packet | None:
-        """The base picture as a keyframe packet (section 3.6)."""
+        """The fields of the base frame (section 3.6)."""
         reader = Reader(whole.take(whole.varint()))
         if not reader.data:
             return None
         layers = reader.number(1) + 1
-        require(layers <= 8, f"{layers} layers of the base picture")
-        steps = tuple(reader.number(2) for _ in range(layers))
-        require(max(steps) <= 504, f"steps {steps} of the base picture")
+        require(layers <= 8, f"{layers} layers of the base frame")
+        quantizers = tuple(reader.number(2) for _ in range(layers))
+        require(max(quantizers) <= 504, f"quantizers {quantizers} of the base frame")
         header = base_header(header)
-        payloads = self._payloads(reader, len(blocks(*header.coded_size)))
-        return Packet(header, True, False, 0, 0, 0, steps, payloads)
+        payloads = self._payloads(reader, len(tiles(*header.coded_size)))
+        return Packet(header, True, False, 0, 0, 0, quantizers, payloads)
 
     def _check(self, data: bytes, keyframe: bool) -> bytes:
         """The packet without its checksum, which is verified."""
@@ -284,19 +289,19 @@ class PacketParser:
 
     def _payloads(self, reader: Reader, count: int) -> tuple[bytes, ...]:
         sizes = [reader.varint() for _ in range(count - 1)]
-        parts = [reader.take(size) for size in sizes]
-        return (*parts, reader.data[reader.position :])
+        payloads = [reader.take(size) for size in sizes]
+        return (*payloads, reader.data[reader.position :])
 
 
 def base_header(header: Header) -> Header:
-    """That of the base picture of a keyframe."""
+    """The header of a keyframe's base frame."""
     width, height = header.coded_size
     return replace(header, width=width // 8, height=height // 8)
 
 
 @dataclass(frozen=True)
-class Block:
-    """The windows x0 <= x < x1, y0 <= y < y1."""
+class Tile:
+    """The superblocks x0 <= x < x1, y0 <= y < y1."""
 
     x0: int
     y0: int
@@ -304,33 +309,33 @@ class Block:
     y1: int
 
 
-def blocks(width: int, height: int) -> list[Block]:
-    """The blocks of a coded size (section 3), in raster order."""
-    windows_x, windows_y = -(-width // 32), -(-height // 32)
-    if width * height <= ONE_BLOCK_SAMPLES:
-        return [Block(0, 0, windows_x, windows_y)]
+def tiles(width: int, height: int) -> list[Tile]:
+    """The tiles of a coded size (section 3), in raster order."""
+    sbs_x, sbs_y = -(-width // 32), -(-height // 32)
+    if width * height <= ONE_TILE_SAMPLES:
+        return [Tile(0, 0, sbs_x, sbs_y)]
     best = None
-    for columns in range(1, windows_x + 1):
-        for rows in range(1, windows_y + 1):
-            w, h = -(-windows_x // columns), -(-windows_y // rows)
-            if w * h <= BLOCK_WINDOWS:
+    for columns in range(1, sbs_x + 1):
+        for rows in range(1, sbs_y + 1):
+            w, h = -(-sbs_x // columns), -(-sbs_y // rows)
+            if w * h <= TILE_SUPERBLOCKS:
                 rank = (columns * rows, Fraction(max(w, h), min(w, h)), columns, rows)
                 best = min(best or rank, rank)
-                break  # more rows only make more blocks
+                break  # more rows only give more tiles
     assert best is not None
-    xs = _cuts(windows_x, best[2])
-    ys = _cuts(windows_y, best[3])
-    return [Block(x0, y0, x1, y1) for y0, y1 in ys for x0, x1 in xs]
+    xs = _cuts(sbs_x, best[2])
+    ys = _cuts(sbs_y, best[3])
+    return [Tile(x0, y0, x1, y1) for y0, y1 in ys for x0, x1 in xs]
 
 
-def _cuts(windows: int, parts: int) -> list[tuple[int, int]]:
-    return [(i * windows // parts, (i + 1) * windows // parts) for i in range(parts)]
+def _cuts(superblocks: int, count: int) -> list[tuple[int, int]]:
+    return [(i * superblocks // count, (i + 1) * superblocks // count) for i in range(count)]
 
 
-def conformance_hash(pictures: Iterable[Sequence[Plane]]) -> str:
-    """SHA-256 over the decoded pictures (section 7), in hexadecimal digits."""
+def conformance_hash(frames: Iterable[Sequence[Plane]]) -> str:
+    """SHA-256 over the decoded frames (section 7), in hexadecimal digits."""
     digest = hashlib.sha256()
-    for picture in pictures:
-        for plane in picture:
+    for frame in frames:
+        for plane in frame:
             digest.update(plane.astype(f"<u{plane.itemsize}").tobytes())
     return digest.hexdigest()

@@ -1,6 +1,6 @@
 """A second decoder in plain Python and NumPy, written from docs/bitstream.md and docs/numerics.md.
 
-It is slow and plain, and it stops with DamageError where the real decoder would conceal.
+It is slow and simple, and it raises DamageError where the real decoder would conceal.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,62 +16,67 @@ import numpy.typing as npt
 from bsqav.codec.modelfile import parse_model
 from tests.reference import filters, numerics
 from tests.reference.bitstream import (
-    Block,
     Header,
     Packet,
     PacketParser,
     Plane,
-    blocks,
+    Tile,
     conformance_hash,
     require,
+    tiles,
 )
-from tests.reference.motion import BlockMotion, compensate, empty_field, take_motion
-from tests.reference.range_decoder import BlockModels, CorrectedBit, RangeDecoder
+from tests.reference.motion import TileMotion, compensate, empty_field, take_motion
+from tests.reference.range_decoder import CorrectedBit, RangeDecoder, TileContexts
 
 __all__ = ["Decoder", "conformance_hash", "decode_stream"]
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
-TOKENS = 4  # tokens along the side of a window
+SUPERBLOCK_TOKENS = 4  # tokens along the side of a superblock
 
 
 @dataclass
-class Field:
-    """What one layer says of every token, and of the windows.
+class TokenField:
+    """The tokens of a frame after one layer.
 
     Attributes:
-        windows: bool [windows_y, windows_x], the active ones.
+        superblocks: bool [sbs_y, sbs_x], the active ones.
         stages: int64 [rows, columns], n of every token.
         bits: int64 [rows, columns, S, 32].
     """
 
-    windows: BoolArray
+    superblocks: BoolArray
     stages: IntArray
     bits: IntArray
 
     @classmethod
-    def empty(cls, width: int, height: int, stages: int) -> Field:
-        """A field without active windows, for a coded size in luma samples and S stages."""
+    def empty(cls, width: int, height: int, stages: int) -> TokenField:
+        """A field without active superblocks, for a coded size in luma samples and S stages."""
         rows, columns = height // 8, width // 8
         return cls(
-            np.zeros((-(-rows // TOKENS), -(-columns // TOKENS)), np.bool_),
+            np.zeros((-(-rows // SUPERBLOCK_TOKENS), -(-columns // SUPERBLOCK_TOKENS)), np.bool_),
             np.zeros((rows, columns), np.int64),
             np.zeros((rows, columns, stages, 32), np.int64),
         )
 
     @property
     def active(self) -> BoolArray:
-        """Bool [rows, columns]: the tokens of active windows."""
+        """Bool [rows, columns]: the tokens of active superblocks."""
         rows, columns = self.stages.shape
-        return self.windows.repeat(TOKENS, 0).repeat(TOKENS, 1)[:rows, :columns]
+        return _per_token(self.superblocks)[:rows, :columns]
 
 
-class Offsets:
-    """Offsets of windows (section 3.5).
+def _per_token(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Values of superblocks, repeated for their tokens."""
+    return values.repeat(SUPERBLOCK_TOKENS, 0).repeat(SUPERBLOCK_TOKENS, 1)
+
+
+class DeltaQ:
+    """Delta q of the superblocks (section 3.5).
 
     Attributes:
-        values: int64 [windows_y, windows_x], those of this packet where coded, else of before.
-        coded: bool, the windows whose offsets this packet has told.
+        values: int64 [sbs_y, sbs_x], those of this packet where coded, else the earlier ones.
+        coded: bool, the superblocks whose delta q this packet has coded.
     """
 
     def __init__(self, rows: int, columns: int) -> None:
@@ -86,23 +92,23 @@ class Decoder:
         self.model_id = bytes.fromhex(contents.id)
         self.networks = numerics.Networks(contents.tensors)
         self.parser = PacketParser()
-        self._forget()
+        self._reset()
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self.others: list[Decoder] = []
-        self.models: list[BlockModels] = []
+        self.contexts: list[TileContexts] = []
         self.planes: list[IntArray] = []
-        self.field: Field | None = None
-        self.offsets = Offsets(0, 0)
+        self.field: TokenField | None = None
+        self.delta_q = DeltaQ(0, 0)
         self.coded: BoolArray = np.zeros((0, 0), np.bool_)
         self.vectors: IntArray | None = None
 
     def decode(self, data: bytes) -> list[Plane]:
-        """The planes of a packet's picture, cropped."""
+        """The planes of a packet's frame, cropped."""
         packet = self.parser.parse(data)
         planes = self._decode_component(packet, None)
-        for decoder, part in zip(self.further(packet), packet.others, strict=True):
-            planes += decoder._decode_component(part, self.vectors)
+        for decoder, other in zip(self.further(packet), packet.others, strict=True):
+            planes += decoder._decode_component(other, self.vectors)
         return planes
 
     def further(self, packet: Packet) -> list[Decoder]:
@@ -110,7 +116,7 @@ class Decoder:
         if packet.keyframe:
             self.others = [copy.copy(self) for _ in packet.others]
             for other in self.others:
-                other._forget()
+                other._reset()
         return self.others
 
     def _decode_component(self, packet: Packet, vectors: IntArray | None) -> list[Plane]:
@@ -129,34 +135,34 @@ class Decoder:
         base: Sequence[RangeDecoder] = (),
         first_vectors: IntArray | None = None,
     ) -> list[Plane]:
-        """The planes of a component's picture, with the symbols that the coders give.
+        """The planes of a component, with the symbols that the coders give.
 
-        `base`: the coders of its base picture; `first_vectors`: the motion of the first component.
+        `base`: the coders of its base frame; `first_vectors`: the motion of the first component.
         """
         header = packet.header
         start = _middle(header)
         if packet.base is not None:
-            small = copy.copy(self)
-            small._forget()
-            planes = small.decode_symbols(packet.base, base)
+            base_decoder = copy.copy(self)
+            base_decoder._reset()
+            planes = base_decoder.decode_symbols(packet.base, base)
             start = [
-                filters.enlarge(plane.astype(np.int64), *full.shape, header.depth)
+                filters.enlarge(plane.astype(np.int64), full.shape[0], full.shape[1], header.depth)
                 for plane, full in zip(planes, start, strict=True)
             ]
         if packet.keyframe:
             require(header.model == self.model_id, f"another model: {header.model.hex()}")
             self.field = None
-            self.models = [BlockModels() for _ in blocks(*header.coded_size)]
-            self.offsets = Offsets(*(-(-side // 32) for side in reversed(header.coded_size)))
+            self.contexts = [TileContexts() for _ in tiles(*header.coded_size)]
+            self.delta_q = DeltaQ(*(-(-side // 32) for side in reversed(header.coded_size)))
             self.planes, self.vectors = start, None
         elif packet.first_motion:
             assert first_vectors is not None
-            self.vectors = take_motion(first_vectors, header.narrower)
-        self.offsets.coded[:] = False
+            self.vectors = take_motion(first_vectors, header.width_shift)
+        self.delta_q.coded[:] = False
         self.coded = np.zeros([side // 8 for side in reversed(header.coded_size)], np.bool_)
-        for layer in range(len(packet.steps)):
+        for layer in range(len(packet.quantizers)):
             self._decode_layer(packet, layer, coders)
-        q = self._token_q(packet, len(packet.steps) - 1)
+        q = self._token_q(packet, len(packet.quantizers) - 1)
         edges = filters.edges(q, self.coded, self.vectors)
         self.planes = filters.deblock(self.planes, *edges, header.depth)
         return _crop(self.planes, header)
@@ -165,18 +171,18 @@ class Decoder:
         """Replaces `planes` and `field` by those of the layer."""
         header, networks = packet.header, self.networks
         size = header.coded_size
-        field = Field.empty(*size, networks.stages)
-        previous = self.field or Field.empty(*size, networks.stages)
+        field = TokenField.empty(*size, networks.stages)
+        previous = self.field or TokenField.empty(*size, networks.stages)
         context = self._active_context(packet, layer)
-        offsets = (self.offsets, packet.keyframe)
-        parts = [
-            _BlockReader(block, coder, models, field, offsets)
-            for block, coder, models in zip(blocks(*size), coders, self.models, strict=True)
+        delta_q = (self.delta_q, packet.keyframe)
+        readers = [
+            _TileReader(tile, coder, contexts, field, delta_q)
+            for tile, coder, contexts in zip(tiles(*size), coders, self.contexts, strict=True)
         ]
         moves = layer == 0 and not packet.keyframe
         vectors = empty_field(*size) if moves and not packet.first_motion else None
-        for part in parts:
-            part.read_windows(previous.windows, context, vectors)
+        for reader in readers:
+            reader.read_superblocks(previous.superblocks, context, vectors)
         if moves:
             self.vectors = self.vectors if vectors is None else vectors
             assert self.vectors is not None
@@ -185,9 +191,9 @@ class Decoder:
         side = self._side_vectors(packet, layer, q)
         before = numerics.token_vectors(previous.stages, previous.bits)
         stream, flags = networks.trunk(before, side, field.active)
-        for part in parts:
-            part.read_stages(flags, networks.stages, context)
-            part.read_bits(stream, networks, context)
+        for reader in readers:
+            reader.read_stages(flags, networks.stages, context)
+            reader.read_bits(stream, networks, context)
         tokens = numerics.token_vectors(field.stages, field.bits)
         output = networks.decode(tokens, side, field.active)
         self.planes = numerics.reconstruct(list(self.planes), output, header.depth, q, field.active)
@@ -196,76 +202,77 @@ class Decoder:
 
     def _active_context(self, packet: Packet, layer: int) -> int:
         """t of section 3.1: which set of contexts the active flags of a layer use."""
-        return int(packet.keyframe or layer != len(packet.steps) - 1)
+        return int(packet.keyframe or layer != len(packet.quantizers) - 1)
 
     def _token_q(self, packet: Packet, layer: int) -> IntArray:
         rows, columns = self.coded.shape
-        offsets = self.offsets.values.repeat(TOKENS, 0).repeat(TOKENS, 1)[:rows, :columns]
-        return numerics.token_q(packet.steps[layer], offsets)
+        delta_q = _per_token(self.delta_q.values)[:rows, :columns]
+        return numerics.token_q(packet.quantizers[layer], delta_q)
 
     def _side_vectors(self, packet: Packet, layer: int, q: IntArray) -> IntArray:
         depth = packet.header.depth
-        later, above = layer > 0, packet.steps[layer] - packet.steps[-1]
+        later, above = layer > 0, packet.quantizers[layer] - packet.quantizers[-1]
         first = packet.keyframe and layer == 0
         return numerics.side_vectors(list(self.planes), depth, q, first, later, above)
 
 
-class _BlockReader:
-    """Reads the symbols of one layer in one block into the picture's field (section 3.1)."""
+class _TileReader:
+    """Reads the symbols of one layer in one tile into the frame's token field (section 3.1)."""
 
     def __init__(
         self,
-        block: Block,
+        tile: Tile,
         coder: RangeDecoder,
-        models: BlockModels,
-        field: Field,
-        offsets: tuple[Offsets, bool],
+        contexts: TileContexts,
+        field: TokenField,
+        delta_q: tuple[DeltaQ, bool],
     ) -> None:
-        """`offsets`: with whether the packet is a keyframe."""
-        self.block, self.coder, self.models, self.field = block, coder, models, field
-        self.offsets = offsets
+        """`delta_q`: with whether the packet is a keyframe."""
+        self.tile, self.coder, self.contexts, self.field = tile, coder, contexts, field
+        self.delta_q = delta_q
+        side = SUPERBLOCK_TOKENS
         self.tokens = (
-            slice(block.y0 * TOKENS, min(block.y1 * TOKENS, field.stages.shape[0])),
-            slice(block.x0 * TOKENS, min(block.x1 * TOKENS, field.stages.shape[1])),
+            slice(tile.y0 * side, min(tile.y1 * side, field.stages.shape[0])),
+            slice(tile.x0 * side, min(tile.x1 * side, field.stages.shape[1])),
         )
 
-    def read_windows(self, previous: BoolArray, t: int, vectors: IntArray | None) -> None:
+    def read_superblocks(self, previous: BoolArray, t: int, vectors: IntArray | None) -> None:
         """Motion, where there are `vectors` to fill, and active flags in the contexts of t."""
-        block, active = self.block, self.field.windows
-        motion = BlockMotion(vectors, self.coder, self.models) if vectors is not None else None
-        for y in range(block.y0, block.y1):
-            for x in range(block.x0, block.x1):
+        tile, active = self.tile, self.field.superblocks
+        motion = TileMotion(vectors, self.coder, self.contexts) if vectors is not None else None
+        for y in range(tile.y0, tile.y1):
+            for x in range(tile.x0, tile.x1):
                 if motion is not None:
-                    motion.read_window(x, y)
-                above = y > block.y0 and bool(active[y - 1, x])
-                left = x > block.x0 and bool(active[y, x - 1])
+                    motion.read_superblock(x, y)
+                above = y > tile.y0 and bool(active[y - 1, x])
+                left = x > tile.x0 and bool(active[y, x - 1])
                 context = 6 * t + 2 * (above + left) + int(previous[y, x])
-                active[y, x] = self.models.active[context].read(self.coder)
+                active[y, x] = self.contexts.active[context].read(self.coder)
                 if active[y, x]:
-                    self._read_offset(*self.offsets, x, y)
+                    self._read_delta_q(*self.delta_q, x, y)
 
-    def _read_offset(self, offsets: Offsets, keyframe: bool, x: int, y: int) -> None:
-        """The offset of a window, unless an earlier layer has told it."""
-        values, coded = offsets.values, offsets.coded
+    def _read_delta_q(self, delta_q: DeltaQ, keyframe: bool, x: int, y: int) -> None:
+        """Delta q of a superblock, unless an earlier layer has coded it."""
+        values, coded = delta_q.values, delta_q.coded
         if coded[y, x]:
             return
         predictor = int(values[y, x])
         if keyframe:
             predictor = 0
-            if x > self.block.x0 and coded[y, x - 1]:
+            if x > self.tile.x0 and coded[y, x - 1]:
                 predictor = int(values[y, x - 1])
-            elif y > self.block.y0 and coded[y - 1, x]:
+            elif y > self.tile.y0 and coded[y - 1, x]:
                 predictor = int(values[y - 1, x])
         difference = 0
-        if not self.models.same_offset[int(keyframe)].read(self.coder):
-            difference = self.models.offset.read(self.coder)
+        if not self.contexts.same_delta_q[int(keyframe)].read(self.coder):
+            difference = self.contexts.delta_q.read(self.coder)
         value = predictor + difference
-        require(-16 <= value <= 16, f"an offset of {value}")
+        require(-16 <= value <= 16, f"a delta q of {value}")
         values[y, x], coded[y, x] = value, True
 
     def read_stages(self, flag_logits: IntArray, most: int, t: int) -> None:
         """The stage counts up to `most`; `flag_logits` [rows, columns, 3 S] are the trunk's."""
-        logits, corrections = flag_logits[self.tokens], self.models.flags[t]
+        logits, corrections = flag_logits[self.tokens], self.contexts.flags[t]
         active, stages = self.field.active[self.tokens], self.field.stages[self.tokens]
         for y, x in np.argwhere(active):
             above = stages[y - 1, x] if y > 0 else 0
@@ -296,19 +303,21 @@ class _BlockReader:
                 for j in range(4):
                     logits = networks.head(u, 4 * s + j)
                     first = 32 * s + 8 * j
-                    models = self.models.bits[t][first : first + 8]
+                    coded_bits = self.contexts.bits[t][first : first + 8]
                     pair = networks.pair(4 * s + j)
-                    new = np.array([self._read_byte(models, row, pair) for row in logits])
+                    new = np.array([self._read_byte(coded_bits, row, pair) for row in logits])
                     bits[coded, s, 8 * j : 8 * j + 8] = new
                     u = networks.embed(u, new, 4 * s + j)
                 v[coded] = u
 
-    def _read_byte(self, models: list[CorrectedBit], logits: IntArray, pair: IntArray) -> list[int]:
-        """Eight bits of a token; those that are known move the logits of the others."""
+    def _read_byte(
+        self, coded_bits: list[CorrectedBit], logits: IntArray, pair: IntArray
+    ) -> list[int]:
+        """Eight bits of a token; the known ones change the logits of the others."""
         bits: list[int] = []
-        for i, model in enumerate(models):
+        for i, coded_bit in enumerate(coded_bits):
             known = int(pair[i, :i] @ np.array(bits, np.int64))
-            bits.append(model.read(self.coder, int(logits[i]) + known))
+            bits.append(coded_bit.read(self.coder, int(logits[i]) + known))
         return bits
 
 
@@ -320,7 +329,7 @@ def _middle(header: Header) -> list[IntArray]:
 
 
 def _crop(planes: list[IntArray], header: Header) -> list[Plane]:
-    """The planes without what was added to make the sides multiples of 8."""
+    """The planes without the padding to multiples of 8."""
     sizes = [(header.height, header.width)]
     sizes += [(-(-header.height // 2), -(-header.width // 2))] * (len(planes) - 1)
     cut = [plane[:h, :w] for plane, (h, w) in zip(planes, sizes, strict=True)]
@@ -330,7 +339,7 @@ def _crop(planes: list[IntArray], header: Header) -> list[Plane]:
 
 
 def decode_stream(packets: Iterable[bytes], model: bytes) -> list[list[Plane]]:
-    """The pictures of a stream, each a list of cropped planes (uint8 for 8 bits, else uint16).
+    """The frames of a stream, each a list of cropped planes (uint8 for 8 bits, else uint16).
 
     Raises:
         DamageError: the stream breaks a rule, has a gap, or needs another model.

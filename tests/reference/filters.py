@@ -1,6 +1,8 @@
-"""Base pictures enlarged and edges deblocked, from docs/bitstream.md sections 3.6 and 4.4."""
+"""Enlarged base frames and deblocking, from docs/bitstream.md sections 3.6 and 4.4."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +25,7 @@ ENLARGE = np.array(
 
 
 def enlarge(base: IntArray, height: int, width: int, depth: int) -> IntArray:
-    """The prediction [height, width] of a plane from the cropped one of the base picture."""
+    """The prediction [height, width] of a plane from the cropped one of the base frame."""
 
     def along(size: int, known: int) -> tuple[IntArray, IntArray]:
         at = np.arange(size)
@@ -35,14 +37,17 @@ def enlarge(base: IntArray, height: int, width: int, depth: int) -> IntArray:
     columns, column_weights = along(width, base.shape[1])
     lines = (base[rows] * row_weights[:, :, None]).sum(1)
     total = (lines[:, columns] * column_weights).sum(2)
-    return np.clip((total + 8192) >> 14, 0, 2**depth - 1)
+    enlarged: IntArray = np.clip((total + 8192) >> 14, 0, 2**depth - 1)
+    return enlarged
 
 
 def edges(q: IntArray, coded: BoolArray, vectors: IntArray | None) -> tuple[IntArray, IntArray]:
-    """q at the left and at the upper edge of every token, NO_EDGE where nothing is filtered.
+    """Quantizer index at the left and at the upper edge of every token.
+
+    It is NO_EDGE where nothing is filtered.
 
     Args:
-        q: [rows, columns], of the tokens in the last layer.
+        q: [rows, columns], quantizer indices of the tokens in the last layer.
         coded: tokens that had stages in the packet.
         vectors: [rows, columns, 2] between keyframes, None in one.
     """
@@ -60,8 +65,8 @@ def edges(q: IntArray, coded: BoolArray, vectors: IntArray | None) -> tuple[IntA
     return found[0], found[1]
 
 
-def _sides(values: npt.NDArray[np.int64 | np.bool_], axis: int) -> tuple[IntArray, IntArray]:
-    """What stands before and after every inner edge."""
+def _sides(values: npt.NDArray[Any], axis: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """The values before and after every inner edge."""
     count = values.shape[axis]
     return values.take(range(count - 1), axis), values.take(range(1, count), axis)
 
@@ -72,11 +77,11 @@ def deblock(planes: list[IntArray], left: IntArray, above: IntArray, depth: int)
     for index, plane in enumerate(planes):
         size, line = (8, _luma) if index == 0 else (4, _chroma)
         done = plane.copy()
-        for steps, picture in ((left, done), (above.T, done.T)):
-            for y, x in np.argwhere(steps != NO_EDGE):
+        for qs, turned in ((left, done), (above.T, done.T)):
+            for y, x in np.argwhere(qs != NO_EDGE):
                 rows = slice(y * size, (y + 1) * size)
-                part = picture[rows, x * size - size // 2 : x * size + size // 2]
-                part[:] = line(part, int(steps[y, x]), depth)
+                samples = turned[rows, x * size - size // 2 : x * size + size // 2]
+                samples[:] = line(samples, int(qs[y, x]), depth)
         out.append(done)
     return out
 
@@ -129,4 +134,5 @@ def _chroma(samples: IntArray, q: int, depth: int) -> IntArray:
     p1, p0, q0, q1 = samples.T
     step = (4 * (q0 - p0) + p1 - q1 + 4) >> 3
     d = np.where(abs(step) < 8 * t, _clip(step, 0, t), 0)
-    return np.clip(np.stack([p1, p0 + d, q0 - d, q1], 1), 0, 2**depth - 1)
+    out: IntArray = np.clip(np.stack([p1, p0 + d, q0 - d, q1], 1), 0, 2**depth - 1)
+    return out

@@ -1,13 +1,13 @@
 """The arithmetic and the networks of docs/numerics.md in NumPy, written from that document alone.
 
-A model's tensors say how many stages S a token has.
-Slow and plain: an array of int64 for every tensor, one line for every line of the document. Shapes
-are [H, W, channels] over a whole picture; `active` is bool [H, W], true for tokens of active
-windows.
+Slow and simple: an array of int64 for every tensor, one line for every line of the document. Shapes
+are [H, W, channels] over a whole frame; `active` is bool [H, W], true for tokens of active
+superblocks. The tensors of a model give the number of stages S of a token.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -57,33 +57,36 @@ def dwconv5(x: Int, w: npt.ArrayLike, b: npt.ArrayLike = 0) -> Int:
 
 
 def table(x: Int, entries: npt.ArrayLike) -> Int:
-    return wide(entries)[x + 128]
+    found: Int = wide(entries)[x + 128]
+    return found
 
 
 def add16(x: Int, y: Int) -> Int:
-    return np.clip(x + y, -32767, 32767)
+    total: Int = np.clip(x + y, -32767, 32767)
+    return total
 
 
 # ---- section 3 ----
 
 
-def step(q: int) -> int:
-    pow2 = [round(65536 * 2 ** (i / 64)) for i in range(64)]
-    return (pow2[q % 64] * 2 ** (q // 64) + 256) >> 9
+def step_size(q: int) -> int:
+    """step(q)."""
+    pow2 = round(65536 * math.exp2(q % 64 / 64))
+    return (pow2 * (1 << q // 64) + 256) >> 9
 
 
-def token_q(c: int, offsets: npt.NDArray[Any]) -> Int:
-    """q of every token from c of the layer and the offsets of their windows."""
-    return np.clip(c + 64 + 8 * wide(offsets), 0, 568)
+def token_q(c: int, delta_q: npt.NDArray[Any]) -> Int:
+    """Quantizer index of every token from that of the layer and delta q of the superblocks."""
+    return np.clip(c + 64 + 8 * wide(delta_q), 0, 568)
 
 
-def own_steps(q: int | Int, depth: int) -> Int:
-    """step' of every sample [..., 96], for one q or for those of all tokens [H, W]."""
+def sample_step_sizes(q: int | Int, depth: int) -> Int:
+    """step' of every sample [..., 96], for one quantizer index or those of all tokens [H, W]."""
     luma = wide(q)
     chroma = luma - (np.maximum(0, luma - 320) >> 1)
     values = np.stack([luma] * 64 + [chroma] * 32, axis=-1)
-    steps = np.array([step(value) for value in range(569)], np.int64)
-    return steps[values] * (1 if depth == 8 else 4)
+    table_of_sizes = np.array([step_size(value) for value in range(569)], np.int64)
+    return table_of_sizes[values] * (1 if depth == 8 else 4)
 
 
 def squares(planes: list[npt.NDArray[Any]], missing: int) -> Int:
@@ -98,7 +101,7 @@ def squares(planes: list[npt.NDArray[Any]], missing: int) -> Int:
     return out
 
 
-def planes_of(values: Int, count: int) -> list[Int]:
+def planes_from_squares(values: Int, count: int) -> list[Int]:
     """The inverse of squares()."""
     height, width, _ = values.shape
     planes = []
@@ -118,7 +121,7 @@ def side_vectors(
     later: bool = False,
     above: int = 0,
 ) -> Int:
-    """[H, W, 104]; `later`: not the first layer of its packet; `above`: c over the last layer's.
+    """[H, W, 104]; `later`: not the first layer of its packet; `above`: c minus the last layer's.
 
     `q` is one for all tokens or [H, W].
     """
@@ -140,9 +143,10 @@ def residual_vectors(
     q: int | Int,
 ) -> Int:
     middle = 2 ** (depth - 1)
-    own = own_steps(q, depth)
+    sizes = sample_step_sizes(q, depth)
     difference = squares(source, middle) - squares(prediction, middle)
-    return np.clip((difference * 2**16 + own // 2) // own, -32767, 32767)
+    residual: Int = np.clip((difference * 2**16 + sizes // 2) // sizes, -32767, 32767)
+    return residual
 
 
 def reconstruct(
@@ -153,9 +157,9 @@ def reconstruct(
     active: Bool,
 ) -> list[Int]:
     p = squares(prediction, 2 ** (depth - 1))
-    sample = p + ((wide(output) * own_steps(q, depth) + 2**15) >> 16)
+    sample = p + ((wide(output) * sample_step_sizes(q, depth) + 2**15) >> 16)
     sample = np.clip(sample, 0, 2**depth - 1)
-    return planes_of(np.where(active[..., None], sample, p), len(prediction))
+    return planes_from_squares(np.where(active[..., None], sample, p), len(prediction))
 
 
 def token_width(stages: int) -> int:
@@ -249,9 +253,9 @@ class Networks:
         return x, np.where(active[..., None], flags, 0)
 
     def logits(self, x: Int, stages: npt.NDArray[Any], bits: npt.NDArray[Any], active: Bool) -> Int:
-        """Logits [H, W, S, 32] of the coded bits of one block, 0 where nothing is coded.
+        """Logits [H, W, S, 32] of the coded bits of one tile, 0 where nothing is coded.
 
-        All arrays are cut to the block.
+        All arrays are cut to the tile.
         """
         rows, columns = np.indices(stages.shape)
         group = np.where(rows % 2 != columns % 2, 2, rows % 2)
@@ -262,11 +266,11 @@ class Networks:
             for s in range(self.stages):
                 coded = active & (group == g) & (stages > s)
                 for j in range(4):
-                    part = slice(8 * j, 8 * j + 8)
+                    eight = slice(8 * j, 8 * j + 8)
                     pair = self.pair(4 * s + j)
-                    known = wide(bits[..., s, part]) @ pair.T
-                    out[coded, s, part] = (self.head(v, 4 * s + j) + known)[coded]
-                    v = self.embed(v, bits[..., s, part], 4 * s + j)
+                    known = wide(bits[..., s, eight]) @ pair.T
+                    out[coded, s, eight] = (self.head(v, 4 * s + j) + known)[coded]
+                    v = self.embed(v, bits[..., s, eight], 4 * s + j)
         return out
 
     def group_stream(self, x: Int, tokens: Int, known: Bool, active: Bool) -> Int:
@@ -285,7 +289,7 @@ class Networks:
         return self._rq16(self._linear(h, "prior.head", i), "prior.head", i)
 
     def pair(self, i: int) -> Int:
-        """[8, 8]: what bit k adds to the logit of bit i > k where it is 1."""
+        """[8, 8]: what bit k = 1 adds to the logit of bit i > k."""
         return np.tril(wide(self.tensors["prior.pair"][i]), -1)
 
     def embed(self, v: Int, bits: npt.NDArray[Any], i: int) -> Int:

@@ -1,4 +1,4 @@
-"""The range decoder and its adaptive models, from docs/bitstream.md sections 3.2 to 3.4 and 5."""
+"""The range decoder and its contexts, written from docs/bitstream.md sections 3.2 to 3.4 and 5."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BYPASS = 32768
 
 
 class RangeDecoder:
-    """Reads the bits of one block (section 5.1)."""
+    """Reads the bits of one tile (section 5.1)."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -21,7 +21,7 @@ class RangeDecoder:
         self.code = 0
         for _ in range(4):
             self.code = self.code * 256 + self._next()
-        require(self.code != 0xFFFFFFFF, "a block begins with FFFFFFFF")
+        require(self.code != 0xFFFFFFFF, "a tile begins with FFFFFFFF")
 
     def _next(self) -> int:
         self.position += 1
@@ -51,7 +51,7 @@ class RangeDecoder:
     def finish(self) -> None:
         """Checks that all bytes were read, and not too many beyond them."""
         excess = self.position - len(self.data)
-        require(0 <= excess <= MAX_IMPLIED_BYTES, f"a block ends {excess} bytes after its data")
+        require(0 <= excess <= MAX_IMPLIED_BYTES, f"a tile ends {excess} bytes after its data")
 
 
 def probability(logit: int) -> int:
@@ -61,27 +61,27 @@ def probability(logit: int) -> int:
 
 
 class CorrectedBit:
-    """A bit with a logit, and the correction that learns from it (3.4)."""
+    """A bit with a logit, and the correction of that logit (section 3.4)."""
 
     def __init__(self) -> None:
-        self.k = 0
+        self.r = 0
 
     def read(self, coder: RangeDecoder, logit: int) -> int:
-        """One bit; the correction learns from it."""
-        p = probability(logit + (self.k >> 13))
+        """One bit; updates the correction."""
+        p = probability(logit + (self.r >> 13))
         bit = coder.bit(p)
-        self.k = min(max(self.k + 65536 * bit - p, -(2**24)), 2**24)
+        self.r = min(max(self.r + 65536 * bit - p, -(2**24)), 2**24)
         return bit
 
 
 class AdaptiveBit:
-    """A model of one bit (section 3.2)."""
+    """A bit with its context (section 3.2)."""
 
     def __init__(self) -> None:
         self.a = self.b = 32768
 
     def read(self, coder: RangeDecoder) -> int:
-        """One bit; the model learns from it."""
+        """One bit; updates the context."""
         bit = coder.bit(min(max(self.a + self.b >> 1, 32), 65504))
         target = 65535 * bit
         self.a += target - self.a >> 4
@@ -90,7 +90,7 @@ class AdaptiveBit:
 
 
 class AdaptiveInteger:
-    """A model of signed integers (section 3.3)."""
+    """A signed integer with its contexts (section 3.3)."""
 
     def __init__(self) -> None:
         self.zero = AdaptiveBit()
@@ -101,24 +101,24 @@ class AdaptiveInteger:
         if self.zero.read(coder):
             return 0
         negative = coder.bit(BYPASS)
-        for k, model in enumerate(self.prefix):
-            if not model.read(coder):
+        for k, context in enumerate(self.prefix):
+            if not context.read(coder):
                 value = (1 << k) + coder.number(k)
                 return -value if negative else value
         require(False, "fifteen ones in the prefix of an integer")
         raise AssertionError
 
 
-class BlockModels:
-    """The adaptive models of one block (ends of sections 3.3 and 3.4)."""
+class TileContexts:
+    """The contexts and corrections of one tile (ends of sections 3.3 and 3.4)."""
 
     def __init__(self) -> None:
         self.flags = [[CorrectedBit() for _ in range(24)] for _ in range(2)]
         self.bits = [[CorrectedBit() for _ in range(256)] for _ in range(2)]
         self.active = [AdaptiveBit() for _ in range(12)]
         self.split = [AdaptiveBit() for _ in range(3)]
-        self.part_split = [AdaptiveBit() for _ in range(3)]
+        self.block_split = [AdaptiveBit() for _ in range(3)]
         self.same = [AdaptiveBit() for _ in range(9)]
         self.difference = (AdaptiveInteger(), AdaptiveInteger())
-        self.same_offset = [AdaptiveBit() for _ in range(2)]
-        self.offset = AdaptiveInteger()
+        self.same_delta_q = [AdaptiveBit() for _ in range(2)]
+        self.delta_q = AdaptiveInteger()

@@ -1,4 +1,4 @@
-"""The codec decodes to the same pictures as the reference decoder, bit for bit."""
+"""The codec decodes to the same frames as the reference decoder, bit for bit."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from tests.bitstream.packets import Header, PacketFields
 from tests.codec.streams import TINY_MODEL, Format, clip, decode, encode
 from tests.network.models import SMALL, random_model
 from tests.reference.bitstream import (
-    BLOCK_WINDOWS,
     KEYFRAME,
+    TILE_SUPERBLOCKS,
     DamageError,
     Plane,
-    blocks,
     conformance_hash,
+    tiles,
 )
 from tests.reference.decoder import Decoder, decode_stream
-from tests.reference.forge import Forger
+from tests.reference.random_stream import RandomStream
 from tests.reference.range_decoder import RangeDecoder
 from tests.vectors.ivf import read_ivf
 from tests.vectors.make_golden import FOLDER, INDEX
@@ -43,15 +43,15 @@ def strict_decoder() -> _core.Decoder:
     return _core.Decoder([_core.Model(data) for data in MODELS.values()], strict=True)
 
 
-def assert_same(pictures: Sequence[_core.Picture], expected: Sequence[Sequence[Plane]]) -> None:
-    """The pictures have the type, shape and samples of the expected planes."""
-    assert len(pictures) == len(expected)
-    for index, (picture, planes) in enumerate(zip(pictures, expected, strict=True)):
-        shown = picture.planes
+def assert_same(frames: Sequence[_core.Picture], expected: Sequence[Sequence[Plane]]) -> None:
+    """The frames have the type, shape and samples of the expected planes."""
+    assert len(frames) == len(expected)
+    for index, (frame, planes) in enumerate(zip(frames, expected, strict=True)):
+        shown = frame.planes
         assert [p.dtype for p in shown] == [p.dtype for p in planes]
         assert [p.shape for p in shown] == [p.shape for p in planes]
         differing = [int((a != b).sum()) for a, b in zip(shown, planes, strict=True)]
-        assert not any(differing), f"picture {index}: {differing} samples differ"
+        assert not any(differing), f"frame {index}: {differing} samples differ"
 
 
 @pytest.mark.parametrize("crf", [20, 40, 55])
@@ -80,13 +80,13 @@ def test_encoded_streams_of_several_components(
 
 
 def check_encoded(form: Format, crf: float) -> None:
-    """Both decoders give the same pictures of a clip that the encoder has coded."""
+    """Both decoders give the same frames of a clip that the encoder has coded."""
     stream = encode(clip(form, 5), form, crf=crf, gop=3)
     assert stream.keyframes == [True, False, False, True, False]
     expected = decode_stream(stream.packets, TINY_MODEL.read_bytes())
-    pictures = decode(stream.packets, strict_decoder())
-    assert_same(pictures, expected)
-    assert conformance_hash(p.planes for p in pictures) == conformance_hash(expected)
+    frames = decode(stream.packets, strict_decoder())
+    assert_same(frames, expected)
+    assert conformance_hash(p.planes for p in frames) == conformance_hash(expected)
 
 
 @EACH_MODEL
@@ -99,10 +99,10 @@ def test_random_symbols(seed: int, model: str) -> None:
         ticks=[0, 4, 100][seed % 3],
         extra=bytes(seed),
     )
-    forger = Forger(header, MODELS[model], seed, [0.5, 0.85, 0.3, 0.7][seed % 4])
-    for picture, layers in enumerate([1 + seed, 1, 2, 2, 1, 8 - seed]):
-        forger.add(picture % 5 == 0, layers)
-    assert_same_stream(forger)
+    stream = RandomStream(header, MODELS[model], seed, [0.5, 0.85, 0.3, 0.7][seed % 4])
+    for frame, layers in enumerate([1 + seed, 1, 2, 2, 1, 8 - seed]):
+        stream.add(frame % 5 == 0, layers)
+    assert_same_stream(stream)
 
 
 # Formats of several components: 4:2:2, 4:4:4, and all with alpha; those from 20 on have 10 bits.
@@ -111,48 +111,48 @@ COMPONENTS = [2, 3, 16, 17, 18, 19, 22, 23]
 
 @pytest.mark.parametrize("form", COMPONENTS)
 def test_random_symbols_of_several_components(form: int) -> None:
-    """Layers, steps, base pictures and motion of every component are its own, or the first's."""
+    """Layers, quantizers, base frames and motion of every component are its own, or the first's."""
     header = Header(*[(40, 24), (33, 17), (9, 50)][form % 3], format=form)
-    forger = Forger(header, MODELS["tiny"], form, 0.5)
-    for picture, layers in enumerate([2, 1, 2]):
-        forger.add(picture == 0, layers)
-    assert len(forger.pictures[0]) == [1, 3, 3, 3][form & 3] + (form >> 4)
-    assert_same_stream(forger)
+    stream = RandomStream(header, MODELS["tiny"], form, 0.5)
+    for frame, layers in enumerate([2, 1, 2]):
+        stream.add(frame == 0, layers)
+    assert len(stream.frames[0]) == [1, 3, 3, 3][form & 3] + (form >> 4)
+    assert_same_stream(stream)
 
 
-def assert_same_stream(forger: Forger) -> None:
-    """Both decoders give the pictures that the stream was made from."""
-    expected = decode_stream(forger.packets, BY_ID[forger.header.model.hex()])
-    assert conformance_hash(expected) == conformance_hash(forger.pictures)
-    pictures = decode(forger.packets, strict_decoder())
-    assert_same(pictures, expected)
-    assert [(p.pts, p.duration) for p in pictures] == forger.times
+def assert_same_stream(stream: RandomStream) -> None:
+    """Both decoders give the frames that the stream was made from."""
+    expected = decode_stream(stream.packets, BY_ID[stream.header.model.hex()])
+    assert conformance_hash(expected) == conformance_hash(stream.frames)
+    frames = decode(stream.packets, strict_decoder())
+    assert_same(frames, expected)
+    assert [(p.pts, p.duration) for p in frames] == stream.times
 
 
 @EACH_MODEL
 def test_a_header_that_changes(model: str) -> None:
-    first = Forger(Header(70, 54, format=1), MODELS[model], 20, 0.5)
+    first = RandomStream(Header(70, 54, format=1), MODELS[model], 20, 0.5)
     first.add(True, 1)
     first.add(False, 2)
     fields = Header(33, 17, format=4, time_base=(1, 3))
-    second = Forger(fields, MODELS[model], 21, 0.5, start=1000)
+    second = RandomStream(fields, MODELS[model], 21, 0.5, start=1000)
     second.add(True, 2)
     second.add(False, 2)
     packets = first.packets + second.packets
     expected = decode_stream(packets, MODELS[model])
-    assert conformance_hash(expected) == conformance_hash(first.pictures + second.pictures)
+    assert conformance_hash(expected) == conformance_hash(first.frames + second.frames)
     assert_same(decode(packets, strict_decoder()), expected)
 
 
 def test_a_stream_that_goes_on_with_another_model() -> None:
-    packets, pictures = [], []
+    packets, frames = [], []
     for seed, model in enumerate(["random", "tiny", "random"]):
-        forger = Forger(Header(70, 54, format=1), MODELS[model], seed, 0.5, start=1000 * seed)
-        for picture in range(2):
-            forger.add(picture == 0, 2)
-        packets += forger.packets
-        pictures += forger.pictures
-    assert_same(decode(packets, strict_decoder()), pictures)
+        stream = RandomStream(Header(70, 54, format=1), MODELS[model], seed, 0.5, start=1000 * seed)
+        for frame in range(2):
+            stream.add(frame == 0, 2)
+        packets += stream.packets
+        frames += stream.frames
+    assert_same(decode(packets, strict_decoder()), frames)
 
 
 @pytest.mark.parametrize(("version", "numerics"), [(0, 1), (2, 1), (1, 0), (1, 2), (2, 2)])
@@ -167,18 +167,18 @@ def test_other_versions_are_refused(version: int, numerics: int) -> None:
 
 
 @EACH_MODEL
-def test_a_picture_of_two_blocks(model: str) -> None:
-    forger = Forger(Header(width=1288, height=720, format=0), MODELS[model], 0, 0.0)
-    forger.add(True, 1)
-    forger.add(False, 2)
-    assert len(blocks(1288, 720)) == 2
-    assert_same(decode(forger.packets, strict_decoder()), forger.pictures)
+def test_a_frame_of_two_tiles(model: str) -> None:
+    stream = RandomStream(Header(width=1288, height=720, format=0), MODELS[model], 0, 0.0)
+    stream.add(True, 1)
+    stream.add(False, 2)
+    assert len(tiles(1288, 720)) == 2
+    assert_same(decode(stream.packets, strict_decoder()), stream.frames)
 
 
 @EACH_MODEL
 @pytest.mark.parametrize("seed", range(4))
 def test_damaged_streams(seed: int, model: str) -> None:
-    """What one decoder refuses the other refuses too, and otherwise the pictures are equal."""
+    """What one decoder refuses the other refuses too, and otherwise the frames are equal."""
     check_damaged([0, 1, 4, 5][seed], model, seed)
 
 
@@ -192,12 +192,12 @@ def check_damaged(
 ) -> None:
     """Both decoders treat damaged packets of a random stream alike."""
     rng = random.Random(seed)
-    forger = Forger(Header(*size, format=form), MODELS[model], seed, 0.5)
-    for picture in range(3):
-        forger.add(picture == 0, 1 + picture % 2)
+    stream = RandomStream(Header(*size, format=form), MODELS[model], seed, 0.5)
+    for frame in range(3):
+        stream.add(frame == 0, 1 + frame % 2)
     refused = 0
     for _ in range(times):
-        packets = list(forger.packets)
+        packets = list(stream.packets)
         index = rng.randrange(3)
         packets[index] = damage(packets[index], rng)
         expected, message = decode_until_damage(packets, MODELS[model])
@@ -228,24 +228,24 @@ def damage(packet: bytes, rng: random.Random) -> bytes:
 def decode_until_damage(
     packets: Sequence[bytes], model: bytes
 ) -> tuple[list[list[Plane]], str | None]:
-    """The pictures before the first packet that the reference refuses, and why it does."""
+    """The frames before the first packet that the reference refuses, and why it does."""
     decoder = Decoder(model)
-    pictures = []
+    frames = []
     for packet in packets:
         try:
-            pictures.append(decoder.decode(packet))
+            frames.append(decoder.decode(packet))
         except DamageError as error:
-            return pictures, str(error)
-    return pictures, None
+            return frames, str(error)
+    return frames, None
 
 
 @EACH_MODEL
 @pytest.mark.slow
-def test_a_picture_of_many_blocks_and_layers(model: str) -> None:
-    forger = Forger(Header(width=1930, height=1082, format=5), MODELS[model], 1, 0.02)
-    for picture, layers in enumerate([2, 1]):
-        forger.add(picture == 0, layers)
-    assert_same_stream(forger)
+def test_a_frame_of_many_tiles_and_layers(model: str) -> None:
+    stream = RandomStream(Header(width=1930, height=1082, format=5), MODELS[model], 1, 0.02)
+    for frame, layers in enumerate([2, 1]):
+        stream.add(frame == 0, layers)
+    assert_same_stream(stream)
 
 
 @pytest.mark.parametrize(
@@ -257,8 +257,8 @@ def test_a_picture_of_many_blocks_and_layers(model: str) -> None:
 )
 def test_golden_streams(name: str) -> None:
     packets = [data for data, _ in read_ivf(FOLDER / f"{name}.ivf")]
-    pictures = decode_stream(packets, BY_ID[GOLDEN[name]["model"]])
-    assert conformance_hash(pictures) == GOLDEN[name]["hash"]
+    frames = decode_stream(packets, BY_ID[GOLDEN[name]["model"]])
+    assert conformance_hash(frames) == GOLDEN[name]["hash"]
 
 
 @pytest.mark.parametrize(
@@ -271,15 +271,15 @@ def test_golden_streams(name: str) -> None:
         ((8192, 8192), 2, 37),
     ],
 )
-def test_blocks(size: tuple[int, int], columns: int, rows: int) -> None:
-    """The examples of section 3, and that blocks tile the picture."""
-    cut = blocks(*size)
+def test_tiles(size: tuple[int, int], columns: int, rows: int) -> None:
+    """The examples of section 3, and that the tiles cover the frame."""
+    cut = tiles(*size)
     assert len(cut) == columns * rows
-    assert len({block.y0 for block in cut}) == rows
-    assert cut == sorted(cut, key=lambda block: (block.y0, block.x0))
-    windows = [(block.x1 - block.x0) * (block.y1 - block.y0) for block in cut]
-    assert sum(windows) == -(-size[0] // 32) * -(-size[1] // 32)
-    assert max(windows) <= BLOCK_WINDOWS or columns * rows == 1
+    assert len({tile.y0 for tile in cut}) == rows
+    assert cut == sorted(cut, key=lambda tile: (tile.y0, tile.x0))
+    superblocks = [(tile.x1 - tile.x0) * (tile.y1 - tile.y0) for tile in cut]
+    assert sum(superblocks) == -(-size[0] // 32) * -(-size[1] // 32)
+    assert max(superblocks) <= TILE_SUPERBLOCKS or columns * rows == 1
 
 
 def test_the_example_of_the_range_coder() -> None:
