@@ -311,20 +311,20 @@ class Tile:
 
 def tiles(width: int, height: int) -> list[Tile]:
     """The tiles of a coded size (section 3), in raster order."""
-    sbs_x, sbs_y = -(-width // 32), -(-height // 32)
+    superblocks_x, superblocks_y = -(-width // 32), -(-height // 32)
     if width * height <= ONE_TILE_SAMPLES:
-        return [Tile(0, 0, sbs_x, sbs_y)]
+        return [Tile(0, 0, superblocks_x, superblocks_y)]
     best = None
-    for columns in range(1, sbs_x + 1):
-        for rows in range(1, sbs_y + 1):
-            w, h = -(-sbs_x // columns), -(-sbs_y // rows)
+    for columns in range(1, superblocks_x + 1):
+        for rows in range(1, superblocks_y + 1):
+            w, h = -(-superblocks_x // columns), -(-superblocks_y // rows)
             if w * h <= TILE_SUPERBLOCKS:
                 rank = (columns * rows, Fraction(max(w, h), min(w, h)), columns, rows)
                 best = min(best or rank, rank)
                 break  # more rows only give more tiles
     assert best is not None
-    xs = _cuts(sbs_x, best[2])
-    ys = _cuts(sbs_y, best[3])
+    xs = _cuts(superblocks_x, best[2])
+    ys = _cuts(superblocks_y, best[3])
     return [Tile(x0, y0, x1, y1) for y0, y1 in ys for x0, x1 in xs]
 
 

@@ -40,7 +40,7 @@ class TokenField:
     """The tokens of a frame after one layer.
 
     Attributes:
-        superblocks: bool [sbs_y, sbs_x], the active ones.
+        superblocks: bool [superblocks_y, superblocks_x], the active ones.
         stages: int64 [rows, columns], n of every token.
         bits: int64 [rows, columns, S, 32].
     """
@@ -75,7 +75,7 @@ class DeltaQ:
     """Delta q of the superblocks (section 3.5).
 
     Attributes:
-        values: int64 [sbs_y, sbs_x], those of this packet where coded, else the earlier ones.
+        values: int64 [superblocks_y, superblocks_x], the last that were coded.
         coded: bool, the superblocks whose delta q this packet has coded.
     """
 
