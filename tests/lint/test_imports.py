@@ -58,6 +58,7 @@ SUBPACKAGES_MAY_IMPORT = {
         "transcode": {"io", "metadata", "mux", "demux", "inspect", "pyav_api"},
     },
     "nn": {"common": set[str](), "codec": {"common"}, "paper": {"common"}},
+    "training": {"common": set[str](), "codec": {"common"}, "paper": {"common"}},
     "evaluation": {
         "io": set[str](),
         "metrics": {"io"},

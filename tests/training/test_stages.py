@@ -35,13 +35,13 @@ from bsqav.training.paper.images import (  # noqa: E402
     PictureFolder,
     StepBatches,
 )
-from bsqav.training.paper.stage_loop import RunConfig  # noqa: E402
+from bsqav.training.paper.stage_loop import StageConfig  # noqa: E402
 from bsqav.training.paper.stages import TokenizerLoss  # noqa: E402
 from tests.support import ROOT, one_torch_thread  # noqa: E402
 
 one_thread = pytest.fixture(autouse=True, scope="module")(one_torch_thread)
 NETS = TransformerConfig(width=32, layers=1, heads=2, hidden=64)
-RUN = RunConfig(steps=30, lr=3e-3, warmup=5, bf16=False, threads=1, log_steps=5, ema=0.5)
+RUN = StageConfig(steps=30, lr=3e-3, warmup=5, bf16=False, threads=1, log_steps=5, ema=0.5)
 LOSS = TokenizerLoss(gan=0.0, ramp_steps=5)
 
 
@@ -85,9 +85,9 @@ def test_an_interrupted_run_goes_on_as_if_it_were_not(pictures: Path, tmp_path: 
     for step in range(1, 3):  # a step a session
         part = start(short, pictures, tmp_path / "parts", device="cpu")
         assert part.resume() == (step > 1)
-        part.elapsed = 0.0
+        part.progress.elapsed = 0.0
         part.train(lambda _: None)
-        assert part.step == step
+        assert part.progress.step == step
     rest = start(recipe, pictures, tmp_path / "parts", device="cpu")
     assert rest.resume()
     rest.train(lambda _: None)
@@ -233,7 +233,7 @@ def test_recipes(name: str) -> None:
 
 
 def test_the_rate_is_half_a_cosine() -> None:
-    run = RunConfig(steps=1100, warmup=100, lr_start=0.1, lr_end=0.5)
+    run = StageConfig(steps=1100, warmup=100, lr_start=0.1, lr_end=0.5)
     rates = [run.rate(step) for step in (0, 50, 100, 600, 1100)]
     assert rates == pytest.approx([0.1, 0.55, 1.0, 0.75, 0.5])
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import signal
-import sys
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -146,33 +145,15 @@ def _tokenizer(args: argparse.Namespace) -> int:
     from bsqav.recipes.codec import configured
     from bsqav.training.codec.data import held_out
     from bsqav.training.codec.loop import Trainer
+    from bsqav.training.common.run import run_process
 
-    config = configured(args.recipe, args.batch, _changes(args))
-    # A run that is told to end saves what it has, as after Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    config = configured(args.recipe, args.batch, train_paper.changes_of(args, CONFIGURED))
     check = None
     if config.data.hold_out and math.isfinite(config.check_minutes):
         check = CodecCheck(held_out(args.data, config.data.hold_out))
     trainer = Trainer(config, args.data, args.folder, check, model_of)
-    if trainer.resume():
-        print(f"resumed at step {trainer.progress.step}", file=sys.stderr)
-    elif args.start is not None:
-        trainer.start_from(args.start)
-    try:
-        trainer.train(lambda line: print(line, file=sys.stderr, flush=True))
-    finally:
-        trainer.place.leave()
+    run_process(trainer, None if args.start is None else partial(trainer.start_from, args.start))
     return 0
-
-
-def _changes(args: argparse.Namespace) -> dict[str, Any]:
-    """What the command line changes of a recipe."""
-    for name in ("steps", "minutes", "batch", "threads", "check_minutes", "checkpoint_minutes"):
-        value = getattr(args, name)
-        if value is not None and not value > 0:
-            raise UsageError(f"--{name.replace('_', '-')} {value}: more than 0")
-    given = {name: getattr(args, name) for name in CONFIGURED}
-    return {name: value for name, value in given.items() if value is not None}
 
 
 def _export(args: argparse.Namespace) -> int:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import signal
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from bsqav.errors import UsageError
 
 # Recipes of these networks begin so; others are the codec's.
 PREFIXES = ("paper-", "small-")
-# Options that are fields of RunConfig, and ones that other networks have.
+# Options that are fields of StageConfig, and ones that other networks have.
 CONFIGURED = (
     "checkpoint_minutes",
     "steps",
@@ -24,6 +23,7 @@ CONFIGURED = (
     "attention",
     "board",
 )
+POSITIVE = ("steps", "minutes", "batch", "threads", "check_minutes", "checkpoint_minutes")
 OTHERS = ("batched", "graphs", "check_minutes")
 
 
@@ -90,23 +90,27 @@ def add_token_jobs(jobs: Any, add_machine_options: Any) -> None:
         add_machine_options(job)
 
 
+def changes_of(args: argparse.Namespace, configured: Sequence[str]) -> dict[str, Any]:
+    """What the command line changes of a recipe, by the names of its configuration's fields."""
+    for name in POSITIVE:
+        value = getattr(args, name)
+        if value is not None and not value > 0:
+            raise UsageError(f"--{name.replace('_', '-')} {value}: more than 0")
+    given = {name: getattr(args, name) for name in configured}
+    return {name: value for name, value in given.items() if value is not None}
+
+
 def run(args: argparse.Namespace) -> int:
     """Trains one of the paper's networks; returns the exit status."""
     from bsqav.recipes.paper import configured, start
+    from bsqav.training.common.run import run_process
 
     for name in OTHERS:
         if getattr(args, name) is not None:
             raise UsageError(f"--{name.replace('_', '-')} is for the codec's own recipes")
-    for name in ("steps", "minutes", "batch", "threads", "checkpoint_minutes"):
-        value = getattr(args, name)
-        if value is not None and not value > 0:
-            raise UsageError(f"--{name.replace('_', '-')} {value}: more than 0")
-    given = {name: getattr(args, name) for name in CONFIGURED}
-    changes = {name: value for name, value in given.items() if value is not None}
+    changes = changes_of(args, CONFIGURED)
     opponent = getattr(args, "discriminator", None)
     recipe = configured(args.recipe, args.job, args.batch, changes, opponent)
-    # A run that is told to end saves what it has, as after Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     trainer = start(
         recipe,
         args.data,
@@ -117,10 +121,5 @@ def run(args: argparse.Namespace) -> int:
         lpips=tuple(getattr(args, "lpips", ())),
         listed=args.listed,
     )
-    if trainer.resume():
-        print(f"resumed at step {trainer.step}", file=sys.stderr)
-    try:
-        trainer.train(lambda line: print(line, file=sys.stderr, flush=True))
-    finally:
-        trainer.place.leave()
+    run_process(trainer)
     return 0

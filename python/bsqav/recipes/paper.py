@@ -25,7 +25,7 @@ from bsqav.nn.paper.store import load_model
 from bsqav.nn.paper.subtokens import SubTokens
 from bsqav.training.common.placement import place
 from bsqav.training.paper.images import PictureConfig, PictureFolder
-from bsqav.training.paper.stage_loop import RunConfig, StageTrainer
+from bsqav.training.paper.stage_loop import StageConfig, StageTrainer
 from bsqav.training.paper.stages import (
     MaskedStage,
     PriorStage,
@@ -51,7 +51,7 @@ class Recipe:
 
     network: Network
     data: PictureConfig
-    run: RunConfig
+    run: StageConfig
     loss: TokenizerLoss = field(default_factory=TokenizerLoss)
     opponent: Opponent = "style"
     channels: int = 32768
@@ -69,7 +69,7 @@ def _image(bits: int) -> Recipe:
     return Recipe(
         sized("base", bits),
         PictureConfig(256, batch=256, workers=8),
-        RunConfig(lr_end=0.5),
+        StageConfig(lr_end=0.5),
         TokenizerLoss(pixel="l1"),
         base_lr=4e-7,
     )
@@ -80,7 +80,7 @@ def _video(bits: int) -> Recipe:
     return Recipe(
         sized("base", bits, (128, 128), 16),
         PictureConfig(128, frames=16, batch=64, workers=8),
-        RunConfig(steps=500_000, lr_end=0.5),
+        StageConfig(steps=500_000, lr_end=0.5),
         TokenizerLoss(pixel="l1"),
         base_lr=4e-7,
     )
@@ -91,7 +91,7 @@ def _prior(frames: int) -> Recipe:
     return Recipe(
         ARPriorConfig(frames=frames),
         PictureConfig(128, frames=frames, batch=64, workers=8),
-        RunConfig(lr=1e-4, betas=(0.9, 0.96), weight_decay=0.045),
+        StageConfig(lr=1e-4, betas=(0.9, 0.96), weight_decay=0.045),
     )
 
 
@@ -100,11 +100,11 @@ def _masked() -> Recipe:
     return Recipe(
         MaskedLMConfig(classes=1000),
         PictureConfig(128, batch=1024, flip=True, workers=8),
-        RunConfig(lr=1e-4, betas=(0.9, 0.96), weight_decay=0.045),
+        StageConfig(lr=1e-4, betas=(0.9, 0.96), weight_decay=0.045),
     )
 
 
-_SMALL_RUN = RunConfig(steps=4000, lr=1e-3, warmup=100, ema=0.995, bf16=False, log_steps=20)
+_SMALL_RUN = StageConfig(steps=4000, lr=1e-3, warmup=100, ema=0.995, bf16=False, log_steps=20)
 # A tenth of a second a step on one core, without an adversary.
 _TINY = TransformerConfig(width=128, layers=3, heads=4, hidden=512)
 _TINY_LM = replace(_TINY, layers=4, dropout=0.0)
@@ -182,7 +182,7 @@ def configured(
     changes: Mapping[str, Any] | None = None,
     opponent: Opponent | None = None,
 ) -> Recipe:
-    """A recipe with other values of some fields of RunConfig, another batch or opponent if given.
+    """A recipe with other values of some fields of StageConfig, another batch or opponent if given.
 
     The rate follows the batch where the recipe's does. Raises UsageError for a name that is not
     known, or one of another job, and for an opponent where the recipe has none.

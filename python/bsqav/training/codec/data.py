@@ -5,7 +5,7 @@ Batches are [B, T, 3/2 * S, S] uint8 in the packed layout of bsqav.training.code
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -67,6 +67,13 @@ def unpack_planes(packed: Tensor) -> Planes:
     return packed[..., :size, :], chroma[..., : size // 2], chroma[..., size // 2 :]
 
 
+class SamplerState(TypedDict):
+    """Where the generators of a sampler are: NumPy's `choices` and the device's `noise`."""
+
+    choices: dict[str, Any]  # as numpy.random.BitGenerator.state has it
+    noise: NotRequired[Tensor]
+
+
 class ClipSampler:
     """Draws random batches; the same seed and calls give the same batches."""
 
@@ -80,12 +87,12 @@ class ClipSampler:
         """Starts the generator again."""
         self.rng = np.random.default_rng(seed)
 
-    def state(self) -> dict[str, Any]:
-        """Where the generator stands, for a checkpoint."""
-        return {"choices": self.rng.bit_generator.state}
+    def state(self) -> SamplerState:
+        """The state of the generator, for a checkpoint."""
+        return {"choices": dict(self.rng.bit_generator.state)}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Goes on from `state`."""
+    def restore(self, state: SamplerState) -> None:
+        """Continues from `state`."""
         self.rng.bit_generator.state = state["choices"]
 
     def batch(self) -> Planes:

@@ -7,7 +7,6 @@ budget is a number of steps or of minutes, whichever ends first.
 
 import copy
 import math
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,28 +19,27 @@ from bsqav.errors import ModelError, UsageError
 from bsqav.nn.codec.fakequant import ActQuant, Mode, set_mode
 from bsqav.nn.codec.networks import CodecNet
 from bsqav.nn.codec.sparse import start_from_transform
+from bsqav.training.codec import state
 from bsqav.training.codec.data import ClipSampler, DataConfig
 from bsqav.training.codec.engine import Engine, EngineConfig
+from bsqav.training.codec.layer_log import LayerLog
 from bsqav.training.codec.objective import LAMBDA, LayerInput, drop_worthless
 from bsqav.training.codec.resident import ResidentSampler
 from bsqav.training.codec.rollout import Rollout, RolloutConfig
+from bsqav.training.codec.state import RANK_SEEDS, CodecProgress
 from bsqav.training.codec.stepping import Schedule, Updater
 from bsqav.training.codec.traces import Quantize, TraceConfig, TraceSampler
-from bsqav.training.common import checkpoint
-from bsqav.training.common.checkpoint import Progress
-from bsqav.training.common.journal import Journal, time_left
+from bsqav.training.common.checkpoint import WEIGHTS, load_weights, save_weights
 from bsqav.training.common.placement import place
+from bsqav.training.common.run import Report, Run, RunConfig
 
 # Measures quantized networks on a CPU, during a run: figures by name.
 Check = Callable[[CodecNet], Mapping[str, float]]
-Report = Callable[[str], None]
-# Between the seeds of the processes of a run.
-RANK_SEEDS = 7919
 
 
 @dataclass(frozen=True)
-class TrainConfig:
-    """A whole run; `resume` repeats from the last checkpoint, `start` from weights alone.
+class TrainConfig(RunConfig):
+    """A whole run of the codec's networks.
 
     steps counts layers coded (optimizer steps). quant_from and decay_from are shares of the budget.
     drop is how often, at least, tokens not worth drop_price per bit are skipped. With tokenizer
@@ -51,16 +49,13 @@ class TrainConfig:
     device: auto, cpu or cuda. batched: data, motion search and cost as large operations on the
     device (None: on cuda alone). graphs: on cuda, run a whole step as one captured graph. compiled:
     let torch.compile fuse the layer. log_seconds: how often figures are read from the device.
-    check_minutes: how often the codec itself is measured, where the run has a check. board: also
-    write TensorBoard files.
+    check_minutes: how often the codec itself is measured, where the run has a check.
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
     traces: TraceConfig | None = None
-    steps: int = 40_000
-    minutes: float = math.inf
     lr: float = 4e-4
     prior_lr: float = 1.5e-3
     weight_decay: float = 1e-3
@@ -74,17 +69,13 @@ class TrainConfig:
     decay_from: float = 0.6
     clip: float = 1.0
     ema: float = 0.998
-    seed: int = 1
-    threads: int = 2
     bf16: bool = True
-    checkpoint_minutes: float = 5.0
     check_minutes: float = math.inf
     log_seconds: float = 0.0
     device: str = "auto"
     batched: bool | None = None
     graphs: bool = True
     compiled: bool = False
-    board: bool = False
 
 
 class Trainer:
@@ -98,61 +89,65 @@ class Trainer:
         self,
         config: TrainConfig,
         data: Path,
-        run: Path,
+        folder: Path,
         check: Check | None = None,
         quantize: Quantize | None = None,
     ) -> None:
-        self.config, self.run, self.check = config, run, check
-        self.report: Report = print
+        self.config, self.check = config, check
         self.place = place(config.device, config.batched)
-        device, rank = self.place.device, self.place.rank
-        run.mkdir(parents=True, exist_ok=True)
-        torch.set_num_threads(config.threads)
+        self.progress = CodecProgress()
+        self.run = Run(config, folder, self.place, self.progress)
         torch.manual_seed(config.seed)
-        self.net = CodecNet(config.model)
+        self._make_networks()
+        if self.place.rank:  # own choices from here on
+            torch.manual_seed(config.seed + RANK_SEEDS * self.place.rank)
+        self.updater = self._new_updater()
+        how = EngineConfig(config.bf16, config.graphs, config.compiled, config.tokenizer)
+        self.engine = Engine(self.updater, how, self.place, self.run.say)
+        self.sampler = self._new_sampler(data)
+        self.traces = self._new_traces(quantize) if config.traces else None
+        self.log = LayerLog(self.run.journal, config.log_seconds)
+
+    def _make_networks(self) -> None:
+        self.net = CodecNet(self.config.model)
         start_from_transform(self.net)
-        self.average = CodecNet(config.model).to(device)
-        self.net.to(device)
+        self.average = CodecNet(self.config.model).to(self.place.device)
+        self.net.to(self.place.device)
         self.average.load_state_dict(self.net.state_dict())
-        if rank:  # own choices from here on
-            torch.manual_seed(config.seed + RANK_SEEDS * rank)
-        self.progress = Progress()
+
+    def _new_updater(self) -> Updater:
+        config = self.config
         tokenizer = [*self.net.enc.parameters(), *self.net.dec.parameters()]
         for weight in tokenizer:
             weight.requires_grad_(config.tokenizer)
         if config.traces:
             self.net.enc.requires_grad_(False)
-        self.updater = Updater(
+        groups: list[dict[str, object]] = [
+            {"params": tokenizer, "peak": config.lr},
+            {"params": list(self.net.prior.parameters()), "peak": config.prior_lr},
+        ]
+        return Updater(
             self.net,
             self.average,
-            [
-                {"params": tokenizer, "peak": config.lr},
-                {"params": list(self.net.prior.parameters()), "peak": config.prior_lr},
-            ],
+            groups,
             clip=config.clip,
             weight_decay=config.weight_decay,
             place=self.place,
         )
-        how = EngineConfig(config.bf16, config.graphs, config.compiled, config.tokenizer)
-        self.engine = Engine(self.updater, how, self.place, self._say)
-        self.sampler: ClipSampler | ResidentSampler
-        seed = config.seed + RANK_SEEDS * rank
-        if self.place.batched:
-            self.sampler = ResidentSampler(data, config.data, seed, device)
-        else:
-            self.sampler = ClipSampler(data, config.data, seed)
-        self.traces: TraceSampler | None = None
-        if config.traces:
-            if not isinstance(self.sampler, ClipSampler):
-                raise UsageError("the encoder's choices are traced on the CPU, not batched")
-            if quantize is None:
-                raise UsageError("traces need quantize: bsqav.recipes.check.model_of")
-            self.traces = TraceSampler(self.sampler, config.traces, quantize, config.threads)
-        self.journal = Journal(run if self.place.leads else None, config.log_seconds, config.board)
 
-    def _say(self, line: str) -> None:
-        if self.place.leads:
-            self.report(line)
+    def _new_sampler(self, data: Path) -> ClipSampler | ResidentSampler:
+        seed = self.config.seed + RANK_SEEDS * self.place.rank
+        if self.place.batched:
+            return ResidentSampler(data, self.config.data, seed, self.place.device)
+        return ClipSampler(data, self.config.data, seed)
+
+    def _new_traces(self, quantize: Quantize | None) -> TraceSampler:
+        assert self.config.traces is not None
+        if not isinstance(self.sampler, ClipSampler):
+            raise UsageError("the encoder's choices are traced on the CPU, not batched")
+        if quantize is None:
+            raise UsageError("traces need quantize: bsqav.recipes.check.model_of")
+        return TraceSampler(self.sampler, self.config.traces, quantize, self.config.threads)
 
     # ---- state ----
 
@@ -161,23 +156,22 @@ class Trainer:
         """The networks' configuration."""
         return self.config.model
 
-    @property
-    def seed(self) -> int:
-        """Of all random choices."""
-        return self.config.seed
-
     def save(self) -> None:
         """Writes checkpoint.pt and the averaged weights.pt, each whole or not at all."""
         if self.place.leads:
-            checkpoint.save(self)
+            self.run.write_checkpoint(state.state_of(self))
+            save_weights(self.average, self.run.folder / WEIGHTS)
+            self.log.image(self.progress.step)
 
     def resume(self) -> bool:
-        """Goes on from the folder's checkpoint, if there is one.
+        """Continues from the folder's checkpoint, if there is one.
 
         Raises ModelError for one of other networks.
         """
-        if not checkpoint.resume(self):
+        content = self.run.read_checkpoint()
+        if content is None:
             return False
+        state.restore(self, content)
         if self.progress.quant:
             self._set_quant()
         return True
@@ -188,29 +182,17 @@ class Trainer:
         The rate counts in full from the first step: the prior knows something already.
         Raises ModelError for a file that holds no weights of this configuration.
         """
-        checkpoint.load_weights(weights, self.net, self.average)
+        load_weights(weights, self.net, self.average)
         self.progress.started = True
         if not self.config.tokenizer or self.config.traces:
             self._set_quant()
 
-    def save_weights(self, path: Path) -> None:
-        """The averaged weights, for export or as the start of another run."""
-        checkpoint.save_weights(self.average, path)
-
     # ---- schedule ----
-
-    def share(self) -> float:
-        """Share of the budget that is used, 0..1."""
-        config = self.config
-        return min(
-            1.0,
-            max(self.progress.step / config.steps, self.progress.elapsed / config.minutes),
-        )
 
     def _schedule(self) -> Schedule:
         config, step = self.config, self.progress.step
         warm = min(1.0, (step + 1) / config.warmup)
-        left = (1.0 - self.share()) / max(1e-9, 1.0 - config.decay_from)
+        left = (1.0 - self.run.share()) / max(1e-9, 1.0 - config.decay_from)
         return Schedule(
             rate=warm * max(0.02, min(1.0, left)), decay=min(config.ema, (step + 1) / (step + 10))
         )
@@ -224,7 +206,7 @@ class Trainer:
 
     def _drop_share(self) -> float:
         """How often the encoder's choice of tokens is made: never at first, always at the end."""
-        return self._rate_share() * min(1.0, max(self.config.drop, 2 * self.share() - 0.6))
+        return self._rate_share() * min(1.0, max(self.config.drop, 2 * self.run.share() - 0.6))
 
     def _set_quant(self) -> None:
         set_mode(self.net, Mode.QUANT)
@@ -255,41 +237,20 @@ class Trainer:
 
     def train(self, report: Report = print) -> None:
         """Runs to the end of the budget, saving on the way and at the end."""
-        self.report = report
         self.place.share_weights(self.net)
         self.place.share_weights(self.average)
-        if self.journal.notice:
-            self._say(self.journal.notice)
-        saved = checked = time.monotonic()
-        try:
-            while self.share() < 1.0:
-                self._train_clip()
-                if time.monotonic() - saved > self.config.checkpoint_minutes * 60:
-                    self.save()
-                    self.journal.picture(self.progress.step)
-                    saved = time.monotonic()
-                if time.monotonic() - checked > self.config.check_minutes * 60:
-                    self._measure()
-                    checked = time.monotonic()
-        finally:  # an interrupted run resumes where it was
-            self._tell(last=True)
-            self.save()
-            self.journal.picture(self.progress.step)
+        self.run.loop(self, report, [(self.config.check_minutes, self._measure)])
         if math.isfinite(self.config.check_minutes):
             self._measure()
 
-    def _train_clip(self) -> None:
-        if not self.progress.quant and self.share() >= self.config.quant_from:
+    def advance(self) -> None:
+        """Trains on one batch of clips, or on one layer that was traced."""
+        if not self.progress.quant and self.run.share() >= self.config.quant_from:
             self._observe_ranges()
-        began = time.monotonic()
         if self.traces is None:
             self._rollout()
         else:
             self._follow(self.traces)
-        elapsed = self.progress.elapsed + (time.monotonic() - began) / 60
-        self.progress.elapsed = self.place.agreed(elapsed)
-        if self.journal.due:
-            self._tell()
 
     def _generator(self) -> torch.Generator:
         """The same in every process: all go through layers of the same kinds."""
@@ -322,7 +283,7 @@ class Trainer:
             result = self.engine.train(layer, candidates, rate, self._schedule())
             self.progress.step += 1
             rollout.accept(result)
-            self.journal.add(self.progress.step, self.progress.elapsed, layer, result)
+            self.log.add(self.progress.step, self.progress.elapsed, layer, result)
 
     def _follow(self, traces: TraceSampler) -> None:
         """One optimizer step on layers as the codec's encoder chose them."""
@@ -333,18 +294,20 @@ class Trainer:
         coded = (layer.coded.stages_BHW > 0).float()
         result = self.engine.train(layer, coded, 1.0, self._schedule())
         self.progress.step += 1
-        self.journal.add(self.progress.step, self.progress.elapsed, layer, result)
+        self.log.add(self.progress.step, self.progress.elapsed, layer, result)
 
-    # ---- what is told ----
+    # ---- messages ----
 
-    def _tell(self, last: bool = False) -> None:
-        words = self.journal.flush()
-        step, frames = self.progress.step, self.config.data.frames
-        if not words or not (last or self.journal.every > 0 or step % 20 < frames + 1):
+    def tell(self, last: bool) -> None:
+        """Logs the layers of the last batches, and reports some."""
+        if not last and not self.log.due:
             return
-        elapsed = self.progress.elapsed
-        left = time_left(self.share(), elapsed)
-        self._say(f"step {step} {elapsed:.1f} min, {left} " + " ".join(words[-20:]))
+        words = self.log.flush()
+        step, frames = self.progress.step, self.config.data.frames
+        if not words or not (last or self.log.every > 0 or step % 20 < frames + 1):
+            return
+        elapsed, left = self.progress.elapsed, self.run.time_left()
+        self.run.say(f"step {step} {elapsed:.1f} min, {left} " + " ".join(words[-20:]))
 
     def _measure(self) -> None:
         """Measures the averaged weights with the codec itself, and leaves the run as it was."""
@@ -361,11 +324,11 @@ class Trainer:
         try:
             figures = dict(self.check(net.cpu()))
         except ModelError as error:  # a young network may have no integers yet
-            self._say(f"step {self.progress.step} not measured: {error}")
+            self.run.say(f"step {self.progress.step} not measured: {error}")
             return
-        self.journal.note(self.progress.step, figures)
+        self.run.journal.check(self.progress.step, figures)
         shown = " ".join(f"{name} {value:.4g}" for name, value in figures.items())
-        self._say(f"step {self.progress.step} measured: {shown}")
+        self.run.say(f"step {self.progress.step} measured: {shown}")
 
 
 def copy_scales(source: nn.Module, target: nn.Module) -> None:

@@ -5,7 +5,6 @@ mirroring and occlusions are chosen for each clip of a batch instead of for the 
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +15,7 @@ from bsqav.errors import MediaError
 from bsqav.training.codec.data import (
     DataConfig,
     Planes,
+    SamplerState,
     camera_path,
     load_shards,
     unpack_planes,
@@ -143,11 +143,11 @@ class ResidentSampler:
         share = self._on(level.astype(np.float32)).view(b, 1, 1, 1)
         return (y * gain + share * noise).clamp(0, 255)
 
-    def state(self) -> dict[str, Any]:
-        """Where both generators stand, for a checkpoint."""
-        return {"choices": self.rng.bit_generator.state, "noise": self.noise.get_state()}
+    def state(self) -> SamplerState:
+        """The states of both generators, for a checkpoint."""
+        return {"choices": dict(self.rng.bit_generator.state), "noise": self.noise.get_state()}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Goes on from `state`."""
+    def restore(self, state: SamplerState) -> None:
+        """Continues from `state`."""
         self.rng.bit_generator.state = state["choices"]
         self.noise.set_state(state["noise"].cpu())

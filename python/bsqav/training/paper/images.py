@@ -12,7 +12,6 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
@@ -245,7 +244,7 @@ class StepBatches(Dataset[Batch]):
         return (batch if config.frames > 1 else batch[:, :, 0]), torch.tensor(labels)
 
 
-def loader(batches: StepBatches, steps: Sequence[int]) -> Any:
+def loader(batches: StepBatches, steps: Sequence[int]) -> DataLoader[Batch]:
     """Iterates the batches of the steps, read ahead by the configuration's workers."""
     workers = batches.config.workers
     return DataLoader(

@@ -7,12 +7,12 @@ processes, sharded or not.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import (
+    OptimizerStateType,
     StateDictOptions,
+    ValueType,
     get_model_state_dict,
     get_optimizer_state_dict,
     set_model_state_dict,
@@ -49,21 +49,21 @@ def whole(value: Tensor) -> Tensor:
     return full
 
 
-def weights_state(net: nn.Module) -> dict[str, Any]:
+def weights_state(net: nn.Module) -> dict[str, ValueType]:
     """All weights on the CPU of the first process; every process must ask."""
     return get_model_state_dict(net, options=_WHOLE)
 
 
-def optimizer_state(net: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+def optimizer_state(net: nn.Module, optimizer: torch.optim.Optimizer) -> OptimizerStateType:
     """The optimizer's state by the names of weights, as weights_state has it."""
     return get_optimizer_state_dict(net, optimizer, options=_WHOLE)
 
 
 def load_state(
     net: nn.Module,
-    weights: dict[str, Any],
+    weights: dict[str, ValueType],
     optimizer: torch.optim.Optimizer | None = None,
-    moments: dict[str, Any] | None = None,
+    moments: OptimizerStateType | None = None,
 ) -> None:
     """Takes what weights_state and optimizer_state gave, in every process."""
     set_model_state_dict(net, weights, options=_LOADED)

@@ -1,0 +1,197 @@
+"""One resumable run of training: its folder, budget, checkpoints, progress and messages.
+
+A trainer has networks and steps; the run decides when it saves, tells and ends.
+"""
+
+import math
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from bsqav.nn.common.safeload import read_checkpoint
+from bsqav.training.common.checkpoint import CHECKPOINT, write
+from bsqav.training.common.journal import Journal
+from bsqav.training.common.placement import Placement
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What every run is configured by.
+
+    steps and minutes: the budget, whichever ends first. seed: of all random choices. threads: of
+    PyTorch on the CPU. checkpoint_minutes: how often it saves. board: also write TensorBoard files.
+    """
+
+    steps: int = 40_000
+    minutes: float = math.inf
+    seed: int = 1
+    threads: int = 2
+    checkpoint_minutes: float = 5.0
+    board: bool = False
+
+
+@dataclass
+class Progress:
+    """step: optimizer steps done; elapsed: minutes of training, over all sessions of the run."""
+
+    step: int = 0
+    elapsed: float = 0.0
+
+
+class Steps(Protocol):
+    """A trainer, as its run sees it."""
+
+    run: "Run"
+
+    def advance(self) -> None:
+        """Trains one step or a few, and counts them in the run's progress."""
+
+    def tell(self, last: bool) -> None:
+        """Logs and reports, if it is time to; `last`: the session ends."""
+
+    def save(self) -> None:
+        """Writes the checkpoint and the weights, each whole or not at all."""
+
+    def resume(self) -> bool:
+        """Continues from the folder's checkpoint; False if there is none."""
+
+    def train(self, report: Report = print) -> None:
+        """Runs to the end of the budget."""
+
+
+class Run:
+    """The folder, progress and budget of a run in this process.
+
+    Where several processes share a run, the first one alone writes files and reports. interrupted:
+    set it to end the session after the current steps, with KeyboardInterrupt.
+    """
+
+    def __init__(
+        self, config: RunConfig, folder: Path, place: Placement, progress: Progress | None = None
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        torch.set_num_threads(config.threads)
+        self.config, self.folder, self.place = config, folder, place
+        self.progress = progress or Progress()
+        self.journal = Journal(folder if place.leads else None, config.board)
+        self.report: Report = print
+        self.interrupted = False
+
+    def say(self, line: str) -> None:
+        """Reports a line."""
+        if self.place.leads:
+            self.report(line)
+
+    # ---- budget ----
+
+    def share(self) -> float:
+        """Share of the budget that is used, 0..1."""
+        steps = self.progress.step / self.config.steps
+        return min(1.0, max(steps, self.progress.elapsed / self.config.minutes))
+
+    def time_left(self) -> str:
+        """The time that the rest of the budget will take, in a few words."""
+        share, elapsed = self.share(), self.progress.elapsed
+        if share <= 0 or not math.isfinite(elapsed):
+            return ""
+        left = elapsed * (1 - share) / share
+        return f"{left:.0f} min left" if left >= 1 else f"{left * 60:.0f} s left"
+
+    # ---- checkpoint ----
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file that the run resumes from."""
+        return self.folder / CHECKPOINT
+
+    def write_checkpoint(self, state: Mapping[str, object]) -> None:
+        """Writes the trainer's state, whole or not at all."""
+        if self.place.leads:
+            write(state, self.checkpoint)
+
+    def read_checkpoint(self) -> object | None:
+        """The state of the folder's checkpoint, None where there is none.
+
+        Raises ModelError for a file that is damaged.
+        """
+        return read_checkpoint(self.checkpoint) if self.checkpoint.exists() else None
+
+    # ---- steps ----
+
+    def loop(
+        self,
+        trainer: Steps,
+        report: Report,
+        periodic: Iterable[tuple[float, Callable[[], None]]] = (),
+    ) -> None:
+        """Trains to the end of the budget; saves on the way, at the end and when interrupted.
+
+        periodic: what else happens between steps, and after how many minutes again. Minutes that
+        this and saving take do not count.
+        """
+        self.report = report
+        if self.journal.notice:
+            self.say(self.journal.notice)
+        tasks = [_Periodic(self.config.checkpoint_minutes, trainer.save)]
+        tasks += [_Periodic(minutes, action) for minutes, action in periodic]
+        try:
+            while self.share() < 1.0:
+                began = time.monotonic()
+                trainer.advance()
+                elapsed = self.progress.elapsed + (time.monotonic() - began) / 60
+                self.progress.elapsed = self.place.agreed(elapsed)
+                trainer.tell(last=False)
+                if self.place.any_of(self.interrupted):
+                    raise KeyboardInterrupt
+                for task in tasks:
+                    task.run_if_due()
+        finally:  # an interrupted run resumes at the step it had reached
+            trainer.tell(last=True)
+            trainer.save()
+
+
+class _Periodic:
+    """An action that is repeated after some minutes."""
+
+    def __init__(self, minutes: float, action: Callable[[], None]) -> None:
+        self.seconds, self.action = 60 * minutes, action
+        self.done = time.monotonic()
+
+    def run_if_due(self) -> None:
+        if time.monotonic() - self.done > self.seconds:
+            self.action()
+            self.done = time.monotonic()
+
+
+def run_process(trainer: Steps, begin: Callable[[], None] | None = None) -> None:
+    """Resumes and trains in this process, with messages on standard error.
+
+    begin: called for a new run. Ctrl-C and SIGTERM end the session between steps, so that the
+    resumed run is the same as one that was never interrupted; a second signal ends it at once.
+    """
+
+    def interrupt(*_: object) -> None:
+        if trainer.run.interrupted:
+            raise KeyboardInterrupt
+        trainer.run.interrupted = True
+
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, interrupt) for number in signals]
+    try:
+        if trainer.resume():
+            print(f"resumed at step {trainer.run.progress.step}", file=sys.stderr)
+        elif begin is not None:
+            begin()
+        trainer.train(lambda line: print(line, file=sys.stderr, flush=True))
+    finally:
+        trainer.run.place.leave()
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
