@@ -19,7 +19,7 @@ __all__ = ["MAX_BYTES", "style", "write_report"]
 # Larger pages are slow to open on a phone and too large for most mail; pictures that would not
 # fit are left out, the least telling first.
 MAX_BYTES = 14_800_000
-_SCRIPTS = ("base.js", "chart.js", "curves.js", "viewer.js")
+_SCRIPTS = ("base.js", "chart.js", "curves.js", "colour.js", "frames.js", "viewer.js")
 # Their frames are drawn for one rate only, the matched one.
 _BULKY = ("packet_bytes", "frame_bytes", "per_frame")
 

@@ -1,264 +1,226 @@
 // The viewer: two versions of a frame by wipe, flicker or difference.
-const viewer = (function () {
-  const stage = $("stage"), sheet = $("sheet"), canvas = $("canvas"), handle = $("handle");
-  const view = { clip: -1, at: 0, index: 0, mode: "wipe", left: "original", right: "", wipe: 0.5, flipped: false, zoom: "fit", gain: 8, timer: null };
-  const kept = new Map();  // pictures that have been made, the newest last
-  let serial = 0;
-  let markMode = () => {};
+const MODES = [["wipe", "Wipe"], ["flicker", "Flicker"], ["difference", "Difference"]];
+const ZOOMS = [["fit", "fit"], ["1", "1×"], ["2", "2×"], ["4", "4×"]];
+const GAINS = [1, 2, 4, 8, 16, 32];
+const versionName = (version) => (version === "original" ? "Original" : title(version));
 
-  const frames = () => data.frames[view.clip];
-  const versions = () => ["original", ...data.codecs.filter((codec) => data.clips[view.clip].matched[codec])];
-  const name = (version) => (version === "original" ? "Original" : title(version));
+// Draws versions A and B of a frame into a canvas of their size.
+function drawPair(context, a, b, view) {
+  const { width, height } = context.canvas;
+  context.globalCompositeOperation = "source-over";
+  if (view.mode === "wipe") {
+    const x = Math.round(view.wipe * width);
+    context.drawImage(b, 0, 0);
+    if (x > 0) context.drawImage(a, 0, 0, x, height, 0, 0, x, height);
+  } else if (view.mode === "flicker") {
+    context.drawImage(view.flipped ? b : a, 0, 0);
+  } else {
+    context.drawImage(a, 0, 0);
+    context.globalCompositeOperation = "difference";
+    context.drawImage(b, 0, 0);
+    // each time the canvas is added to itself its values double
+    context.globalCompositeOperation = "lighter";
+    for (let gain = view.gain; gain > 1; gain /= 2) context.drawImage(context.canvas, 0, 0);
+  }
+}
 
-  // Y, U and V of one gray picture as RGB (see viewer.py for their places).
-  function toColour(sheetData, width, height, set) {
-    const from = sheetData.data, row = sheetData.width, dense = set.chroma === "444";
-    const [cw, ch] = dense ? [width, height] : [(width + 1) >> 1, (height + 1) >> 1];
-    const u0 = height * row, v0 = dense ? 2 * height * row : height * row + cw;
-    const full = set.full_range, [kr, kb] = set.matrix === "bt709" ? [0.2126, 0.0722] : [0.299, 0.114];
-    const ys = full ? 1 : 255 / 219, cs = full ? 1 : 255 / 224, off = full ? 0 : 16;
-    const rv = 2 * (1 - kr) * cs, bu = 2 * (1 - kb) * cs, kg = 1 - kr - kb;
-    const gu = (-2 * kb * (1 - kb) / kg) * cs, gv = (-2 * kr * (1 - kr) / kg) * cs;
-    const out = new ImageData(width, height), to = out.data;
-    const sample = (base, x, y) => {
-      if (dense) return from[4 * (base + y * row + x)];
-      // between four samples, sited between luma rows and columns
-      const fx = Math.max(0, (x - 0.5) / 2), fy = Math.max(0, (y - 0.5) / 2);
-      const x0 = Math.min(cw - 1, fx | 0), y0 = Math.min(ch - 1, fy | 0);
-      const x1 = Math.min(cw - 1, x0 + 1), y1 = Math.min(ch - 1, y0 + 1), a = fx - x0, b = fy - y0;
-      const at = (cx, cy) => from[4 * (base + cy * row + cx)];
-      return (1 - b) * ((1 - a) * at(x0, y0) + a * at(x1, y0)) + b * ((1 - a) * at(x0, y1) + a * at(x1, y1));
-    };
-    for (let y = 0; y < height; y += 1) {
-      for (let x = 0; x < width; x += 1) {
-        const luma = (from[4 * (y * row + x)] - off) * ys;
-        const u = sample(u0, x, y) - 128, v = sample(v0, x, y) - 128, i = 4 * (y * width + x);
-        to[i] = luma + rv * v;
-        to[i + 1] = luma + gu * u + gv * v;
-        to[i + 2] = luma + bu * u;
-        to[i + 3] = 255;
-      }
-    }
-    return out;
+class Viewer {
+  constructor() {
+    this.stage = $("stage");
+    this.canvas = $("canvas");
+    this.handle = $("handle");
+    this.store = null;  // the frames of the clip that is open
+    this.index = 0;
+    this.mode = "wipe";
+    this.left = "original";
+    this.right = "";
+    this.wipe = 0.5;
+    this.flipped = false;
+    this.zoom = "fit";
+    this.gain = 8;
+    this.timer = null;
+    this.serial = 0;  // of calls of render: a late image of an earlier one is not painted
+    this.markMode = chips($("mode"), MODES, this.mode, (mode) => this.setMode(mode));
+    this.connectControls();
+    this.connectPointer($("sheet"));
+    this.stage.addEventListener("keydown", (event) => this.onKey(event));
   }
 
-  const embedded = (index) => frames().frames.find((frame) => frame.index === index);
+  // ---- painting ----
 
-  async function lossless(key) {
-    const text = $(`p-${key}`).textContent;
-    const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-    const bitmap = await createImageBitmap(new Blob([bytes], { type: "image/webp" }), { colorSpaceConversion: "none", premultiplyAlpha: "none" });
-    const raw = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d", { willReadFrequently: true });
-    raw.drawImage(bitmap, 0, 0);
-    const { width, height } = data.clips[view.clip];
-    const made = new OffscreenCanvas(width, height);
-    made.getContext("2d").putImageData(toColour(raw.getImageData(0, 0, bitmap.width, bitmap.height), width, height, frames()), 0, 0);
-    return made;
-  }
-
-  async function sidecar(version, index) {
-    const image = new Image();
-    image.src = `${frames().sidecar}/${version}/${String(index).padStart(5, "0")}.webp`;
-    await image.decode();
-    return image;
-  }
-
-  async function picture(version, index) {
-    const key = `${view.clip}-${index}-${version}`;
-    if (!kept.has(key)) {
-      const made = embedded(index) ? await lossless(key) : await sidecar(version, index);
-      kept.set(key, made);
-      if (kept.size > 40) kept.delete(kept.keys().next().value);
-    }
-    return kept.get(key);
-  }
-
-  async function render() {
-    const mine = (serial += 1);
+  async render() {
+    const mine = (this.serial += 1), store = this.store;
     let pair;
     try {
-      pair = await Promise.all([picture(view.left, view.index), picture(view.right, view.index)]);
+      pair = await Promise.all([store.image(this.left, this.index), store.image(this.right, this.index)]);
     } catch (error) {
       $("frame-note").textContent = "This picture cannot be shown: is the folder of frames beside the page?";
       return;
     }
-    if (mine !== serial) return;
-    paint(...pair);
-    stage.dataset.ready = `${view.clip}-${view.index}-${view.left}-${view.right}-${view.mode}`;
+    if (mine !== this.serial) return;
+    this.paint(...pair);
+    this.stage.dataset.ready = `${store.clipIndex}-${this.index}-${this.left}-${this.right}-${this.mode}`;
   }
 
-  function paint(a, b) {
-    const { width, height } = data.clips[view.clip];
+  paint(a, b) {
+    const { width, height } = this.store.clip, canvas = this.canvas;
     if (canvas.width !== width || canvas.height !== height) { canvas.width = width; canvas.height = height; }
-    resize();
-    const context = canvas.getContext("2d");
-    context.globalCompositeOperation = "source-over";
-    if (view.mode === "wipe") {
-      const x = Math.round(view.wipe * width);
-      context.drawImage(b, 0, 0);
-      if (x > 0) context.drawImage(a, 0, 0, x, height, 0, 0, x, height);
-    } else if (view.mode === "flicker") {
-      context.drawImage(view.flipped ? b : a, 0, 0);
-    } else {
-      context.drawImage(a, 0, 0);
-      context.globalCompositeOperation = "difference";
-      context.drawImage(b, 0, 0);
-      // each time the canvas is added to itself its values double
-      context.globalCompositeOperation = "lighter";
-      for (let gain = view.gain; gain > 1; gain /= 2) context.drawImage(canvas, 0, 0);
-    }
-    handle.hidden = view.mode !== "wipe";
-    handle.style.left = `${100 * view.wipe}%`;
-    tags();
+    this.resize();
+    drawPair(canvas.getContext("2d"), a, b, this);
+    this.handle.hidden = this.mode !== "wipe";
+    this.handle.style.left = `${100 * this.wipe}%`;
+    this.label();
   }
 
-  function resize() {
-    const { width, height } = data.clips[view.clip];
-    const room = stage.clientWidth;
-    const fit = Math.min(room / width, (0.78 * window.innerHeight) / height);
-    const factor = view.zoom === "fit" ? Math.min(fit, 3) : Number(view.zoom) / window.devicePixelRatio;
-    canvas.style.width = `${Math.round(width * factor)}px`;
-    canvas.style.height = `${Math.round(height * factor)}px`;
-    canvas.style.imageRendering = factor * window.devicePixelRatio >= 2 ? "pixelated" : "auto";
+  resize() {
+    const { width, height } = this.store.clip;
+    const fit = Math.min(this.stage.clientWidth / width, (0.78 * window.innerHeight) / height);
+    const factor = this.zoom === "fit" ? Math.min(fit, 3) : Number(this.zoom) / window.devicePixelRatio;
+    this.canvas.style.width = `${Math.round(width * factor)}px`;
+    this.canvas.style.height = `${Math.round(height * factor)}px`;
+    this.canvas.style.imageRendering = factor * window.devicePixelRatio >= 2 ? "pixelated" : "auto";
   }
 
-  function facts(version) {
-    if (version === "original") return name(version);
-    const point = data.clips[view.clip].matched[version];
-    const bytes = (point.frame_bytes.length ? point.frame_bytes : point.packet_bytes)[view.index];
-    const values = data.metrics.filter((m) => point.per_frame[m]).map((m) => `${metricTitle(m)} ${shown(m, point.per_frame[m][view.index])}`);
-    const head = `${name(version)}, ${point.setting}, ${figure(point.bpp)} bpp`;
-    if (data.clips[view.clip].kind === "picture") return `${head}, ${bytes} bytes, ${values.join(", ")}`;
+  // Setting, rate and quality of a version of the frame.
+  description(version) {
+    if (version === "original") return versionName(version);
+    const point = this.store.clip.matched[version];
+    const bytes = (point.frame_bytes.length ? point.frame_bytes : point.packet_bytes)[this.index];
+    const measured = data.metrics.filter((m) => point.per_frame[m]);
+    const values = measured.map((m) => `${metricTitle(m)} ${shown(m, point.per_frame[m][this.index])}`);
+    const head = `${versionName(version)}, ${point.setting}, ${figure(point.bpp)} bpp`;
+    if (this.store.clip.kind === "picture") return `${head}, ${bytes} bytes, ${values.join(", ")}`;
     return `${head}; this frame ${8 * bytes} bits, ${values.join(", ")}`;
   }
 
-  function tags() {
-    $("tag-left").textContent = `A: ${facts(view.left)}`;
-    $("tag-right").textContent = `B: ${facts(view.right)}`;
-    $("tag-left").className = view.mode === "flicker" && !view.flipped ? "on" : "";
-    $("tag-right").className = view.mode === "flicker" && view.flipped ? "on" : "";
-    const frame = embedded(view.index);
-    const many = data.clips[view.clip].frames > 1;
+  label() {
+    $("tag-left").textContent = `A: ${this.description(this.left)}`;
+    $("tag-right").textContent = `B: ${this.description(this.right)}`;
+    $("tag-left").className = this.mode === "flicker" && !this.flipped ? "on" : "";
+    $("tag-right").className = this.mode === "flicker" && this.flipped ? "on" : "";
+    const frame = this.store.embedded(this.index);
+    const many = this.store.clip.frames > 1;
     $("frame-note").textContent = frame ? "lossless" : "WebP of quality 90, not lossless";
-    $("gain-label").hidden = view.mode !== "difference";
+    $("gain-label").hidden = this.mode !== "difference";
     $("previous").hidden = $("next").hidden = $("frame").hidden = !many;
     if (frame) $("frame").value = frame.index;
     else $("frame").selectedIndex = -1;
-    $("seek").value = view.index;
+    $("seek").value = this.index;
   }
 
-  function setMode(mode) {
-    view.mode = mode;
-    markMode(mode);
-    clearInterval(view.timer);
-    view.timer = mode === "flicker" ? setInterval(() => { view.flipped = !view.flipped; render(); }, 700) : null;
-    render();
+  // ---- actions ----
+
+  // Shows a clip, from its first frame.
+  open(clipIndex) {
+    const store = (this.store = new FrameStore(clipIndex));
+    $("viewer-section").hidden = store.empty;
+    clearInterval(this.timer);
+    if (store.empty) return;
+    const versions = store.versions;
+    if (!versions.includes(this.left)) this.left = "original";
+    if (!versions.includes(this.right) || this.right === "original") this.right = versions[1];
+    const choices = versions.map((version) => [version, versionName(version)]);
+    options($("left"), choices, this.left);
+    options($("right"), choices, this.right);
+    const frames = store.order.map((index) => [index, `frame ${index} (${store.embedded(index).why})`]);
+    this.index = store.set.frames[0].index;
+    options($("frame"), frames, this.index);
+    $("seek").hidden = !store.set.sidecar;
+    $("seek").max = store.clip.frames - 1;
+    this.setMode(this.mode);
   }
 
-  function flip() {
-    if (view.mode === "flicker") {
+  // Shows a frame, or the nearest to it.
+  go(index) {
+    if (this.store.empty) return;
+    this.index = this.store.nearest(index);
+    this.render();
+  }
+
+  step(by) { this.go(this.store.after(this.index, by)); }
+
+  setMode(mode) {
+    this.mode = mode;
+    this.markMode(mode);
+    clearInterval(this.timer);
+    const turn = () => { this.flipped = !this.flipped; this.render(); };
+    this.timer = mode === "flicker" ? setInterval(turn, 700) : null;
+    this.render();
+  }
+
+  flip() {
+    if (this.mode === "flicker") {
       // by hand from now on
-      clearInterval(view.timer);
-      view.flipped = !view.flipped;
+      clearInterval(this.timer);
+      this.flipped = !this.flipped;
     } else {
-      [view.left, view.right] = [view.right, view.left];
-      $("left").value = view.left;
-      $("right").value = view.right;
+      [this.left, this.right] = [this.right, this.left];
+      $("left").value = this.left;
+      $("right").value = this.right;
     }
-    render();
+    this.render();
   }
 
-  function go(index) {
-    const set = frames();
-    if (!set || !set.frames.length) return;
-    const near = set.sidecar ? index : set.frames.reduce((best, f) => (Math.abs(f.index - index) < Math.abs(best - index) ? f.index : best), set.frames[0].index);
-    view.index = near;
-    render();
+  moveWipe(to) {
+    this.wipe = Math.min(1, Math.max(0, to));
+    this.render();
   }
 
-  function step(by) {
-    const set = frames();
-    if (set.sidecar) { go(Math.min(Math.max(0, view.index + by), data.clips[view.clip].frames - 1)); return; }
-    const order = set.frames.map((f) => f.index).sort((a, b) => a - b);
-    view.index = order[Math.min(Math.max(0, order.indexOf(view.index) + by), order.length - 1)];
-    render();
+  zoomBy(steps) {
+    const zooms = ZOOMS.map(([zoom]) => zoom);
+    this.zoom = zooms[Math.min(Math.max(0, zooms.indexOf(this.zoom) + steps), zooms.length - 1)];
+    $("zoom").value = this.zoom;
+    this.render();
   }
 
-  function moveWipe(to) {
-    view.wipe = Math.min(1, Math.max(0, to));
-    render();
+  // ---- input ----
+
+  connectControls() {
+    options($("zoom"), ZOOMS, this.zoom);
+    options($("gain"), GAINS.map((gain) => [gain, `${gain}×`]), this.gain);
+    const onChange = (id, act) => $(id).addEventListener("change", () => act($(id).value));
+    for (const side of ["left", "right"]) onChange(side, (version) => { this[side] = version; this.render(); });
+    onChange("zoom", (zoom) => { this.zoom = zoom; this.render(); });
+    onChange("gain", (gain) => { this.gain = Number(gain); this.render(); });
+    onChange("frame", (index) => this.go(Number(index)));
+    $("seek").addEventListener("input", () => this.go(Number($("seek").value)));
+    $("previous").addEventListener("click", () => this.step(-1));
+    $("next").addEventListener("click", () => this.step(1));
+    window.addEventListener("resize", () => { if (this.store && !this.store.empty) this.render(); });
   }
 
-  function open(index) {
-    view.clip = index;
-    kept.clear();
-    const set = frames();
-    const there = Boolean(set && set.frames.length);
-    $("viewer-section").hidden = !there;
-    clearInterval(view.timer);
-    if (!there) return;
-    const choices = versions().map((version) => [version, name(version)]);
-    if (!versions().includes(view.left)) view.left = "original";
-    if (!versions().includes(view.right) || view.right === "original") view.right = versions()[1];
-    options($("left"), choices, view.left);
-    options($("right"), choices, view.right);
-    options($("frame"), set.frames.slice().sort((a, b) => a.index - b.index).map((f) => [f.index, `frame ${f.index} (${f.why})`]), set.frames[0].index);
-    $("seek").hidden = !set.sidecar;
-    $("seek").max = data.clips[index].frames - 1;
-    view.index = set.frames[0].index;
-    setMode(view.mode);
-  }
-
-  function wire() {
-    markMode = chips($("mode"), [["wipe", "Wipe"], ["flicker", "Flicker"], ["difference", "Difference"]], view.mode, setMode);
-    options($("zoom"), [["fit", "fit"], ["1", "1×"], ["2", "2×"], ["4", "4×"]], view.zoom);
-    options($("gain"), [1, 2, 4, 8, 16, 32].map((g) => [g, `${g}×`]), view.gain);
-    for (const side of ["left", "right"]) $(side).addEventListener("change", () => { view[side] = $(side).value; render(); });
-    $("zoom").addEventListener("change", () => { view.zoom = $("zoom").value; render(); });
-    $("gain").addEventListener("change", () => { view.gain = Number($("gain").value); render(); });
-    $("frame").addEventListener("change", () => go(Number($("frame").value)));
-    $("seek").addEventListener("input", () => go(Number($("seek").value)));
-    $("previous").addEventListener("click", () => step(-1));
-    $("next").addEventListener("click", () => step(1));
-    window.addEventListener("resize", () => { if (view.clip >= 0 && !$("viewer-section").hidden) render(); });
+  connectPointer(sheet) {
     const drag = (event) => {
-      const frame = canvas.getBoundingClientRect();
-      moveWipe((event.clientX - frame.left) / frame.width);
+      const frame = this.canvas.getBoundingClientRect();
+      this.moveWipe((event.clientX - frame.left) / frame.width);
     };
     let dragging = false;
     sheet.addEventListener("pointerdown", (event) => {
-      if (view.mode === "flicker") { flip(); return; }
-      if (view.mode !== "wipe" || (event.pointerType === "touch" && !handle.contains(event.target))) return;
+      if (this.mode === "flicker") { this.flip(); return; }
+      const elsewhere = event.pointerType === "touch" && !this.handle.contains(event.target);
+      if (this.mode !== "wipe" || elsewhere) return;
       dragging = true;
       sheet.setPointerCapture(event.pointerId);
       drag(event);
     });
     sheet.addEventListener("pointermove", (event) => { if (dragging) drag(event); });
     for (const end of ["pointerup", "pointercancel"]) sheet.addEventListener(end, () => { dragging = false; });
-    stage.addEventListener("keydown", keys);
   }
 
-  function keys(event) {
+  onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const by = event.shiftKey ? 0.1 : 0.02;
-    const zooms = ["fit", "1", "2", "4"];
-    const zoom = (way) => {
-      view.zoom = zooms[Math.min(Math.max(0, zooms.indexOf(view.zoom) + way), zooms.length - 1)];
-      $("zoom").value = view.zoom;
-      render();
-    };
     const acts = {
-      ArrowLeft: () => moveWipe(view.wipe - by), ArrowRight: () => moveWipe(view.wipe + by),
-      ArrowUp: () => step(-1), ArrowDown: () => step(1),
-      1: () => setMode("wipe"), 2: () => setMode("flicker"), 3: () => setMode("difference"),
-      " ": flip, "+": () => zoom(1), "=": () => zoom(1), "-": () => zoom(-1),
+      ArrowLeft: () => this.moveWipe(this.wipe - by), ArrowRight: () => this.moveWipe(this.wipe + by),
+      ArrowUp: () => this.step(-1), ArrowDown: () => this.step(1),
+      1: () => this.setMode("wipe"), 2: () => this.setMode("flicker"), 3: () => this.setMode("difference"),
+      " ": () => this.flip(), "+": () => this.zoomBy(1), "=": () => this.zoomBy(1), "-": () => this.zoomBy(-1),
     };
     if (!acts[event.key]) return;
     event.preventDefault();
     acts[event.key]();
   }
+}
 
-  wire();
-  return { open, go };
-})();
+const viewer = new Viewer();
 start();
