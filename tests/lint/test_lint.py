@@ -52,7 +52,7 @@ def test_ruff_format() -> None:
 
 
 def test_mypy_strict() -> None:
-    run_module("mypy", "--strict", "python/bsqav")
+    run_module("mypy", "--strict", "python/bsqav", "benchmarks")
 
 
 def test_clang_format() -> None:
