@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from bsqav.evaluation.compare.bsq import Encoded
-from bsqav.evaluation.compare.comparison import CompareResult, compare
+from bsqav.evaluation.compare.comparison import CompareResult
 from bsqav.evaluation.compare.reference_encoders import REFERENCES, encode_reference
 from bsqav.evaluation.compare.viewer import Viewer
 from bsqav.evaluation.io.ffmpeg import Run, decode_to_y4m, packet_sizes, shown_sizes
 from bsqav.evaluation.io.y4m import Y4mHeader
 
+from .comparing import compare_with
 from .conftest import HEADER, write_y4m
 
 FRAMES = 9
@@ -38,7 +39,7 @@ def compared(folder: Path, sidecar: Path | None = None) -> tuple[CompareResult, 
         for name in CODECS:
             four = dataclasses.replace(REFERENCES[name], points=(3, 5, 10, 31))
             patch.setitem(REFERENCES, name, four)
-        result = compare(
+        result = compare_with(
             [write_y4m(folder / "moving.y4m", HEADER, FRAMES)],
             codecs=CODECS,
             metrics=["psnr_y", "ms_ssim", "vmaf"],

@@ -9,17 +9,18 @@ from typing import Any
 import pytest
 
 from bsqav.evaluation.compare import coders, points
-from bsqav.evaluation.compare.comparison import CompareResult, compare
+from bsqav.evaluation.compare.comparison import CompareResult
 from bsqav.evaluation.compare.reference_encoders import REFERENCES
 from bsqav.evaluation.io.cache import Cache, cache_folder, file_hash, key_of
 
+from .comparing import compare_with
 from .conftest import HEADER, write_y4m
 
 pytestmark = pytest.mark.usefixtures("ffmpeg")
 
 
 def measure_mjpeg(clip: Path, cache: Cache | None, **options: Any) -> CompareResult:
-    return compare([clip], codecs=["mjpeg"], frames=2, cache=cache, **options)
+    return compare_with([clip], codecs=["mjpeg"], frames=2, cache=cache, **options)
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +75,7 @@ def test_another_content_under_the_same_name_is_another_input(
     data = bytearray(clip.read_bytes())
     data[-20_000:] = bytes(20_000)
     clip.write_bytes(data)
-    compare([clip], codecs=["mjpeg"], cache=cache)
+    compare_with([clip], codecs=["mjpeg"], cache=cache)
     assert len(encodes) == 4
     assert before.clips[0].sha256 != file_hash(clip)
 

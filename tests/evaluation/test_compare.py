@@ -10,7 +10,7 @@ import pytest
 
 from bsqav.evaluation.compare import points as points_module
 from bsqav.evaluation.compare.bsq import Encoded
-from bsqav.evaluation.compare.comparison import CompareResult, compare
+from bsqav.evaluation.compare.comparison import CompareResult
 from bsqav.evaluation.compare.reference_encoders import REFERENCES, encode_reference
 from bsqav.evaluation.compare.table import format_table
 from bsqav.evaluation.io.errors import EvaluationError
@@ -18,6 +18,7 @@ from bsqav.evaluation.io.ffmpeg import Run, decode_to_y4m, packet_sizes
 from bsqav.evaluation.io.y4m import Y4mHeader
 from bsqav.evaluation.metrics.quality import Quality
 
+from .comparing import compare_with
 from .conftest import FRAMES, HEADER, write_y4m
 
 pytestmark = pytest.mark.usefixtures("ffmpeg")
@@ -45,7 +46,7 @@ class Borrowed:
 
 
 def compare_mpeg2(clips: list[Path], codec: Borrowed, **options: object) -> CompareResult:
-    return compare(
+    return compare_with(
         clips, codecs=["mpeg2"], bsq=codec, crfs=REFERENCES["mpeg2"].points[:4], **options
     )
 
@@ -128,7 +129,7 @@ def test_a_missing_encoder_is_said_and_the_rest_goes_on(
     monkeypatch.setitem(
         REFERENCES, "x264", dataclasses.replace(REFERENCES["x264"], encoder="libx999")
     )
-    result = compare([clip], codecs=["x264", "mjpeg"], frames=2)
+    result = compare_with([clip], codecs=["x264", "mjpeg"], frames=2)
     (failure,) = result.failures
     assert "no encoder libx999" in failure
     assert {point.codec for point in result.clips[0].points} == {"mjpeg"}
@@ -136,7 +137,7 @@ def test_a_missing_encoder_is_said_and_the_rest_goes_on(
 
 @pytest.mark.usefixtures("short_curves")
 def test_a_size_an_encoder_refuses_is_said(clip: Path) -> None:
-    result = compare([clip], codecs=["x264", "mpeg2"], frames=2, scale=(65, 49))
+    result = compare_with([clip], codecs=["x264", "mpeg2"], frames=2, scale=(65, 49))
     (failure,) = result.failures
     assert "x264 medium takes only even sizes, the clip is 65x49" in failure
     assert len(result.clips[0].points) == 4
@@ -158,7 +159,7 @@ def test_curves_without_overlap_are_said(clip: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_lost_frames_are_never_reported_as_quality(clip: Path) -> None:
-    result = compare([clip], codecs=[], bsq=Borrowed(lost_frames=1), crfs=[4, 8])
+    result = compare_with([clip], codecs=[], bsq=Borrowed(lost_frames=1), crfs=[4, 8])
     assert result.clips[0].points == []
     assert len(result.failures) == 2
     assert "has 8 frames, its source has 9" in result.failures[0]
@@ -166,7 +167,9 @@ def test_lost_frames_are_never_reported_as_quality(clip: Path) -> None:
 
 @pytest.mark.usefixtures("short_curves")
 def test_too_few_points_are_said(clip: Path) -> None:
-    result = compare([clip], codecs=["mjpeg"], bsq=Borrowed(), crfs=[4, 8, 16], metrics=["vmaf"])
+    result = compare_with(
+        [clip], codecs=["mjpeg"], bsq=Borrowed(), crfs=[4, 8, 16], metrics=["vmaf"]
+    )
     (failure,) = result.failures
     assert "the test curve has 3 points" in failure
 
@@ -177,7 +180,7 @@ def test_a_codec_that_raises_is_said(clip: Path, monkeypatch: pytest.MonkeyPatch
 
     codec = Borrowed()
     monkeypatch.setattr(codec, "encode", refuse)
-    result = compare([clip], codecs=[], bsq=codec, crfs=[4])
+    result = compare_with([clip], codecs=[], bsq=codec, crfs=[4])
     assert result.failures == [f"{clip}: bsq crf 4: no such model"]
 
 
@@ -194,4 +197,4 @@ def test_a_codec_that_raises_is_said(clip: Path, monkeypatch: pytest.MonkeyPatch
 def test_wrong_arguments_raise(tmp_path: Path, options: dict[str, object], message: str) -> None:
     clip = write_y4m(tmp_path / "a.y4m", HEADER, 1)
     with pytest.raises(ValueError, match=message):
-        compare([clip], **options)
+        compare_with([clip], **options)

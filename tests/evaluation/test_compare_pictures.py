@@ -12,7 +12,6 @@ from PIL import Image
 from bsqav.cli import compare as command
 from bsqav.evaluation.compare import still_codecs
 from bsqav.evaluation.compare.bsq import PublicBsq
-from bsqav.evaluation.compare.comparison import compare
 from bsqav.evaluation.compare.reference_encoders import REFERENCES
 from bsqav.evaluation.io.errors import MissingEncoderError, SourceError
 from bsqav.evaluation.io.images import read_pixels
@@ -21,6 +20,7 @@ from bsqav.evaluation.io.sources import read_picture
 from bsqav.evaluation.io.y4m import Y4mFile
 from bsqav.evaluation.metrics.pixels import psnr_luma
 
+from .comparing import compare_with
 from .test_cli_compare import run
 from .test_stills import picture
 
@@ -46,7 +46,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("short")
 def test_a_picture_is_measured_with_bsq_stills(photo: Path) -> None:
-    result = compare(
+    result = compare_with(
         [photo], codecs=["mjpeg", "jpeg"], bsq=PublicBsq(), crfs=(40, 46, 52, 58), frames=30
     )
     assert result.failures == []
@@ -91,7 +91,7 @@ def test_a_missing_picture_codec_is_said(photo: Path, monkeypatch: pytest.Monkey
 
     jxl = dataclasses.replace(still_codecs.REFERENCES["jxl"], check=absent)
     monkeypatch.setitem(still_codecs.REFERENCES, "jxl", jxl)
-    (failure,) = compare([photo], codecs=["jxl"]).failures
+    (failure,) = compare_with([photo], codecs=["jxl"]).failures
     assert failure == f"{photo}: jxl: this Pillow cannot write JPEG XL"
 
 
@@ -122,7 +122,7 @@ def test_one_broken_input_among_ten(
 
 def test_an_empty_folder_is_said(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    (failure,) = compare([tmp_path / "empty"], codecs=["mjpeg"]).failures
+    (failure,) = compare_with([tmp_path / "empty"], codecs=["mjpeg"]).failures
     assert "a folder without videos or pictures" in failure
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bsqav.evaluation.compare.comparison import compare
 from bsqav.evaluation.io.errors import MissingToolError
 from bsqav.evaluation.metrics import perceptual
 from bsqav.evaluation.metrics.perceptual import sampled, st_lpips
 from bsqav.evaluation.metrics.quality import measure, to_db
 
+from .comparing import compare_with
 from .test_stills import noisy, picture
 
 torch = pytest.importorskip("torch")
@@ -68,7 +68,7 @@ def test_clips_are_measured_on_sampled_frames(clip: Path) -> None:
     quality = measure(same, clip, ["st_lpips"])
     assert quality.st_lpips == 0
     assert "st_lpips" not in quality.per_frame
-    result = compare([clip], codecs=["mjpeg"], metrics=["st_lpips"], frames=2)
+    result = compare_with([clip], codecs=["mjpeg"], metrics=["st_lpips"], frames=2)
     values = [point.st_lpips for point in result.clips[0].curve("mjpeg")]
     assert all(values) and values[0] > values[-1]
     assert "SHA-256" in result.tools["ST-LPIPS"]
@@ -87,4 +87,4 @@ def test_without_weights_the_message_names_the_package(
     monkeypatch.setitem(sys.modules, "stlpips_pytorch", None)
     monkeypatch.setattr(perceptual.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingToolError, match="stlpips-pytorch"):
-        compare([clip], codecs=["mjpeg"], metrics=["st_lpips"])
+        compare_with([clip], codecs=["mjpeg"], metrics=["st_lpips"])

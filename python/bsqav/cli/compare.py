@@ -147,7 +147,7 @@ def _compare(
     scale: tuple[int, int] | None,
 ) -> int:
     from bsqav.evaluation.compare.bsq import PublicBsq
-    from bsqav.evaluation.compare.comparison import compare
+    from bsqav.evaluation.compare.comparison import CompareConfig, compare
     from bsqav.evaluation.compare.table import format_table
     from bsqav.evaluation.compare.viewer import Viewer
     from bsqav.evaluation.io.cache import Cache, cache_folder
@@ -165,16 +165,18 @@ def _compare(
         viewer = Viewer()
     result = compare(
         expand_inputs(args.inputs),
-        codecs=codecs,
-        metrics=metrics,
+        CompareConfig(
+            codecs=codecs,
+            metrics=metrics,
+            crfs=crfs,
+            frames=args.frames,
+            gop=args.gop,
+            scale=scale,
+            jobs=args.jobs,
+        ),
         bsq=PublicBsq(args.model),
-        crfs=crfs,
-        frames=args.frames,
-        gop=args.gop,
-        scale=scale,
         progress=progress,
         cache=None if args.no_cache else Cache(cache_folder()),
-        jobs=args.jobs,
         viewer=viewer,
     )
     # with JSON on standard output, the table must not stand in its way

@@ -1,4 +1,4 @@
-"""BSQ beside the reference codecs: rate-distortion points, Bjontegaard deltas, one result."""
+"""BSQ compared with the reference codecs: rate-distortion points, Bjontegaard deltas."""
 
 import functools
 import platform
@@ -46,6 +46,7 @@ __all__ = [
     "NOTES",
     "SCHEMA",
     "ClipResult",
+    "CompareConfig",
     "CompareResult",
     "Delta",
     "Point",
@@ -58,29 +59,42 @@ EXPECTED = (BsqError, OSError)
 Progress = Callable[[str], None]
 
 
+@dataclass(frozen=True)
+class CompareConfig:
+    """What is measured.
+
+    codecs   names of video references, of picture references, or both; each input takes its kind
+    metrics  names of METRICS
+    crfs     of the codec under test
+    frames   frames per clip; longer than a clip plays it forward and backward; None: as they are
+    gop      the largest distance between keyframes, of all codecs
+    scale    (width, height) in pixels; None keeps the size
+    jobs     how many measurements at a time; with more than one, speeds are those under load
+    """
+
+    codecs: Sequence[str] = ("mjpeg", "mpeg2", "x264", "x265")
+    metrics: Sequence[str] = ALWAYS
+    crfs: Sequence[float] = ()
+    frames: int | None = None
+    gop: int = DEFAULT_GOP
+    scale: tuple[int, int] | None = None
+    jobs: int = 1
+
+
 def compare(
     inputs: Sequence[Path],
+    config: CompareConfig,
     *,
-    codecs: Sequence[str] = ("mjpeg", "mpeg2", "x264", "x265"),
-    metrics: Sequence[str] = ALWAYS,
     bsq: BsqCodec | None = None,
-    crfs: Sequence[float] = (),
-    frames: int | None = None,
-    gop: int = DEFAULT_GOP,
-    scale: tuple[int, int] | None = None,
     progress: Progress | None = None,
     cache: Cache | None = None,
-    jobs: int = 1,
     viewer: Viewer | None = None,
 ) -> CompareResult:
-    """Measure BSQ at `crfs`, and the named references at their own qualities, on every input.
+    """Measure BSQ at its crfs, and the named references at their own qualities, on every input.
 
-    codecs    names of video references, of picture references, or both; each input takes its kind
     bsq       the codec under test, or None to measure references alone
-    frames    frames per clip; longer than a clip plays it forward and backward
     progress  called with one line of text per step
     cache     where results are kept and found again; None keeps nothing
-    jobs      how many measurements at a time; with more than one, speeds are those under load
     viewer    collects pictures of all codecs at matched rate for a report; None makes none
 
     What fails (a missing encoder, a broken input, curves without overlap) is listed in the
@@ -89,49 +103,28 @@ def compare(
     Raises UsageError (a ValueError) for unknown names, for a keyframe interval, a frame count or
     jobs below one and for BSQ without a crf, and MissingToolError where there is no ffmpeg at all.
     """
-    _check_arguments(codecs, metrics, bsq, crfs, {"gop": gop, "frames": frames, "jobs": jobs})
-    pictures = [is_picture(path) for path in inputs]
-    known = {
-        name: any(pictures) if name in STILL_REFERENCES else not all(pictures) for name in codecs
-    }
-    names = (["bsq"] if bsq is not None else []) + [name for name in codecs if known[name]]
-    tools = {
-        "ffmpeg": ffmpeg_version(),
-        "vmaf_model": VMAF_MODEL,
-        "machine": f"{platform.system()} {platform.machine()}",
-    }
-    if any(pictures):
-        tools |= still_tools()
-    if "st_lpips" in metrics:
-        tools["ST-LPIPS"] = f"{perceptual.TITLE}, SHA-256 {file_hash(perceptual.weights_path())}"
-    result = CompareResult([], names, list(metrics), gop, tools, list(NOTES))
-    if any(pictures):
-        result.notes.append(PICTURE_NOTE)
-    if "st_lpips" in metrics:
-        result.notes.append(
-            f"ST-LPIPS is {perceptual.TITLE} of PyPI's stlpips-pytorch, not LPIPS itself; the mean "
-            f"over {perceptual.FRAMES} frames of a clip, its BD on -10 log10(x)"
-        )
-    if jobs > 1:
-        result.notes.append(f"{jobs} measurements ran at a time: speeds are those under load")
+    _check(config, bsq)
+    result = _new_result(inputs, config, bsq)
     with tempfile.TemporaryDirectory(prefix="bsqav-compare-") as scratch:
         kept = cache or Cache(Path(scratch) / "cache")
-        room = _Room(result, kept, jobs, progress or _silent, viewer, Pace(jobs))
-        every = [_coders(path, codecs, bsq, crfs) for path in inputs]
+        session = _Session(result, kept, config.jobs, progress or _silent, viewer)
+        every = [_coders(path, config, bsq) for path in inputs]
         for coders in every:
             result.titles |= {coder.name: coder.title for coder in coders}
-            room.expect(coders)
+            session.expect(coders)
         for path, coders in zip(inputs, every, strict=True):
             clip = ClipResult(str(path))
             result.clips.append(clip)
             with tempfile.TemporaryDirectory(prefix="clip-", dir=scratch) as folder:
                 try:
-                    source = ClipSource(path, Path(folder), kept, frames=frames, scale=scale)
+                    source = ClipSource(
+                        path, Path(folder), kept, frames=config.frames, scale=config.scale
+                    )
                 except EXPECTED as error:
-                    room.fail(clip, _reason(error))
-                    room.expect(coders, -1)
+                    session.fail(clip, _reason(error))
+                    session.expect(coders, -1)
                     continue
-                _measure_clip(clip, source, coders, room)
+                _measure_clip(clip, source, coders, session)
     if result.cached:
         result.notes.append(
             f"{result.cached} points came from the cache: their speeds are those of the run that "
@@ -140,16 +133,68 @@ def compare(
     return result
 
 
-@dataclass
-class _Room:
+def _check(config: CompareConfig, bsq: BsqCodec | None) -> None:
+    known = {*REFERENCES, *STILL_REFERENCES}
+    unknown = [name for name in config.codecs if name not in known]
+    unknown += [name for name in config.metrics if name not in METRICS]
+    if unknown:
+        raise UsageError(
+            f"unknown {', '.join(unknown)}; codecs: {', '.join(REFERENCES)}; for pictures: "
+            f"{', '.join(STILL_REFERENCES)}; metrics: {', '.join(METRICS)}"
+        )
+    for name in ("gop", "frames", "jobs"):
+        value: int | None = getattr(config, name)
+        if value is not None and value < 1:
+            raise UsageError(f"{name} is {value}; at least 1 is needed")
+    if bsq is not None and not config.crfs:
+        raise UsageError("BSQ has no crf to be measured at; give crfs")
+
+
+def _new_result(
+    inputs: Sequence[Path], config: CompareConfig, bsq: BsqCodec | None
+) -> CompareResult:
+    """A result without clips: the codecs that the inputs ask for, tools and notes."""
+    stills = [is_picture(path) for path in inputs]
+    usable = [
+        name
+        for name in config.codecs
+        if (any(stills) if name in STILL_REFERENCES else not all(stills))
+    ]
+    tools = {
+        "ffmpeg": ffmpeg_version(),
+        "vmaf_model": VMAF_MODEL,
+        "machine": f"{platform.system()} {platform.machine()}",
+    }
+    notes = list(NOTES)
+    if any(stills):
+        tools |= still_tools()
+        notes.append(PICTURE_NOTE)
+    if "st_lpips" in config.metrics:
+        tools["ST-LPIPS"] = f"{perceptual.TITLE}, SHA-256 {file_hash(perceptual.weights_path())}"
+        notes.append(
+            f"ST-LPIPS is {perceptual.TITLE} of PyPI's stlpips-pytorch, not LPIPS itself; the mean "
+            f"over {perceptual.FRAMES} frames of a clip, its BD on -10 log10(x)"
+        )
+    if config.jobs > 1:
+        notes.append(f"{config.jobs} measurements ran at a time: speeds are those under load")
+    names = ([] if bsq is None else ["bsq"]) + usable
+    return CompareResult([], names, list(config.metrics), config.gop, tools, notes)
+
+
+class _Session:
     """What the steps of a comparison share."""
 
-    result: CompareResult
-    cache: Cache
-    jobs: int
-    say: Progress
-    viewer: Viewer | None
-    pace: Pace
+    def __init__(
+        self,
+        result: CompareResult,
+        cache: Cache,
+        jobs: int,
+        say: Progress,
+        viewer: Viewer | None,
+    ) -> None:
+        self.result, self.cache, self.jobs = result, cache, jobs
+        self.say, self.viewer = say, viewer
+        self.pace = Pace(jobs)
 
     def expect(self, coders: Sequence[Coder], sign: int = 1) -> None:
         """Announces the tasks of a clip, or takes them back."""
@@ -165,38 +210,16 @@ class _Room:
         self.say(f"{clip.path}: {text}")
 
 
-def _check_arguments(
-    codecs: Sequence[str],
-    metrics: Sequence[str],
-    bsq: BsqCodec | None,
-    crfs: Sequence[float],
-    counts: dict[str, int | None],
-) -> None:
-    unknown = [name for name in codecs if name not in REFERENCES and name not in STILL_REFERENCES]
-    unknown += [name for name in metrics if name not in METRICS]
-    if unknown:
-        raise UsageError(
-            f"unknown {', '.join(unknown)}; codecs: {', '.join(REFERENCES)}; for pictures: "
-            f"{', '.join(STILL_REFERENCES)}; metrics: {', '.join(METRICS)}"
-        )
-    for name, value in counts.items():
-        if value is not None and value < 1:
-            raise UsageError(f"{name} is {value}; at least 1 is needed")
-    if bsq is not None and not crfs:
-        raise UsageError("BSQ has no crf to be measured at; give crfs")
-
-
-def _coders(
-    path: Path, codecs: Sequence[str], bsq: BsqCodec | None, crfs: Sequence[float]
-) -> list[Coder]:
+def _coders(path: Path, config: CompareConfig, bsq: BsqCodec | None) -> list[Coder]:
     """The codecs for an input, the one under test first."""
     if not is_picture(path):
-        video: list[Coder] = [BsqCoder(bsq, crfs)] if bsq is not None else []
-        return video + [ReferenceCoder(REFERENCES[name]) for name in codecs if name in REFERENCES]
-    still = None if bsq is None else bsq_still_coder(bsq, crfs)
+        video: list[Coder] = [BsqCoder(bsq, config.crfs)] if bsq is not None else []
+        names = (name for name in config.codecs if name in REFERENCES)
+        return video + [ReferenceCoder(REFERENCES[name]) for name in names]
+    still = None if bsq is None else bsq_still_coder(bsq, config.crfs)
     pictures: list[Coder] = [] if still is None else [still]
-    wanted = (name for name in codecs if name in STILL_REFERENCES)
-    return pictures + [still_coder(STILL_REFERENCES[name]) for name in wanted]
+    names = (name for name in config.codecs if name in STILL_REFERENCES)
+    return pictures + [still_coder(STILL_REFERENCES[name]) for name in names]
 
 
 def _silent(text: str) -> None:
@@ -204,21 +227,21 @@ def _silent(text: str) -> None:
 
 
 def _measure_clip(
-    clip: ClipResult, source: ClipSource, coders: Sequence[Coder], room: _Room
+    clip: ClipResult, source: ClipSource, coders: Sequence[Coder], session: _Session
 ) -> None:
     clip.width, clip.height = source.header.width, source.header.height
     clip.fps, clip.frames = float(source.header.rate), source.frames
     clip.kind, clip.sha256 = source.kind, source.sha256
     clip.notes.extend(source.notes)
-    maker = PointMaker(source, room.result.gop, room.result.metrics, room.cache)
+    maker = PointMaker(source, session.result.gop, session.result.metrics, session.cache)
     usable = []
     tasks: list[Task[Point]] = []
     for coder in coders:
         try:
-            coder.check(source, room.result.gop)
+            coder.check(source, session.result.gop)
         except EvaluationError as error:
-            room.fail(clip, f"{coder.name}: {error}")
-            room.expect([coder], -1)
+            session.fail(clip, f"{coder.name}: {error}")
+            session.expect([coder], -1)
             continue
         usable.append(coder)
         tasks += [
@@ -229,36 +252,36 @@ def _measure_clip(
             )
             for setting in coder.settings
         ]
-    say = functools.partial(_say_point, clip, room)
-    done: list[Point | BaseException] = run_tasks(tasks, room.pace, room.jobs, say, EXPECTED)
+    say = functools.partial(_say_point, clip, session)
+    done: list[Point | BaseException] = run_tasks(tasks, session.pace, session.jobs, say, EXPECTED)
     for task, made in zip(tasks, done, strict=True):
         if isinstance(made, Point):
             clip.points.append(made)
         else:
             clip.failures.append(f"{task.label}: {_reason(made)}")
-    _add_deltas(clip, coders, room.result.metrics)
-    if room.viewer is not None:
-        _match(clip, maker, usable, room)
-    room.result.cached += maker.hits
+    _add_deltas(clip, coders, session.result.metrics)
+    if session.viewer is not None:
+        _match(clip, maker, usable, session)
+    session.result.cached += maker.hits
 
 
 def _say_point(
-    clip: ClipResult, room: _Room, task: Task[Point], made: Point | BaseException
+    clip: ClipResult, session: _Session, task: Task[Point], made: Point | BaseException
 ) -> None:
     if isinstance(made, Point):
         text = (
             f"{made.bpp:.4f} bpp, PSNR-Y {made.psnr_y:.2f} dB, {made.encode_fps:.1f} frames/s "
-            f"{room.pace}"
+            f"{session.pace}"
         )
     else:
         text = _reason(made)
-    room.say(f"{clip.path}: {task.label}: {text}")
+    session.say(f"{clip.path}: {task.label}: {text}")
 
 
-def _match(clip: ClipResult, maker: PointMaker, coders: Sequence[Coder], room: _Room) -> None:
+def _match(clip: ClipResult, maker: PointMaker, coders: Sequence[Coder], session: _Session) -> None:
     """Finds every codec's point at one rate, and has pictures taken of them."""
     rate = target_rate(clip, [coder.name for coder in coders])
-    if rate is None or room.viewer is None:
+    if rate is None or session.viewer is None:
         return
     tasks = [
         Task(
@@ -269,17 +292,17 @@ def _match(clip: ClipResult, maker: PointMaker, coders: Sequence[Coder], room: _
         for coder in coders
     ]
     found: list[tuple[Coder, float]] = []
-    done = run_tasks(tasks, room.pace, room.jobs, lambda *_: None, EXPECTED)
+    done = run_tasks(tasks, session.pace, session.jobs, lambda *_: None, EXPECTED)
     for coder, task, made in zip(coders, tasks, done, strict=True):
         if isinstance(made, BaseException):
-            room.fail(clip, f"{task.label}: {_reason(made)}")
+            session.fail(clip, f"{task.label}: {_reason(made)}")
         elif made is not None:
             setting, clip.matched[coder.name] = made
             found.append((coder, setting))
     try:
-        room.viewer.take(clip, maker, found, room.say)
+        session.viewer.take(clip, maker, found, session.say)
     except EXPECTED as error:
-        room.fail(clip, f"pictures for the report: {_reason(error)}")
+        session.fail(clip, f"pictures for the report: {_reason(error)}")
 
 
 def _add_deltas(clip: ClipResult, coders: Sequence[Coder], metrics: Sequence[str]) -> None:
