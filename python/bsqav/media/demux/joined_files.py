@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable
 from typing import BinaryIO
 
-from bsqav.media.io.ebml import read_head
+from bsqav.media.io.boxes import box_at
+from bsqav.media.io.ebml import read_segment_head
 
 __all__ = ["is_joined", "next_file"]
 
@@ -49,14 +50,12 @@ def is_joined(file: BinaryIO, form: str) -> bool | None:
         return _box_behind(file, 1) is not None
     if form != "matroska,webm":
         return None if form in _WITHOUT_STRUCTURE else False
-    file.seek(0)
-    for _ in ("head", "segment"):
-        element = read_head(file)
-        if element is None:
-            return False
-        if element.end is None:
-            return None  # written as it came
-        file.seek(element.end)
+    segment = read_segment_head(file)
+    if segment is None:
+        return False
+    if segment.end is None:
+        return None  # written to a pipe
+    file.seek(segment.end)
     return file.read(len(_EBML)) == _EBML
 
 
@@ -71,16 +70,12 @@ def _box_behind(file: BinaryIO, end: int) -> int | None:
     """Where a file type box stands behind the last packet."""
     size, place = file.seek(0, os.SEEK_END), 0
     for _ in range(MAX_BOXES):
-        file.seek(place)
-        head = file.read(16)
-        if len(head) < 8:
+        box = box_at(file, place)
+        if box is None:
             return None
-        if head[4:8] == b"ftyp" and place >= end:
+        if box.kind == b"ftyp" and place >= end:
             return place
-        length = int.from_bytes(head[:4], "big")
-        if length == 1:
-            length = int.from_bytes(head[8:16], "big")
-        place += length
-        if length < 8 or place >= size:
+        place = box.end
+        if not box.is_sized or place >= size:
             return None
     return None

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from bsqav.media.io import matroska_ids as ids
-from bsqav.media.io.ebml import ElementHead, read_head
+from bsqav.media.io.ebml import ElementHead, children, integer, read_head, read_segment_head
 from bsqav.media.io.truncation import Announced
-from bsqav.media.metadata.matroska_header import STREAM_TYPES, children, integer
+from bsqav.media.metadata.matroska_header import STREAM_TYPES
 
 __all__ = ["check_matroska"]
 
@@ -40,12 +40,7 @@ def check_matroska(file: BinaryIO) -> Announced | None:
         file: seekable; its position is not put back.
     """
     size = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    head = read_head(file)
-    if head is None or head.id != ids.EBML or head.end is None:
-        return None
-    file.seek(head.end)
-    segment = read_head(file)
+    segment = read_segment_head(file)
     if segment is None or segment.id != ids.SEGMENT:
         return None
     return _Walk(file, size, segment).run()

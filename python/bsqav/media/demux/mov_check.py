@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import BinaryIO
 
+from bsqav.media.io.boxes import Span, box_at, boxes, find_box
 from bsqav.media.io.truncation import Announced
-from bsqav.media.metadata.mov_header import Span, boxes, find_box
 
 __all__ = ["check_mov"]
 
@@ -83,14 +83,11 @@ class _Check:
 
     def _top_level(self, place: int) -> int | None:
         """Reads a box; returns where the next one begins, None at the end."""
-        head = self._read((place, self._size), 0, 16)
-        length, kind, start = int.from_bytes(head[:4], "big"), head[4:8], place + 8
-        if length == 1:
-            length, start = int.from_bytes(head[8:16], "big"), place + 16
-        end = place + length if length else self._size
-        if kind not in _TOP_LEVEL or end < start:
+        box = box_at(self._file, place)
+        if box is None or box.kind not in _TOP_LEVEL or not (box.is_sized or box.size == 0):
             self._fault(place, "no box of MOV begins here")
             return None
+        kind, start, end = box.kind, box.start, box.end if box.size else self._size
         if end > self._size and kind == b"moof":
             self._fault(place, "the file ends inside the head of a fragment")
             return None
@@ -135,8 +132,7 @@ class _Check:
         head = find_box(self._file, trak, b"tkhd")
         if head is not None:
             track.id = self._integer(head, 20 if self._integer(head, 0, 1) == 1 else 12)
-        edits = find_box(self._file, trak, b"edts")
-        listed = edits and find_box(self._file, edits, b"elst")
+        listed = find_box(self._file, trak, b"edts", b"elst")
         if listed:
             form = ">QqI" if self._integer(listed, 0, 1) == 1 else ">IiI"
             track.edits = [(entry[0], entry[1]) for entry in self._table(listed, form)]
@@ -151,9 +147,7 @@ class _Check:
             wide = self._integer(head, 0, 1) == 1
             track.scale = self._integer(head, 20 if wide else 12) or 1
             track.duration = self._integer(head, 24 if wide else 16, 8 if wide else 4)
-        span: Span | None = media
-        for kind in (b"minf", b"stbl"):
-            span = None if span is None else find_box(self._file, span, kind)
+        span = find_box(self._file, media, b"minf", b"stbl")
         for kind, table in boxes(self._file, span) if span else ():
             if kind == b"stsz":
                 track.samples = self._integer(table, 8)

@@ -5,17 +5,24 @@ Source: RFC 8794. Element ids are given as they stand in a file, length marker i
 
 from __future__ import annotations
 
+import io
 import struct
+from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
+
+from bsqav.media.io import matroska_ids as ids
 
 __all__ = [
     "UNKNOWN_SIZE",
     "ElementHead",
     "binary",
+    "children",
     "element",
     "floating",
     "head",
+    "integer",
     "read_head",
+    "read_segment_head",
     "signed",
     "size_field",
     "string",
@@ -135,3 +142,29 @@ def read_head(file: BinaryIO) -> ElementHead | None:
     value = size[0] & ((1 << (7 * size[1])) - 1)
     unknown = value == (1 << (7 * size[1])) - 1
     return ElementHead(found[0], file.tell(), None if unknown else value)
+
+
+def read_segment_head(file: BinaryIO) -> ElementHead | None:
+    """The head of the element after the EBML header: the Segment, where the file is Matroska.
+
+    Read from the file's start; None where there is no such header or nothing follows it.
+    """
+    file.seek(0)
+    header = read_head(file)
+    if header is None or header.id != ids.EBML or header.end is None:
+        return None
+    file.seek(header.end)
+    return read_head(file)
+
+
+def children(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """(id, content) of the elements in another; stops where one is no element."""
+    file = io.BytesIO(data)
+    while (head := read_head(file)) is not None and head.end is not None and head.end <= len(data):
+        yield head.id, data[head.start : head.end]
+        file.seek(head.end)
+
+
+def integer(data: bytes) -> int:
+    """The value of an element that holds an unsigned integer."""
+    return int.from_bytes(data[:8], "big")

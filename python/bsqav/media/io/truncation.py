@@ -7,19 +7,19 @@ import os
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from bsqav.media.io.ebml import read_head
+from bsqav.media.io import matroska_ids as ids
+from bsqav.media.io.boxes import HEAD_BYTES, box_at, parse_box
+from bsqav.media.io.ebml import read_segment_head
 
 __all__ = ["Announced", "LengthWatch", "cut_short", "is_endless_playlist"]
 
-_EBML = 0x1A45DFA3
-_SEGMENT = 0x18538067
+_EBML = ids.EBML.to_bytes(4, "big")
 _RIFF, _NO_SIZE = b"RIFF", 0xFFFFFFFF
 _PLAYLIST, _PLAYLIST_END = b"#EXTM3U", b"#EXT-X-ENDLIST"
 MAX_PLAYLIST = 16 << 20
-# First boxes of MOV and MP4 files (ISO/IEC 14496-12).
+# First boxes of MOV and MP4 files.
 _BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"moof"}
 MAX_BOXES = 1_000_000
-BOX_HEAD = 16
 # The heads of Matroska's first two elements lie in here.
 MATROSKA_HEAD = 4096
 
@@ -53,7 +53,7 @@ def cut_short(file: BinaryIO) -> bool:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
         first = file.read(8)
-        if first[:4] == _EBML.to_bytes(4, "big"):
+        if first[:4] == _EBML:
             return _matroska(file, size)
         if first[4:8] in _BOXES:
             return _boxes(file, size)
@@ -73,15 +73,10 @@ def is_endless_playlist(file: BinaryIO) -> bool:
 
 
 def _matroska(file: BinaryIO, size: int) -> bool:
-    file.seek(0)
-    head = read_head(file)
-    if head is None or head.end is None or head.end > size:
-        return True
-    file.seek(head.end)
-    segment = read_head(file)
+    segment = read_segment_head(file)
     if segment is None:
         return True
-    return segment.id == _SEGMENT and segment.end is not None and segment.end > size
+    return segment.id == ids.SEGMENT and segment.end is not None and segment.end > size
 
 
 def _riff(head: bytes) -> int:
@@ -95,25 +90,15 @@ def _boxes(file: BinaryIO, size: int) -> bool:
     for _ in range(MAX_BOXES):
         if place >= size:
             return False
-        file.seek(place)
-        head = file.read(BOX_HEAD)
-        if len(head) < 8:
+        box = box_at(file, place)
+        if box is None:
             return True
-        length = _box_length(head)
-        if length is None:
+        if not box.is_sized:
             return False
-        place += length
+        place = box.end
         if place > size:
             return True
     return False
-
-
-def _box_length(head: bytes) -> int | None:
-    """Bytes of the box that begins so; None where it does not say, or is no box."""
-    length = int.from_bytes(head[:4], "big")
-    if length == 1 and len(head) == BOX_HEAD:
-        length = int.from_bytes(head[8:16], "big")
-    return length if length >= 8 else None  # 0: it reaches to the end, however long
 
 
 class LengthWatch:
@@ -154,15 +139,15 @@ class LengthWatch:
     def _walk(self, data: bytes) -> None:
         """Follows the boxes through the next part of the file."""
         while (place := self._next + len(self._head) - self._count) < len(data):
-            self._head += data[place : place + BOX_HEAD - len(self._head)]
-            if len(self._head) < BOX_HEAD:
+            self._head += data[place : place + HEAD_BYTES - len(self._head)]
+            if len(self._head) < HEAD_BYTES:
                 return
-            length = _box_length(bytes(self._head))
-            if length is None or bytes(self._first[4:8]) not in _BOXES:
+            box = parse_box(bytes(self._head))
+            if box is None or not box.is_sized or bytes(self._first[4:8]) not in _BOXES:
                 self._is_boxes = False
                 return
-            self._next += length
-            del self._head[:length]
+            self._next += box.size
+            del self._head[: box.size]
 
     @property
     def cut_short(self) -> bool:
@@ -173,8 +158,8 @@ class LengthWatch:
             rest = self._count - self._next
             if rest <= 0:
                 return rest < 0
-            length = _box_length(bytes(self._head)) if rest >= 8 else rest + 1
-            return length is not None and length > rest
-        if self._first[:4] == _EBML.to_bytes(4, "big"):
+            box = parse_box(bytes(self._head))
+            return box is None or (box.is_sized and box.size > rest)
+        if self._first[:4] == _EBML:
             return _matroska(io.BytesIO(bytes(self._first)), self._count)
         return self._first[:4] == _RIFF and _riff(bytes(self._first[:8])) > self._count

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
 from bsqav.media.io import matroska_ids as ids
 from bsqav.media.io.codec_tag import FOURCC
-from bsqav.media.io.ebml import read_head
+from bsqav.media.io.ebml import children, integer, read_head, read_segment_head
 from bsqav.media.metadata.hdr import HdrMetadata, MasteringDisplay, TrackColour
 
 __all__ = [
     "STREAM_TYPES",
     "chapter_languages",
-    "children",
     "codec_ids",
     "dolby_vision_record",
-    "integer",
     "matroska_colours",
     "matroska_private",
 ]
@@ -87,11 +84,7 @@ def dolby_vision_record(file: BinaryIO) -> bytes:
 
 def _top_level(file: BinaryIO, wanted: int) -> bytes:
     """The content of an element that stands before the clusters; empty where it is not there."""
-    head = read_head(file)
-    if head is None or head.id != ids.EBML or head.end is None:
-        return b""
-    file.seek(head.end)
-    segment = read_head(file)
+    segment = read_segment_head(file)
     if segment is None or segment.id != ids.SEGMENT:
         return b""
     for _ in range(MAX_ELEMENTS):
@@ -103,14 +96,6 @@ def _top_level(file: BinaryIO, wanted: int) -> bytes:
             return b"" if size > MAX_BYTES else file.read(size)
         file.seek(element.end)
     return b""
-
-
-def children(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """(id, content) of the elements in another; stops where one is no element."""
-    file = io.BytesIO(data)
-    while (head := read_head(file)) is not None and head.end is not None and head.end <= len(data):
-        yield head.id, data[head.start : head.end]
-        file.seek(head.end)
 
 
 def _streams(data: bytes) -> Iterator[tuple[int, dict[int, bytes]]]:
@@ -147,11 +132,6 @@ def _mastering(parts: dict[int, bytes]) -> MasteringDisplay | None:
         return None
     found = MasteringDisplay(*[(values[at], values[at + 1]) for at in range(0, 10, 2)])
     return found if found.is_sound else None
-
-
-def integer(data: bytes) -> int:
-    """The value of an element that holds an unsigned integer."""
-    return int.from_bytes(data[:8], "big")
 
 
 def _number(data: bytes) -> float:

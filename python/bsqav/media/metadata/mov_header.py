@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from bsqav.media.io.boxes import Span, boxes, find_box
 from bsqav.media.io.codec_tag import FOURCC
 from bsqav.media.metadata.hdr import (
     CHROMATICITY_STEPS,
@@ -17,9 +18,8 @@ from bsqav.media.metadata.hdr import (
     TrackColour,
 )
 
-__all__ = ["Span", "boxes", "find_box", "mov_colours", "mov_private"]
+__all__ = ["mov_colours", "mov_private"]
 
-MAX_BOXES = 10_000
 MAX_PRIVATE = 1 << 16
 # From a track down to its sample descriptions.
 _PATH = (b"mdia", b"minf", b"stbl", b"stsd")
@@ -28,8 +28,6 @@ _STSD_HEAD, _VISUAL_HEAD = 8, 78
 # Green, blue, red and white as x and y, then highest and lowest luminance.
 _MDCV = struct.Struct(">8H2I")
 _CLLI = struct.Struct(">2H")
-
-Span = tuple[int, int]  # offsets of a box's content and of its end
 
 
 def mov_colours(file: BinaryIO) -> dict[int, TrackColour]:
@@ -61,33 +59,9 @@ def _traks(file: BinaryIO) -> list[Span]:
     return [span for kind, span in boxes(file, moov) if kind == b"trak"]
 
 
-def boxes(file: BinaryIO, within: Span) -> Iterator[tuple[bytes, Span]]:
-    """(kind, span) of the boxes in a span; stops where one does not fit."""
-    place, end = within
-    for _ in range(MAX_BOXES):
-        if place + 8 > end:
-            return
-        file.seek(place)
-        head = file.read(16)
-        size, start = int.from_bytes(head[:4], "big"), place + 8
-        if size == 1:
-            size, start = int.from_bytes(head[8:16], "big"), place + 16
-        if size < start - place or place + size > end:
-            return
-        yield head[4:8], (start, place + size)
-        place += size
-
-
-def find_box(file: BinaryIO, within: Span, kind: bytes) -> Span | None:
-    """The first box of a kind in a span; None where there is none."""
-    return next((span for found, span in boxes(file, within) if found == kind), None)
-
-
 def _descriptions(file: BinaryIO, track: Span) -> Iterator[tuple[bytes, bytes, Span]]:
     """(sample entry, kind, span) of the boxes in a track's visual sample entries."""
-    span: Span | None = track
-    for kind in _PATH:
-        span = None if span is None else find_box(file, span, kind)
+    span = find_box(file, track, *_PATH)
     if span is None:
         return
     for entry, (start, end) in boxes(file, (span[0] + _STSD_HEAD, span[1])):
