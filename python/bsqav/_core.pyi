@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from bsqav.codec.sequence import SequenceHeader
+from bsqav.codec.sequence import PacketHeader, SequenceHeader
 
 __version__: str
 
@@ -195,7 +195,7 @@ class Decoder:
         """The same of all layers of the last packet, in coding order; none where `tokens` is None.
         Needs keep_layers=True: raises BsqError without."""
 
-def probe_packet(data: bytes) -> dict[str, Any]:
+def probe_packet(data: bytes) -> PacketHeader:
     """Headers of a packet, checksum verified: keyframe, index_in_group, layers, crf, blocks, pts,
     ticks_per_frame, parity, duration (-1 where the packet states none) and `sequence` (a
     dictionary, or None between keyframes). Between keyframes blocks and ticks_per_frame are 0, pts

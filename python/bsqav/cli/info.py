@@ -13,7 +13,8 @@ from bsqav.cli.interrupts import interruptible
 from bsqav.cli.values import human_size
 from bsqav.errors import UsageError
 from bsqav.media.demux.still_reader import FORMAT as STILL
-from bsqav.media.inspect.inspection import FileReport, TrackReport, inspect
+from bsqav.media.inspect.inspection import FileReport, StreamReport, TrackReport, inspect
+from bsqav.media.metadata.hdr import HdrMetadata
 
 __all__ = ["add_parser", "run"]
 
@@ -95,17 +96,17 @@ def _head(report: FileReport, file: str) -> str:
     return f"{file}: {', '.join(parts)}"
 
 
-def _stream_line(stream: dict[str, Any]) -> str:
+def _stream_line(stream: StreamReport) -> str:
     named = stream["codec"] or stream.get("name") or "unknown"
     parts = [f"  track {stream['index']}: {stream['type']} {named}"]
-    if stream.get("mimetype"):
-        parts.append(stream["mimetype"])
+    if mimetype := stream.get("mimetype"):
+        parts.append(mimetype)
     if "width" in stream:
         parts.append(f"{stream['width']}x{stream['height']} {stream['pixel_format']}")
     if "sample_rate" in stream:
         parts.append(f"{stream['sample_rate']} Hz {stream['layout']}")
-    if stream.get("frame_rate"):
-        parts.append(f"{float(Fraction(stream['frame_rate'])):.3f} fps")
+    if rate := stream.get("frame_rate"):
+        parts.append(f"{float(Fraction(rate)):.3f} fps")
     if stream.get("language"):
         parts.append(stream["language"])
     if stream.get("title"):
@@ -149,15 +150,15 @@ def _track_lines(track: TrackReport, *, kind: str, still: bool) -> str:
     return "\n".join(lines)
 
 
-def _hdr_line(hdr: dict[str, Any] | None) -> list[str]:
+def _hdr_line(hdr: HdrMetadata | None) -> list[str]:
     if hdr is None:
         return []
     parts = []
-    if hdr["mastering"] is not None:
-        low, high = hdr["mastering"]["luminance"]
+    if hdr.mastering is not None:
+        low, high = hdr.mastering.luminance
         parts.append(f"graded on a display of {low:g} to {high:g} cd/m2")
-    if hdr["max_cll"] or hdr["max_fall"]:
-        parts.append(f"MaxCLL {hdr['max_cll']}, MaxFALL {hdr['max_fall']}")
+    if hdr.max_cll or hdr.max_fall:
+        parts.append(f"MaxCLL {hdr.max_cll}, MaxFALL {hdr.max_fall}")
     return [f"    hdr       {', '.join(parts)}"]
 
 

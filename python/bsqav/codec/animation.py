@@ -23,7 +23,7 @@ from bsqav.codec.encoder import Encoder
 from bsqav.codec.image import Chroma, GivenPicture, Output, picture_frame, shown_picture
 from bsqav.codec.models import ModelLike
 from bsqav.codec.picture_metadata import PictureMetadata
-from bsqav.codec.sequence import SequenceHeader, sequence_header
+from bsqav.codec.sequence import SequenceHeader, sequence_header, sequence_of
 from bsqav.codec.settings import AnimationArguments, EncoderSettings, given_settings
 from bsqav.codec.still import StillConverter, check_still, is_still
 from bsqav.codec.units import Frame, Packet
@@ -195,7 +195,7 @@ class Animation:
             models=() if model is None else (model,), threads=threads, strict=True
         )
         self._keyframes = [number for number, data in enumerate(self._packets) if is_still(data)]
-        self.sequence: SequenceHeader = check_still(self._packets[0])["sequence"]
+        self.sequence: SequenceHeader = sequence_of(check_still(self._packets[0]))
         """The first sequence header; see `bsqav.codec.sequence`."""
         self._next = 0  # the packet that the decoder waits for
         self._last: tuple[int, Frame] | None = None

@@ -9,12 +9,14 @@ from bsqav.codec.picture import Colour, PlaneFormat
 from bsqav.errors import UsageError
 
 __all__ = [
+    "PacketHeader",
     "SequenceHeader",
     "colour_of",
     "frame_rate_of",
     "plane_format_of",
     "sample_aspect_of",
     "sequence_header",
+    "sequence_of",
     "time_base_of",
 ]
 
@@ -42,6 +44,29 @@ class SequenceHeader(TypedDict):
     chroma_location: NotRequired[int]
     rotation: NotRequired[int]  # degrees clockwise
     model_id: NotRequired[str]
+    version: NotRequired[int]  # of the codestream
+    level: NotRequired[int]
+
+
+class PacketHeader(TypedDict):
+    """What `_core.probe_packet` reads of a packet; see there."""
+
+    keyframe: int
+    index_in_group: int
+    layers: int
+    crf: float
+    blocks: int
+    pts: int
+    ticks_per_frame: int
+    parity: int
+    duration: int
+    sequence: SequenceHeader | None
+
+
+def sequence_of(packet: PacketHeader) -> SequenceHeader:
+    """The sequence header in a keyframe."""
+    assert packet["sequence"] is not None
+    return packet["sequence"]
 
 
 def _pair(value: Fraction | None, what: str) -> tuple[int, int]:

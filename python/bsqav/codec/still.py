@@ -26,6 +26,7 @@ from bsqav.codec.picture import (
     coded_format,
     planes_to_frame,
 )
+from bsqav.codec.sequence import PacketHeader
 from bsqav.errors import BitstreamError, UnsupportedError
 
 __all__ = [
@@ -73,7 +74,7 @@ def is_still(head: bytes) -> bool:
     return len(head) >= HEAD_BYTES and bool(head[0] & _KEYFRAME) and head[1:5] == _MAGIC
 
 
-def check_still(data: bytes, name: str = "") -> dict[str, Any]:
+def check_still(data: bytes, name: str = "") -> PacketHeader:
     """Verifies the headers and the checksum of a still; answers what `_core.probe_packet` does.
 
     Args:

@@ -9,18 +9,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+
+from av.stream import Stream
 
 from bsqav import _core
 from bsqav.codec.sequence import (
+    PacketHeader,
     SequenceHeader,
     frame_rate_of,
     plane_format_of,
     sample_aspect_of,
+    sequence_of,
     time_base_of,
 )
 from bsqav.errors import BitstreamError
 from bsqav.media.demux.gaps import GapWatch, PacketInfo
+from bsqav.media.io.types import AvPacket
 
 __all__ = ["ROUNDING", "BsqPacket", "BsqTrack", "header_bytes", "skipped_notice"]
 
@@ -61,13 +65,13 @@ class BsqPacket:
 class BsqTrack:
     """A BSQ track of an open file; its properties are those of the latest sequence header."""
 
-    def __init__(self, stream: Any, sequence: SequenceHeader, header: bytes) -> None:
+    def __init__(self, stream: Stream, sequence: SequenceHeader, header: bytes) -> None:
         self.stream = stream  # of PyAV
         self.index: int = stream.index
         self.sequence = sequence
         self.header = header  # the sequence header's bytes
         self.time_base = time_base_of(sequence)
-        self._container_tick = Fraction(stream.time_base)
+        self._container_tick = Fraction(stream.time_base or 1)
         self._own_tick = self.time_base  # of the latest header; a joined file may change it
         self._ticks_per_frame = 0  # of the latest keyframe
         self._keyframe_tick: int | None = None
@@ -117,7 +121,7 @@ class BsqTrack:
         self._count = None
         self.gaps.reset()
 
-    def packet(self, packet: Any) -> BsqPacket:
+    def packet(self, packet: AvPacket) -> BsqPacket:
         """A PyAV packet of this track with its exact times."""
         data = bytes(packet)
         number = self._count
@@ -134,7 +138,7 @@ class BsqTrack:
         else:
             keyframe, index = bool(info["keyframe"]), int(info["index_in_group"])
             if keyframe:
-                self._take_header(info["sequence"], data)
+                self._take_header(sequence_of(info), data)
                 self._ticks_per_frame = int(info["ticks_per_frame"])
                 self._keyframe_tick = tick = int(info["pts"])
             elif self._keyframe_tick is not None:
@@ -159,7 +163,7 @@ class BsqTrack:
             before_keyframe=damage is None and self._keyframe_tick is None,
         )
 
-    def _packet_info(self, number: int | None, tick: int, info: dict[str, Any]) -> PacketInfo:
+    def _packet_info(self, number: int | None, tick: int, info: PacketHeader) -> PacketInfo:
         """What an intact packet says, for finding gaps."""
         stated = int(info["duration"])
         rate = self.frame_rate

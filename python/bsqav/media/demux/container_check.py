@@ -7,15 +7,18 @@ import re
 from collections import Counter
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import av
+from av.container import InputContainer
+from av.stream import Stream
 
 from bsqav.media.demux.matroska_check import check_matroska
 from bsqav.media.demux.mov_check import check_mov
 from bsqav.media.demux.nut_check import UnreadBytes, check_nut
 from bsqav.media.io.file_access import read_at_will
 from bsqav.media.io.truncation import Announced
+from bsqav.media.io.types import AvPacket, MediaFile
 
 __all__ = ["PacketTally", "container_faults", "shortfall"]
 
@@ -30,14 +33,14 @@ CUT_INSIDE = "it ends inside a packet, and does not say how long it is"
 class PacketTally:
     """Takes packets as they are read from the beginning on, and counts."""
 
-    def __init__(self, container: Any) -> None:
+    def __init__(self, container: InputContainer) -> None:
         self.is_whole = True  # nothing was passed over by a seek
         self.counts: Counter[int] = Counter()  # intact packets of every stream
         self.ends: dict[int, Fraction] = {}  # of every stream, in seconds
         self.last_byte = 0  # behind the last packet in the file
         self.unread = UnreadBytes() if container.format.name == "nut" else None
 
-    def take(self, packet: Any) -> None:
+    def take(self, packet: AvPacket) -> None:
         """A packet of PyAV's as the container gave it."""
         index = packet.stream_index
         self.last_byte = max(self.last_byte, (packet.pos or 0) + packet.size)
@@ -55,7 +58,9 @@ class PacketTally:
         self.is_whole = False
 
 
-def container_faults(file: Any, container: Any, tally: PacketTally, track: int) -> list[str]:
+def container_faults(
+    file: MediaFile, container: InputContainer, tally: PacketTally, track: int
+) -> list[str]:
     """Places where a container says that packets of a track are missing, once all were read.
 
     Args:
@@ -79,7 +84,9 @@ def container_faults(file: Any, container: Any, tally: PacketTally, track: int) 
     return found
 
 
-def shortfall(file: Any, container: Any, tally: PacketTally, stream: Any) -> str | None:
+def shortfall(
+    file: MediaFile, container: InputContainer, tally: PacketTally, stream: Stream
+) -> str | None:
     """What is missing of a video at the end of a file that is smaller than it says.
 
     Args:
@@ -115,14 +122,14 @@ def _is_cut(announced: Announced | None) -> bool:
     return announced is None or announced.cut_inside
 
 
-def _duration(container: Any) -> Fraction | None:
+def _duration(container: InputContainer) -> Fraction | None:
     """Seconds that a file says it lasts."""
     if container.format.name not in _STATE_DURATION or not container.duration:
         return None
     return Fraction(container.duration, av.time_base)
 
 
-def _early_end(container: Any, tally: PacketTally, stream: Any | None) -> str | None:
+def _early_end(container: InputContainer, tally: PacketTally, stream: Stream | None) -> str | None:
     """A sentence where a file ends before the time it says; `stream`: where that track does."""
     said = _duration(container)
     if said is None:
@@ -138,7 +145,7 @@ def _early_end(container: Any, tally: PacketTally, stream: Any | None) -> str | 
     return f"it ends at {float(end):.3f} s of {float(said):.3f} s"
 
 
-def _announced(file: Any, tally: PacketTally) -> Announced | None:
+def _announced(file: MediaFile, tally: PacketTally) -> Announced | None:
     """What the structure of a file says; None for pipes and for formats that are not read."""
     if isinstance(file, str | os.PathLike) and Path(file).suffix.lower() == ".m3u8":
         return read_at_will(file, lambda opened: _playlist(Path(file), opened))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import av
+from av.container import InputContainer
 
 from bsqav.errors import MediaError
 from bsqav.media.demux.tag_encoding import open_with_tags
@@ -62,7 +62,7 @@ def open_container(
     name: str,
     format: str | None,  # noqa: A002
     options: dict[str, str],
-) -> tuple[Any, bool]:
+) -> tuple[InputContainer, bool]:
     """PyAV's container of an input, and whether its tags were not UTF-8.
 
     Args:
@@ -75,7 +75,7 @@ def open_container(
         InputNotFoundError: there is no such file.
         MediaError: it cannot be opened, or is no media file.
     """
-    target: Any = file
+    target: MediaFile | LengthWatch = file
     if isinstance(file, str | os.PathLike):
         path = Path(file)
         if path.is_dir():
@@ -124,7 +124,7 @@ def _playlist_options(path: Path) -> dict[str, str]:
     return {"m3u8_hold_counters": "3", "live_start_index": "0"} if is_endless else {}
 
 
-def _timeout(target: Any) -> float | None:
+def _timeout(target: object) -> float | None:
     """Seconds that FFmpeg waits for data: of servers only, since others may wait for a sender."""
     is_served = isinstance(target, str) and target.startswith(_SERVED)
     return READ_TIMEOUT if is_served else None

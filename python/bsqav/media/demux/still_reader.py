@@ -15,7 +15,7 @@ from av.stream import Disposition, Stream
 
 from bsqav import _core
 from bsqav.codec.animation_file import AnimationFile, is_animation, read_animation
-from bsqav.codec.sequence import frame_rate_of, time_base_of
+from bsqav.codec.sequence import frame_rate_of, sequence_of, time_base_of
 from bsqav.codec.still import HEAD_BYTES, check_still, is_still
 from bsqav.errors import BitstreamError, MediaError
 from bsqav.media.demux.packet_reader import PacketReader
@@ -210,7 +210,7 @@ class StillReader(PacketReader):
             content = AnimationFile((data,), 1, complete=True)
             # The packet's own time is of no use here, and may be any.
             self._packets = [_Timed(data, Fraction(0), keyframe=True)]
-        rate = frame_rate_of(check_still(content.packets[0], name)["sequence"])
+        rate = frame_rate_of(sequence_of(check_still(content.packets[0], name)))
         first, last = self._packets[0].time, self._packets[-1].time
         self.container = cast(InputContainer, _Container(name, first, last, rate))
         self.image_metadata = content.metadata
@@ -276,7 +276,7 @@ class StillReader(PacketReader):
 
 def _timed(packets: Sequence[bytes], name: str) -> Iterator[_Timed]:
     """The packets of an animation with the times that they state."""
-    tick = time_base_of(check_still(packets[0], name)["sequence"])
+    tick = time_base_of(sequence_of(check_still(packets[0], name)))
     start = ticks_per_frame = 0
     for number, data in enumerate(packets):
         try:

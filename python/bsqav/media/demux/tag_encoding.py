@@ -8,6 +8,7 @@ import threading
 from typing import Any
 
 import av
+from av.container import InputContainer
 
 __all__ = ["FOREIGN_TAGS", "open_av", "open_with_tags"]
 
@@ -27,7 +28,7 @@ def _as_latin1(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error(_HANDLER, _as_latin1)
 
 
-def open_with_tags(file: Any, mode: str = "r", **options: Any) -> tuple[Any, bool]:
+def open_with_tags(file: object, mode: str = "r", **options: Any) -> tuple[InputContainer, bool]:
     """PyAV's own `av.open` for reading, for tags in any encoding; the same arguments.
 
     Returns:
@@ -41,6 +42,6 @@ def open_with_tags(file: Any, mode: str = "r", **options: Any) -> tuple[Any, boo
     return container, getattr(_met, "count", 0) != before
 
 
-def open_av(file: Any, mode: str = "r", **options: Any) -> Any:
+def open_av(file: object, mode: str = "r", **options: Any) -> InputContainer:
     """The container alone."""
     return open_with_tags(file, mode, **options)[0]

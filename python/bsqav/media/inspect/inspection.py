@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import TypedDict, TypeVar
+
+import av
+from av.stream import AttachmentStream, Stream
 
 from bsqav._core import probe_packet
 from bsqav.codec.models import Model, find_model
-from bsqav.codec.sequence import plane_format_of
+from bsqav.codec.sequence import SequenceHeader, plane_format_of
 from bsqav.errors import BitstreamError, ModelError, ModelNotFoundError
-from bsqav.media.demux.demuxer import BsqPacket, Demuxer
+from bsqav.media.demux.demuxer import BsqPacket, BsqTrack, Demuxer
 from bsqav.media.demux.inputs import input_name, open_input
+from bsqav.media.io.types import Cancelled, MediaFile, decoder_of
 from bsqav.media.metadata.file_metadata import is_cover, metadata_of
 from bsqav.media.metadata.hdr import HdrMetadata
 from bsqav.media.metadata.stream_info import RATE_PACKETS, constant_rate, first_times
@@ -22,16 +26,37 @@ from bsqav.media.metadata.track_colour import read_colours
 __all__ = ["FileReport", "TrackReport", "inspect"]
 
 
+T = TypeVar("T", int, float, Fraction)
+
+
+class StreamReport(TypedDict, total=False):
+    """A track or an attachment of any kind; what its kind does not have is omitted."""
+
+    index: int
+    type: str
+    codec: str | None
+    width: int
+    height: int
+    pixel_format: str | None
+    frame_rate: str | None  # a fraction
+    sample_rate: int
+    layout: str
+    name: str | None
+    mimetype: str | None
+    language: str
+    title: str
+
+
 @dataclass
 class TrackReport:
     """The packets of one BSQ track."""
 
     index: int
-    sequence: dict[str, Any]
+    sequence: SequenceHeader
     pixel_format: str
     model_name: str | None  # None where the model is neither installed nor in the file
     model_embedded: bool  # the file carries it
-    hdr: dict[str, Any] | None  # mastering display and content light level, where stated
+    hdr: HdrMetadata | None  # mastering display and content light level, where stated
     packets: int = 0
     keyframes: int = 0
     before_keyframe: int = 0  # packets before the first keyframe, which show nothing
@@ -88,7 +113,7 @@ class TrackReport:
             "bitrate": self._total / seconds if seconds > 0 else 0.0,
         }
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """All of it in types that JSON has."""
         return {key: value for key, value in asdict(self).items() if not key.startswith("_")}
 
@@ -101,16 +126,16 @@ class FileReport:
     duration: float | None  # seconds
     chapters: int
     metadata: dict[str, str]
-    streams: list[dict[str, Any]]
+    streams: list[StreamReport]
     bsq: list[TrackReport]
     truncated: bool  # the file ends before it says it does
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """All of it in types that JSON has."""
         return {**asdict(self), "bsq": [track.to_dict() for track in self.bsq]}
 
 
-def _widen(span: tuple[Any, Any] | None, value: Any) -> tuple[Any, Any]:
+def _widen(span: tuple[T, T] | None, value: T) -> tuple[T, T]:
     return (value, value) if span is None else (min(span[0], value), max(span[1], value))
 
 
@@ -118,7 +143,7 @@ def _mean(total: int, count: int) -> float:
     return total / count if count else 0.0
 
 
-def inspect(file: Any, *, cancelled: Callable[[], bool] = lambda: False) -> FileReport:
+def inspect(file: MediaFile, *, cancelled: Cancelled = lambda: False) -> FileReport:
     """Reads a file through and reports on it.
 
     Args:
@@ -168,7 +193,7 @@ def _add(report: TrackReport, packet: BsqPacket, name: str) -> None:
 
 
 def _track_report(
-    track: Any, attached: Mapping[str, Model], hdr: HdrMetadata | None
+    track: BsqTrack, attached: Mapping[str, Model], hdr: HdrMetadata | None
 ) -> TrackReport:
     model_id = track.sequence["model_id"]
     model = attached.get(model_id)
@@ -176,15 +201,15 @@ def _track_report(
         model = model or find_model(model_id)
     return TrackReport(
         index=track.index,
-        sequence=dict(track.sequence),
+        sequence=track.sequence,
         pixel_format=plane_format_of(track.sequence).pixel_format,
         model_name=None if model is None else model.name,
         model_embedded=model_id in attached,
-        hdr=asdict(hdr) if hdr else None,
+        hdr=hdr or None,
     )
 
 
-def _rate(stream: Any, demuxer: Demuxer) -> str | None:
+def _rate(stream: Stream, demuxer: Demuxer) -> str | None:
     """Frames per second as text: constant or, where it varies, their mean as FFmpeg states it."""
     rate = constant_rate(stream)
     if rate is None and not is_cover(stream):
@@ -194,11 +219,11 @@ def _rate(stream: Any, demuxer: Demuxer) -> str | None:
 
 
 def _describe_stream(
-    stream: Any, tracks: dict[int, TrackReport], demuxer: Demuxer
-) -> dict[str, Any]:
+    stream: Stream, tracks: dict[int, TrackReport], demuxer: Demuxer
+) -> StreamReport:
     """What FFmpeg says of a stream, or the sequence header where it is BSQ."""
-    known: dict[str, Any] = {"index": stream.index, "type": stream.type, "codec": None}
-    context = stream.codec_context
+    known: StreamReport = {"index": stream.index, "type": stream.type, "codec": None}
+    context = decoder_of(stream)
     if stream.index in tracks:
         report = tracks[stream.index]
         rate = report.sequence["frame_rate"]
@@ -211,16 +236,17 @@ def _describe_stream(
         }
     elif context is not None:
         known["codec"] = context.codec.canonical_name
-        if stream.type == "video":
+        if isinstance(stream, av.VideoStream):
             known |= {
-                "width": context.width,
-                "height": context.height,
-                "pixel_format": context.pix_fmt,
+                "width": stream.codec_context.width,
+                "height": stream.codec_context.height,
+                "pixel_format": stream.codec_context.pix_fmt,
                 "frame_rate": _rate(stream, demuxer),
             }
-        elif stream.type == "audio":
-            known |= {"sample_rate": context.sample_rate, "layout": context.layout.name}
-    if stream.type == "attachment":
+        elif isinstance(stream, av.AudioStream):
+            sound = stream.codec_context
+            known |= {"sample_rate": sound.sample_rate, "layout": sound.layout.name}
+    if isinstance(stream, AttachmentStream):
         known |= {"name": stream.metadata.get("filename"), "mimetype": stream.mimetype}
     metadata = metadata_of(stream)
     if metadata.get("language", "und") != "und":

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 import av
 
@@ -19,6 +18,7 @@ from bsqav.media.demux.gaps import Gap, named, places
 from bsqav.media.demux.inputs import input_name, open_input
 from bsqav.media.inspect.conformance import ConformanceHash
 from bsqav.media.io.progress import Progress, ProgressCallback
+from bsqav.media.io.types import Cancelled, MediaFile, Warn
 
 __all__ = ["Verification", "verify"]
 
@@ -36,7 +36,7 @@ class Verification:
     model: str  # 32 hexadecimal digits
     warnings: tuple[str, ...] = ()  # what is odd, although every frame is there
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """All of it in types that JSON has."""
         return asdict(self)
 
@@ -69,7 +69,7 @@ class _Verifier:
             self.keyframes += frame.keyframe
             self._hash.update(frame.planes)
 
-    def finish(self, name: str, warn: Callable[[str], None]) -> Verification:
+    def finish(self, name: str, warn: Warn) -> Verification:
         """Decodes what was held back and sums up."""
         self._take(self._decoder.flush())
         first, skipped = self._first, self._decoder.skipped
@@ -93,7 +93,7 @@ class _Verifier:
 class _Warnings:
     """Says what is odd, and keeps it."""
 
-    def __init__(self, say: Callable[[str], None] | None) -> None:
+    def __init__(self, say: Warn | None) -> None:
         self._say = say
         self.all: list[str] = []
 
@@ -121,9 +121,7 @@ def _check_gaps(gaps: Sequence[Gap], name: str) -> None:
         raise BitstreamError(f"{name}: {places(list(gaps))}", packet=gaps[0].number)
 
 
-def _check_whole(
-    demuxer: Demuxer, track: BsqTrack, name: str, last: int, warn: Callable[[str], None]
-) -> None:
+def _check_whole(demuxer: Demuxer, track: BsqTrack, name: str, last: int, warn: Warn) -> None:
     """Compares what was read with what the container says, once all packets have come."""
     _check_gaps(track.gaps.finish(), name)
     try:
@@ -137,15 +135,15 @@ def _check_whole(
 
 
 def verify(
-    file: Any,
+    file: MediaFile,
     *,
     models: Iterable[ModelLike] = (),
     threads: int = 0,
     video_track: int | None = None,
     strict: bool = False,
-    warn: Callable[[str], None] | None = None,
+    warn: Warn | None = None,
     progress: ProgressCallback | None = None,
-    cancelled: Callable[[], bool] = lambda: False,
+    cancelled: Cancelled = lambda: False,
 ) -> Verification:
     """Checks every packet of a BSQ track, decodes every frame, and looks for missing ones.
 

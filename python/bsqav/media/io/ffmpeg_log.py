@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator
-from typing import Any
 
 import av
 
@@ -59,7 +58,7 @@ def last_words(error: BaseException, lines: list[str] | None = None) -> str:
     """An error's message: FFmpeg's last line of log where there is one, else what the code says."""
     if lines:
         return lines[-1]
-    log: Any = getattr(error, "log", None)
+    log: tuple[int, str, str] | None = getattr(error, "log", None)
     if log and str(log[2]).strip():
         return str(log[2]).strip()
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -6,14 +6,14 @@ import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import BinaryIO, TypeVar, cast
 
 __all__ = ["read_at_will"]
 
 T = TypeVar("T")
 
 
-def read_at_will(file: Any, read: Callable[[BinaryIO], T]) -> T | None:
+def read_at_will(file: object, read: Callable[[BinaryIO], T]) -> T | None:
     """What `read` makes of a file from its start; None where it cannot be read at will.
 
     Args:
@@ -27,13 +27,14 @@ def read_at_will(file: Any, read: Callable[[BinaryIO], T]) -> T | None:
                 return None
             with path.open("rb") as opened:
                 return read(opened)
-        if not file.seekable():
+        stream = cast(BinaryIO, file)
+        if not stream.seekable():
             return None
-        place = file.tell()
+        place = stream.tell()
         try:
-            file.seek(0)
-            return read(file)
+            stream.seek(0)
+            return read(stream)
         finally:
-            file.seek(place)
+            stream.seek(place)
     except (OSError, ValueError, AttributeError, struct.error):
         return None

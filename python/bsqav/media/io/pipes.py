@@ -9,7 +9,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from bsqav.errors import MediaError
 
@@ -112,7 +112,7 @@ class WholeWriter:
     FFmpeg would go on behind the part that was not taken. Everything but `write` is the file's own.
     """
 
-    def __init__(self, file: Any) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         self._file = file
 
     def __getattr__(self, name: str) -> Any:
@@ -127,14 +127,14 @@ class WholeWriter:
         return len(data)
 
 
-def standard_input(cancelled: Callable[[], bool]) -> Any:
+def standard_input(cancelled: Callable[[], bool]) -> BinaryIO:
     """Standard input as a file of bytes: seekable where a file is redirected into it."""
     if sys.stdin is None or sys.stdin.isatty():
         raise MediaError("standard input is a terminal: pipe a video into it, or name a file")
     descriptor = sys.stdin.fileno()
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return os.fdopen(descriptor, "rb", closefd=False)
-    return PipeReader(descriptor, "standard input", cancelled)
+    return cast(BinaryIO, PipeReader(descriptor, "standard input", cancelled))
 
 
 def open_fifo(path: str | os.PathLike[str], cancelled: Callable[[], bool]) -> PipeReader:
@@ -164,17 +164,17 @@ def open_fifo_to_write(path: str | os.PathLike[str], cancelled: Callable[[], boo
     raise KeyboardInterrupt("interrupted; no frame was written")
 
 
-def standard_output(cancelled: Callable[[], bool] = lambda: False) -> Any:
+def standard_output(cancelled: Callable[[], bool] = lambda: False) -> BinaryIO:
     """Standard output as a file of bytes: seekable where it is redirected into a file."""
     if sys.stdout is None or sys.stdout.isatty():
         raise MediaError("standard output is a terminal: pipe it on, or name a file")
     descriptor = sys.stdout.fileno()
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return sys.stdout.buffer
-    return PipeWriter(descriptor, "standard output", cancelled)
+    return cast(BinaryIO, PipeWriter(descriptor, "standard output", cancelled))
 
 
-def name_of(file: Any) -> str:
+def name_of(file: object) -> str:
     """What to call an input or an output in messages."""
     if isinstance(file, (str, os.PathLike)):
         return os.fspath(file)

@@ -107,7 +107,7 @@ class LengthWatch:
     Everything but `read` is the file's own.
     """
 
-    def __init__(self, file: Any) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._count = 0
         self._ended = False
@@ -125,7 +125,7 @@ class LengthWatch:
 
     def read(self, size: int = -1) -> bytes:
         """What the file gives."""
-        data: bytes | None = self._file.read(size)
+        data = self._file.read(size)
         if not data:
             self._ended = self._ended or (data == b"" and size != 0)
             return data or b""

@@ -13,7 +13,9 @@ import queue
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
+
+from bsqav.media.io.types import MediaFile
 
 __all__ = ["READ_TIMEOUT", "Direct", "Waiting", "caller_for"]
 
@@ -52,8 +54,8 @@ class Waiting:
 
     def __init__(self, cancelled: Callable[[], bool] = lambda: False) -> None:
         self._cancelled = cancelled
-        self._calls: queue.SimpleQueue[Callable[[], Any] | None] = queue.SimpleQueue()
-        self._answers: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[tuple[object, BaseException | None]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self.is_abandoned = False
 
@@ -82,7 +84,7 @@ class Waiting:
             raise error
         return cast(T, answer)
 
-    def _wait(self) -> tuple[Any, BaseException | None]:
+    def _wait(self) -> tuple[object, BaseException | None]:
         while True:
             try:
                 return self._answers.get(timeout=_POLL_SECONDS)
@@ -112,12 +114,12 @@ def _quietly(function: Callable[[], None]) -> None:
         function()
 
 
-def caller_for(file: Any, cancelled: Callable[[], bool]) -> Direct | Waiting:
+def caller_for(file: MediaFile, cancelled: Callable[[], bool]) -> Direct | Waiting:
     """What makes the calls that read an input: at once where it cannot keep anybody waiting."""
     return Waiting(cancelled) if _may_wait(file) else Direct()
 
 
-def _may_wait(file: Any) -> bool:
+def _may_wait(file: MediaFile) -> bool:
     """Whether an input is something else than a regular file, or a playlist."""
     try:
         if isinstance(file, str | os.PathLike):

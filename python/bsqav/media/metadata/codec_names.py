@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import av
 from av.bitstream import BitStreamFilterContext
+from av.stream import Stream
 
 from bsqav.media.io.ffmpeg_log import listening
+from bsqav.media.io.types import decoder_of
 from bsqav.media.metadata.matroska_header import codec_ids
 
 __all__ = ["codec_name", "is_known"]
@@ -18,23 +19,23 @@ __all__ = ["codec_name", "is_known"]
 _MATROSKA = {"S_TEXT/WEBVTT": "webvtt", "S_TEXT/USF": "usf", "S_IMAGE/BMP": "bmp"}
 
 
-def codec_name(stream: Any) -> str:
+def codec_name(stream: Stream) -> str:
     """FFmpeg's canonical name of a track's codec, else the container's name of it.
 
     "unknown" where neither says anything.
     """
-    context = stream.codec_context
+    context = decoder_of(stream)
     if context is not None:
         return str(context.codec.canonical_name)
     return _by_filter(stream) or _by_matroska(stream) or "unknown"
 
 
-def is_known(stream: Any) -> bool:
+def is_known(stream: Stream) -> bool:
     """Whether there is a name to call the codec by."""
     return codec_name(stream) != "unknown"
 
 
-def _by_filter(stream: Any) -> str:
+def _by_filter(stream: Stream) -> str:
     """PyAV does not say the id of a codec without decoder; a filter that refuses it names it."""
     name = getattr(stream, "name", None)
     if isinstance(name, str) and name:
@@ -51,7 +52,7 @@ def _by_filter(stream: Any) -> str:
     return ""
 
 
-def _by_matroska(stream: Any) -> str:
+def _by_matroska(stream: Stream) -> str:
     container = stream.container
     if "matroska" not in container.format.name:
         return ""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import cast
 
+import av
 from av.sidedata.sidedata import Type
 
 from bsqav.media.metadata.hdr import DolbyVision
@@ -43,12 +44,13 @@ class SideDataWatch:
         self._warn = warn
         self._said: set[str] = set()
 
-    def look(self, frame: Any) -> None:
+    def look(self, frame: av.VideoFrame) -> None:
         """Looks at a PyAV frame."""
         if not self._looks:
             return
         try:
-            attached = frame.side_data
+            # PyAV takes kinds as well as their names.
+            attached = cast(Mapping[Type, object], frame.side_data)
             found = [name for kind, name in _KINDS.items() if attached.get(kind) is not None]
         except ValueError:
             return  # PyAV 18 cannot list side data of kinds that it has no name for

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from bsqav.codec.models import Model, ModelLike, find_model, model_data, model_file_name
 from bsqav.errors import BsqError, UsageError
@@ -104,6 +103,6 @@ def _checked(data: bytes) -> Model:
         return Model(data)
 
 
-def carries(attachments: Iterable[Any], model_id: str) -> bool:
+def carries(attachments: Iterable[Attachment], model_id: str) -> bool:
     """Whether one of the attachments is that model, going by the id it ends in."""
     return any(is_model(each) and promised_id(each.data) == model_id for each in attachments)

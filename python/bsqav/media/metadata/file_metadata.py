@@ -6,16 +6,20 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
-import av
-from av.stream import Disposition
+from av.container import InputContainer
+from av.stream import Disposition, Stream
 
 from bsqav.media.metadata.matroska_header import chapter_languages
+
+if TYPE_CHECKING:
+    from av.container.core import Chapter as AvChapter
 
 __all__ = [
     "Attachment",
     "Chapter",
+    "Tagged",
     "attachments_of",
     "av_chapters",
     "chapters_of",
@@ -32,6 +36,14 @@ _PICTURE_TYPES = {
     "gif": ("gif", "image/gif"),
     "webp": ("webp", "image/webp"),
 }
+
+
+class Tagged(Protocol):
+    """A file or a stream that has tags."""
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The tags by their names."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +70,7 @@ class Attachment:
     description: str = ""
 
 
-def chapters_of(container: av.container.InputContainer) -> list[Chapter]:
+def chapters_of(container: InputContainer) -> list[Chapter]:
     """The chapters of an open file, in its order; with their languages where that is Matroska."""
     found = []
     languages = _chapter_languages(container)
@@ -77,7 +89,7 @@ def chapters_of(container: av.container.InputContainer) -> list[Chapter]:
     return found
 
 
-def _chapter_languages(container: av.container.InputContainer) -> list[str]:
+def _chapter_languages(container: InputContainer) -> list[str]:
     """Of every chapter, empty where unknown: FFmpeg passes them over."""
     unknown = [""] * len(container.chapters())
     path = Path(container.name.removeprefix("file:"))
@@ -95,7 +107,7 @@ def _chapter_languages(container: av.container.InputContainer) -> list[str]:
     return ["" if language == "und" else language for language in found]
 
 
-def av_chapters(chapters: Iterable[Chapter]) -> list[Any]:
+def av_chapters(chapters: Iterable[Chapter]) -> list[AvChapter]:
     """Chapters as PyAV's `set_chapters` takes them, times in nanoseconds."""
     tick = Fraction(1, 1_000_000_000)
     return [
@@ -110,13 +122,13 @@ def av_chapters(chapters: Iterable[Chapter]) -> list[Any]:
     ]
 
 
-def is_cover(stream: Any) -> bool:
+def is_cover(stream: Stream) -> bool:
     """Whether a stream is a cover image and not a video track."""
     return stream.type == "video" and bool(stream.disposition & Disposition.attached_pic)
 
 
 def attachments_of(
-    container: av.container.InputContainer,
+    container: InputContainer,
     wanted: Callable[[str, str], bool] = lambda _name, _type: True,
 ) -> list[Attachment]:
     """The fonts and other attached files of an open file.
@@ -135,7 +147,7 @@ def attachments_of(
     return found
 
 
-def cover_attachment(stream: Any, data: bytes) -> Attachment | None:
+def cover_attachment(stream: Stream, data: bytes) -> Attachment | None:
     """The only packet of a cover image's stream as an attachment; None for unknown images."""
     codec = stream.codec_context.name if stream.codec_context is not None else ""
     suffix, mimetype = _PICTURE_TYPES.get(codec, ("", ""))
@@ -145,7 +157,7 @@ def cover_attachment(stream: Any, data: bytes) -> Attachment | None:
     return Attachment(name, stream.metadata.get("mimetype") or mimetype, data)
 
 
-def metadata_of(source: Any) -> dict[str, str]:
+def metadata_of(source: Tagged) -> dict[str, str]:
     """Metadata of a file or a stream with the keys in lower case.
 
     Matroska writes them in upper case and other containers do not, and programs look them up
@@ -176,6 +188,6 @@ def metadata_of(source: Any) -> dict[str, str]:
     return found
 
 
-def _is_mov_stream(source: Any) -> bool:
+def _is_mov_stream(source: Tagged) -> bool:
     container = getattr(source, "container", None)
     return container is not None and "mov" in container.format.name.split(",")

@@ -9,7 +9,8 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+
+import av
 
 from bsqav.media.metadata.side_data import frame_side_data
 
@@ -115,7 +116,7 @@ class TrackColour:
     dolby_vision: DolbyVision | None = None
 
 
-def hdr_of_frame(frame: Any) -> HdrMetadata:
+def hdr_of_frame(frame: av.VideoFrame) -> HdrMetadata:
     """The HDR metadata of a decoded PyAV frame."""
     mastering, content = frame_side_data(frame, "MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL")
     levels = (0, 0)

@@ -7,14 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any
 
 import av
 import numpy as np
+from av.container import Container
+from av.stream import Stream
 
 from bsqav.codec.picture import Colour, PlaneFormat
 from bsqav.codec.sequence import SequenceHeader, sequence_header
 from bsqav.codec.units import Plane
+from bsqav.media.io.types import AvPacket
 from bsqav.media.metadata.hdr import NO_HDR, HdrMetadata
 from bsqav.media.metadata.side_data import frame_side_data
 
@@ -107,7 +109,7 @@ def turn_planes(planes: Sequence[Plane], rotation: int) -> list[Plane]:
     return [np.rot90(plane, -rotation // 90) for plane in planes]
 
 
-def constant_rate(stream: Any, times: Sequence[Fraction] = ()) -> Fraction | None:
+def constant_rate(stream: Stream, times: Sequence[Fraction] = ()) -> Fraction | None:
     """Frames per second of a PyAV stream, None where it varies or is not known.
 
     Args:
@@ -121,21 +123,21 @@ def constant_rate(stream: Any, times: Sequence[Fraction] = ()) -> Fraction | Non
         return _plain(stream.guessed_rate or average)
     if form.name in COUNTS_FRAMES and base and stream.time_base == 1 / base:
         return _plain(base)
-    agree = average and base and abs(average / base - 1) <= Fraction(1, 1000)
-    if agree and _plain(average):
+    if average and base and abs(average / base - 1) <= Fraction(1, 1000) and _plain(average):
         # A rate that was derived from rounded timestamps has terms without meaning.
         return Fraction(base if base.denominator in (1, 1001) else average)
     stated = [base, base and base / 2, stream.guessed_rate, average]
-    found = even_rate(times, Fraction(stream.time_base or 0), [rate for rate in stated if rate])
+    tick = Fraction(stream.time_base or 0)
+    found = even_rate(times, tick, [rate for rate in stated if rate])
     if found is not None and stream.frames and stream.duration:
         # The first frames are not all. The last frame's duration may be anything.
-        mean = stream.frames / (stream.duration * Fraction(stream.time_base))
+        mean = stream.frames / (stream.duration * tick)
         margin = Fraction(1, 1000) + Fraction(1, stream.frames)
         return found if abs(mean / found - 1) <= margin else None
     return found
 
 
-def is_bare(container: Any) -> bool:
+def is_bare(container: Container) -> bool:
     """Whether a file is a bare stream (.h264, .m2v, ...), whose packets have no times."""
     return bool(int(container.format.flags) & WITHOUT_TIMES)
 
@@ -168,7 +170,7 @@ def is_on_grid(times: Sequence[Fraction], rate: Fraction) -> bool:
     return all(abs(number - round(number)) <= GRID_MARGIN for number in numbers)
 
 
-def first_times(packets: Sequence[Any]) -> list[Fraction]:
+def first_times(packets: Sequence[AvPacket]) -> list[Fraction]:
     """Times of the first frames in their order, in seconds, out of packets in that of decoding."""
     times = sorted(p.pts * Fraction(p.time_base) for p in packets if p.pts is not None)
     # Of the last ones some may be missing that come later.
@@ -180,7 +182,7 @@ def _plain(rate: Fraction | None) -> Fraction | None:
     return Fraction(rate) if rate and rate <= MAX_RATE else None
 
 
-def usual_rate(stream: Any, times: Sequence[Fraction] = ()) -> Fraction:
+def usual_rate(stream: Stream, times: Sequence[Fraction] = ()) -> Fraction:
     """Frames per second to reckon with where the rate varies, so that most steps are no shorter.
 
     Args:

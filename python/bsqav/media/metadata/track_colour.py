@@ -7,11 +7,13 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import BinaryIO, TypeVar
 
 import av
+from av.stream import Stream
 
 from bsqav.media.io.file_access import read_at_will
+from bsqav.media.io.types import MediaFile
 from bsqav.media.metadata.hdr import DolbyVision, TrackColour
 from bsqav.media.metadata.matroska_header import (
     dolby_vision_record,
@@ -27,7 +29,7 @@ T = TypeVar("T")
 PLAYLIST = ".m3u8"
 
 
-def read_colours(file: Any) -> dict[int, TrackColour]:
+def read_colours(file: MediaFile) -> dict[int, TrackColour]:
     """By FFmpeg's number of the stream; empty for what is neither Matroska nor MOV, and for pipes.
 
     Args:
@@ -36,12 +38,12 @@ def read_colours(file: Any) -> dict[int, TrackColour]:
     return of_file(file, _read)
 
 
-def read_private_data(file: Any) -> dict[int, bytes]:
+def read_private_data(file: MediaFile) -> dict[int, bytes]:
     """The BSQ private data of the tracks in the same files, by the same numbers."""
     return of_file(file, lambda opened: matroska_private(opened) or mov_private(opened))
 
 
-def of_file(file: Any, read: Callable[[BinaryIO], dict[int, T]]) -> dict[int, T]:
+def of_file(file: MediaFile, read: Callable[[BinaryIO], dict[int, T]]) -> dict[int, T]:
     """What `read` makes of a file from its start; empty where it cannot be read at will."""
     if isinstance(file, str | os.PathLike):
         path = Path(file)
@@ -50,7 +52,7 @@ def of_file(file: Any, read: Callable[[BinaryIO], dict[int, T]]) -> dict[int, T]
     return read_at_will(file, read) or {}
 
 
-def stream_colour(stream: Any) -> TrackColour:
+def stream_colour(stream: Stream) -> TrackColour:
     """The same of a stream of any input, by what FFmpeg writes of it into a Matroska file."""
     file = io.BytesIO()
     try:

@@ -93,7 +93,7 @@ class PyAvMuxer(FFmpegMuxer, BsqMuxer):
             self._file: BinaryIO | WholeWriter = Path(target).open("w+b")  # type: ignore[arg-type]  # noqa: SIM115
             self._owned = True
         else:
-            self._file = WholeWriter(target)
+            self._file = WholeWriter(target)  # type: ignore[arg-type]
             self._owned = False
         self._awaited: dict[int, Fraction | None] = {}  # videos and when their first frame is
         self._held: list[Callable[[], None]] | None = []  # None: the shift is known

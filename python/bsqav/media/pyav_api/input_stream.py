@@ -126,7 +126,7 @@ class BsqInputStream(CodecAttributes):
         """The stream's flags."""
         self.options: dict[str, str] = {}
         self._container_rate: Fraction | None = stream.average_rate
-        self._container_tick = Fraction(stream.time_base)
+        self._container_tick = Fraction(stream.time_base or 1)
         self._start: int | None = stream.start_time
         self._duration: int | None = stream.duration
         self._whole: int | None = container.duration
