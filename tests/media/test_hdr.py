@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import bsqav
 from bsqav.media.demux.demuxer import Demuxer
 from bsqav.media.inspect.inspection import inspect
-from bsqav.media.metadata.hdr import HdrMetadata, MasteringDisplay, hdr_of_frame
+from bsqav.media.metadata.hdr import NO_HDR, HdrMetadata, MasteringDisplay, hdr_of_frame
 from bsqav.media.metadata.matroska_header import chapter_languages
 from bsqav.media.metadata.track_colour import read_colours, stream_colour
 from bsqav.media.mux.muxers import open_muxer
@@ -65,7 +65,7 @@ def test_hdr10_goes_there_and_back(tmp_path: Path) -> None:
     coded, copy, back = (tmp_path / name for name in ("a.mkv", "b.mkv", "back.mp4"))
     bsqav.transcode(clip, coded)
     assert close(light_of(coded))
-    assert (inspect(coded).bsq[0].hdr or {})["max_cll"] == 1000
+    assert (inspect(coded).bsq[0].hdr or NO_HDR).max_cll == 1000
     bsqav.transcode(coded, copy, codec="copy")
     assert light_of(copy) == light_of(coded)
     bsqav.transcode(copy, back, codec="libx265")
