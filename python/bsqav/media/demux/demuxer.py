@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
-from types import TracebackType
-from typing import Self, TypeAlias
+from typing import TypeAlias
 
 import av
 from av.container import InputContainer
@@ -28,6 +27,7 @@ from bsqav.media.demux.track_probe import (
     TrackProbe,
     may_be_bsq,
 )
+from bsqav.media.io.closing import Closing
 from bsqav.media.io.types import AvPacket, MediaFile, Warn
 from bsqav.media.metadata.embedded_model import embedded_models, is_model_name
 from bsqav.media.metadata.file_metadata import attachments_of
@@ -41,7 +41,7 @@ DemuxedPacket: TypeAlias = "BsqPacket | AvPacket"
 MAX_OFFSET = 1 << 52
 
 
-class Demuxer:
+class Demuxer(Closing):
     """An open input: its BSQ tracks, and PyAV's container underneath for everything else.
 
     Args:
@@ -67,17 +67,6 @@ class Demuxer:
         self.lead = probe.lead
         """Seconds taken off the container's times, see above; packets come without them."""
         self._ahead: deque[AvPacket] = probe.read
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Closes the input; a file object given by the caller stays open."""

@@ -8,8 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from bsqav.codec.decoder import Decoder
 from bsqav.codec.image import Output, shown_picture
@@ -19,6 +18,7 @@ from bsqav.errors import BitstreamError, BsqWarning, MediaError, UsageError
 from bsqav.media.demux.bsq_track import ROUNDING, skipped_notice
 from bsqav.media.demux.demuxer import BsqPacket, Demuxer
 from bsqav.media.demux.inputs import open_input
+from bsqav.media.io.closing import Closing
 from bsqav.media.io.types import MediaFile
 
 __all__ = ["FrameIndex", "FrameReader"]
@@ -33,7 +33,7 @@ class FrameIndex:
     time_base: Fraction  # seconds per tick
 
 
-class FrameReader:
+class FrameReader(Closing):
     """A BSQ track as a sequence: an index gives a frame as `decode_image` does.
 
     Opening reads the file once, without decoding, unless `index` is given. Going on from one
@@ -79,17 +79,6 @@ class FrameReader:
         except BaseException:
             self._demuxer.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Closes the file; a file object given by the caller stays open."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -22,6 +22,7 @@ __all__ = [
     "Tagged",
     "attachments_of",
     "av_chapters",
+    "chapter_of",
     "chapters_of",
     "cover_attachment",
     "is_cover",
@@ -75,18 +76,21 @@ def chapters_of(container: InputContainer) -> list[Chapter]:
     found = []
     languages = _chapter_languages(container)
     for chapter, language in zip(container.chapters(), languages, strict=True):
-        time_base = chapter["time_base"]
-        if time_base is None:
+        if chapter["time_base"] is None:
             continue
-        metadata = {**chapter["metadata"], **({"language": language} if language else {})}
-        found.append(
-            Chapter(
-                Fraction(chapter["start"]) * time_base,
-                Fraction(chapter["end"]) * time_base,
-                metadata,
-            )
-        )
+        one = chapter_of(chapter)
+        if language:
+            one = replace(one, metadata={**one.metadata, "language": language})
+        found.append(one)
     return found
+
+
+def chapter_of(chapter: AvChapter) -> Chapter:
+    """A chapter as PyAV gives it, in seconds."""
+    tick = chapter["time_base"] or Fraction(1)
+    return Chapter(
+        chapter["start"] * tick, chapter["end"] * tick, dict(chapter.get("metadata", {}))
+    )
 
 
 def _chapter_languages(container: InputContainer) -> list[str]:

@@ -1,12 +1,24 @@
-"""bsqav.open: files with BSQ video in PyAV's habits."""
+"""bsqav.open: files with BSQ video, PyAV-compatible.
+
+with bsqav.open("in.mkv") as container:
+for frame in container.decode(video=0):
+...
+
+with bsqav.open("out.mkv", "w") as container:
+stream = container.add_stream("bsq", rate=30, options={"crf": "32"})
+for frame in frames:
+container.mux(stream.encode(frame))
+container.mux(stream.encode(None))
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, overload
+from typing import Literal, overload
 
 from bsqav.codec.models import ModelLike
 from bsqav.errors import UsageError
+from bsqav.media.io.types import MediaFile
 from bsqav.media.pyav_api.container_read import InputContainer
 from bsqav.media.pyav_api.container_write import OutputContainer
 
@@ -15,7 +27,7 @@ __all__ = ["InputContainer", "OutputContainer", "open"]
 
 @overload
 def open(  # noqa: A001
-    file: Any,
+    file: MediaFile,
     mode: Literal["r"] = "r",
     *,
     format: str | None = None,
@@ -28,7 +40,7 @@ def open(  # noqa: A001
 
 @overload
 def open(  # noqa: A001
-    file: Any,
+    file: MediaFile,
     mode: Literal["w"],
     *,
     format: str | None = None,
@@ -42,7 +54,7 @@ def open(  # noqa: A001
 
 
 def open(  # noqa: A001
-    file: Any,
+    file: MediaFile,
     mode: Literal["r", "w"] = "r",
     *,
     format: str | None = None,  # noqa: A002
@@ -56,16 +68,6 @@ def open(  # noqa: A001
     overwrite: bool = True,
 ) -> InputContainer | OutputContainer:
     """Opens a file for reading or writing, as av.open does.
-
-        with bsqav.open("in.mkv") as container:
-            for frame in container.decode(video=0):
-                ...
-
-        with bsqav.open("out.mkv", "w") as container:
-            stream = container.add_stream("bsq", rate=30, options={"crf": "32"})
-            for frame in frames:
-                container.mux(stream.encode(frame))
-            container.mux(stream.encode(None))
 
     Args:
         file: a path, or a binary file object, which stays open.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
-from types import TracebackType
-from typing import Any, Self, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import av
+from av.format import ContainerFormat
 from av.stream import Stream
 from av.subtitles.subtitle import SubtitleSet
 
@@ -17,16 +17,25 @@ from bsqav.errors import BsqWarning, UsageError
 from bsqav.media.demux.av_reader import AvReader
 from bsqav.media.demux.demuxer import BsqPacket, Demuxer
 from bsqav.media.demux.tag_encoding import FOREIGN_TAGS
-from bsqav.media.io.types import MediaFile
+from bsqav.media.io.closing import Closing
+from bsqav.media.io.types import AvPacket, MediaFile
 from bsqav.media.metadata.file_metadata import metadata_of
 from bsqav.media.metadata.hdr import TrackColour
 from bsqav.media.metadata.track_colour import read_colours
-from bsqav.media.pyav_api.input_stream import BsqInputStream, InputPacket
+from bsqav.media.pyav_api.input_stream import BsqInputStream
+from bsqav.media.pyav_api.packets import InputPacket
 from bsqav.media.pyav_api.stream_list import StreamList
 
 __all__ = ["InputContainer"]
 
+if TYPE_CHECKING:
+    from av.container.core import Chapter as AvChapter
+
 Decoded: TypeAlias = av.VideoFrame | av.AudioFrame | SubtitleSet
+InputStream: TypeAlias = BsqInputStream | Stream
+# What a stream is chosen by, and the numbers of streams of one type; see `StreamList.get`.
+Chosen: TypeAlias = "InputStream | int | Sequence[InputStream | int] | dict[str, int]"
+Numbers: TypeAlias = int | Iterable[int]
 # What PyAV's container answers about itself and is the same here.
 _PLAIN = frozenset(
     {
@@ -47,7 +56,7 @@ _PLAIN = frozenset(
 )
 
 
-class InputContainer:
+class InputContainer(Closing):
     """An open file in PyAV's habits. Streams other than BSQ are PyAV's own.
 
     Use it as a context manager, or call close(). Iterating over demux() or decode() of a file
@@ -63,13 +72,13 @@ class InputContainer:
         models: tuple[ModelLike, ...] = (),
         threads: int = 0,
         strict: bool = False,
-        container: Any = None,
+        container: av.container.InputContainer | None = None,
     ) -> None:
         self._demuxer = Demuxer(AvReader(file, format=format, options=options, container=container))
         self.name = self._demuxer.name
         if self._demuxer.foreign_tags:
             _warn(FOREIGN_TAGS)
-        streams: list[Stream | BsqInputStream] = []
+        streams: list[InputStream] = []
         try:
             models += self._demuxer.models(_warn)
             colours = read_colours(file)
@@ -83,7 +92,7 @@ class InputContainer:
         except BaseException:
             self._demuxer.close()
             raise
-        self.streams = StreamList(streams)
+        self.streams: StreamList[BsqInputStream] = StreamList(streams)
         self._closed = False
 
     def __repr__(self) -> str:
@@ -93,17 +102,6 @@ class InputContainer:
         if name in _PLAIN:
             return getattr(self._demuxer.container, name)
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Closes the file; a file object given by the caller stays open.
@@ -121,12 +119,12 @@ class InputContainer:
         return self._closed
 
     @property
-    def container(self) -> Any:
+    def container(self) -> av.container.InputContainer:
         """PyAV's container underneath, for what is not offered here."""
         return self._demuxer.container
 
     @property
-    def format(self) -> Any:
+    def format(self) -> ContainerFormat:
         """The container's format, as PyAV describes it."""
         return self.container.format
 
@@ -138,14 +136,12 @@ class InputContainer:
     @property
     def duration(self) -> int | None:
         """Duration in microseconds (units of av.time_base), None where unknown."""
-        value: int | None = self.container.duration
-        return value
+        return self.container.duration
 
     @property
     def start_time(self) -> int | None:
         """Start time in microseconds, None where unknown."""
-        value: int | None = self.container.start_time
-        return value
+        return self.container.start_time
 
     @property
     def bit_rate(self) -> int:
@@ -157,11 +153,11 @@ class InputContainer:
         """Bytes of the file."""
         return int(self.container.size)
 
-    def chapters(self) -> list[Any]:
+    def chapters(self) -> list[AvChapter]:
         """The file's chapters, as PyAV gives them."""
         return list(self.container.chapters())
 
-    def demux(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
+    def demux(self, *args: Chosen, **kwargs: Numbers) -> Iterator[InputPacket | AvPacket]:
         """Packets of the chosen streams in the file's order, then an empty one for each.
 
         Choose as in PyAV: `demux(stream)`, `demux(video=0)`, `demux()` for all.
@@ -173,18 +169,19 @@ class InputContainer:
         self._require_open()
         return self._demux(self.streams.get(*args, **kwargs))
 
-    def _demux(self, chosen: list[Any]) -> Iterator[Any]:
+    def _demux(self, chosen: list[InputStream]) -> Iterator[InputPacket | AvPacket]:
         if not chosen:
             return
-        by_index = {stream.index: stream for stream in self.streams}
-        packets = self._demuxer.demux(*chosen)
+        bsq = {s.index: s for s in self.streams if isinstance(s, BsqInputStream)}
+        tracks = [s.track if isinstance(s, BsqInputStream) else s for s in chosen]
+        packets = self._demuxer.demux(*tracks)
         while True:
             self._require_open()
             packet = next(packets, None)
             if packet is None:
                 break
             if isinstance(packet, BsqPacket):
-                yield InputPacket(by_index[packet.track.index], packet)
+                yield InputPacket(bsq[packet.track.index], packet)
             else:
                 yield packet
         for stream in chosen:
@@ -192,7 +189,7 @@ class InputContainer:
             yield _flush_packet(stream)
         self._demuxer.check_end(self._counting(chosen), _warn)
 
-    def _counting(self, chosen: list[Any]) -> Any:
+    def _counting(self, chosen: list[InputStream]) -> Stream:
         """The stream whose packets tell whether any are missing: the first video, or the first."""
         stream = next((each for each in chosen if each.type == "video"), chosen[0])
         return self.container.streams[stream.index]
@@ -217,9 +214,9 @@ class InputContainer:
     def decode(self, *streams: av.AudioStream) -> Iterator[av.AudioFrame]: ...
 
     @overload
-    def decode(self, *args: Any, **kwargs: Any) -> Iterator[Decoded]: ...
+    def decode(self, *args: Chosen, **kwargs: Numbers) -> Iterator[Decoded]: ...
 
-    def decode(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
+    def decode(self, *args: Chosen, **kwargs: Numbers) -> Iterator[Decoded]:
         """Frames of the chosen streams: `decode(video=0)`. BSQ gives av.VideoFrame.
 
         Raises what `demux` does, and what `BsqInputStream.decode` does.
@@ -227,7 +224,7 @@ class InputContainer:
         self._require_open()
         return self._decode(self.streams.get(*args, **kwargs))
 
-    def _decode(self, chosen: list[Any]) -> Iterator[Any]:
+    def _decode(self, chosen: list[InputStream]) -> Iterator[Decoded]:
         for packet in self._demux(chosen):
             for frame in packet.decode():
                 self._require_open()
@@ -239,7 +236,7 @@ class InputContainer:
         *,
         backward: bool = True,
         any_frame: bool = False,
-        stream: Any = None,
+        stream: InputStream | None = None,
     ) -> None:
         """Goes to a keyframe: the last one at or before the offset, as in PyAV.
 
@@ -252,7 +249,7 @@ class InputContainer:
         self._require_open()
         if not isinstance(offset, int):
             raise TypeError("seek takes an integer offset, in ticks of the stream or microseconds")
-        time_base = Fraction(1, av.time_base) if stream is None else Fraction(stream.time_base)
+        time_base = Fraction(1, av.time_base) if stream is None else Fraction(stream.time_base or 1)
         target = stream.track if isinstance(stream, BsqInputStream) else stream
         self._demuxer.seek(offset * time_base, track=target, backward=backward, any_frame=any_frame)
         for each in self.streams:
@@ -264,9 +261,9 @@ def _warn(message: str) -> None:
     warnings.warn(message, BsqWarning, stacklevel=4)
 
 
-def _flush_packet(stream: Any) -> Any:
+def _flush_packet(stream: InputStream) -> InputPacket | AvPacket:
     if isinstance(stream, BsqInputStream):
         return InputPacket(stream, None)
-    packet: av.Packet[Any] = av.Packet()
+    packet: AvPacket = av.Packet()
     packet.stream = stream
     return packet

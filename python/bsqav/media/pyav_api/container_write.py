@@ -8,24 +8,39 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from types import TracebackType
-from typing import Any, Literal, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar, overload
 
 import av
+from av.stream import Stream
 
 from bsqav.codec.models import ModelLike
 from bsqav.errors import BsqWarning, UnsupportedError, UsageError
 from bsqav.media.io.output_file import OutputFile
-from bsqav.media.io.types import MediaFile
+from bsqav.media.io.types import AvPacket, MediaFile
 from bsqav.media.metadata.embedded_model import carries, check_can_embed, model_attachment
-from bsqav.media.metadata.file_metadata import Attachment, Chapter, attachments_of, metadata_of
+from bsqav.media.metadata.file_metadata import (
+    Attachment,
+    Chapter,
+    attachments_of,
+    chapter_of,
+    metadata_of,
+)
 from bsqav.media.metadata.hdr import NO_HDR
 from bsqav.media.mux.base import BsqMuxer
 from bsqav.media.mux.muxers import format_of, open_muxer, open_output
-from bsqav.media.pyav_api.input_stream import BsqInputStream, InputPacket
-from bsqav.media.pyav_api.output_stream import BsqOutputStream, OutputPacket
+from bsqav.media.pyav_api.input_stream import BsqInputStream
+from bsqav.media.pyav_api.output_stream import BsqOutputStream
+from bsqav.media.pyav_api.packets import InputPacket, OutputPacket
 from bsqav.media.pyav_api.stream_list import StreamList
 
+if TYPE_CHECKING:
+    from av.container.core import Chapter as AvChapter
+
 __all__ = ["OutputContainer"]
+
+S = TypeVar("S", bound=Stream)
+OutputStream: TypeAlias = BsqOutputStream | Stream
+MuxablePacket: TypeAlias = "InputPacket | OutputPacket | AvPacket"
 
 # Packets that wait for a BSQ stream whose first frame has not come yet.
 MAX_WAITING = 20000
@@ -76,11 +91,11 @@ class OutputContainer:
             self._release()
             raise
         # PyAV's streams live in containers: these are never written, their streams are real.
-        self._benches: list[Any] = []
-        self._streams: list[Any] = []
+        self._scratch: list[av.container.OutputContainer] = []
+        self._streams: list[OutputStream] = []
         self._indices: dict[int, int] = {}  # id of a stream to its track in the muxer
         self._copies: set[int] = set()  # ids of streams that take an input stream's packets
-        self._waiting: list[Any] = []
+        self._waiting: list[MuxablePacket] = []
         self._started = False
         self._closed = False
         self.metadata: dict[str, str] = {}
@@ -101,7 +116,7 @@ class OutputContainer:
             self.abort()
 
     @property
-    def streams(self) -> StreamList:
+    def streams(self) -> StreamList[BsqOutputStream]:
         """The streams added so far."""
         return StreamList(self._streams)
 
@@ -110,8 +125,8 @@ class OutputContainer:
         self,
         codec_name: Literal["bsq"],
         rate: Fraction | int | None = None,
-        options: Mapping[str, Any] | None = None,
-        **attributes: Any,
+        options: Mapping[str, object] | None = None,
+        **attributes: object,
     ) -> BsqOutputStream: ...
 
     @overload
@@ -119,16 +134,16 @@ class OutputContainer:
         self,
         codec_name: str,
         rate: Fraction | int | None = None,
-        options: Mapping[str, Any] | None = None,
-        **attributes: Any,
+        options: Mapping[str, object] | None = None,
+        **attributes: object,
     ) -> Any: ...
 
     def add_stream(
         self,
         codec_name: str,
         rate: Fraction | int | None = None,
-        options: Mapping[str, Any] | None = None,
-        **attributes: Any,
+        options: Mapping[str, object] | None = None,
+        **attributes: object,
     ) -> Any:
         """A new stream: `add_stream("bsq", rate=30)`, or a sound or subtitle encoder of PyAV's.
 
@@ -146,14 +161,15 @@ class OutputContainer:
             AttributeError: an attribute that BSQ streams do not have.
         """
         self._require_open_head()
-        stream: Any
+        stream: OutputStream
         if codec_name == "bsq":
             given = {"threads": self._threads, **(options or {})}
             stream = BsqOutputStream(len(self._streams), rate, given, self._model)
             stream.container = self
         else:
-            stream = self._on_bench(
-                lambda bench: bench.add_stream(codec_name, rate=rate, options=dict(options or {}))
+            texts = {key: str(value) for key, value in (options or {}).items()}
+            stream = self._on_scratch(
+                lambda scratch: scratch.add_stream(codec_name, rate=rate, options=texts)
             )
             if stream.type == "video":
                 raise UsageError(
@@ -165,14 +181,14 @@ class OutputContainer:
         self._streams.append(stream)
         return stream
 
-    def add_stream_from_template(self, template: Any) -> Any:
+    def add_stream_from_template(self, template: BsqInputStream | S) -> BsqOutputStream | S:
         """A stream that takes the packets of an input stream, of BSQ, sound or subtitles.
 
         Raises:
             UnsupportedError: the container cannot carry it.
         """
         self._require_open_head()
-        stream: Any
+        stream: BsqOutputStream | S
         if isinstance(template, BsqInputStream):
             stream = BsqOutputStream(len(self._streams), None, {}, self._model)
             stream.container = self
@@ -185,14 +201,14 @@ class OutputContainer:
             if reason is not None:
                 raise UnsupportedError(f"stream {template.index}: {reason}")
             # A stream of its own, since the input may be closed before this file is begun.
-            stream = self._on_bench(lambda bench: bench.add_stream_from_template(template))
+            stream = self._on_scratch(lambda scratch: scratch.add_stream_from_template(template))
             stream.metadata.update(template.metadata)
-            stream.disposition = int(template.disposition)
+            stream.disposition = template.disposition
             self._copies.add(id(stream))
         self._streams.append(stream)
         return stream
 
-    def adopt_stream(self, stream: Any) -> None:
+    def adopt_stream(self, stream: Stream) -> None:
         """Takes a sound or subtitle stream of a PyAV output container, which is never written.
 
         Its packets may come from its encoder, or, where it was made from a template, from the
@@ -206,33 +222,26 @@ class OutputContainer:
             self._copies.add(id(stream))
         self._streams.append(stream)
 
-    def _on_bench(self, add: Callable[[Any], Any]) -> Any:
+    def _on_scratch(self, add: Callable[[av.container.OutputContainer], S]) -> S:
         """A PyAV stream in a container that is never written, of a format that has its codec."""
         for name in ("matroska", "mov", "nut"):
-            bench = av.open(io.BytesIO(), "w", format=name)
+            scratch = av.open(io.BytesIO(), "w", format=name)
             try:
-                stream = add(bench)
+                stream = add(scratch)
             except ValueError:
-                bench.close()
+                scratch.close()
                 if name == "nut":
                     raise
             else:
-                self._benches.append(bench)
+                self._scratch.append(scratch)
                 return stream
         raise AssertionError("the last format has raised")
 
-    def set_chapters(self, chapters: Sequence[Any]) -> None:
+    def set_chapters(self, chapters: Sequence[Chapter | AvChapter]) -> None:
         """The file's chapters: `Chapter` objects, or dictionaries as PyAV's chapters() gives."""
         self._require_open_head()
         self._chapters = [
-            chapter
-            if isinstance(chapter, Chapter)
-            else Chapter(
-                chapter["start"] * chapter["time_base"],
-                chapter["end"] * chapter["time_base"],
-                dict(chapter.get("metadata", {})),
-            )
-            for chapter in chapters
+            each if isinstance(each, Chapter) else chapter_of(each) for each in chapters
         ]
 
     def add_attachment(self, name: str, mimetype: str, data: bytes) -> None:
@@ -251,7 +260,7 @@ class OutputContainer:
 
     # ---- packets ----
 
-    def mux(self, packets: Any) -> None:
+    def mux(self, packets: MuxablePacket | Iterable[MuxablePacket]) -> None:
         """Takes a packet, or several, of the streams of this container."""
         if isinstance(packets, Iterable) and not isinstance(packets, av.Packet):
             for packet in packets:
@@ -259,7 +268,7 @@ class OutputContainer:
         else:
             self.mux_one(packets)
 
-    def mux_one(self, packet: Any) -> None:
+    def mux_one(self, packet: MuxablePacket) -> None:
         """Takes one packet; its `stream` must be one of this container's.
 
         Raises:
@@ -303,7 +312,7 @@ class OutputContainer:
         for model in {str(sequence["model_id"]): None for sequence in used}:
             self._muxer.add_attachment(self._model_files.get(model) or model_attachment(model))
 
-    def _add_track(self, stream: Any) -> int:
+    def _add_track(self, stream: OutputStream) -> int:
         if isinstance(stream, BsqOutputStream):
             header, sequence = stream.header
             if stream.hdr and self._muxer.format == "nut":
@@ -317,7 +326,7 @@ class OutputContainer:
             )
         if id(stream) in self._copies:
             return self._muxer.copy_stream(stream)
-        if stream.type != "audio":
+        if not isinstance(stream, av.AudioStream):
             raise UnsupportedError(
                 f"stream {stream.index} ({stream.type}) can only be copied from another file"
             )
@@ -329,7 +338,7 @@ class OutputContainer:
             disposition=int(stream.disposition),
         )
 
-    def _write(self, packet: Any) -> None:
+    def _write(self, packet: MuxablePacket) -> None:
         index = self._indices[id(packet.stream)]
         if isinstance(packet, InputPacket | OutputPacket):
             self._muxer.mux(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING
 
 import av
-from av.stream import Discard
+from av.stream import Discard, Stream
 
 from bsqav.codec.decoder import Decoder
 from bsqav.codec.models import ModelLike, find_model
@@ -19,9 +18,13 @@ from bsqav.media.demux.bsq_track import skipped_notice
 from bsqav.media.demux.demuxer import BsqPacket, BsqTrack
 from bsqav.media.metadata.file_metadata import metadata_of
 from bsqav.media.metadata.hdr import NO_HDR, HdrMetadata
+from bsqav.media.pyav_api.packets import InputPacket
 from bsqav.media.pyav_api.stream_attributes import CodecAttributes, range_of
 
-__all__ = ["BsqInputStream", "InputPacket"]
+if TYPE_CHECKING:
+    from bsqav.media.pyav_api.container_read import InputContainer
+
+__all__ = ["BsqInputStream"]
 
 # Values of `skip_frame` to what is decoded. Every frame but a keyframe is predicted from the one
 # before, so that none can be left out alone.
@@ -36,57 +39,6 @@ _SKIPPED = {
 }
 
 
-class InputPacket:
-    """A packet of a BSQ stream with the attributes of av.Packet. An empty one flushes."""
-
-    is_discard = False
-    is_disposable = False
-    is_trusted = False
-
-    def __init__(self, stream: BsqInputStream, source: BsqPacket | None) -> None:
-        self.stream: Any = stream
-        self.source = source
-        self.pts = None if source is None else source.pts
-        self.dts = self.pts
-        self.duration = 0 if source is None else source.duration
-        self.time_base = stream.time_base
-        self.is_keyframe = source is not None and source.keyframe
-        self.is_corrupt = source is not None and source.damage is not None
-        self.opaque: Any = None
-        self._decoding = stream
-
-    def __bytes__(self) -> bytes:
-        return b"" if self.source is None else self.source.data
-
-    @property
-    def size(self) -> int:
-        """Bytes of data."""
-        return 0 if self.source is None else len(self.source.data)
-
-    @property
-    def stream_index(self) -> int:
-        """Index of the stream in its container."""
-        return int(self.stream.index)
-
-    @property
-    def pos(self) -> int | None:
-        """Offset in bytes in the file, where known."""
-        return None if self.source is None else self.source.position
-
-    def has_sidedata(self, dtype: str) -> bool:
-        """False: what BSQ has to say stands in its packets."""
-        del dtype
-        return False
-
-    def iter_sidedata(self) -> Iterator[Any]:
-        """Nothing."""
-        return iter(())
-
-    def decode(self) -> list[av.VideoFrame]:
-        """The frames that are ready after this packet."""
-        return self._decoding.decode(self)
-
-
 class BsqInputStream(CodecAttributes):
     """A BSQ stream with the attributes of av.VideoStream.
 
@@ -98,7 +50,7 @@ class BsqInputStream(CodecAttributes):
 
     def __init__(
         self,
-        container: Any,
+        container: InputContainer,
         track: BsqTrack,
         models: tuple[ModelLike, ...],
         threads: int,
@@ -122,7 +74,7 @@ class BsqInputStream(CodecAttributes):
         """The number of frames, 0 where the container does not say."""
         self.metadata: dict[str, str] = metadata_of(stream)
         """The stream's tags."""
-        self.disposition: Any = stream.disposition
+        self.disposition = stream.disposition
         """The stream's flags."""
         self.options: dict[str, str] = {}
         self._container_rate: Fraction | None = stream.average_rate
@@ -231,10 +183,10 @@ class BsqInputStream(CodecAttributes):
         return Discard(self._stream().discard)
 
     @discard.setter
-    def discard(self, value: Any) -> None:
+    def discard(self, value: Discard) -> None:
         self._stream().discard = value
 
-    def _stream(self) -> Any:
+    def _stream(self) -> Stream:
         """PyAV's stream, which is gone when the container is closed."""
         if self.container.is_closed:
             raise UsageError(f"{self.container.name} is closed")
@@ -394,7 +346,7 @@ class BsqInputStream(CodecAttributes):
         )
 
 
-def _bit_rate(stream: Any) -> int | None:
+def _bit_rate(stream: Stream) -> int | None:
     """Bits per second of a stream by the container's list of its packets, where that has all."""
     seconds = (stream.duration or 0) * Fraction(stream.time_base or 0)
     count = int(stream.frames)

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import av
 
@@ -15,13 +15,17 @@ from bsqav.codec.encoder_options import encoder_settings
 from bsqav.codec.models import ModelLike
 from bsqav.codec.picture import Colour, FrameConverter
 from bsqav.codec.sequence import SequenceHeader, sequence_header
-from bsqav.codec.units import Packet
+from bsqav.codec.units import Packet, Plane
 from bsqav.errors import BsqWarning, UsageError
 from bsqav.media.metadata.hdr import HdrMetadata, hdr_of_frame
 from bsqav.media.pyav_api.input_stream import BsqInputStream
+from bsqav.media.pyav_api.packets import OutputPacket
 from bsqav.media.pyav_api.stream_attributes import CodecAttributes, range_of
 
-__all__ = ["BsqOutputStream", "OutputPacket"]
+if TYPE_CHECKING:
+    from bsqav.media.pyav_api.container_write import OutputContainer
+
+__all__ = ["BsqOutputStream"]
 
 DEFAULT_TIME_BASE = Fraction(1, 90000)
 DEFAULT_RATE = Fraction(25)
@@ -29,40 +33,6 @@ DEFAULT_GOP = 250
 # RGB arrays are converted so where nothing else is asked for.
 _RGB_COLOUR = Colour(matrix=1, full_range=0)
 _QSCALE = 2  # AV_CODEC_FLAG_QSCALE
-
-
-class OutputPacket:
-    """A packet of a BSQ stream on its way to mux(), with the attributes of av.Packet."""
-
-    is_corrupt = False
-    is_discard = False
-    is_disposable = False
-    is_trusted = False
-    pos: int | None = None
-
-    def __init__(self, stream: BsqOutputStream, packet: Packet) -> None:
-        self.stream: Any = stream
-        self.data = packet.data
-        self.pts = packet.pts
-        self.dts = packet.pts
-        # As FFmpeg's muxers do: a frame that says nothing shows for one period of the rate.
-        self.duration = packet.duration or stream.frame_ticks(packet.time_base)
-        self.time_base = packet.time_base
-        self.is_keyframe = packet.keyframe
-        self.opaque: Any = None
-
-    def __bytes__(self) -> bytes:
-        return self.data
-
-    @property
-    def size(self) -> int:
-        """Bytes of data."""
-        return len(self.data)
-
-    @property
-    def stream_index(self) -> int:
-        """Index of the stream in its container."""
-        return int(self.stream.index)
 
 
 class BsqOutputStream(CodecAttributes):
@@ -84,12 +54,12 @@ class BsqOutputStream(CodecAttributes):
         self,
         index: int,
         rate: Fraction | int | None,
-        options: Mapping[str, Any],
+        options: Mapping[str, object],
         model: ModelLike | None,
     ) -> None:
         self.index = index
         self.id = 0
-        self.container: Any = None
+        self.container: OutputContainer | None = None
         self.options: dict[str, Any] = {"model": model, **options}
         self.width = 0
         self.height = 0
@@ -109,7 +79,7 @@ class BsqOutputStream(CodecAttributes):
         self._encoder: Encoder | None = None
         self._copied: tuple[bytes, SequenceHeader] | None = None
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         # What would be ignored is refused, as PyAV's streams do.
         if not name.startswith("_") and name not in _SETTABLE:
             raise AttributeError(f"a BSQ stream has no attribute {name!r} to set")
@@ -313,51 +283,49 @@ class BsqOutputStream(CodecAttributes):
                 BsqWarning,
                 stacklevel=4,
             )
-        time_base = self.time_base
-        if time_base is None and self.rate is not None:
-            time_base = 1 / self.rate
-        if not isinstance(frame, av.VideoFrame):
-            self._take_size(frame)
-            plain = _RGB_COLOUR if getattr(frame, "ndim", 0) == 3 else Colour()
-            return Encoder(
-                self.width,
-                self.height,
-                pix_fmt=self.pix_fmt or "yuv420p",
-                time_base=time_base or DEFAULT_TIME_BASE,
-                frame_rate=self.rate,
-                sample_aspect=self.sample_aspect_ratio,
-                rotation=self.rotation or 0,
-                colour=None if self._stated == Colour() else self._with_stated(plain),
-                **self._settings(),
-            )
+        if isinstance(frame, av.VideoFrame):
+            return self._open_for_frames(frame)
+        return self._open_for_arrays(frame)
+
+    def _stated_time_base(self) -> Fraction | None:
+        if self.time_base is None and self.rate is not None:
+            return 1 / self.rate
+        return self.time_base
+
+    def _open_for_arrays(self, first: EncoderInput) -> Encoder:
+        self._take_size(first)
+        plain = _RGB_COLOUR if getattr(first, "ndim", 0) == 3 else Colour()
+        colour = None if self._stated == Colour() else self._with_stated(plain)
+        return self._open_as(colour, self._stated_time_base() or DEFAULT_TIME_BASE)
+
+    def _open_for_frames(self, first: av.VideoFrame) -> Encoder:
         if self.hdr is None:
-            self.hdr = hdr_of_frame(frame)
-        if time_base is None:
-            time_base = frame.time_base or DEFAULT_TIME_BASE
-        self.time_base = time_base
+            self.hdr = hdr_of_frame(first)
+        self.time_base = self._stated_time_base() or first.time_base or DEFAULT_TIME_BASE
         scale = (self.width, self.height) if self.width and self.height else None
         converter = FrameConverter(
-            frame, scale=scale, pixel_format=self.pix_fmt, warn=lambda _: None
+            first, scale=scale, pixel_format=self.pix_fmt, warn=lambda _: None
         )
         layout = converter.format
         self.width, self.height = layout.width, layout.height
         if self.pix_fmt is None:
             self.pix_fmt = layout.pixel_format
-        rotation = -frame.rotation % 360 if self.rotation is None else self.rotation
+        rotation = -first.rotation % 360 if self.rotation is None else self.rotation
         self.rotation = rotation if rotation % 90 == 0 else 0
+        colour = self._with_stated(converter.colour)
         if self.pix_fmt != layout.pixel_format:
-            return self._open_as(self._with_stated(converter.colour), time_base)
+            return self._open_as(colour, self.time_base)
         sequence = sequence_header(
             layout,
-            self._with_stated(converter.colour),
-            time_base=time_base,
+            colour,
+            time_base=self.time_base,
             frame_rate=self.rate,
             sample_aspect=self.sample_aspect_ratio,
             rotation=self.rotation,
         )
         return Encoder(sequence=sequence, **self._settings())
 
-    def _open_as(self, colour: Colour, time_base: Fraction) -> Encoder:
+    def _open_as(self, colour: Colour | None, time_base: Fraction) -> Encoder:
         return Encoder(
             self.width,
             self.height,
@@ -370,13 +338,16 @@ class BsqOutputStream(CodecAttributes):
             **self._settings(),
         )
 
-    def _take_size(self, frame: Any) -> None:
-        first = frame if hasattr(frame, "shape") else frame[0]
+    def _take_size(self, frame: EncoderInput) -> None:
+        array = cast(Plane, frame) if hasattr(frame, "shape") else None
+        first = cast(Sequence[Plane], frame)[0] if array is None else array
         if not self.width or not self.height:
             self.height, self.width = int(first.shape[0]), int(first.shape[1])
-        if self.pix_fmt is None and hasattr(frame, "shape") and frame.ndim == 2:
-            self.pix_fmt = "gray" if frame.dtype.itemsize == 1 else "gray10le"
-        elif self.pix_fmt is None and hasattr(frame, "shape") and frame.shape[2] == 4:
+        if self.pix_fmt is not None or array is None:
+            return
+        if array.ndim == 2:
+            self.pix_fmt = "gray" if array.dtype.itemsize == 1 else "gray10le"
+        elif array.shape[2] == 4:
             self.pix_fmt = "yuva420p"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Literal
 
 import av
 from av.codec.context import ThreadType
@@ -80,7 +80,7 @@ class CodecAttributes:
         return self._thread_type
 
     @thread_type.setter
-    def thread_type(self, value: Any) -> None:
+    def thread_type(self, value: ThreadType | int | str) -> None:
         try:
             self._thread_type = ThreadType[value] if isinstance(value, str) else ThreadType(value)
         except (KeyError, ValueError):
