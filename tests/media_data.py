@@ -92,7 +92,8 @@ def _texture(random: np.random.Generator, shape: tuple[int, int]) -> Array:
     spectrum = np.fft.fft2(random.normal(size=shape)) / frequency**1.2
     spectrum[0, 0] = 0
     texture: Array = np.fft.ifft2(spectrum).real
-    return texture / texture.std()
+    texture /= texture.std()
+    return texture
 
 
 def _view(texture: Array, size: tuple[int, int], number: int) -> Array:
@@ -105,9 +106,10 @@ def _view(texture: Array, size: tuple[int, int], number: int) -> Array:
     share = (left - whole)[:, None]
     at = whole[:, None] + np.arange(width)
     lines = texture[top : top + height]
-    here = np.take_along_axis(lines, at, axis=1)
-    beside = np.take_along_axis(lines, at + 1, axis=1)
-    return (1 - share) * here + share * beside
+    left = np.take_along_axis(lines, at, axis=1)
+    right = np.take_along_axis(lines, at + 1, axis=1)
+    view: Array = (1 - share) * left + share * right
+    return view
 
 
 def _write(

@@ -56,6 +56,15 @@ def find_tool(name: str) -> Path:
     return Path(found)
 
 
+def only_error(capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line of error that a command of bsqav printed, and nothing else."""
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
+    assert line.startswith("bsqav: ")
+    return line
+
+
 def run_tool(name: str, *arguments: str | Path) -> str:
     """Runs a program and returns what it prints; the test skips or fails without the program."""
     result = subprocess.run(

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import CapsuleType
 
 from bsqav.codec.sequence import PacketHeader, SequenceHeader
 
@@ -243,7 +244,7 @@ class CudaPlane:
     @property
     def stride(self) -> int:
         """Bytes from row to row."""
-    def __dlpack__(self, *, stream: int | None = None, **_: object) -> object:
+    def __dlpack__(self, *, stream: int | None = None, **_: object) -> CapsuleType:
         """Waits until the samples are there, unless `stream` is -1: the consumer then works on the
         decoder's stream."""
     def __dlpack_device__(self) -> tuple[int, int]: ...

@@ -40,4 +40,4 @@ def test_any_contiguous_memory_is_taken() -> None:
     with pytest.raises(ValueError, match="contiguous"):
         _core.sha256(array[::2])
     with pytest.raises(ValueError, match="str"):
-        _core.crc32("text")
+        _core.crc32("text")  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ import bsqav
 from bsqav.cli import main as entry
 from bsqav.cli.main import main
 from bsqav.media.demux.demuxer import Demuxer
-from tests.media.clips import make_clip
+from tests.media.clips import bsq_packets, make_clip
 
 FRAMES = 12
 GOP = 5
@@ -89,7 +89,7 @@ def test_verify_names_packet_and_byte_of_damage(
     coded: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Demuxer(coded) as demuxer:
-        packets = [packet.data for packet in demuxer.demux(demuxer.tracks[0].stream)]
+        packets = [packet.data for packet in bsq_packets(demuxer, demuxer.tracks[0].stream)]
     data = bytearray(coded.read_bytes())
     data[bytes(data).index(packets[6]) + len(packets[6]) // 2] ^= 1
     coded.write_bytes(data)

@@ -22,6 +22,7 @@ from bsqav.cli.main import main
 from bsqav.codec.models import list_models
 from bsqav.errors import BsqWarning
 from bsqav.evaluation.compare.table import COLUMNS, fitted
+from bsqav.media.inspect import inspection
 from bsqav.media.io.progress import Progress
 from tests.media.clips import make_clip
 
@@ -152,7 +153,7 @@ def test_a_models_name_is_shown_harmlessly(
     """Somebody else's model may be called anything."""
     clip = make_clip(tmp_path / "in.mkv", frames=2)
     bsqav.transcode(clip, tmp_path / "coded.mkv", warn=lambda _: None)
-    inspect = command.inspect
+    inspect = inspection.inspect
 
     def named(*args: object, **kwargs: object) -> object:
         report = inspect(*args, **kwargs)  # type: ignore[arg-type]

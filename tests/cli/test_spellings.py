@@ -14,7 +14,7 @@ from bsqav.cli.main import main
 from bsqav.cli.parsing import Parser
 from bsqav.cli.values import frame_rate, size
 from bsqav.media.demux.demuxer import Demuxer
-from tests.media.clips import make_clip
+from tests.media.clips import bsq_packets, make_clip
 
 
 def parsed(call: str) -> argparse.Namespace:
@@ -94,7 +94,7 @@ def test_a_call_as_ffmpeg_has_it(tmp_path: Path) -> None:
         (track,) = demuxer.tracks
         assert len(demuxer.container.streams) == 1
         assert (track.sequence["width"], track.sequence["height"]) == (32, 24)
-        keyframes = [packet.keyframe for packet in demuxer.demux(track.stream)]
+        keyframes = [packet.keyframe for packet in bsq_packets(demuxer, track.stream)]
     assert keyframes == [number % 4 == 0 for number in range(10)]
 
 

@@ -20,6 +20,7 @@ from bsqav.media.demux.demuxer import Demuxer
 from bsqav.media.io.progress import Progress
 from tests.codec.streams import TINY_MODEL
 from tests.media.clips import make_clip, payloads
+from tests.support import only_error
 
 PROGRAM = [sys.executable, "-m", "bsqav.cli.main"]
 FRAMES = 12
@@ -164,11 +165,7 @@ def test_failures_say_where_in_one_line(
     before = sorted(path.name for path in tmp_path.iterdir())
     filled = [word.format(clip=clip, tmp=tmp_path) for word in arguments]
     assert main(["transcode", *filled]) == status
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    (line,) = captured.err.splitlines()
-    assert line.startswith("bsqav: ")
-    assert text in line
+    assert text in only_error(capsys)
     assert sorted(path.name for path in tmp_path.iterdir()) == before
     assert (tmp_path / "there.mkv").read_bytes() == b"mine"
 

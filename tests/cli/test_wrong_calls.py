@@ -11,6 +11,7 @@ import pytest
 
 from bsqav.cli.main import main
 from tests.media.clips import make_clip
+from tests.support import only_error
 
 # The call, the exit status, and what the line must have in it. {d} is the folder, with clip.mkv.
 CALLS = [
@@ -32,7 +33,7 @@ CALLS = [
     ("transcode {d}/clip.mkv {d}/o.mkv --scale 0%", 2, "50%"),
     ("transcode {d}/clip.mkv {d}/o.mkv --start -5", 2, "00:01:30.25"),
     ("transcode {d}/clip.mkv {d}/o.mkv --start 3 --to 2", 2, "--to 2 s is not behind --start"),
-    ("transcode {d}/clip.mkv {d}/o.mkv --fps 30", 2, "numbered pictures and raw streams"),
+    ("transcode {d}/clip.mkv {d}/o.mkv --fps 30", 2, "numbered images and raw streams"),
     ("transcode {d}/clip.mkv {d}/o.mkv --start-number 3", 2, "in_%04d.png"),
     ("transcode {d}/in_%04d.png {d}/o.mkv", 1, "in_0001.png"),
     ("transcode {d}/clip.mkv {d}/o.mkv -c:v h265", 2, "did you mean libx265?"),
@@ -78,11 +79,7 @@ def test_a_wrong_call(
     before = sorted(path.name for path in folder.iterdir())
     words = [word.replace("{d}", str(folder)) for word in shlex.split(call)]
     assert main(words) == status
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    (line,) = captured.err.splitlines()
-    assert line.startswith("bsqav: ")
-    assert remedy in line
+    assert remedy in only_error(capsys)
     assert sorted(path.name for path in folder.iterdir()) == before
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bsqav import _core
+from bsqav.codec.sequence import SequenceHeader
 
 Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 VECTORS = Path(__file__).resolve().parent.parent / "vectors"
@@ -36,7 +37,7 @@ class Format:
     alpha: int = 0
 
     @property
-    def sequence(self) -> dict[str, Any]:
+    def sequence(self) -> SequenceHeader:
         """The sequence header's fields for an encoder: 25 pictures a second, a tick each 1/100."""
         return {
             "width": self.width,
@@ -119,22 +120,35 @@ def encode(
     """Encodes with the tiny model. `pts` is 4 ticks a picture where not given."""
     encoder = _core.Encoder(form.sequence, tiny_model(), **options)
     stream = Stream(header=encoder.header)
-    for index, planes in enumerate(pictures):
-        tick = 4 * index if pts is None else pts[index]
-        encoder.send(planes, tick, keyframe=index in force)
-        _drain(encoder, stream)
-    encoder.flush()
-    _drain(encoder, stream)
-    return stream
-
-
-def _drain(encoder: _core.Encoder, stream: Stream) -> None:
-    while (packet := encoder.receive()) is not None:
+    for packet in coded_packets(encoder, pictures, pts=pts, force=force):
         stream.packets.append(packet.data)
         stream.pts.append(packet.pts)
         stream.keyframes.append(packet.keyframe)
         stream.hashes.append(encoder.reconstruction_hash)
         stream.stats.append(encoder.stats)
+    return stream
+
+
+def coded_packets(
+    encoder: _core.Encoder,
+    pictures: Iterable[Sequence[Plane]],
+    *,
+    pts: Sequence[int] | None = None,
+    force: Sequence[int] = (),
+) -> Iterator[_core.Packet]:
+    """Every packet as soon as it is coded, while the encoder still tells of it; ends the input."""
+    for index, planes in enumerate(pictures):
+        tick = 4 * index if pts is None else pts[index]
+        encoder.send(planes, tick, keyframe=index in force)
+        yield from ready(encoder)
+    encoder.flush()
+    yield from ready(encoder)
+
+
+def ready(encoder: _core.Encoder) -> Iterator[_core.Packet]:
+    """The packets that an encoder has now."""
+    while (packet := encoder.receive()) is not None:
+        yield packet
 
 
 def decode(
@@ -158,6 +172,13 @@ def picture_hash(picture: _core.Picture) -> str:
     for plane in picture.planes:
         digest.update(plane.astype(f"<u{plane.itemsize}").tobytes())
     return digest.hexdigest()
+
+
+def sequence_of(packet: bytes) -> dict[str, Any]:
+    """The sequence header in the packet of a keyframe."""
+    header = _core.probe_packet(packet)["sequence"]
+    assert header is not None
+    return dict(header)
 
 
 def stream_hash(pictures: Iterable[_core.Picture]) -> str:

@@ -9,8 +9,9 @@ import pytest
 
 from bsqav import _core
 from bsqav.errors import EndOfStreamError, ModelError, UsageError
-from tests.codec.streams import TINY_MODEL, Format, clip, encode, tiny_model
+from tests.codec.streams import TINY_MODEL, Format, Plane, clip, encode, tiny_model
 
+Pictures = list[list[Plane]]
 FORM = Format(64, 48)
 
 
@@ -40,8 +41,9 @@ FORM = Format(64, 48)
     ],
 )
 def test_a_sequence_out_of_range(change: dict[str, Any], message: str) -> None:
+    sequence: Any = {**FORM.sequence, **change}
     with pytest.raises(UsageError, match=message):
-        _core.Encoder({**FORM.sequence, **change}, tiny_model())
+        _core.Encoder(sequence, tiny_model())
 
 
 @pytest.mark.parametrize(
@@ -95,9 +97,9 @@ def test_samples_above_the_depth_are_refused() -> None:
 def test_planes_of_any_stride_are_taken() -> None:
     pictures = clip(FORM, 2)
     expected = encode(pictures, FORM).packets
-    wide = [[np.hstack([p, p])[:, : p.shape[1]] for p in planes] for planes in pictures]
-    upside_down = [[p[::-1].copy()[::-1] for p in planes] for planes in pictures]
-    columns = [[np.asfortranarray(p) for p in planes] for planes in pictures]
+    wide: Pictures = [[p.repeat(2, axis=0)[::2] for p in planes] for planes in pictures]
+    upside_down: Pictures = [[p[::-1].copy()[::-1] for p in planes] for planes in pictures]
+    columns: Pictures = [[p.T.copy().T for p in planes] for planes in pictures]
     for variant in (wide, upside_down, columns):
         assert encode(variant, FORM).packets == expected
 

@@ -18,15 +18,7 @@ from bsqav.errors import (
     UnsupportedError,
 )
 from tests.bitstream.packets import Header, PacketFields, zigzag
-from tests.codec.streams import (
-    Format,
-    Stream,
-    clip,
-    decode,
-    encode,
-    picture_hash,
-    tiny_model,
-)
+from tests.codec.streams import Format, Stream, clip, decode, encode, picture_hash, tiny_model
 
 FORM = Format(64, 48)
 
@@ -152,7 +144,7 @@ def test_a_missing_model_is_named(stream: Stream) -> None:
     decoder = _core.Decoder([])
     with pytest.raises(ModelNotFoundError) as caught:
         decoder.send(stream.packets[0])
-    assert caught.value.model_id == tiny_model().id  # type: ignore[attr-defined]
+    assert caught.value.model_id == tiny_model().id
     assert tiny_model().id in str(caught.value)
     decoder.send(stream.packets[1])
     assert decoder.receive() is None

@@ -166,20 +166,25 @@ def test_planes_are_arrays_that_outlive_the_decoder() -> None:
 
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv420p10le"])
 def test_planes_become_tensors_on_the_same_memory(pix_fmt: str) -> None:
-    torch = pytest.importorskip("torch")
+    pytest.importorskip("torch")
+    import torch
+    from torch.utils.dlpack import from_dlpack
+
     deep = pix_fmt.endswith("10le")
     planes = [plane.astype(np.uint16) * 4 if deep else plane for plane in CLIP[0]]
     (packet,) = encoder(pix_fmt=pix_fmt).encode(planes)
     (frame,) = decoder().decode(packet)
     for plane in frame.planes:
-        tensor = torch.from_dlpack(plane)
+        tensor = from_dlpack(plane)
         assert tensor.data_ptr() == plane.ctypes.data
         assert tensor.dtype == (torch.uint16 if deep else torch.uint8)
         assert np.from_dlpack(plane).ctypes.data == plane.ctypes.data
 
 
 def test_tensors_are_coded_as_arrays_are() -> None:
-    torch = pytest.importorskip("torch")
+    pytest.importorskip("torch")
+    import torch
+
     (expected,) = encoder().encode(CLIP[0])
     (packet,) = encoder().encode([torch.from_numpy(plane) for plane in CLIP[0]])
     assert packet.data == expected.data

@@ -8,7 +8,7 @@ import pytest
 
 import bsqav
 from bsqav import _core
-from tests.codec.streams import Format, clip, encode, tiny_model
+from tests.codec.streams import Format, clip, encode, ready, tiny_model
 
 FORM = Format(64, 48)
 PICTURES = clip(FORM, 14)
@@ -18,15 +18,13 @@ OPTIONS: dict[str, Any] = {"gop": 6, "scene_cut": False, "preset": "fast", "look
 def part(begin: int, end: int, looks: range, **options: Any) -> list[bytes]:
     """Packets of an encoder that codes a part and looks at another around it."""
     encoder = _core.Encoder(FORM.sequence, tiny_model(), **{**OPTIONS, **options})
-    packets = []
+    packets: list[_core.Packet] = []
     for number in looks:
         look_only = not begin <= number < end
         encoder.send(PICTURES[number], 4 * number, look_only=look_only)
-        while (packet := encoder.receive()) is not None:
-            packets.append(packet)
+        packets += ready(encoder)
     encoder.flush()
-    while (packet := encoder.receive()) is not None:
-        packets.append(packet)
+    packets += ready(encoder)
     assert [packet.pts for packet in packets] == [4 * number for number in range(begin, end)]
     return [packet.data for packet in packets]
 

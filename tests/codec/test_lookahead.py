@@ -11,7 +11,17 @@ import pytest
 
 import bsqav
 from bsqav import _core
-from tests.codec.streams import Format, Plane, clip, decode, encode, picture_hash, tiny_model
+from tests.codec.streams import (
+    Format,
+    Plane,
+    clip,
+    coded_packets,
+    decode,
+    encode,
+    picture_hash,
+    ready,
+    tiny_model,
+)
 
 FORM = Format(96, 72)
 PICTURES = clip(FORM, 14)
@@ -25,12 +35,10 @@ def arrivals(lookahead: int, count: int = len(PICTURES)) -> tuple[list[int], lis
     for index, planes in enumerate(PICTURES[:count]):
         encoder.send(planes, 4 * index)
         before = len(pts)
-        while (packet := encoder.receive()) is not None:
-            pts.append(packet.pts)
+        pts += [packet.pts for packet in ready(encoder)]
         after.append(len(pts) - before)
     encoder.flush()
-    while (packet := encoder.receive()) is not None:
-        pts.append(packet.pts)
+    pts += [packet.pts for packet in ready(encoder)]
     return after, pts
 
 
@@ -100,11 +108,9 @@ def test_the_samples_sent_are_copied() -> None:
         for buffer, plane in zip(buffers, planes, strict=True):
             buffer[:] = plane
         encoder.send(buffers, 4 * index)
-        while (packet := encoder.receive()) is not None:
-            packets.append(packet.data)
+        packets += [packet.data for packet in ready(encoder)]
     encoder.flush()
-    while (packet := encoder.receive()) is not None:
-        packets.append(packet.data)
+    packets += [packet.data for packet in ready(encoder)]
     assert packets == encode(PICTURES, FORM, lookahead=4).packets
 
 
@@ -132,14 +138,9 @@ def test_it_goes_with_a_bit_rate(passes: int) -> None:
     for _ in range(passes):
         encoder = _core.Encoder(FORM.sequence, tiny_model(), first_pass=records, **options)
         records, packets = [], []
-        for index in range(len(pictures) + 1):
-            if index < len(pictures):
-                encoder.send(pictures[index], 4 * index)
-            else:
-                encoder.flush()
-            while (packet := encoder.receive()) is not None:
-                packets.append(packet)
-                records.append(encoder.pass_record)
+        for packet in coded_packets(encoder, pictures):
+            packets.append(packet)
+            records.append(encoder.pass_record)
     assert [packet.pts for packet in packets] == [4 * n for n in range(30)]
     assert [record[3] for record in records] == [packet.keyframe for packet in packets]
     assert encoder.rate["reached"] == pytest.approx(

@@ -90,4 +90,5 @@ def test_without_a_look_ahead_a_packet_comes_for_each_frame() -> None:
         assert packets[0].pts == number * 3600
         (frame,) = decoder.decode(packets[0])
         assert frame.pts == number * 3600
-    assert encoder.flush() == decoder.flush() == []
+    assert encoder.flush() == []
+    assert decoder.flush() == []

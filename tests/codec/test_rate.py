@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +12,19 @@ import pytest
 from bsqav import Encoder, _core
 from bsqav.codec.encoder import PassRecord
 from bsqav.errors import UsageError
+from tests.codec.rates import FORM, Pictures, lowest_fullness, mean_rate
 from tests.codec.streams import (
     Format,
-    Plane,
-    Stream,
     clip,
     decode,
     encode,
     picture_hash,
+    ready,
     tiny_model,
 )
 from tests.media_data import DETAIL, WATER
 
-FORM = Format(96, 64)  # 25 pictures a second, a tick each 1/100 s
 SECONDS = 12
-Pictures = list[list[Plane]]
 
 
 @pytest.fixture(scope="module")
@@ -42,25 +39,6 @@ def rate_at(pictures: Pictures, crf: float) -> float:
     """Bits per second at a constant quality."""
     sizes = [len(data) for data in encode(pictures, FORM, crf=crf, preset="fast").packets]
     return 8 * sum(sizes) * 25 / len(pictures)
-
-
-def mean_rate(stream: Stream, first: int, last: int) -> float:
-    """Bits per second of the pictures first to last - 1, of 1/25 s each."""
-    return 8 * sum(map(len, stream.packets[first:last])) * 25 / (last - first)
-
-
-def lowest_fullness(
-    packets: Sequence[bytes], pts: Sequence[int], bitrate: float, seconds: float
-) -> float:
-    """Of a buffer that is nine tenths full when the first picture is due, in bits."""
-    capacity = bitrate * seconds
-    fullness = lowest = 0.9 * capacity
-    for index, data in enumerate(packets):
-        if index:
-            fullness = min(capacity, fullness + bitrate * (pts[index] - pts[index - 1]) / 100)
-        fullness -= 8 * len(data)
-        lowest = min(lowest, fullness)
-    return lowest
 
 
 @pytest.mark.parametrize("crf", [28, 40])
@@ -86,8 +64,7 @@ def test_the_buffer_is_never_empty(scenes: Pictures, buffer_seconds: float) -> N
     packets = []
     for index, planes in enumerate(scenes):
         encoder.send(planes, 4 * index)
-        while (packet := encoder.receive()) is not None:
-            packets.append(packet.data)
+        packets += [packet.data for packet in ready(encoder)]
     lowest = lowest_fullness(packets, range(0, 4 * len(scenes), 4), bitrate, buffer_seconds)
     report = encoder.rate
     assert lowest >= 0
@@ -233,7 +210,9 @@ def test_clips_forward_and_backward(data_dir: Path, name: str) -> None:
         frames = [f.reformat(320, 180, "yuv420p").to_ndarray() for f in container.decode(video=0)]
     shown = [[f[:180], f[180:225].reshape(90, 160), f[225:].reshape(90, 160)] for f in frames]
     turn = shown + shown[-2:0:-1]
-    pictures = [[np.ascontiguousarray(p) for p in turn[i % len(turn)]] for i in range(250)]
+    pictures: Pictures = [
+        [np.ascontiguousarray(p, np.uint8) for p in turn[i % len(turn)]] for i in range(250)
+    ]
     for bitrate in (150_000, 600_000):
         stream = encode(pictures, form, bitrate=bitrate)
         assert mean_rate(stream, 0, 250) == pytest.approx(bitrate, rel=0.05)

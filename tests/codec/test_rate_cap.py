@@ -10,23 +10,20 @@ import pytest
 
 from bsqav import Encoder, _core, transcode
 from bsqav.errors import UsageError
+from tests.codec.rates import FORM, Pictures, lowest_fullness, mean_rate
 from tests.codec.streams import (
     TINY_MODEL,
-    Format,
-    Plane,
     Stream,
     clip,
+    coded_packets,
     decode,
     encode,
     picture_hash,
     tiny_model,
 )
-from tests.codec.test_rate import lowest_fullness, mean_rate
 from tests.media.clips import make_clip
 
-FORM = Format(96, 64)  # 25 pictures a second, a tick each 1/100 s
 CRF = 28
-Pictures = list[list[Plane]]
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +49,7 @@ def capped(pictures: Pictures, maxrate: float, **options: Any) -> tuple[Stream, 
     settings = {"crf": CRF, "preset": "fast", "lookahead": 8, **options}
     encoder = _core.Encoder(FORM.sequence, tiny_model(), maxrate=maxrate, **settings)
     stream = Stream()
-    for index, planes in enumerate(pictures):
-        encoder.send(planes, 4 * index)
-        while (packet := encoder.receive()) is not None:
-            stream.packets.append(packet.data)
-    encoder.flush()
-    while (packet := encoder.receive()) is not None:
-        stream.packets.append(packet.data)
+    stream.packets = [packet.data for packet in coded_packets(encoder, pictures)]
     stream.pts = list(range(0, 4 * len(pictures), 4))
     return stream, encoder.rate
 

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from bsqav import _core
-from tests.codec.streams import Format, Stream, clip, decode, encode, picture_hash, tiny_model
+from tests.codec.streams import (
+    Format,
+    Stream,
+    clip,
+    decode,
+    encode,
+    picture_hash,
+    sequence_of,
+    tiny_model,
+)
 
 SIZES = [(1, 1), (7, 5), (64, 48), (130, 98)]
 SMALL = Format(64, 48)
@@ -48,7 +57,7 @@ def test_pictures_of_several_components(
     assert stream.keyframes == [True, False, False, True]
     shown = decode(stream.packets)
     check(stream, form, shown)
-    assert _core.probe_packet(stream.packets[0])["sequence"]["version"] == 1
+    assert sequence_of(stream.packets[0])["version"] == 1
 
 
 def test_every_plane_is_that_of_its_own_source() -> None:
@@ -63,7 +72,7 @@ def test_formats_of_one_component_are_written_as_before() -> None:
     for chroma in ("gray", "420"):
         form = Format(16, 8, chroma)
         stream = encode(clip(form, 1), form)
-        assert _core.probe_packet(stream.packets[0])["sequence"]["version"] == 1
+        assert sequence_of(stream.packets[0])["version"] == 1
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -221,7 +230,7 @@ def test_the_header_is_that_of_the_keyframes() -> None:
     stream = encode(clip(SMALL, 1), SMALL)
     assert stream.header[:4] == b"BSQ1"
     assert stream.header in stream.packets[0]
-    sequence = _core.probe_packet(stream.packets[0])["sequence"]
+    sequence = sequence_of(stream.packets[0])
     assert sequence["model_id"] == tiny_model().id
     assert sequence["frame_rate"] == (25, 1)
 

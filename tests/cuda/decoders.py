@@ -10,7 +10,7 @@ from typing import Any
 from bsqav import _core
 from bsqav.codec.modelspec import ModelConfig
 from tests.bitstream.packets import Header
-from tests.codec.streams import TINY_MODEL, Format, tiny_model
+from tests.codec.streams import TINY_MODEL, Format, coded_packets, tiny_model
 from tests.network.models import ONE_STAGE, UNEVEN, random_model
 from tests.reference.random_stream import RandomStream
 from tests.vectors.ivf import read_ivf
@@ -66,18 +66,10 @@ def encode_all(form: Format, pictures: Iterable[Any], **options: Any) -> list[tu
     """Packets of a clip with their statistics; `options` are those of _core.Encoder."""
     settings = {"model": tiny_model(), "threads": 2, **options}
     encoder = _core.Encoder(form.sequence, **settings)
-    packets = []
-
-    def drain() -> None:
-        while (packet := encoder.receive()) is not None:
-            packets.append((packet.data, packet.pts, packet.keyframe, encoder.stats))
-
-    for tick, planes in enumerate(pictures):
-        encoder.send(planes, tick)
-        drain()
-    encoder.flush()
-    drain()
-    return packets
+    return [
+        (packet.data, packet.pts, packet.keyframe, encoder.stats)
+        for packet in coded_packets(encoder, pictures, pts=range(10**6))
+    ]
 
 
 @functools.cache

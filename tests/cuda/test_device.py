@@ -121,6 +121,7 @@ def test_planes_stay_on_the_device(library: _core.CudaLibrary) -> None:
     if importlib.util.find_spec("torch") is None:
         pytest.skip("PyTorch, which takes the planes here, is not installed")
     import torch
+    from torch.utils.dlpack import from_dlpack
 
     if not torch.cuda.is_available():
         pytest.skip("this PyTorch has no CUDA, so that it takes no planes of a device")
@@ -131,13 +132,15 @@ def test_planes_stay_on_the_device(library: _core.CudaLibrary) -> None:
     assert len(frames) == len(expected)
     for frame, picture in zip(frames, expected, strict=True):
         for plane, wanted in zip(frame.planes, picture.planes, strict=True):
-            tensor = torch.from_dlpack(plane)
+            tensor = from_dlpack(plane)
             assert tensor.is_cuda
             np.testing.assert_array_equal(tensor.cpu().numpy(), wanted)
 
 
 def test_tensors_of_the_device_are_encoded(library: _core.CudaLibrary) -> None:
-    torch = pytest.importorskip("torch")
+    pytest.importorskip("torch")
+    import torch
+
     if not torch.cuda.is_available():
         pytest.skip("this PyTorch has no CUDA, so that it has no tensors of a device")
     form = Format(200, 120)

@@ -20,6 +20,7 @@ from bsqav.errors import BitstreamError, ModelNotFoundError, UnsupportedError, U
 from tests.codec.streams import (
     Format,
     clip,
+    coded_packets,
     decode,
     picture_hash,
     stream_hash,
@@ -74,11 +75,7 @@ def test_the_released_model_decodes_alike() -> None:
     model = default_model()
     form = Format(96, 64)
     encoder = _core.Encoder(form.sequence, model, crf=20)
-    packets = []
-    for tick, planes in enumerate(clip(form, 3)):
-        encoder.send(planes, tick)
-        while (packet := encoder.receive()) is not None:
-            packets.append(packet.data)
+    packets = [packet.data for packet in coded_packets(encoder, clip(form, 3))]
     expected = stream_hash(decode(packets, _core.Decoder([model], strict=True)))
     decoder = _core.CudaDecoder(emulation(), [model], device=BOTH, strict=True)
     assert stream_hash(decode_all(packets, decoder)) == expected

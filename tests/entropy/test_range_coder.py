@@ -203,7 +203,7 @@ def test_arguments_are_checked() -> None:
     with pytest.raises(ValueError, match="shape is 1x3"):
         encoder.encode_bits(bits[None], probs)
     with pytest.raises(ValueError, match="NumPy array, not list"):
-        encoder.encode_bits([0, 1, 0], probs)
+        encoder.encode_bits([0, 1, 0], probs)  # type: ignore[arg-type]
     assert encoder.finish() == b""  # nothing of this was coded
 
 

@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from bsqav.evaluation.io.errors import MissingToolError
@@ -26,7 +27,8 @@ def moving_planes(header: Y4mHeader, index: int) -> Planes:
         x, y = np.meshgrid(np.arange(width) + 1.5 * index, np.arange(height) + 0.5 * index)
         wave = 50 * np.sin(x / period) + 40 * np.cos((x + 2 * y) / (1.7 * period))
         noise = rng.normal(0, 3, (height, width))
-        return np.clip(126 + wave + noise, 16, 235).astype(np.uint8)
+        plane: npt.NDArray[np.uint8] = np.clip(126 + wave + noise, 16, 235).astype(np.uint8)
+        return plane
 
     chroma_width, chroma_height = header.chroma_size
     return (

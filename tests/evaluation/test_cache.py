@@ -10,8 +10,9 @@ import pytest
 
 from bsqav.evaluation.compare import coders, points
 from bsqav.evaluation.compare.comparison import CompareResult
-from bsqav.evaluation.compare.reference_encoders import REFERENCES
+from bsqav.evaluation.compare.reference_encoders import REFERENCES, encode_reference
 from bsqav.evaluation.io.cache import Cache, cache_folder, file_hash, key_of
+from bsqav.evaluation.metrics.quality import measure
 
 from .comparing import compare_with
 from .conftest import HEADER, write_y4m
@@ -39,7 +40,7 @@ def cache(tmp_path: Path) -> Cache:
 def encodes(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The qualities that have been encoded."""
     seen: list[float] = []
-    real = coders.encode_reference
+    real = encode_reference
 
     def counted(reference: Any, y4m: Path, quality: float, gop: int, out: Path) -> Any:
         seen.append(quality)
@@ -101,7 +102,7 @@ def test_a_further_metric_takes_the_streams_that_are_there(
 def test_a_run_that_was_stopped_goes_on_where_it_was(
     clip: Path, cache: Cache, encodes: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = points.measure
+    real = measure
     left = iter(range(1))
 
     def stops(*arguments: Any) -> Any:

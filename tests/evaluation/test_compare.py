@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,7 +46,7 @@ class Borrowed:
         return run
 
 
-def compare_mpeg2(clips: list[Path], codec: Borrowed, **options: object) -> CompareResult:
+def compare_mpeg2(clips: list[Path], codec: Borrowed, **options: Any) -> CompareResult:
     return compare_with(
         clips, codecs=["mpeg2"], bsq=codec, crfs=REFERENCES["mpeg2"].points[:4], **options
     )
@@ -194,7 +195,7 @@ def test_a_codec_that_raises_is_said(clip: Path, monkeypatch: pytest.MonkeyPatch
         ({"bsq": Borrowed()}, "give crfs"),
     ],
 )
-def test_wrong_arguments_raise(tmp_path: Path, options: dict[str, object], message: str) -> None:
+def test_wrong_arguments_raise(tmp_path: Path, options: dict[str, Any], message: str) -> None:
     clip = write_y4m(tmp_path / "a.y4m", HEADER, 1)
     with pytest.raises(ValueError, match=message):
         compare_with([clip], **options)

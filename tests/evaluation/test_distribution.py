@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from bsqav.errors import UsageError
@@ -24,7 +25,8 @@ def drawn(count: int, size: int, seed: int, shift: float = 0.0) -> np.ndarray:
     """Correlated vectors."""
     rng = np.random.default_rng(seed)
     mixed = rng.normal(size=(count, size)) @ rng.normal(size=(size, size)) / size**0.5 + shift
-    return mixed.astype(np.float32)
+    vectors: npt.NDArray[np.float32] = mixed.astype(np.float32)
+    return vectors
 
 
 @pytest.mark.parametrize("size", [1, 5, 40])

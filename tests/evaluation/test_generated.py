@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
-import av
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from PIL import Image  # noqa: E402
-from torch import Tensor, nn  # noqa: E402
+import torch
+from PIL import Image
+from torch import Tensor, nn
 
-from bsqav.cli.main import main  # noqa: E402
-from bsqav.errors import ModelError  # noqa: E402
-from bsqav.evaluation.research import features as networks  # noqa: E402
-from bsqav.evaluation.research.distribution import frechet_distance, inception_score, moments  # noqa: E402
-from bsqav.evaluation.research.features import load_features  # noqa: E402
-from bsqav.evaluation.research.generated import gather  # noqa: E402
-from bsqav.nn.paper.attention import TransformerConfig  # noqa: E402
-from bsqav.nn.paper.bsqvit import BSQViT, ViTConfig  # noqa: E402
-from bsqav.nn.paper.i3d import I3D  # noqa: E402
-from bsqav.nn.paper.inception import InceptionV3  # noqa: E402
-from bsqav.nn.paper.quantizers import BSQConfig  # noqa: E402
-from bsqav.nn.paper.store import save_model  # noqa: E402
-from bsqav.training.paper.images import centre_squares  # noqa: E402
-from tests.nn.feature_networks import seeded  # noqa: E402
-from tests.support import one_torch_thread  # noqa: E402
+from bsqav.cli.main import main
+from bsqav.errors import ModelError
+from bsqav.evaluation.metrics import perceptual
+from bsqav.evaluation.research import features
+from bsqav.evaluation.research.distribution import frechet_distance, inception_score, moments
+from bsqav.evaluation.research.features import load_features
+from bsqav.evaluation.research.generated import gather
+from bsqav.nn.paper.attention import TransformerConfig
+from bsqav.nn.paper.bsqvit import BSQViT, ViTConfig
+from bsqav.nn.paper.i3d import I3D
+from bsqav.nn.paper.inception import InceptionV3
+from bsqav.nn.paper.quantizers import BSQConfig
+from bsqav.nn.paper.store import save_model
+from bsqav.training.paper.images import centre_squares
+from tests.media.clips import write_frames
+from tests.nn.feature_networks import seeded
+from tests.support import one_torch_thread
 
 one_thread = pytest.fixture(autouse=True, scope="module")(one_torch_thread)
 
@@ -36,7 +39,7 @@ one_thread = pytest.fixture(autouse=True, scope="module")(one_torch_thread)
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """The network for pictures may give vectors of 16 numbers."""
-    monkeypatch.setattr(networks.inception, "FEATURES", 16)
+    monkeypatch.setattr("bsqav.nn.paper.inception.FEATURES", 16)
 
 
 class Pictures(nn.Module):
@@ -82,13 +85,8 @@ def paint(folder: Path, count: int, side: int, seed: int) -> Path:
 
 
 def film(path: Path, frames: int, level: int) -> None:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
-        for index in range(frames):
-            frame = np.full((32, 32, 3), level + 5 * index, np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode())
+    levels = (level + 5 * index for index in range(frames))
+    write_frames(path, (np.full((32, 32, 3), each, np.uint8) for each in levels))
 
 
 @pytest.fixture(scope="module")
@@ -101,9 +99,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def told(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> dict[str, float]:
+def told(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> dict[str, Any]:
     assert main(["eval", "generation", *map(str, arguments), "--json"]) == 0
-    found: dict[str, float] = json.loads(capsys.readouterr().out)
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
     return found
 
 
@@ -200,7 +198,7 @@ def test_files_of_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert "FID" not in network.title
     found, logits = network(torch.zeros(2, 3, 32, 32))
     assert found.shape == (2, 2048) and logits is not None and logits.shape == (2, 1008)
-    monkeypatch.setattr(networks, "FID_DIGEST", network.source.rpartition(" ")[2])
+    monkeypatch.setattr(features, "FID_DIGEST", network.source.rpartition(" ")[2])
     assert (load_features(path).title, load_features(path).key) == ("FID", "fid")
     del state["fc.bias"]
     torch.save(state, path)
@@ -229,9 +227,9 @@ def test_files_of_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_stand_in_has_another_name(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(networks.perceptual, "weights_path", lambda: root)
+    monkeypatch.setattr(perceptual, "weights_path", lambda: root)
     monkeypatch.setattr(
-        networks.perceptual, "pooled_features", lambda x: x.mean((2, 3)).repeat(1, 86)[:, :256]
+        perceptual, "pooled_features", lambda x: x.mean((2, 3)).repeat(1, 86)[:, :256]
     )
     found = told(capsys, root / "fake", root / "real", "--features", "st-lpips")
     assert found["fd_st_lpips_alexnet"] > 0 and "fid" not in found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from bsqav.evaluation.metrics.quality import measure, to_db
 from .comparing import compare_with
 from .test_stills import noisy, picture
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
+
+import torch
 
 SHAPES = {
     "net.slice1.0": (8, 3, 11, 11),
@@ -69,7 +72,7 @@ def test_clips_are_measured_on_sampled_frames(clip: Path) -> None:
     assert quality.st_lpips == 0
     assert "st_lpips" not in quality.per_frame
     result = compare_with([clip], codecs=["mjpeg"], metrics=["st_lpips"], frames=2)
-    values = [point.st_lpips for point in result.clips[0].curve("mjpeg")]
+    values = [point.st_lpips or 0.0 for point in result.clips[0].curve("mjpeg")]
     assert all(values) and values[0] > values[-1]
     assert "SHA-256" in result.tools["ST-LPIPS"]
 
@@ -85,6 +88,6 @@ def test_without_weights_the_message_names_the_package(
     clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "stlpips_pytorch", None)
-    monkeypatch.setattr(perceptual.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingToolError, match="stlpips-pytorch"):
         compare_with([clip], codecs=["mjpeg"], metrics=["st_lpips"])

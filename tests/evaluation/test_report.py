@@ -7,6 +7,7 @@ import io
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,8 +27,8 @@ from bsqav.evaluation.compare.viewer import (
     unpack_planes,
 )
 
-from .conftest import moving_planes
-from .reports import FRAMES, HEADER, compared
+from .conftest import HEADER, moving_planes
+from .reports import FRAMES, compared
 
 pytestmark = pytest.mark.usefixtures("ffmpeg")
 
@@ -38,10 +39,10 @@ def made(tmp_path_factory: pytest.TempPathFactory, ffmpeg: str) -> tuple[Compare
     return compared(folder, folder / "page_frames")
 
 
-def content_of(page: str) -> dict[str, object]:
+def content_of(page: str) -> dict[str, Any]:
     match = re.search(r'<script id="data" type="application/json">(.*?)</script>', page, re.DOTALL)
     assert match is not None
-    found: dict[str, object] = json.loads(match[1])
+    found: dict[str, Any] = json.loads(match[1])
     return found
 
 

@@ -15,14 +15,16 @@ from bsqav.evaluation.compare.report import write_report
 from bsqav.evaluation.compare.viewer import ClipFrames, Viewer
 from tests.support import find_tool
 
-from .conftest import moving_planes
-from .reports import HEADER, compared
+from .conftest import HEADER, moving_planes
+from .reports import compared
 
-webdriver = pytest.importorskip("selenium.webdriver")
-from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
+pytest.importorskip("selenium")
+
+from selenium import webdriver
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
 
 pytestmark = [pytest.mark.host, pytest.mark.usefixtures("ffmpeg")]
 
@@ -242,7 +244,10 @@ def test_flicker_turns_by_itself_and_by_hand(desktop: Browser, page: Path) -> No
     desktop.open(page)
     desktop.script("document.getElementById('stage').focus()")
     desktop.keys("2")
-    seen = lambda: desktop.script("return document.querySelector('.tags .on')?.id")  # noqa: E731
+
+    def seen() -> Any:
+        return desktop.script("return document.querySelector('.tags .on')?.id")
+
     first = seen()
     desktop.until(lambda: seen() not in (None, first), "the other picture")
     desktop.keys(" ")

@@ -28,7 +28,10 @@ from tests.tiny import model_file, only_test_model
 
 __all__ = ["model_file", "only_test_model"]
 
-Image = pytest.importorskip("PIL.Image")
+pytest.importorskip("PIL")
+
+from PIL import Image
+
 SIDE = 192
 
 
@@ -134,7 +137,8 @@ def test_half_the_bytes_is_half_the_rate(folder: Path) -> None:
     for delta in result.deltas:
         assert delta.curve.value == pytest.approx(-50, abs=0.5)
         assert delta.mean == pytest.approx(-50, abs=0.5)
-        assert (delta.pictures, delta.overlap) == (2, pytest.approx((1.0, 1.0)))
+        assert delta.pictures == 2
+        assert delta.overlap == pytest.approx((1.0, 1.0))
     (mine, other), (nothing, _) = result.at_rates[:2], result.at_rates[2:]
     assert mine["psnr"] > other["psnr"]
     assert nothing["psnr"] is None
@@ -150,13 +154,10 @@ def test_json_and_table_say_how_it_was_made(folder: Path) -> None:
     content = json.loads(result.to_json())
     assert {"schema", "pictures", "settings", "tools", "points", "deltas", "curves"} <= set(content)
     assert content["curves"]["mine"][0]["psnr"] > 20
-    assert (
-        bd_rate(
-            [(p["bpp"], p["psnr"]) for p in content["curves"]["other"]],
-            [(p["bpp"], p["psnr"]) for p in content["curves"]["mine"]],
-        ).value
-        < -49
-    )
+    curves = {
+        name: [(p["bpp"], p["psnr"]) for p in curve] for name, curve in content["curves"].items()
+    }
+    assert (bd_rate(curves["other"], curves["mine"]).value or 0) < -49
     table = format_stills(result)
     for words in ("other(Q)", "paper: BSQ with AC", "27.79", "overlap", "-50.0 %", "MS-SSIM dB"):
         assert words in table

@@ -6,29 +6,30 @@ import json
 import math
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 pytest.importorskip("pytorch_msssim")
 
-from PIL import Image  # noqa: E402
+import torch
+from PIL import Image
 
-from bsqav.cli.main import main  # noqa: E402
-from bsqav.codec.models import default_model  # noqa: E402
-from bsqav.errors import UsageError  # noqa: E402
-from bsqav.evaluation.research.integer_prior import integer_prior  # noqa: E402
-from bsqav.evaluation.research.tokens import compression, reconstruction  # noqa: E402
-from bsqav.nn.paper import anysize  # noqa: E402
-from bsqav.nn.paper.arprior import ARPrior, ARPriorConfig  # noqa: E402
-from bsqav.nn.paper.attention import TransformerConfig  # noqa: E402
-from bsqav.nn.paper.bsqvit import BSQViT, ViTConfig  # noqa: E402
-from bsqav.nn.paper.quantizers import BSQConfig  # noqa: E402
-from bsqav.nn.paper.store import save_model  # noqa: E402
-from bsqav.nn.paper.subtokens import SubTokens  # noqa: E402
-from bsqav.training.paper.images import centre_squares, whole_pictures  # noqa: E402
-from tests.support import one_torch_thread  # noqa: E402
+from bsqav.cli.main import main
+from bsqav.codec.models import default_model
+from bsqav.errors import UsageError
+from bsqav.evaluation.research.integer_prior import integer_prior
+from bsqav.evaluation.research.tokens import compression, reconstruction
+from bsqav.nn.paper import anysize
+from bsqav.nn.paper.arprior import ARPrior, ARPriorConfig
+from bsqav.nn.paper.attention import TransformerConfig
+from bsqav.nn.paper.bsqvit import BSQViT, ViTConfig
+from bsqav.nn.paper.quantizers import BSQConfig
+from bsqav.nn.paper.store import save_model
+from bsqav.nn.paper.subtokens import SubTokens
+from bsqav.training.paper.images import centre_squares, whole_pictures
+from tests.media.clips import write_frames
+from tests.support import one_torch_thread
 
 one_thread = pytest.fixture(autouse=True, scope="module")(one_torch_thread)
 NETS = TransformerConfig(width=32, layers=1, heads=2, hidden=64)
@@ -116,13 +117,8 @@ def test_compression(folder: Path) -> None:
 def test_clips(tmp_path: Path) -> None:
     """Of two videos the one that is long enough, its first frames, frame by frame."""
     for name, frames in (("a", 4), ("b", 2)):
-        with av.open(str(tmp_path / f"{name}.mp4"), "w") as container:
-            stream = container.add_stream("mpeg4", rate=25)
-            stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
-            for level in range(frames):
-                frame = np.full((32, 48, 3), 40 * level + 20, np.uint8)
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-            container.mux(stream.encode())
+        shades = (np.full((32, 48, 3), 40 * level + 20, np.uint8) for level in range(frames))
+        write_frames(tmp_path / f"{name}.mp4", shades)
     model = BSQViT(ViTConfig(NETS, BSQConfig(6), (16, 16), frames=3, head=32)).eval()
     (x,) = centre_squares(tmp_path, 16, 4, 3)
     assert x.shape == (1, 3, 3, 16, 16)

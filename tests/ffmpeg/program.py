@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -20,49 +21,42 @@ class FFmpeg:
     programs: Path
     folder: Path
 
-    def __call__(self, *arguments: str | Path, fails: bool = False, **environment: str) -> str:
+    def __call__(
+        self,
+        *arguments: str | Path,
+        fails: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> str:
         """Runs ffmpeg; returns what it prints. `fails`: it must fail, and its messages count."""
-        command = [self.programs / "ffmpeg", "-v", "warning", "-nostdin", "-y", *arguments]
-        result = subprocess.run(
-            [str(part) for part in command],
-            cwd=self.folder,
-            env={**os.environ, **environment},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+        result = self._run("ffmpeg", *ALWAYS, *arguments, environment=environment)
         if (result.returncode != 0) != fails:
             pytest.fail(f"status {result.returncode}: {result.stdout}{result.stderr}")
         return result.stderr if fails else result.stdout
 
     def warnings(self, *arguments: str | Path) -> str:
         """Runs ffmpeg, which must succeed, and returns its messages."""
-        command = [self.programs / "ffmpeg", "-v", "warning", "-nostdin", "-y", *arguments]
-        result = subprocess.run(
-            [str(part) for part in command],
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+        result = self._run("ffmpeg", *ALWAYS, *arguments)
         assert result.returncode == 0, result.stderr
         return result.stderr
 
     def probe(self, file: str | Path, *what: str) -> Any:
         """ffprobe's JSON."""
-        command = [self.programs / "ffprobe", "-v", "error", "-of", "json", *what, file]
-        result = subprocess.run(
-            [str(part) for part in command],
+        result = self._run("ffprobe", "-v", "error", "-of", "json", *what, file)
+        assert result.returncode == 0, result.stderr
+        return json.loads(result.stdout)
+
+    def _run(
+        self, name: str, *arguments: str | Path, environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(part) for part in (self.programs / name, *arguments)],
             cwd=self.folder,
+            env={**os.environ, **(environment or {})},
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=300,
         )
-        assert result.returncode == 0, result.stderr
-        return json.loads(result.stdout)
 
     def video(self, file: str | Path) -> dict[str, Any]:
         """What ffprobe says of the video stream."""
@@ -97,5 +91,6 @@ class FFmpeg:
         return [line.split()[-1] for line in printed.splitlines() if not line.startswith("#")]
 
 
-# Every picture with its own time: none repeated or dropped for a constant rate.
+ALWAYS = ("-v", "warning", "-nostdin", "-y")
+# Every frame with its own time: none repeated or dropped for a constant rate.
 PASS = ("-fps_mode", "passthrough")

@@ -28,7 +28,7 @@ def test_to_bsq_and_back(ffmpeg: FFmpeg, clip: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.mkv"
     ffmpeg("-i", clip, "-c:v", "libbsq", "-c:a", "copy", *PASS, out)
     checked = verify(out)
-    assert (checked.pictures, checked.pixel_format) == (25, "yuv420p")
+    assert (checked.frames, checked.pixel_format) == (25, "yuv420p")
     assert ffmpeg.hash("-i", out) == checked.hash
     stream = ffmpeg.video(out)
     assert (stream["codec_name"], stream["codec_tag_string"]) == ("bsq", "BSQ1")
@@ -140,7 +140,7 @@ def test_two_passes_at_a_bit_rate(ffmpeg: FFmpeg, tmp_path: Path) -> None:
     (log,) = tmp_path.glob("log*")
     assert len(log.read_text().splitlines()) == 20
     ffmpeg(*SOURCE, *rate, "-pass", "2", "out.mkv")
-    assert verify(tmp_path / "out.mkv").pictures == 20
+    assert verify(tmp_path / "out.mkv").frames == 20
     log.write_text("what another encoder wrote\n")
     assert "not of this encoder" in ffmpeg(*SOURCE, *rate, "-pass", "2", "out.mkv", fails=True)
 

@@ -42,7 +42,7 @@ def test_segments_and_their_concatenation(ffmpeg: FFmpeg, coded: Path, tmp_path:
     ffmpeg("-i", coded, "-c", "copy", "-f", "segment", "-segment_time", "0.4", "part%d.mkv")
     parts = sorted(tmp_path.glob("part*.mkv"))
     assert len(parts) == 5
-    assert [verify(part).pictures for part in parts] == [10] * 5
+    assert [verify(part).frames for part in parts] == [10] * 5
     (tmp_path / "list.txt").write_text("".join(f"file {part.name}\n" for part in parts))
     expected = verify(coded).hash
     assert ffmpeg.hash("-f", "concat", "-i", "list.txt") == expected
@@ -56,7 +56,8 @@ def test_hls(ffmpeg: FFmpeg, coded: Path, tmp_path: Path, flags: tuple[str, ...]
     folder.mkdir()
     ffmpeg(
         *("-i", coded, "-c", "copy", "-f", "hls", "-hls_time", "0.4", "-hls_list_size", "0"),
-        *("-hls_segment_type", "fmp4", *flags, folder / "list.m3u8"),
+        *("-hls_segment_type", "fmp4", *flags),
+        folder / "list.m3u8",
     )
     expected = verify(coded).hash
     assert ffmpeg.hash("-i", folder / "list.m3u8") == expected
@@ -102,13 +103,13 @@ def test_a_model_that_is_missing_is_named(
     model = verify(coded).model
     expected = verify(coded).hash
     nowhere = {"BSQAV_MODEL": "", "BSQAV_MODEL_PATH": "", "XDG_DATA_HOME": str(tmp_path / "none")}
-    said = ffmpeg("-xerror", "-i", coded, "-f", "null", "-", fails=True, **nowhere)
+    said = ffmpeg("-xerror", "-i", coded, "-f", "null", "-", fails=True, environment=nowhere)
     assert f"model {model} is not installed: looked in {tmp_path / 'none'}" in said
     # Neither copying nor ffprobe needs it.
-    ffmpeg("-i", coded, "-map", "0:v", "-c", "copy", "copy.mkv", **nowhere)
+    ffmpeg("-i", coded, "-map", "0:v", "-c", "copy", "copy.mkv", environment=nowhere)
     assert verify(tmp_path / "copy.mkv").hash == expected
     printed = ffmpeg(
-        *("-model", model_file, "-i", coded, "-map", "0:v", "-f", "hash", "-"), **nowhere
+        *("-model", model_file, "-i", coded, "-map", "0:v", "-f", "hash", "-"), environment=nowhere
     )
     assert printed.strip() == f"SHA256={expected}"
 
@@ -116,8 +117,8 @@ def test_a_model_that_is_missing_is_named(
 def test_the_installed_model_is_the_default(ffmpeg: FFmpeg, tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "in.mp4", frames=3)
     nowhere = {"BSQAV_MODEL": "", "BSQAV_MODEL_PATH": "", "XDG_DATA_HOME": str(tmp_path / "none")}
-    ffmpeg("-i", clip, "-an", "-c:v", "libbsq", "new.mkv", **nowhere)
-    assert "SHA256=" in ffmpeg("-i", "new.mkv", "-f", "hash", "-", **nowhere)
+    ffmpeg("-i", clip, "-an", "-c:v", "libbsq", "new.mkv", environment=nowhere)
+    assert "SHA256=" in ffmpeg("-i", "new.mkv", "-f", "hash", "-", environment=nowhere)
 
 
 def test_damage_is_concealed_and_reported(ffmpeg: FFmpeg, coded: Path) -> None:
@@ -172,4 +173,4 @@ def test_a_shell_pipeline(ffmpeg: FFmpeg, coded: Path, tmp_path: Path) -> None:
     shell = shutil.which("bash")
     assert shell is not None
     subprocess.run([shell, "-o", "pipefail", "-c", line], cwd=tmp_path, check=True, timeout=120)
-    assert verify(tmp_path / "out.mkv").pictures >= 50
+    assert verify(tmp_path / "out.mkv").frames >= 50

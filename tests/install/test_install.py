@@ -55,7 +55,9 @@ def test_pkg_config(
     models = run(pkg_config, "--variable=modeldir", "bsq", **described).strip()
     run(
         *(require_tool("cc"), "-std=c11", "-pedantic-errors", f'-DMODEL_DIR="{models}"'),
-        *(tmp_path / "main.c", *flags, "-o", tmp_path / "main"),
+        tmp_path / "main.c",
+        *(*flags, "-o"),
+        tmp_path / "main",
     )
     assert run(tmp_path / "main").startswith("bsq-v")
 

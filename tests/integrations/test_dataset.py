@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,10 +81,12 @@ def test_a_transform_and_pickling(files: list[Path], shown: list[np.ndarray]) ->
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_workers_of_a_loader(method: str, files: list[Path], shown: list[np.ndarray]) -> None:
-    torch = pytest.importorskip("torch")
-    dataset = FrameDataset(files)
+    pytest.importorskip("torch")
+    import torch
+
+    dataset: Any = FrameDataset(files)  # a Dataset of PyTorch's by what it can do, not by its type
     dataset[3]  # a reader that a forked worker must not touch
-    loader = torch.utils.data.DataLoader(
+    loader: Any = torch.utils.data.DataLoader(
         dataset, batch_size=4, shuffle=False, num_workers=1, multiprocessing_context=method
     )
     batches = list(loader)
@@ -93,7 +96,8 @@ def test_workers_of_a_loader(method: str, files: list[Path], shown: list[np.ndar
 
 
 def test_what_is_refused(files: list[Path], tmp_path: Path) -> None:
-    for options in ({"length": 0}, {"step": 0}, {"every": 0}, {"open_files": 0}):
+    for name in ("length", "step", "every", "open_files"):
+        options: dict[str, Any] = {name: 0}
         with pytest.raises(UsageError, match="below 1"):
             FrameDataset(files, **options)
     with pytest.raises(FileNotFoundError):

@@ -17,6 +17,8 @@ from bsqav.integrations import imageio as plugin
 from bsqav.integrations import pillow
 from tests.media.clips import make_clip
 
+EVERY_FRAME: dict[str, Any] = {"index": ...}  # an index that the types of imageio lack
+
 
 def pictures(count: int = 5, *, gray: bool = False) -> np.ndarray:
     y, x = np.mgrid[:24, :40]
@@ -42,9 +44,10 @@ def test_a_still_goes_round(gray: bool, tmp_path: Path) -> None:
     assert path.read_bytes() == bsqav.encode_image(picture, crf=10)
     found = iio.imread(path)
     assert np.array_equal(found, bsqav.decode_image(path.read_bytes()))
-    facts = iio.improps(path)
-    assert (facts.shape, facts.dtype, facts.is_batch) == (picture.shape, np.uint8, False)
-    assert iio.imread(path, index=...).shape == (1, *picture.shape)
+    properties = iio.improps(path)
+    assert (properties.shape, properties.is_batch) == (picture.shape, False)
+    assert properties.dtype == np.uint8
+    assert iio.imread(path, **EVERY_FRAME).shape == (1, *picture.shape)
     metadata = iio.immeta(path)
     assert (metadata["codec"], len(metadata["model_id"])) == ("bsq", 32)
 
@@ -91,7 +94,8 @@ def test_a_video_goes_round(suffix: str, tmp_path: Path) -> None:
 
 
 def test_pictures_are_written_one_by_one(tmp_path: Path) -> None:
-    with iio.imopen(tmp_path / "a.mkv", "w", plugin="bsqav", threads=1) as file:
+    plugin: Any = "bsqav"  # a name that imageio's types do not know
+    with iio.imopen(tmp_path / "a.mkv", "w", plugin=plugin, threads=1) as file:
         for picture in pictures(gray=True):
             file.write(picture[..., None], fps=10)
         with pytest.raises(UsageError, match="first picture"):
@@ -139,7 +143,7 @@ def test_imageios_pillow_plugin_knows_it_through_pillow(tmp_path: Path) -> None:
     pillow.register()
     options: dict[str, Any] = {"plugin": "pillow", "crf": 10}
     iio.imwrite(tmp_path / "a.bsq", pictures(), duration=40, **options)
-    found = iio.imread(tmp_path / "a.bsq", plugin="pillow", index=...)
+    found = iio.imread(tmp_path / "a.bsq", plugin="pillow", **EVERY_FRAME)
     assert found.shape == (5, 24, 40, 3)
 
 

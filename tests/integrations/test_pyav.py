@@ -72,7 +72,7 @@ def test_sound_stands_beside_it_in_either_order(tmp_path: Path) -> None:
         path = tmp_path / f"{number}.mkv"
         with av.open(str(clip)) as source, av.open(str(path), "w") as container:
             order: list[Any] = ["bsq", source.streams.audio[0]]
-            streams = {
+            streams: dict[str, Any] = {
                 one if isinstance(one, str) else one.type: container.add_stream(one, rate=25)
                 if isinstance(one, str)
                 else container.add_stream_from_template(one)
@@ -205,7 +205,8 @@ def test_a_pyav_that_cannot_be_extended(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_file_with_bsq_answers_as_pyavs_do(tmp_path: Path) -> None:
     write(str(tmp_path / "out.mkv"))
-    with av.open(str(tmp_path / "out.mkv")) as container:
+    with av.open(str(tmp_path / "out.mkv")) as opened:
+        container: Any = opened
         assert isinstance(container, InputContainer)
         assert container.streams.video[0].codec.name == "bsq"
         assert container.streams.best("video") is container.streams.video[0]

@@ -171,7 +171,7 @@ def test_rgb_goes_by_the_matrix_that_was_set(tmp_path: Path) -> None:
         output.mux(stream.encode())
     with bsqav.open(tmp_path / "a.mkv") as source:
         (frame,) = source.decode(video=0)
-    assert abs(int(np.frombuffer(frame.planes[0], np.uint8)[0]) - 76) <= 4
+    assert abs(bytes(frame.planes[0])[0] - 76) <= 4
 
 
 @pytest.mark.parametrize("skipped", ["NONKEY", "NONINTRA", "ALL", "NONREF", "DEFAULT"])
@@ -305,7 +305,8 @@ def test_attributes_without_effect_are_refused(tmp_path: Path) -> None:
             stream.codec_context.flags |= 2
         stream.framerate = Fraction(30)
         stream.set_display_rotation(-90)
-        assert (stream.rate, stream.rotation, stream.extradata) == (30, 90, None)
+        assert (stream.rate, stream.rotation) == (Fraction(30), 90)
+        assert stream.extradata is None
         for matrix, turned in (([0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30], 90), (None, None)):
             stream.set_display_matrix(matrix)
             assert stream.rotation == turned

@@ -15,11 +15,11 @@ import pytest
 from PIL import Image
 
 import bsqav
-from bsqav import _core
 from bsqav.codec import Encoder, encode_animation
 from bsqav.codec.animation import read_animation
 from bsqav.integrations import imageio, pillow
 from bsqav.media.demux.demuxer import Demuxer
+from tests.codec.streams import sequence_of
 
 WHOLE = "yuv444p"
 PIXELS = np.full((16, 24, 3), (200, 40, 90), np.uint8)
@@ -40,7 +40,7 @@ def rgb_frame() -> av.VideoFrame:
 
 
 def of_packet(data: bytes) -> str:
-    return str(_core.probe_packet(data)["sequence"]["chroma"])
+    return str(sequence_of(data)["chroma"])
 
 
 def of_video(path: Path) -> str:
@@ -50,7 +50,8 @@ def of_video(path: Path) -> str:
 
 def by_encoder(picture: Any) -> Callable[[Path, str | None], str]:
     def face(_: Path, asked: str | None) -> str:
-        encoder = Encoder(24, 16, **({"pix_fmt": asked} if asked else {}))
+        options: dict[str, Any] = {"pix_fmt": asked} if asked else {}
+        encoder = Encoder(24, 16, **options)
         (packet,) = [*encoder.encode(picture()), *encoder.flush()]
         return of_packet(packet.data)
 
@@ -118,11 +119,14 @@ def by_pillow(_: Path, asked: str | None) -> str:
 
 
 def by_function(picture: Any) -> Callable[[Path, str | None], str]:
-    return lambda _, asked: of_packet(bsqav.encode_image(picture(), chroma=asked and "444"))
+    def encoded(_: Path, asked: str | None) -> str:
+        return of_packet(bsqav.encode_image(picture(), chroma="444" if asked else None))
+
+    return encoded
 
 
 def by_animation(_: Path, asked: str | None) -> str:
-    data = encode_animation([PIXELS, PIXELS], chroma=asked and "444")
+    data = encode_animation([PIXELS, PIXELS], chroma="444" if asked else None)
     return of_packet(read_animation(data).packets[0])
 
 

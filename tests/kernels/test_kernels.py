@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -54,13 +55,13 @@ class Layer:
         rng = np.random.default_rng(seed)
         rows, k, n = shape
         dtype = np.int8 if input_limit == 127 else np.int16
-        self.x = values(rng, kind, (rows, k), input_limit).astype(dtype)
-        self.w = values(rng, "random" if kind == "random" else "extreme", (n, k), 127)
+        self.x: npt.NDArray[Any] = values(rng, kind, (rows, k), input_limit).astype(dtype)
+        weights = values(rng, "random" if kind == "random" else "extreme", (n, k), 127)
         if input_limit > 127:  # sums must stay within 32 bits
-            self.w = np.sign(self.w) * (np.abs(self.w) % (2**31 // (input_limit * k + 1)))
+            weights = np.sign(weights) * (np.abs(weights) % (2**31 // (input_limit * k + 1)))
         elif kind == "negative":
-            self.w = np.full((n, k), -127)
-        self.w = self.w.astype(np.int8)
+            weights = np.full((n, k), -127)
+        self.w = weights.astype(np.int8)
         room = 2**31 - 1 - input_limit * np.abs(self.w.astype(np.int64)).sum(1)
         if kind == "random":
             self.b = rng.integers(-np.minimum(room, 50000), np.minimum(room, 50000) + 1)
@@ -71,8 +72,8 @@ class Layer:
         self.m = rng.integers(0, 2**31, n).astype(np.int32)
         self.m[0] = 2**31 - 1
         self.table = rng.integers(-127, 128, 256).astype(np.int8)
-        self.add = values(rng, "random" if kind == "random" else "extreme", (rows, n), 32767)
-        self.add = self.add.astype(np.int16)
+        add = values(rng, "random" if kind == "random" else "extreme", (rows, n), 32767)
+        self.add = add.astype(np.int16)
 
     @property
     def sums(self) -> numerics.Int:
@@ -81,6 +82,14 @@ class Layer:
 
 def same(actual: npt.NDArray[Any], expected: numerics.Int) -> None:
     np.testing.assert_array_equal(actual, expected)
+
+
+def check_rq16(kernel: Callable[..., npt.NDArray[Any]], kernels: str, a: Layer) -> None:
+    """A linear layer with 16-bit outputs, alone and added to a residual stream."""
+    high = numerics.rq16(a.sums, a.m, a.n)
+    same(kernel(kernels, a.x, a.w, a.b, a.m, a.n), high)
+    added = numerics.add16(numerics.wide(a.add), high)
+    same(kernel(kernels, a.x, a.w, a.b, a.m, a.n, a.add), added)
 
 
 @pytest.mark.parametrize("kernels", LAYER_SETS)
@@ -95,10 +104,7 @@ def test_linear8(kernels: str, kind: str, shape: tuple[int, int, int]) -> None:
     same(_core.kernel_linear8_rq8(kernels, a.x, a.w, a.b, a.m, a.n), low)
     looked_up = numerics.table(low, a.table)
     same(_core.kernel_linear8_rq8(kernels, a.x, a.w, a.b, a.m, a.n, a.table), looked_up)
-    high = numerics.rq16(a.sums, a.m, a.n)
-    same(_core.kernel_linear8_rq16(kernels, a.x, a.w, a.b, a.m, a.n), high)
-    added = numerics.add16(numerics.wide(a.add), high)
-    same(_core.kernel_linear8_rq16(kernels, a.x, a.w, a.b, a.m, a.n, a.add), added)
+    check_rq16(_core.kernel_linear8_rq16, kernels, a)
 
 
 @pytest.mark.parametrize("kernels", LAYER_SETS)
@@ -107,10 +113,7 @@ def test_linear8(kernels: str, kind: str, shape: tuple[int, int, int]) -> None:
 def test_linear16(kernels: str, kind: str, shape: tuple[int, int, int]) -> None:
     a = Layer(shape, kind, sum(shape), input_limit=32767)
     assert np.abs(a.sums).max(initial=0) < 2**31
-    high = numerics.rq16(a.sums, a.m, a.n)
-    same(_core.kernel_linear16_rq16(kernels, a.x, a.w, a.b, a.m, a.n), high)
-    added = numerics.add16(numerics.wide(a.add), high)
-    same(_core.kernel_linear16_rq16(kernels, a.x, a.w, a.b, a.m, a.n, a.add), added)
+    check_rq16(_core.kernel_linear16_rq16, kernels, a)
 
 
 @pytest.mark.parametrize("kernels", LAYER_SETS)

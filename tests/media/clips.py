@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
+
+from bsqav.media.demux.demuxer import BsqPacket, Demuxer
 
 SUBTITLES = (b"one <i>two</i>", b"three\nfour")
 COVER_SIZE = (16, 16)
@@ -134,7 +136,7 @@ def _add_text(container: Any, spec: ClipSpec) -> Any:
     return text
 
 
-def _chapter(number: int, start: int, end: int, title: str) -> dict[str, Any]:
+def _chapter(number: int, start: int, end: int, title: str) -> Any:
     return {
         "id": number,
         "start": start,
@@ -144,10 +146,10 @@ def _chapter(number: int, start: int, end: int, title: str) -> dict[str, Any]:
     }
 
 
-def _add_cover(container: Any) -> av.Packet:
+def _add_cover(container: Any) -> Any:
     track = container.add_mux_stream("png", width=COVER_SIZE[0], height=COVER_SIZE[1])
     track.disposition = av.stream.Disposition.attached_pic
-    packet = av.Packet(cover_bytes())
+    packet: Any = av.Packet(cover_bytes())
     packet.stream, packet.pts, packet.dts, packet.time_base = track, 0, 0, Fraction(1, 1000)
     return packet
 
@@ -187,7 +189,29 @@ def _write_text(container: Any, text: Any) -> None:
         container.mux(packet)
 
 
+def write_frames(path: Path, arrays: Iterable[Any], encoder: str = "mpeg4") -> None:
+    """Writes arrays of RGB as a video of 25 frames a second."""
+    with av.open(str(path), "w") as container:
+        video: Any = container.add_stream(encoder, rate=25)
+        video.pix_fmt = "yuv420p"
+        for number, array in enumerate(arrays):
+            if number == 0:
+                video.height, video.width = array.shape[:2]
+            container.mux(video.encode(av.VideoFrame.from_ndarray(array, format="rgb24")))
+        container.mux(video.encode(None))
+
+
 # ---- what a file holds ----
+
+
+def ticks(unit: Any) -> int:
+    """The timestamp of a packet or frame that has one."""
+    return int(unit.pts)
+
+
+def seconds(unit: Any) -> Fraction:
+    """The time of a packet or frame that has one."""
+    return Fraction(unit.pts * unit.time_base)
 
 
 def packets(path: Path, kind: str) -> list[tuple[Fraction, bytes]]:
@@ -197,8 +221,13 @@ def packets(path: Path, kind: str) -> list[tuple[Fraction, bytes]]:
         stream = next(s for s in container.streams if s.type == kind)
         for packet in container.demux(stream):
             if packet.size:
-                found.append((packet.pts * packet.time_base, bytes(packet)))
+                found.append((seconds(packet), bytes(packet)))
     return found
+
+
+def bsq_packets(demuxer: Demuxer, *tracks: Any) -> list[BsqPacket]:
+    """The packets of BSQ of the tracks, by default of all."""
+    return [packet for packet in demuxer.demux(*tracks) if isinstance(packet, BsqPacket)]
 
 
 def payloads(path: Path, kind: str) -> list[bytes]:
@@ -209,7 +238,7 @@ def payloads(path: Path, kind: str) -> list[bytes]:
 def frame_times(path: Path) -> list[Fraction]:
     """Times of the frames of an ordinary video, in seconds."""
     with av.open(str(path)) as container:
-        return [frame.pts * frame.time_base for frame in container.decode(video=0)]
+        return [seconds(frame) for frame in container.decode(video=0)]
 
 
 def plane_hash(frames: Sequence[av.VideoFrame]) -> str:

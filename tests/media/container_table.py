@@ -22,13 +22,14 @@ from typing import Any
 import av
 
 import bsqav
+from bsqav.codec.sequence import SequenceHeader
 from bsqav.media.demux.demuxer import Demuxer
 from bsqav.media.metadata.file_metadata import Attachment, Chapter, chapters_of
 from bsqav.media.metadata.hdr import HdrMetadata, MasteringDisplay
 from bsqav.media.metadata.track_colour import read_colours
 from bsqav.media.mux.muxers import open_muxer
-from tests.media.clips import ClipSpec, cover_bytes, make_clip, pictures
-from tests.media.containers import SEQUENCE, packets_of
+from tests.media.clips import ClipSpec, bsq_packets, cover_bytes, make_clip, pictures, seconds
+from tests.media.containers import SEQUENCE, mux_packets, packets_of
 from tests.support import ROOT, run_tool
 
 PAGE = ROOT / "docs" / "containers.md"
@@ -86,7 +87,7 @@ EXPECTED: Facts = {
 
 def write_file(path: Path, clip: Path, *, fragmented: bool) -> list[Any]:
     """Writes everything that the container takes; returns the BSQ packets."""
-    sequence = {**SEQUENCE, "width": SIZE[0], "height": SIZE[1]}
+    sequence: SequenceHeader = {**SEQUENCE, "width": SIZE[0], "height": SIZE[1]}
     encoder = bsqav.Encoder(sequence=sequence, gop=5)
     muxer = open_muxer(path, fragmented=fragmented)
     facts = {"title": "Camera", "language": "eng"}
@@ -113,15 +114,7 @@ def write_file(path: Path, clip: Path, *, fragmented: bool) -> list[Any]:
     with av.open(str(clip)) as container:
         streams = [s for s in container.streams if s.type in ("audio", "subtitle")]
         tracks = {s.index: muxer.copy_stream(s) for s in streams if muxer.refuses(s) is None}
-        for packet in packets:
-            muxer.mux(
-                video,
-                packet.data,
-                pts=packet.pts,
-                duration=packet.duration,
-                keyframe=packet.keyframe,
-                time_base=packet.time_base,
-            )
+        mux_packets(muxer, video, packets)
         for other in container.demux(streams):
             if other.size and other.stream_index in tracks:
                 muxer.mux_packet(tracks[other.stream_index], other)
@@ -153,17 +146,20 @@ def of_packets(video: list[tuple[bytes, Fraction, bool]], coded: list[Any]) -> F
 def read_by_bsqav(path: Path, coded: list[Any], clip: Path) -> Facts:
     with Demuxer(path) as demuxer:
         track = demuxer.tracks[0]
-        found = list(demuxer.demux(track))
-        facts = of_packets([(p.data, p.pts * p.time_base, p.keyframe) for p in found], coded)
+        found = bsq_packets(demuxer, track)
+        facts = of_packets([(p.data, seconds(p), p.keyframe) for p in found], coded)
         head = track.sequence
-        names = ("color_primaries", "color_transfer", "color_matrix")
         facts |= {
             "frame size": (track.width, track.height),
             "FourCC BSQ1": True,
             "frame rate": track.frame_rate,
             "sample aspect": track.sample_aspect,
             "rotation": track.rotation,
-            "primaries, transfer, matrix": tuple(head[name] for name in names),
+            "primaries, transfer, matrix": (
+                head["color_primaries"],
+                head["color_transfer"],
+                head["color_matrix"],
+            ),
             "range": {0: "limited", 1: "full"}.get(head["full_range"]),
             "chroma location": {1: "left"}.get(head["chroma_location"]),
             **around(demuxer.container, clip),
@@ -332,7 +328,7 @@ def read_by_mediainfo(path: Path, _coded: list[Any], _clip: Path) -> Facts:
     if video is None:
         return {}
     general = said[0]
-    sound = next((t for t in said if t["@type"] == "Audio"), {})
+    sound: dict[str, Any] = next((t for t in said if t["@type"] == "Audio"), {})
     menus = [t.get("extra", {}) for t in said if t["@type"] == "Menu"]
     chapters = [title.split(":")[-1] for menu in menus for title in menu.values()]
     aspect = float(video.get("PixelAspectRatio", 0))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Any
 
 import av
 import numpy as np
 
+from bsqav.codec.sequence import SequenceHeader
+from bsqav.media.io.pipes import WholeWriter
+
 # What a sequence header says in tests that write no real BSQ.
-SEQUENCE: dict[str, Any] = {
+SEQUENCE: SequenceHeader = {
     "width": 320,
     "height": 240,
     "chroma": "420",
@@ -83,7 +86,7 @@ def packets_of(container: Any, stream: Any) -> list[Any]:
 def samples_of(file: io.BytesIO) -> np.ndarray[Any, Any]:
     """The sound of a file's first sound track, channels x samples (or packed)."""
     file.seek(0)
-    with av.open(file) as container:
+    with av.open(file, "r") as container:
         return np.concatenate([f.to_ndarray() for f in container.decode(audio=0)], axis=1)
 
 
@@ -105,6 +108,21 @@ def mux_video(muxer: Any, track: int, **shape: int) -> list[tuple[bytes, int, bo
     return written
 
 
+def mux_packets(
+    muxer: Any, track: int, packets: Iterable[Any], *, move: int = 0, duration: int | None = None
+) -> None:
+    """Writes packets of BSQ to a muxer, `move` ticks later, with their own duration or this."""
+    for packet in packets:
+        muxer.mux(
+            track,
+            packet.data,
+            pts=packet.pts + move,
+            duration=packet.duration if duration is None else duration,
+            keyframe=packet.keyframe,
+            time_base=packet.time_base,
+        )
+
+
 class Pipe(io.RawIOBase):
     """A file object that can only be written, in order, a part at a time."""
 
@@ -120,9 +138,19 @@ class Pipe(io.RawIOBase):
         return len(part)
 
 
-class ReadPipe(io.RawIOBase):
-    """A file object that can only be read, in order."""
+class InOrder(WholeWriter):
+    """A file object that can be written, whole, but not sought in."""
 
+    def seekable(self) -> bool:
+        return False
+
+
+def read_pipe(data: bytes) -> Any:
+    """A file object that can only be read, in order."""
+    return _ReadPipe(data)
+
+
+class _ReadPipe(io.RawIOBase):
     def __init__(self, data: bytes) -> None:
         self._file = io.BytesIO(data)
 

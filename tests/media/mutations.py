@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from bsqav.codec import encode_animation
 from bsqav.errors import BsqError
 from bsqav.media.demux.inputs import open_input
 from bsqav.media.inspect.verification import verify
-from tests.media.clips import make_clip
+from tests.media.clips import bsq_packets, make_clip, seconds
 from tests.media.containers import Pipe
 
 FRAMES = 30
@@ -52,8 +53,8 @@ def shown(path: Path) -> Shown:
     with open_input(path) as demuxer:
         track = demuxer.tracks[0]
         times = [
-            packet.time
-            for packet in demuxer.demux(track)
+            seconds(packet)
+            for packet in bsq_packets(demuxer, track)
             if packet.damage is None and not packet.before_keyframe
         ]
     assert len(times) == found.frames
@@ -63,7 +64,7 @@ def shown(path: Path) -> Shown:
 # ---- the files ----
 
 # Name, clip, and what is asked of transcode.
-_FILES = (
+_FILES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("video.mkv", "plain", {}),
     ("sound.mkv", "sound", {}),
     ("subtitles.mkv", "texts", {}),
@@ -88,7 +89,7 @@ _FILES = (
 def make_files(folder: Path) -> list[Path]:
     """Twenty small files of all containers; returns them."""
     folder.mkdir(parents=True, exist_ok=True)
-    small = {"size": (64, 48), "frames": FRAMES}
+    small: dict[str, Any] = {"size": (64, 48), "frames": FRAMES}
     clips = {
         "plain": make_clip(folder / "plain_clip.mkv", audio=None, **small),
         "sound": make_clip(folder / "sound_clip.mkv", **small),

@@ -9,6 +9,7 @@ from typing import Any
 
 import av
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from bsqav.errors import (
@@ -31,7 +32,9 @@ RATE = Fraction(24000, 1001)
 def frame(number: int, form: str = "yuv420p", size: tuple[int, int] = (50, 38)) -> av.VideoFrame:
     made = av.VideoFrame(*size, form)
     for index, plane in enumerate(made.planes):
-        rows = np.frombuffer(plane, np.uint16 if "10" in form else np.uint8)
+        rows: npt.NDArray[Any] = np.frombuffer(
+            memoryview(plane), np.uint16 if "10" in form else np.uint8
+        )
         rows[:] = (np.arange(rows.size) * (index + 1) // 7 + number) % 200
     made.pts, made.time_base = number, 1 / RATE
     return made
@@ -94,7 +97,7 @@ def test_seeking_as_in_pyav(tmp_path: Path, suffix: str) -> None:
         source.seek(round(12 / RATE * av.time_base))
         assert [f.pts for f in source.decode(video=0)] == list(range(10, 20))
         with pytest.raises(TypeError):
-            source.seek(0.5)
+            source.seek(0.5)  # type: ignore[arg-type]
 
 
 def test_remuxing_copies_packets(tmp_path: Path) -> None:
@@ -110,9 +113,9 @@ def test_remuxing_copies_packets(tmp_path: Path) -> None:
     with open_container(tmp_path / "a.mkv") as one, open_container(tmp_path / "b.mov") as two:
         for kind in ("video", "audio"):
             packets = [[bytes(p) for p in each.demux(**{kind: 0}) if p.size] for each in (one, two)]
-            each_seeks = [each.seek(0) for each in (one, two)]
             assert packets[0] == packets[1]
-            assert len(each_seeks) == 2
+            one.seek(0)
+            two.seek(0)
         assert one.streams.video[0].sequence == two.streams.video[0].sequence
 
 
@@ -121,7 +124,7 @@ def test_sound_is_encoded_by_pyav(tmp_path: Path) -> None:
         video = output.add_stream("bsq", rate=25, width=16, height=16)
         audio = output.add_stream("libopus", rate=48000)
         audio.codec_context.layout = "stereo"
-        with av.open(sound("pcm_s16le")) as source:
+        with av.open(sound("pcm_s16le"), "r") as source:
             resampler = av.AudioResampler("flt", "stereo", 48000, frame_size=960)
             for decoded in source.decode(audio=0):
                 for part in resampler.resample(decoded):

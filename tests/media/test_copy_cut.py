@@ -16,7 +16,8 @@ from bsqav.media.demux.demuxer import Demuxer
 from bsqav.media.inspect.frame_reader import FrameReader
 from bsqav.media.inspect.verification import verify
 from bsqav.media.mux.muxers import open_muxer
-from tests.media.clips import make_clip, packets, plane_hash
+from tests.media.clips import bsq_packets, make_clip, packets, plane_hash, seconds, ticks
+from tests.media.containers import InOrder, mux_packets
 from tests.media.test_transcode_cut import Pipe
 
 RATE, GOP, FRAMES = 25, 12, 75
@@ -47,10 +48,10 @@ def pictures(path: Path) -> list[str]:
 
 def times(path: Path) -> list[Fraction]:
     with bsqav.open(path) as container:
-        return [frame.pts * frame.time_base for frame in container.decode(video=0)]
+        return [seconds(frame) for frame in container.decode(video=0)]
 
 
-def copy(source: Any, target: Path, **options: Any) -> bsqav.TranscodeResult:
+def copy(source: Any, target: Any, **options: Any) -> bsqav.TranscodeResult:
     return bsqav.transcode(source, target, codec="copy", **options)
 
 
@@ -100,7 +101,7 @@ def test_sound_begins_with_the_pictures(tmp_path: Path, folder: Path, suffix: st
     with bsqav.open(tmp_path / f"part.{suffix}") as container:
         found = [packet for packet in container.demux(audio=0) if packet.size]
     assert [bytes(packet) for packet in found] == wanted
-    first = found[0].pts * found[0].time_base
+    first = seconds(found[0])
     assert abs(first - (next(t for t, _ in whole if t >= begin) - begin)) < Fraction(2, 1000)
 
 
@@ -110,29 +111,13 @@ def test_from_a_pipe(tmp_path: Path, folder: Path, hashes: list[str], suffix: st
     if suffix == "mov":  # its table comes last
         copy(folder / "all.mov", tmp_path / "fragments.mov", format="mov")
         with (folder / "all.mkv").open("rb") as file, (tmp_path / "f.mov").open("wb") as pipe:
-            copy(file, Writer(pipe), format="mov")
+            copy(file, InOrder(pipe), format="mov")
         source = tmp_path / "f.mov"
     else:
         source = folder / f"all.{suffix}"
     with source.open("rb") as file:
         copy_said(Pipe(file), target, 41, duration=Fraction(4, RATE))
     assert pictures(target) == hashes[36:45]
-
-
-class Writer:
-    """A writable file that cannot seek."""
-
-    def __init__(self, file: Any) -> None:
-        self._file = file
-
-    def write(self, data: bytes) -> int:
-        return int(self._file.write(data))
-
-    def flush(self) -> None:
-        self._file.flush()
-
-    def seekable(self) -> bool:
-        return False
 
 
 def test_a_start_between_the_last_frame_of_a_group_and_the_next_keyframe(
@@ -161,16 +146,8 @@ def without_head(source: Path, target: Path, drop: int, keep: int = FRAMES) -> P
     with Demuxer(source) as demuxer:
         track = demuxer.tracks[0]
         made = muxer.add_video(track.header, track.sequence)
-        kept = list(demuxer.demux(track))[drop : drop + keep]
-    for packet in kept:
-        muxer.mux(
-            made,
-            packet.data,
-            pts=packet.pts - kept[0].pts,
-            duration=packet.duration,
-            keyframe=packet.keyframe,
-            time_base=packet.time_base,
-        )
+        kept = bsq_packets(demuxer, track)[drop : drop + keep]
+    mux_packets(muxer, made, kept, move=-ticks(kept[0]))
     muxer.close()
     return target
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,19 @@ import numpy as np
 import pytest
 
 from bsqav.codec import Encoder, Packet
+from bsqav.codec.sequence import SequenceHeader
 from bsqav.errors import BitstreamError, MediaError, UsageError
 from bsqav.media.demux.av_reader import AvReader
 from bsqav.media.demux.demuxer import BsqPacket, Demuxer
 from bsqav.media.demux.opening import InputNotFoundError
 from bsqav.media.mux.matroska import MatroskaMuxer
 from bsqav.media.mux.muxers import open_muxer
-from tests.media.containers import Pipe, ReadPipe, packets_of, sound
+from tests.media.clips import bsq_packets, seconds, ticks
+from tests.media.containers import Pipe, mux_packets, packets_of, read_pipe, sound
 
 FORMATS = ["matroska", "mov", "nut"]
 WIDTH, HEIGHT = 48, 32
+put = partial(mux_packets, duration=1001)
 
 
 def picture(number: int) -> list[np.ndarray[Any, Any]]:
@@ -36,7 +40,7 @@ def picture(number: int) -> list[np.ndarray[Any, Any]]:
 @dataclass
 class Coded:
     header: bytes
-    sequence: dict[str, Any]
+    sequence: SequenceHeader
     packets: list[Packet]
 
 
@@ -63,18 +67,6 @@ def steady(model_file: Path) -> Coded:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BSQAV_MODEL", str(model_file))
         return coded([1001 * n for n in range(40)], rate=Fraction(30000, 1001))
-
-
-def put(muxer: Any, track: int, packets: list[Packet], move: int = 0) -> None:
-    for packet in packets:
-        muxer.mux(
-            track,
-            packet.data,
-            pts=packet.pts + move,
-            duration=1001,
-            keyframe=packet.keyframe,
-            time_base=packet.time_base,
-        )
 
 
 def file_of(stream: Coded, name: str = "matroska", *, audio: bool = False) -> bytes:
@@ -113,9 +105,7 @@ def test_packets_have_their_exact_times(steady: Coded, name: str, audio: bool) -
         heard = [p for p in packets if not isinstance(p, BsqPacket)]
         assert bool(heard) == audio
         if heard:  # in time with the picture, whatever the container had to do
-            assert abs(heard[0].pts * heard[0].time_base + Fraction(1024, 48000)) < Fraction(
-                1, 1000
-            )
+            assert abs(seconds(heard[0]) + Fraction(1024, 48000)) < Fraction(1, 1000)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -137,7 +127,7 @@ def test_seeking_to_every_keyframe(steady: Coded, name: str) -> None:
             demuxer.seek(tick * track.time_base)
             assert next(iter(demuxer.demux(track))).pts == tick
             demuxer.seek((tick + 3500) * track.time_base)
-            found = [packet for packet, _ in zip(demuxer.demux(track), range(3), strict=False)]
+            found = bsq_packets(demuxer, track)[:3]
             assert [packet.pts for packet in found] == [tick, tick + 1001, tick + 2002]
             assert found[0].number is None
 
@@ -160,7 +150,7 @@ def test_a_cut_file_begins_where_its_container_says(steady: Coded) -> None:
     muxer.close()
     file.seek(0)
     with Demuxer(file) as demuxer:
-        found = [packet.pts for packet in demuxer.demux()]
+        found = [ticks(packet) for packet in bsq_packets(demuxer)]
     steps = np.diff(found)
     assert abs(found[0]) <= 30  # a millisecond: what the container can say
     assert set(steps) == {1001}
@@ -175,7 +165,7 @@ def test_joined_files_go_on_in_time(steady: Coded) -> None:
     muxer.close()
     file.seek(0)
     with Demuxer(file) as demuxer:
-        found = [packet.pts for packet in demuxer.demux()]
+        found = [ticks(packet) for packet in bsq_packets(demuxer)]
     assert found[:40] == [1001 * n for n in range(40)]
     assert max(abs(pts - 1001 * n) for n, pts in enumerate(found)) <= 30
     assert set(np.diff(found[40:])) == {1001}
@@ -183,11 +173,12 @@ def test_joined_files_go_on_in_time(steady: Coded) -> None:
 
 def test_pipes_are_read_to_the_end(steady: Coded) -> None:
     for name in ("matroska", "nut"):
-        pipe = Pipe()
+        pipe: Any = Pipe()
         muxer = open_muxer(pipe, format=name)
         put(muxer, muxer.add_video(steady.header, steady.sequence), steady.packets)
         muxer.close()
-        with Demuxer(AvReader(ReadPipe(bytes(pipe.data)), format=name)) as demuxer:
+        source = read_pipe(bytes(pipe.data))
+        with Demuxer(AvReader(source, format=name)) as demuxer:
             assert not demuxer.truncated
             assert [p.pts for p in demuxer.demux()] == [p.pts for p in steady.packets]
             with pytest.raises(MediaError, match="seek"):
@@ -199,9 +190,9 @@ def test_a_damaged_packet_is_passed_on_with_what_is_wrong(steady: Coded) -> None
     place = bytes(data).index(steady.packets[3].data)
     data[place + len(steady.packets[3].data) // 2] ^= 4
     with Demuxer(io.BytesIO(bytes(data))) as demuxer:
-        found = list(demuxer.demux())
+        found = bsq_packets(demuxer)
     assert [packet.number for packet in found if packet.damage] == [3]
-    assert abs(found[3].pts - 3003) <= 30
+    assert abs(ticks(found[3]) - 3003) <= 30
     assert found[4].pts == 4004
 
 
@@ -239,7 +230,7 @@ def test_a_file_cut_short_is_noticed(steady: Coded, name: str) -> None:
         assert not demuxer.truncated
     with Demuxer(io.BytesIO(data[: len(data) * 3 // 4])) as demuxer:
         assert demuxer.truncated
-        found = [packet for packet in demuxer.demux() if packet.damage is None]
+        found = [packet for packet in bsq_packets(demuxer) if packet.damage is None]
     assert [p.data for p in found] == [p.data for p in steady.packets[: len(found)]]
     assert len(found) >= 16
 

@@ -55,7 +55,7 @@ def test_what_does_not_fit_is_refused() -> None:
         lambda: ebml.void(1),
     ):
         with pytest.raises(ValueError):
-            call()
+            call()  # type: ignore[no-untyped-call]
 
 
 def test_text_with_a_nul_is_not_cut() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import av
 import av.filter
@@ -95,9 +96,9 @@ def test_planes_go_into_a_frame_and_come_back() -> None:
 def test_planes_of_every_kind_go_into_a_frame_and_come_back(name: str) -> None:
     layout = PlaneFormat.named(33, 17, name)
     rng = np.random.default_rng(3)
-    kind = np.uint8 if layout.bit_depth == 8 else np.uint16
+    kind: Any = np.uint8 if layout.bit_depth == 8 else np.uint16
     planes = [
-        rng.integers(0, 1 << layout.bit_depth, size[::-1]).astype(kind)
+        rng.integers(0, 1 << layout.bit_depth, size[::-1], dtype=kind)
         for size in layout.plane_sizes
     ]
     frame = planes_to_frame(planes, layout)

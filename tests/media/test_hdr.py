@@ -6,6 +6,8 @@ import io
 import struct
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import av
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bsqav
+from bsqav.codec.sequence import SequenceHeader
 from bsqav.media.demux.demuxer import Demuxer
 from bsqav.media.inspect.inspection import inspect
 from bsqav.media.metadata.hdr import NO_HDR, HdrMetadata, MasteringDisplay, hdr_of_frame
@@ -20,7 +23,7 @@ from bsqav.media.metadata.matroska_header import chapter_languages
 from bsqav.media.metadata.track_colour import read_colours, stream_colour
 from bsqav.media.mux.muxers import open_muxer
 from tests.media.clips import ClipSpec, pictures
-from tests.media.containers import HEADER, SEQUENCE, ReadPipe, mux_video
+from tests.media.containers import HEADER, SEQUENCE, mux_video, read_pipe
 from tests.support import run_tool
 
 SHOWN = MasteringDisplay(
@@ -168,7 +171,7 @@ def test_chroma_siting_is_kept_from_matroska(tmp_path: Path) -> None:
     assert read_colours(path)[0].chroma_location == 3
     # A video that is coded anew keeps what its sequence header says.
     frame = next(pictures(ClipSpec(size=(32, 32), frames=1)))
-    header = {**SEQUENCE, "width": 32, "height": 32, "chroma_location": 3}
+    header: SequenceHeader = {**SEQUENCE, "width": 32, "height": 32, "chroma_location": 3}
     encoder = bsqav.Encoder(sequence=header)
     first, again = tmp_path / "first.mkv", tmp_path / "again.mkv"
     muxer = open_muxer(first)
@@ -189,7 +192,7 @@ def test_a_file_without_is_none_and_pipes_are_left_alone(tmp_path: Path) -> None
     file.seek(7)
     assert read_colours(file)[0].hdr == LIGHT
     assert file.tell() == 7
-    assert read_colours(ReadPipe(file.getvalue())) == {}
+    assert read_colours(read_pipe(file.getvalue())) == {}
     assert read_colours(tmp_path / "none.mkv") == read_colours(tmp_path) == {}
 
 
@@ -212,14 +215,14 @@ def test_any_bytes_are_read_without_harm(form: str, noise: bytes, place: int) ->
 
 
 def test_values_that_no_display_has_are_dropped() -> None:
-    class Frame:
-        def __init__(self, **side_data: bytes) -> None:
-            self.side_data = side_data
+    def of(**side_data: bytes) -> HdrMetadata:
+        frame: Any = SimpleNamespace(side_data=side_data)
+        return hdr_of_frame(frame)
 
     numbers = [1, 0] * 10
     packed = struct.pack("=20i2i", *numbers, 1, 1)
-    assert hdr_of_frame(Frame(MASTERING_DISPLAY_METADATA=packed)) == HdrMetadata()
-    assert not hdr_of_frame(Frame(MASTERING_DISPLAY_METADATA=b"short", CONTENT_LIGHT_LEVEL=b"x"))
+    assert of(MASTERING_DISPLAY_METADATA=packed) == HdrMetadata()
+    assert not of(MASTERING_DISPLAY_METADATA=b"short", CONTENT_LIGHT_LEVEL=b"x")
 
 
 @pytest.mark.host

@@ -15,6 +15,7 @@ from bsqav.media.demux.demuxer import Demuxer
 from bsqav.media.inspect.verification import verify
 from bsqav.media.mux.muxers import open_muxer
 from tests.media.clips import make_clip
+from tests.media.containers import mux_packets
 from tests.media.mutations import UNEVEN, damage_files, make_files
 
 COUNT = 220
@@ -58,15 +59,7 @@ def written(path: Path, packets: list[Any], form: str) -> io.BytesIO:
     file = io.BytesIO()
     muxer = open_muxer(file, format=form)
     index = muxer.add_video(track.header, track.sequence)
-    for packet in packets:
-        muxer.mux(
-            index,
-            packet.data,
-            pts=packet.pts,
-            duration=packet.duration,
-            keyframe=packet.keyframe,
-            time_base=packet.time_base,
-        )
+    mux_packets(muxer, index, packets)
     muxer.close()
     file.seek(0)
     return file

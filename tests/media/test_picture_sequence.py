@@ -144,7 +144,7 @@ def test_narrow_pictures_are_kept_from_x265(coded: Path, tmp_path: Path) -> None
 def test_webp_as_one_animation_and_as_pictures(coded: Path, tmp_path: Path) -> None:
     bsqav.transcode(coded, tmp_path / "o.webp", warn=lambda _: None)
     with Image.open(tmp_path / "o.webp") as picture:
-        assert picture.n_frames == 7
+        assert getattr(picture, "n_frames", 1) == 7
         picture.seek(4)
         assert abs(np.asarray(picture.convert("L")).mean() - 50) < 6
     bsqav.transcode(coded, tmp_path / "p_%02d.webp", warn=lambda _: None)

@@ -117,8 +117,9 @@ def test_even_times_and_those_that_are_not() -> None:
     class Stream:
         base_rate, guessed_rate, average_rate = Fraction(1000), Fraction(20), Fraction(1000)
 
-    assert usual_rate(Stream()) == 20  # a clock of milliseconds is no rate
-    assert usual_rate(Stream(), [Fraction(n, 24) for n in range(9)]) == 24
+    stream: Any = Stream()
+    assert usual_rate(stream) == 20  # a clock of milliseconds is no rate
+    assert usual_rate(stream, [Fraction(n, 24) for n in range(9)]) == 24
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import bsqav
 from bsqav.media.demux.demuxer import Demuxer
 from bsqav.media.inspect.verification import verify
 from bsqav.media.metadata.file_metadata import chapters_of, metadata_of
-from tests.media.clips import cover_bytes
+from tests.media.clips import cover_bytes, seconds
 from tests.media_data import IRREGULAR
 from tests.support import run_tool
 
@@ -74,7 +74,7 @@ def facts(path: Path) -> dict[str, Any]:
         else:
             video: Any = next(s for s in container.streams.video if s not in covers)
             rotation = -next(container.decode(video)).rotation % 360
-        found = {
+        found: dict[str, Any] = {
             "title": metadata_of(container).get("title"),
             "artist": metadata_of(container).get("artist"),
             "chapters": [(c.title, c.start, c.end) for c in chapters_of(container)],
@@ -95,10 +95,10 @@ def times(path: Path) -> list[Fraction]:
     """Of the frames, from the first on."""
     with Demuxer(path) as demuxer:
         if demuxer.tracks:
-            found = [p.pts * p.time_base for p in demuxer.demux(demuxer.tracks[0])]
+            found = [seconds(p) for p in demuxer.demux(demuxer.tracks[0])]
         else:
             video = demuxer.container.streams.video[0]
-            found = [f.pts * f.time_base for f in demuxer.container.decode(video)]
+            found = [seconds(f) for f in demuxer.container.decode(video)]
     return [time - found[0] for time in found]
 
 
@@ -154,7 +154,9 @@ def test_through_mkvmerge_and_ffmpeg(tmp_path: Path, clip: Path) -> None:
     twice = times(tmp_path / "twice.mkv")
     assert twice[: len(expected)] == expected
     assert twice == sorted(twice)
-    cut = ["-ss", "0.5", "-i", coded, "-map", "0:v:0", "-c", "copy", tmp_path / "cut.mkv"]
-    run_tool("ffmpeg", "-v", "error", *cut)
+    run_tool(
+        *("ffmpeg", "-v", "error", "-ss", "0.5", "-i", coded, "-map", "0:v:0", "-c", "copy"),
+        tmp_path / "cut.mkv",
+    )
     found = verify(tmp_path / "cut.mkv")
     assert 0 < found.frames < len(expected)

@@ -20,6 +20,7 @@ import pytest
 import bsqav
 from bsqav.media.demux.demuxer import BsqPacket, Demuxer
 from bsqav.media.mux.audio import split_adts
+from tests.media.clips import seconds
 from tests.media.containers import Pipe
 from tests.support import find_tool
 
@@ -120,17 +121,17 @@ def content(file: Any) -> Content:
         sound = {stream.index: b"" for stream in container.streams.audio}
         for packet in demuxer.demux():
             if isinstance(packet, BsqPacket):
-                frames.append(packet.pts * packet.time_base)
+                frames.append(seconds(packet))
             elif packet.stream_index in sound:
                 data = bytes(packet)
                 parts = split_adts(data)
                 sound[packet.stream_index] += parts[1] if parts else data
-                heard.append(packet.pts * packet.time_base)
+                heard.append(seconds(packet))
             elif packet.stream_index == video and packet.size:
                 with contextlib.suppress(av.FFmpegError):  # Ogg has its headers as packets
                     decoded += packet.decode()
         if not demuxer.tracks:
-            stream = container.streams[video]
+            stream: Any = container.streams[video]
             decoded += stream.decode(None)
             frames = [f.pts * stream.time_base for f in decoded if f.pts is not None]
     return Content(frames, list(sound.values()), min(heard, default=None))
@@ -159,7 +160,7 @@ def test_into_bsq_and_back_through_every_container(tmp_path: Path, kind: Kind) -
         else:
             path = tmp_path / target
             is_bsq = target.endswith(("mov", "nut", "m3u8"))
-            how = {"codec": "copy"} if is_bsq else {"preset": "ultrafast"}
+            how: dict[str, Any] = {"codec": "copy"} if is_bsq else {"preset": "ultrafast"}
             bsqav.transcode(coded, path, warn=said.append, **how)
             back = content(path)
         try:

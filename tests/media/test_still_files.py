@@ -8,17 +8,19 @@ import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
+from av.video.codeccontext import VideoCodecContext
 
 import bsqav
 from bsqav.cli.main import main
 from bsqav.codec import Animation, encode_animation
 from bsqav.errors import BitstreamError, BsqWarning, MediaError, UnsupportedError, UsageError
 from bsqav.media.demux.demuxer import Demuxer
-from tests.media.clips import make_clip
+from tests.media.clips import bsq_packets, make_clip
 
 PROGRAM = [sys.executable, "-m", "bsqav.cli.main"]
 SIZE = (64, 48)
@@ -32,8 +34,9 @@ def pixels() -> np.ndarray:
 def write_picture(path: Path, array: np.ndarray, pixel_format: str, encoder: str = "png") -> Path:
     frame = av.VideoFrame.from_ndarray(array, format=pixel_format)
     context = av.CodecContext.create(encoder, "w")
+    assert isinstance(context, VideoCodecContext)
     context.width, context.height, context.pix_fmt = frame.width, frame.height, pixel_format
-    context.time_base = 1
+    context.time_base = Fraction(1)
     path.write_bytes(b"".join(map(bytes, [*context.encode(frame), *context.encode(None)])))
     return path
 
@@ -78,7 +81,7 @@ def test_pipes_both_ways(tmp_path: Path, png: Path, still: Path) -> None:
         [*command, "nut", "-c:v", "copy"], input=coded.stdout, capture_output=True, check=True
     )
     with Demuxer(io.BytesIO(back.stdout)) as demuxer:
-        (packet,) = demuxer.demux(demuxer.tracks[0])
+        (packet,) = bsq_packets(demuxer, demuxer.tracks[0])
     assert packet.data == coded.stdout
 
 
@@ -219,8 +222,8 @@ def test_an_animation_is_read_as_a_video(
     assert "BSQ animation" in capsys.readouterr().out
     assert main(["verify", str(animation)]) == 0
     shown = list(Animation(animation.read_bytes(), output="frame"))
-    for name, options in (("a.mkv", {"codec": "copy"}), ("a.mov", {"codec": "copy"})):
-        bsqav.transcode(animation, tmp_path / name, **options)
+    for name in ("a.mkv", "a.mov"):
+        bsqav.transcode(animation, tmp_path / name, codec="copy")
         with bsqav.open(tmp_path / name) as container:
             found = list(container.decode(video=0))
         assert [bytes(f.planes[0]) for f in found] == [bytes(f.planes[0]) for f in shown]
@@ -304,7 +307,7 @@ def test_metadata_that_have_no_place_are_named(tmp_path: Path, target: str) -> N
     described(tmp_path / "in.jpg")
     bsqav.transcode(tmp_path / "in.jpg", tmp_path / "a.bsq")
     for source in ("in.jpg", "a.bsq") if target == "out.mkv" else ("a.bsq",):
-        options = {"codec": "bsq"} if target == "out.mkv" else {}
+        options: dict[str, Any] = {"codec": "bsq"} if target == "out.mkv" else {}
         with pytest.warns(BsqWarning, match="Exif, the colour profile, XMP of .*left out"):
             bsqav.transcode(tmp_path / source, tmp_path / target, overwrite=True, **options)
 

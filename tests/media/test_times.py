@@ -14,6 +14,8 @@ from bsqav.codec import Encoder
 from bsqav.media.demux.demuxer import Demuxer
 from bsqav.media.mux.muxers import open_muxer
 from tests.codec.streams import Format, clip, tiny_model
+from tests.media.clips import seconds
+from tests.media.containers import mux_packets
 
 CLIP = clip(Format(32, 24), 9)
 CONTAINERS = ["a.mkv", "a.mov", "fragmented.mov", "a.nut", "a.m3u8"]
@@ -41,14 +43,7 @@ def write(path: Path, time_base: Fraction, times: list[int]) -> None:
             for planes, pts in zip(CLIP, times, strict=True)
             for packet in encoder.encode(planes, pts=pts)
         ]
-        for packet in [*packets, *encoder.flush()]:
-            muxer.mux(
-                track,
-                packet.data,
-                pts=packet.pts,
-                keyframe=packet.keyframe,
-                time_base=packet.time_base,
-            )
+        mux_packets(muxer, track, [*packets, *encoder.flush()])
     except bsqav.MediaError:
         muxer.abort()
         raise
@@ -57,7 +52,7 @@ def write(path: Path, time_base: Fraction, times: list[int]) -> None:
 
 def times_of(path: Path) -> list[Fraction]:
     with Demuxer(path) as demuxer:
-        return [p.pts * p.time_base for p in demuxer.demux(demuxer.tracks[0])]
+        return [seconds(p) for p in demuxer.demux(demuxer.tracks[0])]
 
 
 @pytest.mark.parametrize("name", CONTAINERS)

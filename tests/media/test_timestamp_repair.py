@@ -17,7 +17,7 @@ import bsqav
 from bsqav.media.transcode.seek_check import must_read_on
 from bsqav.media.transcode.source import Source, SourceFrame
 from bsqav.media.transcode.timestamp_repair import TimestampRepair
-from tests.media.clips import ClipSpec, pictures
+from tests.media.clips import ClipSpec, pictures, seconds
 
 MS = Fraction(1, 1000)
 # Name of a part, its container with options, encoders of video and sound, bytes before the first
@@ -46,7 +46,7 @@ def part(path: Path, row: Any, frames: int) -> bytes:
         for number, frame in enumerate(pictures(ClipSpec(frames=frames))):
             frame.pts, frame.time_base = number, Fraction(1, 25)
             container.mux(video.encode(frame))
-            while samples and samples[0].pts / 48000 <= number / 25:
+            while samples and seconds(samples[0]) <= Fraction(number, 25):
                 container.mux(sound.encode(samples.pop(0)))
         for each in samples:
             container.mux(sound.encode(each))
@@ -140,7 +140,7 @@ def repaired(container: Any, packets: list[Any]) -> tuple[list[Any], list[str]]:
 
 
 TS = Container("mpegts", 0x0200)
-FLV = Container("flv")
+FLV: Any = Container("flv")
 MKV = Container()
 
 

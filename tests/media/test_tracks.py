@@ -14,8 +14,8 @@ from bsqav.media.demux.demuxer import Demuxer
 from bsqav.media.inspect.verification import verify
 from bsqav.media.mux.muxers import open_muxer
 from bsqav.media.transcode.tracks import TrackChoice
-from tests.media.clips import ASS_HEADER, ClipSpec, make_clip, pictures
-from tests.media.containers import packets_of, sound
+from tests.media.clips import ASS_HEADER, ClipSpec, bsq_packets, make_clip, pictures
+from tests.media.containers import mux_packets, packets_of, sound
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tracks_of(path: Path) -> list[tuple[str, str]]:
     """(type, language or width) of every track."""
     with Demuxer(path) as demuxer:
-        found = []
+        found = list[tuple[str, str]]()
         for stream in demuxer.container.streams:
             track = demuxer.track_of(stream)
             width = track.width if track else getattr(stream, "width", 0)
@@ -101,8 +101,9 @@ ALL_TEXT = [("subtitle", "eng"), ("subtitle", "spa")]
 def test_tracks_are_chosen(
     tmp_path: Path, many: Path, options: dict[str, Any], expected: list[Any], target: str
 ) -> None:
-    codec = {"audio": "pcm_s16le"} if target.endswith("mov") else {}
-    result = bsqav.transcode(many, tmp_path / target, **options, **codec)
+    if target.endswith("mov"):
+        options = {**options, "audio": "pcm_s16le"}
+    result = bsqav.transcode(many, tmp_path / target, **options)
     assert tracks_of(tmp_path / target) == expected
     assert result.warnings == (), "what was chosen away is not missed"
 
@@ -131,10 +132,7 @@ def test_choosing_out_of_bsq(tmp_path: Path, many: Path) -> None:
         for packet in packets_of(container, container.streams.audio[0]):
             muxer.mux_packet(audio, packet)
     for index, demuxer in zip(indices, demuxers, strict=True):
-        for found in demuxer.demux():
-            muxer.mux(
-                index, found.data, pts=found.pts, keyframe=found.keyframe, time_base=found.time_base
-            )
+        mux_packets(muxer, index, bsq_packets(demuxer))
         demuxer.close()
     muxer.close()
     hashes = []

@@ -6,6 +6,7 @@ import warnings
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import av
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 
 import bsqav
 from bsqav.media.demux.demuxer import BsqPacket, Demuxer
+from bsqav.media.io.types import MediaFile
 from bsqav.media.transcode.audio_convert import AudioConverter
 from tests.media.clips import (
     SUBTITLES,
@@ -22,6 +24,7 @@ from tests.media.clips import (
     packets,
     payloads,
     plane_hash,
+    seconds,
 )
 from tests.media.containers import packets_of, sound
 
@@ -31,7 +34,7 @@ CONTAINERS = ["mkv", "mov", "nut"]
 def bsq_times(path: Path) -> list[Fraction]:
     with Demuxer(path) as demuxer:
         return [
-            packet.pts * packet.time_base
+            seconds(packet)
             for packet in demuxer.demux(demuxer.tracks[0].stream)
             if isinstance(packet, BsqPacket)
         ]
@@ -42,7 +45,7 @@ def sequence(path: Path) -> dict[str, object]:
         return dict(demuxer.tracks[0].sequence)
 
 
-def convert(source: Path, target: Path, **options: object) -> bsqav.TranscodeResult:
+def convert(source: MediaFile, target: MediaFile, **options: Any) -> bsqav.TranscodeResult:
     """A transcode in which every warning is a failure."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", bsqav.BsqWarning)
@@ -138,7 +141,9 @@ def test_everything_around_the_video_is_carried(tmp_path: Path) -> None:
         cover = next(p for p in container.demux(pictures[0]) if p.size)
         assert bytes(cover) == cover_bytes()
     with av.open(str(back)) as container:
-        frame = next(container.decode(container.streams.best("video")))
+        best = container.streams.best("video")
+        assert isinstance(best, av.VideoStream)
+        frame = next(container.decode(best))
         assert frame.rotation == -90
         assert (frame.color_primaries, frame.color_trc, frame.colorspace) == (1, 1, 1)
         assert container.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
@@ -159,6 +164,7 @@ def test_ass_subtitles_and_attachments_are_carried(tmp_path: Path) -> None:
             (attached,) = container.streams.attachments
             assert (attached.metadata["filename"], attached.data) == (font[0], font[2])
             header = container.streams.subtitles[0].codec_context.extradata
+            assert header is not None
             assert b"Style: Default" in bytes(header)
 
 

@@ -16,7 +16,7 @@ from bsqav.media.inspect.verification import verify
 from bsqav.media.io.truncation import LengthWatch, cut_short
 from bsqav.media.mux.matroska import MatroskaMuxer
 from tests.media.clips import make_clip
-from tests.media.containers import HEADER, SEQUENCE, ReadPipe, mux_video, sound
+from tests.media.containers import HEADER, SEQUENCE, mux_video, read_pipe, sound
 
 
 def matroska() -> bytes:
@@ -35,7 +35,7 @@ def test_every_cut_is_seen(data: bytes) -> None:
 
 
 def read_through(data: bytes, sizes: list[int]) -> LengthWatch:
-    watch = LengthWatch(ReadPipe(data))
+    watch = LengthWatch(read_pipe(data))
     turn = 0
     while watch.read(sizes[turn % len(sizes)]):
         turn += 1
@@ -48,7 +48,7 @@ def test_every_cut_of_a_pipe_is_seen(data: bytes, sizes: list[int]) -> None:
     assert not read_through(data, sizes).cut_short
     for size in (30, len(data) // 3, len(data) - 1):
         assert read_through(data[:size], sizes).cut_short
-    watch = LengthWatch(ReadPipe(data[:500]))
+    watch = LengthWatch(read_pipe(data[:500]))
     watch.read(500)
     assert not watch.cut_short, "its end has not been seen yet"
 

@@ -98,7 +98,8 @@ def compensate_plane(
             column = np.clip(x + whole[..., 0] + i - taps // 2 + 1, 0, width - 1)
             weight = table[fraction[..., 1], j] * table[fraction[..., 0], i]
             total += weight * ref.astype(np.int64)[row, column]
-    return np.clip((total + 2048) >> 12, 0, (1 << depth) - 1)
+    samples: npt.NDArray[np.int64] = np.clip((total + 2048) >> 12, 0, (1 << depth) - 1)
+    return samples
 
 
 def predictors(

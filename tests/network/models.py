@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -54,7 +56,7 @@ def _factor(layer: str, weights: TensorSpec | None) -> float:
     inputs = weights.shape[weights.inputs_axis]
     to_bytes = layer.endswith((".dw", ".fc1", ".cur", ".ctx"))
     input_size = 200.0 if weights.input_limit > 127 else 50.0
-    return (BYTES if to_bytes else WORDS) / (73.0 * input_size * np.sqrt(inputs))
+    return (BYTES if to_bytes else WORDS) / (73.0 * input_size * math.sqrt(inputs))
 
 
 def random_model(config: ModelConfig, seed: int) -> tuple[bytes, dict[str, Tensor]]:

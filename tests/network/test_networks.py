@@ -51,7 +51,7 @@ class Picture:
     @property
     def active(self) -> numerics.Bool:
         height, width = self.stages.shape
-        return self.windows.repeat(4, 0).repeat(4, 1)[:height, :width] != 0
+        return np.kron(self.windows != 0, np.ones((4, 4), np.bool_))[:height, :width]
 
 
 def picture(model: Pair, height: int, width: int, seed: int, density: float = 0.7) -> Picture:

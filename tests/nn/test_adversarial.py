@@ -4,18 +4,19 @@ from pathlib import Path
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from torch import Tensor, nn  # noqa: E402
+import torch
+from torch import Tensor, nn
 
-from bsqav.errors import ModelError, UsageError  # noqa: E402
-from bsqav.nn.paper.adversarial import discriminator_loss, generator_loss, r1_penalty  # noqa: E402
-from bsqav.nn.paper.discriminators import (  # noqa: E402
+from bsqav.errors import ModelError, UsageError
+from bsqav.nn.paper.adversarial import discriminator_loss, generator_loss, r1_penalty
+from bsqav.nn.paper.discriminators import (
     PatchDiscriminator,
     StyleDiscriminator,
     minibatch_deviation,
 )
-from bsqav.nn.paper.lpips import LPIPS, Trunk, _alex, _vgg  # noqa: E402
+from bsqav.nn.paper.lpips import LPIPS, Trunk, _alex, _vgg
 
 
 def pictures(*shape: int) -> Tensor:
@@ -49,6 +50,7 @@ def test_downsampling_is_centred() -> None:
     """A mirrored picture gives the mirrored result where the kernels are symmetric."""
     block = StyleDiscriminator(16, channels=64, most=4).blocks[0]
     for part in (block.conv0, block.conv1, block.skip):
+        assert isinstance(part, nn.Module) and isinstance(part.weight, Tensor)
         part.weight.data = part.weight.data + part.weight.data.flip(-1)
     x = pictures(1, 4, 16, 16)
     torch.testing.assert_close(block(x).flip(-1), block(x.flip(-1)))

@@ -4,15 +4,16 @@ import math
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from torch import Tensor  # noqa: E402
+import torch
+from torch import Tensor
 
-from bsqav.errors import BitstreamError, ModelError, UsageError  # noqa: E402
-from bsqav.nn.paper.arprior import ARPrior, ARPriorConfig  # noqa: E402
-from bsqav.nn.paper.attention import TransformerConfig  # noqa: E402
-from bsqav.nn.paper.subtokens import SubTokens  # noqa: E402
-from bsqav.nn.paper.tokencoding import HEADER, compress, decompress  # noqa: E402
+from bsqav.errors import BitstreamError, ModelError, UsageError
+from bsqav.nn.paper.arprior import ARPrior, ARPriorConfig
+from bsqav.nn.paper.attention import TransformerConfig
+from bsqav.nn.paper.subtokens import SubTokens
+from bsqav.nn.paper.tokencoding import HEADER, compress, decompress
 
 SMALL = TransformerConfig(width=32, layers=2, heads=2, hidden=64)
 

@@ -5,16 +5,17 @@ from dataclasses import replace
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from torch import Tensor  # noqa: E402
+import torch
+from torch import Tensor
 
-from bsqav.errors import UsageError  # noqa: E402
-from bsqav.nn.paper import anysize  # noqa: E402
-from bsqav.nn.paper.attention import TransformerConfig, choose_attention  # noqa: E402
-from bsqav.nn.paper.bsqvit import BSQViT, ViTConfig, inflate, sized  # noqa: E402
-from bsqav.nn.paper.quantizers import BSQConfig, FiniteScalarQuantizer, VectorQuantizer  # noqa: E402
-from bsqav.nn.paper.streaming import StreamingDecoder, StreamingEncoder  # noqa: E402
+from bsqav.errors import UsageError
+from bsqav.nn.paper import anysize
+from bsqav.nn.paper.attention import TransformerConfig, choose_attention
+from bsqav.nn.paper.bsqvit import BSQViT, ViTConfig, inflate, sized
+from bsqav.nn.paper.quantizers import BSQConfig, FiniteScalarQuantizer, VectorQuantizer
+from bsqav.nn.paper.streaming import StreamingDecoder, StreamingEncoder
 
 TINY = ViTConfig(
     TransformerConfig(width=32, layers=2, heads=2, hidden=64),
@@ -160,7 +161,7 @@ def test_flex_attention_equals_the_mask() -> None:
     choose_attention(model, "sdpa")
     assert torch.equal(model(x).pixels, expected.pixels)
     with pytest.raises(UsageError, match="there are sdpa, flex"):
-        choose_attention(model, "fast")
+        choose_attention(model, "fast")  # type: ignore[arg-type]
 
 
 @pytest.mark.slow

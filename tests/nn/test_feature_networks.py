@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from bsqav.errors import UsageError  # noqa: E402
-from bsqav.nn.paper.i3d import I3D  # noqa: E402
-from bsqav.nn.paper.inception import InceptionV3  # noqa: E402
+import torch
 
-from .feature_networks import pattern, seeded  # noqa: E402
+from bsqav.errors import UsageError
+from bsqav.nn.paper.i3d import I3D
+from bsqav.nn.paper.inception import InceptionV3
+
+from .feature_networks import pattern, seeded
 
 FEATURES = [2.874814987, 0.178672686, 14.196517944, 11.060312271, 0.917104244, 0.0]
 LOGITS = [-16.004440308, 2.494297981, -5.084027767, 22.977790833, 6.279948235, 21.632507324]

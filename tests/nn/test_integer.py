@@ -5,25 +5,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from bsqav import _core  # noqa: E402
-from bsqav.codec.modelfile import parse_model  # noqa: E402
-from bsqav.codec.modelspec import ModelConfig  # noqa: E402
-from bsqav.errors import ModelError  # noqa: E402
-from bsqav.export.exporter import export_tensors, multipliers, write_codec_model  # noqa: E402
-from bsqav.nn.codec import fields  # noqa: E402
-from bsqav.nn.codec.fakequant import Mode, QLinear, set_mode  # noqa: E402
-from bsqav.nn.codec.integer import (  # noqa: E402
+import torch
+
+from bsqav import _core
+from bsqav.codec.modelfile import parse_model
+from bsqav.codec.modelspec import ModelConfig
+from bsqav.errors import ModelError
+from bsqav.export.exporter import export_tensors, multipliers, write_codec_model
+from bsqav.nn.codec import fields
+from bsqav.nn.codec.fakequant import Mode, QLinear, set_mode
+from bsqav.nn.codec.integer import (
     IntegerNets,
     quantized_residual,
     quantized_side,
     sample_steps_q8,
     step_q8,
 )
-from bsqav.nn.codec.networks import CodecNet  # noqa: E402
-from bsqav.nn.codec.sparse import start_from_transform  # noqa: E402
-from bsqav.training.codec.objective import LayerInput, code_layer  # noqa: E402
+from bsqav.nn.codec.networks import CodecNet
+from bsqav.nn.codec.sparse import start_from_transform
+from bsqav.training.codec.objective import LayerInput, code_layer
 
 ROWS, COLS = 9, 14
 PLACE = fields.LayerPlace(intra=False, later=True, above=96.0)
@@ -34,7 +36,7 @@ CONFIGS = {
 }
 
 
-def random_layer(seed: int, stages: int, batch: int = 1) -> tuple[LayerInput, "torch.Tensor"]:
+def random_layer(seed: int, stages: int, batch: int = 1) -> tuple[LayerInput, torch.Tensor]:
     """A layer, and the stage counts that its tokens may have: none in one window."""
     torch.manual_seed(seed)
     coarse = torch.randint(20, 236, (batch, ROWS, COLS, 1))
@@ -63,7 +65,7 @@ def perturb(net: CodecNet) -> None:
         net.prior.pair.normal_(0, 1.5)
 
 
-@pytest.fixture(scope="module", params=CONFIGS.values(), ids=CONFIGS.keys())
+@pytest.fixture(scope="module", params=CONFIGS.values(), ids=list(CONFIGS))
 def net(request: pytest.FixtureRequest) -> CodecNet:
     torch.manual_seed(11)
     net = CodecNet(request.param)
@@ -85,7 +87,7 @@ def model(net: CodecNet, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
-def inputs(seed: int, stages: int) -> dict[str, "torch.Tensor"]:
+def inputs(seed: int, stages: int) -> dict[str, torch.Tensor]:
     layer, most = random_layer(seed, stages)
     c = layer.q_B.long()
     return {
@@ -98,7 +100,7 @@ def inputs(seed: int, stages: int) -> dict[str, "torch.Tensor"]:
     }
 
 
-def tokens_of(bits: "torch.Tensor", most: "torch.Tensor") -> tuple["torch.Tensor", "torch.Tensor"]:
+def tokens_of(bits: torch.Tensor, most: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Stage counts and token vectors (real values) of bits in at most `most` stages."""
     allowed = fields.presence(most, bits.shape[-1] // 32).repeat_interleave(32, dim=-1)
     bits = bits * allowed
@@ -106,11 +108,11 @@ def tokens_of(bits: "torch.Tensor", most: "torch.Tensor") -> tuple["torch.Tensor
     return stages, fields.token_vector(bits, stages)
 
 
-def windows(mask: "torch.Tensor") -> np.ndarray:
+def windows(mask: torch.Tensor) -> np.ndarray:
     return np.ascontiguousarray(mask[0, ::4, ::4, 0].numpy().astype(np.uint8))
 
 
-def array(tensor: "torch.Tensor", dtype: type) -> np.ndarray:
+def array(tensor: torch.Tensor, dtype: type) -> np.ndarray:
     return np.ascontiguousarray(tensor[0].numpy().astype(dtype))
 
 

@@ -5,14 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from torch import Tensor  # noqa: E402
+import torch
+from torch import Tensor
 
-from bsqav.errors import UsageError  # noqa: E402
-from bsqav.nn.paper.attention import TransformerConfig  # noqa: E402
-from bsqav.nn.paper.maskedlm import MaskedLM, MaskedLMConfig, SamplingConfig, mask_share  # noqa: E402
-from bsqav.nn.paper.subtokens import SubTokens  # noqa: E402
+from bsqav.errors import UsageError
+from bsqav.nn.paper.attention import TransformerConfig
+from bsqav.nn.paper.maskedlm import MaskedLM, MaskedLMConfig, SamplingConfig, mask_share
+from bsqav.nn.paper.subtokens import SubTokens
 
 SMALL = MaskedLMConfig(
     TransformerConfig(width=32, layers=2, heads=2, hidden=64, pre_norm=False),

@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from torch import Tensor  # noqa: E402
+import torch
+from torch import Tensor
 
-from bsqav.errors import BsqError, ModelError, UnsupportedError  # noqa: E402
-from bsqav.nn.paper.bsqvit import sized  # noqa: E402
-from bsqav.nn.paper.published import from_published, load_published, read_published  # noqa: E402
-from tests.nn import published_vectors as recorded  # noqa: E402
+from bsqav.errors import BsqError, ModelError, UnsupportedError
+from bsqav.nn.paper.bsqvit import sized
+from bsqav.nn.paper.published import from_published, load_published, read_published
+from tests.nn import published_vectors as recorded
 
 
 @pytest.mark.parametrize(("dim", "codes"), recorded.GIVEN)

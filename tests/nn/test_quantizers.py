@@ -5,13 +5,14 @@ import math
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-import torch.nn.functional as F  # noqa: E402
-from torch import Tensor  # noqa: E402
+import torch
+import torch.nn.functional as F
+from torch import Tensor
 
-from bsqav.errors import UsageError  # noqa: E402
-from bsqav.nn.paper.quantizers import (  # noqa: E402
+from bsqav.errors import UsageError
+from bsqav.nn.paper.quantizers import (
     BinarySphericalQuantizer,
     BSQConfig,
     FiniteScalarQuantizer,
@@ -27,7 +28,7 @@ def latents(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
 
 
 def entropy(p: Tensor) -> Tensor:
-    return torch.special.entr(p).sum(-1)
+    return -torch.xlogy(p, p).sum(-1)
 
 
 def quantizers() -> list[Quantizer]:

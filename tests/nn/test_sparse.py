@@ -2,14 +2,16 @@
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from bsqav.codec.modelspec import ModelConfig  # noqa: E402
-from bsqav.errors import ModelError  # noqa: E402
-from bsqav.nn.codec import fields  # noqa: E402
-from bsqav.nn.codec.fakequant import stream_add  # noqa: E402
-from bsqav.nn.codec.networks import CodecNet, Prior, soft_bits  # noqa: E402
-from bsqav.nn.codec.sparse import bit_pairs, start_from_transform, token_basis  # noqa: E402
+import torch
+
+from bsqav.codec.modelspec import ModelConfig
+from bsqav.errors import ModelError
+from bsqav.nn.codec import fields
+from bsqav.nn.codec.fakequant import stream_add
+from bsqav.nn.codec.networks import CodecNet, Prior, soft_bits
+from bsqav.nn.codec.sparse import bit_pairs, start_from_transform, token_basis
 
 CONFIG = ModelConfig(96, 32, 1, 104, 32, 1, 16, 32, 1)
 
@@ -82,7 +84,7 @@ def test_narrow_networks_are_refused() -> None:
         start_from_transform(CodecNet(ModelConfig(96, 32, 1, 88, 32, 1, 16, 32, 1)))
 
 
-def every_logit(prior: Prior, context: "torch.Tensor", bits: "torch.Tensor") -> "torch.Tensor":
+def every_logit(prior: Prior, context: torch.Tensor, bits: torch.Tensor) -> torch.Tensor:
     """Logits of all bits of all tokens, whether they are coded or not."""
     v, logits = context, []
     for index, (head, embed) in enumerate(zip(prior.heads, prior.embeds, strict=True)):

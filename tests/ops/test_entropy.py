@@ -24,7 +24,7 @@ def soft_codes(z: Tensor, tau: float) -> Tensor:
     bits = z.shape[-1]
     corners = torch.tensor(list(itertools.product((-1.0, 1.0), repeat=bits)), dtype=z.dtype)
     u = z / z.norm(dim=-1, keepdim=True)
-    return (tau / math.sqrt(bits) * u @ corners.T).softmax(-1)
+    return torch.softmax(tau / math.sqrt(bits) * u @ corners.T, -1)
 
 
 def entropy(p: Tensor) -> Tensor:

@@ -15,7 +15,8 @@ WIDTHS = [1, 2, 7, 8, 18, 36, 63, 64]
 
 def codes_by_numpy(z: npt.NDArray[np.float32]) -> npt.NDArray[np.uint64]:
     weights = np.uint64(1) << np.arange(z.shape[-1], dtype=np.uint64)
-    return np.where(z >= 0, weights, np.uint64(0)).sum(axis=-1, dtype=np.uint64)
+    codes: npt.NDArray[np.uint64] = np.where(z >= 0, weights, np.uint64(0)).sum(axis=-1)
+    return codes
 
 
 @pytest.mark.parametrize("bits", WIDTHS)
@@ -41,8 +42,8 @@ def test_the_sign_of_zero_is_plus() -> None:
 @pytest.mark.parametrize("scale", [1e-38, 1e-44, 1.0, 1e38])
 @pytest.mark.parametrize("bits", WIDTHS)
 def test_project(bits: int, scale: float) -> None:
-    z = np.random.default_rng(bits).uniform(-3, 3, (20, bits)) * scale
-    z = np.where(np.abs(z) < scale, scale, z).astype(np.float32)
+    random = np.random.default_rng(bits).uniform(-3, 3, (20, bits)) * scale
+    z = np.where(np.abs(random) < scale, scale, random).astype(np.float32)
     exact = z.astype(np.float64)
     exact /= np.linalg.norm(exact, axis=-1, keepdims=True)
     u = _core.project(z)
@@ -69,7 +70,7 @@ def test_what_is_not_finite_is_refused(value: float) -> None:
 
 def test_arguments_are_checked() -> None:
     with pytest.raises(ValueError, match="float32, not float64"):
-        _core.quantize(np.zeros((2, 8)))
+        _core.quantize(np.zeros((2, 8)))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="1 to 64"):
         _core.quantize(np.zeros((2, 65), np.float32))
     with pytest.raises(ValueError, match="1 to 64"):

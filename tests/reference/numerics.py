@@ -41,7 +41,7 @@ def rq16(a: Int, m: npt.ArrayLike, n: int) -> Int:
     return np.clip(rq(a, m, n), -32767, 32767)
 
 
-def linear(x: Int, w: npt.ArrayLike, b: npt.ArrayLike = 0) -> Int:
+def linear(x: npt.ArrayLike, w: npt.ArrayLike, b: npt.ArrayLike = 0) -> Int:
     return wide(b) + wide(x) @ wide(w).T
 
 
@@ -198,7 +198,7 @@ class Networks:
         m, n = self.tensors[f"{name}.m"], self.tensors[f"{name}.n"]
         return (m, int(n[0])) if i is None else (m[i], int(n[i]))
 
-    def _linear(self, x: Int, name: str, i: int | None = None) -> Int:
+    def _linear(self, x: npt.ArrayLike, name: str, i: int | None = None) -> Int:
         w, b = self.tensors[f"{name}.w"], self.tensors.get(f"{name}.b", np.zeros(1, np.int64))
         if i is None:
             return linear(x, w, b)
@@ -223,7 +223,7 @@ class Networks:
             i += 1
         return x
 
-    def decode(self, tokens: Int, side: Int, active: Bool) -> Int:
+    def decode(self, tokens: npt.ArrayLike, side: npt.ArrayLike, active: Bool) -> Int:
         """Output o [H, W, 96], 0 at inactive tokens."""
         x = add16(
             self._rq16(self._linear(tokens, "dec.tok"), "dec.tok"),
@@ -233,16 +233,16 @@ class Networks:
         o = self._rq16(self._linear(self._rq8(x, "dec.f"), "dec.out"), "dec.out")
         return np.where(active[..., None], o, 0)
 
-    def encode(self, residual: Int, side: Int, active: Bool) -> Int:
+    def encode(self, residual: npt.ArrayLike, side: npt.ArrayLike, active: Bool) -> Int:
         """Bits [H, W, S, 32], 0 at inactive tokens."""
-        e = np.concatenate([residual, side], axis=-1)
+        e = np.concatenate([wide(residual), wide(side)], axis=-1)
         x = self._rq16(self._linear(e, "enc.in"), "enc.in")
         f = self._rq8(self._blocks(x, active, "enc"), "enc.f")
         z = self._rq8(self._linear(f, "enc.head"), "enc.head")
         bits = (z >= 0).reshape(*z.shape[:2], self.stages, STAGE_BITS)
         return np.where(active[..., None, None], bits, 0).astype(np.int64)
 
-    def trunk(self, previous: Int, side: Int, active: Bool) -> tuple[Int, Int]:
+    def trunk(self, previous: npt.ArrayLike, side: npt.ArrayLike, active: Bool) -> tuple[Int, Int]:
         """Residual stream [H, W, P], and flag logits [H, W, 3 S], 0 at inactive tokens."""
         x = add16(
             self._rq16(self._linear(previous, "prior.tok"), "prior.tok"),

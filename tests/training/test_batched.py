@@ -6,22 +6,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from bsqav.errors import UnsupportedError, UsageError  # noqa: E402
-from bsqav.nn.codec import fields  # noqa: E402
-from bsqav.nn.codec.fakequant import Mode, set_mode  # noqa: E402
-from bsqav.nn.codec.networks import CodecNet  # noqa: E402
-from bsqav.nn.codec.sparse import start_from_transform  # noqa: E402
-from bsqav.recipes.codec import codec_smoke  # noqa: E402
-from bsqav.training.codec.data import ClipSampler, DataConfig, load_shards, unpack_planes  # noqa: E402
-from bsqav.training.codec.engine import Engine, EngineConfig  # noqa: E402
-from bsqav.training.codec.loop import Trainer  # noqa: E402
-from bsqav.training.codec.objective import LayerInput, code_layer  # noqa: E402
-from bsqav.training.codec.resident import ResidentSampler  # noqa: E402
-from bsqav.training.common.placement import place  # noqa: E402
+from bsqav.errors import UnsupportedError, UsageError
+from bsqav.nn.codec import fields
+from bsqav.nn.codec.fakequant import Mode, set_mode
+from bsqav.nn.codec.networks import CodecNet
+from bsqav.nn.codec.sparse import start_from_transform
+from bsqav.recipes.codec import codec_smoke
+from bsqav.training.codec.data import ClipSampler, DataConfig, load_shards, unpack_planes
+from bsqav.training.codec.engine import Engine, EngineConfig
+from bsqav.training.codec.loop import Trainer
+from bsqav.training.codec.objective import LayerInput, code_layer
+from bsqav.training.codec.resident import ResidentSampler
+from bsqav.training.common.placement import place
+from tests.training.models import assert_same_batches
 
 
 def some_layer(seed: int = 0) -> tuple[CodecNet, LayerInput, torch.Tensor]:
@@ -30,7 +32,7 @@ def some_layer(seed: int = 0) -> tuple[CodecNet, LayerInput, torch.Tensor]:
     start_from_transform(net)
     with torch.no_grad():
         for weight in net.prior.parameters():
-            weight += 0.05 * torch.randn_like(weight)
+            weight.add_(0.05 * torch.randn_like(weight))
     target = (128 + 30 * torch.randn(2, 8, 8, 96)).clamp(0, 255)
     pred = (target + 20 * torch.randn(2, 8, 8, 96) * torch.rand(2, 8, 8, 1)).clamp(0, 255)
     token = torch.zeros(2, 8, 8, fields.token_width(net.config.stages))
@@ -69,7 +71,7 @@ class Waits(TorchDispatchMode):
     NAMES = ("local_scalar", "nonzero", "lift_fresh", "masked_scatter", "masked_select")
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.seen: list[str] = []
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
@@ -121,12 +123,7 @@ def test_resident_batches_repeat_and_hold_what_the_shards_hold(shards: Path) -> 
     cpu = torch.device("cpu")
     config = DataConfig(size=64, frames=3, batch=6)
     first, second = (ResidentSampler(shards, config, 7, cpu) for _ in range(2))
-    for _ in range(3):
-        y, u, v = first.batch()
-        for left, right in zip((y, u, v), second.batch(), strict=True):
-            assert torch.equal(left, right)
-        assert y.shape == (6, 3, 64, 64) and u.shape == v.shape == (6, 3, 32, 32)
-        assert y.min() >= 0 and y.max() <= 255 and torch.equal(y, y.round())
+    assert_same_batches(first, second, batch=6, frames=3, size=64)
     state = first.state()
     expected = first.batch()
     first.restore(state)

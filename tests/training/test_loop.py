@@ -3,35 +3,31 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from bsqav.codec.modelfile import read_model  # noqa: E402
-from bsqav.errors import ModelError  # noqa: E402
-from bsqav.export.exporter import export_run  # noqa: E402
-from bsqav.nn.codec.networks import CodecNet  # noqa: E402
-from bsqav.nn.codec.sparse import start_from_transform  # noqa: E402
-from bsqav.recipes.codec import codec_smoke  # noqa: E402
-from bsqav.training.codec.data import ClipSampler  # noqa: E402
-from bsqav.training.codec.loop import TrainConfig, Trainer  # noqa: E402
-from bsqav.training.codec.objective import code_layer  # noqa: E402
-from bsqav.training.codec.rollout import LAYER_DROP, Rollout, RolloutConfig, layer_steps  # noqa: E402
-from tests.training.models import changed_networks  # noqa: E402
+import torch
+
+from bsqav.codec.modelfile import read_model
+from bsqav.errors import ModelError
+from bsqav.export.exporter import export_run
+from bsqav.nn.codec.networks import CodecNet
+from bsqav.nn.codec.sparse import start_from_transform
+from bsqav.recipes.codec import codec_smoke
+from bsqav.training.codec.data import ClipSampler
+from bsqav.training.codec.loop import Trainer
+from bsqav.training.codec.objective import code_layer
+from bsqav.training.codec.rollout import LAYER_DROP, Rollout, RolloutConfig, layer_steps
+from tests.training.models import changed_networks, train
 
 
 def losses(run: Path) -> list[float]:
     lines = (run / "log.jsonl").read_text().splitlines()
     return [json.loads(line)["distortion"] for line in lines]
-
-
-def train(config: TrainConfig, shards: Path, run: Path) -> Trainer:
-    trainer = Trainer(config, shards, run)
-    trainer.resume()
-    trainer.train(lambda line: None)
-    return trainer
 
 
 def test_a_run_repeats_and_resumes_and_exports(shards: Path, tmp_path: Path) -> None:
@@ -79,7 +75,8 @@ def test_checkpoints_of_other_networks_are_a_clear_error(shards: Path, tmp_path:
     del state["config"]["stages"]  # one field fewer, the same networks
     torch.save(state, tmp_path / "checkpoint.pt")
     assert Trainer(codec_smoke(), shards, tmp_path).resume()
-    for change in ({"config": {"feedback": 3}}, {"net": {}, "average": {}}):
+    changes: list[dict[str, Any]] = [{"config": {"feedback": 3}}, {"net": {}, "average": {}}]
+    for change in changes:
         torch.save({**state, **change}, tmp_path / "checkpoint.pt")
         with pytest.raises(ModelError, match="another version"):
             Trainer(codec_smoke(), shards, tmp_path).resume()

@@ -1,21 +1,24 @@
 """Motion in PyTorch: compensation equals the codec's, and the search finds as much."""
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from bsqav import _core  # noqa: E402
-from bsqav.training.codec import motion  # noqa: E402
+import torch
+
+from bsqav import _core
+from bsqav.training.codec import motion
 
 
-def textured(rng: np.random.Generator, side: int) -> np.ndarray:
+def textured(rng: np.random.Generator, side: int) -> npt.NDArray[np.uint8]:
     """Smooth noise of two scales, [side, side] uint8."""
     coarse = np.kron(rng.normal(0, 40, (side // 16 + 1, side // 16 + 1)), np.ones((16, 16)))
     fine = np.kron(rng.normal(0, 12, (side // 4 + 4, side // 4 + 4)), np.ones((4, 4)))
     picture = coarse[:side, :side] + fine[:side, :side]
     for axis in (0, 1):
-        picture = sum(np.roll(picture, i, axis) for i in range(-2, 3)) / 5
+        picture = np.mean([np.roll(picture, i, axis) for i in range(-2, 3)], axis=0)
     return (128 + picture).clip(0, 255).astype(np.uint8)
 
 
@@ -62,8 +65,7 @@ def test_pictures_that_do_not_fill_their_windows_are_searched() -> None:
     rng = np.random.default_rng(6)
     ref = textured(rng, 80)[None, :40, :72]
     cur = np.roll(ref, 2, axis=2)
-    split, mv = motion.search(
-        *(torch.from_numpy(np.ascontiguousarray(a)) for a in (cur, ref)), torch.tensor(2.0)
-    )
+    cur, ref = np.ascontiguousarray(cur), np.ascontiguousarray(ref)
+    split, mv = motion.search(torch.from_numpy(cur), torch.from_numpy(ref), torch.tensor(2.0))
     assert split.shape == (1, 2, 3) and mv.shape == (1, 3, 5, 2)
     assert (mv[0, 0, 1:4] == torch.tensor([-8, 0])).all()

@@ -9,20 +9,19 @@ import pytest
 from bsqav.errors import MediaError
 from bsqav.training.codec.data import ClipSampler, DataConfig, unpack_planes
 from bsqav.training.codec.pack import PackConfig, cut, pack
+from tests.media.clips import write_frames
+from tests.training.models import assert_same_batches
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
+
+import torch
 
 
 def write_clip(path: Path, width: int, height: int, frames: int) -> None:
     rng = np.random.default_rng(3)
     texture = rng.integers(0, 256, (height + 64, width + 64, 3), np.uint8)
-    with av.open(str(path), "w") as out:
-        stream = out.add_stream("ffv1", rate=25)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for i in range(frames):
-            picture = np.ascontiguousarray(texture[i : i + height, i : i + width])
-            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
-        out.mux(stream.encode())
+    views = (texture[i : i + height, i : i + width] for i in range(frames))
+    write_frames(path, map(np.ascontiguousarray, views), "ffv1")
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +53,7 @@ def test_cut_keeps_luma_and_chroma_together() -> None:
 def test_batches_repeat_with_the_seed_and_hold_samples(packed: Path) -> None:
     config = DataConfig(size=32, frames=3, batch=2)
     first, second = ClipSampler(packed, config, 7), ClipSampler(packed, config, 7)
-    for _ in range(4):
-        y, u, v = first.batch()
-        for left, right in zip((y, u, v), second.batch(), strict=True):
-            assert torch.equal(left, right)
-        assert y.shape == (2, 3, 32, 32) and u.shape == v.shape == (2, 3, 16, 16)
-        assert y.min() >= 0 and y.max() <= 255 and torch.equal(y, y.round())
+    assert_same_batches(first, second, batch=2, frames=3, size=32)
 
 
 def test_planes_come_out_as_packed() -> None:

@@ -10,32 +10,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from bsqav.errors import MediaError, UsageError  # noqa: E402
-from bsqav.training.paper.image_sources import raw_options  # noqa: E402
-from bsqav.training.paper.images import (  # noqa: E402
+import torch
+
+from bsqav.errors import MediaError, UsageError
+from bsqav.training.paper.image_sources import raw_options
+from bsqav.training.paper.images import (
     PictureConfig,
     PictureFolder,
     StepBatches,
     centre_squares,
 )
-from tests.support import one_torch_thread  # noqa: E402
+from tests.media.clips import write_frames
+from tests.support import one_torch_thread
 
 one_thread = pytest.fixture(autouse=True, scope="module")(one_torch_thread)
 
 
 def film(path: Path, first: int) -> None:
     """Twelve gray frames, each 10 brighter than the one before."""
-    import av
-
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
-        for index in range(12):
-            frame = np.full((32, 48, 3), first + 10 * index, np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode())
+    write_frames(path, (np.full((32, 48, 3), first + 10 * n, np.uint8) for n in range(12)))
 
 
 def add(archive: tarfile.TarFile, name: str, data: bytes) -> None:

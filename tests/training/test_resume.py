@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from bsqav.recipes.check import CodecCheck  # noqa: E402
-from bsqav.recipes.codec import codec_smoke  # noqa: E402
-from bsqav.training.codec.data import held_out  # noqa: E402
-from bsqav.training.codec.loop import TrainConfig, Trainer  # noqa: E402
+import torch
+
+from bsqav.recipes.check import CodecCheck
+from bsqav.recipes.codec import codec_smoke
+from bsqav.training.codec.data import held_out
+from bsqav.training.codec.loop import TrainConfig, Trainer
+from tests.training.models import train
 
 
 def losses(run: Path) -> list[float]:
@@ -27,13 +30,6 @@ def tiny(steps: int) -> TrainConfig:
     data = replace(config.data, size=32, frames=2, batch=1)
     model = replace(config.model, stages=2)
     return replace(config, model=model, data=data, steps=steps, threads=1, quant_from=0.7)
-
-
-def train(config: TrainConfig, shards: Path, run: Path) -> Trainer:
-    trainer = Trainer(config, shards, run)
-    trainer.resume()
-    trainer.train(lambda line: None)
-    return trainer
 
 
 def test_the_first_200_steps_repeat(shards: Path, tmp_path: Path) -> None:
@@ -116,6 +112,7 @@ from dataclasses import replace
 from pathlib import Path
 import torch
 from bsqav.recipes.codec import codec_smoke
+from tests.training.models import train
 from bsqav.training.codec.loop import Trainer
 config = codec_smoke()
 data = replace(config.data, size=32, frames=2, batch=1)

@@ -14,30 +14,31 @@ from typing import Any
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from PIL import Image  # noqa: E402
+import torch
+from PIL import Image
 
-from bsqav.cli.main import main  # noqa: E402
-from bsqav.errors import ModelError, UsageError  # noqa: E402
-from bsqav.nn.paper.arprior import ARPrior, ARPriorConfig  # noqa: E402
-from bsqav.nn.paper.attention import TransformerConfig  # noqa: E402
-from bsqav.nn.paper.bsqvit import BSQViT, ViTConfig  # noqa: E402
-from bsqav.nn.paper.discriminators import PatchDiscriminator  # noqa: E402
-from bsqav.nn.paper.maskedlm import MaskedLMConfig  # noqa: E402
-from bsqav.nn.paper.quantizers import BSQConfig, VectorQuantizer  # noqa: E402
-from bsqav.nn.paper.store import load_model, save_model  # noqa: E402
-from bsqav.nn.paper.subtokens import SubTokens  # noqa: E402
-from bsqav.nn.paper.tokencoding import compress, decompress  # noqa: E402
-from bsqav.recipes.paper import RECIPES, Recipe, configured, start  # noqa: E402
-from bsqav.training.paper.images import (  # noqa: E402
+from bsqav.cli.main import main
+from bsqav.errors import ModelError, UsageError
+from bsqav.nn.paper.arprior import ARPrior, ARPriorConfig
+from bsqav.nn.paper.attention import TransformerConfig
+from bsqav.nn.paper.bsqvit import BSQViT, ViTConfig
+from bsqav.nn.paper.discriminators import PatchDiscriminator
+from bsqav.nn.paper.maskedlm import MaskedLMConfig
+from bsqav.nn.paper.quantizers import BSQConfig, VectorQuantizer
+from bsqav.nn.paper.store import load_model, save_model
+from bsqav.nn.paper.subtokens import SubTokens
+from bsqav.nn.paper.tokencoding import compress, decompress
+from bsqav.recipes.paper import RECIPES, Recipe, configured, start
+from bsqav.training.paper.images import (
     PictureConfig,
     PictureFolder,
     StepBatches,
 )
-from bsqav.training.paper.stage_loop import StageConfig  # noqa: E402
-from bsqav.training.paper.stages import TokenizerLoss  # noqa: E402
-from tests.support import ROOT, one_torch_thread  # noqa: E402
+from bsqav.training.paper.stage_loop import StageConfig
+from bsqav.training.paper.stages import TokenizerLoss
+from tests.support import ROOT, one_torch_thread
 
 one_thread = pytest.fixture(autouse=True, scope="module")(one_torch_thread)
 NETS = TransformerConfig(width=32, layers=1, heads=2, hidden=64)
@@ -119,9 +120,10 @@ def test_patchgan_as_the_adversary(pictures: Path, tmp_path: Path) -> None:
     recipe = tokenizer_recipe(network=network, data=data, run=run, loss=loss, opponent="patch")
     trainer = start(recipe, pictures, tmp_path, device="cpu")
     assert isinstance(trainer.stage.opponent, PatchDiscriminator)
-    before = trainer.stage.opponent[0].weight.detach().clone()
+    weight = next(trainer.stage.opponent.parameters())
+    before = weight.detach().clone()
     trainer.train(lambda _: None)
-    assert not torch.equal(trainer.stage.opponent[0].weight, before)
+    assert not torch.equal(weight, before)
     assert np.isfinite(logged(tmp_path, "r1")).all()
     assert configured("small-image-gan", "tokenizer", opponent="patch").opponent == "patch"
     with pytest.raises(UsageError, match="no adversary"):
@@ -132,11 +134,12 @@ def test_a_video_tokenizer_starts_from_an_image_tokenizer(
     tokenizer: Path, tmp_path: Path, pictures: Path
 ) -> None:
     recipe = tokenizer_recipe()
-    network = replace(recipe.network, frames=3)
-    video = replace(recipe, network=network)
+    assert isinstance(recipe.network, ViTConfig)
+    video = replace(recipe, network=replace(recipe.network, frames=3))
     trainer = start(video, pictures, tmp_path, device="cpu", weights=tokenizer)
     image, _ = load_model(tokenizer)
     x = torch.rand(2, 3, 16, 16) * 2 - 1
+    assert isinstance(trainer.net, BSQViT) and isinstance(image, BSQViT)
     torch.testing.assert_close(trainer.net.latents(x), image.latents(x))
     wrong = replace(recipe, network=ViTConfig(NETS, BSQConfig(6), (16, 16)))
     with pytest.raises(ModelError, match="another configuration"):
@@ -150,6 +153,7 @@ def test_a_prior_saves_bits(tokenizer: Path, pictures: Path, tmp_path: Path) -> 
     assert bits[-1] < 0.8 * 12 and bits[-1] < bits[0]
     prior, _ = load_model(tmp_path / "weights.pt")
     model, _ = load_model(tokenizer)
+    assert isinstance(model, BSQViT)
     assert isinstance(prior, ARPrior) and prior.config.grid == (2, 2)
     pixels, _ = StepBatches(PictureFolder(pictures), PictureConfig(16, batch=8), 7)[0]
     indices = model.tokenize(pixels.float() / 127.5 - 1)
@@ -214,7 +218,7 @@ def test_model_files(tokenizer: Path, tmp_path: Path) -> None:
         with pytest.raises(ModelError, match=r"model\.pt"):
             load_model(path)
     with pytest.raises(UsageError, match="only tokenizers with BSQ"):
-        save_model(path, BSQViT(tokenizer_recipe().network, VectorQuantizer(8, 4)))
+        save_model(path, BSQViT(ViTConfig(NETS, BSQConfig(12), (16, 16)), VectorQuantizer(8, 4)))
     with pytest.raises(UsageError, match="Linear is none of"):
         save_model(path, torch.nn.Linear(1, 1))
 

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from bsqav.recipes.codec import codec_smoke  # noqa: E402
-from bsqav.training.codec.loop import Trainer  # noqa: E402
-from bsqav.training.codec.stepping import Replayed  # noqa: E402
+import torch
+
+from bsqav.recipes.codec import codec_smoke
+from bsqav.training.codec.loop import Trainer
+from bsqav.training.codec.stepping import Replayed
 
 
 class Graph:
@@ -54,8 +56,9 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> None:
         self.function = shapes
         worked = real(self, inputs)
         self.function = function
-        assert isinstance(self.graph, Graph) and done
-        self.graph.owner = self
+        graph: object = self.graph
+        assert isinstance(graph, Graph) and done
+        graph.owner = self
         return worked
 
     known: dict[str, tuple[torch.Tensor, ...]] = {}

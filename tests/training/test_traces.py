@@ -6,19 +6,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from bsqav import _core  # noqa: E402
-from bsqav.errors import UsageError  # noqa: E402
-from bsqav.export.exporter import export_run  # noqa: E402
-from bsqav.nn.codec import fields  # noqa: E402
-from bsqav.nn.codec.networks import CodecNet  # noqa: E402
-from bsqav.recipes.check import model_of  # noqa: E402
-from bsqav.recipes.codec import codec_smoke  # noqa: E402
-from bsqav.training.codec.loop import Trainer  # noqa: E402
-from bsqav.training.codec.traces import TraceConfig, batch_of, layer_of, to_and_fro  # noqa: E402
-from tests.codec.streams import Format, clip, tiny_model  # noqa: E402
-from tests.training.models import changed_networks  # noqa: E402
+import torch
+
+from bsqav import _core
+from bsqav.errors import UsageError
+from bsqav.export.exporter import export_run
+from bsqav.nn.codec import fields
+from bsqav.nn.codec.networks import CodecNet
+from bsqav.recipes.check import model_of
+from bsqav.recipes.codec import codec_smoke
+from bsqav.training.codec.loop import Trainer
+from bsqav.training.codec.traces import TraceConfig, batch_of, layer_of, to_and_fro
+from tests.codec.streams import Format, clip, tiny_model
+from tests.training.models import changed_networks
 
 FORM = Format(70, 54)
 

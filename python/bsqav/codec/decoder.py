@@ -68,7 +68,9 @@ class Decoder:
         """The last sequence header, None before the first keyframe."""
         return self._sequence
 
-    def decode(self, packet: SupportsBytes | None, *, pts: int | None = None) -> list[Frame]:
+    def decode(
+        self, packet: SupportsBytes | bytearray | memoryview | None, *, pts: int | None = None
+    ) -> list[Frame]:
         """Takes one packet and returns the frames that are ready; None flushes.
 
         Args:
@@ -109,7 +111,7 @@ class Decoder:
         return self._drain()
 
     def decode_on_device(
-        self, packet: SupportsBytes, *, pts: int | None = None
+        self, packet: SupportsBytes | bytearray | memoryview, *, pts: int | None = None
     ) -> list[DeviceFrame]:
         """The same, but the frames' samples stay in the device's memory.
 

@@ -17,7 +17,7 @@ from bsqav.codec.encoder_checks import check_first_pass, check_parallel, place_o
 from bsqav.codec.models import ModelLike, default_model, find_model
 from bsqav.codec.parallel import ParallelCore, memory_limit, plan_parallel
 from bsqav.codec.picture import Colour, FrameConverter, PlaneFormat
-from bsqav.codec.planes import as_arrays, device_planes, rgb_frame
+from bsqav.codec.planes import SupportsDLPack, as_arrays, device_planes, rgb_frame
 from bsqav.codec.sequence import (
     SequenceHeader,
     colour_of,
@@ -31,7 +31,9 @@ from bsqav.errors import BsqWarning, EndOfStreamError, UsageError
 
 __all__ = ["Encoder", "EncoderInput", "PassRecord", "RateReport"]
 
-EncoderInput: TypeAlias = av.VideoFrame | DeviceFrame | Plane | Sequence[Plane]
+EncoderInput: TypeAlias = (
+    av.VideoFrame | DeviceFrame | Plane | SupportsDLPack | Sequence[Plane | SupportsDLPack]
+)
 
 DEFAULT_TIME_BASE = Fraction(1, 90000)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import av
 import numpy as np
@@ -11,9 +11,15 @@ from bsqav.codec.device import DeviceFrame
 from bsqav.codec.units import Plane
 from bsqav.errors import UsageError
 
-__all__ = ["as_arrays", "device_planes", "rgb_frame"]
+__all__ = ["SupportsDLPack", "as_arrays", "device_planes", "rgb_frame"]
 
 _CUDA = 2  # kDLCUDA of DLPack
+
+
+class SupportsDLPack(Protocol):
+    """An array of any library: its samples are read where they are."""
+
+    def __dlpack__(self, *args: Any, **kwargs: Any) -> Any: ...
 
 
 def device_planes(frame: Any) -> list[Any] | None:

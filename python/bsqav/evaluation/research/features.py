@@ -146,7 +146,7 @@ def _is_program(path: Path) -> bool:
 def _program(path: Path, named: str, device: str) -> FeatureNetwork:
     """The networks of StyleGAN2-ADA and StyleGAN-V, told apart by their arguments."""
     try:
-        module: Any = torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]
+        module: Any = torch.jit.load(str(path), map_location=device).eval()
         arguments = {argument.name for argument in module.forward.schema.arguments}
     except (RuntimeError, ValueError, AttributeError) as error:
         raise ModelError(f"{path} cannot be read as TorchScript: {error}") from error

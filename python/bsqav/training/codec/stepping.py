@@ -69,7 +69,7 @@ class Updater:
 
     def update(self, loss: Tensor) -> None:
         """Changes the weights; a step whose loss or gradients are no numbers is left out."""
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.place.average_gradients(self.trained)
         parts = [list(part.parameters()) for part in (self.net.enc, self.net.dec, self.net.prior)]
         moved = [part for part in parts if any(p.grad is not None for p in part)]
@@ -158,7 +158,7 @@ class Replayed:
 
     def _beside(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """A plain call on a stream of its own, as capturing asks of the calls before it."""
-        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             outputs = self.function(*inputs)

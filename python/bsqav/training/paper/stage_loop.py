@@ -196,7 +196,7 @@ class StageTrainer:
         self, net: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, rate: float
     ) -> None:
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         trained = [weight for weight in net.parameters() if weight.requires_grad]
         if not (self.config.sharded and net is self.net):  # FSDP2 has averaged its own
             self.place.average_gradients(trained)
