@@ -1,4 +1,4 @@
-"""bsqav.open: reading and writing in PyAV's habits."""
+"""bsqav.open: reading and writing, PyAV-compatible."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ def test_what_is_there_is_kept_and_misuse_is_named(tmp_path: Path, clip: Path) -
         bsqav.transcode(clip, tmp_path / "out.m3u8")
     assert [path.name for path in tmp_path.iterdir()] == ["out.mov"]
     mine = make_clip(tmp_path / "in.mov", frames=3)
-    with pytest.raises(bsqav.UsageError, match=r"in\.mov is the input, .* written beside"):
+    with pytest.raises(bsqav.UsageError, match=r"in\.mov is the input, .* written next to"):
         bsqav.transcode(mine, tmp_path / "in.m3u8", overwrite=True)
     with pytest.raises(bsqav.UsageError, match="HLS is written with BSQ"):
         bsqav.transcode(clip, tmp_path / "a.m3u8", codec="libx264")

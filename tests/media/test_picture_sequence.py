@@ -51,7 +51,7 @@ def test_a_gap_is_said_and_ends_the_video(tmp_path: Path) -> None:
     result = bsqav.transcode(pattern, tmp_path / "o.mkv", warn=said.append)
     assert result.frames_out == 5
     (gap,) = [text for text in said if "missing" in text]
-    assert "in_006.png is missing: the 4 images behind it" in gap
+    assert "in_006.png is missing: the 4 images after it" in gap
     assert "--start-number 8" in gap
     said.clear()
     result = bsqav.transcode(

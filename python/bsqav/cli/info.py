@@ -128,7 +128,7 @@ def _track_lines(track: TrackReport, *, kind: str, still: bool) -> str:
         *_hdr_line(track.hdr),
         f"    model     {model}",
         f"    coding    crf {_range(track.crf)}, {_range(track.layers)} layers, "
-        f"{_range(track.blocks)} blocks a frame",
+        f"{_range(track.tiles)} tiles a frame",
     ]
     if not still:
         lines += [

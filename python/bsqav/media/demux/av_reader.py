@@ -140,7 +140,7 @@ class AvReader(PacketReader):
             self._skip_to_keyframe(stream.index, offset if backward else None)
 
     def _skip_to_keyframe(self, index: int, offset: int | None) -> None:
-        """Reads on to the last keyframe that is not behind an offset."""
+        """Reads on to the last keyframe at or before an offset."""
         kept: deque[AvPacket] = deque()
         while (packet := self.read()) is not None:
             if packet.stream_index == index and packet.pts is not None:
@@ -176,6 +176,6 @@ class AvReader(PacketReader):
         return container_faults(self._file, self.container, self._tally, index)
 
     def next_file(self) -> int | None:
-        """Where another file of the same format begins behind the last packet."""
+        """Where another file of the same format begins after the last packet."""
         end = self._tally.last_byte
         return of_file(self._file, lambda opened: {0: next_file(opened, self.format, end)}).get(0)

@@ -23,7 +23,7 @@ from bsqav.codec.sequence import (
     time_base_of,
 )
 from bsqav.errors import BitstreamError
-from bsqav.media.demux.gaps import GapWatch, PacketInfo
+from bsqav.media.demux.gaps import GapDetector, PacketInfo
 from bsqav.media.io.types import AvPacket
 
 __all__ = ["ROUNDING", "BsqPacket", "BsqTrack", "header_bytes", "skipped_notice"]
@@ -78,7 +78,7 @@ class BsqTrack:
         self._move = Fraction(0)  # seconds from the packets' own times to the container's
         self.lead = Fraction(0)  # seconds to take off the container's times first
         self._count: int | None = 0
-        self.gaps = GapWatch()  # places where frames are missing, among the packets read
+        self.gaps = GapDetector()  # places where frames are missing, among the packets read
 
     @property
     def width(self) -> int:
@@ -142,7 +142,7 @@ class BsqTrack:
                 self._ticks_per_frame = int(info["ticks_per_frame"])
                 self._keyframe_tick = tick = int(info["pts"])
             elif self._keyframe_tick is not None:
-                # What is stated is how far the packet lies from its place in an even row.
+                # What is stated is the difference from its time at a constant rate.
                 tick = self._keyframe_tick + index * self._ticks_per_frame + int(info["pts"])
         pts = self._place(tick, packet.pts)
         if damage is not None or tick is None:
@@ -171,7 +171,7 @@ class BsqTrack:
             number=number,
             keyframe=bool(info["keyframe"]),
             index=int(info["index_in_group"]),
-            parity=int(info["parity"]),
+            group_toggle=int(info["parity"]),
             own=tick * self._own_tick,
             move=self._move,
             frame=Fraction(0) if rate is None else 1 / rate,
@@ -209,7 +209,7 @@ class BsqTrack:
 
 
 def skipped_notice(count: int) -> str:
-    """What there is to say of packets before the first keyframe (docs/bitstream.md 2.1)."""
+    """The warning about packets before the first keyframe (docs/bitstream.md 2.1)."""
     packets = "1 packet" if count == 1 else f"{count} packets"
     return f"the video begins between keyframes: its first {packets} cannot be shown"
 

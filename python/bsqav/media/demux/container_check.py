@@ -16,7 +16,7 @@ from av.stream import Stream
 from bsqav.media.demux.matroska_check import check_matroska
 from bsqav.media.demux.mov_check import check_mov
 from bsqav.media.demux.nut_check import UnreadBytes, check_nut
-from bsqav.media.io.file_access import read_at_will
+from bsqav.media.io.file_access import read_seekable
 from bsqav.media.io.truncation import Announced
 from bsqav.media.io.types import AvPacket, MediaFile
 
@@ -37,7 +37,7 @@ class PacketTally:
         self.is_whole = True  # nothing was passed over by a seek
         self.counts: Counter[int] = Counter()  # intact packets of every stream
         self.ends: dict[int, Fraction] = {}  # of every stream, in seconds
-        self.last_byte = 0  # behind the last packet in the file
+        self.last_byte = 0  # offset after the last packet in the file
         self.unread = UnreadBytes() if container.format.name == "nut" else None
 
     def take(self, packet: AvPacket) -> None:
@@ -148,8 +148,8 @@ def _early_end(container: InputContainer, tally: PacketTally, stream: Stream | N
 def _announced(file: MediaFile, tally: PacketTally) -> Announced | None:
     """What the structure of a file says; None for pipes and for formats that are not read."""
     if isinstance(file, str | os.PathLike) and Path(file).suffix.lower() == ".m3u8":
-        return read_at_will(file, lambda opened: _playlist(Path(file), opened))
-    return read_at_will(file, lambda opened: _check(opened, tally))
+        return read_seekable(file, lambda opened: _playlist(Path(file), opened))
+    return read_seekable(file, lambda opened: _check(opened, tally))
 
 
 def _check(file: BinaryIO, tally: PacketTally) -> Announced | None:

@@ -122,7 +122,7 @@ class Demuxer(Closing):
         return self._reader.truncated
 
     def check_end(self, stream: Stream, warn: Warn, *, strict: bool = False) -> None:
-        """Tells a file that was cut short, once all of it was read.
+        """Raises or warns where the file is truncated, once all of it was read.
 
         Args:
             stream: PyAV's of the video that counts.
@@ -150,7 +150,7 @@ class Demuxer(Closing):
         (fail if strict else warn)(message)
 
     def warn_of_another_file(self, warn: Warn) -> None:
-        """Tells of a second file behind the first in the same file, once all of it was read."""
+        """Warns of a second file appended to the first, once all of it was read."""
         found = self._reader.next_file()
         if found is not None:
             warn(
@@ -224,7 +224,7 @@ class Demuxer(Closing):
             index = packet.stream_index
             track = tracks.get(index)
             if track is not None:
-                # Unwanted ones are looked at too: they carry the headers that others build on.
+                # Unwanted ones are parsed too: they carry the headers that others need.
                 found = track.packet(packet)
                 if wanted is None or index in wanted:
                     yield found

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-__all__ = ["Gap", "GapWatch", "PacketInfo", "named", "places"]
+__all__ = ["Gap", "GapDetector", "PacketInfo", "named", "places"]
 
 OUT_OF_ORDER = "the time does not rise: packets are out of order or there twice"
 # So many steps between frames must equal the stated durations before one that does not is a gap.
@@ -30,7 +30,7 @@ NEAR_MOVES = 8
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A place where frames are missing, or where something stands in for them."""
+    """A place where frames are missing, or where something replaces them."""
 
     number: int | None  # of the packet that shows it, from 0; None after a seek
     time: Fraction  # of that packet, in seconds
@@ -48,7 +48,7 @@ class PacketInfo:
     number: int | None
     keyframe: bool
     index: int  # in the group
-    parity: int  # the toggle bit
+    group_toggle: int  # changes from group to group
     own: Fraction  # the packet's own time
     move: Fraction  # from the packets' own times to the container's
     frame: Fraction  # duration of a frame at a constant rate, 0 where variable
@@ -60,7 +60,7 @@ class PacketInfo:
         return self.own + self.move
 
 
-class GapWatch:
+class GapDetector:
     """Takes the packets of a track in their order and keeps a list of gaps."""
 
     def __init__(self) -> None:
@@ -102,7 +102,7 @@ class GapWatch:
             self.found.append(Gap(packet.number, packet.time, what))
 
     def lose(self, time: Fraction | None) -> None:
-        """Takes a packet of which nothing can be said: damaged, or without a keyframe before.
+        """Takes a packet without usable times: damaged, or without a keyframe before.
 
         Args:
             time: the container's, in seconds; None where unknown.
@@ -129,7 +129,7 @@ class GapWatch:
         return len(self._stray) > MAX_STRAY_MOVES
 
     def _inside_group(self, last: PacketInfo, packet: PacketInfo) -> str | None:
-        if packet.parity != last.parity:
+        if packet.group_toggle != last.group_toggle:
             return "it belongs to another group than the packet before: a keyframe is missing"
         if packet.index != last.index + 1:
             return f"index {packet.index} follows index {last.index}: packets are missing"
@@ -146,7 +146,7 @@ class GapWatch:
             return None  # a joint: the times of each piece are its own
         hole = _hole(last, packet) if last.duration else Fraction(0)
         is_hole = hole > max(last.frame / 2, SAME_TIME)
-        if packet.parity == last.parity and (is_hole or not last.duration):
+        if packet.group_toggle == last.group_toggle and (is_hole or not last.duration):
             return "it has the toggle bit of the group before: a group is missing between them"
         if is_hole and (last.frame or self._exact >= MIN_EXACT_STEPS):
             what = f"{float(hole):.3f} s of frames are missing before it, by the times"

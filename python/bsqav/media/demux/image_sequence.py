@@ -51,7 +51,7 @@ class ImageSequence:
             file: any input.
             fps: frames per second, 25 where None.
             start_number: of the first image, the lowest that there is where None.
-            warn: hears of images behind a gap, which are not read.
+            warn: hears of images after a gap, which are not read.
 
         Raises:
             InputNotFoundError: there are no such images.
@@ -79,7 +79,7 @@ class ImageSequence:
             gap += 1
         if behind := [number for number in numbers if number > gap]:
             warn(
-                f"{_filled(path, gap)} is missing: the {len(behind)} images behind it are left "
+                f"{_filled(path, gap)} is missing: the {len(behind)} images after it are left "
                 f"out (--start-number {min(behind)} begins there)"
             )
         return cls(path, first, fps or DEFAULT_FPS)
@@ -105,10 +105,10 @@ class ImageSequence:
 
 
 class _SequenceReader(AvReader):
-    """Ends in front of a gap, where FFmpeg's may look for the missing image."""
+    """Ends before a gap, where FFmpeg's demuxer may look for the missing image."""
 
     def read(self) -> AvPacket | None:
-        """The next image, None behind the last one."""
+        """The next image, None after the last one."""
         try:
             return super().read()
         except MediaError as error:

@@ -1,4 +1,4 @@
-"""Finds a second file behind the first, joined by `cat` or a recorder: FFmpeg reads one only."""
+"""Finds a second file appended to the first by `cat` or a recorder: FFmpeg reads one only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bsqav.media.io.ebml import read_segment_head
 
 __all__ = ["is_joined", "next_file"]
 
-# Behind the last packet stands an index at most; so far another head is looked for.
+# After the last packet there is an index at most; another header is searched for up to here.
 MAX_SEARCHED = 1 << 20
 MAX_BOXES = 10_000
 _WITHOUT_STRUCTURE = {"flv", "mpeg", "mpegts"}
@@ -26,10 +26,10 @@ def next_file(file: BinaryIO, form: str, end: int) -> int | None:
     Args:
         file: what was read, which can seek.
         form: FFmpeg's name of the format.
-        end: the byte behind the last packet that was read.
+        end: the byte after the last packet that was read.
     """
     if form.startswith("mov,"):
-        return _box_behind(file, end)
+        return _appended_box(file, end)
     head = _HEADS.get(form)
     if head is None:
         return None
@@ -45,9 +45,9 @@ def next_file(file: BinaryIO, form: str, end: int) -> int | None:
 
 
 def is_joined(file: BinaryIO, form: str) -> bool | None:
-    """Whether a file has another behind it; None where its structure does not tell."""
+    """Whether another file is appended to a file; None where its structure does not tell."""
     if form.startswith("mov,"):
-        return _box_behind(file, 1) is not None
+        return _appended_box(file, 1) is not None
     if form != "matroska,webm":
         return None if form in _WITHOUT_STRUCTURE else False
     segment = read_segment_head(file)
@@ -66,8 +66,8 @@ _HEADS: dict[str, tuple[bytes, Callable[[bytes], bool]]] = {
 }
 
 
-def _box_behind(file: BinaryIO, end: int) -> int | None:
-    """Where a file type box stands behind the last packet."""
+def _appended_box(file: BinaryIO, end: int) -> int | None:
+    """Offset of a file type box after the last packet."""
     size, place = file.seek(0, os.SEEK_END), 0
     for _ in range(MAX_BOXES):
         box = box_at(file, place)

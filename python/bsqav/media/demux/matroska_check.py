@@ -65,7 +65,7 @@ class _Walk:
         # Offset of a cluster to the (track number, time) of the keyframes of video in it.
         self._clusters: dict[int, set[tuple[int, int]]] = {}
         self._cues = b""
-        self._void: int | None = None  # offset of a Void behind a cluster
+        self._void: int | None = None  # offset of a Void after a cluster
         self._begin = 0  # of the latest cluster, in timestamp units
 
     def run(self) -> Announced:
@@ -95,7 +95,7 @@ class _Walk:
         """Reads an element of the segment; returns where the next one begins, None at an end."""
         head = self._head(place)
         if head is not None and head.id in _IN_CLUSTER and self._clusters:
-            self._wrong_size(place, "packets go on behind their cluster's end")
+            self._wrong_size(place, "packets go on after their cluster's end")
             return self._children(place, self._end, [*self._clusters][-1])
         if head is None or head.id not in _LEVEL_1 | _ANYWHERE:
             self._fault(place, "no element of Matroska begins here")
@@ -120,7 +120,7 @@ class _Walk:
 
     def _cluster(self, cluster: ElementHead, place: int) -> int | None:
         if self._void is not None:
-            self._fault(self._void, "a Void element stands between clusters")
+            self._fault(self._void, "a Void element is between clusters")
             self._void = None
         self._clusters[place] = set()
         self._begin = 0
@@ -129,7 +129,7 @@ class _Walk:
         end = self._end if cluster.end is None else min(cluster.end, self._end)
         at = self._children(cluster.start, end, place)
         if at is not None and at < end and cluster.end is not None:
-            what = "a cluster reaches over elements behind it"
+            what = "a cluster reaches over the elements after it"
             # One wrong size is no harm; where the file lacks those bytes too, packets are gone.
             (self._fault if self._is_short else self._wrong_size)(place, what)
         return at
@@ -149,7 +149,7 @@ class _Walk:
             if head.id == ids.TIMESTAMP:
                 self._begin = integer(self._content(head))
             elif head.id == ids.VOID:
-                self._fault(at, "a Void element stands in the place of packets")
+                self._fault(at, "a Void element is in the place of packets")
             elif head.id in (ids.SIMPLE_BLOCK, ids.BLOCK_GROUP):
                 self._block(head, at, self._clusters[place])
             at = head.end
@@ -199,11 +199,11 @@ class _Walk:
         return block, keyframe
 
     def _check_tail(self) -> None:
-        """Behind a segment that says its end may stand anything but more of it."""
+        """After a segment that states its end, anything may follow but more of it."""
         if self._end < self._size:
             head = self._head(self._end)
             if head is not None and head.id in _LEVEL_1:
-                self._fault(self._end, "the file goes on behind the end of its segment")
+                self._fault(self._end, "the file goes on after the end of its segment")
 
     def _check_cues(self) -> None:
         """Every keyframe that the index names must be there."""

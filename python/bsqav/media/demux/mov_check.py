@@ -14,7 +14,7 @@ from bsqav.media.io.truncation import Announced
 
 __all__ = ["check_mov"]
 
-# Boxes that may stand at a file's top level (ISO/IEC 14496-12, QuickTime, DASH).
+# Boxes allowed at a file's top level (ISO/IEC 14496-12, QuickTime, DASH).
 _TOP_LEVEL = {
     b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"moof", b"mfra",
     b"sidx", b"ssix", b"prft", b"emsg", b"meta", b"uuid", b"udta", b"pdin",

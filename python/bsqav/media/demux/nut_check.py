@@ -1,7 +1,7 @@
-"""Tells whether bytes of a NUT file were passed over: between packets stand frame heads only.
+"""Detects bytes of a NUT file that were passed over: between packets there are frame heads only.
 
 NUT has no table of its packets. FFmpeg looks for the next place where it can go on when a frame's
-head is damaged, and what lies between is lost; it lies between two packets that were read.
+head is damaged; the bytes between two packets that were read are lost.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ __all__ = ["UnreadBytes", "check_nut"]
 FILE_ID = b"nut/multimedia container\0"
 # The most that the head of a frame takes.
 MAX_FRAME_HEAD = 48
-# Bytes that most packets of a codec begin with (MP3's header) stand once, in the file's header: a
-# packet may be so much longer than its place in the file.
+# Bytes that most packets of a codec begin with (MP3's header) are stored once, in the header of
+# the file: a packet may be so much longer than its place in the file.
 MAX_ELIDED = 8
 # Startcodes: main header, stream, syncpoint, index, info.
 _MAIN, _STREAM, _INDEX = b"NM\x7aV\x1f\x5f\x04\xad", b"NS\x11@[\xf2\xf9\xdb", b"NX\xdd\x67/#\xe6N"
@@ -32,7 +32,7 @@ class UnreadBytes:
     """Takes the places of packets as they are read and notes what is not read between them."""
 
     def __init__(self) -> None:
-        self.end = len(FILE_ID)  # offset behind the last packet
+        self.end = len(FILE_ID)  # offset after the last packet
         self.gaps: list[tuple[int, int]] = []
 
     def take(self, place: int | None, size: int) -> None:
@@ -71,7 +71,7 @@ def check_nut(file: BinaryIO, unread: UnreadBytes) -> Announced | None:
 
 
 def _tail(file: BinaryIO, end: int) -> int:
-    """Where the headers behind the last packet begin, which may end earlier than its bytes say."""
+    """Where the headers after the last packet begin, which may end earlier than its bytes say."""
     file.seek(end - MAX_ELIDED)
     data = file.read(2 * MAX_ELIDED)
     for early in range(MAX_ELIDED + 1):
@@ -82,7 +82,7 @@ def _tail(file: BinaryIO, end: int) -> int:
 
 
 def _rest(file: BinaryIO, place: int, end: int) -> int:
-    """How many bytes are left behind all headers that stand in a gap."""
+    """How many bytes are left after all headers in a gap."""
     while end - place >= 10:
         file.seek(place)
         head = file.read(20)

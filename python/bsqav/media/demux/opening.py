@@ -1,4 +1,4 @@
-"""Opening a path, an address or a file object with PyAV, and what can be told of it beforehand."""
+"""Opening a path, an address or a file object with PyAV, and checks of it beforehand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from av.container import InputContainer
 
 from bsqav.errors import MediaError
 from bsqav.media.demux.tag_encoding import open_with_tags
-from bsqav.media.io.file_access import read_at_will
+from bsqav.media.io.file_access import read_seekable
 from bsqav.media.io.truncation import LengthWatch, cut_short, is_endless_playlist
 from bsqav.media.io.types import MediaFile
 from bsqav.media.io.waiting import READ_TIMEOUT
@@ -54,7 +54,7 @@ def can_seek(file: MediaFile) -> bool:
 
 def is_truncated(file: MediaFile | LengthWatch) -> bool:
     """Whether a file ends before it says it does; False where that cannot be told at once."""
-    return bool(read_at_will(file, cut_short))
+    return bool(read_seekable(file, cut_short))
 
 
 def open_container(

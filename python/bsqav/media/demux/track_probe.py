@@ -75,7 +75,7 @@ class TrackProbe:
                 )
 
     def _take(self, stream: Stream, packet: AvPacket) -> None:
-        """Looks at a packet of a stream that is not known yet."""
+        """Probes a packet of a stream that is not known yet."""
         data = bytes(packet)
         try:
             info = _core.probe_packet(data)

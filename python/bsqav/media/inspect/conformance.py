@@ -1,4 +1,4 @@
-"""The conformance hash: one value that stands for every sample of a decoded stream."""
+"""The conformance hash: one value for all samples of a decoded stream."""
 
 from __future__ import annotations
 

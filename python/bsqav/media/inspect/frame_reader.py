@@ -43,7 +43,7 @@ class FrameReader(Closing):
         file: a path, or a binary file object that can seek, which stays open; also a `.bsq` file.
         track: which of the BSQ tracks, from 0.
         output: as `decode_image` has it: "array", "pillow" or "frame".
-        models: models to use beside the installed ones.
+        models: models to use in addition to the installed ones.
         threads: for decoding, 0 for the number of processors.
         index: the `index` of another reader of the same track.
 

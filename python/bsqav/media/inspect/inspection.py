@@ -63,7 +63,7 @@ class TrackReport:
     longest_group: int = 0
     crf: tuple[float, float] | None = None  # smallest and largest
     layers: tuple[int, int] | None = None
-    blocks: tuple[int, int] | None = None  # per layer
+    tiles: tuple[int, int] | None = None  # per layer
     bits: dict[str, float] | None = None
     _total: int = field(default=0, repr=False)  # bits
     _key_total: int = field(default=0, repr=False)
@@ -89,7 +89,7 @@ class TrackReport:
         if info["crf"] >= 0:
             self.crf = _widen(self.crf, info["crf"])
         if info["blocks"] > 0:
-            self.blocks = _widen(self.blocks, info["blocks"])
+            self.tiles = _widen(self.tiles, info["blocks"])
         if packet.pts is not None:
             self._times = _widen(self._times, packet.pts * packet.time_base)
             end = (packet.pts + packet.duration) * packet.time_base

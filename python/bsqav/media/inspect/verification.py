@@ -127,7 +127,7 @@ def _check_whole(demuxer: Demuxer, track: BsqTrack, name: str, last: int, warn: 
     try:
         demuxer.check_end(track.stream, warn)
     except MediaError as error:
-        raise MediaError(f"{error}; it ends behind packet {last}") from error.__cause__
+        raise MediaError(f"{error}; it ends after packet {last}") from error.__cause__
     if faults := demuxer.faults(track):
         raise MediaError(f"{name}: frames may be missing: {named(faults)}")
     if track.gaps.is_retimed:
@@ -152,7 +152,7 @@ def verify(
 
     Args:
         file: a path, a readable file of bytes, or "-" for standard input.
-        models: models to try beside the installed ones.
+        models: models to try in addition to the installed ones.
         threads: 0 for the number of processors.
         video_track: the number of the track, as `bsqav info` prints it; the first BSQ track where
             None.
@@ -200,7 +200,7 @@ def verify(
             error.packet = packets
             raise
         except MediaError as error:
-            where = f", behind packet {packets - 1}" if packets else ""
+            where = f", after packet {packets - 1}" if packets else ""
             raise MediaError(f"{error}{where}") from error.__cause__
         _check_whole(demuxer, track, name, packets - 1, said)
         found = verifier.finish(name, said)

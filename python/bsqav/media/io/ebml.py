@@ -1,6 +1,6 @@
 """EBML, the binary grammar of Matroska: writing elements, and reading headers without trust.
 
-Source: RFC 8794. Element ids are given as they stand in a file, length marker included.
+Source: RFC 8794. Element ids include their length marker, as in a file.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def size_field(size: int, width: int = 0) -> bytes:
 
 
 def id_bytes(element_id: int) -> bytes:
-    """An element id as it stands in a file."""
+    """An element id as it is in a file, length marker included."""
     return element_id.to_bytes((element_id.bit_length() + 7) // 8, "big")
 
 
@@ -107,7 +107,7 @@ def void(size: int) -> bytes:
 
 
 class ElementHead(NamedTuple):
-    """Where an element's data stands and how long it is."""
+    """Where an element's data is and how long it is."""
 
     id: int
     start: int  # offset of the data in the file

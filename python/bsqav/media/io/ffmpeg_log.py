@@ -1,4 +1,4 @@
-"""FFmpeg's own words on a failure: its error codes say no more than "Invalid argument"."""
+"""FFmpeg's log as the text of an error: its error codes say no more than "Invalid argument"."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import av
 
-__all__ = ["last_words", "listening", "show_log"]
+__all__ = ["captured_log", "error_message", "show_log"]
 
 # FFmpeg's lines pass through Python's logging: without a handler they would be printed.
 logging.getLogger("libav").addHandler(logging.NullHandler())
@@ -21,14 +21,14 @@ class _State:
 
 
 def show_log() -> None:
-    """Has FFmpeg write its log to standard error from now on; `listening` hears nothing then."""
+    """Has FFmpeg write its log to standard error from now on; `captured_log` is empty then."""
     _State.shown = True
     av.logging.set_libav_level(av.logging.VERBOSE)
     av.logging.restore_default_callback()
 
 
 @contextlib.contextmanager
-def listening() -> Iterator[list[str]]:
+def captured_log() -> Iterator[list[str]]:
     """Gathers the error lines that FFmpeg logs inside; nothing of them is printed.
 
     Not for the usual path: a decoder's thread that logs waits for the interpreter.
@@ -54,7 +54,7 @@ def listening() -> Iterator[list[str]]:
                 logging.getLogger(f"libav.{name}").log(av.logging.adapt_level(level), message)
 
 
-def last_words(error: BaseException, lines: list[str] | None = None) -> str:
+def error_message(error: BaseException, lines: list[str] | None = None) -> str:
     """An error's message: FFmpeg's last line of log where there is one, else what the code says."""
     if lines:
         return lines[-1]

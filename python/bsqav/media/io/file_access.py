@@ -1,4 +1,4 @@
-"""Reading a file at will beside whoever reads it in order: its head, its tables, its end."""
+"""Reading the headers and tables of a seekable file that another reader reads in order."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, TypeVar, cast
 
-__all__ = ["read_at_will"]
+__all__ = ["read_seekable"]
 
 T = TypeVar("T")
 
 
-def read_at_will(file: object, read: Callable[[BinaryIO], T]) -> T | None:
+def read_seekable(file: object, read: Callable[[BinaryIO], T]) -> T | None:
     """What `read` makes of a file from its start; None where it cannot be read at will.
 
     Args:

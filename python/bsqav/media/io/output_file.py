@@ -25,7 +25,7 @@ class OutputFile:
     Args:
         path: where the finished file shall be.
         overwrite: replace a file that is there; else OutputExistsError, at once and at the end.
-        beside: another file that belongs to it, written as its own PATH.partial, and named first.
+        companion: another file that belongs to it, written as its own .partial, and named first.
 
     Raises:
         OutputExistsError: there is such a file.
@@ -37,11 +37,11 @@ class OutputFile:
         path: str | os.PathLike[str],
         *,
         overwrite: bool = False,
-        beside: str | os.PathLike[str] | None = None,
+        companion: str | os.PathLike[str] | None = None,
     ) -> None:
         self.path = Path(path)
         self.partial = self.path.with_name(self.path.name + ".partial")
-        self.beside = None if beside is None else OutputFile(beside, overwrite=overwrite)
+        self.companion = None if companion is None else OutputFile(companion, overwrite=overwrite)
         self._overwrite = overwrite
         self._lock: int | None = None
         self._made = False  # by taking the lock
@@ -71,17 +71,17 @@ class OutputFile:
                 f"{self.partial} is being written by another run: wait for it, or choose another "
                 "output"
             )
-        if self.beside is not None:
+        if self.companion is not None:
             try:
-                self.beside.hold()
+                self.companion.hold()
             except BaseException:
                 self.release()
                 raise
 
     def release(self) -> None:
         """Lets others write; what was written stays, an empty file does not."""
-        if self.beside is not None:
-            self.beside.release()
+        if self.companion is not None:
+            self.companion.release()
         if self._lock is None:
             return
         with contextlib.suppress(OSError):
@@ -98,17 +98,17 @@ class OutputFile:
     def commit(self) -> None:
         """Gives the finished file its name."""
         self._check()
-        if self.beside is not None:
-            # Another container than the name says needs no file beside it.
-            self.beside.commit() if self.beside.is_written else self.beside.discard()
+        if self.companion is not None:
+            # Another container than the name says needs no companion.
+            self.companion.commit() if self.companion.is_written else self.companion.discard()
         self.partial.replace(self.path)
         self._made = False
         self.release()
 
     def discard(self) -> None:
         """Removes the partial file, where there is one."""
-        if self.beside is not None:
-            self.beside.discard()
+        if self.companion is not None:
+            self.companion.discard()
         self.partial.unlink(missing_ok=True)
         self._made = False
         self.release()

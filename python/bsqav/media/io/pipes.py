@@ -109,7 +109,7 @@ class PipeWriter:
 class WholeWriter:
     """A file of bytes that takes all of what it is given; a raw one may take a part each time.
 
-    FFmpeg would go on behind the part that was not taken. Everything but `write` is the file's own.
+    FFmpeg would continue after the part that was not taken. The rest is the file's own.
     """
 
     def __init__(self, file: BinaryIO) -> None:

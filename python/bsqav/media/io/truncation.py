@@ -1,4 +1,4 @@
-"""Tells a media file that was cut short by the sizes that it states itself."""
+"""Detects a truncated media file by the sizes that it states itself."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_PLAYLIST = 16 << 20
 # First boxes of MOV and MP4 files.
 _BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"moof"}
 MAX_BOXES = 1_000_000
-# The heads of Matroska's first two elements lie in here.
+# The heads of Matroska's first two elements are in these bytes.
 MATROSKA_HEAD = 4096
 
 

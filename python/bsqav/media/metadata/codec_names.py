@@ -1,4 +1,4 @@
-"""What the codec of a track is called, also where FFmpeg has no decoder for it."""
+"""The name of a track's codec, also where FFmpeg has no decoder for it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import av
 from av.bitstream import BitStreamFilterContext
 from av.stream import Stream
 
-from bsqav.media.io.ffmpeg_log import listening
+from bsqav.media.io.ffmpeg_log import captured_log
 from bsqav.media.io.types import decoder_of
 from bsqav.media.metadata.matroska_header import codec_ids
 
@@ -41,7 +41,7 @@ def _by_filter(stream: Stream) -> str:
     if isinstance(name, str) and name:
         return name
     try:
-        with listening() as lines:
+        with captured_log() as lines:
             BitStreamFilterContext("aac_adtstoasc", in_stream=stream)
     except (av.FFmpegError, ValueError, AttributeError, TypeError):
         pass

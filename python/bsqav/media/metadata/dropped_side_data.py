@@ -1,4 +1,4 @@
-"""Says what frames carry beside their samples and BSQ has no place for: captions, HDR10+, ..."""
+"""Warns of side data of frames that BSQ cannot carry: captions, dynamic HDR metadata, ..."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from bsqav.media.metadata.hdr import DolbyVision
 __all__ = ["SideDataWatch"]
 
 _DOLBY_VISION = "Dolby Vision"
-# Decoders of video. Those of images attach colour profiles, at a look at which PyAV 18 may crash.
-_LOOKED_AT = {
+# Decoders of video. Those of images attach colour profiles; PyAV 18 may crash on reading them.
+_CHECKED = {
     *("h264", "hevc", "vvc", "av1", "libdav1d", "libaom-av1", "vp8", "vp9", "libvpx", "libvpx-vp9"),
     *("mpeg1video", "mpeg2video", "mpegvideo", "mpeg4", "vc1", "wmv3", "prores", "dnxhd"),
 }
@@ -32,7 +32,7 @@ _KINDS = {
 
 
 class SideDataWatch:
-    """Looks at decoded frames and warns once of every kind of side data that is left out.
+    """Warns once of every kind of side data of decoded frames that is omitted.
 
     Args:
         decoder: FFmpeg's name of the decoder.
@@ -40,13 +40,13 @@ class SideDataWatch:
     """
 
     def __init__(self, decoder: str, warn: Callable[[str], None]) -> None:
-        self._looks = decoder in _LOOKED_AT
+        self._is_checked = decoder in _CHECKED
         self._warn = warn
         self._said: set[str] = set()
 
-    def look(self, frame: av.VideoFrame) -> None:
-        """Looks at a PyAV frame."""
-        if not self._looks:
+    def check(self, frame: av.VideoFrame) -> None:
+        """Checks a PyAV frame."""
+        if not self._is_checked:
             return
         try:
             # PyAV takes kinds as well as their names.

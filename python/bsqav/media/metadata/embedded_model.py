@@ -26,7 +26,7 @@ __all__ = [
 
 MODEL_TYPE = "application/x-bsq-model"
 SUFFIX = ".bsqm"
-# No released model comes near; larger attachments, and more of them, are not looked into.
+# No released model comes near; larger attachments, and more of them, are not read.
 MAX_MODEL_BYTES = 64 << 20
 MAX_MODELS = 16
 _DIGEST_BYTES, _ID_BYTES = 32, 16
@@ -75,7 +75,7 @@ def promised_id(data: bytes) -> str:
 
 
 def embedded_models(attachments: Iterable[Attachment]) -> EmbeddedModels:
-    """The models among attachments, checked, those that are installed already as they lie there."""
+    """The models among attachments, checked; for one that is installed, the installed file."""
     models: dict[str, Model] = {}
     faults = []
     candidates = [each for each in attachments if is_model(each)]

@@ -1,4 +1,4 @@
-"""What a file holds beside its tracks' packets: chapters, attachments, metadata."""
+"""What a file holds apart from the packets of its tracks: chapters, attachments, tags."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _TIFF_XMP, _TIFF_ICC = 700, 34675
 
 
 def read_image_metadata(data: bytes) -> PictureMetadata:
-    """What an image file holds beside its image; nothing where it cannot be read."""
+    """What an image file holds apart from its samples; nothing where it cannot be read."""
     try:
         if data.startswith(_JPEG):
             return _of_jpeg(data)
@@ -90,7 +90,7 @@ def _into_jpeg(data: bytes, metadata: PictureMetadata, warn: Callable[[str], Non
     pieces = [metadata.icc[at : at + room] for at in range(0, len(metadata.icc), room)]
     for number, piece in enumerate(pieces, 1):
         add(_APP2, _ICC_PREFIX + bytes([number, len(pieces)]) + piece, "the colour profile")
-    # Behind JFIF's own segment, which stands first.
+    # After JFIF's own segment, which comes first.
     place = 2
     for begin, marker, content in _segments(data):
         if marker == _APP0:
@@ -168,7 +168,7 @@ def _of_webp(data: bytes) -> PictureMetadata:
 
 
 def _of_tiff(data: bytes) -> PictureMetadata:
-    """Colour profile and XMP; Exif lies in pieces all over a TIFF file."""
+    """Colour profile and XMP; the Exif of a TIFF file is spread all over it."""
     order = "<" if data.startswith(b"II") else ">"
     (first,) = struct.unpack_from(f"{order}I", data, 4)
     (count,) = struct.unpack_from(f"{order}H", data, first)

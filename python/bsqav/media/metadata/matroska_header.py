@@ -20,12 +20,12 @@ __all__ = [
     "matroska_private",
 ]
 
-# Tracks stand at the beginning; all of them together are a few kilobytes.
+# Tracks are at the beginning; all of them together are a few kilobytes.
 MAX_ELEMENTS = 200
 MAX_BYTES = 16 << 20
 # Track types that FFmpeg makes streams of: video, sound, subtitles, metadata.
 STREAM_TYPES = {1, 2, 0x11, 0x21}
-# A BITMAPINFOHEADER, and where the FourCC stands in it.
+# A BITMAPINFOHEADER, and the offset of the FourCC in it.
 BITMAP_HEADER_SIZE, FOURCC_PLACE = 40, 16
 # Types of block additions: "dvcC", "dvvC" and "dvwC", as MP4 names them.
 _DOLBY_VISION = {0x64766343, 0x64767643, 0x64767743}
@@ -83,7 +83,7 @@ def dolby_vision_record(file: BinaryIO) -> bytes:
 
 
 def _top_level(file: BinaryIO, wanted: int) -> bytes:
-    """The content of an element that stands before the clusters; empty where it is not there."""
+    """The content of an element before the clusters; empty where it is not there."""
     segment = read_segment_head(file)
     if segment is None or segment.id != ids.SEGMENT:
         return b""

@@ -1,4 +1,4 @@
-"""Light levels and private data in the head of a MOV or MP4 file (ISO/IEC 14496-12)."""
+"""HDR metadata and BSQ private data in the header of a MOV or MP4 file (ISO/IEC 14496-12)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""What FFmpeg knows of a frame beside its samples, read in a way that PyAV 18 survives.
+"""Side data of a frame, read in a way that does not crash PyAV 18.
 
-PyAV frees the dictionary that may hang on side data, as the name of a colour profile does, and
-frees it again with the frame. So a small copy of the frame is looked at, and where such a thing
-may be, the copy is never freed.
+PyAV frees the dictionary that side data may have (the name of a colour profile) and frees it again
+with the frame. So a small copy of the frame is read, and is never freed where it may have one.
 """
 
 from __future__ import annotations

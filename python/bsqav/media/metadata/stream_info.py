@@ -1,4 +1,4 @@
-"""What is known of a video once its first frame has been decoded."""
+"""Stream info of a video: size, timing, colour and display, once its first frame is decoded."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ NO_GAPS = {"dv", "gxf", "mxf", "yuv4mpegpipe"}
 WITHOUT_TIMES = 0x0080
 # What is above this counts ticks of a clock (frames per second).
 MAX_RATE = Fraction(500)
-# How many packets are looked at for the rate, and how far they may be out of order.
+# How many packets are read for the rate, and how far they may be out of order.
 RATE_PACKETS, RATE_REORDER = 32, 8
 # A rate this near to a usual one is that one, rounded by a clock.
 RATE_MARGIN = Fraction(1, 50)

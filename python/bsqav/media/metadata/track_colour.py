@@ -12,7 +12,7 @@ from typing import BinaryIO, TypeVar
 import av
 from av.stream import Stream
 
-from bsqav.media.io.file_access import read_at_will
+from bsqav.media.io.file_access import read_seekable
 from bsqav.media.io.types import MediaFile
 from bsqav.media.metadata.hdr import DolbyVision, TrackColour
 from bsqav.media.metadata.matroska_header import (
@@ -49,7 +49,7 @@ def of_file(file: MediaFile, read: Callable[[BinaryIO], dict[int, T]]) -> dict[i
         path = Path(file)
         if path.suffix.lower() == PLAYLIST and path.is_file():
             file = path.with_suffix(".mov")  # as bsqav writes it
-    return read_at_will(file, read) or {}
+    return read_seekable(file, read) or {}
 
 
 def stream_colour(stream: Stream) -> TrackColour:

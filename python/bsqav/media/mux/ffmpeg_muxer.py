@@ -19,7 +19,7 @@ from av.stream import Disposition, Stream
 from av.subtitles.codeccontext import SubtitleCodecContext
 
 from bsqav.errors import MediaError, UnsupportedError, UsageError
-from bsqav.media.io.ffmpeg_log import last_words, listening
+from bsqav.media.io.ffmpeg_log import captured_log, error_message
 from bsqav.media.io.pipes import WholeWriter
 from bsqav.media.io.types import AvPacket, MediaFile, Warn, decoder_of
 from bsqav.media.metadata.codec_names import codec_name
@@ -213,7 +213,7 @@ class FFmpegMuxer(Muxer):
             return
         self._started = self._sealed = True
         self._texts.choose_time_base()
-        with listening() as lines:
+        with captured_log() as lines:
             try:
                 self.container.start_encoding()
                 return
@@ -223,7 +223,7 @@ class FFmpegMuxer(Muxer):
             raise error  # a full disk, a pipe that was closed
         raise UnsupportedError(
             f"{self.format} with {', '.join(self._tracks())} cannot be written: "
-            f"{last_words(error, lines)}"
+            f"{error_message(error, lines)}"
         ) from error
 
     def _tracks(self) -> list[str]:
@@ -344,11 +344,11 @@ class FFmpegMuxer(Muxer):
             self.container.mux(packet)
         except (av.ArgumentError, av.InvalidDataError, av.PatchWelcomeError, ValueError) as error:
             place = f"at {float(packet.pts * packet.time_base):.3f} s" if packet.pts else ""
-            with listening() as lines, contextlib.suppress(Exception):
+            with captured_log() as lines, contextlib.suppress(Exception):
                 self.container.mux(packet)  # once more, for the reason
             raise MediaError(
                 f"{self.format} refuses a packet of {self.name_of(index)} {place}: "
-                f"{last_words(error, lines)}"
+                f"{error_message(error, lines)}"
             ) from error
 
     def close(self) -> None:

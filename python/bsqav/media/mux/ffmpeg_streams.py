@@ -12,7 +12,7 @@ from av.audio.codeccontext import AudioCodecContext
 from av.container import OutputContainer
 from av.stream import Stream
 
-from bsqav.media.io.ffmpeg_log import listening
+from bsqav.media.io.ffmpeg_log import captured_log
 from bsqav.media.mux.audio import layout_of
 from bsqav.media.mux.format_rules import NEEDS_VIDEO
 
@@ -59,7 +59,7 @@ def can_hold(
         add: adds the stream.
     """
     options = {key: value for key, value in options.items() if key == "strict"}
-    with listening(), contextlib.ExitStack() as stack:
+    with captured_log(), contextlib.ExitStack() as stack:
         try:
             trial = av.open(io.BytesIO(), "w", format=form, container_options=options)
             stack.callback(_close, trial)

@@ -112,8 +112,8 @@ def without_video(suffix: str) -> str | None:
 def open_output(path: str | os.PathLike[str], *, overwrite: bool) -> OutputFile:
     """The file to write, and for a playlist the media file as well; see `OutputFile`."""
     is_playlist = FORMATS.get(Path(path).suffix.lower()) == "hls"
-    beside = media_path(path) if is_playlist else None
-    return OutputFile(path, overwrite=overwrite, beside=beside)
+    companion = media_path(path) if is_playlist else None
+    return OutputFile(path, overwrite=overwrite, companion=companion)
 
 
 def open_muxer(

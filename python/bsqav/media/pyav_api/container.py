@@ -74,7 +74,7 @@ def open(  # noqa: A001
         mode: "r" or "w".
         format: the container's name; by the content (reading) or the suffix (writing) where None.
         options: of FFmpeg's demuxer or muxer.
-        models: reading: models to use beside the installed ones and those that the file carries.
+        models: reading: more models than the installed ones and those that the file carries.
         threads: for coding, 0 for the number of processors.
         strict: reading: damage is an error instead of a concealed frame.
         fragmented: writing MOV: in fragments, playable while it grows.

@@ -1,4 +1,4 @@
-"""Reading files in PyAV's habits: an input container whose BSQ streams decode like any other."""
+"""Reading files, PyAV-compatible: an input container whose BSQ streams decode like any other."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _PLAIN = frozenset(
 
 
 class InputContainer(Closing):
-    """An open file in PyAV's habits. Streams other than BSQ are PyAV's own.
+    """An open file with the interface of PyAV's input container. Other streams are PyAV's own.
 
     Use it as a context manager, or call close(). Iterating over demux() or decode() of a file
     that is cut short gives all that is good and then raises MediaError.

@@ -1,4 +1,4 @@
-"""Writing files in PyAV's habits: an output container with BSQ streams beside PyAV's own."""
+"""Writing files, PyAV-compatible: an output container with BSQ streams and PyAV's own."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _warn(message: str) -> None:
 
 
 class OutputContainer:
-    """A file that is being written, in PyAV's habits.
+    """A file that is being written, with the interface of PyAV's output container.
 
     A path is written as PATH.partial and renamed by close(); where a `with` block ends in an
     exception, the partial file stays, as playable as it can be. Streams other than BSQ are PyAV's
@@ -173,8 +173,8 @@ class OutputContainer:
             )
             if stream.type == "video":
                 raise UsageError(
-                    f"{codec_name} beside BSQ is not written here: open a file of its own with "
-                    "av.open"
+                    f"{codec_name} together with BSQ is not written here: open a file of its own "
+                    "with av.open"
                 )
         for key, value in attributes.items():
             setattr(stream, key, value)

@@ -219,7 +219,7 @@ class BsqOutputStream(CodecAttributes):
 
     @property
     def is_open(self) -> bool:
-        """Whether the sequence header stands, so that the file can be begun."""
+        """Whether the sequence header is known, so that the file can be started."""
         return self._encoder is not None or self._copied is not None
 
     @property
@@ -351,7 +351,7 @@ class BsqOutputStream(CodecAttributes):
             self.pix_fmt = "yuva420p"
 
 
-# What may be set on a stream; attributes beside these would have no effect.
+# What may be set on a stream; other attributes would have no effect.
 _SETTABLE = frozenset(
     {
         "index",

@@ -11,7 +11,7 @@ from av.audio.resampler import AudioResampler
 from av.codec.context import Flags
 
 from bsqav.errors import UnsupportedError
-from bsqav.media.io.ffmpeg_log import last_words, listening
+from bsqav.media.io.ffmpeg_log import captured_log, error_message
 from bsqav.media.mux.audio import layout_of
 from bsqav.media.transcode.encoder_names import find_encoder
 
@@ -57,10 +57,10 @@ def _fitting(codec: Any, context: Any, rate: int) -> str:
         if codec.name == "libopus":
             trial.bit_rate = _BIT_RATE_PER_CHANNEL
         try:
-            with listening() as lines:
+            with captured_log() as lines:
                 trial.open()
         except (av.FFmpegError, ValueError) as error:
-            failure = last_words(error, lines)
+            failure = error_message(error, lines)
             continue
         return layout
     raise UnsupportedError(
@@ -114,12 +114,13 @@ class AudioConverter:
             self.context.bit_rate = _BIT_RATE_PER_CHANNEL * channels
         context = self.context
         try:
-            with listening() as lines:
+            with captured_log() as lines:
                 context.open()
         except (av.FFmpegError, ValueError) as error:
             raise UnsupportedError(
                 f"track {stream.index}: {encoder} does not take sound of {rate} Hz, "
-                f"{context.layout.name} ({last_words(error, lines)}): name another encoder (-c:a)"
+                f"{context.layout.name} ({error_message(error, lines)}): name another encoder "
+                "(-c:a)"
             ) from error
         self._form: tuple[str, str, int] | None = None  # of the frames that come in
         self._resampler: AudioResampler | None = None

@@ -117,7 +117,7 @@ class AvDecoding:
     def _whole(self, frames: list[av.VideoFrame]) -> Iterator[AvDecoded]:
         """Frames with the lines of one moment."""
         for frame in frames:
-            self.side_data.look(frame)
+            self.side_data.check(frame)
             frame.pts = self._time_of(frame)
             yield from map(self._wrap, self._deinterlacer.push(frame))
 

@@ -33,9 +33,9 @@ def explain_os_error(error: OSError, action: str) -> MediaError:
 def _check_apart(output: OutputFile, source: Path) -> None:
     """Refuses an input that would be written over while it is read."""
     written = [(output.partial, f"{output.path} is written there until it is complete")]
-    if output.beside is not None:
-        media = output.beside
-        written.append((media.path, f"it would be written beside {output.path}"))
+    if output.companion is not None:
+        media = output.companion
+        written.append((media.path, f"it would be written next to {output.path}"))
         written.append((media.partial, f"{media.path} is written there until it is complete"))
     for file, why in written:
         if file.exists() and file.samefile(source):
@@ -135,7 +135,7 @@ class Destination:
         """What holds the result until it is finished."""
         if self._output is None:
             return self.name
-        return str((self._output.beside or self._output).partial)
+        return str((self._output.companion or self._output).partial)
 
     def commit(self) -> int | None:
         """Gives the finished file its name; returns its size in bytes, None for a file object."""
@@ -151,8 +151,10 @@ class Destination:
         except OSError as error:
             raise explain_os_error(error, f"{self._output.path} cannot be written") from error
         size = self._output.path.stat().st_size
-        beside = None if self._output.beside is None else self._output.beside.path
-        return size + (beside.stat().st_size if beside is not None and beside.exists() else 0)
+        companion = None if self._output.companion is None else self._output.companion.path
+        return size + (
+            companion.stat().st_size if companion is not None and companion.exists() else 0
+        )
 
     def close(self) -> None:
         """Closes what was opened here, and lets others write to it."""
