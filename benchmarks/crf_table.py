@@ -4,7 +4,7 @@
 
 Every clip is scaled to the size and played forward and backward to the number of frames. For every
 crf the table has the least, the middle and the greatest of the clips' mean rates, in bits per pixel
-and, at the size and 30 pictures a second, in kb/s; and the middle PSNR-Y.
+and, at the size and 30 frames a second, in kb/s; and the middle PSNR-Y.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from typing import Any
 from bsqav.codec.models import default_model, find_model
 from bsqav.codec.settings import EncoderSettings
 from bsqav.evaluation.io.coding import encode
-from bsqav.evaluation.io.frames import read_pictures
+from bsqav.evaluation.io.frames import read_frames
 from bsqav.evaluation.io.y4m import Planes
 
 PICTURES_PER_SECOND = 30
 
 
-def measure(pictures: list[Planes], model: Any, crf: float) -> tuple[float, float]:
-    """Bits per pixel and PSNR-Y in dB, means over the pictures."""
-    height, width = pictures[0][0].shape
-    coded = encode(pictures, model, crf, lookahead=EncoderSettings.for_files().lookahead)
+def measure(frames: list[Planes], model: Any, crf: float) -> tuple[float, float]:
+    """Bits per pixel and PSNR-Y in dB, means over the frames."""
+    height, width = frames[0][0].shape
+    coded = encode(frames, model, crf, lookahead=EncoderSettings.for_files().lookahead)
     bits = sum(8 * len(packet.data) for packet, _ in coded)
     psnr = sum(stats["psnr_y"] for _, stats in coded)
-    return bits / (len(pictures) * width * height), psnr / len(pictures)
+    return bits / (len(frames) * width * height), psnr / len(frames)
 
 
 def row(crf: float, figures: list[tuple[float, float]], pixels: int) -> str:
@@ -52,10 +52,10 @@ def main() -> None:
     args = parser.parse_args()
     width, height = map(int, args.size.split("x"))
     model = find_model(args.model) if args.model else default_model()
-    clips = [read_pictures(path, width, height, args.frames) for path in args.clips]
+    clips = [read_frames(path, width, height, args.frames) for path in args.clips]
     print("| crf | bits per pixel | kb/s | PSNR-Y |\n|---|---|---|---|")
     for crf in map(float, args.crf.split(",")):
-        figures = [measure(pictures, model, crf) for pictures in clips]
+        figures = [measure(frames, model, crf) for frames in clips]
         print(row(crf, figures, width * height), flush=True)
 
 

@@ -1,11 +1,11 @@
-"""Pictures per second of encoder and decoder on a CUDA device, beside the processor's.
+"""Frames per second of encoder and decoder on a CUDA device, compared with the processor's.
 
     BSQAV_CUDA_LIBRARY=.../libbsq_cuda.so python benchmarks/cuda_speed.py [CLIP]
         [--size 1920x1080] [--frames 96] [--crf 32] [--lookahead 24] [--threads 0]
 
-Without a clip a moving texture is coded. "device" leaves decoded pictures in the device's memory
+Without a clip a moving texture is coded. "device" leaves decoded frames in the device's memory
 and encodes from there, "host" copies them. Every figure is of a second pass, the first one being
-to warm up. Packets and pictures must be those of the processor, or the program fails. Prints JSON.
+to warm up. Packets and frames must be those of the processor, or the program fails. Prints JSON.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ import numpy as np
 
 from bsqav import Decoder, Encoder
 from bsqav.codec.models import default_model, find_model
-from bsqav.evaluation.io.frames import moving_texture, read_pictures
+from bsqav.evaluation.io.frames import moving_texture, read_frames
 
 
 def timed(run: Callable[[], Any], count: int) -> tuple[Any, float]:
-    """What the second of two runs gives, and its pictures per second."""
+    """What the second of two runs gives, and its frames per second."""
     run()
     began = time.perf_counter()
     result = run()
     return result, round(count / (time.perf_counter() - began), 2)
 
 
-def encode(pictures: Sequence[Any], **options: Any) -> list[bytes]:
-    """Packets of all pictures."""
+def encode(frames: Sequence[Any], **options: Any) -> list[bytes]:
+    """Packets of all frames."""
     encoder = Encoder(frame_rate=25, **options)
-    packets = [packet for picture in pictures for packet in encoder.encode(picture)]
+    packets = [packet for frame in frames for packet in encoder.encode(frame)]
     return [packet.data for packet in packets + encoder.flush()]
 
 
 def decode(packets: list[bytes], **options: Any) -> list[Any]:
-    """Pictures on the host."""
+    """Frames on the host."""
     decoder = Decoder(strict=True, **options)
     return [frame for data in packets for frame in decoder.decode(data)]
 
 
 def decode_there(packets: list[bytes], **options: Any) -> list[Any]:
-    """Pictures on the device; waits until the last one is there."""
+    """Frames on the device; waits until the last one is there."""
     decoder = Decoder(strict=True, **options)
     frames = [frame for data in packets for frame in decoder.decode_on_device(data)]
     frames[-1].planes[0].__dlpack__()
@@ -53,7 +53,7 @@ def decode_there(packets: list[bytes], **options: Any) -> list[Any]:
 
 
 def same(one: list[Any], other: list[Any]) -> bool:
-    """Whether decoded pictures are equal."""
+    """Whether decoded frames are equal."""
     pairs = zip(one, other, strict=True)
     return all(
         np.array_equal(x, y) for a, b in pairs for x, y in zip(a.planes, b.planes, strict=True)
@@ -76,10 +76,10 @@ def main() -> None:
     width, height = (int(part) for part in args.size.split("x"))
     model = find_model(args.model) if args.model else default_model()
     if args.clip:
-        pictures = read_pictures(args.clip, width, height, args.frames)
+        frames = read_frames(args.clip, width, height, args.frames)
     else:
-        pictures = moving_texture(width, height, args.frames)
-    count = len(pictures)
+        frames = moving_texture(width, height, args.frames)
+    count = len(frames)
     coding = {
         "width": width,
         "height": height,
@@ -92,14 +92,14 @@ def main() -> None:
     decoding = {"models": [model], "threads": args.threads}
     there = {"device": args.device}
     fps: dict[str, float] = {}
-    packets, fps["encode_cpu"] = timed(lambda: encode(pictures, **coding), count)
-    coded, fps["encode_host"] = timed(lambda: encode(pictures, **coding, **there), count)
+    packets, fps["encode_cpu"] = timed(lambda: encode(frames, **coding), count)
+    coded, fps["encode_host"] = timed(lambda: encode(frames, **coding, **there), count)
     if coded != packets:
         raise SystemExit("the device's packets are not the processor's")
     frames, fps["decode_cpu"] = timed(lambda: decode(packets, **decoding), count)
     shown, fps["decode_host"] = timed(lambda: decode(packets, **decoding, **there), count)
     if not same(frames, shown):
-        raise SystemExit("the device's pictures are not the processor's")
+        raise SystemExit("the device's frames are not the processor's")
     kept, fps["decode_device"] = timed(lambda: decode_there(packets, **decoding, **there), count)
     _, fps["encode_device"] = timed(lambda: encode(kept, **coding, **there), count)
     bits = 8 * sum(map(len, packets)) / count

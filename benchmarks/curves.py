@@ -3,7 +3,7 @@
     python benchmarks/curves.py RUN... --out curves.svg [--figure psnr]
 
 RUN is the folder of a run, whose log.jsonl is read, or such a file by another name. Drawn is the
-first of psnr, bits_per_token, loss that the record has, or --figure; beside the values themselves
+first of psnr, bits_per_token, loss that the record has, or --figure; besides the values themselves
 their running mean over a tenth of the run.
 """
 

@@ -1,11 +1,11 @@
-"""Whether long groups of pictures lose quality, and whether keyframes pulse.
+"""Whether long groups of frames lose quality, and whether keyframes pulse.
 
     python benchmarks/drift.py CLIP... [--size 640x360] [--frames 600] [--crf 24,36,48]
 
 Every clip is played forward and backward to the number of frames and coded twice: as one group, and
-with a keyframe every 60 pictures. Prints for every crf the PSNR-Y of the last 60 pictures both
-ways, and by how much a keyframe stands above the mean of the pictures around it. All is coded as
-files are, with the look-ahead.
+with a keyframe every 60 frames. Prints for every crf the PSNR-Y of the last 60 frames both
+ways, and by how much a keyframe is above the mean of the frames around it. All is coded as
+files are, with the lookahead.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from typing import Any
 from bsqav.codec.models import default_model, find_model
 from bsqav.codec.settings import EncoderSettings
 from bsqav.evaluation.io.coding import encode
-from bsqav.evaluation.io.frames import read_pictures
+from bsqav.evaluation.io.frames import read_frames
 from bsqav.evaluation.io.y4m import Planes
 
 TAIL = 60
 
 
-def qualities(pictures: list[Planes], model: Any, crf: float, gop: int) -> list[float]:
-    """PSNR-Y of every picture."""
-    coded = encode(pictures, model, crf, gop=gop, lookahead=EncoderSettings.for_files().lookahead)
+def qualities(frames: list[Planes], model: Any, crf: float, gop: int) -> list[float]:
+    """PSNR-Y of every frame."""
+    coded = encode(frames, model, crf, gop=gop, lookahead=EncoderSettings.for_files().lookahead)
     return [stats["psnr_y"] for _, stats in coded]
 
 
 def pulse(found: list[float], gop: int) -> float:
-    """Mean height of keyframes, but the first, over the six pictures before and after them."""
+    """Mean height of keyframes, but the first, over the six frames before and after them."""
     heights = [
         found[k] - statistics.mean(found[k - 6 : k] + found[k + 1 : k + 7])
         for k in range(gop, len(found) - 6, gop)
@@ -54,10 +54,10 @@ def main() -> None:
     )
     print("|---|---|---|---|---|---|")
     for path in args.clips:
-        pictures = read_pictures(path, width, height, args.frames)
+        frames = read_frames(path, width, height, args.frames)
         for crf in map(float, args.crf.split(",")):
-            whole = statistics.mean(qualities(pictures, model, crf, args.frames)[-TAIL:])
-            often = qualities(pictures, model, crf, TAIL)
+            whole = statistics.mean(qualities(frames, model, crf, args.frames)[-TAIL:])
+            often = qualities(frames, model, crf, TAIL)
             tail = statistics.mean(often[-TAIL:])
             name = path.rsplit("/", 1)[-1]
             print(

@@ -2,7 +2,7 @@
 
     python benchmarks/many_encoders.py [--count N] [--size WxH] [--lookahead N] [--threads N]
 
-All encoders take turns, picture by picture, as streams of a server do; the weights of the model are
+All encoders take turns, frame by frame, as streams of a server do; the weights of the model are
 shared. Every packet is compared with that of a lone encoder.
 """
 
@@ -29,7 +29,7 @@ def resident_megabytes() -> float:
     return pages * 4096 / 2**20
 
 
-def picture(number: int, width: int, height: int, texture: npt.NDArray[np.uint8]) -> Planes:
+def frame(number: int, width: int, height: int, texture: npt.NDArray[np.uint8]) -> Planes:
     """A texture that drifts."""
     moved = np.roll(texture, (number, 2 * number), (0, 1))
     sides = ((height, width), *[((height + 1) // 2, (width + 1) // 2)] * 2)
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--size", default="640x360")
     parser.add_argument("--lookahead", type=int, default=EncoderSettings.for_files().lookahead)
-    parser.add_argument("--frames", type=int, help="of each, else enough for a full look-ahead")
+    parser.add_argument("--frames", type=int, help="of each, else enough for a full lookahead")
     parser.add_argument("--threads", type=int, default=1, help="of each encoder")
     parser.add_argument("--model", help="else the default one")
     args = parser.parse_args()
@@ -58,7 +58,7 @@ def main() -> None:
 
     lone = opened()
     expected = [
-        p.data for n in range(frames) for p in lone.encode(picture(n, width, height, texture))
+        p.data for n in range(frames) for p in lone.encode(frame(n, width, height, texture))
     ]
     expected += [p.data for p in lone.flush()]
     del lone
@@ -69,7 +69,7 @@ def main() -> None:
     packets: list[list[bytes]] = [[] for _ in encoders]
     peak = 0.0
     for number in range(frames):
-        planes = picture(number, width, height, texture)
+        planes = frame(number, width, height, texture)
         for encoder, found in zip(encoders, packets, strict=True):
             found += [packet.data for packet in encoder.encode(planes)]
         peak = max(peak, resident_megabytes())
@@ -79,8 +79,8 @@ def main() -> None:
     seconds = time.perf_counter() - began
     wrong = sum(found != expected for found in packets)
     print(
-        f"{args.count} encoders, {width}x{height}, look-ahead {args.lookahead}, {args.threads} "
-        f"threads each, model {model.name}: {(peak - before) / args.count:.1f} MB each beside "
+        f"{args.count} encoders, {width}x{height}, lookahead {args.lookahead}, {args.threads} "
+        f"threads each, model {model.name}: {(peak - before) / args.count:.1f} MB each, besides "
         f"{before:.0f} MB, {args.count * frames / seconds:.1f} frames/s together, "
         f"{wrong} with wrong packets"
     )

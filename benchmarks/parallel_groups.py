@@ -1,4 +1,4 @@
-"""Parallel groups of pictures beside one encoder: speed, rate and quality of a file.
+"""Parallel groups of pictures compared with one encoder: speed, rate and quality of a file.
 
     python benchmarks/parallel_groups.py CLIP [--parallel N] [--threads N] [--crf LIST] [--gop N]
         [--size WxH] [--frames N] [--repeats N] [--model NAME]

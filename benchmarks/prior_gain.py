@@ -2,12 +2,12 @@
 
     python benchmarks/prior_gain.py CLIP... [--crf 32] [--frames 48] [--gop 250]
 
-Encodes each clip, decodes it again, and counts the same tokens (flags of windows and stages, and
-bits, of all layers of all packets) in two ways: as the codec coded them, and under an adaptive
+Encodes each clip, decodes it again, and counts the same tokens (flags of superblocks and stages,
+and bits, of all layers of all packets) in two ways: as the codec coded them, and under an adaptive
 count for every kind of flag and every bit position of every stage (Krichevsky-Trofimov, learning
 over the whole clip). The second is done once with one set of counts, and once with a set each for
 keyframes, for the last layers between them and for the layers before those, which knows more than
-the tokens say. Then codes the clip once more with every picture a keyframe. Prints JSON: savings
+the tokens say. Then codes the clip once more with every frame a keyframe. Prints JSON: savings
 per clip and over all clips, and the bits of the packets over what the model's probabilities ask
 for.
 """
@@ -25,7 +25,7 @@ from bsqav import _core
 from bsqav.codec.models import default_model, find_model
 from bsqav.codec.modelspec import MAX_STAGES, STAGE_BITS
 from bsqav.evaluation.io.coding import encode
-from bsqav.evaluation.io.frames import read_pictures
+from bsqav.evaluation.io.frames import read_frames
 
 # Bytes a packet may hold besides coded symbols (header, sizes, checksum, the coder's last bytes).
 PACKET_ALLOWANCE = 12
@@ -53,22 +53,22 @@ class TokenCounts:
     """Adaptive counts for all flags and bits of tokens."""
 
     def __init__(self) -> None:
-        self.window_counts = AdaptiveCounts(1)
+        self.superblock_counts = AdaptiveCounts(1)
         self.flag_counts = AdaptiveCounts(MAX_STAGES)
         self.bit_counts = AdaptiveCounts(MAX_STAGES * STAGE_BITS)
 
     @property
     def bits(self) -> float:
         """What everything so far costs."""
-        return self.window_counts.bits + self.flag_counts.bits + self.bit_counts.bits
+        return self.superblock_counts.bits + self.flag_counts.bits + self.bit_counts.bits
 
     def code(self, stages: npt.NDArray[np.uint8], words: npt.NDArray[np.uint32]) -> None:
-        """Codes one layer: its windows, and the tokens of those that are active."""
+        """Codes one layer: its superblocks, and the tokens of those that are active."""
         h, w = stages.shape
         padded = np.pad(stages, ((0, -h % 4), (0, -w % 4)))
-        windows = padded.reshape(padded.shape[0] // 4, 4, -1, 4).any(axis=(1, 3))
-        self.window_counts.code(0, windows.ravel().astype(np.int64))
-        here = windows.repeat(4, 0).repeat(4, 1)[:h, :w]
+        superblocks = padded.reshape(padded.shape[0] // 4, 4, -1, 4).any(axis=(1, 3))
+        self.superblock_counts.code(0, superblocks.ravel().astype(np.int64))
+        here = superblocks.repeat(4, 0).repeat(4, 1)[:h, :w]
         for k in range(words.shape[-1]):
             more = stages > k
             self.flag_counts.code(k, more[here].astype(np.int64))
@@ -80,8 +80,8 @@ class TokenCounts:
 
 def measure(path: str, model: Any, args: argparse.Namespace) -> dict[str, float]:
     """Figures of one clip, in bits."""
-    pictures = read_pictures(path, 0, 0, args.frames)
-    packets = encode(pictures, model, args.crf, gop=args.gop)
+    frames = read_frames(path, 0, 0, args.frames)
+    packets = encode(frames, model, args.crf, gop=args.gop)
     decoder = _core.Decoder([model], keep_layers=True)
     plain = TokenCounts()
     key, last, earlier = TokenCounts(), TokenCounts(), TokenCounts()
@@ -95,7 +95,7 @@ def measure(path: str, model: Any, args: argparse.Namespace) -> dict[str, float]
             kind = last if index + 1 == len(layers) else earlier
             (key if packet.keyframe else kind).code(*layer)
         coded += stats["skip_bits"] + stats["token_bits"]
-    intra = encode(pictures, model, args.crf, gop=1)
+    intra = encode(frames, model, args.crf, gop=1)
     total = 8.0 * sum(len(packet.data) for packet, _ in packets)
     ideal = sum(stats["ideal_bits"] for _, stats in packets)
     return {

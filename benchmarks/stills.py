@@ -1,4 +1,4 @@
-"""BSQ stills beside JPEG, WebP and JPEG 2000 over a folder of pictures.
+"""BSQ stills compared with JPEG, WebP and JPEG 2000 over a folder of pictures.
 
     python benchmarks/stills.py FOLDER [--crf 26,32,38,44,50,54,57] [--json FILE]
 

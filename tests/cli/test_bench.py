@@ -17,7 +17,7 @@ from bsqav.codec.models import default_model
 from bsqav.errors import UnsupportedError
 from bsqav.evaluation.bench.report import WIDTH
 from bsqav.evaluation.bench.run import PARTS
-from bsqav.evaluation.bench.stages import multiply_adds
+from bsqav.evaluation.bench.sections import multiply_adds
 from tests.evaluation.conftest import HEADER, ffmpeg, write_y4m
 
 __all__ = ["ffmpeg"]  # a fixture
@@ -25,11 +25,11 @@ __all__ = ["ffmpeg"]  # a fixture
 # What every row of a part has, and what all rows together say in the first of these.
 KEYS = {
     "codec": ("kernels", "threads", "frames", "encode_fps", "decode_fps", "bpp"),
-    "stages": ("stage", "way", "threads", "ms_per_frame", "share", "calls_per_frame"),
+    "sections": ("section", "way", "threads", "ms_per_frame", "share", "calls_per_frame"),
     "kernels": ("operation", "kernels", "rows", "inputs", "outputs", "gmacs", "share_of_peak"),
     "entropy": ("coder", "encode_ns", "decode_ns", "bits_per_ideal"),
     "networks": ("engine", "analysis_ms", "synthesis_ms", "both_ms"),
-    "peers": ("codec", "quality", "encode_fps", "decode_fps", "bpp"),
+    "references": ("codec", "quality", "encode_fps", "decode_fps", "bpp"),
     "sizes": ("size", "pixels", "encode_fps", "decode_fps", "bpp"),
     "memory": ("way", "peak_mb", "before_mb"),
 }
@@ -96,8 +96,8 @@ def test_units_are_sane(report: dict[str, Any]) -> None:
     # The same pictures cost the same on every kernel set and number of threads.
     assert len({row["bpp"] for row in parts["codec"]["rows"]}) == 1
     for way in ("encode", "decode"):
-        shares = [row["share"] for row in parts["stages"]["rows"] if row["way"] == way]
-        threads = {row["threads"] for row in parts["stages"]["rows"]}
+        shares = [row["share"] for row in parts["sections"]["rows"] if row["way"] == way]
+        threads = {row["threads"] for row in parts["sections"]["rows"]}
         assert sum(shares) == pytest.approx(len(threads), abs=0.01)
     for row in parts["entropy"]["rows"]:
         assert 1 <= row["bits_per_ideal"] < 1.01
@@ -108,13 +108,15 @@ def test_units_are_sane(report: dict[str, Any]) -> None:
     assert "encode_exponent_of_time_in_pixels" in parts["sizes"]["facts"]
 
 
-def test_stages_name_what_encoders_and_decoders_do(report: dict[str, Any]) -> None:
-    rows = report["parts"]["stages"]["rows"]
-    stages = {way: {r["stage"] for r in rows if r["way"] == way} for way in ("encode", "decode")}
+def test_sections_name_what_encoders_and_decoders_do(report: dict[str, Any]) -> None:
+    rows = report["parts"]["sections"]["rows"]
+    sections = {
+        way: {r["section"] for r in rows if r["way"] == way} for way in ("encode", "decode")
+    }
     both = {"synthesis", "prior trunk", "prior bits", "range coding", "prediction", "deblocking"}
-    assert stages["encode"] >= both | {"import", "look-ahead", "motion search", "analysis"}
-    assert stages["decode"] >= both | {"export"}
-    assert not stages["decode"] & {"motion search", "analysis", "look-ahead", "decisions"}
+    assert sections["encode"] >= both | {"import", "look-ahead", "motion search", "analysis"}
+    assert sections["decode"] >= both | {"export"}
+    assert not sections["decode"] & {"motion search", "analysis", "look-ahead", "decisions"}
 
 
 def test_the_clock_counts_only_while_it_is_on() -> None:
@@ -138,7 +140,7 @@ def test_multiply_adds_of_the_default_sizes() -> None:
 
 
 def test_tables_fit_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bench", "--only", "codec,stages", *SMALL, *SHORT]) == 0
+    assert main(["bench", "--only", "codec,sections", *SMALL, *SHORT]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert any("encode fps" in line for line in lines)
     assert all(len(line) <= WIDTH for line in lines), max(lines, key=len)
@@ -152,7 +154,7 @@ def test_markdown_and_json_on_standard_output(capsys: pytest.CaptureFixture[str]
     assert "| coder | encode ns/bit |" in shown.err
 
 
-def test_missing_peers_are_named_and_the_rest_goes_on(
+def test_missing_references_are_named_and_the_rest_goes_on(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "constriction", None)

@@ -11,7 +11,7 @@ import pytest
 from bsqav import _core
 from bsqav.codec.modelfile import read_model
 from bsqav.codec.models import default_model, shipped_folder
-from bsqav.evaluation.io.frames import read_pictures
+from bsqav.evaluation.io.frames import read_frames
 from bsqav.evaluation.io.y4m import Planes
 from bsqav.evaluation.metrics.bdrate import bd_rate
 from tests.codec.streams import Format, clip, coded_packets
@@ -74,7 +74,7 @@ def test_finer_crf_costs_more_and_looks_better() -> None:
 @pytest.fixture(scope="module")
 def brook(data_dir: Path) -> list[Planes]:
     """A clip of running water."""
-    return read_pictures(data_dir / WATER, FORM.width, FORM.height, 64)
+    return read_frames(data_dir / WATER, FORM.width, FORM.height, 64)
 
 
 Curve = list[tuple[float, float]]

@@ -1,4 +1,4 @@
-"""`bsqav bench`: how fast the codec and its parts are, beside their peers."""
+"""`bsqav bench`: speed of the codec and its parts, compared with reference encoders."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Register the subcommand."""
     parser = subparsers.add_parser(
         "bench",
-        help="measure speed beside the peers",
-        description="Time the codec by kernel set, threads, stage and size, its kernels beside a "
-        "bare loop, its networks beside PyTorch and OpenVINO, its range coder beside constriction, "
-        "and files beside x264 and x265. Peers that are not installed are left out with a note; "
-        "pip install 'bsqav[bench]' brings them.",
+        help="measure speed",
+        description="Time the codec by kernel set, threads, section and size; compare its kernels "
+        "with a bare loop, its networks with PyTorch and OpenVINO, its range coder with "
+        "constriction, and files with x264 and x265. References that are not installed are omitted "
+        "with a note; pip install 'bsqav[bench]' brings them.",
     )
     parser.add_argument(
         "clip", nargs="?", metavar="CLIP", type=Path, help="a video; without one, a moving texture"
@@ -34,27 +34,28 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--only",
         metavar="LIST",
-        help="parts: codec, stages, kernels, entropy, networks, peers, sizes, memory (default all)",
+        help="parts: codec, sections, kernels, entropy, networks, references, sizes, memory "
+        "(default all)",
     )
     parser.add_argument(
         "--size",
         type=pixel_size,
         default=(640, 360),
         metavar="WxH",
-        help="of pictures (default 640x360)",
+        help="of frames (default 640x360)",
     )
     parser.add_argument(
         "--heights",
         default="180,360,720,1080,2160",
         metavar="LIST",
-        help="of the pictures of the part sizes (default %(default)s)",
+        help="of the frames of the part sizes (default %(default)s)",
     )
     parser.add_argument(
         "--memory-size",
         type=pixel_size,
         default=(1920, 1080),
         metavar="WxH",
-        help="of the pictures of the part memory (default 1920x1080)",
+        help="of the frames of the part memory (default 1920x1080)",
     )
     parser.add_argument("--frames", type=int, default=48, metavar="N", help="default %(default)s")
     parser.add_argument(
@@ -93,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
 
     report = bench(settings, names, _command(args), progress)
     shown = report.to_markdown() if args.markdown else report.to_text()
-    # with JSON on standard output, the tables must not stand in its way
+    # with JSON on standard output, the tables go to standard error
     show(shown, file=sys.stderr if args.json == "-" else sys.stdout)
     if args.json == "-":
         show(report.to_json())

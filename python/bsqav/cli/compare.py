@@ -1,4 +1,4 @@
-"""`bsqav compare`: BSQ beside reference codecs on the user's own clips and pictures."""
+"""`bsqav compare`: BSQ compared with reference codecs on the user's own clips and pictures."""
 
 import argparse
 import math
@@ -37,7 +37,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Register the subcommand."""
     parser = subparsers.add_parser(
         "compare",
-        help="measure BSQ beside other codecs",
+        help="compare BSQ with other codecs",
         description="Encode clips and pictures with BSQ and with reference codecs at several "
         "qualities, and print rate, quality, speed, memory and BD-rate; --html makes a page of "
         "curves and pictures. Needs the extra compare.",
@@ -45,6 +45,23 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "inputs", nargs="+", metavar="IN", help="videos, pictures, folders, patterns"
     )
+    _add_measured(parser)
+    _add_outputs(parser)
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="measurements at a time; more than one blurs the speeds (default %(default)s)",
+    )
+    parser.add_argument(
+        "--no-cache", action="store_true", help="measure everything again and keep nothing"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    parser.set_defaults(run=run)
+
+
+def _add_measured(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--codecs",
         default=DEFAULT_CODECS,
@@ -81,19 +98,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("--scale", metavar="WxH", help="scale the clips first")
     parser.add_argument("--model", metavar="NAME|FILE", help="model for BSQ")
-    _add_outputs(parser)
-    parser.add_argument(
-        "--jobs",
-        type=int,
-        default=1,
-        metavar="N",
-        help="measurements at a time; more than one blurs the speeds (default %(default)s)",
-    )
-    parser.add_argument(
-        "--no-cache", action="store_true", help="measure everything again and keep nothing"
-    )
-    parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
-    parser.set_defaults(run=run)
 
 
 def _add_outputs(parser: argparse.ArgumentParser) -> None:
@@ -105,10 +109,10 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--all-frames",
         action="store_true",
-        help="with --html: every frame of every codec as WebP in a folder beside the page",
+        help="with --html: every frame of every codec as WebP in a folder next to the page",
     )
     parser.add_argument(
-        "--plots", metavar="FOLDER", help="write curves as PNG and SVG, and a sheet of pictures"
+        "--plots", metavar="FOLDER", help="write curves as PNG and SVG, and a contact sheet"
     )
 
 
@@ -179,7 +183,7 @@ def _compare(
         cache=None if args.no_cache else Cache(cache_folder()),
         viewer=viewer,
     )
-    # with JSON on standard output, the table must not stand in its way
+    # with JSON on standard output, the table goes to standard error
     show(format_table(result), file=sys.stderr if args.json == "-" else sys.stdout)
     _write_outputs(args, result, viewer)
     return 1 if result.failures else 0

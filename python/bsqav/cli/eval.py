@@ -17,13 +17,18 @@ from bsqav.errors import MissingDependencyError, UsageError
 FEATURES = (
     "weights of Inception-v3 (pictures) or I3D (videos) as they are commonly distributed: "
     "pt_inception-2015-12-05-6726825d.pth, inception-2015-12-05.pt, i3d_pretrained_400.pt, "
-    "rgb_imagenet.pt or i3d_torchscript.pt; or st-lpips, a stand-in that stlpips-pytorch carries"
+    "rgb_imagenet.pt or i3d_torchscript.pt; or st-lpips, a substitute that stlpips-pytorch carries"
 )
-# Qualities of the codec beside a prior.
+# Qualities of the codec that a prior is compared with.
 CRFS = (32.0, 40.0, 48.0, 56.0)
+FITS = {
+    "squares": "the middle of each picture, scaled to --side (default)",
+    "tiles": "pictures of any size, cut into squares of the tokenizer's size",
+    "whole": "pictures of any size in one piece, positions interpolated",
+}
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds the subcommand and its own subcommands."""
     parser = subparsers.add_parser(
         "eval", help="measure the paper's networks (needs PyTorch)", description=__doc__
@@ -40,63 +45,64 @@ def add_parser(subparsers: Any) -> None:
         "--features", metavar="FILE", help=f"for a column of rFID or rFVD: {FEATURES}"
     )
     compression = jobs.add_parser(
-        "compression", help="bits of tokens with and without a prior, and the codec's beside it"
+        "compression", help="bits of tokens with and without a prior, compared with the codec's"
     )
     compression.add_argument("--prior", type=Path, required=True, help="weights.pt of a prior")
     compression.add_argument(
-        "--codec", metavar="MODEL", help="model of the codec beside it (default: the default one)"
+        "--codec",
+        metavar="MODEL",
+        help="model of the codec that it is compared with",
     )
     compression.add_argument(
         "--crf",
         type=float,
         nargs="*",
         default=CRFS,
-        help="qualities of the codec beside it; none after --crf leaves it away "
+        help="qualities of the codec it is compared with; none after --crf omits it "
         f"(default: {' '.join(f'{crf:g}' for crf in CRFS)})",
     )
-    fits = {
-        "squares": "the middle of each picture, scaled to --side (default)",
-        "tiles": "pictures of any size, cut into squares of the tokenizer's size",
-        "whole": "pictures of any size in one piece, positions interpolated",
-    }
-    for job, names in ((reconstruction, list(fits)), (compression, ["squares", "tiles"])):
-        job.add_argument(
-            "--fit",
-            choices=names,
-            default="squares",
-            help="; ".join(f"{name}: {fits[name]}" for name in names),
-        )
-        job.add_argument(
-            "data",
-            type=Path,
-            help="folder of pictures, or of videos for a tokenizer of videos; or of .tar shards",
-        )
-        job.add_argument("--tokenizer", type=Path, required=True, help="weights.pt of a tokenizer")
-        job.add_argument(
-            "--published",
-            action="store_true",
-            help="the tokenizer is a checkpoint of the authors' program",
-        )
-        job.add_argument("--side", type=int, help="of the pictures (default: the tokenizer's)")
-        job.add_argument(
-            "--list",
-            dest="listed",
-            type=Path,
-            metavar="FILE",
-            help="text file of the paths under the folder to take, one a line (UCF-101's splits)",
-        )
-        job.add_argument(
-            "--attention",
-            choices=("sdpa", "flex"),
-            default="sdpa",
-            help="of tokenizers of videos; flex compiles a kernel first (default: sdpa)",
-        )
+    for job, names in ((reconstruction, list(FITS)), (compression, ["squares", "tiles"])):
+        _add_tokenizer_options(job, names)
         _add_common(job)
     _add_generation(jobs)
     parser.set_defaults(run=run)
 
 
-def _add_generation(jobs: Any) -> None:
+def _add_tokenizer_options(job: argparse.ArgumentParser, fits: list[str]) -> None:
+    job.add_argument(
+        "--fit",
+        choices=fits,
+        default="squares",
+        help="; ".join(f"{name}: {FITS[name]}" for name in fits),
+    )
+    job.add_argument(
+        "data",
+        type=Path,
+        help="folder of pictures, or of videos for a tokenizer of videos; or of .tar shards",
+    )
+    job.add_argument("--tokenizer", type=Path, required=True, help="weights.pt of a tokenizer")
+    job.add_argument(
+        "--published",
+        action="store_true",
+        help="the tokenizer is a checkpoint of the authors' program",
+    )
+    job.add_argument("--side", type=int, help="of the pictures (default: the tokenizer's)")
+    job.add_argument(
+        "--list",
+        dest="listed",
+        type=Path,
+        metavar="FILE",
+        help="text file of the paths under the folder to take, one a line (UCF-101's splits)",
+    )
+    job.add_argument(
+        "--attention",
+        choices=("sdpa", "flex"),
+        default="sdpa",
+        help="of tokenizers of videos; flex compiles a kernel first (default: sdpa)",
+    )
+
+
+def _add_generation(jobs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     generation = jobs.add_parser(
         "generation", help="FID, IS, precision and recall of pictures, FVD of videos"
     )
@@ -203,13 +209,13 @@ def _compression(args: argparse.Namespace) -> Outcome:
         batches = list(batches)
     tiles = args.fit == "tiles"
     found = tokens.compression(model, prior, iter(batches), args.device, tiles=tiles)
-    beside = [integer_prior(batches, codec, crf) for crf in args.crf] if codec else []
+    compared = [integer_prior(batches, codec, crf) for crf in args.crf] if codec else []
     name = codec.name if codec else ""
     patch = model.config.patch
     what = f"{found.bits:g} bits, {patch} x {patch}"
     unit = "pictures" if model.config.frames == 1 else "clips"
-    text = research_tables.compression_text(found, beside, name, what, unit)
-    rows = [{"model": name, **asdict(row)} for row in beside]
+    text = research_tables.compression_text(found, compared, name, what, unit)
+    rows = [{"model": name, **asdict(row)} for row in compared]
     return {**asdict(found), "integer_prior": rows}, text, []
 
 

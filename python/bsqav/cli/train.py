@@ -31,7 +31,7 @@ CONFIGURED = (
 HELP = "train the codec's or the paper's networks (needs PyTorch: pip install 'bsqav[train]')"
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds the subcommand and its own subcommands."""
     parser = subparsers.add_parser("train", help=HELP, description=__doc__)
     jobs = parser.add_subparsers(dest="job", required=True, metavar="JOB")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,10 @@ def add_common_options(train: Any) -> None:
     )
 
 
-def add_token_jobs(jobs: Any, add_machine_options: Any) -> None:
+def add_token_jobs(
+    jobs: argparse._SubParsersAction[argparse.ArgumentParser],
+    add_machine_options: Callable[[argparse.ArgumentParser], None],
+) -> None:
     """Adds the jobs on the tokens of a finished tokenizer."""
     helps = {
         "prior": "train the paper's autoregressive prior over tokens",

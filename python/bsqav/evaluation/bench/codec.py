@@ -1,4 +1,4 @@
-"""The whole codec in memory: kernel sets and threads, sizes of pictures."""
+"""The whole codec in memory: kernel sets and threads, sizes of frames."""
 
 import math
 from collections.abc import Callable
@@ -20,31 +20,31 @@ from bsqav.evaluation.bench.result import (
 )
 from bsqav.evaluation.io.coding import decode, encode
 from bsqav.evaluation.io.errors import EvaluationError
-from bsqav.evaluation.io.frames import moving_texture, read_pictures
+from bsqav.evaluation.io.frames import moving_texture, read_frames
 from bsqav.evaluation.io.y4m import Planes
 
 # The scalar set is there to be equal to, not to be fast.
 SCALAR_FRAMES = 6
-# Of the bare loop beside the codec.
+# Of the bare loop that the codec is compared with.
 PEAK_SECONDS = 0.2
 WAYS = ("encode", "decode")
 
 
-def pictures_of(settings: Settings, size: tuple[int, int], frames: int) -> list[Planes]:
+def frames_of(settings: Settings, size: tuple[int, int], frames: int) -> list[Planes]:
     """The clip at that size, or the texture."""
     if settings.clip is None:
         return moving_texture(*size, frames)
-    return read_pictures(settings.clip, *size, frames)
+    return read_frames(settings.clip, *size, frames)
 
 
 class Coding:
-    """Encodes and decodes some pictures as often as asked; its calls return pictures a second."""
+    """Encodes and decodes some frames as often as asked; its calls return frames a second."""
 
     def __init__(
-        self, settings: Settings, pictures: list[Planes], kernels: str, threads: int
+        self, settings: Settings, frames: list[Planes], kernels: str, threads: int
     ) -> None:
         self.settings = settings
-        self.pictures = pictures
+        self.frames = frames
         self.kernels = kernels
         self.threads = threads
         self.packets: list[bytes] = []
@@ -52,20 +52,20 @@ class Coding:
     @property
     def bpp(self) -> float:
         """Bits per pixel of the last encoding."""
-        pixels = len(self.pictures) * self.pictures[0][0].size
+        pixels = len(self.frames) * self.frames[0][0].size
         return 8 * sum(map(len, self.packets)) / pixels
 
     def encode(self) -> float:
-        """As files are, with the look-ahead."""
+        """As files are, with the lookahead."""
         _core.set_kernels(self.kernels)
         try:
-            return len(self.pictures) / seconds_of(self._encode)
+            return len(self.frames) / seconds_of(self._encode)
         finally:
             _core.set_kernels(None)
 
     def _encode(self) -> None:
         coded = encode(
-            self.pictures,
+            self.frames,
             self.settings.model,
             self.settings.crf,
             threads=self.threads,
@@ -74,17 +74,17 @@ class Coding:
         self.packets = [packet.data for packet, _ in coded]
 
     def decode(self) -> float:
-        """What was encoded last. Raises EvaluationError where pictures are missing."""
+        """What was encoded last. Raises EvaluationError where frames are missing."""
         _core.set_kernels(self.kernels)
         try:
-            return len(self.pictures) / seconds_of(self._decode)
+            return len(self.frames) / seconds_of(self._decode)
         finally:
             _core.set_kernels(None)
 
     def _decode(self) -> None:
         count = decode(self.packets, self.settings.model, self.threads)
-        if count != len(self.pictures):
-            raise EvaluationError(f"{len(self.pictures)} pictures in, {count} out")
+        if count != len(self.frames):
+            raise EvaluationError(f"{len(self.frames)} frames in, {count} out")
 
     def ways(self) -> dict[str, Callable[[], float]]:
         """Both directions, in order."""
@@ -92,7 +92,7 @@ class Coding:
 
 
 def measure(settings: Settings) -> Part:
-    """Kernel sets and numbers of threads; how threads scale beside a bare loop."""
+    """Kernel sets and numbers of threads; how threads scale compared with a bare loop."""
     width, height = settings.size
     part = Part(
         "codec",
@@ -106,10 +106,10 @@ def measure(settings: Settings) -> Part:
             Column("bpp", "bpp", ".4f"),
         ),
     )
-    pictures = pictures_of(settings, settings.size, settings.frames)
+    frames = frames_of(settings, settings.size, settings.frames)
     codings = {
         (name, threads): Coding(
-            settings, pictures[:SCALAR_FRAMES] if name == "scalar" else pictures, name, threads
+            settings, frames[:SCALAR_FRAMES] if name == "scalar" else frames, name, threads
         )
         for name in _core.kernel_sets()
         for threads in settings.threads
@@ -126,7 +126,7 @@ def measure(settings: Settings) -> Part:
             {
                 "kernels": name,
                 "threads": threads,
-                "frames": len(coding.pictures),
+                "frames": len(coding.frames),
                 **row,
                 "bpp": coding.bpp,
             }
@@ -180,9 +180,9 @@ def measure_sizes(settings: Settings) -> Part:
     pixels: dict[int, int] = {}
     for height in settings.heights:
         width = 2 * round(height * settings.size[0] / settings.size[1] / 2)
-        pictures = pictures_of(settings, (width, height), settings.size_frames)
+        frames = frames_of(settings, (width, height), settings.size_frames)
         pixels[height] = width * height
-        coding = Coding(settings, pictures, _core.current_kernels(), threads)
+        coding = Coding(settings, frames, _core.current_kernels(), threads)
         found = in_turn(coding.ways(), settings.repeats)
         values.update({(height, way): fps for way, fps in found.items()})
         row = {f"{way}_fps": Spread.of(found[way]) for way in WAYS}

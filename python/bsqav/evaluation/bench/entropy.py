@@ -1,4 +1,4 @@
-"""The range coder beside constriction's, on the same bits and probabilities."""
+"""The range coder compared with constriction's, on the same bits and probabilities."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable

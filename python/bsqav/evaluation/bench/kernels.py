@@ -1,4 +1,4 @@
-"""Matrix products beside a bare loop of the same products on registers, in turn."""
+"""Matrix products compared with a bare loop of the same products on registers, in turn."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,7 +15,7 @@ CALLS = 9
 PEAK_SECONDS = 0.005
 _FIRST_ROUNDS = 1000
 
-# Inputs and outputs beside those of the model.
+# Inputs and outputs, besides those of the model.
 LARGE = ((192, 192), (256, 256), (256, 512), (512, 256), (512, 512), (768, 768))
 
 Shape = tuple[str, str, int, int]

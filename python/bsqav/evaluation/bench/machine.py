@@ -4,12 +4,31 @@ import importlib.metadata
 import os
 import platform
 from pathlib import Path
+from typing import NotRequired, TypedDict
 
 from bsqav import _core
 from bsqav.evaluation.io.errors import EvaluationError
 from bsqav.evaluation.io.ffmpeg import ffmpeg_version
 
 PACKAGES = ("numpy", "av", "torch", "openvino", "constriction")
+
+
+class Machine(TypedDict):
+    """What a report says of the machine; load_after is added at the end."""
+
+    processor: str
+    processors: int | None
+    load_before: float | None
+    load_after: NotRequired[float]
+    system: str
+    python: str
+    bsqav: str
+    kernel_set: str
+    kernel_sets: list[str]
+    model: str
+    model_id: str
+    packages: dict[str, str | None]
+    ffmpeg: str | None
 
 
 def processor_name() -> str:
@@ -26,8 +45,8 @@ def _load() -> float | None:
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
-def describe(model: _core.Model) -> dict[str, object]:
-    """By name; what is not there is None."""
+def describe(model: _core.Model) -> Machine:
+    """This machine; what is not there is None."""
     versions: dict[str, str | None] = {}
     for package in PACKAGES:
         try:

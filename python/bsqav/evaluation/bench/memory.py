@@ -1,4 +1,4 @@
-"""Peak memory of coding large pictures, each way in a process of its own.
+"""Peak memory of coding large frames, each way in a process of its own.
 
 Run as a module, it is that process: it encodes a y4m file into a file of packets, or decodes that,
 and prints the megabytes it had before and at most as JSON.
@@ -14,7 +14,7 @@ from pathlib import Path
 from bsqav import _core
 from bsqav.codec.models import default_model, find_model
 from bsqav.codec.settings import EncoderSettings
-from bsqav.evaluation.bench.codec import WAYS, pictures_of
+from bsqav.evaluation.bench.codec import WAYS, frames_of
 from bsqav.evaluation.bench.result import Column, Part, Settings
 from bsqav.evaluation.io.coding import decode, encode
 from bsqav.evaluation.io.errors import EvaluationError
@@ -22,7 +22,7 @@ from bsqav.evaluation.io.frames import ANY_RATE
 from bsqav.evaluation.io.process import peak_memory
 from bsqav.evaluation.io.y4m import Y4mFile, Y4mHeader, Y4mWriter
 
-# The look-ahead is full and moves on.
+# The lookahead is full, and frames leave it.
 LOOKAHEAD = EncoderSettings.for_files().lookahead
 FRAMES = LOOKAHEAD + 4
 
@@ -41,7 +41,7 @@ def measure(settings: Settings) -> Part:
     threads = max(settings.threads)
     part = Part(
         "memory",
-        f"Peak memory, {width}x{height}, look-ahead of {LOOKAHEAD}, {threads} threads",
+        f"Peak memory, {width}x{height}, lookahead of {LOOKAHEAD}, {threads} threads",
         (
             Column("way", "way"),
             Column("peak_mb", "peak MB", ".0f"),
@@ -54,7 +54,7 @@ def measure(settings: Settings) -> Part:
     with tempfile.TemporaryDirectory() as folder:
         source, packets = Path(folder) / "source.y4m", Path(folder) / "packets"
         with Y4mWriter(source, Y4mHeader(width, height, ANY_RATE)) as writer:
-            for planes in pictures_of(settings, settings.memory, FRAMES):
+            for planes in frames_of(settings, settings.memory, FRAMES):
                 writer.write(planes)
         for way in WAYS:
             words = (way, source, packets, settings.crf, threads, settings.model_name or "")
@@ -78,8 +78,8 @@ def _code(way: str, source: Path, packets: Path, crf: float, threads: int, name:
     before = peak_megabytes()
     if way == "encode":
         clip = Y4mFile(source)
-        pictures = (clip[i] for i in range(len(clip)))
-        coded = encode(pictures, model, crf, threads=threads, lookahead=LOOKAHEAD)
+        frames = (clip[i] for i in range(len(clip)))
+        coded = encode(frames, model, crf, threads=threads, lookahead=LOOKAHEAD)
         after = peak_megabytes()
         packets.write_bytes(pickle.dumps([packet.data for packet, _ in coded]))
     else:

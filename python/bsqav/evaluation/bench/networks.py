@@ -1,4 +1,4 @@
-"""The tokenizer's two networks beside PyTorch and OpenVINO in bfloat16, on the same sizes."""
+"""The tokenizer's two networks compared with PyTorch and OpenVINO in bfloat16, at equal sizes."""
 
 import importlib.util
 from collections.abc import Callable
@@ -26,7 +26,7 @@ Runs = dict[str, Callable[[], object]]
 
 
 def measure(settings: Settings) -> Part:
-    """Milliseconds a picture, every token at work, most threads."""
+    """Milliseconds a frame, every token coded, most threads."""
     width, height = settings.size
     tokens = (-(-height // _TOKEN), -(-width // _TOKEN))
     threads = max(settings.threads)

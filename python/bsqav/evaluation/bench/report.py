@@ -5,8 +5,8 @@ import json
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from bsqav.evaluation.bench.machine import Machine
 from bsqav.evaluation.bench.result import Part, Spread, Value
 from bsqav.evaluation.io.text import align
 
@@ -18,7 +18,7 @@ class Report:
     """Everything that was measured, and what it was measured on and with."""
 
     command: str
-    machine: dict[str, Any]
+    machine: Machine
     parts: list[Part]
 
     def to_json(self) -> str:

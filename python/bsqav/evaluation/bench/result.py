@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias, TypeVar
 
 from bsqav._core import Model
 
@@ -15,10 +15,10 @@ class Settings:
     """What to measure.
 
     model_name  by which another process finds the model; None: the default one
-    clip        its pictures are scaled, and played forward and backward; None: a moving texture
-    size        (width, height) of the pictures, both even, where a part does not say otherwise
-    heights     of the pictures of the part `sizes`, in the proportions of `size`
-    memory      (width, height) of the pictures whose coding's memory is taken
+    clip        its frames are scaled, and played forward and backward; None: a moving texture
+    size        (width, height) of the frames, both even, where a part does not say otherwise
+    heights     of the frames of the part `sizes`, in the proportions of `size`
+    memory      (width, height) of the frames whose coding's memory is taken
     frames      of most parts; `size_frames` of the part `sizes`
     threads     numbers of threads, each measured
     """
@@ -53,6 +53,7 @@ class Spread:
         return f"{self.median:{spec}} ({self.low:{spec}}-{self.high:{spec}})"
 
 
+Key = TypeVar("Key")
 Value: TypeAlias = Spread | float | int | str | None
 
 
@@ -85,9 +86,9 @@ def seconds_of(run: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def in_turn(variants: Mapping[Any, Callable[[], float]], repeats: int) -> dict[Any, list[float]]:
+def in_turn(variants: Mapping[Key, Callable[[], float]], repeats: int) -> dict[Key, list[float]]:
     """The values of every variant, each called once in every repeat."""
-    values: dict[Any, list[float]] = {key: [] for key in variants}
+    values: dict[Key, list[float]] = {key: [] for key in variants}
     for _ in range(repeats):
         for key, measure in variants.items():
             values[key].append(measure())

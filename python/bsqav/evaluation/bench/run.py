@@ -4,18 +4,26 @@ import os
 import time
 from collections.abc import Callable, Sequence
 
-from bsqav.evaluation.bench import codec, entropy, kernels, memory, networks, peers, stages
+from bsqav.evaluation.bench import (
+    codec,
+    entropy,
+    kernels,
+    memory,
+    networks,
+    reference_encoders,
+    sections,
+)
 from bsqav.evaluation.bench.machine import describe
 from bsqav.evaluation.bench.report import Report
 from bsqav.evaluation.bench.result import Part, Settings
 
 PARTS: dict[str, Callable[[Settings], Part]] = {
     "codec": codec.measure,
-    "stages": stages.measure,
+    "sections": sections.measure,
     "kernels": kernels.measure,
     "entropy": entropy.measure,
     "networks": networks.measure,
-    "peers": peers.measure,
+    "references": reference_encoders.measure,
     "sizes": codec.measure_sizes,
     "memory": memory.measure,
 }

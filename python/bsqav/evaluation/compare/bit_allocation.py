@@ -1,4 +1,4 @@
-"""A picture of a BSQ file: bits and quality of every frame, and where one frame's bits went."""
+"""Bit allocation of a BSQ file: bits and quality of each frame, and a map of one frame's bits."""
 
 import tempfile
 from dataclasses import dataclass, field
@@ -30,15 +30,15 @@ TOKEN = 8  # luma samples on a side
 
 
 @dataclass
-class Anatomy:
+class BitAllocation:
     """What was found in the first BSQ track of a file.
 
     bits       of every packet, in order
     keyframes  which of them are keyframes
     crf        of every packet
     psnr_y     dB of luma against the original of every frame, cut at 60; empty without one
-    shown      number of the frame that `picture` and `token_bits` are of
-    picture    that frame as RGB uint8 [H, W, 3]
+    shown      number of the frame that `image` and `token_bits` are of
+    image      that frame as RGB uint8 [H, W, 3]
     token_bits bits of its packet by token [h, w]: the packet's bits shared out by the bits that are
                set in each token's layers, which is where the cost lies, since most bits are 0
     """
@@ -48,11 +48,11 @@ class Anatomy:
     crf: list[float] = field(default_factory=list)
     psnr_y: list[float] = field(default_factory=list)
     shown: int = 0
-    picture: Pixels = field(default_factory=lambda: np.zeros((0, 0, 3), np.uint8))
+    image: Pixels = field(default_factory=lambda: np.zeros((0, 0, 3), np.uint8))
     token_bits: Map = field(default_factory=lambda: np.zeros((0, 0)))
 
 
-def examine(file: Any, *, frame: int | None = None, original: Path | None = None) -> Anatomy:
+def examine(file: Any, *, frame: int | None = None, original: Path | None = None) -> BitAllocation:
     """Decodes the first BSQ track of a file.
 
     frame     which frame to look into; None takes the largest that is no keyframe
@@ -63,7 +63,7 @@ def examine(file: Any, *, frame: int | None = None, original: Path | None = None
     """
     name = input_name(file)
     packets, models = _packets(file, name)
-    found = Anatomy(bits=[8 * len(data) for data in packets])
+    found = BitAllocation(bits=[8 * len(data) for data in packets])
     for data in packets:
         info = _core.probe_packet(data)
         found.keyframes.append(bool(info["keyframe"]))
@@ -90,16 +90,18 @@ def _packets(file: Any, name: str) -> tuple[list[bytes], Models]:
         packets = [p for p in demuxer.demux(stream) if isinstance(p, BsqPacket)]
     found = [packet.data for packet in packets if not packet.before_keyframe]
     if not found:
-        raise MediaError(f"{name} has a BSQ track without a picture")
+        raise MediaError(f"{name} has a BSQ track without a frame")
     return found, models
 
 
-def _largest(found: Anatomy) -> int:
+def _largest(found: BitAllocation) -> int:
     others = [i for i, key in enumerate(found.keyframes) if not key]
     return max(others or range(len(found.bits)), key=lambda i: found.bits[i])
 
 
-def _decode(packets: list[bytes], models: Models, found: Anatomy, source: Y4mFile | None) -> None:
+def _decode(
+    packets: list[bytes], models: Models, found: BitAllocation, source: Y4mFile | None
+) -> None:
     decoder: _core.Decoder | None = None
     for i, data in enumerate(packets):
         sequence = _core.probe_packet(data)["sequence"]
@@ -112,29 +114,30 @@ def _decode(packets: list[bytes], models: Models, found: Anatomy, source: Y4mFil
         decoder.send(data)
         picture = decoder.receive()
         if picture is None:
-            raise MediaError(f"packet {i} gave no picture")
+            raise MediaError(f"packet {i} gave no frame")
         if source is not None and i < len(source):
             found.psnr_y.append(_psnr_y(picture, source, i))
         if i == found.shown:
-            _look(decoder, picture, found)
+            _examine_frame(decoder, picture, found)
             if source is None:
                 return
 
 
-def _psnr_y(picture: _core.Picture, source: Y4mFile, index: int) -> float:
-    ours, theirs = picture.planes[0], source[index][0]
-    if ours.shape != theirs.shape or picture.bit_depth != 8:
+def _psnr_y(frame: _core.Picture, source: Y4mFile, index: int) -> float:
+    ours, theirs = frame.planes[0], source[index][0]
+    if ours.shape != theirs.shape or frame.bit_depth != 8:
         raise EvaluationError(
             f"the original is {theirs.shape[1]}x{theirs.shape[0]} at 8 bits, the file "
-            f"{ours.shape[1]}x{ours.shape[0]} at {picture.bit_depth}: quality needs equal pictures"
+            f"{ours.shape[1]}x{ours.shape[0]} at {frame.bit_depth}: "
+            "quality needs frames of the same format"
         )
     return min(60.0, psnr(ours, theirs))
 
 
-def _look(decoder: _core.Decoder, picture: _core.Picture, found: Anatomy) -> None:
+def _examine_frame(decoder: _core.Decoder, frame: _core.Picture, found: BitAllocation) -> None:
     sequence: Any = decoder.sequence
-    frame = planes_to_frame(picture.planes, plane_format_of(sequence))
-    found.picture = frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
+    shown = planes_to_frame(frame.planes, plane_format_of(sequence))
+    found.image = shown.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
     layers = [_set_bits(bits) for _, bits in decoder.layer_tokens]
     if not layers:
         raise EvaluationError(f"frame {found.shown} is damaged: its tokens are not known")
@@ -149,14 +152,14 @@ def _set_bits(words: NDArray[np.uint32]) -> Map:
     return counts
 
 
-def plot(found: Anatomy, path: Path, title: str) -> None:
-    """Writes the picture, in the format that the end of its name says (PLOT_SUFFIXES).
+def plot(found: BitAllocation, path: Path, title: str) -> None:
+    """Writes the plot, in the format that the end of its name says (PLOT_SUFFIXES).
 
     Raises UsageError for another end, MissingToolError without Matplotlib.
     """
     if path.suffix.lower() not in PLOT_SUFFIXES:
         raise UsageError(f"{path.name}: a plot is one of {', '.join(PLOT_SUFFIXES)}")
-    wide = found.picture.shape[1] / found.picture.shape[0]
+    wide = found.image.shape[1] / found.image.shape[0]
     many = len(found.bits) > 1
     figure = new_figure(11.0, (4.6 if many else 0.5) + 5.2 / wide)
     heights = [1.6, 1.2, 2.4 * 1.6 / wide] if many else [1.0]
@@ -165,14 +168,14 @@ def plot(found: Anatomy, path: Path, title: str) -> None:
         _plot_bits(figure.add_subplot(grid[0, :]), found)
         _plot_quality(figure.add_subplot(grid[1, :]), found)
     left, right = figure.add_subplot(grid[-1, 0]), figure.add_subplot(grid[-1, 1])
-    _plot_picture(left, found)
+    _plot_image(left, found)
     image = _plot_map(right, found)
     figure.colorbar(image, ax=right, label=f"bits per token of {TOKEN}x{TOKEN}", shrink=0.85)
     figure.suptitle(title, fontsize=11)
     save(figure, path, 110)
 
 
-def _plot_bits(axes: Any, found: Anatomy) -> None:
+def _plot_bits(axes: Any, found: BitAllocation) -> None:
     colors = [COLORS[0] if key else COLORS[1] for key in found.keyframes]
     axes.bar(range(len(found.bits)), found.bits, width=0.9, color=colors)
     axes.set_yscale("log")
@@ -184,12 +187,12 @@ def _plot_bits(axes: Any, found: Anatomy) -> None:
     _frame_axis(axes, found)
 
 
-def _frame_axis(axes: Any, found: Anatomy) -> None:
+def _frame_axis(axes: Any, found: BitAllocation) -> None:
     axes.set_xlim(-0.01 * len(found.bits) - 0.5, 1.01 * len(found.bits) - 0.5)
     axes.xaxis.get_major_locator().set_params(integer=True)
 
 
-def _plot_quality(axes: Any, found: Anatomy) -> None:
+def _plot_quality(axes: Any, found: BitAllocation) -> None:
     if found.psnr_y:
         axes.plot(found.psnr_y, color=COLORS[2], lw=1.4)
         axes.set_ylabel("PSNR-Y (dB)")
@@ -203,15 +206,15 @@ def _plot_quality(axes: Any, found: Anatomy) -> None:
     axes.grid(alpha=0.3)
 
 
-def _plot_picture(axes: Any, found: Anatomy) -> None:
-    axes.imshow(found.picture)
+def _plot_image(axes: Any, found: BitAllocation) -> None:
+    axes.imshow(found.image)
     kind = "keyframe" if found.keyframes[found.shown] else "frame"
     axes.set_title(f"{kind} {found.shown}, {found.bits[found.shown]} bits", fontsize=9)
     axes.axis("off")
 
 
-def _plot_map(axes: Any, found: Anatomy) -> Any:
-    height, width = found.picture.shape[:2]
+def _plot_map(axes: Any, found: BitAllocation) -> Any:
+    height, width = found.image.shape[:2]
     rows, columns = found.token_bits.shape
     extent = (0, columns * TOKEN, rows * TOKEN, 0)
     image = axes.imshow(found.token_bits, cmap="inferno", extent=extent, interpolation="nearest")

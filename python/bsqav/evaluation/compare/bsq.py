@@ -9,7 +9,7 @@ import json
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, TypedDict, cast
 
 from bsqav.evaluation.io.errors import EvaluationError
 from bsqav.evaluation.io.ffmpeg import Run, packet_sizes, shown_sizes
@@ -35,8 +35,8 @@ class Encoded:
 class BsqCodec(Protocol):
     """What a comparison asks of the codec under test; any codec can be put in its place.
 
-    Where it also has `identity() -> dict[str, Any] | None`, that says all that its results depend
-    on beside the arguments, and they are kept in the cache.
+    Where it also has `identity() -> dict[str, object] | None`, it says all that its results depend
+    on besides the arguments, and they are kept in the cache.
     """
 
     def encode(self, y4m: Path, crf: float, gop: int, out: Path) -> Encoded:
@@ -46,13 +46,20 @@ class BsqCodec(Protocol):
         """Decode `stream` into `y4m` with the source's `header`."""
 
 
+class Told(TypedDict):
+    """What a job of `worker.JOBS` reports: its seconds, and the process's peak bytes."""
+
+    seconds: float
+    memory: int | None
+
+
 class PublicBsq:
     """BSQ by `bsqav.transcode` into Matroska and `bsqav.open` back."""
 
     def __init__(self, model: str | None = None) -> None:
         self.model = model
 
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, object]:
         """The program and the model.
 
         Raises ModelNotFoundError where there is no such model.
@@ -84,7 +91,7 @@ class PublicBsq:
         return Run(f"bsqav.open({stream.name!r})", told["seconds"], told["memory"])
 
 
-def run_worker(job: str, **arguments: Any) -> dict[str, Any]:
+def run_worker(job: str, **arguments: object) -> Told:
     """Runs a job of `worker.JOBS` in another Python process and gives what it told.
 
     The seconds are those of the job itself: the start of Python is not in them.
@@ -94,7 +101,7 @@ def run_worker(job: str, **arguments: Any) -> dict[str, Any]:
     command = [sys.executable, "-m", "bsqav.evaluation.compare.worker", job, json.dumps(arguments)]
     done = run_measured(command, Path.cwd())
     try:
-        told: dict[str, Any] = json.loads(done.output.splitlines()[-1])
+        told: dict[str, object] = json.loads(done.output.splitlines()[-1])
     except (IndexError, ValueError) as error:
         said = done.errors.decode("utf-8", "replace").strip().splitlines()[-1:]
         raise EvaluationError(
@@ -102,7 +109,7 @@ def run_worker(job: str, **arguments: Any) -> dict[str, Any]:
         ) from error
     if "error" in told:
         raise EvaluationError(str(told["error"]))
-    return told
+    return cast(Told, told)
 
 
 @functools.cache
@@ -113,8 +120,8 @@ def program_hash() -> str:
 
     package = Path(bsqav.__file__).parent
     sources = [Path(str(_core.__file__))]
-    for room in ("codec", "media"):
-        sources += sorted((package / room).rglob("*.py"))
+    for name in ("codec", "media"):
+        sources += sorted((package / name).rglob("*.py"))
     digest = hashlib.sha256()
     for path in sources:
         digest.update(path.read_bytes())

@@ -1,10 +1,10 @@
-"""Every codec behind one face: a setting goes in, a stream and its decoded clip come out."""
+"""One interface for all codecs: a setting goes in, a stream and its decoded clip come out."""
 
 import dataclasses
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from bsqav.evaluation.compare.bsq import BsqCodec, Encoded, PublicBsq, program_hash
 from bsqav.evaluation.compare.reference_encoders import Reference, check_reference, encode_reference
@@ -34,7 +34,7 @@ class Coder(Protocol):
     def label(self, setting: float) -> str:
         """The setting as people write it."""
 
-    def identity(self) -> dict[str, Any] | None:
+    def identity(self) -> dict[str, object] | None:
         """All that results depend on beside source, setting and interval; None: do not keep."""
 
     def encode(self, source: ClipSource, setting: float, gop: int, out: Path) -> Encoded:
@@ -63,7 +63,7 @@ class ReferenceCoder:
         """See `Coder`."""
         return f"{self.reference.option.lstrip('-')} {setting:g}"
 
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, object]:
         """See `Coder`."""
         content = dataclasses.asdict(self.reference)
         return {"ffmpeg": ffmpeg_version(), **{k: v for k, v in content.items() if k != "points"}}
@@ -95,7 +95,7 @@ class BsqCoder:
         """See `Coder`."""
         return f"crf {setting:g}"
 
-    def identity(self) -> dict[str, Any] | None:
+    def identity(self) -> dict[str, object] | None:
         """See `Coder`."""
         told = getattr(self.codec, "identity", None)
         return None if told is None else {"bsq": told()}
@@ -114,7 +114,7 @@ class StillCoder:
 
     suffix = ".bin"
 
-    def __init__(self, codec: StillCodec, identity: dict[str, Any] | None) -> None:
+    def __init__(self, codec: StillCodec, identity: dict[str, object] | None) -> None:
         self.codec = codec
         self.name, self.title = codec.name, codec.title
         self.settings: Sequence[float] = codec.settings
@@ -130,7 +130,7 @@ class StillCoder:
         """See `Coder`."""
         return f"{self.codec.option} {setting:g}"
 
-    def identity(self) -> dict[str, Any] | None:
+    def identity(self) -> dict[str, object] | None:
         """See `Coder`."""
         return self._identity
 
@@ -164,5 +164,5 @@ def bsq_still_coder(codec: BsqCodec, crfs: Sequence[float]) -> StillCoder | None
     """BSQ for pictures; None where another video codec has been put in its place."""
     if not isinstance(codec, PublicBsq):
         return None
-    identity = {"still": codec.identity() | {"program": program_hash()}}
+    identity: dict[str, object] = {"still": codec.identity() | {"program": program_hash()}}
     return StillCoder(bsq_codec(crfs, codec.model), identity)

@@ -18,7 +18,9 @@ CAPTION = 44
 COLUMNS = 3
 
 
-def write_sheet(result: CompareResult, clip: ClipResult, frames: ClipFrames, path: Path) -> None:
+def write_contact_sheet(
+    result: CompareResult, clip: ClipResult, frames: ClipFrames, path: Path
+) -> None:
     """Writes the clip's most telling frame as a WebP of quality 90.
 
     Shown is the part in which the codec under test is furthest from the original.

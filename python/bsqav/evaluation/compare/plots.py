@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from bsqav.evaluation.compare.contact_sheet import write_sheet
+from bsqav.evaluation.compare.contact_sheet import write_contact_sheet
 from bsqav.evaluation.compare.results import ClipResult, CompareResult
 from bsqav.evaluation.compare.viewer import Viewer
 from bsqav.evaluation.io.errors import MissingToolError
@@ -56,7 +56,7 @@ def write_plots(result: CompareResult, folder: Path, viewer: Viewer | None = Non
         frames = viewer.clips.get(clip.path) if viewer is not None else None
         if frames is not None and frames.frames:
             written.append(folder / f"look_{name}.webp")
-            write_sheet(result, clip, frames, written[-1])
+            write_contact_sheet(result, clip, frames, written[-1])
         for metric in result.metrics:
             figures = {
                 "rd": _curves(clip, result, metric),

@@ -159,22 +159,22 @@ def pack_planes(planes: Planes) -> bytes:
     y, u, v = planes
     height, width = y.shape
     if u.shape == y.shape:
-        sheet = np.concatenate((y, u, v))
+        packed = np.concatenate((y, u, v))
     else:
         both = np.concatenate((u, v), axis=1)
-        sheet = np.zeros((height + u.shape[0], max(width, both.shape[1])), np.uint8)
-        sheet[:height, :width] = y
-        sheet[height:, : both.shape[1]] = both
+        packed = np.zeros((height + u.shape[0], max(width, both.shape[1])), np.uint8)
+        packed[:height, :width] = y
+        packed[height:, : both.shape[1]] = both
     held = io.BytesIO()
-    image = pillow().fromarray(np.ascontiguousarray(sheet)).convert("RGB")
+    image = pillow().fromarray(np.ascontiguousarray(packed)).convert("RGB")
     image.save(held, "WEBP", lossless=True, quality=60, method=4, exact=True)
     return held.getvalue()
 
 
-def unpack_planes(sheet: Plane, width: int, height: int, chroma: str) -> Planes:
-    """The planes of a sheet of `pack_planes`: `chroma` is "420" or "444"."""
+def unpack_planes(packed: Plane, width: int, height: int, chroma: str) -> Planes:
+    """The planes of an image of `pack_planes`: `chroma` is "420" or "444"."""
     if chroma == "444":
-        return sheet[:height], sheet[height : 2 * height], sheet[2 * height : 3 * height]
+        return packed[:height], packed[height : 2 * height], packed[2 * height : 3 * height]
     w, h = (width + 1) // 2, (height + 1) // 2
-    below = sheet[height : height + h]
-    return sheet[:height, :width], below[:, :w], below[:, w : 2 * w]
+    below = packed[height : height + h]
+    return packed[:height, :width], below[:, :w], below[:, w : 2 * w]

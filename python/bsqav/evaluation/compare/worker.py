@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 from bsqav.errors import BsqError
 from bsqav.evaluation.io.process import peak_memory
@@ -47,7 +46,7 @@ def decode(
 JOBS: dict[str, Callable[..., float]] = {"encode": encode, "decode": decode}
 
 
-def run(job: str, **arguments: Any) -> dict[str, Any]:
+def run(job: str, **arguments: object) -> dict[str, object]:
     """Runs a job; gives `seconds` and `memory` (peak bytes of this process), or `error`."""
     try:
         seconds = JOBS[job](**arguments)

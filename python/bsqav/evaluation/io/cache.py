@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def key_of(**parts: Any) -> str:
+def key_of(**parts: object) -> str:
     """The name of an entry: a hash of named parts that JSON can hold."""
     text = json.dumps({"format": FORMAT, **parts}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -81,7 +82,9 @@ class Cache:
             return None
         return content if isinstance(content, dict) else None
 
-    def write_json(self, key: str | None, content: dict[str, Any], suffix: str = ".json") -> None:
+    def write_json(
+        self, key: str | None, content: Mapping[str, object], suffix: str = ".json"
+    ) -> None:
         """Keeps an object."""
         self.write(key, suffix, json.dumps(content).encode())
 

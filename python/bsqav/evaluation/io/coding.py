@@ -1,4 +1,4 @@
-"""Pictures to packets and back in memory, for the benchmarks: no container, no file."""
+"""Frames to packets and back in memory, for the benchmarks: no container, no file."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -10,9 +10,7 @@ from bsqav.evaluation.io.y4m import Planes
 Coded = tuple[_core.Packet, dict[str, float]]
 
 
-def encode(
-    pictures: Iterable[Planes], model: _core.Model, crf: float, **options: Any
-) -> list[Coded]:
+def encode(frames: Iterable[Planes], model: _core.Model, crf: float, **options: Any) -> list[Coded]:
     """Packets with their statistics; `options` are those of `_core.Encoder`."""
     encoder: _core.Encoder | None = None
     out: list[Coded] = []
@@ -21,7 +19,7 @@ def encode(
         while (packet := from_encoder.receive()) is not None:
             out.append((packet, from_encoder.stats))
 
-    for index, planes in enumerate(pictures):
+    for index, planes in enumerate(frames):
         if encoder is None:
             height, width = planes[0].shape
             sequence = SequenceHeader(width=width, height=height)
@@ -35,7 +33,7 @@ def encode(
 
 
 def decode(packets: Sequence[bytes], model: _core.Model, threads: int) -> int:
-    """Decodes all packets and returns the number of pictures."""
+    """Decodes all packets and returns the number of frames."""
     decoder = _core.Decoder([model], threads=threads)
     count = 0
     for data in packets:

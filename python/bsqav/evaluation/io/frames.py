@@ -1,4 +1,4 @@
-"""Pictures in memory for the benchmarks: from a clip, or a texture that moves."""
+"""Frames in memory for the benchmarks: from a clip, or a texture that moves."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -11,27 +11,27 @@ from bsqav.evaluation.io.y4m import Planes, Y4mHeader, split_planes
 ANY_RATE = Fraction(25)
 
 
-def read_pictures(path: Path | str, width: int, height: int, count: int) -> list[Planes]:
-    """The clip's pictures as 8-bit 4:2:0, forward and backward until there are `count`.
+def read_frames(path: Path | str, width: int, height: int, count: int) -> list[Planes]:
+    """The clip's frames as 8-bit 4:2:0, forward and backward until there are `count`.
 
     The clip is scaled to width x height, both even; 0 keeps its size.
     """
     from bsqav.media.demux.tag_encoding import open_av
 
-    pictures: list[Planes] = []
+    frames: list[Planes] = []
     with open_av(str(path)) as container:
         for frame in container.decode(video=0):
             frame = frame.reformat(width=width or None, height=height or None, format="yuv420p")
             header = Y4mHeader(frame.width, frame.height, ANY_RATE)
-            pictures.append(split_planes(frame.to_ndarray().tobytes(), header))
-            if len(pictures) == count:
+            frames.append(split_planes(frame.to_ndarray().tobytes(), header))
+            if len(frames) == count:
                 break
-    turn = pictures + pictures[-2:0:-1]
+    turn = frames + frames[-2:0:-1]
     return [turn[i % len(turn)] for i in range(count)]
 
 
 def moving_texture(width: int, height: int, count: int) -> list[Planes]:
-    """A smooth random picture that moves by (2, 1) samples a frame; sides must be even."""
+    """A smooth random frame that moves by (2, 1) samples a frame; sides must be even."""
     rng = np.random.default_rng(1)
     small = rng.integers(30, 220, ((height + count) // 6 + 2, (width + 2 * count) // 6 + 2))
     big = np.kron(small, np.ones((6, 6))).astype(np.uint8)

@@ -3,7 +3,7 @@
 import threading
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, cast
 
 import av
 
@@ -54,7 +54,7 @@ class ClipSource:
             self._source = self._read_source()
             cache.write_json(self.key, _to_json(self._source), ".source.json")
         else:
-            self._source = _from_json(known, self._target)
+            self._source = _from_json(cast(_Record, known), self._target)
 
     @property
     def header(self) -> Y4mHeader:
@@ -103,11 +103,23 @@ class ClipSource:
         return source
 
 
-def _to_json(source: Source) -> dict[str, Any]:
+class _Record(TypedDict):
+    """What the cache keeps of a source."""
+
+    size: tuple[int, int]
+    rate: tuple[int, int]
+    chroma: str
+    frames: int
+    notes: list[str]
+    matrix: str
+    full_range: bool
+
+
+def _to_json(source: Source) -> _Record:
     header = source.header
     return {
-        "size": [header.width, header.height],
-        "rate": [header.rate.numerator, header.rate.denominator],
+        "size": (header.width, header.height),
+        "rate": (header.rate.numerator, header.rate.denominator),
         "chroma": header.chroma,
         "frames": source.frames,
         "notes": list(source.notes),
@@ -116,7 +128,7 @@ def _to_json(source: Source) -> dict[str, Any]:
     }
 
 
-def _from_json(known: dict[str, Any], target: Path) -> Source:
+def _from_json(known: _Record, target: Path) -> Source:
     width, height = known["size"]
     header = Y4mHeader(width, height, Fraction(*known["rate"]), known["chroma"])
     notes = tuple(known["notes"])

@@ -88,7 +88,7 @@ def to_db(metric: str, value: float) -> float:
 def measure(decoded: Path, source: Path, metrics: Collection[str] = ALWAYS) -> Quality:
     """Compare two y4m files in one folder, frame by frame.
 
-    metrics  of METRICS, what is wanted beside ALWAYS
+    metrics  of METRICS, what is wanted besides ALWAYS
 
     Raises EvaluationError where size, rate, range or frame count differ, or libvmaf fails, and
     MissingToolError where the ffmpeg binary has no filter for what is wanted.

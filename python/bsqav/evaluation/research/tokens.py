@@ -114,6 +114,13 @@ def load_lpips(files: Sequence[Path], trunk: Trunk) -> LPIPS:
 
 
 @torch.no_grad()
+def _check_network(model: BSQViT, network: FeatureNetwork | None) -> None:
+    if find_spec("pytorch_msssim") is None:
+        raise MissingDependencyError("SSIM needs pytorch-msssim: pip install 'bsqav[train]'")
+    if network is not None and network.clips and model.config.frames == 1:
+        raise UsageError(f"{network.source} is for videos, the tokenizer for pictures")
+
+
 def reconstruction(
     model: BSQViT,
     batches: Iterator[Tensor],
@@ -129,12 +136,9 @@ def reconstruction(
     clips frame by frame. Raises MissingDependencyError without pytorch-msssim, UsageError where
     there is no picture or the network is for clips and the tokenizer is not.
     """
-    if find_spec("pytorch_msssim") is None:
-        raise MissingDependencyError("SSIM needs pytorch-msssim: pip install 'bsqav[train]'")
+    _check_network(model, network)
     model = model.to(device).eval()
     lpips = None if lpips is None else lpips.to(device)
-    if network is not None and network.clips and model.config.frames == 1:
-        raise UsageError(f"{network.source} is for videos, the tokenizer for pictures")
     real, fake = Gathered(), Gathered()
     figures: dict[str, list[Tensor]] = {"psnr": [], "ssim": [], "ms_ssim": [], "lpips": []}
     indices, pixels, seconds = [], 0, 0.0

@@ -1,6 +1,6 @@
 """A comparison as one HTML file that needs nothing else: curves, tables, a viewer.
 
-The page's parts lie beside this module; its script draws everything from the data in the page.
+The page's parts are next to this module; its script draws everything from the data in the page.
 """
 
 import base64
@@ -32,18 +32,18 @@ def write_report(result: CompareResult, path: Path, viewer: Viewer | None = None
     path.write_text(report_page(result, viewer, path.parent), encoding="utf-8")
 
 
-def report_page(result: CompareResult, viewer: Viewer | None = None, beside: Path = Path()) -> str:
-    """The page as text; `beside` is the folder that it will lie in."""
+def report_page(result: CompareResult, viewer: Viewer | None = None, folder: Path = Path()) -> str:
+    """The page as text; `folder` is where it will be."""
     content = result.to_dict()
     for clip in content["clips"]:
         for point in clip["points"]:
             for name in _BULKY:
                 del point[name]
     clips = [(viewer.clips if viewer else {}).get(clip.path) for clip in result.clips]
-    room = MAX_BYTES - len(json.dumps(content)) - 100_000
-    chosen = fit_frames(clips, room)
+    space = MAX_BYTES - len(json.dumps(content)) - 100_000
+    chosen = fit_frames(clips, space)
     content["frames"] = [
-        None if frames is None else _described(frames, kept, beside)
+        None if frames is None else _described(frames, kept, folder)
         for frames, kept in zip(clips, chosen, strict=True)
     ]
     left_out = sum(
@@ -57,7 +57,7 @@ def report_page(result: CompareResult, viewer: Viewer | None = None, beside: Pat
             f"{MAX_BYTES / 1e6:.3g} MB"
         )
     parts = {
-        "title": html.escape("BSQ beside other codecs"),
+        "title": html.escape("BSQ compared with other codecs"),
         "style": style(),
         "data": _safe(json.dumps(content, separators=(",", ":"))),
         "pictures": "\n".join(_pictures(clips, chosen)),
@@ -66,8 +66,8 @@ def report_page(result: CompareResult, viewer: Viewer | None = None, beside: Pat
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _text("page.html"))
 
 
-def fit_frames(clips: list[ClipFrames | None], room: int) -> list[list[int]]:
-    """For every clip the positions of the frames whose pictures fit into `room` bytes of a page.
+def fit_frames(clips: list[ClipFrames | None], space: int) -> list[list[int]]:
+    """For every clip the positions of the frames whose pictures fit into `space` bytes of a page.
 
     Clips take turns, each giving its most telling frame that is left.
     """
@@ -78,25 +78,25 @@ def fit_frames(clips: list[ClipFrames | None], room: int) -> list[list[int]]:
             if clip is None or i >= len(clip.frames):
                 continue
             size = clip.frames[i].size * 4 // 3 + 100 * len(clip.frames[i].pictures)
-            if size <= room:
-                room -= size
+            if size <= space:
+                space -= size
                 mine.append(i)
     return chosen
 
 
 def style() -> str:
-    """The style sheet, for other pages that are to look the same."""
+    """The style sheet, for other pages that look the same."""
     return _text("style.css")
 
 
-def _described(clip: ClipFrames, kept: list[int], beside: Path) -> dict[str, Any]:
+def _described(clip: ClipFrames, kept: list[int], folder: Path) -> dict[str, Any]:
     sidecar = clip.sidecar
     return {
         "frames": [{"index": clip.frames[i].index, "why": clip.frames[i].why} for i in kept],
         "matrix": clip.matrix,
         "full_range": clip.full_range,
         "chroma": clip.chroma,
-        "sidecar": None if sidecar is None else sidecar.relative_to(beside).as_posix(),
+        "sidecar": None if sidecar is None else sidecar.relative_to(folder).as_posix(),
     }
 
 
@@ -113,7 +113,7 @@ def _pictures(clips: list[ClipFrames | None], chosen: list[list[int]]) -> list[s
 
 
 def _safe(text: str) -> str:
-    """JSON that cannot end the script element that it stands in."""
+    """JSON that cannot end the script element that it is in."""
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 

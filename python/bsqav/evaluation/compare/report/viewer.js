@@ -54,7 +54,7 @@ class Viewer {
     try {
       pair = await Promise.all([store.image(this.left, this.index), store.image(this.right, this.index)]);
     } catch (error) {
-      $("frame-note").textContent = "This picture cannot be shown: is the folder of frames beside the page?";
+      $("frame-note").textContent = "This picture cannot be shown: is the folder of frames next to the page?";
       return;
     }
     if (mine !== this.serial) return;

@@ -1,9 +1,9 @@
-"""From file to file beside x264 and x265, on every processor."""
+"""BSQ files compared with x264 and x265, on every processor."""
 
 import tempfile
 from pathlib import Path
 
-from bsqav.evaluation.bench.codec import WAYS, pictures_of
+from bsqav.evaluation.bench.codec import WAYS, frames_of
 from bsqav.evaluation.bench.result import Column, Part, Settings, Spread, in_turn
 from bsqav.evaluation.compare.bsq import PublicBsq
 from bsqav.evaluation.compare.reference_encoders import (
@@ -17,12 +17,12 @@ from bsqav.evaluation.io.frames import ANY_RATE
 from bsqav.evaluation.io.y4m import Y4mHeader, Y4mWriter
 
 # Codec and quality; the rates are of the same order as BSQ's at crf 32.
-PEERS = (("x264", 28), ("x265", 28))
+ENCODERS = (("x264", 28), ("x265", 28))
 GOP = 250
 
 
 class _File:
-    """A codec's file beside the source; its calls return pictures a second."""
+    """A codec's file in the folder of the source; its calls return frames a second."""
 
     def __init__(self, source: Path, header: Y4mHeader, frames: int, name: str) -> None:
         self.source = source
@@ -50,7 +50,7 @@ class _Bsq(_File):
         return self.frames / self.codec.decode(self.coded, self.decoded, self.header).seconds
 
 
-class _Peer(_File):
+class _Reference(_File):
     def __init__(
         self, source: Path, header: Y4mHeader, frames: int, name: str, quality: int
     ) -> None:
@@ -67,10 +67,10 @@ class _Peer(_File):
 
 
 def measure(settings: Settings) -> Part:
-    """Pictures a second of the public functions and of ffmpeg, its start included."""
+    """Frames a second of the public functions and of ffmpeg, its start included."""
     width, height = settings.size
     part = Part(
-        "peers",
+        "references",
         f"Files, {width}x{height}, {settings.frames} frames, every processor",
         (
             Column("codec", "codec"),
@@ -84,23 +84,23 @@ def measure(settings: Settings) -> Part:
         source = Path(folder) / "source.y4m"
         header = Y4mHeader(width, height, ANY_RATE)
         with Y4mWriter(source, header) as writer:
-            for planes in pictures_of(settings, settings.size, settings.frames):
+            for planes in frames_of(settings, settings.size, settings.frames):
                 writer.write(planes)
-        files: dict[tuple[str, str], _Bsq | _Peer] = {}
+        files: dict[tuple[str, str], _Bsq | _Reference] = {}
         files["bsqav", f"crf {settings.crf:g}"] = _Bsq(source, header, settings.frames, settings)
-        for name, quality in PEERS:
+        for name, quality in ENCODERS:
             try:
                 check_reference(REFERENCES[name], width, height)
             except EvaluationError as error:
                 part.notes.append(f"{name}: {error}")
                 continue
             title = (REFERENCES[name].title, f"crf {quality}")
-            files[title] = _Peer(source, header, settings.frames, name, quality)
+            files[title] = _Reference(source, header, settings.frames, name, quality)
         _time(part, files, settings.repeats)
     return part
 
 
-def _time(part: Part, files: dict[tuple[str, str], _Bsq | _Peer], repeats: int) -> None:
+def _time(part: Part, files: dict[tuple[str, str], _Bsq | _Reference], repeats: int) -> None:
     turns = {}
     for key, file in files.items():
         turns[(*key, "encode")] = file.encode

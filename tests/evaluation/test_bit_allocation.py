@@ -33,7 +33,7 @@ def test_bits_are_those_of_the_packets(coded: Path) -> None:
     assert found.bits[found.shown] == max(
         bits for bits, key in zip(found.bits, found.keyframes, strict=True) if not key
     )
-    assert found.picture.shape == (HEADER.height, HEADER.width, 3)
+    assert found.image.shape == (HEADER.height, HEADER.width, 3)
     assert found.token_bits.shape == (22, 24)
     assert found.token_bits.min() >= 0
     assert found.token_bits.sum() == pytest.approx(found.bits[found.shown])
@@ -53,7 +53,7 @@ def test_what_does_not_fit_is_refused(coded: Path, clip: Path, tmp_path: Path) -
     with pytest.raises(MediaError, match="no BSQ video"):
         examine(clip)
     other = write_y4m(tmp_path / "other.y4m", type(HEADER)(64, 48, HEADER.rate), 2)
-    with pytest.raises(EvaluationError, match="quality needs equal pictures"):
+    with pytest.raises(EvaluationError, match="quality needs frames of the same format"):
         examine(coded, original=other)
 
 

@@ -1,10 +1,10 @@
-"""Where the time of encoding and decoding goes, by the library's own clock."""
+"""Where the time of encoding and decoding goes, by section, by the library's own clock."""
 
 from collections.abc import Callable
 
 from bsqav import _core
 from bsqav.codec.modelspec import SAMPLE_VECTOR, SIDE_VECTOR, STAGE_BITS, token_width
-from bsqav.evaluation.bench.codec import WAYS, Coding, pictures_of
+from bsqav.evaluation.bench.codec import WAYS, Coding, frames_of
 from bsqav.evaluation.bench.kernels import peak_rate
 from bsqav.evaluation.bench.result import Column, Part, Settings, Spread, Value
 
@@ -18,7 +18,7 @@ Times = dict[str, tuple[float, int, int]]
 
 
 def multiply_adds(config: dict[str, int]) -> dict[str, int]:
-    """Of one token in the stages that are one network each."""
+    """Of one token in the sections that are one network each."""
 
     def stack(network: str) -> int:
         width, hidden = config[f"{network}_width"], config[f"{network}_hidden"]
@@ -35,24 +35,24 @@ def multiply_adds(config: dict[str, int]) -> dict[str, int]:
 
 
 def measure(settings: Settings) -> Part:
-    """Milliseconds a frame by stage, and what the networks do of the bare loop's products."""
+    """Milliseconds a frame by section, and what the networks do of the bare loop's products."""
     width, height = settings.size
     part = Part(
-        "stages",
-        f"Stages, {width}x{height}, crf {settings.crf:g}, {_core.current_kernels()} kernels",
+        "sections",
+        f"Sections, {width}x{height}, crf {settings.crf:g}, {_core.current_kernels()} kernels",
         (
             Column("way", "way"),
             Column("threads", "threads"),
-            Column("stage", "stage"),
+            Column("section", "section"),
             Column("ms_per_frame", "ms a frame", ".2f"),
             Column("share", "share", ".3f"),
             Column("tokens_per_frame", "tokens", ".0f"),
             Column("share_of_peak", "of peak", ".2f"),
         ),
     )
-    pictures = pictures_of(settings, settings.size, settings.frames)
+    frames = frames_of(settings, settings.size, settings.frames)
     for threads in settings.threads:
-        coding = Coding(settings, pictures, _core.current_kernels(), threads)
+        coding = Coding(settings, frames, _core.current_kernels(), threads)
         found: dict[str, list[Times]] = {way: [] for way in WAYS}
         peaks: list[float | None] = []
         for _ in range(settings.repeats):
@@ -62,7 +62,7 @@ def measure(settings: Settings) -> Part:
         for way in WAYS:
             _add_rows(part, settings, way, threads, found[way], peaks)
     part.notes.append(
-        "time of the calling thread, without what runs inside a stage as another; 'of peak' "
+        "time of the calling thread, without what runs inside a section as another; 'of peak' "
         "counts multiply-adds against the bare loop on as many threads"
     )
     return part
@@ -88,21 +88,21 @@ def _add_rows(
     totals = [sum(seconds for seconds, _, _ in times.values()) for times in found]
     work = multiply_adds(settings.model.config)
     rows: list[dict[str, Value]] = []
-    for stage in found[0]:
-        seconds = [times[stage][0] for times in found]
-        calls, tokens = found[0][stage][1:]
+    for section in found[0]:
+        seconds = [times[section][0] for times in found]
+        calls, tokens = found[0][section][1:]
         if calls == 0:
             continue
         shares = [s / total for s, total in zip(seconds, totals, strict=True)]
         of_peak = None
-        if stage in work and peaks[0]:
-            rates = [tokens * work[stage] / s for s in seconds]
+        if section in work and peaks[0]:
+            rates = [tokens * work[section] / s for s in seconds]
             of_peak = Spread.of([r / p for r, p in zip(rates, peaks, strict=True) if p])
         rows.append(
             {
                 "way": way,
                 "threads": threads,
-                "stage": stage,
+                "section": section,
                 "ms_per_frame": Spread.of([1e3 * s / settings.frames for s in seconds]),
                 "share": Spread.of(shares).median,
                 "calls_per_frame": calls / settings.frames,
@@ -117,5 +117,5 @@ def _add_rows(
     )
 
 
-def _sum(times: Times, stages: tuple[str, ...]) -> float:
-    return sum(times[stage][0] for stage in stages)
+def _sum(times: Times, sections: tuple[str, ...]) -> float:
+    return sum(times[section][0] for section in sections)
