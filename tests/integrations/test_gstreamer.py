@@ -15,7 +15,7 @@ import pytest
 import bsqav
 from bsqav.errors import UnsupportedError
 from bsqav.integrations import gstreamer
-from tests.media.clips import ClipSpec, pictures
+from tests.media.clips import ClipSpec, bsq_stream, pictures, seconds
 from tests.support import find_tool, skip_or_fail
 
 VIDEO = "videotestsrc num-buffers=12 ! video/x-raw,format=I420,width=50,height=38,framerate=25/1"
@@ -118,9 +118,7 @@ def test_a_file_with_sound_goes_round(launch: Launch, tmp_path: Path) -> None:
         assert (video.name, video.width, video.height) == ("bsq", 50, 38)
         assert sound.codec_context.name in ("opus", "libopus")
         packets = [packet for packet in container.demux(video) if packet.size]
-    assert [float(p.pts * p.time_base) for p in packets] == pytest.approx(
-        [n / 25 for n in range(12)]
-    )
+    assert [float(seconds(p)) for p in packets] == pytest.approx([n / 25 for n in range(12)])
     assert [p.is_keyframe for p in packets] == [n % 5 == 0 for n in range(12)]
     expected = decoded(path)
     launch(
@@ -289,7 +287,7 @@ def test_light_and_rotation_are_carried(launch: Launch, tmp_path: Path) -> None:
         f"filesink location={path}"
     )
     with bsqav.open(path) as container:
-        stream = container.streams.video[0]
+        stream = bsq_stream(container)
         assert (stream.hdr.max_cll, stream.hdr.max_fall, stream.rotation) == (1000, 300, 90)
         assert len(list(container.decode(stream))) == 12
 

@@ -15,7 +15,7 @@ from av.video.frame import PictureType
 
 import bsqav
 from bsqav.errors import BsqWarning, UsageError
-from tests.media.clips import ClipSpec, pictures
+from tests.media.clips import ClipSpec, bsq_stream, pictures
 
 SPEC = ClipSpec(size=(48, 32), frames=7, gop=3)
 RATE = 25
@@ -178,7 +178,7 @@ def test_rgb_goes_by_the_matrix_that_was_set(tmp_path: Path) -> None:
 def test_frames_are_skipped_as_asked(skipped: str, tmp_path: Path) -> None:
     write(tmp_path / "a.mkv", "bsq", bsqav.open)
     with bsqav.open(tmp_path / "a.mkv") as source:
-        stream = source.streams.video[0]
+        stream = bsq_stream(source)
         stream.codec_context.skip_frame = skipped
         found = [frame.pts for frame in source.decode(stream)]
         with pytest.raises(UsageError, match="skip_frame"):

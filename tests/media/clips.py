@@ -12,6 +12,8 @@ from typing import Any
 import av
 
 from bsqav.media.demux.demuxer import BsqPacket, Demuxer
+from bsqav.media.pyav_api.container_read import InputContainer
+from bsqav.media.pyav_api.input_stream import BsqInputStream
 
 SUBTITLES = (b"one <i>two</i>", b"three\nfour")
 COVER_SIZE = (16, 16)
@@ -223,6 +225,13 @@ def packets(path: Path, kind: str) -> list[tuple[Fraction, bytes]]:
             if packet.size:
                 found.append((seconds(packet), bytes(packet)))
     return found
+
+
+def bsq_stream(container: InputContainer) -> BsqInputStream:
+    """The first video stream of a container, which is BSQ."""
+    stream = container.streams.video[0]
+    assert isinstance(stream, BsqInputStream)
+    return stream
 
 
 def bsq_packets(demuxer: Demuxer, *tracks: Any) -> list[BsqPacket]:

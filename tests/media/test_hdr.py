@@ -22,7 +22,7 @@ from bsqav.media.metadata.hdr import NO_HDR, HdrMetadata, MasteringDisplay, hdr_
 from bsqav.media.metadata.matroska_header import chapter_languages
 from bsqav.media.metadata.track_colour import read_colours, stream_colour
 from bsqav.media.mux.muxers import open_muxer
-from tests.media.clips import ClipSpec, pictures
+from tests.media.clips import ClipSpec, bsq_stream, pictures
 from tests.media.containers import HEADER, SEQUENCE, mux_video, read_pipe
 from tests.support import run_tool
 
@@ -149,8 +149,8 @@ def test_mov_holds_it_too(tmp_path: Path, name: str) -> None:
     assert bsqav.transcode(clip, tmp_path / name).warnings == ()
     assert close(light_of(tmp_path / name))
     with bsqav.open(tmp_path / name) as container:
-        stream = container.streams.video[0]
-        assert (stream.average_rate, close(stream.hdr)) == (25, True)
+        stream = bsq_stream(container)
+        assert (stream.average_rate, close(stream.hdr)) == (Fraction(25), True)
         assert len(list(container.decode(stream))) == 6
     bsqav.transcode(tmp_path / name, tmp_path / "b.mkv", codec="copy")
     assert close(light_of(tmp_path / "b.mkv"))

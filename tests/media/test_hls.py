@@ -110,9 +110,8 @@ def test_open_writes_and_reads_playlists(tmp_path: Path) -> None:
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     assert not list(tmp_path.glob("*.partial"))
-    with bsqav.open(playlist) as container:
-        stream = container.streams.video[0]
-        assert len(list(container.decode(stream))) == 10
+    with bsqav.open(playlist) as source:
+        assert len(list(source.decode(video=0))) == 10
 
 
 def test_what_is_there_is_kept_and_misuse_is_named(tmp_path: Path, clip: Path) -> None:

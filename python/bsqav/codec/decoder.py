@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import SupportsBytes
+from collections.abc import Callable, Iterable
+from typing import Any, SupportsBytes, TypeVar
 
 from bsqav import _core
 from bsqav.codec.device import DeviceFrame, open_device
@@ -16,6 +16,7 @@ __all__ = ["Decoder"]
 
 # Is taken for a damaged packet between keyframes, whose headers say nothing.
 _NO_PACKET = b"\0"
+AnyFrame = TypeVar("AnyFrame", Frame, DeviceFrame)
 
 
 class Decoder:
@@ -121,25 +122,12 @@ class Decoder:
         if self._device is None:
             raise UsageError('this decoder has no device: open it with device="cuda"')
         self._send(bytes(packet), pts)
-        frames: list[DeviceFrame] = []
         core = self._core
-        if not isinstance(core, _core.CudaDecoder):
-            return frames
-        while (picture := core.receive()) is not None:
-            sequence = core.sequence
-            if sequence is None:
-                break
-            frames.append(
-                DeviceFrame(
-                    tuple(picture.planes),
-                    picture.pts,
-                    picture.duration,
-                    picture.keyframe,
-                    picture.concealed,
-                    sequence,
-                )
-            )
-        return frames
+        return (
+            _received(core, core.receive, DeviceFrame)
+            if isinstance(core, _core.CudaDecoder)
+            else []
+        )
 
     def flush(self) -> list[Frame]:
         """Ends the input and returns what was left."""
@@ -210,23 +198,22 @@ class Decoder:
             self.skipped += 1
 
     def _drain(self) -> list[Frame]:
-        frames: list[Frame] = []
         core = self._core
         if core is None:
-            return frames
+            return []
         receive = core.receive_host if isinstance(core, _core.CudaDecoder) else core.receive
-        while (picture := receive()) is not None:
-            sequence = core.sequence
-            if sequence is None:
-                break
-            frames.append(
-                Frame(
-                    tuple(picture.planes),
-                    picture.pts,
-                    picture.duration,
-                    picture.keyframe,
-                    picture.concealed,
-                    sequence,
-                )
-            )
-        return frames
+        return _received(core, receive, Frame)
+
+
+def _received(
+    core: _core.Decoder | _core.CudaDecoder,
+    receive: Callable[[], Any],
+    kind: Callable[..., AnyFrame],
+) -> list[AnyFrame]:
+    """The frames that a decoder has now."""
+    frames: list[AnyFrame] = []
+    while (shown := receive()) is not None and (sequence := core.sequence) is not None:
+        planes = tuple(shown.planes)
+        place = (shown.pts, shown.duration, shown.keyframe, shown.concealed)
+        frames.append(kind(planes, *place, sequence))
+    return frames

@@ -8,13 +8,13 @@ of the picture's size in 4:4:4 (still pictures).
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Self
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bsqav.evaluation.io.errors import SourceError
+from bsqav.media.io.closing import Closing
 
 Plane = NDArray[np.uint8]
 Planes = tuple[Plane, Plane, Plane]
@@ -61,7 +61,7 @@ class Y4mHeader:
         return _MAGIC + text.encode("ascii")
 
 
-class Y4mWriter:
+class Y4mWriter(Closing):
     """Writes pictures one by one; a context manager."""
 
     def __init__(self, path: Path, header: Y4mHeader) -> None:
@@ -91,17 +91,6 @@ class Y4mWriter:
     def close(self) -> None:
         """Finish the file."""
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class Y4mFile:

@@ -17,9 +17,20 @@ from bsqav.media.io.types import AvPacket
 from bsqav.media.metadata.file_metadata import Attachment, Chapter
 from bsqav.media.metadata.hdr import NO_HDR, HdrMetadata
 
-__all__ = ["EMPTY", "BsqMuxer", "MuxedPacket", "Muxer"]
+__all__ = ["EMPTY", "BsqMuxer", "MuxedPacket", "Muxer", "VideoTrack"]
 
 EMPTY: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class VideoTrack:
+    """A BSQ track to write, as `BsqMuxer.add_video` describes it."""
+
+    header: bytes
+    sequence: SequenceHeader
+    metadata: Mapping[str, str]
+    disposition: int
+    hdr: HdrMetadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +113,6 @@ class Muxer(ABC):
 class BsqMuxer(Muxer):
     """A muxer whose video is BSQ."""
 
-    @abstractmethod
     def add_video(
         self,
         header: bytes,
@@ -116,6 +126,11 @@ class BsqMuxer(Muxer):
 
         NUT does not keep `hdr`.
         """
+        return self._add_video(VideoTrack(header, sequence, metadata, disposition, hdr))
+
+    @abstractmethod
+    def _add_video(self, track: VideoTrack) -> int:
+        """Index of the track."""
 
     def mux(
         self,

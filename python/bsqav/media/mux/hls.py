@@ -14,12 +14,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
-from bsqav.codec.sequence import SequenceHeader
 from bsqav.errors import MediaError, UsageError
 from bsqav.media.io.types import MediaFile, Warn
 from bsqav.media.metadata.file_metadata import Chapter
-from bsqav.media.metadata.hdr import NO_HDR, HdrMetadata
-from bsqav.media.mux.base import EMPTY, MuxedPacket
+from bsqav.media.mux.base import MuxedPacket, VideoTrack
 from bsqav.media.mux.pyav_muxer import PyAvMuxer
 
 __all__ = ["MEDIA_SUFFIX", "HlsMuxer", "default_gop", "media_path"]
@@ -77,21 +75,11 @@ class HlsMuxer(PyAvMuxer):
         super().__init__(self._media, "mov", fragmented=True, options=options, warn=warn)
         self.format = "hls"
 
-    def add_video(
-        self,
-        header: bytes,
-        sequence: SequenceHeader,
-        *,
-        metadata: Mapping[str, str] = EMPTY,
-        disposition: int = 0,
-        hdr: HdrMetadata = NO_HDR,
-    ) -> int:
+    def _add_video(self, track: VideoTrack) -> int:
         """The BSQ track; a playlist has one, whose keyframes begin its segments."""
         if self._video is not None:
             raise UsageError("HLS is written with one video track")
-        self._video = super().add_video(
-            header, sequence, metadata=metadata, disposition=disposition, hdr=hdr
-        )
+        self._video = super()._add_video(track)
         return self._video
 
     def set_chapters(self, _chapters: Sequence[Chapter]) -> bool:

@@ -20,18 +20,17 @@ import av
 from av.audio.codeccontext import AudioCodecContext
 from av.stream import Stream
 
-from bsqav.codec.sequence import SequenceHeader, frame_rate_of
+from bsqav.codec.sequence import frame_rate_of
 from bsqav.errors import MediaError, UnsupportedError, UsageError
 from bsqav.media.io import ebml
 from bsqav.media.io import matroska_ids as ids
 from bsqav.media.io.types import AvPacket, MediaFile, decoder_of
 from bsqav.media.metadata.codec_names import codec_name
 from bsqav.media.metadata.file_metadata import Attachment, Chapter, metadata_of
-from bsqav.media.metadata.hdr import NO_HDR, HdrMetadata
 from bsqav.media.mux import matroska_meta as meta
 from bsqav.media.mux import matroska_tracks as entries
 from bsqav.media.mux.audio import AdtsUnpacker, AudioParameters, sound_instead
-from bsqav.media.mux.base import EMPTY, BsqMuxer, MuxedPacket
+from bsqav.media.mux.base import EMPTY, BsqMuxer, MuxedPacket, VideoTrack
 from bsqav.media.mux.interleave import Entry, Interleaver
 from bsqav.media.mux.matroska_file import Block, MatroskaFile
 from bsqav.media.mux.matroska_packets import TrackPackets
@@ -112,18 +111,11 @@ class MatroskaMuxer(BsqMuxer):
         waits = entry.kind != entries.SUBTITLE
         return self._queue.add_track(waits=waits, lookahead=lookahead)
 
-    def add_video(
-        self,
-        header: bytes,
-        sequence: SequenceHeader,
-        *,
-        metadata: Mapping[str, str] = EMPTY,
-        disposition: int = 0,
-        hdr: HdrMetadata = NO_HDR,
-    ) -> int:
-        """A BSQ track: the sequence header as bytes and as a dictionary."""
-        entry = entries.video_track(header, sequence, metadata, disposition, hdr)
-        rate = frame_rate_of(sequence)
+    def _add_video(self, track: VideoTrack) -> int:
+        entry = entries.video_track(
+            track.header, track.sequence, track.metadata, track.disposition, track.hdr
+        )
+        rate = frame_rate_of(track.sequence)
         # Milliseconds cannot tell the frames of fast cameras apart.
         if rate is not None and rate > 250:
             self._scale = min(self._scale, 100_000 if rate <= 2500 else 10_000)

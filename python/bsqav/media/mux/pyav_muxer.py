@@ -31,9 +31,9 @@ from bsqav.media.io.codec_tag import CODEC_TAG, FOURCC
 from bsqav.media.io.pipes import WholeWriter
 from bsqav.media.io.types import AvPacket, MediaFile, Warn
 from bsqav.media.metadata.file_metadata import Attachment
-from bsqav.media.metadata.hdr import NO_HDR, HdrMetadata
+from bsqav.media.metadata.hdr import HdrMetadata
 from bsqav.media.mux.audio import sound_instead
-from bsqav.media.mux.base import EMPTY, BsqMuxer, MuxedPacket
+from bsqav.media.mux.base import BsqMuxer, MuxedPacket, VideoTrack
 from bsqav.media.mux.ffmpeg_muxer import FRAGMENTED, FFmpegMuxer
 from bsqav.media.mux.matroska_file import can_seek
 from bsqav.media.mux.matroska_meta import ebml_header, info
@@ -109,23 +109,15 @@ class PyAvMuxer(FFmpegMuxer, BsqMuxer):
         """The encoder for audio of a codec that cannot be copied."""
         return sound_instead(codec)
 
-    def add_video(
-        self,
-        header: bytes,
-        sequence: SequenceHeader,
-        *,
-        metadata: Mapping[str, str] = EMPTY,
-        disposition: int = 0,
-        hdr: HdrMetadata = NO_HDR,
-    ) -> int:
-        """A BSQ track: the sequence header as bytes and as a dictionary."""
+    def _add_video(self, track: VideoTrack) -> int:
         self._require_unsealed()
+        sequence = track.sequence
         layout = plane_format_of(sequence)
         time_base = time_base_of(sequence)
         if self._ffmpeg_format == "mov":
             time_base = max(time_base, FINEST)
-        if hdr and self._ffmpeg_format == "mov":
-            stream = _add_with_hdr(self.container, sequence, hdr)
+        if track.hdr and self._ffmpeg_format == "mov":
+            stream = _add_with_hdr(self.container, sequence, track.hdr)
         else:
             stream = self.container.add_stream(PLACEHOLDER, rate=frame_rate_of(sequence))
         context = stream.codec_context
@@ -133,7 +125,7 @@ class PyAvMuxer(FFmpegMuxer, BsqMuxer):
         context.pix_fmt = "rgb24"
         context.time_base = time_base
         context.codec_tag = CODEC_TAG
-        context.extradata = header
+        context.extradata = track.header
         aspect = sample_aspect_of(sequence)
         if aspect is not None:
             context.sample_aspect_ratio = aspect
@@ -142,7 +134,7 @@ class PyAvMuxer(FFmpegMuxer, BsqMuxer):
         rotation = sequence.get("rotation", 0)
         if rotation:
             stream.set_display_rotation(-rotation)
-        index = self._added(stream, "bsq", metadata, disposition)
+        index = self._added(stream, "bsq", track.metadata, track.disposition)
         self._awaited[index] = None
         return index
 
