@@ -30,18 +30,33 @@ def losses(run: Path) -> list[float]:
     return [json.loads(line)["distortion"] for line in lines]
 
 
-def test_a_run_repeats_and_resumes_and_exports(shards: Path, tmp_path: Path) -> None:
-    config = replace(codec_smoke(), threads=1)
-    whole = train(config, shards, tmp_path / "whole")
+CONFIG = replace(codec_smoke(), threads=1)
+
+
+@pytest.fixture(scope="module")
+def whole_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("whole")
+
+
+@pytest.fixture(scope="module")
+def whole(shards: Path, whole_folder: Path) -> Trainer:
+    """A run that has ended."""
+    return train(CONFIG, shards, whole_folder)
+
+
+def test_a_run_repeats_and_resumes_and_exports(
+    shards: Path, tmp_path: Path, whole: Trainer, whole_folder: Path
+) -> None:
+    config = CONFIG
     again = train(config, shards, tmp_path / "again")
     assert whole.progress.quant and whole.progress.step >= config.steps
-    assert losses(tmp_path / "whole") == losses(tmp_path / "again")
+    assert losses(whole_folder) == losses(tmp_path / "again")
     for left, right in zip(whole.net.parameters(), again.net.parameters(), strict=True):
         assert torch.equal(left, right)
 
     model = tmp_path / "smoke.bsqm"
     weights = tmp_path / "smoke.pt"
-    model_id = export_run(tmp_path / "whole", model, {"name": "smoke"}, weights)
+    model_id = export_run(whole_folder, model, {"name": "smoke"}, weights)
     contents = read_model(model)
     assert contents.id == model_id and contents.text["name"] == "smoke"
     assert contents.config == config.model
@@ -49,7 +64,7 @@ def test_a_run_repeats_and_resumes_and_exports(shards: Path, tmp_path: Path) -> 
     follower.start_from(weights)
     assert follower.progress.step == 0
 
-    resumed = Trainer(config, shards, tmp_path / "whole")
+    resumed = Trainer(config, shards, whole_folder)
     assert resumed.resume() and resumed.progress.step == whole.progress.step
     for left, right in zip(whole.net.parameters(), resumed.net.parameters(), strict=True):
         assert torch.equal(left, right)
@@ -136,12 +151,13 @@ def test_keyframe_layers_go_down_in_even_steps() -> None:
     assert len(steps) == 4 and len(set(np.diff(steps))) == 1
 
 
-def test_the_prior_alone_leaves_the_tokenizer_as_it_is(shards: Path, tmp_path: Path) -> None:
-    config = replace(codec_smoke(), threads=1)
-    train(config, shards, tmp_path / "whole")
+@pytest.mark.usefixtures("whole")
+def test_the_prior_alone_leaves_the_tokenizer_as_it_is(
+    shards: Path, tmp_path: Path, whole_folder: Path
+) -> None:
     first, second = tmp_path / "first.bsqm", tmp_path / "second.bsqm"
-    export_run(tmp_path / "whole", first, {"name": "first"}, tmp_path / "first.pt")
-    alone = replace(config, tokenizer=False, steps=12, drop=1.0)
+    export_run(whole_folder, first, {"name": "first"}, tmp_path / "first.pt")
+    alone = replace(CONFIG, tokenizer=False, steps=12, drop=1.0)
     trainer = Trainer(alone, shards, tmp_path / "prior")
     trainer.start_from(tmp_path / "first.pt")
     trainer.train(lambda line: None)
