@@ -1,4 +1,4 @@
-// What `bsqav bench` asks of the library: stage totals, and times of kernels and networks that no
+// What `bsqav bench` asks of the library: section totals, and times of kernels and networks that no
 // conversion of arrays gets into.
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -9,7 +9,7 @@
 #include <tuple>
 #include <vector>
 
-#include "base/stage_clock.h"
+#include "base/section_clock.h"
 #include "codec/capi/api.h"
 #include "handles.h"
 #include "kernels/dispatch.h"
@@ -65,12 +65,12 @@ std::vector<T> noise(size_t count, int limit) {
   return values;
 }
 
-py::dict stage_times() {
+py::dict section_times() {
   py::dict d;
-  const auto totals = stage_totals();
+  const auto totals = section_totals();
   for (size_t i = 0; i < totals.size(); ++i) {
     const double seconds = static_cast<double>(totals[i].nanoseconds) * 1e-9;
-    d[kStageNames[i]] = py::make_tuple(seconds, totals[i].calls, totals[i].tokens);
+    d[kSectionNames[i]] = py::make_tuple(seconds, totals[i].calls, totals[i].tokens);
   }
   return d;
 }
@@ -166,11 +166,12 @@ std::vector<double> time_tokenizer(const PyModel& model, const std::string& half
 }  // namespace
 
 void bind_bench(py::module_& m) {
-  m.def("set_stage_clock", &set_stage_clock, py::arg("on"),
-        "Count the time of encoders and decoders by stage, from zero, or stop counting.");
-  m.def("stage_times", &stage_times,
-        "Seconds, calls and tokens by the name of the stage, since set_stage_clock(True): of the "
-        "threads that call encoders and decoders.");
+  m.def("set_section_clock", &set_section_clock, py::arg("on"),
+        "Count the time of encoders and decoders by section, from zero, or stop counting.");
+  m.def(
+      "section_times", &section_times,
+      "Seconds, calls and tokens by the name of the section, since set_section_clock(True): of the "
+      "threads that call encoders and decoders.");
   m.def("time_peak", &time_peak, py::arg("kernels"), py::arg("rounds"), py::arg("threads") = 1,
         "Multiply-adds and seconds of the set's products in a bare loop on registers, on every "
         "thread at once. Raises UnsupportedError for scalar.");
@@ -180,7 +181,7 @@ void bind_bench(py::module_& m) {
   m.def("time_tokenizer", &time_tokenizer, py::arg("model"), py::arg("half"), py::arg("height"),
         py::arg("width"), py::arg("threads"), py::arg("repeats"),
         "Seconds of each run of the \"analysis\" or \"synthesis\" network over all tokens of a "
-        "picture of that many, by the current kernels.");
+        "frame of that many, by the current kernels.");
 }
 
 }  // namespace bsq

@@ -1,4 +1,4 @@
-// Python face of the decoder, over the C API.
+// Python interface of the decoder, over the C API.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -12,8 +12,8 @@
 #include "bitstream/limits.h"
 #include "codec/capi/api.h"
 #include "errors.h"
+#include "frame_arrays.h"
 #include "handles.h"
-#include "picture_arrays.h"
 #include "sequence_dict.h"
 
 namespace py = pybind11;
@@ -50,24 +50,24 @@ class PyDecoder {
     const bsq_status status =
         call([&](bsq_decoder* decoder) { return bsq_decoder_send(decoder, &packet); });
     if (status == BSQ_AGAIN) {
-      throw Error(BSQ_ERROR_ARGUMENT, "a picture waits: receive() it before the next send()");
+      throw Error(BSQ_ERROR_ARGUMENT, "a frame waits: receive() it before the next send()");
     }
   }
 
   void flush() { call(bsq_decoder_flush); }
 
-  std::optional<PyPicture> receive() {
-    bsq_picture info{};
+  std::optional<PyFrame> receive() {
+    bsq_frame info{};
     // The library's samples are valid until its next call: the copy is made under the same lock,
     // into arrays that the lock's holder alone knows.
-    PictureSamples samples;
+    FrameSamples samples;
     const bsq_status status = call([&](bsq_decoder* decoder) {
       const bsq_status got = bsq_decoder_receive(decoder, &info);
       if (got == BSQ_OK) samples.copy(info);
       return got;
     });
     if (status != BSQ_OK) return std::nullopt;
-    return samples.picture(info);
+    return samples.frame(info);
   }
 
   void reset() {
@@ -85,7 +85,7 @@ class PyDecoder {
     return sequence_dict(sequence);
   }
 
-  // Of the last layer, or None before the first picture and while pictures are concealed.
+  // Of the last layer, or None before the first frame and while frames are concealed.
   py::object tokens() {
     const std::vector<LayerTokens> last = copy_tokens(-1, -1);
     if (last.empty()) return py::none();
@@ -152,19 +152,18 @@ class PyDecoder {
 
 void bind_units(py::module_& m) {
   const auto field = [](auto member) {
-    return [member](const PyPicture& p) { return p.info.*member; };
+    return [member](const PyFrame& p) { return p.info.*member; };
   };
-  py::class_<PyPicture>(m, "Picture")
-      .def_readonly("planes", &PyPicture::planes)
-      .def_property_readonly("width", field(&bsq_picture::width))
-      .def_property_readonly("height", field(&bsq_picture::height))
-      .def_property_readonly("chroma",
-                             [](const PyPicture& p) { return chroma_name(p.info.chroma); })
-      .def_property_readonly("bit_depth", field(&bsq_picture::bit_depth))
-      .def_property_readonly("pts", field(&bsq_picture::pts))
-      .def_property_readonly("duration", field(&bsq_picture::duration))
-      .def_property_readonly("keyframe", [](const PyPicture& p) { return p.info.keyframe != 0; })
-      .def_property_readonly("concealed", [](const PyPicture& p) { return p.info.concealed != 0; });
+  py::class_<PyFrame>(m, "Frame")
+      .def_readonly("planes", &PyFrame::planes)
+      .def_property_readonly("width", field(&bsq_frame::width))
+      .def_property_readonly("height", field(&bsq_frame::height))
+      .def_property_readonly("chroma", [](const PyFrame& p) { return chroma_name(p.info.chroma); })
+      .def_property_readonly("bit_depth", field(&bsq_frame::bit_depth))
+      .def_property_readonly("pts", field(&bsq_frame::pts))
+      .def_property_readonly("duration", field(&bsq_frame::duration))
+      .def_property_readonly("keyframe", [](const PyFrame& p) { return p.info.keyframe != 0; })
+      .def_property_readonly("concealed", [](const PyFrame& p) { return p.info.concealed != 0; });
 }
 
 }  // namespace
@@ -174,7 +173,7 @@ void bind_encoder(py::module_& m);
 void bind_codec(py::module_& m) {
   bind_units(m);
   bind_encoder(m);
-  py::class_<PyDecoder>(m, "Decoder", "send() packets, receive() pictures until None.")
+  py::class_<PyDecoder>(m, "Decoder", "send() packets, receive() frames until None.")
       .def(py::init<const std::vector<const PyModel*>&, int, int, bool, bool>(), py::arg("models"),
            py::kw_only(), py::arg("threads") = 0, py::arg("max_level") = kMaxLevel,
            py::arg("strict") = false, py::arg("keep_layers") = false)

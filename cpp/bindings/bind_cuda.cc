@@ -1,4 +1,4 @@
-// Python face of the CUDA backend, over its C table (bsq/bsq_cuda.h).
+// Python interface of the CUDA backend, over its C table (bsq/bsq_cuda.h).
 #include <dlfcn.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -16,8 +16,8 @@
 #include "cuda_session.h"
 #include "dlpack.h"
 #include "errors.h"
+#include "frame_arrays.h"
 #include "handles.h"
-#include "picture_arrays.h"
 #include "sequence_dict.h"
 
 namespace py = pybind11;
@@ -65,8 +65,8 @@ struct CudaPlane {
   }
 };
 
-struct CudaPicture {
-  bsq_picture info{};
+struct CudaFrame {
+  bsq_frame info{};
   std::vector<CudaPlane> planes;
 };
 
@@ -101,7 +101,7 @@ void wait_for(const CudaPlane& plane, const std::optional<int64_t>& stream) {
   check(status, message.c_str());
 }
 
-// What a consumer may wish for beside the stream, and does not get.
+// What a consumer may ask for besides the stream, and is refused.
 void refuse(const CudaPlane& plane, const py::kwargs& wishes) {
   if (wishes.contains("copy") && wishes["copy"].ptr() == Py_True) {
     throw py::buffer_error("a plane is shared, not copied: copy what the exchange gives");
@@ -161,7 +161,7 @@ class PyCudaDecoder {
     const bsq_status status =
         call([&](bsq_cuda_decoder* decoder) { return api().decoder_send(decoder, &packet); });
     if (status == BSQ_AGAIN) {
-      throw Error(BSQ_ERROR_ARGUMENT, "a picture waits: receive() it before the next send()");
+      throw Error(BSQ_ERROR_ARGUMENT, "a frame waits: receive() it before the next send()");
     }
     may_wait_ = true;
   }
@@ -176,35 +176,35 @@ class PyCudaDecoder {
   }
 
   // In memory of its own on the device.
-  std::optional<CudaPicture> receive() {
+  std::optional<CudaFrame> receive() {
     const std::optional<bsq_sequence> sequence = last_sequence();
     if (!sequence || !may_wait_) return std::nullopt;
-    CudaPicture picture;
+    CudaFrame frame;
     void* planes[BSQ_MAX_PLANES] = {};
     ptrdiff_t strides[BSQ_MAX_PLANES] = {};
-    for (CudaPlane& plane : picture.planes = make_planes(*sequence)) {
-      const auto p = static_cast<size_t>(&plane - picture.planes.data());
+    for (CudaPlane& plane : frame.planes = make_planes(*sequence)) {
+      const auto p = static_cast<size_t>(&plane - frame.planes.data());
       planes[p] = plane.data();
       strides[p] = plane.stride;
     }
     const bsq_status status = call([&](bsq_cuda_decoder* decoder) {
-      return api().decoder_receive_into(decoder, planes, strides, &picture.info);
+      return api().decoder_receive_into(decoder, planes, strides, &frame.info);
     });
     may_wait_ = false;
     if (status != BSQ_OK) return std::nullopt;
-    return picture;
+    return frame;
   }
 
-  std::optional<PyPicture> receive_host() {
-    bsq_picture info{};
-    PictureSamples samples;
+  std::optional<PyFrame> receive_host() {
+    bsq_frame info{};
+    FrameSamples samples;
     const bsq_status status = call([&](bsq_cuda_decoder* decoder) {
       const bsq_status got = api().decoder_receive_host(decoder, &info);
       if (got == BSQ_OK) samples.copy(info);
       return got;
     });
     if (status != BSQ_OK) return std::nullopt;
-    return samples.picture(info);
+    return samples.frame(info);
   }
 
   std::optional<py::dict> sequence() {
@@ -224,7 +224,7 @@ class PyCudaDecoder {
     return sequence;
   }
 
-  // One piece of memory for all planes of a picture.
+  // One piece of memory for all planes of a frame.
   std::vector<CudaPlane> make_planes(const bsq_sequence& sequence) {
     constexpr ptrdiff_t kRowAlignment = 256;
     std::vector<CudaPlane> planes(static_cast<size_t>(plane_count(sequence)));
@@ -255,10 +255,10 @@ class PyCudaDecoder {
   }
 
   std::shared_ptr<CudaSession> session_;
-  bool may_wait_ = false;  // a picture to be received, so that it is worth making room for one
+  bool may_wait_ = false;  // a frame to be received, so that making room for one pays
 };
 
-void bind_pictures(py::module_& m) {
+void bind_frames(py::module_& m) {
   py::class_<CudaPlane>(m, "CudaPlane", "Samples [H, W] in the device's memory, by DLPack.")
       .def_property_readonly(
           "shape", [](const CudaPlane& p) { return py::make_tuple(p.shape[0], p.shape[1]); })
@@ -269,26 +269,25 @@ void bind_pictures(py::module_& m) {
       .def("__dlpack_device__",
            [](const CudaPlane& p) { return py::make_tuple(p.device().type, p.device().id); });
   const auto field = [](auto member) {
-    return [member](const CudaPicture& p) { return p.info.*member; };
+    return [member](const CudaFrame& p) { return p.info.*member; };
   };
-  py::class_<CudaPicture>(m, "CudaPicture")
-      .def_readonly("planes", &CudaPicture::planes)
-      .def_property_readonly("width", field(&bsq_picture::width))
-      .def_property_readonly("height", field(&bsq_picture::height))
+  py::class_<CudaFrame>(m, "CudaFrame")
+      .def_readonly("planes", &CudaFrame::planes)
+      .def_property_readonly("width", field(&bsq_frame::width))
+      .def_property_readonly("height", field(&bsq_frame::height))
       .def_property_readonly("chroma",
-                             [](const CudaPicture& p) { return chroma_name(p.info.chroma); })
-      .def_property_readonly("bit_depth", field(&bsq_picture::bit_depth))
-      .def_property_readonly("pts", field(&bsq_picture::pts))
-      .def_property_readonly("duration", field(&bsq_picture::duration))
-      .def_property_readonly("keyframe", [](const CudaPicture& p) { return p.info.keyframe != 0; })
-      .def_property_readonly("concealed",
-                             [](const CudaPicture& p) { return p.info.concealed != 0; });
+                             [](const CudaFrame& p) { return chroma_name(p.info.chroma); })
+      .def_property_readonly("bit_depth", field(&bsq_frame::bit_depth))
+      .def_property_readonly("pts", field(&bsq_frame::pts))
+      .def_property_readonly("duration", field(&bsq_frame::duration))
+      .def_property_readonly("keyframe", [](const CudaFrame& p) { return p.info.keyframe != 0; })
+      .def_property_readonly("concealed", [](const CudaFrame& p) { return p.info.concealed != 0; });
 }
 
 }  // namespace
 
 void bind_cuda(py::module_& m) {
-  bind_pictures(m);
+  bind_frames(m);
   py::class_<CudaLibrary>(m, "CudaLibrary", "The CUDA backend, or without a path its emulation.")
       .def(py::init([](const std::optional<std::string>& path) {
              return CudaLibrary(path.value_or(""));

@@ -1,4 +1,4 @@
-// Python face of the encoder, over the C API.
+// Python interface of the encoder, over the C API.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -50,7 +50,7 @@ int tune_of(const std::string& name) {
               "tune is \"" + name + "\", it must be \"balanced\", \"psnr\" or \"perceptual\"");
 }
 
-// A plane of the picture as an array whose samples lie side by side in a row.
+// A plane of the frame as an array whose samples lie side by side in a row.
 py::array plane_array(const py::handle& value, size_t index, const bsq_sequence& s) {
   const std::string name = "planes[" + std::to_string(index) + "]";
   py::array array = require_any_array(py::reinterpret_borrow<py::object>(value), name.c_str());
@@ -71,7 +71,7 @@ py::array plane_array(const py::handle& value, size_t index, const bsq_sequence&
 class PyEncoder {
  public:
   PyEncoder(const py::object& sequence, const PyModel& model, double crf, int gop, bool scene_cut,
-            int threads, const std::string& preset, double bitrate, double buffer_seconds,
+            int threads, const std::string& preset, double bitrate, double vbv_buffer_seconds,
             const std::vector<PassTuple>& first_pass, int lookahead, const std::string& tune,
             const CudaLibrary* library, int device, uintptr_t stream, double maxrate) {
     bsq_encoder_config config;
@@ -84,7 +84,7 @@ class PyEncoder {
     config.preset = preset_of(preset);
     config.tune = tune_of(tune);
     config.bitrate = bitrate;
-    config.buffer_seconds = buffer_seconds;
+    config.vbv_buffer_seconds = vbv_buffer_seconds;
     config.maxrate = maxrate;
     std::vector<bsq_pass_record> records;
     records.reserve(first_pass.size());
@@ -109,28 +109,28 @@ class PyEncoder {
   }
 
   void send(const py::sequence& planes, int64_t pts, int64_t duration, bool keyframe,
-            bool look_only) {
-    bsq_picture picture = make_picture(planes, pts, duration, keyframe);
-    picture.look_only = look_only ? 1 : 0;
+            bool context_only) {
+    bsq_frame frame = make_frame(planes, pts, duration, keyframe);
+    frame.context_only = context_only ? 1 : 0;
     std::vector<py::array> arrays;  // keeps the samples alive
     for (size_t i = 0; i < planes.size(); ++i) {
       const py::object plane = planes[i];
       arrays.push_back(plane_array(plane, i, sequence_));
-      picture.planes[i] = arrays[i].data();
-      picture.strides[i] = arrays[i].strides(0);
+      frame.planes[i] = arrays[i].data();
+      frame.strides[i] = arrays[i].strides(0);
     }
-    require_sent(call([&] { return handle_->send(picture); }));
+    require_sent(call([&] { return handle_->send(frame); }));
   }
 
   void send_device(const py::sequence& planes, int64_t pts, int64_t duration, bool keyframe) {
-    bsq_picture picture = make_picture(planes, pts, duration, keyframe);
+    bsq_frame frame = make_frame(planes, pts, duration, keyframe);
     std::vector<DevicePlane> taken;  // keeps the samples alive
     for (size_t i = 0; i < planes.size(); ++i) {
       taken.emplace_back(planes[i], i, sequence_, place_);
-      picture.planes[i] = taken[i].data();
-      picture.strides[i] = taken[i].stride();
+      frame.planes[i] = taken[i].data();
+      frame.strides[i] = taken[i].stride();
     }
-    require_sent(call([&] { return handle_->send_device(picture); }));
+    require_sent(call([&] { return handle_->send_device(frame); }));
   }
 
   void flush() {
@@ -176,12 +176,12 @@ class PyEncoder {
     py::dict d;
     d["bitrate"] = r.bitrate;
     d["maxrate"] = r.maxrate;
-    d["reached"] = r.reached;
-    d["buffer_bits"] = r.buffer_bits;
-    d["lowest_fullness"] = r.lowest_fullness;
-    d["late"] = static_cast<double>(r.late);
-    d["coarsest"] = static_cast<double>(r.coarsest);
-    d["capped"] = static_cast<double>(r.capped);
+    d["actual_bitrate"] = r.actual_bitrate;
+    d["vbv_buffer_bits"] = r.vbv_buffer_bits;
+    d["vbv_min_fullness"] = r.vbv_min_fullness;
+    d["underflows"] = static_cast<double>(r.underflows);
+    d["frames_at_max_q"] = static_cast<double>(r.frames_at_max_q);
+    d["frames_capped"] = static_cast<double>(r.frames_capped);
     return d;
   }
 
@@ -227,22 +227,22 @@ class PyEncoder {
     return check(status, message.c_str());
   }
 
-  bsq_picture make_picture(const py::sequence& planes, int64_t pts, int64_t duration,
-                           bool keyframe) const {
+  bsq_frame make_frame(const py::sequence& planes, int64_t pts, int64_t duration,
+                       bool keyframe) const {
     const auto count = static_cast<size_t>(plane_count(sequence_));
     if (planes.size() != count) {
-      throw Error(BSQ_ERROR_ARGUMENT, "a picture has " + std::to_string(count) + " planes, not " +
+      throw Error(BSQ_ERROR_ARGUMENT, "a frame has " + std::to_string(count) + " planes, not " +
                                           std::to_string(planes.size()));
     }
-    bsq_picture picture{};
-    picture.width = sequence_.width;
-    picture.height = sequence_.height;
-    picture.chroma = sequence_.chroma;
-    picture.bit_depth = sequence_.bit_depth;
-    picture.pts = pts;
-    picture.duration = duration;
-    picture.keyframe = keyframe ? 1 : 0;
-    return picture;
+    bsq_frame frame{};
+    frame.width = sequence_.width;
+    frame.height = sequence_.height;
+    frame.chroma = sequence_.chroma;
+    frame.bit_depth = sequence_.bit_depth;
+    frame.pts = pts;
+    frame.duration = duration;
+    frame.keyframe = keyframe ? 1 : 0;
+    return frame;
   }
 
   static void require_sent(bsq_status status) {
@@ -266,19 +266,20 @@ void bind_encoder(py::module_& m) {
       .def_readonly("duration", &PyPacket::duration)
       .def_readonly("keyframe", &PyPacket::keyframe);
   py::class_<PyEncoder>(m, "Encoder",
-                        "send() a picture, receive() packets until None, flush() at the end.")
+                        "send() a frame, receive() packets until None, flush() at the end.")
       .def(py::init<const py::object&, const PyModel&, double, int, bool, int, const std::string&,
                     double, double, const std::vector<PassTuple>&, int, const std::string&,
                     const CudaLibrary*, int, uintptr_t, double>(),
            py::arg("sequence"), py::arg("model"), py::kw_only(), py::arg("crf") = 32.0,
            py::arg("gop") = 250, py::arg("scene_cut") = true, py::arg("threads") = 0,
-           py::arg("preset") = "medium", py::arg("bitrate") = 0.0, py::arg("buffer_seconds") = 1.5,
-           py::arg("first_pass") = std::vector<PassTuple>(), py::arg("lookahead") = 0,
-           py::arg("tune") = "balanced", py::arg("library") = nullptr, py::arg("device") = 0,
-           py::arg("stream") = 0, py::arg("maxrate") = 0.0, py::keep_alive<1, 14>())
+           py::arg("preset") = "medium", py::arg("bitrate") = 0.0,
+           py::arg("vbv_buffer_seconds") = 1.5, py::arg("first_pass") = std::vector<PassTuple>(),
+           py::arg("lookahead") = 0, py::arg("tune") = "balanced", py::arg("library") = nullptr,
+           py::arg("device") = 0, py::arg("stream") = 0, py::arg("maxrate") = 0.0,
+           py::keep_alive<1, 14>())
       .def_property_readonly("header", &PyEncoder::header)
       .def("send", &PyEncoder::send, py::arg("planes"), py::arg("pts"), py::kw_only(),
-           py::arg("duration") = 0, py::arg("keyframe") = false, py::arg("look_only") = false)
+           py::arg("duration") = 0, py::arg("keyframe") = false, py::arg("context_only") = false)
       .def("send_device", &PyEncoder::send_device, py::arg("planes"), py::arg("pts"), py::kw_only(),
            py::arg("duration") = 0, py::arg("keyframe") = false,
            "The same with planes that are on the encoder's device, by DLPack.")
@@ -291,7 +292,7 @@ void bind_encoder(py::module_& m) {
       .def("take_layers", &PyEncoder::take_layers,
            "The layers of the first component coded since the last call, as dictionaries.")
       .def_property_readonly("reconstruction_hash", &PyEncoder::reconstruction_hash,
-                             "SHA-256 of the last picture's samples as a decoder shows them.");
+                             "SHA-256 of the last frame's samples as a decoder shows them.");
 }
 
 }  // namespace bsq

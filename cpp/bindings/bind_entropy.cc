@@ -1,4 +1,4 @@
-// Python face of the range coder, the logistic table and the adaptive models.
+// Python interface of the range coder, the logistic table and the contexts.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
@@ -171,7 +171,7 @@ void bind_range_coder(py::module_& m) {
 }
 
 void bind_adaptive(py::module_& m) {
-  py::class_<AdaptiveBit>(m, "AdaptiveBit", "A binary model that learns while it is coded.")
+  py::class_<AdaptiveBit>(m, "AdaptiveBit", "A context: the adaptive probability of a bit.")
       .def(py::init([](int64_t initial) {
              if (initial < 0 || initial > 65535) {
                throw Error(BSQ_ERROR_ARGUMENT, "the initial probability is " +
@@ -199,25 +199,25 @@ void bind_adaptive(py::module_& m) {
           },
           py::arg("decoder"), "Decodes a bit and learns from it.");
 
-  py::class_<SignedModels>(m, "SignedModels",
-                           "Adaptive models for integers from -32767 to 32767 (Exp-Golomb).")
+  py::class_<SignedContexts>(m, "SignedContexts",
+                             "Contexts for integers from -32767 to 32767 (Exp-Golomb).")
       .def(py::init<>())
       .def(
           "encode",
-          [](SignedModels& self, RangeEncoder& encoder, int32_t value) {
+          [](SignedContexts& self, RangeEncoder& encoder, int32_t value) {
             encode_signed(encoder, self, value);
           },
           py::arg("encoder"), py::arg("value"), "Codes an integer and learns from it.")
       .def(
           "decode",
-          [](SignedModels& self, OwningDecoder& decoder) {
+          [](SignedContexts& self, OwningDecoder& decoder) {
             return decode_signed(decoder.decoder, self);
           },
           py::arg("decoder"),
           "Decodes an integer and learns from it. Raises BitstreamError on damaged data.")
       .def(
           "cost",
-          [](const SignedModels& self, int32_t value) {
+          [](const SignedContexts& self, int32_t value) {
             return signed_cost_q12(self, value) / 4096.0;
           },
           py::arg("value"), "Bits that coding the integer would take now.");

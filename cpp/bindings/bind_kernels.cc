@@ -27,7 +27,7 @@ constexpr int kMaxInputs16 = 256;
 constexpr int kTaps = 25;
 constexpr int kBorder = 2;
 
-// By name; beside the processor's sets there is that of the CUDA backend's emulation.
+// By name; besides the CPU's sets there is that of the CUDA backend's emulation.
 const KernelTable& kernel_set(const std::string& name) {
   return name == cuda::kEmulatedKernels.name ? cuda::kEmulatedKernels : find_kernels(name);
 }

@@ -1,4 +1,4 @@
-// Python face of the library as a whole: kernel sets, models, packets without decoding.
+// Python interface of the library as a whole: kernel sets, models, packets without decoding.
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
@@ -89,10 +89,10 @@ py::dict probe_packet(const py::object& data) {
   d["index_in_group"] = info.index_in_group;
   d["layers"] = info.layers;
   d["crf"] = info.crf;
-  d["blocks"] = info.blocks;
+  d["tiles"] = info.tiles;
   d["pts"] = info.pts;
   d["ticks_per_frame"] = info.ticks_per_frame;
-  d["parity"] = info.parity;
+  d["group_toggle"] = info.group_toggle;
   d["duration"] = info.duration;
   d["sequence"] = info.keyframe != 0 ? py::object(sequence_dict(sequence)) : py::none();
   return d;
@@ -108,11 +108,13 @@ py::dict probe_sequence(const py::object& data) {
   return sequence_dict(sequence);
 }
 
-py::bytes set_packet_parity(const py::object& data, int parity) {
+py::bytes set_packet_group_toggle(const py::object& data, int group_toggle) {
   const BytesView bytes(data, "data");
   std::vector<uint8_t> packet(bytes.span().begin(), bytes.span().end());
   char error[kErrorSize] = "";
-  check(bsq_packet_set_parity(packet.data(), packet.size(), parity, error, sizeof error), error);
+  check(
+      bsq_packet_set_group_toggle(packet.data(), packet.size(), group_toggle, error, sizeof error),
+      error);
   return to_bytes(packet);
 }
 
@@ -142,8 +144,10 @@ void bind_library(py::module_& m) {
   m.def("probe_sequence", &probe_sequence, py::arg("data"),
         "The sequence header in a container's private data. Raises BitstreamError, "
         "UnsupportedError.");
-  m.def("set_packet_parity", &set_packet_parity, py::arg("data"), py::arg("parity"),
-        "The packet with another parity of its group. Raises BitstreamError, UnsupportedError.");
+  m.def("set_packet_group_toggle", &set_packet_group_toggle, py::arg("data"),
+        py::arg("group_toggle"),
+        "The packet with another group toggle. Raises BitstreamError, "
+        "UnsupportedError.");
 }
 
 }  // namespace bsq

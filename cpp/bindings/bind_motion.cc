@@ -1,4 +1,4 @@
-// Python face of motion search and compensation, on NumPy arrays: single frames and batches.
+// Python interface of motion search and compensation, on NumPy arrays: single frames and batches.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -40,11 +40,10 @@ MotionSearchConfig search_config(double lam, int range) {
 
 // The depth of the samples only scales them to the 8 bits of the search: 16-bit arrays whose
 // largest sample fits 8 bits would be searched as black, so the caller states it.
-SearchPicture search_picture(const Samples& samples, size_t index, int bit_depth,
-                             const char* name) {
+SearchFrame search_frame(const Samples& samples, size_t index, int bit_depth, const char* name) {
   Plane plane;
   load_or_fail(samples, index, bit_depth, name, plane);
-  return SearchPicture(std::as_const(plane).view(), bit_depth);
+  return SearchFrame(std::as_const(plane).view(), bit_depth);
 }
 
 void check_pair(const Samples& cur, const Samples& ref) {
@@ -55,49 +54,50 @@ void check_pair(const Samples& cur, const Samples& ref) {
   }
 }
 
-// A rectangle of windows given as (x_begin, y_begin, x_end, y_end).
-WindowRect window_rect(const std::vector<int>& block, const MotionField& field) {
-  if (block.size() != 4) fail("block: expected (x_begin, y_begin, x_end, y_end) in windows");
-  const WindowRect rect{block[0], block[1], block[2], block[3]};
-  if (rect.x_begin < 0 || rect.y_begin < 0 || rect.x_end > field.windows_x ||
-      rect.y_end > field.windows_y || rect.x_begin >= rect.x_end || rect.y_begin >= rect.y_end) {
-    fail("block: must be a rectangle of windows inside the frame");
+// A rectangle of superblocks given as (x_begin, y_begin, x_end, y_end).
+SuperblockRect superblock_rect(const std::vector<int>& tile, const MotionField& field) {
+  if (tile.size() != 4) fail("tile: expected (x_begin, y_begin, x_end, y_end) in superblocks");
+  const SuperblockRect rect{tile[0], tile[1], tile[2], tile[3]};
+  if (rect.x_begin < 0 || rect.y_begin < 0 || rect.x_end > field.superblocks_x ||
+      rect.y_end > field.superblocks_y || rect.x_begin >= rect.x_end ||
+      rect.y_begin >= rect.y_end) {
+    fail("tile: must be a rectangle of superblocks inside the frame");
   }
   return rect;
 }
 
-std::vector<WindowRect> window_rects(const std::optional<std::vector<std::vector<int>>>& blocks,
-                                     const MotionField& field) {
-  if (!blocks) return {whole_frame(field)};
-  std::vector<WindowRect> rects;
+std::vector<SuperblockRect> superblock_rects(
+    const std::optional<std::vector<std::vector<int>>>& tiles, const MotionField& field) {
+  if (!tiles) return {whole_frame(field)};
+  std::vector<SuperblockRect> rects;
   std::vector<uint8_t> covered(field.split.size());
-  for (const std::vector<int>& block : *blocks) {
-    rects.push_back(window_rect(block, field));
-    const WindowRect& r = rects.back();
-    for (int wy = r.y_begin; wy < r.y_end; ++wy) {
-      for (int wx = r.x_begin; wx < r.x_end; ++wx) {
-        if (std::exchange(covered[static_cast<size_t>(wy * field.windows_x + wx)], 1) != 0) {
-          fail("blocks: must not overlap");
+  for (const std::vector<int>& tile : *tiles) {
+    rects.push_back(superblock_rect(tile, field));
+    const SuperblockRect& r = rects.back();
+    for (int sy = r.y_begin; sy < r.y_end; ++sy) {
+      for (int sx = r.x_begin; sx < r.x_end; ++sx) {
+        if (std::exchange(covered[static_cast<size_t>(sy * field.superblocks_x + sx)], 1) != 0) {
+          fail("tiles: must not overlap");
         }
       }
     }
   }
-  if (std::count(covered.begin(), covered.end(), 0) != 0) fail("blocks: must cover the frame");
+  if (std::count(covered.begin(), covered.end(), 0) != 0) fail("tiles: must cover the frame");
   return rects;
 }
 
-// At the prices of fresh models, which are those of an Elias gamma code.
-std::vector<MotionSearchBlock> with_prices(const std::vector<WindowRect>& rects, bool fine) {
-  std::vector<MotionSearchBlock> blocks;
-  blocks.reserve(rects.size());
-  for (const WindowRect& rect : rects) blocks.push_back({rect, MotionPrices(fine)});
-  return blocks;
+// At the rates of fresh contexts, which are those of an Elias gamma code.
+std::vector<MotionSearchTile> with_rates(const std::vector<SuperblockRect>& rects, bool fine) {
+  std::vector<MotionSearchTile> tiles;
+  tiles.reserve(rects.size());
+  for (const SuperblockRect& rect : rects) tiles.push_back({rect, MotionRates(fine)});
+  return tiles;
 }
 
-// `previous` as a field whose windows are all split, or nothing.
+// `previous` as a field whose superblocks are all split, or nothing.
 std::optional<MotionField> previous_field(const py::object& previous, const MotionField& shape) {
   if (previous.is_none()) return std::nullopt;
-  Array<uint8_t> all_split(Shape{shape.windows_y, shape.windows_x});
+  Array<uint8_t> all_split(Shape{shape.superblocks_y, shape.superblocks_x});
   const bool fine = shape_of(require_any_array(previous, "mv")) ==
                     FieldArrays::vector_shape(shape, true, std::nullopt);
   std::fill_n(all_split.mutable_data(), shape.split.size(), static_cast<uint8_t>(fine ? 31 : 1));
@@ -108,13 +108,13 @@ std::optional<MotionField> previous_field(const py::object& previous, const Moti
 MotionField search_emulated(int number, const Samples& cur, const Samples& ref, int bit_depth,
                             const MotionSearchConfig& config,
                             const std::optional<MotionField>& before,
-                            const std::vector<MotionSearchBlock>& areas) {
+                            const std::vector<MotionSearchTile>& areas) {
   const std::unique_ptr<cuda::Device> device = cuda::open_device(number, nullptr);
   Geometry geometry = Geometry::of(cur.width, cur.height, BSQ_CHROMA_GRAY, bit_depth);
-  geometry.blocks.clear();
-  for (const MotionSearchBlock& area : areas) {
-    const WindowRect& r = area.windows;
-    geometry.blocks.push_back({r.x_begin, r.y_begin, r.x_end, r.y_end});
+  geometry.tiles.clear();
+  for (const MotionSearchTile& area : areas) {
+    const SuperblockRect& r = area.superblocks;
+    geometry.tiles.push_back({r.x_begin, r.y_begin, r.x_end, r.y_end});
   }
   Plane samples[2];
   const cuda::DeviceFrame frames[2] = {{*device, geometry}, {*device, geometry}};
@@ -135,7 +135,7 @@ MotionField search_emulated(int number, const Samples& cur, const Samples& ref, 
 
 py::tuple search_one(const py::object& cur_in, const py::object& ref_in, double lam, int range,
                      const py::object& previous, int bit_depth,
-                     const std::optional<std::vector<std::vector<int>>>& blocks, int threads,
+                     const std::optional<std::vector<std::vector<int>>>& tiles, int threads,
                      bool fine, const std::optional<int>& device) {
   check_depth(bit_depth);
   const Samples cur(cur_in, 2, "cur");
@@ -144,19 +144,19 @@ py::tuple search_one(const py::object& cur_in, const py::object& ref_in, double 
   const MotionSearchConfig config = search_config(lam, range);
   MotionField found(cur.width, cur.height);
   const std::optional<MotionField> before = previous_field(previous, found);
-  const std::vector<MotionSearchBlock> areas = with_prices(window_rects(blocks, found), fine);
+  const std::vector<MotionSearchTile> areas = with_rates(superblock_rects(tiles, found), fine);
   {
     const py::gil_scoped_release release;
     if (device) {
       found = search_emulated(*device, cur, ref, bit_depth, config, before, areas);
     } else {
-      const SearchPicture a = search_picture(cur, 0, bit_depth, "cur");
-      const SearchPicture b = search_picture(ref, 0, bit_depth, "ref");
+      const SearchFrame a = search_frame(cur, 0, bit_depth, "cur");
+      const SearchFrame b = search_frame(ref, 0, bit_depth, "ref");
       ThreadPool pool(threads);
       found = MotionSearch().run(a, b, config, before ? &*before : nullptr, areas, pool);
     }
   }
-  Array<uint8_t> split(Shape{found.windows_y, found.windows_x});
+  Array<uint8_t> split(Shape{found.superblocks_y, found.superblocks_x});
   Array<int16_t> mv(FieldArrays::vector_shape(found, fine, std::nullopt));
   write_field(found, fine, split.mutable_data(), mv.mutable_data());
   return py::make_tuple(split, mv);
@@ -171,20 +171,20 @@ py::tuple search_batch(const py::object& cur_in, const py::object& ref_in, doubl
   const MotionSearchConfig config = search_config(lam, range);
   const size_t batch = static_cast<size_t>(cur.array.shape(0));
   const MotionField shape(cur.width, cur.height);
-  Array<uint8_t> split(Shape{cur.array.shape(0), shape.windows_y, shape.windows_x});
+  Array<uint8_t> split(Shape{cur.array.shape(0), shape.superblocks_y, shape.superblocks_x});
   Array<int16_t> mv(FieldArrays::vector_shape(shape, fine, batch));
   const size_t vectors =
       fine ? shape.mv.size()
-           : static_cast<size_t>(shape.parts_x) * static_cast<size_t>(shape.parts_y);
-  const std::vector<MotionSearchBlock> areas = with_prices({whole_frame(shape)}, fine);
+           : static_cast<size_t>(shape.blocks_x) * static_cast<size_t>(shape.blocks_y);
+  const std::vector<MotionSearchTile> areas = with_rates({whole_frame(shape)}, fine);
   uint8_t* split_out = split.mutable_data();
   int16_t* mv_out = mv.mutable_data();
   {
     const py::gil_scoped_release release;
     ThreadPool pool(threads);
     pool.parallel_for(batch, [&](size_t i) {
-      const SearchPicture a = search_picture(cur, i, bit_depth, "cur");
-      const SearchPicture b = search_picture(ref, i, bit_depth, "ref");
+      const SearchFrame a = search_frame(cur, i, bit_depth, "cur");
+      const SearchFrame b = search_frame(ref, i, bit_depth, "ref");
       ThreadPool alone(1);
       write_field(MotionSearch().run(a, b, config, nullptr, areas, alone), fine,
                   split_out + i * shape.split.size(), mv_out + i * vectors * 2);
@@ -264,20 +264,20 @@ py::tuple predict_batch(const py::object& y, const py::object& u, const py::obje
   return py::cast(compensate(planes, fields, batch, bit_depth, threads)).cast<py::tuple>();
 }
 
-// Predictors of all vectors of a field; that of a window or part stands in all its cells.
+// Predictors of all vectors of a field; that of a superblock or block is in all its sub-blocks.
 Array<int16_t> predictors(int width, int height, const py::object& split, const py::object& mv,
-                          const std::optional<std::vector<int>>& block) {
-  if (width < 8 || height < 8 || width > kMaxPictureSide || height > kMaxPictureSide) {
+                          const std::optional<std::vector<int>>& tile) {
+  if (width < 8 || height < 8 || width > kMaxFrameSide || height > kMaxFrameSide) {
     fail("width and height must be 8 to 8192 luma samples");
   }
   const MotionField shape(width, height);
   const FieldArrays fields(split, mv, shape, std::nullopt);
   const MotionField field = fields.field(shape, 0);
-  const WindowRect rect = block ? window_rect(*block, field) : whole_frame(field);
+  const SuperblockRect rect = tile ? superblock_rect(*tile, field) : whole_frame(field);
   MotionField out = shape;
-  for (int wy = rect.y_begin; wy < rect.y_end; ++wy) {
-    for (int wx = rect.x_begin; wx < rect.x_end; ++wx) {
-      field.for_squares(wx, wy, [&](const MotionSquare& square) {
+  for (int sy = rect.y_begin; sy < rect.y_end; ++sy) {
+    for (int sx = rect.x_begin; sx < rect.x_end; ++sx) {
+      field.for_squares(sx, sy, [&](const MotionSquare& square) {
         out.set(square, predict_mv(field, rect, square));
       });
     }
@@ -288,34 +288,34 @@ Array<int16_t> predictors(int width, int height, const py::object& split, const 
   return result;
 }
 
-// What the look-ahead makes of the first of some pictures.
-Array<double> lookahead_importance(const py::object& pictures, int bit_depth, int threads) {
-  const Samples samples(pictures, 3, "pictures");
-  check_luma(samples, "pictures");
+// What the lookahead makes of the first of some frames.
+Array<double> lookahead_propagation(const py::object& frames, int bit_depth, int threads) {
+  const Samples samples(frames, 3, "frames");
+  check_luma(samples, "frames");
   const auto count = static_cast<size_t>(samples.array.shape(0));
-  if (count == 0) fail("pictures: there must be one at least");
+  if (count == 0) fail("frames: there must be one at least");
   const Geometry geometry = Geometry::of(samples.width, samples.height, BSQ_CHROMA_GRAY, bit_depth);
-  std::vector<double> worth;
+  std::vector<double> propagation;
   {
     const py::gil_scoped_release release;
     ThreadPool pool(threads);
-    LowAnalysis analysis(geometry, search_kernels(current_kernels()), pool);
+    LowresAnalysis analysis(geometry, search_kernels(current_kernels()), pool);
     Frame frame = geometry.make_frame();
-    std::vector<PictureCosts> costs;
+    std::vector<FrameCosts> costs;
     costs.reserve(count);
     for (size_t i = 0; i < count; ++i) {
-      load_or_fail(samples, i, bit_depth, "pictures", frame.planes[0]);
+      load_or_fail(samples, i, bit_depth, "frames", frame.planes[0]);
       analysis.measure(frame, costs.emplace_back());
     }
-    std::vector<const PictureCosts*> pointers;
+    std::vector<const FrameCosts*> pointers;
     pointers.reserve(count);
-    for (const PictureCosts& c : costs) pointers.push_back(&c);
-    Importance map;
+    for (const FrameCosts& c : costs) pointers.push_back(&c);
+    PropagationCost map;
     const std::span<const double> found = map.of(pointers, geometry);
-    worth.assign(found.begin(), found.end());
+    propagation.assign(found.begin(), found.end());
   }
-  Array<double> result(Shape{geometry.windows_y, geometry.windows_x});
-  std::copy(worth.begin(), worth.end(), result.mutable_data());
+  Array<double> result(Shape{geometry.superblocks_y, geometry.superblocks_x});
+  std::copy(propagation.begin(), propagation.end(), result.mutable_data());
   return result;
 }
 
@@ -324,20 +324,20 @@ Array<double> lookahead_importance(const py::object& pictures, int bit_depth, in
 void bind_motion(py::module_& m) {
   m.def("motion_search", &search_one, py::arg("cur"), py::arg("ref"), py::arg("lam") = 4.0,
         py::arg("range") = 64, py::arg("previous") = py::none(), py::arg("bit_depth") = 8,
-        py::arg("blocks") = py::none(), py::arg("threads") = 1, py::arg("fine") = false,
+        py::arg("tiles") = py::none(), py::arg("threads") = 1, py::arg("fine") = false,
         py::arg("emulated_device") = py::none(),
         R"(Searches the motion of a luma plane against another.
 
-cur, ref: uint8 or uint16 [H, W], H and W multiples of 8. lam: price of an estimated bit of vector,
+cur, ref: uint8 or uint16 [H, W], H and W multiples of 8. lam: lambda, for an estimated bit of vector
 in units of absolute difference of 8-bit samples. range: luma samples each way of the coarse search,
 4 to 512. previous: int16 [ceil(H/16), ceil(W/16), 2] or [H/8, W/8, 2], vectors to try as well. bit_depth: 8 or 10.
-blocks: (x_begin, y_begin, x_end, y_end) in windows, ends excluded, of the rectangles within which
-vectors are predicted; they tile the frame; None is one block. The result does not depend on threads.
+tiles: (x_begin, y_begin, x_end, y_end) in superblocks, ends excluded, of the rectangles within which
+vectors are predicted; they tile the frame; None is one tile. The result does not depend on threads.
 emulated_device: the number of an emulated device of the CUDA backend to search on, or None.
 
 Returns (split uint8 [ceil(H/32), ceil(W/32)], mv int16 [ceil(H/16), ceil(W/16), 2]); mv holds
-(x, y) in quarter luma samples. fine: parts may be split into 8x8 cells; mv is [H/8, W/8, 2] then,
-and split, where it is not 0, is 1 plus 2 << i for every such part i of the window.
+(x, y) in quarter luma samples. fine: blocks may be split into 8x8 sub-blocks; mv is [H/8, W/8, 2] then,
+and split, where it is not 0, is 1 plus 2 << i for every such block i of the superblock.
 Raises UsageError for other types, shapes or sample values.)");
   m.def("motion_search_batch", &search_batch, py::arg("cur"), py::arg("ref"), py::arg("lam") = 4.0,
         py::arg("range") = 64, py::arg("bit_depth") = 8, py::arg("threads") = 1,
@@ -360,18 +360,18 @@ Returns a list of arrays like ref_planes. Raises UsageError for other types, sha
 y [B, H, W], u and v [B, H/2, W/2], split and mv as motion_search_batch returns them.
 Returns (y, u, v) of the same types and shapes.)");
   m.def("motion_vector_predictors", &predictors, py::arg("width"), py::arg("height"),
-        py::arg("split"), py::arg("mv"), py::arg("block") = py::none(),
+        py::arg("split"), py::arg("mv"), py::arg("tile") = py::none(),
         R"(The vector that each vector of a field is coded against (docs/bitstream.md).
 
-width, height: luma samples. block: (x_begin, y_begin, x_end, y_end) in windows, ends excluded;
+width, height: luma samples. tile: (x_begin, y_begin, x_end, y_end) in superblocks, ends excluded;
 predictors are found inside it, and are zero outside; the whole frame if None.
 Returns int16 in the shape of mv. Raises UsageError for what does not fit.)");
-  m.def("lookahead_importance", &lookahead_importance, py::arg("pictures"),
+  m.def("lookahead_propagation", &lookahead_propagation, py::arg("frames"),
         py::arg("bit_depth") = 8, py::arg("threads") = 1,
-        R"(What the encoder's look-ahead finds of the first of some luma planes.
+        R"(What the encoder's lookahead finds of the first of some luma planes.
 
-pictures: uint8 or uint16 [N, H, W], H and W multiples of 8. Returns float64
-[ceil(H/32), ceil(W/32)]: of every window, in octaves, how much hangs on it.)");
+frames: uint8 or uint16 [N, H, W], H and W multiples of 8. Returns float64
+[ceil(H/32), ceil(W/32)]: of every superblock, in octaves, its propagation cost.)");
 }
 
 }  // namespace bsq

@@ -1,4 +1,4 @@
-// The integer networks on whole pictures, for tests and for equality with PyTorch.
+// The integer networks on whole frames, for tests and for equality with PyTorch.
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
@@ -40,13 +40,13 @@ std::shared_ptr<const Networks> networks_of(const PyModel& model, const Name& ke
 TokenLayout layout_of(const PyModel& model) { return {model.handle->model->config().stages}; }
 
 Array<uint8_t> tokenizer_encode(const PyModel& model, const py::object& side_in,
-                                const py::object& residual_in, const py::object& windows,
+                                const py::object& residual_in, const py::object& superblocks,
                                 const Name& kernels, int threads) {
   const TokenLayout layout = layout_of(model);
   const auto side = require_tokens<int16_t>(side_in, "side", kSideVector);
   const auto residual = require_tokens<int16_t>(residual_in, "residual", kSampleVector);
-  require_same_picture(side, residual);
-  const ActiveTokens active = make_active(side.shape(0), side.shape(1), windows);
+  require_same_frame(side, residual);
+  const ActiveTokens active = make_active(side.shape(0), side.shape(1), superblocks);
   const auto count = static_cast<size_t>(active.count());
   std::vector<int8_t> z(count * static_cast<size_t>(layout.bits()));
   const auto side_rows = gather(side, active);
@@ -66,12 +66,12 @@ Array<uint8_t> tokenizer_encode(const PyModel& model, const py::object& side_in,
 }
 
 Array<int16_t> tokenizer_decode(const PyModel& model, const py::object& tokens_in,
-                                const py::object& side_in, const py::object& windows,
+                                const py::object& side_in, const py::object& superblocks,
                                 const Name& kernels, int threads) {
   const auto tokens = require_tokens<int8_t>(tokens_in, "tokens", layout_of(model).width());
   const auto side = require_tokens<int16_t>(side_in, "side", kSideVector);
-  require_same_picture(tokens, side);
-  const ActiveTokens active = make_active(side.shape(0), side.shape(1), windows);
+  require_same_frame(tokens, side);
+  const ActiveTokens active = make_active(side.shape(0), side.shape(1), superblocks);
   const auto token_rows = gather(tokens, active);
   const auto side_rows = gather(side, active);
   std::vector<int16_t> out(static_cast<size_t>(active.count()) * kSampleVector);
@@ -85,12 +85,12 @@ Array<int16_t> tokenizer_decode(const PyModel& model, const py::object& tokens_i
 }
 
 Array<int16_t> prior_flags(const PyModel& model, const py::object& previous_in,
-                           const py::object& side_in, const py::object& windows,
+                           const py::object& side_in, const py::object& superblocks,
                            const Name& kernels, int threads) {
   const auto previous = require_tokens<int8_t>(previous_in, "previous", layout_of(model).width());
   const auto side = require_tokens<int16_t>(side_in, "side", kSideVector);
-  require_same_picture(previous, side);
-  const ActiveTokens active = make_active(side.shape(0), side.shape(1), windows);
+  require_same_frame(previous, side);
+  const ActiveTokens active = make_active(side.shape(0), side.shape(1), superblocks);
   const auto previous_rows = gather(previous, active);
   const auto side_rows = gather(side, active);
   const int outputs = layout_of(model).flags();
@@ -130,21 +130,21 @@ struct TokenRows {
   }
 };
 
-// One block with its true bits, the way encoder and decoder go. logits: [T, 32 S].
-void force_block(const TokenLayout& layout, PriorBlock& block, const Prior& prior,
-                 const ActiveTokens& active, const TokenRows& rows, std::vector<int32_t>& logits) {
-  block.begin_layer(prior, active, rows.stages);
+// One tile with its true bits, the way encoder and decoder go. logits: [T, 32 S].
+void force_tile(const TokenLayout& layout, TilePrior& tile, const Prior& prior,
+                const ActiveTokens& active, const TokenRows& rows, std::vector<int32_t>& logits) {
+  tile.begin_layer(prior, active, rows.stages);
   for (int g = 0; g < kGroups; ++g) {
-    block.begin_group(g);
+    tile.begin_group(g);
     for (int s = 0; s < layout.stages; ++s) {
-      const std::span<const int32_t> tokens = block.begin_stage(s);
-      block.stage_in_order([&](int begin, int end, int j, const int16_t* from, uint8_t* bytes) {
+      const std::span<const int32_t> tokens = tile.begin_stage(s);
+      tile.stage_in_order([&](int begin, int end, int j, const int16_t* from, uint8_t* bytes) {
         for (int i = begin; i < end; ++i, from += kSubgroupBits) {
           const auto t = static_cast<size_t>(tokens[static_cast<size_t>(i)]);
           const size_t word_at = t * static_cast<size_t>(layout.stages) + static_cast<size_t>(s);
           const size_t at = word_at * kStageBits + static_cast<size_t>(j * kSubgroupBits);
           *bytes = static_cast<uint8_t>(rows.bits[word_at] >> (kSubgroupBits * j));
-          ByteLogits moving(from, block.pair(j));
+          ByteLogits moving(from, tile.pair(j));
           for (int k = 0; k < kSubgroupBits; ++k) {
             logits[at + static_cast<size_t>(k)] = moving[k];
             if ((*bytes >> k & 1) != 0) moving.set(k);
@@ -157,24 +157,24 @@ void force_block(const TokenLayout& layout, PriorBlock& block, const Prior& prio
 }
 
 Array<int32_t> prior_logits(const PyModel& model, const py::object& previous_in,
-                            const py::object& side_in, const py::object& windows,
+                            const py::object& side_in, const py::object& superblocks,
                             const py::object& tokens_in, const Name& kernels, int threads,
-                            const std::optional<Rects>& blocks) {
+                            const std::optional<Rects>& tiles) {
   const TokenLayout layout = layout_of(model);
   const auto previous = require_tokens<int8_t>(previous_in, "previous", layout.width());
   const auto side = require_tokens<int16_t>(side_in, "side", kSideVector);
   const auto tokens = require_tokens<int8_t>(tokens_in, "tokens", layout.width());
-  require_same_picture(previous, side);
-  require_same_picture(tokens, side);
-  const ActiveTokens active = make_active(side.shape(0), side.shape(1), windows);
+  require_same_frame(previous, side);
+  require_same_frame(tokens, side);
+  const ActiveTokens active = make_active(side.shape(0), side.shape(1), superblocks);
   const auto previous_rows = gather(previous, active);
   const auto side_rows = gather(side, active);
   const TokenRows rows(layout, gather(tokens, active));
-  const Rects rects = blocks.value_or(Rects{{0, 0, active.height(), active.width()}});
+  const Rects rects = tiles.value_or(Rects{{0, 0, active.height(), active.width()}});
   for (const auto& [y, x, height, width] : rects) {
     if (y < 0 || x < 0 || height < 1 || width < 1 || height > active.height() - y ||
         width > active.width() - x) {
-      fail_argument("blocks holds a rectangle that leaves the picture");
+      fail_argument("tiles holds a rectangle that leaves the frame");
     }
   }
   const auto count = static_cast<size_t>(active.count());
@@ -187,8 +187,8 @@ Array<int32_t> prior_logits(const PyModel& model, const py::object& previous_in,
     Prior prior(networks, pool);
     prior.trunk(active, previous_rows.data(), side_rows.data(), flags.data());
     const auto code = [&](size_t i) {
-      PriorBlock block(networks, {rects[i][0], rects[i][1], rects[i][2], rects[i][3]});
-      force_block(layout, block, prior, active, rows, logits);
+      TilePrior tile(networks, {rects[i][0], rects[i][1], rects[i][2], rects[i][3]});
+      force_tile(layout, tile, prior, active, rows, logits);
     };
     if (rects.size() == 1) {
       code(0);
@@ -204,26 +204,27 @@ Array<int32_t> prior_logits(const PyModel& model, const py::object& previous_in,
 }  // namespace
 
 void bind_network(py::module_& m) {
-  const auto windows = py::arg("active") = py::none();
+  const auto superblocks = py::arg("active") = py::none();
   const auto kernels = py::arg("kernels") = py::none();
   const auto threads = py::arg("threads") = 1;
   m.def("tokenizer_encode", &tokenizer_encode, py::arg("model"), py::arg("side"),
-        py::arg("residual"), windows, py::kw_only(), kernels, threads,
+        py::arg("residual"), superblocks, py::kw_only(), kernels, threads,
         "Bits uint8 [H, W, S, 32] of the tokenizer's encoder; side int16 [H, W, 104], residual "
-        "int16 [H, W, 96], active uint8 [windows_y, windows_x] or None for all; 0 at inactive "
+        "int16 [H, W, 96], active uint8 [superblocks_y, superblocks_x] or None for all; 0 at "
+        "inactive "
         "tokens.");
   m.def("tokenizer_decode", &tokenizer_decode, py::arg("model"), py::arg("tokens"), py::arg("side"),
-        windows, py::kw_only(), kernels, threads,
+        superblocks, py::kw_only(), kernels, threads,
         "Output int16 [H, W, 96], Q8 in steps, of the tokenizer's decoder; tokens int8 "
         "[H, W, V].");
   m.def("prior_flags", &prior_flags, py::arg("model"), py::arg("previous"), py::arg("side"),
-        windows, py::kw_only(), kernels, threads,
+        superblocks, py::kw_only(), kernels, threads,
         "Logits int16 [H, W, 3 S] of the stage flags; previous int8 [H, W, V].");
   m.def("prior_logits", &prior_logits, py::arg("model"), py::arg("previous"), py::arg("side"),
         py::arg("active"), py::arg("tokens"), py::kw_only(), kernels, threads,
-        py::arg("blocks") = py::none(),
+        py::arg("tiles") = py::none(),
         "Logits int32 [H, W, S, 32] of all coded bits given the tokens before them; tokens int8 "
-        "[H, W, V] are the truth, blocks a list of (y, x, height, width) in tokens, None for "
+        "[H, W, V] are the truth, tiles a list of (y, x, height, width) in tokens, None for "
         "one; 0 where nothing is coded.");
   bind_samples(m);
   bind_kernels(m);

@@ -1,4 +1,4 @@
-// Python face of sign quantization, bit packing, the block grid and checksums.
+// Python interface of sign quantization, bit packing, the tile grid and checksums.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
@@ -86,24 +86,24 @@ Array<uint64_t> unpack_array(const py::object& data, int64_t count, int bits) {
   return codes;
 }
 
-py::list block_tuples(const BlockGrid& grid) {
+py::list tile_tuples(const TileGrid& grid) {
   py::list list;
-  for (const BlockRect& b : grid.blocks) list.append(py::make_tuple(b.x, b.y, b.width, b.height));
+  for (const TileRect& b : grid.tiles) list.append(py::make_tuple(b.x, b.y, b.width, b.height));
   return list;
 }
 
-void bind_blocks(py::module_& m) {
-  py::class_<BlockGrid>(m, "BlockGrid", "How a frame is cut into blocks (docs/bitstream.md).")
-      .def_readonly("tokens_x", &BlockGrid::tokens_x)
-      .def_readonly("tokens_y", &BlockGrid::tokens_y)
-      .def_readonly("windows_x", &BlockGrid::windows_x)
-      .def_readonly("windows_y", &BlockGrid::windows_y)
-      .def_readonly("columns", &BlockGrid::columns)
-      .def_readonly("rows", &BlockGrid::rows)
-      .def_property_readonly("blocks", &block_tuples,
-                             "(x, y, width, height) of every block in windows, raster order.");
-  m.def("block_grid", &block_grid, py::arg("width"), py::arg("height"),
-        "The block grid of a frame of the given size in luma samples, 1 to 8192 either way.");
+void bind_tiles(py::module_& m) {
+  py::class_<TileGrid>(m, "TileGrid", "How a frame is cut into tiles (docs/bitstream.md).")
+      .def_readonly("tokens_x", &TileGrid::tokens_x)
+      .def_readonly("tokens_y", &TileGrid::tokens_y)
+      .def_readonly("superblocks_x", &TileGrid::superblocks_x)
+      .def_readonly("superblocks_y", &TileGrid::superblocks_y)
+      .def_readonly("columns", &TileGrid::columns)
+      .def_readonly("rows", &TileGrid::rows)
+      .def_property_readonly("tiles", &tile_tuples,
+                             "(x, y, width, height) of every tile in superblocks, raster order.");
+  m.def("tile_grid", &tile_grid, py::arg("width"), py::arg("height"),
+        "The tile grid of a frame of the given size in luma samples, 1 to 8192 either way.");
 }
 
 }  // namespace
@@ -121,7 +121,7 @@ void bind_quantizer(py::module_& m) {
   m.def("unpack_bits", &unpack_array, py::arg("data"), py::arg("count"), py::arg("bits"),
         "The `count` codes (uint64 [count]) that pack_bits packed. Raises BitstreamError if the "
         "size does not fit or padding bits are set.");
-  bind_blocks(m);
+  bind_tiles(m);
   m.def(
       "sha256",
       [](const py::object& data) {

@@ -1,4 +1,4 @@
-// Vectors from and to sample planes, for tests of the step between pictures and networks.
+// Vectors from and to sample planes, for tests of the step between frames and networks.
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
@@ -26,7 +26,7 @@ Frame frame_of(const std::vector<py::object>& planes, int bit_depth, const char*
   Frame frame{bit_depth, static_cast<int>(planes.size()), {}};
   for (size_t i = 0; i < planes.size(); ++i) {
     const auto samples = require_array<uint16_t>(planes[i], name, 2, 2);
-    if (std::max(samples.shape(0), samples.shape(1)) > kMaxPictureSide) {
+    if (std::max(samples.shape(0), samples.shape(1)) > kMaxFrameSide) {
       fail_argument(std::string(name) + " must have sides of at most 8192 samples");
     }
     frame.planes[i] = Plane(static_cast<int>(samples.shape(1)), static_cast<int>(samples.shape(0)));
@@ -47,15 +47,15 @@ Frame frame_of(const std::vector<py::object>& planes, int bit_depth, const char*
   return frame;
 }
 
-ActiveTokens active_in(const Frame& frame, const py::object& windows) {
+ActiveTokens active_in(const Frame& frame, const py::object& superblocks) {
   return make_active(frame.planes[0].height() / kTokenSize, frame.planes[0].width() / kTokenSize,
-                     windows);
+                     superblocks);
 }
 
 Array<int16_t> side_of(const std::vector<py::object>& prediction, int bit_depth, int q, bool first,
-                       bool later, int above, const py::object& windows, int threads) {
+                       bool later, int above, const py::object& superblocks, int threads) {
   const Frame frame = frame_of(prediction, bit_depth, "prediction");
-  const ActiveTokens active = active_in(frame, windows);
+  const ActiveTokens active = active_in(frame, superblocks);
   std::vector<int16_t> rows(static_cast<size_t>(active.count()) * kSideVector);
   ThreadPool pool(threads);
   step_q8(q);
@@ -65,14 +65,14 @@ Array<int16_t> side_of(const std::vector<py::object>& prediction, int bit_depth,
 
 Array<int16_t> residual_of(const std::vector<py::object>& source,
                            const std::vector<py::object>& prediction, int bit_depth, int q,
-                           const py::object& windows, int threads) {
+                           const py::object& superblocks, int threads) {
   const Frame from = frame_of(source, bit_depth, "source");
   const Frame minus = frame_of(prediction, bit_depth, "prediction");
   if (from.plane_count != minus.plane_count || from.planes[0].width() != minus.planes[0].width() ||
       from.planes[0].height() != minus.planes[0].height()) {
     fail_argument("source and prediction must be of one format");
   }
-  const ActiveTokens active = active_in(from, windows);
+  const ActiveTokens active = active_in(from, superblocks);
   std::vector<int16_t> rows(static_cast<size_t>(active.count()) * kSampleVector);
   ThreadPool pool(threads);
   residual_vectors(from, minus, active, q, pool, rows.data());
@@ -81,10 +81,10 @@ Array<int16_t> residual_of(const std::vector<py::object>& source,
 
 std::vector<Array<uint16_t>> reconstruct_planes(const std::vector<py::object>& prediction,
                                                 int bit_depth, const py::object& output_in, int q,
-                                                const py::object& windows, int threads) {
+                                                const py::object& superblocks, int threads) {
   Frame frame = frame_of(prediction, bit_depth, "prediction");
   const auto output = require_tokens<int16_t>(output_in, "output", kSampleVector);
-  const ActiveTokens active = active_in(frame, windows);
+  const ActiveTokens active = active_in(frame, superblocks);
   if (output.shape(0) != active.height() || output.shape(1) != active.width()) {
     fail_argument("output must have one vector per token; its shape is " + shape_text(output));
   }
@@ -104,18 +104,19 @@ std::vector<Array<uint16_t>> reconstruct_planes(const std::vector<py::object>& p
 }  // namespace
 
 void bind_samples(py::module_& m) {
-  const auto windows = py::arg("active") = py::none();
+  const auto superblocks = py::arg("active") = py::none();
   const auto threads = py::arg("threads") = 1;
   m.def("step_q8", &step_q8, py::arg("q"),
         "Quantization step of q, Q8: docs/numerics.md section 3.");
   m.def("side_vectors", &side_of, py::arg("prediction"), py::arg("bit_depth"), py::arg("q"),
-        py::arg("first_of_keyframe"), py::arg("later"), py::arg("above"), windows, py::kw_only(),
-        threads, "Side vectors int16 [H, W, 104] of a list of uint16 planes of whole tokens.");
+        py::arg("first_of_keyframe"), py::arg("later"), py::arg("above"), superblocks,
+        py::kw_only(), threads,
+        "Side vectors int16 [H, W, 104] of a list of uint16 planes of whole tokens.");
   m.def("residual_vectors", &residual_of, py::arg("source"), py::arg("prediction"),
-        py::arg("bit_depth"), py::arg("q"), windows, py::kw_only(), threads,
+        py::arg("bit_depth"), py::arg("q"), superblocks, py::kw_only(), threads,
         "Residual vectors int16 [H, W, 96].");
   m.def("reconstruct", &reconstruct_planes, py::arg("prediction"), py::arg("bit_depth"),
-        py::arg("output"), py::arg("q"), windows, py::kw_only(), threads,
+        py::arg("output"), py::arg("q"), superblocks, py::kw_only(), threads,
         "Planes of prediction + step * output; output int16 [H, W, 96].");
 }
 

@@ -51,7 +51,7 @@ class CudaSession {
     return status;
   }
 
-  // Memory of the device for a picture, or null; given back it serves for later ones.
+  // Memory of the device for a frame, or null; given back it serves for later ones.
   void* take(size_t bytes) {
     const std::lock_guard lock(mutex_);
     for (size_t i = 0; i < free_.size(); ++i) {
@@ -85,14 +85,14 @@ class CudaSession {
   std::vector<Piece> free_;
 };
 
-// Memory of one picture.
+// Memory of one frame.
 class CudaMemory {
  public:
   // Throws Error(BSQ_ERROR_MEMORY).
   CudaMemory(std::shared_ptr<CudaSession> session, size_t bytes)
       : session_(std::move(session)), bytes_(bytes), data_(session_->take(bytes)) {
     if (data_ == nullptr) {
-      throw Error(BSQ_ERROR_MEMORY, "the device has no memory left for a picture");
+      throw Error(BSQ_ERROR_MEMORY, "the device has no memory left for a frame");
     }
   }
   ~CudaMemory() { session_->give_back(data_, bytes_); }

@@ -15,7 +15,7 @@ namespace bsq {
 // Keeps the capsule, and so the samples, as long as it lives.
 class DevicePlane {
  public:
-  // Throws Error(BSQ_ERROR_ARGUMENT) unless `plane` is plane `index` of the sequence's pictures on
+  // Throws Error(BSQ_ERROR_ARGUMENT) unless `plane` is plane `index` of the sequence's frames on
   // the device of the encoder. Its samples are then valid in the order of the encoder's stream.
   DevicePlane(const pybind11::object& plane, size_t index, const bsq_sequence& sequence,
               const EncoderPlace& place)

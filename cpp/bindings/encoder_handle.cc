@@ -20,10 +20,10 @@ class ProcessorEncoder : public EncoderHandle {
   bsq_status header(const uint8_t** data, size_t* size) const override {
     return bsq_encoder_header(handle_.get(), data, size);
   }
-  bsq_status send(const bsq_picture& picture) override {
-    return bsq_encoder_send(handle_.get(), &picture);
+  bsq_status send(const bsq_frame& frame) override {
+    return bsq_encoder_send(handle_.get(), &frame);
   }
-  bsq_status send_device(const bsq_picture&) override {
+  bsq_status send_device(const bsq_frame&) override {
     throw Error(BSQ_ERROR_ARGUMENT, "this encoder has no device that planes could be on");
   }
   bsq_status flush() override { return bsq_encoder_flush(handle_.get()); }
@@ -66,11 +66,9 @@ class CudaEncoder : public EncoderHandle {
   bsq_status header(const uint8_t** data, size_t* size) const override {
     return api_.encoder_header(encoder_, data, size);
   }
-  bsq_status send(const bsq_picture& picture) override {
-    return api_.encoder_send(encoder_, &picture);
-  }
-  bsq_status send_device(const bsq_picture& picture) override {
-    return api_.encoder_send_device(encoder_, &picture);
+  bsq_status send(const bsq_frame& frame) override { return api_.encoder_send(encoder_, &frame); }
+  bsq_status send_device(const bsq_frame& frame) override {
+    return api_.encoder_send_device(encoder_, &frame);
   }
   bsq_status flush() override { return api_.encoder_flush(encoder_); }
   bsq_status receive(bsq_packet& packet) override {

@@ -14,9 +14,9 @@ class EncoderHandle {
 
   virtual const char* error() const = 0;
   virtual bsq_status header(const uint8_t** data, size_t* size) const = 0;
-  virtual bsq_status send(const bsq_picture& picture) = 0;
+  virtual bsq_status send(const bsq_frame& frame) = 0;
   // Planes in the device's memory.
-  virtual bsq_status send_device(const bsq_picture& picture) = 0;
+  virtual bsq_status send_device(const bsq_frame& frame) = 0;
   virtual bsq_status flush() = 0;
   virtual bsq_status receive(bsq_packet& packet) = 0;
   virtual bsq_status stats(bsq_packet_stats& stats) const = 0;

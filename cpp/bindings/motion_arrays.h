@@ -46,7 +46,7 @@ struct Samples {
     }
     const pybind11::ssize_t h = array.shape(axes - 2);
     const pybind11::ssize_t w = array.shape(axes - 1);
-    if (h < 1 || w < 1 || h > kMaxPictureSide || w > kMaxPictureSide) {
+    if (h < 1 || w < 1 || h > kMaxFrameSide || w > kMaxFrameSide) {
       fail(std::string(name) + ": sides must be 1 to 8192 samples; the shape is " +
            shape_text(array));
     }
@@ -105,13 +105,13 @@ inline void load_or_fail(const Samples& samples, size_t index, int bit_depth, co
   }
 }
 
-// Motion fields as arrays: split [.., windows_y, windows_x] holds MotionField::split, and mv one
-// vector per 16x16 part [.., parts_y, parts_x, 2], or per 8x8 cell [.., cells_y, cells_x, 2] where
-// parts are split too.
+// Motion fields as arrays: split [.., superblocks_y, superblocks_x] holds MotionField::split, and
+// mv one vector per 16x16 block [.., blocks_y, blocks_x, 2], or per 8x8 sub-block [..,
+// subblocks_y, subblocks_x, 2] where blocks are split too.
 struct FieldArrays {
   Array<uint8_t> split;
   Array<int16_t> mv;
-  bool fine = false;  // vectors per cell
+  bool fine = false;  // vectors per sub-block
   const uint8_t* split_data = nullptr;
   const int16_t* mv_data = nullptr;
 
@@ -121,7 +121,7 @@ struct FieldArrays {
         mv(require_array<int16_t>(mv_in, "mv")),
         split_data(split.data()),
         mv_data(mv.data()) {
-    check(split, field_shape(batch, shape.windows_y, shape.windows_x), "split");
+    check(split, field_shape(batch, shape.superblocks_y, shape.superblocks_x), "split");
     fine = shape_of(mv) == vector_shape(shape, true, batch);
     if (!fine) check(mv, vector_shape(shape, false, batch), "mv");
   }
@@ -131,8 +131,8 @@ struct FieldArrays {
     return {rows, columns};
   }
   static Shape vector_shape(const MotionField& shape, bool fine, std::optional<size_t> batch) {
-    Shape s = fine ? field_shape(batch, shape.cells_y, shape.cells_x)
-                   : field_shape(batch, shape.parts_y, shape.parts_x);
+    Shape s = fine ? field_shape(batch, shape.subblocks_y, shape.subblocks_x)
+                   : field_shape(batch, shape.blocks_y, shape.blocks_x);
     s.push_back(2);
     return s;
   }
@@ -140,9 +140,9 @@ struct FieldArrays {
   // Needs no GIL.
   MotionField field(MotionField out, size_t index) const {
     std::copy_n(split_data + index * out.split.size(), out.split.size(), out.split.begin());
-    const int columns = fine ? out.cells_x : out.parts_x;
-    const int rows = fine ? out.cells_y : out.parts_y;
-    const int scale = fine ? 1 : kPartCells;
+    const int columns = fine ? out.subblocks_x : out.blocks_x;
+    const int rows = fine ? out.subblocks_y : out.blocks_y;
+    const int scale = fine ? 1 : kBlockSubblocks;
     const int16_t* v =
         mv_data + index * static_cast<size_t>(rows) * static_cast<size_t>(columns) * 2;
     for (int y = 0; y < rows; ++y) {
@@ -153,7 +153,7 @@ struct FieldArrays {
         out.set({scale * x, scale * y, scale}, {v[0], v[1]});
       }
     }
-    check_windows(out);
+    check_superblocks(out);
     return out;
   }
 
@@ -169,20 +169,20 @@ struct FieldArrays {
          shape_text(array));
   }
 
-  void check_windows(const MotionField& f) const {
-    for (int wy = 0; wy < f.windows_y; ++wy) {
-      for (int wx = 0; wx < f.windows_x; ++wx) {
-        const int how = f.split_at(wx, wy);
+  void check_superblocks(const MotionField& f) const {
+    for (int sy = 0; sy < f.superblocks_y; ++sy) {
+      for (int sx = 0; sx < f.superblocks_x; ++sx) {
+        const int how = f.split_at(sx, sy);
         if (!fine && how > 1) fail("split: values must be 0 or 1");
         if (how > 31 || (how & 1) == (how == 0 ? 1 : 0)) {
           fail("split: values must be 0, or odd and at most 31");
         }
-        f.for_squares(wx, wy, [&](const MotionSquare& s) {
-          f.for_cells(s, [&](int cx, int cy) {
+        f.for_squares(sx, sy, [&](const MotionSquare& s) {
+          f.for_subblocks(s, [&](int cx, int cy) {
             if (f.mv_at(cx, cy) == f.mv_at(s.x, s.y)) return;
-            fail(s.size == kWindowCells
-                     ? "mv: the parts of a window with split 0 must have one vector"
-                     : "mv: the cells of a part that is not split must have one vector");
+            fail(s.size == kSuperblockSubblocks
+                     ? "mv: the blocks of a superblock with split 0 must have one vector"
+                     : "mv: the sub-blocks of a block that is not split must have one vector");
           });
         });
       }
@@ -190,12 +190,12 @@ struct FieldArrays {
   }
 };
 
-// `fine`: vectors per cell, else per part.
+// `fine`: vectors per sub-block, else per block.
 inline void write_field(const MotionField& field, bool fine, uint8_t* split, int16_t* mv) {
   std::copy(field.split.begin(), field.split.end(), split);
-  const int scale = fine ? 1 : kPartCells;
-  for (int cy = 0; cy < field.cells_y; cy += scale) {
-    for (int cx = 0; cx < field.cells_x; cx += scale) {
+  const int scale = fine ? 1 : kBlockSubblocks;
+  for (int cy = 0; cy < field.subblocks_y; cy += scale) {
+    for (int cx = 0; cx < field.subblocks_x; cx += scale) {
       const Mv v = field.mv_at(cx, cy);
       *mv++ = v.x;
       *mv++ = v.y;

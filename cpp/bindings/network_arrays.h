@@ -1,4 +1,4 @@
-// Arrays over all tokens of a picture to and from the lists of active tokens that networks take.
+// Arrays over all tokens of a frame to and from the lists of active tokens that networks take.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -18,21 +18,22 @@ namespace bsq {
   throw Error(BSQ_ERROR_ARGUMENT, message);
 }
 
-// The active tokens of a picture of height x width tokens; `windows` is uint8 [windows_y,
-// windows_x], or None for all.
+// The active tokens of a frame of height x width tokens; `superblocks` is uint8 [superblocks_y,
+// superblocks_x], or None for all.
 inline ActiveTokens make_active(pybind11::ssize_t height, pybind11::ssize_t width,
-                                const pybind11::object& windows) {
+                                const pybind11::object& superblocks) {
   constexpr pybind11::ssize_t kMax = 1024;
   ActiveTokens active(static_cast<int>(std::min(height, kMax + 1)),
                       static_cast<int>(std::min(width, kMax + 1)));
-  if (windows.is_none()) {
+  if (superblocks.is_none()) {
     active.set_all();
     return active;
   }
-  const auto flags = require_array<uint8_t>(windows, "active", 2, 2);
-  if (flags.shape(0) != active.windows_y() || flags.shape(1) != active.windows_x()) {
-    fail_argument("active must have one value per window, " + std::to_string(active.windows_y()) +
-                  "x" + std::to_string(active.windows_x()) + "; its shape is " + shape_text(flags));
+  const auto flags = require_array<uint8_t>(superblocks, "active", 2, 2);
+  if (flags.shape(0) != active.superblocks_y() || flags.shape(1) != active.superblocks_x()) {
+    fail_argument("active must have one value per superblock, " +
+                  std::to_string(active.superblocks_y()) + "x" +
+                  std::to_string(active.superblocks_x()) + "; its shape is " + shape_text(flags));
   }
   active.set(span_of(flags));
   return active;
@@ -61,9 +62,9 @@ Array<T> require_tokens(const pybind11::object& value, const char* name, int cha
   return array;
 }
 
-inline void require_same_picture(const pybind11::array& a, const pybind11::array& b) {
+inline void require_same_frame(const pybind11::array& a, const pybind11::array& b) {
   if (a.shape(0) != b.shape(0) || a.shape(1) != b.shape(1)) {
-    fail_argument("the arrays must be of one picture; their shapes are " + shape_text(a) + " and " +
+    fail_argument("the arrays must be of one frame; their shapes are " + shape_text(a) + " and " +
                   shape_text(b));
   }
 }

@@ -8,8 +8,8 @@
 
 #include "bsq/bsq_cuda.h"
 #include "cuda/api_table.h"
+#include "cuda/frame_decoder.h"
 #include "cuda/open_device.h"
-#include "cuda/pictures.h"
 
 // The order of the members is that of their making: a decoder lives on its device.
 struct bsq_cuda_decoder {
@@ -94,38 +94,38 @@ bsq_status decoder_sequence(const bsq_cuda_decoder* decoder, bsq_sequence* seque
   return BSQ_OK;
 }
 
-bsq_status decoder_receive(bsq_cuda_decoder* decoder, bsq_picture* picture) {
+bsq_status decoder_receive(bsq_cuda_decoder* decoder, bsq_frame* frame) {
   return call(decoder, [&] {
-    require_argument(picture != nullptr, "picture is NULL");
+    require_argument(frame != nullptr, "frame is NULL");
     decoder->destination = {};
-    return decoder->decoder.receive(*picture);
+    return decoder->decoder.receive(*frame);
   });
 }
 
 bsq_status decoder_receive_into(bsq_cuda_decoder* decoder, void* const planes[BSQ_MAX_PLANES],
-                                const ptrdiff_t strides[BSQ_MAX_PLANES], bsq_picture* picture) {
+                                const ptrdiff_t strides[BSQ_MAX_PLANES], bsq_frame* frame) {
   return call(decoder, [&] {
-    require_argument(picture != nullptr, "picture is NULL");
+    require_argument(frame != nullptr, "frame is NULL");
     require_argument(planes != nullptr && strides != nullptr, "planes or strides are NULL");
     require_argument(planes[0] != nullptr, "plane 0 is NULL");
     std::copy_n(planes, BSQ_MAX_PLANES, decoder->destination.planes);
     std::copy_n(strides, BSQ_MAX_PLANES, decoder->destination.strides);
-    return decoder->decoder.receive(*picture);
+    return decoder->decoder.receive(*frame);
   });
 }
 
-bsq_status decoder_receive_host(bsq_cuda_decoder* decoder, bsq_picture* picture) {
+bsq_status decoder_receive_host(bsq_cuda_decoder* decoder, bsq_frame* frame) {
   return call(decoder, [&] {
-    require_argument(picture != nullptr, "picture is NULL");
+    require_argument(frame != nullptr, "frame is NULL");
     decoder->destination = {};
-    const bsq_status status = decoder->decoder.receive(*picture);
+    const bsq_status status = decoder->decoder.receive(*frame);
     if (status != BSQ_OK) return status;
-    for (int p = 0; p < BSQ_MAX_PLANES && picture->planes[p] != nullptr; ++p) {
+    for (int p = 0; p < BSQ_MAX_PLANES && frame->planes[p] != nullptr; ++p) {
       std::vector<uint8_t>& samples = decoder->samples[p];
-      const int32_t height = bsq::plane_size(*picture, p).height;
-      samples.resize(static_cast<size_t>(picture->strides[p]) * static_cast<size_t>(height));
-      decoder->device->download(samples.data(), picture->planes[p], samples.size());
-      picture->planes[p] = samples.data();
+      const int32_t height = bsq::plane_size(*frame, p).height;
+      samples.resize(static_cast<size_t>(frame->strides[p]) * static_cast<size_t>(height));
+      decoder->device->download(samples.data(), frame->planes[p], samples.size());
+      frame->planes[p] = samples.data();
     }
     decoder->device->wait();
     return status;

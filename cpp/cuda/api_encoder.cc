@@ -7,7 +7,7 @@
 #include "codec/capi/api.h"
 #include "codec/common/frame_io.h"
 #include "cuda/api_table.h"
-#include "cuda/encode_pictures.h"
+#include "cuda/frame_encoder.h"
 #include "cuda/open_device.h"
 #include "kernels/dispatch.h"
 
@@ -56,37 +56,37 @@ bsq_status encoder_header(const bsq_cuda_encoder* encoder, const uint8_t** data,
   return BSQ_OK;
 }
 
-bsq_status encoder_send(bsq_cuda_encoder* encoder, const bsq_picture* picture) {
+bsq_status encoder_send(bsq_cuda_encoder* encoder, const bsq_frame* frame) {
   return call(encoder, [&] {
-    require_argument(picture != nullptr, "picture is NULL");
-    return encoder->encoder.send(*picture);
+    require_argument(frame != nullptr, "frame is NULL");
+    return encoder->encoder.send(*frame);
   });
 }
 
-// The planes of a picture in the device's memory, copied to the host.
-bsq_picture fetch_picture(bsq_cuda_encoder& encoder, const bsq_picture& picture) {
-  check_picture(picture, encoder.sequence);
-  bsq_picture fetched = picture;
-  const ptrdiff_t bytes = picture.bit_depth > 8 ? 2 : 1;
+// The planes of a frame in the device's memory, copied to the host.
+bsq_frame fetch_frame(bsq_cuda_encoder& encoder, const bsq_frame& frame) {
+  check_frame(frame, encoder.sequence);
+  bsq_frame fetched = frame;
+  const ptrdiff_t bytes = frame.bit_depth > 8 ? 2 : 1;
   for (int p = 0; p < plane_count(encoder.sequence); ++p) {
-    const auto [width, height] = plane_size(picture, p);
+    const auto [width, height] = plane_size(frame, p);
     const ptrdiff_t row = width * bytes;
     const std::string name = "plane " + std::to_string(p);
-    require_argument(picture.planes[p] != nullptr, (name + " is NULL").c_str());
-    require_argument(picture.strides[p] >= row, ("the rows of " + name + " overlap").c_str());
+    require_argument(frame.planes[p] != nullptr, (name + " is NULL").c_str());
+    require_argument(frame.strides[p] >= row, ("the rows of " + name + " overlap").c_str());
     std::vector<uint8_t>& samples = encoder.samples[p];
-    samples.resize(static_cast<size_t>(picture.strides[p] * (height - 1) + row));
-    encoder.device->download(samples.data(), picture.planes[p], samples.size());
+    samples.resize(static_cast<size_t>(frame.strides[p] * (height - 1) + row));
+    encoder.device->download(samples.data(), frame.planes[p], samples.size());
     fetched.planes[p] = samples.data();
   }
   encoder.device->wait();
   return fetched;
 }
 
-bsq_status encoder_send_device(bsq_cuda_encoder* encoder, const bsq_picture* picture) {
+bsq_status encoder_send_device(bsq_cuda_encoder* encoder, const bsq_frame* frame) {
   return call(encoder, [&] {
-    require_argument(picture != nullptr, "picture is NULL");
-    return encoder->encoder.send(fetch_picture(*encoder, *picture));
+    require_argument(frame != nullptr, "frame is NULL");
+    return encoder->encoder.send(fetch_frame(*encoder, *frame));
   });
 }
 

@@ -1,8 +1,8 @@
-// A thread block on the device: see block.h. Only nvcc compiles this.
+// A thread block on the device: see thread_block.h. Only nvcc compiles this.
 #pragma once
 
 #include "cuda/arith.h"
-#include "cuda/block.h"
+#include "cuda/thread_block.h"
 
 namespace bsq::cuda {
 

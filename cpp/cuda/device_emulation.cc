@@ -7,8 +7,8 @@
 #include <string>
 
 #include "base/status.h"
-#include "cuda/block.h"
 #include "cuda/open_device.h"
+#include "cuda/thread_block.h"
 
 namespace bsq::cuda {
 namespace {

@@ -30,8 +30,8 @@ DeviceFrame::DeviceFrame(Device& device, const Geometry& g) {
 
 std::vector<TokenRect> DeviceState::rects(const Geometry& geometry) {
   std::vector<TokenRect> rects;
-  rects.reserve(geometry.blocks.size());
-  for (const Block& area : geometry.blocks) rects.push_back(token_rect(geometry, area));
+  rects.reserve(geometry.tiles.size());
+  for (const Tile& area : geometry.tiles) rects.push_back(token_rect(geometry, area));
   return rects;
 }
 
@@ -44,7 +44,7 @@ DeviceState::Fields DeviceState::make_fields() const {
 DeviceState::DeviceState(const Geometry& geometry, const std::shared_ptr<const Weights>& weights,
                          Device& device, ThreadPool& pool, bool encodes, bool is_base)
     : motion(geometry),
-      windows(geometry.windows()),
+      superblocks(geometry.superblocks()),
       tokens(geometry.tokens_y, geometry.tokens_x, weights->layout().stages),
       active(geometry.tokens_y, geometry.tokens_x),
       flag_logits(device, geometry.tokens() * static_cast<size_t>(weights->layout().flags())),
@@ -61,12 +61,12 @@ DeviceState::DeviceState(const Geometry& geometry, const std::shared_ptr<const W
       coded_(device, geometry.tokens()),
       positions_(device, geometry.tokens()),
       index_(device, geometry.tokens()),
-      offsets_(device, geometry.windows()),
+      delta_q_(device, geometry.superblocks()),
       vectors_(device, geometry.tokens()),
       left_edges_(device, geometry.tokens()),
       upper_edges_(device, geometry.tokens()) {
-  for (const Block& area : geometry_.blocks) {
-    blocks.push_back({area, token_rect(geometry_, area), BlockModels()});
+  for (const Tile& area : geometry_.tiles) {
+    tiles.push_back({area, token_rect(geometry_, area), TileContexts()});
   }
   if (!is_base) {
     base_ = std::make_unique<DeviceState>(base_geometry(geometry_), weights_, device_, pool_,
@@ -74,9 +74,9 @@ DeviceState::DeviceState(const Geometry& geometry, const std::shared_ptr<const W
   }
 }
 
-void DeviceState::begin_picture() {
-  windows.before = windows.offset;
-  std::fill(windows.offset_coded.begin(), windows.offset_coded.end(), uint8_t{0});
+void DeviceState::begin_frame() {
+  superblocks.before = superblocks.delta_q;
+  std::fill(superblocks.delta_q_coded.begin(), superblocks.delta_q_coded.end(), uint8_t{0});
   coded_.clear();
 }
 
@@ -84,10 +84,10 @@ void DeviceState::begin_keyframe() {
   const FillKernel fill{current_->planes(), 1 << (geometry_.bit_depth - 1)};
   device_.launch(fill, fill.blocks());
   previous_.stages.clear();
-  std::fill(windows.previous.begin(), windows.previous.end(), uint8_t{0});
-  std::fill(windows.offset.begin(), windows.offset.end(), int16_t{0});
-  std::fill(windows.before.begin(), windows.before.end(), int16_t{0});
-  for (DeviceBlockState& block : blocks) block.models = BlockModels();
+  std::fill(superblocks.previous.begin(), superblocks.previous.end(), uint8_t{0});
+  std::fill(superblocks.delta_q.begin(), superblocks.delta_q.end(), int16_t{0});
+  std::fill(superblocks.before.begin(), superblocks.before.end(), int16_t{0});
+  for (DeviceTileState& tile : tiles) tile.contexts = TileContexts();
   std::fill(motion.field.mv.begin(), motion.field.mv.end(), Mv{});
 }
 
@@ -124,30 +124,30 @@ void DeviceState::compensate() {
 }
 
 Steps DeviceState::steps(int q) const {
-  return {q, offsets_.device(), geometry_.windows_x, kMaxStepIndex, kOffsetUnit, kChromaKnee};
+  return {q, delta_q_.device(), geometry_.superblocks_x, kMaxQ, kDeltaQUnit, kChromaKnee};
 }
 
 // After wait_mark().
-void DeviceState::put_offsets() {
-  std::copy_n(windows.offset.data(), windows.offset.size(), offsets_.data());
-  offsets_.send(device_, windows.offset.size());
+void DeviceState::put_delta_q() {
+  std::copy_n(superblocks.delta_q.data(), superblocks.delta_q.size(), delta_q_.data());
+  delta_q_.send(device_, superblocks.delta_q.size());
 }
 
-void DeviceState::send_offsets() {
+void DeviceState::send_delta_q() {
   device_.wait_mark();
-  put_offsets();
+  put_delta_q();
   device_.mark();
 }
 
-void DeviceState::keep_offsets() {
-  windows.keep_offsets();
-  send_offsets();
+void DeviceState::keep_delta_q() {
+  superblocks.keep_delta_q();
+  send_delta_q();
 }
 
 void DeviceState::list_active(int q, const LayerPlace& place) {
-  active.set(windows.active);
+  active.set(superblocks.active);
   device_.wait_mark();
-  put_offsets();
+  put_delta_q();
   const auto count = static_cast<size_t>(active.count());
   if (count > 0) {
     std::memcpy(positions_.data(), active.tokens().data(), count * sizeof(Position));
@@ -218,7 +218,7 @@ void DeviceState::end_layer(int q, bool decoded) {
     device_.launch(kernel, kernel.blocks());
   }
   std::swap(fields_, previous_);
-  std::swap(windows.active, windows.previous);
+  std::swap(superblocks.active, superblocks.previous);
 }
 
 void DeviceState::filter(int q, bool keyframe) {

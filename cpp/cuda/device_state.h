@@ -1,7 +1,7 @@
-// What a decoder keeps of a sequence on a device from picture to picture, and the steps of a layer.
+// What a decoder keeps of a sequence on a device from frame to frame, and the steps of a layer.
 //
-// It has the face of PictureState (codec/common/layer_state.h) that LayerDecoder needs: symbols,
-// models and flags are the host's, samples, tokens and networks the device's. The host waits for
+// It has the interface of LayerState (codec/common/layer_state.h) that LayerDecoder needs: symbols,
+// contexts and flags are the host's, samples, tokens and networks the device's. The host waits for
 // the device where the range decoder needs logits, and nowhere else.
 #pragma once
 
@@ -19,13 +19,13 @@
 
 namespace bsq::cuda {
 
-struct DeviceBlockState {
-  Block area;
+struct DeviceTileState {
+  Tile area;
   TokenRect rect;
-  BlockModels models;
+  TileContexts contexts;
 };
 
-// Samples of one picture in the device's memory.
+// Samples of one frame in the device's memory.
 class DeviceFrame {
  public:
   DeviceFrame(Device& device, const Geometry& geometry);
@@ -42,18 +42,19 @@ class DeviceState {
   DeviceState(const Geometry& geometry, const std::shared_ptr<const Weights>& weights,
               Device& device, ThreadPool& pool, bool encodes, bool is_base = false);
 
-  // As in PictureState.
+  // As in LayerState.
   const Geometry& geometry() const { return geometry_; }
-  void begin_picture();
+  void begin_frame();
   void begin_keyframe();
   DeviceState* base() { return base_.get(); }
   const DeviceState* base() const { return base_.get(); }
   void predict_from_base();
   void compensate();
-  // For encoders, which look at tokens before they are listed: the windows' offsets to the device.
-  void send_offsets();
-  // As in PictureState.
-  void keep_offsets();
+  // For encoders, which look at tokens before they are listed: the superblocks' delta q to the
+  // device.
+  void send_delta_q();
+  // As in LayerState.
+  void keep_delta_q();
   void list_active(int q, const LayerPlace& place);
   // Returns when the logits are in `flag_logits`.
   void run_trunk();
@@ -64,13 +65,13 @@ class DeviceState {
   // The tokens of the layer that ended last.
   const TokenField& coded_tokens() const { return tokens; }
   void filter(int q, bool keyframe);
-  void end_picture() { std::swap(current_, reference_); }
+  void end_frame() { std::swap(current_, reference_); }
   template <class Fn>
-  void for_each_block(const Fn& fn) {
-    if (blocks.size() == 1) {
-      fn(blocks[0], size_t{0});
+  void for_each_tile(const Fn& fn) {
+    if (tiles.size() == 1) {
+      fn(tiles[0], size_t{0});
     } else {
-      pool_.parallel_for(blocks.size(), [&](size_t i) { fn(blocks[i], i); });
+      pool_.parallel_for(tiles.size(), [&](size_t i) { fn(tiles[i], i); });
     }
   }
 
@@ -79,8 +80,8 @@ class DeviceState {
   const Weights& weights() const { return *weights_; }
   NetworkRunner& runner() { return runner_; }
   GroupPrior& prior() { return prior_; }
-  // The picture that end_picture() left, and the one at work.
-  const Planes& picture() const { return reference_->planes(); }
+  // The frame that end_frame() left, and the one at work.
+  const Planes& frame() const { return reference_->planes(); }
   const Planes& current() const { return current_->planes(); }
   // The layer at work as kernels see it.
   ActiveList active_list() const { return {positions_.device(), index_.device(), active.count()}; }
@@ -88,9 +89,9 @@ class DeviceState {
   // Tokens of this layer, by place.
   TokenArrays fields() const { return fields_.arrays(); }
 
-  std::vector<DeviceBlockState> blocks;
+  std::vector<DeviceTileState> tiles;
   MotionSymbols motion;
-  WindowFlags windows;
+  SuperblockFlags superblocks;
   TokenField tokens;  // of this layer; inactive tokens hold 0 stages
   ActiveTokens active;
   Mirror<int16_t> flag_logits;
@@ -104,7 +105,7 @@ class DeviceState {
 
   static std::vector<TokenRect> rects(const Geometry& geometry);
   Fields make_fields() const;
-  void put_offsets();
+  void put_delta_q();
   void expand(const Fields& fields);
 
   const Geometry geometry_;
@@ -117,19 +118,19 @@ class DeviceState {
   std::unique_ptr<DeviceFrame> reference_;
   Fields fields_;
   Fields previous_;
-  DeviceArray<uint8_t> coded_;  // by place: whether a layer of this picture has bits there
+  DeviceArray<uint8_t> coded_;  // by place: whether a layer of this frame has bits there
   Mirror<Position> positions_;
   Mirror<int32_t> index_;
-  Mirror<int16_t> offsets_;
+  Mirror<int16_t> delta_q_;
   Mirror<Vector> vectors_;
   DeviceArray<int16_t> left_edges_;
   DeviceArray<int16_t> upper_edges_;
   std::unique_ptr<DeviceState> base_;
 };
 
-// Step 3 of a layer, for LayerDecoder: all blocks take a sub-group at a time.
+// Step 3 of a layer, for LayerDecoder: all tiles take a sub-group at a time.
 template <class Loop>
-void decode_bits(DeviceState& state, int type, const Loop& each_block) {
+void decode_bits(DeviceState& state, int type, const Loop& each_tile) {
   if (state.active.count() == 0) return;
   GroupPrior& prior = state.prior();
   for (int group = 0; group < kGroups; ++group) {
@@ -137,9 +138,9 @@ void decode_bits(DeviceState& state, int type, const Loop& each_block) {
     for (int stage = 0; stage < state.tokens.max_stages && prior.begin_stage(stage); ++stage) {
       for (int j = 0; j < kSubgroups; ++j) {
         prior.logits(j);
-        each_block([&](DeviceBlockState& block, auto& coder) {
-          const auto b = static_cast<size_t>(&block - state.blocks.data());
-          code_subgroup(coder, block.models.of_type(type), state.active, prior.tokens_of(b), stage,
+        each_tile([&](DeviceTileState& tile, auto& coder) {
+          const auto b = static_cast<size_t>(&tile - state.tiles.data());
+          code_subgroup(coder, tile.contexts.of_type(type), state.active, prior.tokens_of(b), stage,
                         j, prior.logits_of(b), prior.pair(), state.tokens, prior.bytes_of(b));
         });
         prior.feed();

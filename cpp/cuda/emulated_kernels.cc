@@ -95,7 +95,7 @@ void linear16_rq16(const LinearView& layer, const int16_t* x, ptrdiff_t x_stride
   run_rq16(arrays, kernel, add, out, out_stride);
 }
 
-// The neighbours of one row, as the middle row of a picture of five.
+// The neighbours of one row, as the middle row of a frame of five.
 void dwconv5_rq8(const DepthwiseView& layer, const int8_t* x, ptrdiff_t row_stride, int count,
                  int8_t* out, ptrdiff_t out_stride) {
   if (count == 0) return;

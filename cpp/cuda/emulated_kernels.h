@@ -1,4 +1,5 @@
-// The device's kernels behind the face of a kernel set, so that the tests of kernels run them too.
+// The device's kernels behind the interface of a kernel set, so that the tests of kernels run them
+// too.
 #pragma once
 
 #include "kernels/kernel_table.h"

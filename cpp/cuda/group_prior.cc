@@ -218,27 +218,25 @@ GroupPrior::Subgroup GroupPrior::queue_subgroup(int subgroup, int16_t* logits) {
   return {stage_, subgroup, head_, kernel.rows, kernel.slots, list, kernel.logits};
 }
 
-GroupPrior::StageRows GroupPrior::stage_rows(int group, int stage, size_t block) const {
+GroupPrior::StageRows GroupPrior::stage_rows(int group, int stage, size_t tile) const {
   const Rows& rows = stages_[stage_index(group, stage)];
-  const size_t begin = rows.begin[block];
-  return {{stage_tokens_.data() + rows.first + begin, rows.begin[block + 1] - begin},
+  const size_t begin = rows.begin[tile];
+  return {{stage_tokens_.data() + rows.first + begin, rows.begin[tile + 1] - begin},
           (rows.first * kSubgroups + begin) * kSubgroupBits,
           rows.count() * kSubgroupBits};
 }
 
-std::span<const int32_t> GroupPrior::tokens_of(size_t block) const {
+std::span<const int32_t> GroupPrior::tokens_of(size_t tile) const {
   const Rows& rows = stage_rows();
-  return {stage_tokens_.data() + rows.first + rows.begin[block],
-          rows.begin[block + 1] - rows.begin[block]};
+  return {stage_tokens_.data() + rows.first + rows.begin[tile],
+          rows.begin[tile + 1] - rows.begin[tile]};
 }
 
-const int16_t* GroupPrior::logits_of(size_t block) const {
-  return logits_.data() + stage_rows().begin[block] * kSubgroupBits;
+const int16_t* GroupPrior::logits_of(size_t tile) const {
+  return logits_.data() + stage_rows().begin[tile] * kSubgroupBits;
 }
 
-uint8_t* GroupPrior::bytes_of(size_t block) {
-  return row_bytes_.data() + stage_rows().begin[block];
-}
+uint8_t* GroupPrior::bytes_of(size_t tile) { return row_bytes_.data() + stage_rows().begin[tile]; }
 
 void GroupPrior::feed() {
   const Rows& rows = stage_rows();

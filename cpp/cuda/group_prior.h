@@ -1,4 +1,4 @@
-// The groups of the prior on a device, for all entropy blocks of a picture together:
+// The groups of the prior on a device, for all tiles of a frame together:
 // docs/numerics.md section 4.
 #pragma once
 
@@ -21,7 +21,7 @@ namespace bsq::cuda {
 //     for s in 0..S-1, if prior.begin_stage(s):
 //       for j in 0..3:
 //         logits = prior.logits(j)                           waits for the device
-//         for every block: code the bits of prior.tokens_of(block) into bytes_of(block)
+//         for every tile: code the bits of prior.tokens_of(tile) into bytes_of(tile)
 //         prior.feed()
 //     prior.end_group(tokens)
 //
@@ -44,16 +44,16 @@ class GroupPrior {
   bool begin_group(int group);
   // False where no token of the group has so many stages.
   bool begin_stage(int stage);
-  // [tokens of all blocks, 8]
+  // [tokens of all tiles, 8]
   const int16_t* logits(int subgroup);
   const int16_t* pair() const { return weights_.pair(head_); }
-  // Numbers of the blocks by place, on the device.
+  // Numbers of the tiles by place, on the device.
   const int16_t* area() const { return area_.data(); }
-  // Tokens of the stage in a block, as indices in `active`, in the order of coding; their logits;
+  // Tokens of the stage in a tile, as indices in `active`, in the order of coding; their logits;
   // and where their bits belong, one byte per token.
-  std::span<const int32_t> tokens_of(size_t block) const;
-  const int16_t* logits_of(size_t block) const;
-  uint8_t* bytes_of(size_t block);
+  std::span<const int32_t> tokens_of(size_t tile) const;
+  const int16_t* logits_of(size_t tile) const;
+  uint8_t* bytes_of(size_t tile);
   // The bytes are complete.
   void feed();
   // The bits of the group's tokens are complete in `tokens`.
@@ -85,15 +85,15 @@ class GroupPrior {
   // What the host codes of a stage, after walk(); see tokens_of() and the rest.
   struct StageRows {
     std::span<const int32_t> tokens;
-    size_t logits_at = 0;  // those of sub-group 0 and of the block
+    size_t logits_at = 0;  // those of sub-group 0 and of the tile
     size_t stride = 0;     // to those of the next sub-group
   };
-  StageRows stage_rows(int group, int stage, size_t block) const;
+  StageRows stage_rows(int group, int stage, size_t tile) const;
   // Logits of all sub-groups, at most.
   size_t logit_count() const { return stage_tokens_.size() * kStageBits; }
 
  private:
-  // Rows of all blocks one after the other; `begin` has an entry per block and one more.
+  // Rows of all tiles one after the other; `begin` has an entry per tile and one more.
   struct Rows {
     size_t first = 0;  // in the arrays of all lists
     std::vector<size_t> begin;
@@ -117,7 +117,7 @@ class GroupPrior {
   NetworkRunner& runner_;
   const std::vector<TokenRect> rects_;
   const int tokens_x_;
-  DeviceArray<int16_t> area_;     // number of the block by place
+  DeviceArray<int16_t> area_;     // number of the tile by place
   DeviceArray<int8_t> embedded_;  // e of the active tokens
   DeviceArray<int16_t> v_;        // by slot: the place in the list of a group
   Mirror<uint8_t> counts_;        // stages of the active tokens

@@ -1,4 +1,4 @@
-// Queues the stages of the motion search.
+// Queues the steps of the motion search.
 #include "cuda/motion_search.h"
 
 #include <algorithm>
@@ -6,7 +6,7 @@
 
 #include "base/status.h"
 #include "motion/interpolate.h"
-#include "motion/search_prices.h"
+#include "motion/search_rates.h"
 
 namespace bsq::cuda {
 
@@ -37,27 +37,26 @@ void copy_flags(const std::array<Flags, kCount>& from, int32_t (&to)[kCount][2])
   for (size_t i = 0; i < kCount; ++i) std::copy_n(from[i].data(), 2, to[i]);
 }
 
-SearchBlock block_of(const MotionSearchBlock& from) {
-  const WindowRect& r = from.windows;
-  const MotionPrices& prices = from.prices;
-  SearchBlock block{r.x_begin, r.y_begin, r.x_end, r.y_end, prices.fine ? 1 : 0,
-                    {},        {},        {},      {},      {}};
-  copy_flags(prices.split, block.split);
-  copy_flags(prices.cell_split, block.cell_split);
-  for (size_t size = 0; size < prices.same.size(); ++size) {
-    copy_flags(prices.same[size], block.same[size]);
+SearchTile tile_of(const MotionSearchTile& from) {
+  const SuperblockRect& r = from.superblocks;
+  const MotionRates& rates = from.rates;
+  SearchTile tile{r.x_begin, r.y_begin, r.x_end, r.y_end, rates.fine ? 1 : 0, {}, {}, {}, {}, {}};
+  copy_flags(rates.split, tile.split);
+  copy_flags(rates.subblock_split, tile.subblock_split);
+  for (size_t size = 0; size < rates.same.size(); ++size) {
+    copy_flags(rates.same[size], tile.same[size]);
   }
-  std::copy(prices.x.begin(), prices.x.end(), block.x);
-  std::copy(prices.y.begin(), prices.y.end(), block.y);
-  return block;
+  std::copy(rates.x.begin(), rates.x.end(), tile.x);
+  std::copy(rates.y.begin(), rates.y.end(), tile.y);
+  return tile;
 }
 
-static_assert(kOneBit == MotionPrices::kOneBit);
+static_assert(kOneBit == MotionRates::kOneBit);
 static_assert(sizeof(Vector) == sizeof(Mv));
 
 }  // namespace
 
-DeviceSearch::Picture::Picture(Device& device, int width, int height) {
+DeviceSearch::Pyramid::Pyramid(Device& device, int width, int height) {
   size_t bytes = kBeyond;
   for (int i = 0; i < kSearchLevels; ++i) {
     levels.level[i] = {nullptr, width >> i, height >> i,
@@ -75,59 +74,59 @@ DeviceSearch::Picture::Picture(Device& device, int width, int height) {
 DeviceSearch::DeviceSearch(Device& device, const Geometry& geometry)
     : device_(device),
       shape_(shape_of(geometry)),
-      areas_(geometry.blocks),
+      areas_(geometry.tiles),
       current_(device, geometry.coded_width(), geometry.coded_height()),
       reference_(device, geometry.coded_width(), geometry.coded_height()),
       phase_samples_(device,
                      place_phases(geometry.coded_width(), geometry.coded_height(), phases_)),
       coarse_(device, shape_.split.size()),
       differs_(device, shape_.mv.size()),
-      blocks_(device, areas_.size()),
+      tiles_(device, areas_.size()),
       previous_(device, shape_.mv.size()),
       vectors_(device, shape_.mv.size()),
       split_(device, shape_.split.size()),
-      windows_(device, shape_.split.size()) {
+      superblocks_(device, shape_.split.size()) {
   phases_.samples = phase_samples_.data();
-  list_windows();
+  list_superblocks();
 }
 
-// A window comes after its left, above and above right neighbours in its block, of which the last
-// is on the diagonal i + 2 j = constant before its own.
-void DeviceSearch::list_windows() {
+// A superblock comes after its left, above and above right neighbours in its tile, of which the
+// last is on the diagonal i + 2 j = constant before its own.
+void DeviceSearch::list_superblocks() {
   int count = 0;
-  for (const Block& b : areas_) {
+  for (const Tile& b : areas_) {
     count = std::max(count, b.x_end - b.x_begin + 2 * (b.y_end - b.y_begin - 1));
   }
   int64_t next = 0;
   for (int diagonal = 0; diagonal < count; ++diagonal) {
     diagonals_.push_back(next);
     for (size_t b = 0; b < areas_.size(); ++b) {
-      const Block& area = areas_[b];
+      const Tile& area = areas_[b];
       for (int y = area.y_begin; y < area.y_end; ++y) {
         const int x = area.x_begin + diagonal - 2 * (y - area.y_begin);
         if (x < area.x_begin || x >= area.x_end) continue;
-        windows_.data()[next++] = {static_cast<int16_t>(x), static_cast<int16_t>(y),
-                                   static_cast<int32_t>(b)};
+        superblocks_.data()[next++] = {static_cast<int16_t>(x), static_cast<int16_t>(y),
+                                       static_cast<int32_t>(b)};
       }
     }
   }
   diagonals_.push_back(next);
-  windows_.send(device_, static_cast<size_t>(next));
+  superblocks_.send(device_, static_cast<size_t>(next));
 }
 
-void DeviceSearch::send_blocks(std::span<const MotionSearchBlock> blocks) {
-  bool same = blocks.size() == areas_.size();
-  for (size_t i = 0; same && i < blocks.size(); ++i) {
-    const WindowRect& r = blocks[i].windows;
-    const Block& area = areas_[i];
+void DeviceSearch::send_tiles(std::span<const MotionSearchTile> tiles) {
+  bool same = tiles.size() == areas_.size();
+  for (size_t i = 0; same && i < tiles.size(); ++i) {
+    const SuperblockRect& r = tiles[i].superblocks;
+    const Tile& area = areas_[i];
     same = r.x_begin == area.x_begin && r.y_begin == area.y_begin && r.x_end == area.x_end &&
            r.y_end == area.y_end;
-    blocks_.data()[i] = block_of(blocks[i]);
+    tiles_.data()[i] = tile_of(tiles[i]);
   }
   if (!same) {
-    throw Error(BSQ_ERROR_STATE, "internal error: a motion search over blocks of another geometry");
+    throw Error(BSQ_ERROR_STATE, "internal error: a motion search over tiles of another geometry");
   }
-  blocks_.send(device_, blocks.size());
+  tiles_.send(device_, tiles.size());
 }
 
 void DeviceSearch::send_previous(const MotionField& field) {
@@ -137,14 +136,14 @@ void DeviceSearch::send_previous(const MotionField& field) {
 
 void DeviceSearch::queue_coarse(const Planes& source, const Planes& reference, int range,
                                 int lambda) {
-  const SearchPictureKernel pictures{{source, reference}, {current_.levels, reference_.levels}};
-  device_.launch(pictures, pictures.blocks());
+  const SearchFrameKernel pyramids{{source, reference}, {current_.levels, reference_.levels}};
+  device_.launch(pyramids, pyramids.blocks());
   PhaseKernel phases{reference_.levels.level[0], phases_, {}};
   static_assert(sizeof phases.filter == sizeof kLumaFilter);
   std::memcpy(phases.filter, kLumaFilter, sizeof phases.filter);
   device_.launch(phases, phases.blocks());
-  const CoarseKernel coarse{current_.levels,  reference_.levels, range,         lambda,
-                            shape_.windows_x, shape_.windows_y,  coarse_.data()};
+  const CoarseKernel coarse{current_.levels,      reference_.levels,    range,         lambda,
+                            shape_.superblocks_x, shape_.superblocks_y, coarse_.data()};
   device_.launch(coarse, coarse.blocks());
 }
 
@@ -152,27 +151,28 @@ void DeviceSearch::queue_refinement(bool has_previous, int lambda) {
   RefineKernel kernel{{current_.levels, phases_, lambda},
                       nullptr,
                       0,
-                      blocks_.device(),
+                      tiles_.device(),
                       coarse_.data(),
-                      shape_.windows_x,
-                      shape_.windows_y,
+                      shape_.superblocks_x,
+                      shape_.superblocks_y,
                       has_previous ? previous_.device() : nullptr,
                       vectors_.device(),
                       differs_.data(),
                       split_.device()};
   for (size_t i = 0; i + 1 < diagonals_.size(); ++i) {
-    kernel.windows = windows_.device() + diagonals_[i];
+    kernel.superblocks = superblocks_.device() + diagonals_[i];
     kernel.count = diagonals_[i + 1] - diagonals_[i];
     device_.launch(kernel, kernel.blocks());
   }
 }
 
 void DeviceSearch::run(const Planes& source, const Planes& reference,
-                       const MotionSearchConfig& config, std::span<const MotionSearchBlock> blocks,
+                       const MotionSearchConfig& config, std::span<const MotionSearchTile> tiles,
                        MotionField& field) {
   const int lambda = config.scaled_lambda();
-  const bool has_previous = field.cells_x == shape_.cells_x && field.cells_y == shape_.cells_y;
-  send_blocks(blocks);
+  const bool has_previous =
+      field.subblocks_x == shape_.subblocks_x && field.subblocks_y == shape_.subblocks_y;
+  send_tiles(tiles);
   if (has_previous) send_previous(field);
   queue_coarse(source, reference, config.allowed_range(), lambda);
   queue_refinement(has_previous, lambda);

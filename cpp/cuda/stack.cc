@@ -1,4 +1,4 @@
-// Residual networks on the active tokens of a picture, as launches over all of them.
+// Residual networks on the active tokens of a frame, as launches over all of them.
 #include "cuda/stack.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Residual networks on the active tokens of a picture: docs/numerics.md section 4.
+// Residual networks on the active tokens of a frame: docs/numerics.md section 4.
 #pragma once
 
 #include <cstddef>

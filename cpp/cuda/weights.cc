@@ -133,11 +133,11 @@ void Weights::pack(Packer& packer) {
     prior_.emb.push_back(packer.linear(prior.emb[i], false));
   }
   std::vector<int32_t> steps;
-  for (int q = 0; q <= kMaxStepIndex; ++q) steps.push_back(step_q8(q));
+  for (int q = 0; q <= kMaxQ; ++q) steps.push_back(step_q8(q));
   steps_ = packer.vector(steps);
   pairs_ = packer.vector(prior.pair);
-  prices_ = {packer.array(std::span<const uint16_t>(kLogistic)),
-             packer.array(std::span<const uint32_t>(kLog2Q24))};
+  rates_ = {packer.array(std::span<const uint16_t>(kLogistic)),
+            packer.array(std::span<const uint32_t>(kLog2Q24))};
 }
 
 const int16_t* Weights::device_pair(int head) const {

@@ -71,8 +71,8 @@ struct Analysis {
   Linear head;
 };
 
-// Tables of the encoder's prices: entropy/logistic.h, entropy/bit_cost.h.
-struct PriceTables {
+// Tables of the encoder's rates: entropy/logistic.h, entropy/bit_cost.h.
+struct RateTables {
   const uint16_t* logistic = nullptr;
   const uint32_t* log2 = nullptr;
 };
@@ -116,7 +116,7 @@ class Weights {
   const int16_t* pair(int head) const;
   // The same in the device's memory.
   const int16_t* device_pair(int head) const;
-  const PriceTables& prices() const { return prices_; }
+  const RateTables& rates() const { return rates_; }
 
  private:
   class Packer;
@@ -131,7 +131,7 @@ class Weights {
   PriorLayers prior_;
   const int32_t* steps_ = nullptr;
   const int16_t* pairs_ = nullptr;
-  PriceTables prices_;
+  RateTables rates_;
 };
 
 // Weights by model, copied to the device once for each. The models must outlive the object.

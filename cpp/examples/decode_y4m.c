@@ -50,50 +50,49 @@ static bsq_model* load_model(const char* path) {
   return model;
 }
 
-static void write_header(FILE* out, const bsq_picture* picture, const bsq_sequence* sequence) {
+static void write_header(FILE* out, const bsq_frame* frame, const bsq_sequence* sequence) {
   static const char* const colours[] = {"mono", "420", "422", "444"};
   const char* depth = "";
   bsq_rational rate = sequence->frame_rate;
   if (rate.num == 0) rate = (bsq_rational){25, 1};
-  if (picture->bit_depth > 8) depth = picture->chroma == BSQ_CHROMA_GRAY ? "10" : "p10";
+  if (frame->bit_depth > 8) depth = frame->chroma == BSQ_CHROMA_GRAY ? "10" : "p10";
   /* Others than 444alpha are this program's own words: the format has no more of them. */
-  fprintf(out, "YUV4MPEG2 W%d H%d F%d:%d Ip A%d:%d C%s%s%s\n", (int)picture->width,
-          (int)picture->height, (int)rate.num, (int)rate.den, (int)sequence->sample_aspect.num,
+  fprintf(out, "YUV4MPEG2 W%d H%d F%d:%d Ip A%d:%d C%s%s%s\n", (int)frame->width,
+          (int)frame->height, (int)rate.num, (int)rate.den, (int)sequence->sample_aspect.num,
           (int)(sequence->sample_aspect.num ? sequence->sample_aspect.den : 0),
-          colours[picture->chroma], sequence->alpha ? "alpha" : "", depth);
+          colours[frame->chroma], sequence->alpha ? "alpha" : "", depth);
 }
 
-static int write_picture(FILE* out, const bsq_picture* picture) {
-  const size_t sample = picture->bit_depth > 8 ? 2 : 1; /* y4m is little-endian, as most hosts */
+static int write_frame(FILE* out, const bsq_frame* frame) {
+  const size_t sample = frame->bit_depth > 8 ? 2 : 1; /* y4m is little-endian, as most hosts */
   fputs("FRAME\n", out);
-  for (int p = 0; p < BSQ_MAX_PLANES && picture->planes[p] != NULL; ++p) {
-    const int chroma =
-        picture->chroma == BSQ_CHROMA_GRAY || p == 0 || p == 3 ? -1 : picture->chroma;
+  for (int p = 0; p < BSQ_MAX_PLANES && frame->planes[p] != NULL; ++p) {
+    const int chroma = frame->chroma == BSQ_CHROMA_GRAY || p == 0 || p == 3 ? -1 : frame->chroma;
     const int narrow = chroma == BSQ_CHROMA_420 || chroma == BSQ_CHROMA_422;
-    const int width = narrow ? (picture->width + 1) / 2 : picture->width;
-    const int height = chroma == BSQ_CHROMA_420 ? (picture->height + 1) / 2 : picture->height;
+    const int width = narrow ? (frame->width + 1) / 2 : frame->width;
+    const int height = chroma == BSQ_CHROMA_420 ? (frame->height + 1) / 2 : frame->height;
     for (int y = 0; y < height; ++y) {
-      const char* row = (const char*)picture->planes[p] + y * picture->strides[p];
+      const char* row = (const char*)frame->planes[p] + y * frame->strides[p];
       if (fwrite(row, sample, (size_t)width, out) != (size_t)width) return 0;
     }
   }
   return 1;
 }
 
-/* Writes the pictures that are ready. Returns 0, or 1 after an error. */
+/* Writes the frames that are ready. Returns 0, or 1 after an error. */
 static int drain(bsq_decoder* decoder, FILE* out, long* frames) {
-  bsq_picture picture;
+  bsq_frame frame;
   bsq_sequence sequence;
   for (;;) {
-    const bsq_status status = bsq_decoder_receive(decoder, &picture);
+    const bsq_status status = bsq_decoder_receive(decoder, &frame);
     if (status == BSQ_AGAIN || status == BSQ_EOF) return 0;
     if (status != BSQ_OK) return fail("decoding", bsq_decoder_error(decoder));
     if (*frames == 0) {
       bsq_decoder_sequence(decoder, &sequence);
-      write_header(out, &picture, &sequence);
+      write_header(out, &frame, &sequence);
     }
-    if (picture.concealed) fprintf(stderr, "decode_y4m: frame %ld is concealed\n", *frames);
-    if (!write_picture(out, &picture)) return fail("output", "cannot be written");
+    if (frame.concealed) fprintf(stderr, "decode_y4m: frame %ld is concealed\n", *frames);
+    if (!write_frame(out, &frame)) return fail("output", "cannot be written");
     ++*frames;
   }
 }

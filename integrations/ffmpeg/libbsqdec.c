@@ -1,6 +1,6 @@
 /* The BSQ decoder of libavcodec, on the C API of libbsq.
  *
- * One packet gives one picture at once. The stream names its model by id; the model is looked for
+ * One packet gives one frame at once. The stream names its model by id; the model is looked for
  * when the first keyframe that needs it comes, and what the decoder has of models grows with that.
  */
 #include <stdio.h>
@@ -30,7 +30,7 @@ typedef struct LibBSQDecoder {
   int model_count;
   uint8_t missing[BSQ_MODEL_ID_SIZE]; /* the model that could not be found, said once */
   int is_missing;
-  int concealing; /* the picture before was concealed */
+  int concealing; /* the frame before was concealed */
   int skipped;    /* packets since the start or a seek, before a keyframe */
 } LibBSQDecoder;
 
@@ -49,7 +49,7 @@ static int open_decoder(AVCodecContext* avctx) {
   return ff_bsq_error(status);
 }
 
-/* The stream's own header is the truth about the picture; containers lose parts of it. */
+/* The stream's own header is the truth about the frame; containers lose parts of it. */
 static int set_properties(AVCodecContext* avctx, const bsq_sequence* sequence) {
   const FFBSQFormat* const format = ff_bsq_format_of_planes(sequence);
   int ret;
@@ -191,7 +191,7 @@ static int add_rotation(AVFrame* frame, int32_t rotation) {
   return 0;
 }
 
-/* Marks the picture; the first one of a row is said aloud, with what is wrong. */
+/* Marks the frame; the first one of a row is said aloud, with what is wrong. */
 static void report_concealment(AVCodecContext* avctx, AVFrame* frame, const AVPacket* avpkt) {
   LibBSQDecoder* const s = avctx->priv_data;
   char error[FF_BSQ_ERROR_SIZE] = "";
@@ -200,14 +200,14 @@ static void report_concealment(AVCodecContext* avctx, AVFrame* frame, const AVPa
       bsq_packet_probe(avpkt->data, (size_t)avpkt->size, &info, NULL, error, sizeof(error));
   if (status == BSQ_OK) snprintf(error, sizeof(error), "packets before it are lost or damaged");
   av_log(avctx, s->concealing ? AV_LOG_VERBOSE : AV_LOG_WARNING,
-         "the picture at pts %lld shows the one before again, up to the next keyframe: %s\n",
+         "the frame at pts %lld shows the one before again, up to the next keyframe: %s\n",
          (long long)frame->pts, error);
   frame->decode_error_flags |= FF_DECODE_ERROR_CONCEALMENT_ACTIVE;
   frame->flags |= AV_FRAME_FLAG_CORRUPT;
 }
 
 static int fill_frame(AVCodecContext* avctx, AVFrame* frame, const AVPacket* avpkt,
-                      const bsq_picture* picture, const bsq_sequence* sequence) {
+                      const bsq_frame* decoded, const bsq_sequence* sequence) {
   LibBSQDecoder* const s = avctx->priv_data;
   const uint8_t* planes[4] = {NULL};
   int strides[4] = {0};
@@ -215,32 +215,32 @@ static int fill_frame(AVCodecContext* avctx, AVFrame* frame, const AVPacket* avp
   if (ret < 0) return ret;
   ret = ff_get_buffer(avctx, frame, 0);
   if (ret < 0) return ret;
-  for (size_t i = 0; i < FF_ARRAY_ELEMS(picture->planes); ++i) {
-    planes[i] = picture->planes[i];
-    strides[i] = (int)picture->strides[i];
+  for (size_t i = 0; i < FF_ARRAY_ELEMS(decoded->planes); ++i) {
+    planes[i] = decoded->planes[i];
+    strides[i] = (int)decoded->strides[i];
   }
   av_image_copy(frame->data, frame->linesize, planes, strides, avctx->pix_fmt, avctx->width,
                 avctx->height);
   /* Containers move timestamps, so theirs count; where they have none, the stream's own do. */
   if (avpkt->pts == AV_NOPTS_VALUE && avctx->pkt_timebase.num > 0) {
     frame->pts =
-        av_rescale_q(picture->pts, (AVRational){sequence->time_base.num, sequence->time_base.den},
+        av_rescale_q(decoded->pts, (AVRational){sequence->time_base.num, sequence->time_base.den},
                      avctx->pkt_timebase);
   }
-  frame->pict_type = picture->keyframe ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_P;
+  frame->pict_type = decoded->keyframe ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_P;
 #ifdef AV_FRAME_FLAG_KEY
-  if (picture->keyframe) frame->flags |= AV_FRAME_FLAG_KEY;
+  if (decoded->keyframe) frame->flags |= AV_FRAME_FLAG_KEY;
 #else
-  frame->key_frame = picture->keyframe;
+  frame->key_frame = decoded->keyframe;
 #endif
-  if (picture->concealed) report_concealment(avctx, frame, avpkt);
-  s->concealing = picture->concealed;
+  if (decoded->concealed) report_concealment(avctx, frame, avpkt);
+  s->concealing = decoded->concealed;
   return add_rotation(frame, sequence->rotation);
 }
 
 static int decode_frame(AVCodecContext* avctx, AVFrame* frame, int* got_frame, AVPacket* avpkt) {
   LibBSQDecoder* const s = avctx->priv_data;
-  bsq_picture picture;
+  bsq_frame decoded;
   bsq_sequence sequence;
   bsq_status status;
   int ret;
@@ -252,7 +252,7 @@ static int decode_frame(AVCodecContext* avctx, AVFrame* frame, int* got_frame, A
   }
   ret = send_packet(avctx, avpkt);
   if (ret < 0) return ret;
-  status = bsq_decoder_receive(s->decoder, &picture);
+  status = bsq_decoder_receive(s->decoder, &decoded);
   if (status == BSQ_AGAIN) {          /* before the first keyframe */
     if (!s->is_missing) ++s->skipped; /* else that is what was said */
     return avpkt->size;
@@ -263,7 +263,7 @@ static int decode_frame(AVCodecContext* avctx, AVFrame* frame, int* got_frame, A
     av_log(avctx, AV_LOG_ERROR, "%s\n", bsq_decoder_error(s->decoder));
     return status < 0 ? ff_bsq_error(status) : AVERROR_EXTERNAL;
   }
-  ret = fill_frame(avctx, frame, avpkt, &picture, &sequence);
+  ret = fill_frame(avctx, frame, avpkt, &decoded, &sequence);
   if (ret < 0) return ret;
   *got_frame = 1;
   return avpkt->size;

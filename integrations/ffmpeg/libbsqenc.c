@@ -1,7 +1,7 @@
 /* The BSQ encoder of libavcodec, on the C API of libbsq.
  *
- * Pictures come out in the order in which they go in: dts is pts. With a look-ahead, packets come
- * so many pictures later; without one, each at once.
+ * Frames come out in the order in which they go in: dts is pts. With a lookahead, packets come
+ * so many frames later; without one, each at once.
  */
 #include "libbsqenc.h"
 
@@ -63,21 +63,22 @@ static void report_rate(AVCodecContext* avctx) {
   bsq_rate_report report;
   if (bsq_encoder_rate(s->encoder, &report) != BSQ_OK || report.maxrate <= 0) return;
   if (report.bitrate > 0) {
-    av_log(avctx, AV_LOG_INFO, "%.0f b/s of %.0f b/s\n", report.reached, report.bitrate);
+    av_log(avctx, AV_LOG_INFO, "%.0f b/s of %.0f b/s\n", report.actual_bitrate, report.bitrate);
   } else {
     av_log(avctx, AV_LOG_INFO,
-           "%.0f b/s within maxrate %.0f b/s and a buffer of %.0f bits: %lld pictures are coarser "
+           "%.0f b/s within maxrate %.0f b/s and a buffer of %.0f bits: %lld frames are coarser "
            "than crf asks\n",
-           report.reached, report.maxrate, report.buffer_bits, (long long)report.capped);
+           report.actual_bitrate, report.maxrate, report.vbv_buffer_bits,
+           (long long)report.frames_capped);
   }
-  /* Under a cap that holds, pictures may be as coarse as crf and the look-ahead ask. */
-  if (report.coarsest > 0 && (report.bitrate > 0 || report.late > 0)) {
-    av_log(avctx, AV_LOG_WARNING, "%lld pictures were coded at crf 63: no coarser step is left\n",
-           (long long)report.coarsest);
+  /* Under a cap that holds, frames may be as coarse as crf and the lookahead ask. */
+  if (report.frames_at_max_q > 0 && (report.bitrate > 0 || report.underflows > 0)) {
+    av_log(avctx, AV_LOG_WARNING, "%lld frames were coded at crf 63: no coarser step is left\n",
+           (long long)report.frames_at_max_q);
   }
-  if (report.late > 0) {
-    av_log(avctx, AV_LOG_WARNING, "the bits of %lld pictures come late at this rate and bufsize\n",
-           (long long)report.late);
+  if (report.underflows > 0) {
+    av_log(avctx, AV_LOG_WARNING, "the bits of %lld frames come late at this rate and bufsize\n",
+           (long long)report.underflows);
   }
 }
 
@@ -94,7 +95,7 @@ static av_cold int encode_close(AVCodecContext* avctx) {
 
 static int send_frame(AVCodecContext* avctx, const AVFrame* frame) {
   LibBSQEncoder* const s = avctx->priv_data;
-  bsq_picture picture = {.width = frame->width, .height = frame->height};
+  bsq_frame input = {.width = frame->width, .height = frame->height};
   const FFBSQFormat* const format = ff_bsq_format(frame->format);
   bsq_status status;
   if (format == NULL || frame->format != avctx->pix_fmt || frame->width != avctx->width ||
@@ -103,18 +104,18 @@ static int send_frame(AVCodecContext* avctx, const AVFrame* frame) {
            frame->width, frame->height);
     return AVERROR(EINVAL);
   }
-  picture.chroma = format->chroma;
-  picture.bit_depth = format->bit_depth;
-  for (size_t i = 0; i < FF_ARRAY_ELEMS(picture.planes); ++i) {
-    picture.planes[i] = frame->data[i];
-    picture.strides[i] = frame->linesize[i];
+  input.chroma = format->chroma;
+  input.bit_depth = format->bit_depth;
+  for (size_t i = 0; i < FF_ARRAY_ELEMS(input.planes); ++i) {
+    input.planes[i] = frame->data[i];
+    input.strides[i] = frame->linesize[i];
   }
-  picture.pts = frame->pts;
-  if (frame->pts == AV_NOPTS_VALUE) picture.pts = s->has_last_pts ? s->last_pts + 1 : 0;
+  input.pts = frame->pts;
+  if (frame->pts == AV_NOPTS_VALUE) input.pts = s->has_last_pts ? s->last_pts + 1 : 0;
 #if LIBAVUTIL_VERSION_INT >= AV_VERSION_INT(57, 30, 100)
-  picture.duration = FFMAX(frame->duration, 0);
+  input.duration = FFMAX(frame->duration, 0);
 #endif
-  picture.keyframe = frame->pict_type == AV_PICTURE_TYPE_I;
+  input.keyframe = frame->pict_type == AV_PICTURE_TYPE_I;
 #ifdef AV_FRAME_FLAG_INTERLACED
   if ((frame->flags & AV_FRAME_FLAG_INTERLACED) && !s->said_interlaced) {
 #else
@@ -122,14 +123,14 @@ static int send_frame(AVCodecContext* avctx, const AVFrame* frame) {
 #endif
     s->said_interlaced = 1;
     av_log(avctx, AV_LOG_WARNING,
-           "interlaced pictures are coded as progressive ones: deinterlace them (yadif)\n");
+           "interlaced frames are coded as progressive ones: deinterlace them (yadif)\n");
   }
-  status = bsq_encoder_send(s->encoder, &picture);
+  status = bsq_encoder_send(s->encoder, &input);
   if (status != BSQ_OK) {
     av_log(avctx, AV_LOG_ERROR, "%s\n", bsq_encoder_error(s->encoder));
     return status < 0 ? ff_bsq_error(status) : AVERROR_EXTERNAL;
   }
-  s->last_pts = picture.pts;
+  s->last_pts = input.pts;
   s->has_last_pts = 1;
   return 0;
 }
@@ -199,8 +200,8 @@ static int encode_receive(AVCodecContext* avctx, AVPacket* avpkt) {
   {name, help, OFFSET(field), AV_OPT_TYPE_STRING, {.str = preset}, 0, 0, FLAGS}
 #define CRF_HELP "Quality, 0 (finest) to 63 (coarsest), 32 without it and without a bit rate"
 #define PRESET_HELP "Effort: fast, medium or slow; x264's names and numbers are coded as these"
-#define TUNE_HELP "What bits are spent on: balanced, psnr or perceptual; zerolatency: no look-ahead"
-#define LOOKAHEAD_HELP "Pictures to look ahead; 24 without it, 0 with -flags low_delay"
+#define TUNE_HELP "What bits are spent on: balanced, psnr or perceptual; zerolatency: no lookahead"
+#define LOOKAHEAD_HELP "Frames to look ahead; 24 without it, 0 with -flags low_delay"
 #define ROTATION_HELP "Degrees clockwise for display, carried in the stream (0, 90, 180, 270)"
 #define MODEL_HELP "The model to code with: a name, an id or a file"
 static const AVOption options[] = {
@@ -210,7 +211,7 @@ static const AVOption options[] = {
      AV_OPT_TYPE_DOUBLE,
      {.dbl = FF_BSQ_NOT_GIVEN},
      FF_BSQ_NOT_GIVEN,
-     FF_BSQ_COARSEST_CRF,
+     FF_BSQ_MAX_CRF,
      FLAGS},
     TEXT("preset", PRESET_HELP, preset, "medium"),
     TEXT("tune", TUNE_HELP, tune, "balanced"),
@@ -223,7 +224,7 @@ static const AVOption options[] = {
            250),
     NUMBER("sc_threshold", "0: the same as scene_cut 0", sc_threshold, FF_BSQ_NOT_GIVEN, INT_MIN,
            INT_MAX),
-    NUMBER("qp", "Taken as crf", qp, FF_BSQ_NOT_GIVEN, FF_BSQ_NOT_GIVEN, FF_BSQ_COARSEST_CRF),
+    NUMBER("qp", "Taken as crf", qp, FF_BSQ_NOT_GIVEN, FF_BSQ_NOT_GIVEN, FF_BSQ_MAX_CRF),
     TEXT("profile", "Ignored: a stream has no profile", profile, NULL),
     TEXT("level", "Ignored: the level follows from the size", level, NULL),
     {NULL},

@@ -10,7 +10,7 @@
 #include "libavutil/frame.h"
 #include "libavutil/log.h"
 
-#define FF_BSQ_COARSEST_CRF 63
+#define FF_BSQ_MAX_CRF 63
 #define FF_BSQ_NOT_GIVEN (-1)
 
 typedef struct LibBSQEncoder {

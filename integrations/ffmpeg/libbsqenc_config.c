@@ -77,7 +77,7 @@ static int describe_sequence(AVCodecContext* avctx, bsq_sequence* sequence) {
   return 0;
 }
 
-/* The lines that a first pass gave out, one for each picture. */
+/* The lines that a first pass gave out, one for each frame. */
 static int parse_first_pass(AVCodecContext* avctx) {
   LibBSQEncoder* const s = avctx->priv_data;
   const char* line = avctx->stats_in;
@@ -125,7 +125,7 @@ static int configure_buffer(AVCodecContext* avctx, int64_t rate, bsq_encoder_con
            avctx->rc_buffer_size, seconds, (long long)rate, LEAST_BUFFER, MOST_BUFFER);
     return AVERROR(EINVAL);
   }
-  config->buffer_seconds = seconds;
+  config->vbv_buffer_seconds = seconds;
   return 0;
 }
 
@@ -138,7 +138,7 @@ static int configure_quality(AVCodecContext* avctx, bsq_encoder_config* config) 
   }
   if (s->crf < 0 && s->qp >= 0) {
     av_log(avctx, AV_LOG_WARNING,
-           "-qp %d is taken as -crf %d: quantizers follow what pictures need, none is lossless\n",
+           "-qp %d is taken as -crf %d: quantizers follow what frames need, none is lossless\n",
            s->qp, s->qp);
     s->crf = s->qp;
   }
@@ -162,7 +162,7 @@ static int configure_rate(AVCodecContext* avctx, bsq_encoder_config* config) {
         "-crf and -b:v exclude each other: give one of them (-crf with -maxrate caps the rate)\n");
     return AVERROR(EINVAL);
   }
-  if (s->qp >= 0) av_log(avctx, AV_LOG_WARNING, "-qp is ignored beside -b:v\n");
+  if (s->qp >= 0) av_log(avctx, AV_LOG_WARNING, "-qp is ignored with -b:v\n");
   config->bitrate = (double)avctx->bit_rate;
   if (avctx->rc_max_rate > 0 && avctx->rc_max_rate < avctx->bit_rate) {
     av_log(avctx, AV_LOG_WARNING, "-maxrate is below -b:v: the bit rate is %lld b/s\n",
@@ -257,7 +257,7 @@ static void warn_of_ignored(AVCodecContext* avctx) {
     const char* why;
   } ignored[] = {
       {"bf", "there are no B frames"},
-      {"refs", "a picture is predicted from the one before"},
+      {"refs", "a frame is predicted from the one before"},
       {"minrate", "a rate has no lower bound"},
       {"slices", "blocks follow from the size"},
       {"qmin", NULL},
@@ -284,7 +284,7 @@ static void warn_of_ignored(AVCodecContext* avctx) {
     warn_of(avctx, "q:v", "-crf sets the quality, 0 (finest) to 63 (coarsest)");
   }
   if (avctx->flags & (AV_CODEC_FLAG_INTERLACED_DCT | AV_CODEC_FLAG_INTERLACED_ME)) {
-    warn_of(avctx, "flags ildct, ilme", "pictures are progressive");
+    warn_of(avctx, "flags ildct, ilme", "frames are progressive");
   }
 }
 

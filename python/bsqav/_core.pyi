@@ -63,7 +63,7 @@ class Packet:
     @property
     def keyframe(self) -> bool: ...
 
-class Picture:
+class Frame:
     @property
     def planes(self) -> list[Plane]:
         """Height x width arrays, uint8 for 8-bit and uint16 for deeper samples; own memory."""
@@ -85,7 +85,7 @@ class Picture:
     def concealed(self) -> bool: ...
 
 class Encoder:
-    """send() a picture, receive() packets until None, flush() at the end.
+    """send() a frame, receive() packets until None, flush() at the end.
 
     Raises UsageError for parameters out of range, ModelError, BsqError. The GIL is released
     while coding.
@@ -102,7 +102,7 @@ class Encoder:
         threads: int = 0,
         preset: str = "medium",
         bitrate: float = 0.0,
-        buffer_seconds: float = 1.5,
+        vbv_buffer_seconds: float = 1.5,
         first_pass: Sequence[tuple[float, float, float, bool]] = (),
         lookahead: int = 0,
         tune: str = "balanced",
@@ -114,7 +114,7 @@ class Encoder:
         """`sequence` needs width and height; other keys have the defaults of
         bsq_encoder_config_init; unknown keys raise UsageError. With a bitrate above 0 crf is not
         looked at; a maxrate above 0 caps the rate; `first_pass` holds the `pass_record` of every
-        picture of a first pass. The first packet comes when `lookahead` pictures, 0 to 250, wait
+        frame of a first pass. The first packet comes when `lookahead` frames, 0 to 250, wait
         behind it. With a `library` the encoder works on one of its devices, in the order of a
         cudaStream_t."""
     @property
@@ -126,9 +126,9 @@ class Encoder:
         *,
         duration: int = 0,
         keyframe: bool = False,
-        look_only: bool = False,
+        context_only: bool = False,
     ) -> None:
-        """Planes may have any row stride; the samples are copied. `look_only`: the picture, before
+        """Planes may have any row stride; the samples are copied. `context_only`: the frame, before
         the first or after the last that is coded, is looked at and not coded."""
     def send_device(
         self,
@@ -150,23 +150,24 @@ class Encoder:
     def trace(self) -> None:
         """Notes the layers of the first component from now on; for training."""
     def take_layers(self) -> list[dict[str, Any]]:
-        """Those coded since the last call, in order, those of base pictures included: planes
+        """Those coded since the last call, in order, those of base frames included: planes
         `source` and `prediction` [uint16]; `bits` [H, W, S] of 32 each, `stages` [H, W] and `q`
         [H, W] of the tokens; `previous_bits` and `previous_stages`; `first_of_keyframe`, `later`,
         `above`."""
     @property
     def pass_record(self) -> tuple[float, float, float, bool]:
-        """Of the last packet: seconds the picture shows for, bits, crf, whether a keyframe."""
+        """Of the last packet: seconds the frame shows for, bits, crf, whether a keyframe."""
     @property
     def rate(self) -> dict[str, float]:
-        """How the bit rate was kept so far, with the keys of bsq_rate_report: bitrate, reached,
-        buffer_bits, lowest_fullness, late, coarsest; all 0 without a bit rate."""
+        """How the bit rate was kept so far, with the keys of bsq_rate_report: bitrate, maxrate,
+        actual_bitrate, vbv_buffer_bits, vbv_min_fullness, underflows, frames_at_max_q,
+        frames_capped; all 0 without a bit rate."""
     @property
     def reconstruction_hash(self) -> str:
-        """SHA-256 of the last picture's samples as a decoder shows them; for tests."""
+        """SHA-256 of the last frame's samples as a decoder shows them; for tests."""
 
 class Decoder:
-    """send() packets, receive() pictures until None. Raises BitstreamError (with .packet and
+    """send() packets, receive() frames until None. Raises BitstreamError (with .packet and
     .byte), ModelNotFoundError (with .model_id), UnsupportedError; after an error the decoder goes
     on with the next keyframe. The GIL is released while decoding."""
 
@@ -181,7 +182,7 @@ class Decoder:
     ) -> None: ...
     def send(self, data: bytes, pts: int = 0, *, duration: int = 0) -> None: ...
     def flush(self) -> None: ...
-    def receive(self) -> Picture | None: ...
+    def receive(self) -> Frame | None: ...
     def reset(self) -> None: ...
     @property
     def sequence(self) -> SequenceHeader | None:
@@ -189,7 +190,7 @@ class Decoder:
     @property
     def tokens(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint32]] | None:
         """Of the last layer decoded: stages [H, W] (0..S per 8x8 token) and bits [H, W, S], bit i
-        of a word being bit i of that stage. None before the first picture and while pictures are
+        of a word being bit i of that stage. None before the first frame and while frames are
         concealed."""
     @property
     def layer_tokens(self) -> list[tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint32]]]:
@@ -197,9 +198,9 @@ class Decoder:
         Needs keep_layers=True: raises BsqError without."""
 
 def probe_packet(data: bytes) -> PacketHeader:
-    """Headers of a packet, checksum verified: keyframe, index_in_group, layers, crf, blocks, pts,
-    ticks_per_frame, parity, duration (-1 where the packet states none) and `sequence` (a
-    dictionary, or None between keyframes). Between keyframes blocks and ticks_per_frame are 0, pts
+    """Headers of a packet, checksum verified: keyframe, index_in_group, layers, crf, tiles, pts,
+    ticks_per_frame, group_toggle, duration (-1 where the packet states none) and `sequence` (a
+    dictionary, or None between keyframes). Between keyframes tiles and ticks_per_frame are 0, pts
     is the deviation from the regular time, and crf is -1 where the packet has the steps of the one
     before: only the stream tells.
 
@@ -211,8 +212,8 @@ def probe_sequence(data: bytes) -> SequenceHeader:
 
     Raises BitstreamError, UnsupportedError."""
 
-def set_packet_parity(data: bytes, parity: int) -> bytes:
-    """The packet with another parity, 0 or 1, and a new checksum: groups of pictures that are
+def set_packet_group_toggle(data: bytes, group_toggle: int) -> bytes:
+    """The packet with another group toggle, 0 or 1, and a new checksum: groups of pictures that are
     joined into one stream must alternate, and all packets of a group have the same.
 
     Raises UsageError, BitstreamError, UnsupportedError."""
@@ -235,7 +236,7 @@ class CudaLibrary:
 class CudaPlane:
     """Samples [H, W], uint8 or above 8 bits uint16, in the device's memory (the emulation's: the
     host's). Lives as long as its users, also after its decoder. Work of other streams on it must be
-    done before it is let go: its memory serves for later pictures."""
+    done before it is let go: its memory serves for later frames."""
 
     @property
     def shape(self) -> tuple[int, int]: ...
@@ -271,7 +272,7 @@ class CudaPicture:
 
 class CudaDecoder:
     """Decoder on a device, to the same samples. All its work is on `stream`, a cudaStream_t of the
-    device as a number, 0 for the default one, which must outlive the decoder and its pictures.
+    device as a number, 0 for the default one, which must outlive the decoder and its frames.
     Raises what Decoder raises, and UnsupportedError where there is no driver or the device is too
     old."""
 
@@ -289,9 +290,9 @@ class CudaDecoder:
     def send(self, data: bytes, pts: int = 0, *, duration: int = 0) -> None: ...
     def flush(self) -> None: ...
     def receive(self) -> CudaPicture | None:
-        """The picture in memory of its own on the device."""
-    def receive_host(self) -> Picture | None:
-        """The picture in memory of the host."""
+        """The frame in memory of its own on the device."""
+    def receive_host(self) -> Frame | None:
+        """The frame in memory of the host."""
     def reset(self) -> None: ...
     @property
     def sequence(self) -> SequenceHeader | None:
@@ -359,7 +360,7 @@ class RangeDecoder:
         """Raises BitstreamError if overrun or if bytes are left; for after the last symbol."""
 
 class AdaptiveBit:
-    """A binary model that learns while it is coded; `initial` is the probability of a 1."""
+    """A context, the adaptive probability of a bit; `initial` is the probability of a 1."""
 
     def __init__(self, initial: int = 32768) -> None: ...
     @property
@@ -369,8 +370,8 @@ class AdaptiveBit:
     def encode(self, encoder: RangeEncoder, bit: int) -> None: ...
     def decode(self, decoder: RangeDecoder) -> int: ...
 
-class SignedModels:
-    """Adaptive models for integers from -32767 to 32767 (Exp-Golomb)."""
+class SignedContexts:
+    """Contexts for integers from -32767 to 32767 (Exp-Golomb)."""
 
     def __init__(self) -> None: ...
     def cost(self, value: int) -> float:
@@ -385,7 +386,7 @@ def probability_from_logit(logits: _S16) -> _U16:
 def bit_cost(bits: _Bits, probs: _U16) -> npt.NDArray[np.float64]:
     """What each of the bits [N] costs under probs [N], in bits."""
 
-# ---- quantizer and blocks ----
+# ---- quantizer and tiles ----
 
 def quantize(z: _F32) -> _U64:
     """Codes [...] of vectors z [..., L], L from 1 to 64: bit i is set where z[..., i] >= 0."""
@@ -403,27 +404,27 @@ def unpack_bits(data: Bytes, count: int, bits: int) -> _U64:
     """The codes [count] that pack_bits packed. Raises BitstreamError if the size does not fit or
     padding bits are set."""
 
-class BlockGrid:
-    """How a frame is cut into blocks."""
+class TileGrid:
+    """How a frame is cut into tiles."""
 
     @property
     def tokens_x(self) -> int: ...
     @property
     def tokens_y(self) -> int: ...
     @property
-    def windows_x(self) -> int: ...
+    def superblocks_x(self) -> int: ...
     @property
-    def windows_y(self) -> int: ...
+    def superblocks_y(self) -> int: ...
     @property
     def columns(self) -> int: ...
     @property
     def rows(self) -> int: ...
     @property
-    def blocks(self) -> list[tuple[int, int, int, int]]:
-        """(x, y, width, height) of every block in windows, raster order."""
+    def tiles(self) -> list[tuple[int, int, int, int]]:
+        """(x, y, width, height) of every tile in superblocks, raster order."""
 
-def block_grid(width: int, height: int) -> BlockGrid:
-    """The block grid of a frame of the given size in luma samples, 1 to 8192 either way."""
+def tile_grid(width: int, height: int) -> TileGrid:
+    """The tile grid of a frame of the given size in luma samples, 1 to 8192 either way."""
 
 # ---- motion ----
 
@@ -434,20 +435,20 @@ def motion_search(
     range: int = 64,  # noqa: A002 - the word of the C++ side
     previous: _S16 | None = None,
     bit_depth: int = 8,
-    blocks: Sequence[Sequence[int]] | None = None,
+    tiles: Sequence[Sequence[int]] | None = None,
     threads: int = 1,
     fine: bool = False,
     emulated_device: int | None = None,
 ) -> tuple[_U8, _S16]:
     """Searches the motion of a luma plane [H, W] against another; H and W are multiples of 8.
 
-    lam: price of an estimated bit of vector, in units of absolute difference of 8-bit samples.
+    lam: lambda for an estimated bit of vector, in units of absolute difference of 8-bit samples.
     range: luma samples each way of the coarse search, 4 to 512. previous: [ceil(H/16),
-    ceil(W/16), 2], vectors to try as well. blocks: (x_begin, y_begin, x_end, y_end) in windows,
-    ends excluded, tiling the frame, within which vectors are predicted; None is one block.
+    ceil(W/16), 2], vectors to try as well. tiles: (x_begin, y_begin, x_end, y_end) in superblocks,
+    ends excluded, tiling the frame, within which vectors are predicted; None is one tile.
     Returns (split [ceil(H/32), ceil(W/32)], mv [ceil(H/16), ceil(W/16), 2]); mv holds (x, y) in
-    quarter luma samples. fine: parts may be split into 8x8 cells; mv is [H/8, W/8, 2], and split,
-    where it is not 0, 1 plus 2 << i for every such part i of the window.
+    quarter luma samples. fine: blocks may be split into 8x8 sub-blocks; mv is [H/8, W/8, 2], and
+    split, where it is not 0, 1 plus 2 << i for every such block i of the superblock.
     """
 
 def motion_search_batch(
@@ -482,27 +483,27 @@ def motion_predict_batch(
     """motion_compensate over a batch of 4:2:0 frames, without the GIL: y [B, H, W], u and v
     [B, H/2, W/2]."""
 
-def lookahead_importance(
-    pictures: _Samples, bit_depth: int = 8, threads: int = 1
+def lookahead_propagation(
+    frames: _Samples, bit_depth: int = 8, threads: int = 1
 ) -> npt.NDArray[np.float64]:
-    """What the encoder's look-ahead finds of the first of some luma planes.
+    """What the encoder's lookahead finds of the first of some luma planes.
 
-    pictures: uint8 or uint16 [N, H, W], H and W multiples of 8. Returns [ceil(H/32), ceil(W/32)]:
-    of every window, in octaves, how much of the pictures to come hangs on it."""
+    frames: uint8 or uint16 [N, H, W], H and W multiples of 8. Returns [ceil(H/32), ceil(W/32)]:
+    of every superblock, in octaves, its propagation cost."""
 
 def motion_vector_predictors(
-    width: int, height: int, split: _U8, mv: _S16, block: Sequence[int] | None = None
+    width: int, height: int, split: _U8, mv: _S16, tile: Sequence[int] | None = None
 ) -> _S16:
     """The vector that each vector of a field is coded against.
 
-    block: (x_begin, y_begin, x_end, y_end) in windows, ends excluded; predictors are found inside
-    it, and are zero outside; the whole frame if None. Returns an array like mv.
+    tile: (x_begin, y_begin, x_end, y_end) in superblocks, ends excluded; predictors are found
+    inside it, and are zero outside; the whole frame if None. Returns an array like mv.
     """
 
 # ---- networks (docs/numerics.md) ----
 #
 # H and W are in tokens; S stages a token, V values a token vector;
-# active: [windows_y, windows_x], not 0 where active, None for all.
+# active: [superblocks_y, superblocks_x], not 0 where active, None for all.
 
 def step_q8(q: int) -> int:
     """Quantization step of q, Q8: docs/numerics.md section 3."""
@@ -585,10 +586,10 @@ def prior_logits(
     *,
     kernels: str | None = None,
     threads: int = 1,
-    blocks: Sequence[Sequence[int]] | None = None,
+    tiles: Sequence[Sequence[int]] | None = None,
 ) -> _S32:
     """Logits [H, W, S, 32] of all coded bits given the tokens before them; tokens [H, W, V] are
-    the truth, blocks a list of (y, x, height, width) in tokens, None for one; 0 where nothing is
+    the truth, tiles a list of (y, x, height, width) in tokens, None for one; 0 where nothing is
     coded."""
 
 # ---- kernels, for their tests and benchmarks ----
@@ -619,12 +620,12 @@ def kernel_requant8(kernels: str, x: _S16, m: _S32, n: int, table: _S8 | None = 
 
 # ---- times, for `bsqav bench` ----
 
-def set_stage_clock(on: bool) -> None:
-    """Count the time of encoders and decoders by stage, from zero, or stop; process-wide."""
+def set_section_clock(on: bool) -> None:
+    """Count the time of encoders and decoders by section, from zero, or stop; process-wide."""
 
-def stage_times() -> dict[str, tuple[float, int, int]]:
-    """Seconds, calls and tokens by the name of the stage, since set_stage_clock(True), of the
-    threads that call encoders and decoders; a stage leaves out what runs inside it as another."""
+def section_times() -> dict[str, tuple[float, int, int]]:
+    """Seconds, calls and tokens by the name of the section, since set_section_clock(True), of the
+    threads that call encoders and decoders; a section leaves out what runs inside it as another."""
 
 def time_peak(kernels: str, rounds: int, threads: int = 1) -> tuple[float, float]:
     """Multiply-adds and seconds of the set's products in a bare loop on registers, on every thread
@@ -639,5 +640,5 @@ def time_linear(
 def time_tokenizer(
     model: Model, half: str, height: int, width: int, threads: int, repeats: int
 ) -> list[float]:
-    """Seconds of each run of the "analysis" or "synthesis" network over all tokens of a picture of
+    """Seconds of each run of the "analysis" or "synthesis" network over all tokens of a frame of
     height x width tokens, by the current kernels."""

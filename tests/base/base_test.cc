@@ -1,4 +1,4 @@
-// Tests of what has no Python face: byte reader and writer, checked arithmetic, thread pool,
+// Tests of what has no Python interface: byte reader and writer, thread pool,
 // incremental SHA-256, exceptions to status codes. Built and run by test_base.py.
 #include <atomic>
 #include <cstdio>
@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "base/bytes.h"
-#include "base/checked.h"
 #include "base/sha256.h"
 #include "base/status.h"
 #include "base/thread_pool.h"
@@ -115,20 +114,6 @@ void test_places_in_messages() {
   CHECK(limited.varint_up_to(9, "layers") == 9);
   CHECK(error_of([&] { limited.varint_up_to(8, "layers"); }, "byte 1: layers is 9") ==
         BSQ_ERROR_BITSTREAM);
-}
-
-void test_checked() {
-  constexpr size_t kMost = std::numeric_limits<size_t>::max();
-  static_assert(bsq::checked_add<size_t>(2, 3) == 5 && bsq::checked_mul<size_t>(2, 3) == 6);
-  CHECK(bsq::checked_add(kMost - 1, size_t{1}) == kMost);
-  CHECK(bsq::checked_mul(size_t{0}, kMost) == 0);
-  CHECK(error_of([&] { bsq::checked_add(kMost, size_t{1}, "width"); }, "width") ==
-        BSQ_ERROR_BITSTREAM);
-  CHECK(error_of([&] { bsq::checked_mul(kMost / 2, size_t{3}); }, "product") ==
-        BSQ_ERROR_BITSTREAM);
-  CHECK(error_of([] { bsq::checked_mul<uint16_t>(256, 256); }, "product") == BSQ_ERROR_BITSTREAM);
-  CHECK(bsq::checked_cast<int>(uint64_t{5}) == 5);
-  CHECK(error_of([] { bsq::checked_cast<uint8_t>(-1); }, "-1") == BSQ_ERROR_BITSTREAM);
 }
 
 template <class Thrown>
@@ -241,7 +226,6 @@ int main() {
   test_zigzag();
   test_bad_varints();
   test_places_in_messages();
-  test_checked();
   test_status_of_exceptions();
   test_incremental_sha256();
   test_thread_pool_covers_all_indices();

@@ -3,8 +3,8 @@
 //     allocations MODEL.bsqm gray|420|422|444 8|10 PRESET LOOKAHEAD BITRATE THREADS
 //
 // The same group of pictures is coded again and again. Sizes then repeat too, so that whatever is
-// kept from picture to picture has found its size after a few groups. Prints what the encoder and
-// the decoder allocate in the last group but one (the last one's look-ahead ends), and a checksum
+// kept from frame to frame has found its size after a few groups. Prints what the encoder and
+// the decoder allocate in the last group but one (the last one's lookahead ends), and a checksum
 // of all packets.
 #include <bsq/bsq.h>
 
@@ -126,20 +126,20 @@ class Source {
     }
   }
 
-  // The picture number `index`, which lasts until the next call.
-  bsq_picture picture(int index) {
-    bsq_picture picture{};
-    picture.width = kWidth;
-    picture.height = kHeight;
-    picture.chroma = settings_.chroma;
-    picture.bit_depth = settings_.bit_depth;
-    picture.pts = index;
+  // The frame number `index`, which lasts until the next call.
+  bsq_frame frame(int index) {
+    bsq_frame frame{};
+    frame.width = kWidth;
+    frame.height = kHeight;
+    frame.chroma = settings_.chroma;
+    frame.bit_depth = settings_.bit_depth;
+    frame.pts = index;
     for (size_t p = 0; p < planes_.size(); ++p) {
       fill(planes_[p], static_cast<int>(p), index % kGroup);
-      picture.planes[p] = planes_[p].samples.data();
-      picture.strides[p] = planes_[p].width * bytes();
+      frame.planes[p] = planes_[p].samples.data();
+      frame.strides[p] = planes_[p].width * bytes();
     }
-    return picture;
+    return frame;
   }
 
  private:
@@ -176,7 +176,7 @@ class Source {
   std::vector<Plane> planes_;
 };
 
-// Both handles, and what they have taken from the heap, by picture.
+// Both handles, and what they have taken from the heap, by frame.
 class Run {
  public:
   Run(const Settings& settings, const bsq_model* model)
@@ -192,15 +192,15 @@ class Run {
 
   void all() {
     for (int i = 0; i < kGroup * kGroups; ++i) {
-      const bsq_picture picture = source_.picture(i);
+      const bsq_frame frame = source_.frame(i);
       const bsq_status status =
-          counted(encoding_, [&] { return bsq_encoder_send(encoder_, &picture); });
+          counted(encoding_, [&] { return bsq_encoder_send(encoder_, &frame); });
       require(status, "encoder", bsq_encoder_error(encoder_));
       drain();
     }
     require(bsq_encoder_flush(encoder_), "encoder", bsq_encoder_error(encoder_));
     drain();
-    if (packets_ != kGroup * kGroups) fail("encoder", "gave not one packet for a picture");
+    if (packets_ != kGroup * kGroups) fail("encoder", "gave not one packet for a frame");
   }
 
   void print() const {
@@ -234,10 +234,10 @@ class Run {
 
   int64_t decode(const bsq_packet& packet) {
     int64_t sum = 0;
-    bsq_picture picture;
+    bsq_frame frame;
     bsq_status status = counted(sum, [&] { return bsq_decoder_send(decoder_, &packet); });
     require(status, "decoder", bsq_decoder_error(decoder_));
-    status = counted(sum, [&] { return bsq_decoder_receive(decoder_, &picture); });
+    status = counted(sum, [&] { return bsq_decoder_receive(decoder_, &frame); });
     require(status, "decoder", bsq_decoder_error(decoder_));
     return sum;
   }

@@ -123,7 +123,7 @@ static void test_round_trip(const bsq_model* model) {
   bsq_decoder* decoder = NULL;
   bsq_sequence sequence;
   bsq_packet packet;
-  bsq_picture picture;
+  bsq_frame frame;
   bsq_packet_stats stats;
   bsq_packet_info info;
   bsq_tokens tokens;
@@ -137,7 +137,7 @@ static void test_round_trip(const bsq_model* model) {
   CHECK(bsq_encoder_error(encoder)[0] != '\0');
   CHECK(bsq_encoder_receive(encoder, &packet) == BSQ_AGAIN);
   for (int i = 0; i < FRAMES; ++i) {
-    bsq_picture in;
+    bsq_frame in;
     memset(&in, 0, sizeof in);
     in.width = WIDTH;
     in.height = HEIGHT;
@@ -157,17 +157,17 @@ static void test_round_trip(const bsq_model* model) {
     CHECK(packet.pts == 100 * i && packet.keyframe == (i == 0));
     CHECK(bsq_decoder_send(decoder, &packet) == BSQ_OK);
     CHECK(bsq_decoder_send(decoder, &packet) == BSQ_AGAIN);
-    CHECK(bsq_decoder_receive(decoder, &picture) == BSQ_OK);
-    CHECK(picture.pts == 100 * i && !picture.concealed && picture.planes[1] == NULL);
+    CHECK(bsq_decoder_receive(decoder, &frame) == BSQ_OK);
+    CHECK(frame.pts == 100 * i && !frame.concealed && frame.planes[1] == NULL);
     CHECK(bsq_packet_probe(packet.data, packet.size, &info, NULL, NULL, 0) == BSQ_OK);
     check_tokens(decoder, info.layers);
-    CHECK(picture.width == WIDTH && picture.height == HEIGHT && picture.bit_depth == 8);
+    CHECK(frame.width == WIDTH && frame.height == HEIGHT && frame.bit_depth == 8);
   }
   CHECK(bsq_encoder_flush(encoder) == BSQ_OK);
   CHECK(bsq_encoder_flush(encoder) == BSQ_ERROR_STATE);
   CHECK(bsq_encoder_receive(encoder, &packet) == BSQ_EOF);
   CHECK(bsq_decoder_flush(decoder) == BSQ_OK);
-  CHECK(bsq_decoder_receive(decoder, &picture) == BSQ_EOF);
+  CHECK(bsq_decoder_receive(decoder, &frame) == BSQ_EOF);
   CHECK(bsq_decoder_sequence(decoder, &sequence) == BSQ_OK);
   CHECK(sequence.width == WIDTH && sequence.version == 1);
   bsq_encoder_close(encoder);
@@ -181,7 +181,7 @@ static void test_alpha(const bsq_model* model) {
   bsq_encoder* encoder = NULL;
   bsq_decoder* decoder = NULL;
   bsq_packet packet;
-  bsq_picture picture;
+  bsq_frame frame;
   bsq_sequence sequence;
   bsq_encoder_config_init(&config);
   config.sequence.width = WIDTH;
@@ -192,48 +192,48 @@ static void test_alpha(const bsq_model* model) {
   bsq_decoder_config_init(&decoding);
   CHECK(bsq_encoder_open(&config, model, &encoder, NULL, 0) == BSQ_OK);
   CHECK(bsq_decoder_open(&decoding, &model, 1, &decoder, NULL, 0) == BSQ_OK);
-  memset(&picture, 0, sizeof picture);
-  picture.width = WIDTH;
-  picture.height = HEIGHT;
-  picture.chroma = BSQ_CHROMA_444;
-  picture.bit_depth = 8;
+  memset(&frame, 0, sizeof frame);
+  frame.width = WIDTH;
+  frame.height = HEIGHT;
+  frame.chroma = BSQ_CHROMA_444;
+  frame.bit_depth = 8;
   for (int p = 0; p < BSQ_MAX_PLANES; ++p) {
-    CHECK(bsq_encoder_send(encoder, &picture) == BSQ_ERROR_ARGUMENT);
-    picture.planes[p] = luma[p];
-    picture.strides[p] = WIDTH;
+    CHECK(bsq_encoder_send(encoder, &frame) == BSQ_ERROR_ARGUMENT);
+    frame.planes[p] = luma[p];
+    frame.strides[p] = WIDTH;
   }
-  CHECK(bsq_encoder_send(encoder, &picture) == BSQ_OK);
+  CHECK(bsq_encoder_send(encoder, &frame) == BSQ_OK);
   CHECK(bsq_encoder_receive(encoder, &packet) == BSQ_OK);
   CHECK(bsq_decoder_send(decoder, &packet) == BSQ_OK);
-  CHECK(bsq_decoder_receive(decoder, &picture) == BSQ_OK);
+  CHECK(bsq_decoder_receive(decoder, &frame) == BSQ_OK);
   CHECK(bsq_decoder_sequence(decoder, &sequence) == BSQ_OK);
   CHECK(sequence.version == 1 && sequence.alpha == 1 && sequence.level == 13);
   for (int p = 0; p < BSQ_MAX_PLANES; ++p) {
-    const uint8_t* row = (const uint8_t*)picture.planes[p] + 9 * picture.strides[p];
-    CHECK(picture.planes[p] != NULL && abs(row[20] - luma[p][9][20]) < 30);
+    const uint8_t* row = (const uint8_t*)frame.planes[p] + 9 * frame.strides[p];
+    CHECK(frame.planes[p] != NULL && abs(row[20] - luma[p][9][20]) < 30);
   }
   bsq_encoder_close(encoder);
   bsq_decoder_close(decoder);
 }
 
-/* A picture that is looked at gives no packet; a packet may change its parity. */
+/* A frame that is looked at gives no packet; a packet may change its group toggle. */
 static void test_joints(const bsq_model* model) {
   bsq_encoder* encoder = open_encoder(model);
   bsq_packet packet;
   bsq_packet_info info;
   uint8_t copy[20000];
-  bsq_picture picture;
-  memset(&picture, 0, sizeof picture);
-  picture.width = WIDTH;
-  picture.height = HEIGHT;
-  picture.chroma = BSQ_CHROMA_GRAY;
-  picture.bit_depth = 8;
-  picture.strides[0] = WIDTH;
+  bsq_frame frame;
+  memset(&frame, 0, sizeof frame);
+  frame.width = WIDTH;
+  frame.height = HEIGHT;
+  frame.chroma = BSQ_CHROMA_GRAY;
+  frame.bit_depth = 8;
+  frame.strides[0] = WIDTH;
   for (int i = 0; i < 3; ++i) {
-    picture.planes[0] = luma[i];
-    picture.pts = i;
-    picture.look_only = i != 1;
-    CHECK(bsq_encoder_send(encoder, &picture) == BSQ_OK);
+    frame.planes[0] = luma[i];
+    frame.pts = i;
+    frame.context_only = i != 1;
+    CHECK(bsq_encoder_send(encoder, &frame) == BSQ_OK);
     CHECK(bsq_encoder_receive(encoder, &packet) == (i == 1 ? BSQ_OK : BSQ_AGAIN));
     if (i == 1) {
       CHECK(packet.keyframe && packet.pts == 1 && packet.size <= sizeof copy);
@@ -243,11 +243,11 @@ static void test_joints(const bsq_model* model) {
   CHECK(bsq_encoder_flush(encoder) == BSQ_OK);
   const size_t size = packet.size;
   CHECK(bsq_encoder_receive(encoder, &packet) == BSQ_EOF);
-  CHECK(bsq_packet_set_parity(copy, size, 1, NULL, 0) == BSQ_OK && (copy[0] & 1) == 1);
+  CHECK(bsq_packet_set_group_toggle(copy, size, 1, NULL, 0) == BSQ_OK && (copy[0] & 1) == 1);
   CHECK(bsq_packet_probe(copy, size, &info, NULL, NULL, 0) == BSQ_OK && info.keyframe);
-  CHECK(bsq_packet_set_parity(copy, size, 2, NULL, 0) == BSQ_ERROR_ARGUMENT);
-  CHECK(bsq_packet_set_parity(NULL, 1, 0, NULL, 0) == BSQ_ERROR_ARGUMENT);
-  CHECK(bsq_packet_set_parity(copy, size - 1, 0, NULL, 0) == BSQ_ERROR_BITSTREAM);
+  CHECK(bsq_packet_set_group_toggle(copy, size, 2, NULL, 0) == BSQ_ERROR_ARGUMENT);
+  CHECK(bsq_packet_set_group_toggle(NULL, 1, 0, NULL, 0) == BSQ_ERROR_ARGUMENT);
+  CHECK(bsq_packet_set_group_toggle(copy, size - 1, 0, NULL, 0) == BSQ_ERROR_BITSTREAM);
   bsq_encoder_close(encoder);
 }
 
@@ -290,7 +290,7 @@ static void test_cap(const bsq_model* model) {
   bsq_packet packet;
   char error[200];
   bsq_encoder_config_init(&config);
-  CHECK(config.maxrate == 0.0 && config.buffer_seconds == 1.5);
+  CHECK(config.maxrate == 0.0 && config.vbv_buffer_seconds == 1.5);
   config.sequence.width = WIDTH;
   config.sequence.height = HEIGHT;
   config.sequence.chroma = BSQ_CHROMA_GRAY;
@@ -303,17 +303,17 @@ static void test_cap(const bsq_model* model) {
   config.crf = 8;
   CHECK(bsq_encoder_open(&config, model, &encoder, error, sizeof error) == BSQ_OK);
   for (int i = 0; i < FRAMES; ++i) {
-    bsq_picture picture = {.width = WIDTH, .height = HEIGHT, .chroma = BSQ_CHROMA_GRAY};
-    picture.bit_depth = 8;
-    picture.planes[0] = luma[i];
-    picture.strides[0] = WIDTH;
-    picture.pts = i;
-    CHECK(bsq_encoder_send(encoder, &picture) == BSQ_OK);
+    bsq_frame frame = {.width = WIDTH, .height = HEIGHT, .chroma = BSQ_CHROMA_GRAY};
+    frame.bit_depth = 8;
+    frame.planes[0] = luma[i];
+    frame.strides[0] = WIDTH;
+    frame.pts = i;
+    CHECK(bsq_encoder_send(encoder, &frame) == BSQ_OK);
     CHECK(bsq_encoder_receive(encoder, &packet) == BSQ_OK);
   }
   CHECK(bsq_encoder_rate(encoder, &report) == BSQ_OK);
-  CHECK(report.bitrate == 0 && report.maxrate == 2000 && report.buffer_bits == 3000);
-  CHECK(report.capped > 0 && report.late == 0 && report.lowest_fullness >= 0);
+  CHECK(report.bitrate == 0 && report.maxrate == 2000 && report.vbv_buffer_bits == 3000);
+  CHECK(report.frames_capped > 0 && report.underflows == 0 && report.vbv_min_fullness >= 0);
   bsq_encoder_close(encoder);
 }
 

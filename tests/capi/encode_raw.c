@@ -2,7 +2,7 @@
  *
  *     encode_raw MODEL.bsqm IN.yuv OUT.ivf WIDTH HEIGHT gray|420|422|444 8|10 LOOKAHEAD BITRATE
  *
- * 25 pictures a second with ticks of 1/100 second; a bit rate of 0 means crf 32. Samples of 10 bits
+ * 25 frames a second with ticks of 1/100 second; a bit rate of 0 means crf 32. Samples of 10 bits
  * take two bytes, in the machine's order.
  */
 #include <bsq/bsq.h>
@@ -63,35 +63,35 @@ static void drain(bsq_encoder* encoder, FILE* out) {
   if (status != BSQ_AGAIN && status != BSQ_EOF) fail("encoding", bsq_encoder_error(encoder));
 }
 
-/* Where the planes of a picture stand in `samples`; returns its size in bytes. */
-static size_t lay_out(bsq_picture* picture, const bsq_sequence* sequence, const uint8_t* samples) {
+/* Where the planes of a frame stand in `samples`; returns its size in bytes. */
+static size_t lay_out(bsq_frame* frame, const bsq_sequence* sequence, const uint8_t* samples) {
   const int planes = sequence->chroma == BSQ_CHROMA_GRAY ? 1 : 3;
   size_t size = 0;
-  memset(picture, 0, sizeof *picture);
-  picture->width = sequence->width;
-  picture->height = sequence->height;
-  picture->chroma = sequence->chroma;
-  picture->bit_depth = sequence->bit_depth;
+  memset(frame, 0, sizeof *frame);
+  frame->width = sequence->width;
+  frame->height = sequence->height;
+  frame->chroma = sequence->chroma;
+  frame->bit_depth = sequence->bit_depth;
   for (int p = 0; p < planes; ++p) {
     const int full = p == 0 || sequence->chroma == BSQ_CHROMA_444;
     const int tall = full || sequence->chroma == BSQ_CHROMA_422;
     const int width = full ? sequence->width : (sequence->width + 1) / 2;
     const int height = tall ? sequence->height : (sequence->height + 1) / 2;
-    picture->strides[p] = width * (sequence->bit_depth > 8 ? 2 : 1);
-    if (samples != NULL) picture->planes[p] = samples + size;
-    size += (size_t)picture->strides[p] * (size_t)height;
+    frame->strides[p] = width * (sequence->bit_depth > 8 ? 2 : 1);
+    if (samples != NULL) frame->planes[p] = samples + size;
+    size += (size_t)frame->strides[p] * (size_t)height;
   }
   return size;
 }
 
 static void encode(bsq_encoder* encoder, const bsq_sequence* sequence, FILE* in, FILE* out) {
-  bsq_picture picture;
-  const size_t size = lay_out(&picture, sequence, NULL);
+  bsq_frame frame;
+  const size_t size = lay_out(&frame, sequence, NULL);
   uint8_t* samples = allocate(size);
   for (int64_t i = 0; fread(samples, 1, size, in) == size; ++i) {
-    lay_out(&picture, sequence, samples);
-    picture.pts = 4 * i;
-    if (bsq_encoder_send(encoder, &picture) != BSQ_OK) fail("input", bsq_encoder_error(encoder));
+    lay_out(&frame, sequence, samples);
+    frame.pts = 4 * i;
+    if (bsq_encoder_send(encoder, &frame) != BSQ_OK) fail("input", bsq_encoder_error(encoder));
     drain(encoder, out);
   }
   if (bsq_encoder_flush(encoder) != BSQ_OK) fail("encoding", bsq_encoder_error(encoder));

@@ -114,16 +114,16 @@ def test_sections_name_what_encoders_and_decoders_do(report: dict[str, Any]) -> 
         way: {r["section"] for r in rows if r["way"] == way} for way in ("encode", "decode")
     }
     both = {"synthesis", "prior trunk", "prior bits", "range coding", "prediction", "deblocking"}
-    assert sections["encode"] >= both | {"import", "look-ahead", "motion search", "analysis"}
+    assert sections["encode"] >= both | {"import", "lookahead", "motion search", "analysis"}
     assert sections["decode"] >= both | {"export"}
-    assert not sections["decode"] & {"motion search", "analysis", "look-ahead", "decisions"}
+    assert not sections["decode"] & {"motion search", "analysis", "lookahead", "decisions"}
 
 
 def test_the_clock_counts_only_while_it_is_on() -> None:
-    _core.set_stage_clock(True)
-    _core.set_stage_clock(False)
+    _core.set_section_clock(True)
+    _core.set_section_clock(False)
     _core.Encoder({"width": 16, "height": 16}, default_model())
-    assert set(_core.stage_times().values()) == {(0.0, 0, 0)}
+    assert set(_core.section_times().values()) == {(0.0, 0, 0)}
 
 
 def test_multiply_adds_of_the_default_sizes() -> None:

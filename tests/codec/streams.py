@@ -153,7 +153,7 @@ def ready(encoder: _core.Encoder) -> Iterator[_core.Packet]:
 
 def decode(
     packets: Iterable[bytes], decoder: _core.Decoder | None = None, **options: Any
-) -> list[_core.Picture]:
+) -> list[_core.Frame]:
     """Decodes packets with the tiny model."""
     decoder = decoder or _core.Decoder([tiny_model()], **options)
     pictures = []
@@ -166,7 +166,7 @@ def decode(
     return pictures
 
 
-def picture_hash(picture: _core.Picture) -> str:
+def picture_hash(picture: _core.Frame) -> str:
     """SHA-256 of the samples, as in docs/bitstream.md section 7."""
     digest = hashlib.sha256()
     for plane in picture.planes:
@@ -181,7 +181,7 @@ def sequence_of(packet: bytes) -> dict[str, Any]:
     return dict(header)
 
 
-def stream_hash(pictures: Iterable[_core.Picture]) -> str:
+def stream_hash(pictures: Iterable[_core.Frame]) -> str:
     """The conformance hash of docs/bitstream.md section 7."""
     digest = hashlib.sha256()
     for picture in pictures:

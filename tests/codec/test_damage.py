@@ -219,7 +219,7 @@ def test_a_component_of_the_packet_that_reaches_too_far() -> None:
         ([good, b"\x09" + good[1:], good], "component of a keyframe with motion"),
         ([b"\x00" + good[1:], good, good], "component of a keyframe without steps"),
         ([b"\x08\xff\xff\x00", good, good], "step 65535"),
-        ([b"\x08\x00\x01\x09", good, good], "base picture reaches past"),
+        ([b"\x08\x00\x01\x09", good, good], "base frame reaches past"),
     ]:
         packet = PacketFields(header=header, others=others).write()
         with pytest.raises(BitstreamError, match=message) as caught:
@@ -326,7 +326,7 @@ def test_calls_in_the_wrong_order(stream: Stream) -> None:
 def test_packets_say_their_group_and_how_long_they_last(stream: Stream) -> None:
     """By which lost groups are told from joints, without decoding."""
     infos = [_core.probe_packet(packet) for packet in stream.packets]
-    assert [info["parity"] for info in infos] == [0] * 4 + [1] * 4 + [0] * 4
+    assert [info["group_toggle"] for info in infos] == [0] * 4 + [1] * 4 + [0] * 4
     assert {info["duration"] for info in infos} == {-1}
     long = _core.probe_packet(PacketFields(keyframe=False, duration=3003).write())
-    assert (long["duration"], long["parity"]) == (3003, 0)
+    assert (long["duration"], long["group_toggle"]) == (3003, 0)

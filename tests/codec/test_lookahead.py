@@ -143,7 +143,7 @@ def test_it_goes_with_a_bit_rate(passes: int) -> None:
             records.append(encoder.pass_record)
     assert [packet.pts for packet in packets] == [4 * n for n in range(30)]
     assert [record[3] for record in records] == [packet.keyframe for packet in packets]
-    assert encoder.rate["reached"] == pytest.approx(
+    assert encoder.rate["actual_bitrate"] == pytest.approx(
         sum(8 * len(packet.data) for packet in packets) / 1.2
     )
 
@@ -172,7 +172,7 @@ def test_what_stays_is_worth_more_than_what_goes() -> None:
     pictures = np.stack([still] * 8)
     for picture in pictures:
         picture[32:64, 64:96] = noise(rng, 32, 32)
-    worth = _core.lookahead_importance(pictures)
+    worth = _core.lookahead_propagation(pictures)
     assert worth.shape == (3, 4)
     assert worth[1, 2] < 0.7
     rest = np.delete(worth.ravel(), 6)
@@ -184,23 +184,23 @@ def test_importance_moves_with_the_picture() -> None:
     """A still picture and one that drifts are worth about the same, except where it leaves."""
     wide = texture(96, 400)
     pictures = np.stack([wide[:, 6 * t : 6 * t + 256] for t in range(8)])
-    worth = _core.lookahead_importance(pictures)
+    worth = _core.lookahead_propagation(pictures)
     assert worth[:, 3:].min() > 1.8
     assert worth[:, 0].max() < 0.8 * worth[:, 3:].min()
 
 
 def test_a_single_picture_and_a_cut_are_worth_nothing_more() -> None:
     rng = np.random.default_rng(5)
-    assert not _core.lookahead_importance(texture(64, 64)[None]).any()
+    assert not _core.lookahead_propagation(texture(64, 64)[None]).any()
     cut = np.stack([noise(rng, 64, 64), noise(rng, 64, 64)])
-    assert _core.lookahead_importance(cut).max() < 0.4
+    assert _core.lookahead_propagation(cut).max() < 0.4
 
 
 def test_importance_refuses_what_is_no_stack_of_pictures() -> None:
     with pytest.raises(bsqav.UsageError, match="dimensions"):
-        _core.lookahead_importance(np.zeros((8, 8), np.uint8))
+        _core.lookahead_propagation(np.zeros((8, 8), np.uint8))
     with pytest.raises(bsqav.UsageError, match="multiples of 8"):
-        _core.lookahead_importance(np.zeros((2, 8, 9), np.uint8))
+        _core.lookahead_propagation(np.zeros((2, 8, 9), np.uint8))
 
 
 # ---- files ----

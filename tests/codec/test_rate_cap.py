@@ -57,22 +57,22 @@ def capped(pictures: Pictures, maxrate: float, **options: Any) -> tuple[Stream, 
 def test_a_cap_that_is_never_reached_changes_nothing(scenes: Pictures, free: Stream) -> None:
     stream, report = capped(scenes, 4 * peak(free))
     assert stream.packets == free.packets
-    assert (report["capped"], report["late"], report["bitrate"]) == (0, 0, 0)
+    assert (report["frames_capped"], report["underflows"], report["bitrate"]) == (0, 0, 0)
 
 
-@pytest.mark.parametrize(("share", "buffer_seconds"), [(0.3, 0.5), (0.6, 1.0), (0.4, 4.0)])
+@pytest.mark.parametrize(("share", "vbv_buffer_seconds"), [(0.3, 0.5), (0.6, 1.0), (0.4, 4.0)])
 def test_no_second_exceeds_the_buffer(
-    scenes: Pictures, free: Stream, share: float, buffer_seconds: float
+    scenes: Pictures, free: Stream, share: float, vbv_buffer_seconds: float
 ) -> None:
     maxrate = share * peak(free)
-    stream, report = capped(scenes, maxrate, buffer_seconds=buffer_seconds, gop=60)
-    lowest = lowest_fullness(stream.packets, stream.pts, maxrate, buffer_seconds)
+    stream, report = capped(scenes, maxrate, vbv_buffer_seconds=vbv_buffer_seconds, gop=60)
+    lowest = lowest_fullness(stream.packets, stream.pts, maxrate, vbv_buffer_seconds)
     assert lowest >= 0
-    assert report["lowest_fullness"] == pytest.approx(lowest)
-    assert (report["late"], report["maxrate"]) == (0, maxrate)
+    assert report["vbv_min_fullness"] == pytest.approx(lowest)
+    assert (report["underflows"], report["maxrate"]) == (0, maxrate)
     # What a second can take is what comes in it and what the buffer held.
-    assert peak(stream) <= maxrate * (1 + buffer_seconds)
-    assert report["capped"] > 0
+    assert peak(stream) <= maxrate * (1 + vbv_buffer_seconds)
+    assert report["frames_capped"] > 0
     # The hard scene has about what it may.
     assert mean_rate(stream, 50, 125) > 0.7 * maxrate
     assert [picture_hash(picture) for picture in decode(stream.packets)]
@@ -101,8 +101,8 @@ def test_quality_comes_back_behind_a_hard_scene(scenes: Pictures, share: float) 
     pictures = [*scenes[:25], *scenes[50:100], *quiet]
     options: dict[str, Any] = {"lookahead": 0, "scene_cut": False}
     whole = encode(pictures, FORM, crf=CRF, preset="fast", **options)
-    stream, report = capped(pictures, share * peak(whole), buffer_seconds=0.5, **options)
-    assert report["capped"] > 0
+    stream, report = capped(pictures, share * peak(whole), vbv_buffer_seconds=0.5, **options)
+    assert report["frames_capped"] > 0
     assert qualities(stream.packets)[-10:] == qualities(whole.packets)[-10:]
 
 
@@ -122,18 +122,23 @@ def test_threads_and_kernels_do_not_matter(scenes: Pictures) -> None:
 def test_a_bit_rate_under_a_higher_maxrate(scenes: Pictures, free: Stream) -> None:
     """The mean is the bit rate's; hard scenes may have more than under the bit rate alone."""
     bitrate = 0.4 * peak(free)
-    options: dict[str, Any] = {"crf": 32, "bitrate": bitrate, "buffer_seconds": 1.0, "lookahead": 0}
+    options: dict[str, Any] = {
+        "crf": 32,
+        "bitrate": bitrate,
+        "vbv_buffer_seconds": 1.0,
+        "lookahead": 0,
+    }
     stream, report = capped(scenes, 2 * bitrate, **options)
     assert mean_rate(stream, 0, len(scenes)) == pytest.approx(bitrate, rel=0.05)
     assert lowest_fullness(stream.packets, stream.pts, 2 * bitrate, 1.0) >= 0
     assert (report["bitrate"], report["maxrate"]) == (bitrate, 2 * bitrate)
-    assert report["buffer_bits"] == pytest.approx(2 * bitrate)
+    assert report["vbv_buffer_bits"] == pytest.approx(2 * bitrate)
 
 
 def test_a_cap_that_no_step_reaches(scenes: Pictures) -> None:
     _, report = capped(scenes[50:100], 200)
-    assert report["coarsest"] > 30
-    assert report["late"] > 0
+    assert report["frames_at_max_q"] > 30
+    assert report["underflows"] > 0
 
 
 @pytest.mark.parametrize(
@@ -143,7 +148,7 @@ def test_a_cap_that_no_step_reaches(scenes: Pictures) -> None:
         ({"maxrate": float("nan")}, "maxrate"),
         ({"maxrate": 1e11}, "maxrate"),
         ({"maxrate": 1e5, "bitrate": 1e6}, "maxrate must not be below bitrate"),
-        ({"maxrate": 1e6, "buffer_seconds": 61}, "buffer_seconds"),
+        ({"maxrate": 1e6, "vbv_buffer_seconds": 61}, "vbv_buffer_seconds"),
     ],
 )
 def test_a_cap_out_of_range(options: dict[str, Any], message: str) -> None:

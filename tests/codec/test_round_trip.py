@@ -21,7 +21,7 @@ SIZES = [(1, 1), (7, 5), (64, 48), (130, 98)]
 SMALL = Format(64, 48)
 
 
-def check(stream: Stream, form: Format, pictures: list[_core.Picture]) -> None:
+def check(stream: Stream, form: Format, pictures: list[_core.Frame]) -> None:
     assert [picture_hash(p) for p in pictures] == stream.hashes
     assert [p.pts for p in pictures] == stream.pts
     assert [p.keyframe for p in pictures] == stream.keyframes
@@ -95,7 +95,7 @@ def test_planes_without_alpha_are_refused_where_there_is_one() -> None:
 def test_a_large_picture_in_several_blocks() -> None:
     form = Format(1920, 1080)
     stream = encode(clip(form, 1), form)
-    assert _core.probe_packet(stream.packets[0])["blocks"] == 3
+    assert _core.probe_packet(stream.packets[0])["tiles"] == 3
     check(stream, form, decode(stream.packets))
 
 

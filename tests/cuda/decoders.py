@@ -44,7 +44,7 @@ def open_decoder(
     return _core.CudaDecoder(library or emulation(), models, device=device, **options)
 
 
-def drain(decoder: _core.CudaDecoder) -> list[_core.Picture]:
+def drain(decoder: _core.CudaDecoder) -> list[_core.Frame]:
     """The pictures that are ready, on the host."""
     pictures = []
     while (frame := decoder.receive_host()) is not None:
@@ -52,7 +52,7 @@ def drain(decoder: _core.CudaDecoder) -> list[_core.Picture]:
     return pictures
 
 
-def decode_all(packets: Iterable[bytes], decoder: _core.CudaDecoder) -> list[_core.Picture]:
+def decode_all(packets: Iterable[bytes], decoder: _core.CudaDecoder) -> list[_core.Frame]:
     """All pictures of a stream, on the host."""
     pictures = []
     for data in packets:

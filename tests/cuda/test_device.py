@@ -92,7 +92,7 @@ def test_decoding_goes_on_after_damage(library: _core.CudaLibrary, number: int) 
     for data in packets[:number]:
         decoder.send(data)
         drain(decoder)
-    with pytest.raises(BitstreamError, match="block 0"):
+    with pytest.raises(BitstreamError, match="tile 0"):
         decoder.send(packets[number])
     assert stream_hash(decode_all(packets[3:], decoder)) == stream_hash(decode(packets[3:]))
 

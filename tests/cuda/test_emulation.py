@@ -117,7 +117,7 @@ def test_damage_inside_the_entropy_code(device: int, number: int) -> None:
         decoder.send(packets[0])
         first = drain(decoder)
         assert stream_hash(first) == stream_hash(decode(packets[:1]))
-    with pytest.raises(BitstreamError, match="block 0"):
+    with pytest.raises(BitstreamError, match="tile 0"):
         decoder.send(packets[number])
     rest = packets[3:]
     assert stream_hash(decode_all(rest, decoder)) == stream_hash(decode(rest))

@@ -108,7 +108,7 @@ def test_vectors_of_the_picture_before(spread: int, fine: bool) -> None:
 )
 def test_entropy_blocks(blocks: list[tuple[int, int, int, int]], device: int) -> None:
     for kind in ("patches", "moved"):
-        assert_alike(pair(kind, 104, 136), device, blocks=blocks, fine=True, lam=2.0)
+        assert_alike(pair(kind, 104, 136), device, tiles=blocks, fine=True, lam=2.0)
 
 
 @pytest.mark.parametrize("kind", ["patches", "noise", "black and white"])

@@ -56,13 +56,13 @@ def test_learns_a_skewed_source() -> None:
 
 @given(st.lists(st.one_of(st.integers(-3, 3), st.integers(-32767, 32767)), max_size=100))
 def test_signed_round_trip(values: list[int]) -> None:
-    encoder, models = _core.RangeEncoder(), _core.SignedModels()
+    encoder, models = _core.RangeEncoder(), _core.SignedContexts()
     for value in values:
         before, cost = encoder.bits, models.cost(value)
         models.encode(encoder, value)
         assert abs(encoder.bits - before - cost) < 0.02 + 0.01 * cost
     data = encoder.finish()
-    decoder, models = _core.RangeDecoder(data), _core.SignedModels()
+    decoder, models = _core.RangeDecoder(data), _core.SignedContexts()
     assert [models.decode(decoder) for _ in values] == values
     decoder.check_end()
 
@@ -71,7 +71,7 @@ def test_signed_round_trip(values: list[int]) -> None:
 def test_signed_values_out_of_range(value: int) -> None:
     encoder = _core.RangeEncoder()
     with pytest.raises(ValueError, match=r"-32767 \.\. 32767"):
-        _core.SignedModels().encode(encoder, value)
+        _core.SignedContexts().encode(encoder, value)
     assert encoder.finish() == b""
 
 
@@ -82,12 +82,12 @@ def test_a_prefix_that_is_too_long_is_an_error() -> None:
     for _ in range(15):
         _core.AdaptiveBit().encode(encoder, 1)
     with pytest.raises(ValueError, match="prefix of more than 14 bits"):
-        _core.SignedModels().decode(_core.RangeDecoder(encoder.finish()))
+        _core.SignedContexts().decode(_core.RangeDecoder(encoder.finish()))
 
 
 @given(st.binary(max_size=40))
 def test_garbage_ends(data: bytes) -> None:
-    decoder, models = _core.RangeDecoder(data), _core.SignedModels()
+    decoder, models = _core.RangeDecoder(data), _core.SignedContexts()
     try:
         for _ in range(2000):
             assert -32767 <= models.decode(decoder) <= 32767

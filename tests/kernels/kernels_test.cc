@@ -31,11 +31,11 @@ constexpr Shape kShapes[] = {{1, 8, 1},     {1, 1024, 9},   {2, 8, 128},   {5, 1
                              {6, 24, 63},   {7, 192, 65},   {11, 200, 96}, {12, 256, 200},
                              {13, 40, 17},  {19, 384, 192}, {3, 72, 136},  {0, 16, 16},
                              {4, 1024, 16}, {9, 16, 8},     {8, 48, 15}};
-struct Picture {
+struct Grid {
   int height, width, channels;
 };
-constexpr Picture kPictures[] = {{1, 1, 8},  {3, 2, 64}, {2, 19, 24}, {4, 37, 136},
-                                 {1, 3, 16}, {2, 4, 8},  {1, 16, 40}, {2, 33, 192}};
+constexpr Grid kGrids[] = {{1, 1, 8},  {3, 2, 64}, {2, 19, 24}, {4, 37, 136},
+                           {1, 3, 16}, {2, 4, 8},  {1, 16, 40}, {2, 33, 192}};
 
 enum class Kind { kRandom, kExtreme, kNegative, kZero };
 constexpr Kind kKinds[] = {Kind::kRandom, Kind::kExtreme, Kind::kNegative, Kind::kZero};
@@ -228,8 +228,8 @@ void test_linear16(const KernelTable& set, const Shape& shape, Kind kind) {
   }
 }
 
-void test_dwconv5(const KernelTable& set, const Picture& picture, Kind kind) {
-  const auto [height, width, channels] = picture;
+void test_dwconv5(const KernelTable& set, const Grid& grid, Kind kind) {
+  const auto [height, width, channels] = grid;
   const ptrdiff_t row = static_cast<ptrdiff_t>(width + 2 * kBorder) * channels;
   Guarded<int8_t> x(static_cast<size_t>((height + 2 * kBorder) * row));
   x.fill(kind, 127);
@@ -274,7 +274,7 @@ int test(const KernelTable& set) {
         test_linear16(set, shape, kind);
         test_requant8(set, shape, kind);
       }
-      for (const Picture& picture : kPictures) test_dwconv5(set, picture, kind);
+      for (const Grid& grid : kGrids) test_dwconv5(set, grid, kind);
     }
   }
   if (failures == 0) std::puts("all equal");

@@ -155,7 +155,7 @@ UNEQUAL = np.array([[[0, 0], [0, 4]], [[0, 0], [0, 0]]], np.int16)
         ([PLANE], SPLIT + 3, MV, 8, "0 or 1"),
         ([PLANE], SPLIT + 2, CELLS, 8, "odd"),
         ([PLANE], SPLIT + 33, CELLS, 8, "at most 31"),
-        ([PLANE], SPLIT + 3, np.arange(32, dtype=np.int16).reshape(4, 4, 2), 8, "cells of a part"),
+        ([PLANE], SPLIT + 3, np.arange(32, dtype=np.int16).reshape(4, 4, 2), 8, "of a block"),
     ],
 )
 def test_wrong_arguments_are_named(

@@ -123,5 +123,5 @@ def test_blocks_do_not_look_outside() -> None:
 @pytest.mark.parametrize("block", [(0, 0, 0, 1), (0, 0, 3, 1), (-1, 0, 1, 1), (0, 0, 1)])
 def test_impossible_blocks_are_refused(block: tuple[int, ...]) -> None:
     split, mv = numbered_field(32, 64, 0)
-    with pytest.raises(ValueError, match="block"):
+    with pytest.raises(ValueError, match="tile"):
         _core.motion_vector_predictors(64, 32, split, mv, block)

@@ -190,9 +190,9 @@ BLOCKS = [(0, 0, 2, 2), (2, 0, 4, 2), (0, 2, 2, 3), (2, 2, 4, 3)]
 
 def test_blocks_are_searched_alone_and_in_any_order() -> None:
     cur, ref = moved_pair(np.random.default_rng(10), 96, 128, -6, 11)
-    split, mv = _core.motion_search(cur, ref, blocks=BLOCKS)
+    split, mv = _core.motion_search(cur, ref, tiles=BLOCKS)
     for threads in (1, 2, 4):
-        again = _core.motion_search(cur, ref, blocks=BLOCKS[::-1], threads=threads)
+        again = _core.motion_search(cur, ref, tiles=BLOCKS[::-1], threads=threads)
         np.testing.assert_array_equal(split, again[0])
         np.testing.assert_array_equal(mv, again[1])
 
@@ -200,8 +200,8 @@ def test_blocks_are_searched_alone_and_in_any_order() -> None:
 @pytest.mark.parametrize("blocks", [BLOCKS[:3], [*BLOCKS, (0, 0, 1, 1)], [(0, 0, 4, 4)]])
 def test_blocks_tile_the_frame(blocks: list[tuple[int, int, int, int]]) -> None:
     plane = np.zeros((96, 128), np.uint8)
-    with pytest.raises(ValueError, match="block"):
-        _core.motion_search(plane, plane, blocks=blocks)
+    with pytest.raises(ValueError, match="tile"):
+        _core.motion_search(plane, plane, tiles=blocks)
 
 
 @pytest.fixture
@@ -238,7 +238,7 @@ def test_kernel_sets_do_not_matter(kind: str, size: tuple[int, int]) -> None:
     for name in _core.kernel_sets():
         _core.set_kernels(name)
         split, mv = _core.motion_search(cur, ref, 2.0, fine=True)
-        worth = _core.lookahead_importance(np.stack([cur, ref, cur]))
+        worth = _core.lookahead_propagation(np.stack([cur, ref, cur]))
         found[name] = (split, mv, worth)
     for name, arrays in found.items():
         for one, scalar in zip(arrays, found["scalar"], strict=True):

@@ -153,7 +153,7 @@ def test_blocks_read_nothing_of_each_other(model: Pair) -> None:
     stream, _ = reference.trunk(x.previous, x.side, x.active)
     blocks = [(0, 0, 8, 8), (0, 8, 8, 10), (8, 0, 5, 8), (8, 8, 5, 10)]
     logits = _core.prior_logits(
-        loaded, x.previous, x.side, x.windows, x.tokens, blocks=blocks, threads=2
+        loaded, x.previous, x.side, x.windows, x.tokens, tiles=blocks, threads=2
     )
     for y, left, height, width in blocks:
         cut = (slice(y, y + height), slice(left, left + width))

@@ -43,7 +43,7 @@ def strict_decoder() -> _core.Decoder:
     return _core.Decoder([_core.Model(data) for data in MODELS.values()], strict=True)
 
 
-def assert_same(frames: Sequence[_core.Picture], expected: Sequence[Sequence[Plane]]) -> None:
+def assert_same(frames: Sequence[_core.Frame], expected: Sequence[Sequence[Plane]]) -> None:
     """The frames have the type, shape and samples of the expected planes."""
     assert len(frames) == len(expected)
     for index, (frame, planes) in enumerate(zip(frames, expected, strict=True)):

@@ -6,15 +6,15 @@
 #include <type_traits>
 #include <utility>
 
-#include "cuda/kernels/choose.h"
+#include "cuda/kernels/coded_tokens.h"
 #include "cuda/kernels/deblock.h"
 #include "cuda/kernels/depthwise.h"
 #include "cuda/kernels/head.h"
-#include "cuda/kernels/judge.h"
 #include "cuda/kernels/linear.h"
 #include "cuda/kernels/motion.h"
-#include "cuda/kernels/refine.h"
+#include "cuda/kernels/rdo.h"
 #include "cuda/kernels/samples.h"
+#include "cuda/kernels/search_refine.h"
 #include "cuda/kernels/tokens.h"
 
 namespace bsq::cuda {
@@ -22,9 +22,9 @@ namespace bsq::cuda {
 using AllKernels =
     std::tuple<LinearKernel, DepthwiseKernel, HeadKernel, ExpandTokensKernel, StoreStagesKernel,
                StoreBitsKernel, FillKernel, SideKernel, ReconstructKernel, ExportKernel,
-               CompensateKernel, EnlargeKernel, EdgeKernel, DeblockKernel, CandidatesKernel,
-               MarkKernel, FeaturesKernel, SignsKernel, CountKernel, BillKernel, DropKernel,
-               BetterKernel, ErrorKernel, ShrinkKernel, SearchPictureKernel, PhaseKernel,
+               CompensateKernel, EnlargeKernel, EdgeKernel, DeblockKernel, CodedTokensKernel,
+               MarkKernel, FeaturesKernel, SignsKernel, CountKernel, RdoqKernel, ZeroOutKernel,
+               LowerCostKernel, ErrorKernel, ShrinkKernel, SearchFrameKernel, PhaseKernel,
                CoarseKernel, RefineKernel>;
 
 template <class Kernel, size_t... I>

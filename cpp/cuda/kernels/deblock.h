@@ -16,7 +16,7 @@ struct EdgeKernel {
   Steps steps;
   bool keyframe;
   const uint8_t* coded;   // by place
-  const Vector* vectors;  // by place: cells are tokens
+  const Vector* vectors;  // by place: sub-blocks are tokens
   int tokens_x;
   int tokens_y;
   int16_t* left;
@@ -58,15 +58,15 @@ struct DeblockKernel {
   struct Shared {};
   struct Local {};
 
-  Planes picture;
+  Planes frame;
   const int16_t* edges;  // q by place
   bool vertical;
   int tokens_x;
   int tokens_y;
 
-  BSQ_DEVICE int lines() const { return picture.count == 1 ? 8 : 16; }
+  BSQ_DEVICE int lines() const { return frame.count == 1 ? 8 : 16; }
   int64_t blocks() const {
-    const int64_t all = static_cast<int64_t>(tokens_x) * tokens_y * (picture.count == 1 ? 8 : 16);
+    const int64_t all = static_cast<int64_t>(tokens_x) * tokens_y * (frame.count == 1 ? 8 : 16);
     return (all + kThreads - 1) / kThreads;
   }
 
@@ -87,10 +87,10 @@ struct DeblockKernel {
     const int i = plane == 0 ? line : line % 4;
     const int x = place % tokens_x * size + (vertical ? 0 : i);
     const int y = place / tokens_x * size + (vertical ? i : 0);
-    uint16_t* at = &picture.at(plane, x, y);
-    const int64_t across = vertical ? 1 : picture.width[plane];
+    uint16_t* at = &frame.at(plane, x, y);
+    const int64_t across = vertical ? 1 : frame.width[plane];
     const int q = edges[place];
-    const int unit = 1 << (picture.bit_depth - 8);
+    const int unit = 1 << (frame.bit_depth - 8);
     if (plane == 0) {
       const int32_t t = (unit * (q - 212) + 32) >> 6;
       const int32_t wide = 3 * (q - 160);
@@ -139,7 +139,7 @@ struct DeblockKernel {
   BSQ_DEVICE void correct(const int32_t* v, int32_t d, int32_t half, int32_t* out) const {
     const int32_t dp = clamp((((v[1] + v[3] + 1) >> 1) - v[2] + d) >> 1, -half, half);
     const int32_t dq = clamp((((v[6] + v[4] + 1) >> 1) - v[5] - d) >> 1, -half, half);
-    const int32_t most = picture.largest();
+    const int32_t most = frame.largest();
     out[1] = v[1];
     out[2] = clamp(v[2] + dp, 0, most);
     out[3] = clamp(v[3] + d, 0, most);
@@ -153,8 +153,8 @@ struct DeblockKernel {
     const int32_t step = (4 * (q0 - p0) + p1 - q1 + 4) >> 3;
     if (magnitude(step) >= 8 * t) return;
     const int32_t d = clamp(step, -t, t);
-    at[-across] = static_cast<uint16_t>(clamp(p0 + d, 0, picture.largest()));
-    at[0] = static_cast<uint16_t>(clamp(q0 - d, 0, picture.largest()));
+    at[-across] = static_cast<uint16_t>(clamp(p0 + d, 0, frame.largest()));
+    at[0] = static_cast<uint16_t>(clamp(q0 - d, 0, frame.largest()));
   }
 };
 

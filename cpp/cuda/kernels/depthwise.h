@@ -1,11 +1,11 @@
 // Depthwise convolution over listed tokens: docs/numerics.md section 2.
 #pragma once
 
-#include "cuda/block.h"
+#include "cuda/thread_block.h"
 
 namespace bsq::cuda {
 
-// Where a token is; in raster order of the picture.
+// Where a token is; in raster order of the frame.
 struct alignas(4) Position {
   int16_t y;
   int16_t x;
@@ -23,7 +23,7 @@ struct DepthwiseKernel {
   const int32_t* list;        // active token by row; null: the same
   const Position* positions;  // by active token
   const int32_t* index;       // active token by place, or -1
-  const int16_t* area;  // number of the entropy block by place, beyond which all reads 0; or null
+  const int16_t* area;        // number of the tile by place, beyond which all reads 0; or null
   int tokens_x;
   int tokens_y;
   const int8_t* w;  // [25, channels]

@@ -1,7 +1,7 @@
 // Linear layers on int8 tensor cores with their requantization: docs/numerics.md section 2.
 #pragma once
 
-#include "cuda/block.h"
+#include "cuda/thread_block.h"
 
 namespace bsq::cuda {
 

@@ -1,5 +1,5 @@
 // Prediction on the device: motion compensation (docs/bitstream.md section 4.3) and enlarged base
-// pictures (section 3.6).
+// frames (section 3.6).
 #pragma once
 
 #include "cuda/kernels/samples.h"
@@ -12,10 +12,10 @@ struct alignas(4) Vector {
   int16_t y;
 };
 
-// A block makes one 8x8 cell of luma and its chroma.
+// A block makes one 8x8 sub-block of luma and its chroma.
 struct CompensateKernel {
   static constexpr int kThreads = 64;
-  static constexpr int kLumaRows = 8 + 7;  // that the columns of a cell are made from
+  static constexpr int kLumaRows = 8 + 7;  // that the columns of a sub-block are made from
   static constexpr int kChromaRows = 4 + 3;
   struct Shared {
     int32_t luma[kLumaRows * 8];
@@ -25,18 +25,18 @@ struct CompensateKernel {
 
   Planes reference;
   Planes out;
-  const Vector* vectors;  // by cell
-  int cells_x;
-  int cells_y;
+  const Vector* vectors;  // by sub-block
+  int subblocks_x;
+  int subblocks_y;
   int16_t luma_filter[4][8];
   int16_t chroma_filter[8][4];
 
-  int64_t blocks() const { return static_cast<int64_t>(cells_x) * cells_y; }
+  int64_t blocks() const { return static_cast<int64_t>(subblocks_x) * subblocks_y; }
 
   template <class Block>
   BSQ_DEVICE void run(Block& block) const {
-    const int cx = block.index() % cells_x;
-    const int cy = block.index() / cells_x;
+    const int cx = block.index() % subblocks_x;
+    const int cy = block.index() / subblocks_x;
     const Vector v = vectors[block.index()];
     block.each([&](int thread, Local&) { filter_rows(thread, cx, cy, v, block.shared()); });
     block.each_apart(
@@ -87,7 +87,7 @@ struct CompensateKernel {
   }
 };
 
-// A plane of a base picture, eight times as large. A thread makes one sample.
+// A plane of a base frame, eight times as large. A thread makes one sample.
 struct EnlargeKernel {
   static constexpr int kThreads = 128;
   struct Shared {};

@@ -22,14 +22,14 @@ struct Planes {
 // Steps of a layer's tokens: TokenSteps of network/token_steps.h on the device.
 struct Steps {
   int q;
-  const int16_t* offsets;  // by window
-  int windows_x;
+  const int16_t* delta_q;  // by superblock
+  int superblocks_x;
   int largest;      // q
-  int unit;         // of offsets, in q
+  int unit;         // of delta q, in q
   int chroma_knee;  // q above which chroma has a finer step
 
   BSQ_DEVICE int at(int y, int x) const {
-    return clamp(q + unit * offsets[y / 4 * windows_x + x / 4], 0, largest);
+    return clamp(q + unit * delta_q[y / 4 * superblocks_x + x / 4], 0, largest);
   }
   BSQ_DEVICE int chroma(int luma) const {
     return luma <= chroma_knee ? luma : luma - ((luma - chroma_knee) >> 1);
@@ -145,7 +145,7 @@ struct ReconstructKernel {
   int rows;
   Steps steps;
   const int32_t* step_values;  // by q
-  Planes picture;
+  Planes frame;
 
   int64_t blocks() const { return rows; }
 
@@ -154,13 +154,13 @@ struct ReconstructKernel {
     block.each_apart([&](int thread, Local&) {
       const Position token = positions[block.index()];
       const SamplePlace p = sample_place(token, thread);
-      if (p.plane >= picture.count) return;
+      if (p.plane >= frame.count) return;
       const int luma = steps.at(token.y, token.x);
       const int64_t step = int64_t{step_values[p.plane == 0 ? luma : steps.chroma(luma)]}
-                           << (picture.bit_depth - 8);
+                           << (frame.bit_depth - 8);
       const int16_t value = output[static_cast<int64_t>(block.index()) * pitch + thread];
-      uint16_t& sample = picture.at(p.plane, p.x, p.y);
-      sample = static_cast<uint16_t>(reconstructed(sample, value, step, picture.largest()));
+      uint16_t& sample = frame.at(p.plane, p.x, p.y);
+      sample = static_cast<uint16_t>(reconstructed(sample, value, step, frame.largest()));
     });
   }
 };
@@ -171,7 +171,7 @@ struct ExportKernel {
   struct Shared {};
   struct Local {};
 
-  Planes picture;
+  Planes frame;
   int plane;
   int width;
   int height;
@@ -186,8 +186,8 @@ struct ExportKernel {
       const int y = block.index();
       uint8_t* row = static_cast<uint8_t*>(out) + y * pitch;
       for (int x = thread; x < width; x += kThreads) {
-        const uint16_t sample = picture.at(plane, x, y);
-        if (picture.bit_depth > 8) {
+        const uint16_t sample = frame.at(plane, x, y);
+        if (frame.bit_depth > 8) {
           reinterpret_cast<uint16_t*>(row)[x] = sample;
         } else {
           row[x] = static_cast<uint8_t>(sample);

@@ -1,5 +1,5 @@
 // What the encoder's motion search looks at, on the device: 8-bit luma in three sizes, as
-// motion/search_picture.h has it, and the reference at all phases, as motion/search_phases.h.
+// motion/search_frame.h has it, and the reference at all phases, as motion/search_phases.h.
 #pragma once
 
 #include "cuda/kernels/motion.h"
@@ -13,7 +13,7 @@ BSQ_DEVICE Vector vector_of(int x, int y) {
   return {static_cast<int16_t>(x), static_cast<int16_t>(y)};
 }
 
-// One size of a picture with kSearchPad replicated samples around it. Sample (0, 0) and the stride
+// One size of a frame with kSearchPad replicated samples around it. Sample (0, 0) and the stride
 // are at multiples of 16 bytes, and some bytes may be read beyond the last.
 struct SearchLevel {
   uint8_t* origin;
@@ -39,17 +39,17 @@ BSQ_DEVICE const uint32_t* words_at(const uint8_t* from) {
   return reinterpret_cast<const uint32_t*>(from - byte_in_word(from));
 }
 
-// ShiftLimits of motion/search_picture.h.
+// ShiftLimits of motion/search_frame.h.
 struct SearchLimits {
   int x_min, x_max, y_min, y_max;
 
   // Of an area in full-size samples at a level.
-  BSQ_DEVICE static SearchLimits of(const SearchLevels& picture, int level, int x, int y, int width,
+  BSQ_DEVICE static SearchLimits of(const SearchLevels& frame, int level, int x, int y, int width,
                                     int height) {
     const int reach = kSearchReach >> level;
     const int lowest = (kMvMin / 4 + 1) >> level;
     const int highest = (kMvMax / 4 - 1) >> level;
-    const SearchLevel& p = picture.level[level];
+    const SearchLevel& p = frame.level[level];
     SearchLimits limits{-(x >> level) - reach, p.width - ((x + width) >> level) + reach,
                         -(y >> level) - reach, p.height - ((y + height) >> level) + reach};
     limits.narrow(lowest, highest);
@@ -70,40 +70,40 @@ struct SearchLimits {
   }
 };
 
-// All sizes of both pictures, edges included. A block makes a row, a thread four samples, each from
+// All sizes of both frames, edges included. A block makes a row, a thread four samples, each from
 // the source: smaller sizes cost up to sixteen reads, and need not wait for the larger ones.
-struct SearchPictureKernel {
+struct SearchFrameKernel {
   static constexpr int kThreads = 256;
-  static constexpr int kPictures = 2;
+  static constexpr int kFrames = 2;
   struct Shared {};
   struct Local {};
 
-  Planes from[kPictures];
-  SearchLevels to[kPictures];
+  Planes from[kFrames];
+  SearchLevels to[kFrames];
 
   int64_t blocks() const {
     int64_t rows = 0;
     for (const SearchLevel& level : to[0].level) rows += level.height + 2 * kSearchPad;
-    return kPictures * rows;
+    return kFrames * rows;
   }
 
   template <class Block>
   BSQ_DEVICE void run(Block& block) const {
-    const int picture = block.index() % kPictures;
-    int row = block.index() / kPictures;
+    const int frame = block.index() % kFrames;
+    int row = block.index() / kFrames;
     int size = 0;
     while (row >= to[0].level[size].height + 2 * kSearchPad) {
       row -= to[0].level[size].height + 2 * kSearchPad;
       ++size;
     }
-    const SearchLevel& level = to[picture].level[size];
+    const SearchLevel& level = to[frame].level[size];
     const int y = clamp(row - kSearchPad, 0, level.height - 1);
     block.each_apart([&](int thread, Local&) {
       for (int x = 4 * thread; x < level.stride; x += 4 * kThreads) {
         uint32_t word = 0;
         for (int i = 0; i < 4; ++i) {
           const int inside = clamp(x + i - kSearchPad, 0, level.width - 1);
-          word |= sample(from[picture], size, inside, y) << (8 * i);
+          word |= sample(from[frame], size, inside, y) << (8 * i);
         }
         uint8_t* out = level.origin + static_cast<int64_t>(row - kSearchPad) * level.stride;
         *reinterpret_cast<uint32_t*>(out + x - kSearchPad) = word;
@@ -112,28 +112,26 @@ struct SearchPictureKernel {
   }
 
  private:
-  BSQ_DEVICE static uint32_t sample(const Planes& picture, int size, int x, int y) {
-    return size == 0   ? full(picture, x, y)
-           : size == 1 ? half(picture, x, y)
-                       : quarter(picture, x, y);
+  BSQ_DEVICE static uint32_t sample(const Planes& frame, int size, int x, int y) {
+    return size == 0 ? full(frame, x, y) : size == 1 ? half(frame, x, y) : quarter(frame, x, y);
   }
-  BSQ_DEVICE static uint32_t full(const Planes& picture, int x, int y) {
-    const int shift = picture.bit_depth - 8;
-    const int value = (picture.at(0, x, y) + ((1 << shift) >> 1)) >> shift;
+  BSQ_DEVICE static uint32_t full(const Planes& frame, int x, int y) {
+    const int shift = frame.bit_depth - 8;
+    const int value = (frame.at(0, x, y) + ((1 << shift) >> 1)) >> shift;
     return static_cast<uint32_t>(value > 255 ? 255 : value);
   }
-  BSQ_DEVICE static uint32_t half(const Planes& picture, int x, int y) {
+  BSQ_DEVICE static uint32_t half(const Planes& frame, int x, int y) {
     const int left = 2 * x;
     const int top = 2 * y;
-    return (full(picture, left, top) + full(picture, left + 1, top) + full(picture, left, top + 1) +
-            full(picture, left + 1, top + 1) + 2) >>
+    return (full(frame, left, top) + full(frame, left + 1, top) + full(frame, left, top + 1) +
+            full(frame, left + 1, top + 1) + 2) >>
            2;
   }
-  BSQ_DEVICE static uint32_t quarter(const Planes& picture, int x, int y) {
+  BSQ_DEVICE static uint32_t quarter(const Planes& frame, int x, int y) {
     const int left = 2 * x;
     const int top = 2 * y;
-    return (half(picture, left, top) + half(picture, left + 1, top) + half(picture, left, top + 1) +
-            half(picture, left + 1, top + 1) + 2) >>
+    return (half(frame, left, top) + half(frame, left + 1, top) + half(frame, left, top + 1) +
+            half(frame, left + 1, top + 1) + 2) >>
            2;
   }
 };

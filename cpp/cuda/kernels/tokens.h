@@ -71,7 +71,7 @@ struct StoreStagesKernel {
   const Position* positions;
   int tokens_x;
   uint8_t* stages;
-  uint8_t* coded;          // by place: whether a layer of the picture had stages; or null
+  uint8_t* coded;          // by place: whether a layer of the frame had stages; or null
   const int8_t* presence;  // [S + 1, pitch]
   int8_t* out;             // [rows, pitch]
   int pitch;

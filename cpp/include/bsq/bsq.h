@@ -50,7 +50,7 @@ typedef enum bsq_status {
   BSQ_ERROR_STATE = -7 /* calls in the wrong order, e.g. send after flush */
 } bsq_status;
 
-/* How samples are stored in a picture. 8-bit samples are one byte, deeper ones two bytes in native
+/* How samples are stored in a frame. 8-bit samples are one byte, deeper ones two bytes in native
  * byte order with the value in the low bits. */
 typedef enum bsq_chroma {
   BSQ_CHROMA_GRAY = 0, /* one plane */
@@ -89,9 +89,9 @@ BSQ_API void bsq_model_id(const bsq_model* model, uint8_t id[BSQ_MODEL_ID_SIZE])
 BSQ_API const char* bsq_model_name(const bsq_model* model);
 BSQ_API const char* bsq_model_json(const bsq_model* model);
 
-/* ---- pictures and packets ---- */
+/* ---- frames and packets ---- */
 
-typedef struct bsq_picture {
+typedef struct bsq_frame {
   int32_t width;     /* luma samples, 1 .. 8192 */
   int32_t height;    /* luma samples, 1 .. 8192 */
   int32_t chroma;    /* bsq_chroma */
@@ -103,12 +103,13 @@ typedef struct bsq_picture {
   int64_t pts;                       /* in units of the time base */
   int64_t duration;                  /* in units of the time base, 0 if unknown */
   int32_t keyframe;                  /* in: force a keyframe; out: decoded from a keyframe packet */
-  int32_t concealed;                 /* out: 1 if the picture stands in for lost or damaged data */
-  /* in: 1: the encoder looks at it and codes it not. It is the picture before the first that is
-   * coded, or one of those after the last: where several encoders share a stream, each is sent
-   * the pictures on either side of its own, and codes its own as one encoder of all would. */
-  int32_t look_only;
-} bsq_picture;
+  int32_t concealed;                 /* out: 1 if the frame replaces lost or damaged data */
+  /* in: 1: the encoder analyses the frame as context and codes no packet of it. It is the frame
+   * before the first that is coded, or one of those after the last: where several encoders share a
+   * stream, each is sent the frames on either side of its own, and codes its own as one encoder of
+   * all would. */
+  int32_t context_only;
+} bsq_frame;
 
 typedef struct bsq_packet {
   const uint8_t* data;
@@ -142,7 +143,7 @@ typedef struct bsq_sequence {
   int32_t rotation; /* degrees clockwise for display: 0, 90, 180 or 270; reported, not applied */
   uint8_t model_id[BSQ_MODEL_ID_SIZE];
   int32_t version; /* version of the codestream */
-  /* Log2 of the samples per picture that a decoder must hold, rounded up: those of luma, with alpha
+  /* Log2 of the samples per frame that a decoder must hold, rounded up: those of luma, with alpha
    * and the chroma of 4:2:2 and 4:4:4, but without that of 4:2:0. */
   int32_t level;
 } bsq_sequence;
@@ -164,9 +165,9 @@ typedef enum bsq_tune {
   BSQ_TUNE_PERCEPTUAL = 2 /* coarse structure and flat areas: MS-SSIM, VMAF, eyes */
 } bsq_tune;
 
-/* What one pass over a video made of a picture, for a second pass over the same pictures. */
+/* What one pass over a video made of a frame, for a second pass over the same frames. */
 typedef struct bsq_pass_record {
-  double seconds; /* for which the picture shows */
+  double seconds; /* for which the frame shows */
   double bits;    /* of its packet */
   double crf;
   int32_t keyframe;
@@ -180,24 +181,23 @@ typedef struct bsq_encoder_config {
   int32_t threads;       /* 1 .. 64; 0 picks the number of processors */
   int32_t preset;        /* bsq_preset; default medium */
   double bitrate;        /* bits per second of the packets, 1 .. 1e10; 0 (default): by crf. Where a
-                            rate is given, crf is not looked at */
-  double buffer_seconds; /* 0.1 .. 60, default 1.5: what a receiver holds before its decoder, in
-                            seconds at maxrate, or at bitrate without one; 0.9 of it are there when
-                            the first picture is due */
-  /* The records of a first pass over the same pictures, copied, one for each picture in order; NULL
+                            rate is given, crf is ignored */
+  double vbv_buffer_seconds; /* 0.1 .. 60, default 1.5: size of the VBV buffer, in
+                            seconds at maxrate, or at bitrate without one; it is 0.9 full when
+                            the first frame is due */
+  /* The records of a first pass over the same frames, copied, one for each frame in order; NULL
    * for one pass. Only with a bitrate. */
   const bsq_pass_record* first_pass;
   size_t first_pass_count;
-  /* Pictures that the encoder looks ahead, 0 .. 250: what later pictures are predicted from gets
-   * finer steps. So many pictures are sent before the first packet comes, and their samples are
-   * kept. 0 (default): low delay, every picture's packet can be received at once. */
+  /* Frames that the encoder looks ahead, 0 .. 250: what later frames are predicted from gets
+   * a lower q. So many frames are sent before the first packet comes, and their samples are
+   * kept. 0 (default): low delay, every frame's packet can be received at once. */
   int32_t lookahead;
   int32_t tune; /* bsq_tune; default balanced */
-  /* Bits per second at which a receiver fetches, 1 .. 1e10; 0 (default): bitrate, and with crf
-   * no limit. With crf it is a cap on the rate: no picture is finer than crf asks for, and pictures
-   * are coarser where a receiver with a buffer of buffer_seconds at this rate would not have all of
-   * their bits in time; a cap that is never reached changes nothing. With a bitrate, which it must
-   * not be below, it leaves more to the hard pictures. */
+  /* VBV maxrate in bits per second, 1 .. 1e10; 0 (default): bitrate, and with crf
+   * no limit. With crf it is a cap on the rate: no frame is finer than crf asks for, and frames
+   * are coarser where the VBV buffer would underflow; a cap that is never reached changes nothing.
+   * With a bitrate, which it must not be below, it leaves more to the hard frames. */
   double maxrate;
 } bsq_encoder_config;
 
@@ -209,12 +209,12 @@ BSQ_API bsq_status bsq_encoder_open(const bsq_encoder_config* config, const bsq_
                                     bsq_encoder** encoder, char* error, size_t error_size);
 BSQ_API void bsq_encoder_close(bsq_encoder* encoder);
 BSQ_API const char* bsq_encoder_error(const bsq_encoder* encoder);
-/* The sequence header as it stands in keyframe packets, for a container's codec private data. */
+/* The sequence header as it is in keyframe packets, for a container's codec private data. */
 BSQ_API bsq_status bsq_encoder_header(const bsq_encoder* encoder, const uint8_t** data,
                                       size_t* size);
-/* Takes one picture; its samples are copied. pts must rise strictly. BSQ_AGAIN: receive first. */
-BSQ_API bsq_status bsq_encoder_send(bsq_encoder* encoder, const bsq_picture* picture);
-/* Announces the end of the input: receive then gives the packets of all pictures that wait. */
+/* Takes one frame; its samples are copied. pts must rise strictly. BSQ_AGAIN: receive first. */
+BSQ_API bsq_status bsq_encoder_send(bsq_encoder* encoder, const bsq_frame* frame);
+/* Announces the end of the input: receive then gives the packets of all frames that wait. */
 BSQ_API bsq_status bsq_encoder_flush(bsq_encoder* encoder);
 /* The packet's bytes stay valid until the next call on this encoder. */
 BSQ_API bsq_status bsq_encoder_receive(bsq_encoder* encoder, bsq_packet* packet);
@@ -223,29 +223,29 @@ BSQ_API bsq_status bsq_encoder_receive(bsq_encoder* encoder, bsq_packet* packet)
  * the ideal code length under the probabilities used. */
 typedef struct bsq_packet_stats {
   double motion_bits;
-  double skip_bits; /* window, skip and stage symbols */
+  double skip_bits; /* superblock, delta q, skip and stage symbols */
   double token_bits;
   double ideal_bits;    /* sum of -log2 p over all coded symbols */
-  double psnr_y;        /* dB against the source, 100 for identical pictures */
-  int64_t tokens;       /* tokens in the picture, all layers */
+  double psnr_y;        /* dB against the source, 100 for identical frames */
+  int64_t tokens;       /* tokens in the frame, all layers */
   int64_t coded_tokens; /* tokens with at least one stage */
   int64_t coded_stages;
 } bsq_packet_stats;
 BSQ_API bsq_status bsq_encoder_stats(const bsq_encoder* encoder, bsq_packet_stats* stats);
-/* Of the last packet received. The time that a picture shows for is what its duration says; where
+/* Of the last packet received. The time that a frame shows for is what its duration says; where
  * that is unknown, as long as the one before it, and for the first what the frame rate says. */
 BSQ_API bsq_status bsq_encoder_pass_record(const bsq_encoder* encoder, bsq_pass_record* record);
 
-/* How a bit rate or a cap on it was kept, over the pictures sent so far. */
+/* How a bit rate or a cap on it was kept, over the frames sent so far. */
 typedef struct bsq_rate_report {
-  double bitrate;         /* that was asked for; 0: none */
-  double maxrate;         /* of the receiver; 0: no rate to keep, and all the others are 0 too */
-  double reached;         /* bits per second, of packets without their container */
-  double buffer_bits;     /* the buffer's size */
-  double lowest_fullness; /* bits in it when it was emptiest; negative where a picture was late */
-  int64_t late;           /* pictures whose bits were not all there when they were due */
-  int64_t coarsest;       /* pictures coded at crf 63: no coarser step is left */
-  int64_t capped;         /* pictures that maxrate made coarser than crf asks for */
+  double bitrate;          /* that was asked for; 0: none */
+  double maxrate;          /* of the VBV; 0: no rate to keep, and all the others are 0 too */
+  double actual_bitrate;   /* bits per second, of packets without their container */
+  double vbv_buffer_bits;  /* size of the VBV buffer */
+  double vbv_min_fullness; /* bits in it when it was emptiest; negative after an underflow */
+  int64_t underflows;      /* frames whose bits were not complete when they were due */
+  int64_t frames_at_max_q; /* frames coded at the largest q, that of crf 63 */
+  int64_t frames_capped;   /* frames that maxrate made coarser than crf asks for */
 } bsq_rate_report;
 BSQ_API bsq_status bsq_encoder_rate(const bsq_encoder* encoder, bsq_rate_report* report);
 
@@ -257,7 +257,7 @@ typedef struct bsq_decoder_config {
   int32_t threads;     /* 0 picks the number of processors */
   int32_t max_level;   /* refuse streams above it; default 28, which none is; 8192 x 8192 in gray or
                           4:2:0 is 26 */
-  int32_t strict;      /* 1: damage is an error instead of a concealed picture */
+  int32_t strict;      /* 1: damage is an error instead of a concealed frame */
   int32_t keep_layers; /* 1: keep the tokens of all layers for bsq_decoder_tokens */
 } bsq_decoder_config;
 
@@ -268,11 +268,11 @@ BSQ_API bsq_status bsq_decoder_open(const bsq_decoder_config* config,
                                     bsq_decoder** decoder, char* error, size_t error_size);
 BSQ_API void bsq_decoder_close(bsq_decoder* decoder);
 BSQ_API const char* bsq_decoder_error(const bsq_decoder* decoder);
-/* One packet is one picture. After an error the decoder goes on with the next keyframe. */
+/* One packet is one frame. After an error the decoder goes on with the next keyframe. */
 BSQ_API bsq_status bsq_decoder_send(bsq_decoder* decoder, const bsq_packet* packet);
 BSQ_API bsq_status bsq_decoder_flush(bsq_decoder* decoder);
-/* The picture's samples stay valid until the next call on this decoder. */
-BSQ_API bsq_status bsq_decoder_receive(bsq_decoder* decoder, bsq_picture* picture);
+/* The frame's samples stay valid until the next call on this decoder. */
+BSQ_API bsq_status bsq_decoder_receive(bsq_decoder* decoder, bsq_frame* frame);
 /* Forgets all state, as before a seek. */
 BSQ_API void bsq_decoder_reset(bsq_decoder* decoder);
 /* The sequence header of the last keyframe; BSQ_AGAIN before the first. */
@@ -288,9 +288,9 @@ typedef struct bsq_tokens {
                             of stages that a token does not have mean nothing */
 } bsq_tokens;
 /* For analysis. `layer` counts from 0, or from -1 for the last one backwards; without keep_layers
- * there is only the last one. Of pictures with 4:2:2, 4:4:4 or alpha they are those of the first
- * component, luma or the picture without its alpha. The arrays stay valid until the next call on
- * this decoder. BSQ_AGAIN before the first picture and while pictures are concealed,
+ * there is only the last one. Of frames with 4:2:2, 4:4:4 or alpha they are those of the first
+ * component, luma or the frame without its alpha. The arrays stay valid until the next call on
+ * this decoder. BSQ_AGAIN before the first frame and while frames are concealed,
  * BSQ_ERROR_ARGUMENT for a layer that is not there. */
 BSQ_API bsq_status bsq_decoder_tokens(const bsq_decoder* decoder, int32_t layer,
                                       bsq_tokens* tokens);
@@ -302,11 +302,11 @@ typedef struct bsq_packet_info {
   int32_t index_in_group; /* 0 at a keyframe */
   int32_t layers;
   double crf; /* of the first component's last layer; -1 where that of the packet before holds on */
-  int32_t blocks;          /* entropy-coded blocks per layer; 0 between keyframes */
+  int32_t tiles;           /* entropy-coded tiles per layer; 0 between keyframes */
   int64_t pts;             /* at a keyframe its tick; otherwise the deviation from that keyframe's
                               tick + index_in_group * ticks_per_frame */
   int32_t ticks_per_frame; /* of the sequence header; 0 between keyframes or when unknown */
-  int32_t parity;          /* 0 or 1, the same in a whole group and another in the next one */
+  int32_t group_toggle;    /* 0 or 1, the same in a whole group and another in the next one */
   int64_t duration;        /* in ticks; -1 where the packet states none: ticks_per_frame holds */
 } bsq_packet_info;
 
@@ -320,11 +320,11 @@ BSQ_API bsq_status bsq_packet_probe(const uint8_t* data, size_t size, bsq_packet
 BSQ_API bsq_status bsq_sequence_probe(const uint8_t* data, size_t size, bsq_sequence* sequence,
                                       char* error, size_t error_size);
 
-/* Gives a packet another parity (docs/bitstream.md section 2.1), 0 or 1, and a new checksum.
- * Groups of pictures that are joined into a stream need parities that alternate from group to
+/* Changes the group toggle of a packet (docs/bitstream.md section 2.1), 0 or 1, and a new checksum.
+ * Groups of pictures that are joined into a stream need toggles that alternate from group to
  * group; every packet of a group has the same. The packet must be whole and undamaged. */
-BSQ_API bsq_status bsq_packet_set_parity(uint8_t* data, size_t size, int32_t parity, char* error,
-                                         size_t error_size);
+BSQ_API bsq_status bsq_packet_set_group_toggle(uint8_t* data, size_t size, int32_t group_toggle,
+                                               char* error, size_t error_size);
 
 /* ---- the library ---- */
 

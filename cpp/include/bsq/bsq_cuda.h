@@ -59,7 +59,7 @@ typedef struct bsq_cuda_api {
                              size_t error_size);
   void (*decoder_close)(bsq_cuda_decoder* decoder);
   const char* (*decoder_error)(const bsq_cuda_decoder* decoder);
-  /* As the functions of bsq.h. Synthesis of the picture may still be under way on the stream when
+  /* As the functions of bsq.h. Synthesis of the frame may still be under way on the stream when
    * send returns. */
   bsq_status (*decoder_send)(bsq_cuda_decoder* decoder, const bsq_packet* packet);
   bsq_status (*decoder_flush)(bsq_cuda_decoder* decoder);
@@ -68,14 +68,14 @@ typedef struct bsq_cuda_api {
 
   /* Planes are in the device's memory, in the order of the stream, until the next call on this
    * decoder; strides are multiples of 256. */
-  bsq_status (*decoder_receive)(bsq_cuda_decoder* decoder, bsq_picture* picture);
+  bsq_status (*decoder_receive)(bsq_cuda_decoder* decoder, bsq_frame* frame);
   /* The same into the caller's memory of the device: `planes` with rows `strides` bytes apart, as
-   * many as the sequence has, the others NULL, at least as large as its pictures; for 10 bits
+   * many as the sequence has, the others NULL, at least as large as its frames; for 10 bits
    * pointers and strides must be even. */
   bsq_status (*decoder_receive_into)(bsq_cuda_decoder* decoder, void* const planes[BSQ_MAX_PLANES],
-                                     const ptrdiff_t strides[BSQ_MAX_PLANES], bsq_picture* picture);
+                                     const ptrdiff_t strides[BSQ_MAX_PLANES], bsq_frame* frame);
   /* The same into memory of the host; waits for the stream. Valid until the next call. */
-  bsq_status (*decoder_receive_host)(bsq_cuda_decoder* decoder, bsq_picture* picture);
+  bsq_status (*decoder_receive_host)(bsq_cuda_decoder* decoder, bsq_frame* frame);
   /* Until everything that was queued on the decoder's stream is done. */
   bsq_status (*decoder_wait)(bsq_cuda_decoder* decoder);
 
@@ -94,10 +94,10 @@ typedef struct bsq_cuda_api {
   const char* (*encoder_error)(const bsq_cuda_encoder* encoder);
   /* As the functions of bsq.h; packets are the same. */
   bsq_status (*encoder_header)(const bsq_cuda_encoder* encoder, const uint8_t** data, size_t* size);
-  bsq_status (*encoder_send)(bsq_cuda_encoder* encoder, const bsq_picture* picture);
+  bsq_status (*encoder_send)(bsq_cuda_encoder* encoder, const bsq_frame* frame);
   /* The same with planes in memory of the device, read in the order of the stream; strides are
    * positive. */
-  bsq_status (*encoder_send_device)(bsq_cuda_encoder* encoder, const bsq_picture* picture);
+  bsq_status (*encoder_send_device)(bsq_cuda_encoder* encoder, const bsq_frame* frame);
   bsq_status (*encoder_flush)(bsq_cuda_encoder* encoder);
   bsq_status (*encoder_receive)(bsq_cuda_encoder* encoder, bsq_packet* packet);
   bsq_status (*encoder_stats)(const bsq_cuda_encoder* encoder, bsq_packet_stats* stats);

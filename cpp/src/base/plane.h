@@ -53,7 +53,7 @@ class Plane {
   std::vector<uint16_t> samples_;
 };
 
-// A picture padded to whole tokens (8x8 luma samples). Gray pictures carry one plane.
+// A frame padded to whole tokens (8x8 luma samples). Gray frames carry one plane.
 struct Frame {
   int bit_depth = 8;
   int plane_count = 0;

@@ -1,4 +1,4 @@
-// Workers watch for the next loop for a moment, then sleep on a condition variable: a picture has
+// Workers watch for the next loop for a moment, then sleep on a condition variable: a frame has
 // hundreds of loops with little between them, and to wake a thread takes longer than many of them.
 #include "base/thread_pool.h"
 

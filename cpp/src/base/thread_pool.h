@@ -55,7 +55,7 @@ class ThreadPool {
     });
   }
 
-  // The same, thread w of n taking w, w + n, w + 2 n and so on: for rows of a picture, which is
+  // The same, thread w of n taking w, w + n, w + 2 n and so on: for rows of a frame, which is
   // often busier above than below. Of several exceptions, that of the lowest thread is rethrown.
   template <class Fn>
   void parallel_rows(size_t count, const Fn& fn) {

@@ -13,7 +13,7 @@ constexpr uint8_t kFlagKeyframe = 0x80;
 constexpr uint8_t kFlagSteps = 0x08;
 constexpr uint8_t kFlagDeviation = 0x04;
 constexpr uint8_t kFlagDuration = 0x02;
-constexpr uint8_t kFlagParity = 0x01;
+constexpr uint8_t kFlagGroupToggle = 0x01;
 constexpr int kLayersShift = 4;
 
 constexpr size_t checksum_size(bool keyframe) { return keyframe ? 4 : 2; }
@@ -67,7 +67,7 @@ void read_steps(ByteReader& reader, int layers, std::array<uint16_t, kMaxLayers>
   for (int i = 0; i < layers; ++i) {
     ByteReader ahead = reader;
     const uint16_t step = ahead.u16();
-    if (step > kMaxStep) {
+    if (step > kMaxLayerQ) {
       reader.fail("step " + std::to_string(step) + " of layer " + std::to_string(i) +
                   " is above the limit of 504");
     }
@@ -80,32 +80,32 @@ void read_steps(ByteReader& reader, int layers, std::array<uint16_t, kMaxLayers>
 ByteReader read_base(ByteReader& reader, BaseHeader& base) {
   ByteReader ahead = reader;
   const uint64_t size = ahead.varint();
-  if (size > ahead.remaining()) reader.fail("the base picture reaches past the packet's end");
+  if (size > ahead.remaining()) reader.fail("the base frame reaches past the packet's end");
   reader = std::move(ahead);
   ByteReader part = reader.part(static_cast<size_t>(size));
   if (size == 0) return part;
   ByteReader start = part;
   const uint8_t layers = part.u8();
   if (layers >= kMaxLayers) {
-    start.fail("the base picture has " + std::to_string(layers + 1) + " layers, more than 8");
+    start.fail("the base frame has " + std::to_string(layers + 1) + " layers, more than 8");
   }
   base.layers = layers + 1;
   read_steps(part, base.layers, base.steps);
   return part;
 }
 
-constexpr uint8_t kPictureFlags = 0x79;  // those of a component after the first
+constexpr uint8_t kComponentFlags = 0x79;  // those of a component after the first
 constexpr uint8_t kFlagFirstMotion = 0x01;
 
 // A component after the first, from all of its bytes.
-PictureView read_picture(ByteReader reader, bool keyframe) {
-  PictureHeader header;
+FrameView read_component(ByteReader reader, bool keyframe) {
+  FrameHeader header;
   ByteReader start = reader;
   const uint8_t flags = reader.u8();
   header.layers = ((flags >> kLayersShift) & 7) + 1;
   header.has_steps = (flags & kFlagSteps) != 0;
   header.first_motion = (flags & kFlagFirstMotion) != 0;
-  if ((flags & ~kPictureFlags) != 0) {
+  if ((flags & ~kComponentFlags) != 0) {
     start.fail("a component has the flags " + std::to_string(flags) + ", which mean nothing");
   }
   if (keyframe && !header.has_steps) start.fail("a component of a keyframe without steps");
@@ -136,24 +136,24 @@ PacketHeader read_header(ByteReader& reader, const std::string& what) {
   ByteReader start = reader;
   const uint8_t flags = reader.u8();
   header.keyframe = (flags & kFlagKeyframe) != 0;
-  header.picture.layers = ((flags >> kLayersShift) & 7) + 1;
-  header.picture.has_steps = (flags & kFlagSteps) != 0;
-  header.parity = (flags & kFlagParity) != 0;
-  if (header.keyframe && !header.picture.has_steps) start.fail("a keyframe without steps");
+  header.frame.layers = ((flags >> kLayersShift) & 7) + 1;
+  header.frame.has_steps = (flags & kFlagSteps) != 0;
+  header.group_toggle = (flags & kFlagGroupToggle) != 0;
+  if (header.keyframe && !header.frame.has_steps) start.fail("a keyframe without steps");
   if (header.keyframe && (flags & kFlagDeviation) != 0) start.fail("a keyframe with a deviation");
   if (header.keyframe) header.sequence = parse_sequence_header(reader, what);
   read_times(reader, flags, header);
-  if (header.picture.has_steps) read_steps(reader, header.picture.layers, header.picture.steps);
+  if (header.frame.has_steps) read_steps(reader, header.frame.layers, header.frame.steps);
   return header;
 }
 
 uint8_t flags_of(const PacketHeader& header) {
-  int flags = (header.picture.layers - 1) << kLayersShift;
+  int flags = (header.frame.layers - 1) << kLayersShift;
   if (header.keyframe) flags |= kFlagKeyframe;
-  if (header.picture.has_steps) flags |= kFlagSteps;
+  if (header.frame.has_steps) flags |= kFlagSteps;
   if (header.deviation != 0) flags |= kFlagDeviation;
   if (header.has_duration) flags |= kFlagDuration;
-  if (header.parity) flags |= kFlagParity;
+  if (header.group_toggle) flags |= kFlagGroupToggle;
   return static_cast<uint8_t>(flags);
 }
 
@@ -162,35 +162,34 @@ void write_payloads(const PayloadSpans& payloads, ByteWriter& writer) {
   for (const auto& payload : payloads) writer.span(payload);
 }
 
-void write_steps(const PictureHeader& header, ByteWriter& writer) {
+void write_steps(const FrameHeader& header, ByteWriter& writer) {
   if (!header.has_steps) return;
   for (size_t i = 0; i < static_cast<size_t>(header.layers); ++i) writer.u16(header.steps[i]);
 }
 
-// `part`: memory for the base picture's bytes.
-void write_base(const PictureData& picture, ByteWriter& part, ByteWriter& writer) {
-  const BaseHeader& base = picture.header.base;
+// `part`: memory for the base frame's bytes.
+void write_base(const FrameData& frame, ByteWriter& part, ByteWriter& writer) {
+  const BaseHeader& base = frame.header.base;
   part.clear();
   if (base.layers > 0) {
     part.u8(static_cast<uint8_t>(base.layers - 1));
     for (size_t i = 0; i < static_cast<size_t>(base.layers); ++i) part.u16(base.steps[i]);
-    write_payloads(picture.base_payloads, part);
+    write_payloads(frame.base_payloads, part);
   }
   writer.varint(part.size());
   writer.span(part.bytes());
 }
 
 // A component after the first.
-void write_picture(const PictureData& picture, bool keyframe, ByteWriter& base,
-                   ByteWriter& writer) {
-  const PictureHeader& header = picture.header;
+void write_component(const FrameData& frame, bool keyframe, ByteWriter& base, ByteWriter& writer) {
+  const FrameHeader& header = frame.header;
   int flags = (header.layers - 1) << kLayersShift;
   if (header.has_steps) flags |= kFlagSteps;
   if (header.first_motion) flags |= kFlagFirstMotion;
   writer.u8(static_cast<uint8_t>(flags));
   write_steps(header, writer);
-  if (keyframe) write_base(picture, base, writer);
-  write_payloads(picture.payloads, writer);
+  if (keyframe) write_base(frame, base, writer);
+  write_payloads(frame.payloads, writer);
 }
 
 }  // namespace
@@ -202,13 +201,14 @@ PacketView parse_packet(std::span<const uint8_t> data, const std::string& what) 
   verify_checksum(data, keyframe, what);
   ByteReader reader(data.first(data.size() - checksum_size(keyframe)), what);
   PacketHeader header = read_header(reader, what);
-  ByteReader base = keyframe ? read_base(reader, header.picture.base) : reader.part(0);
+  ByteReader base = keyframe ? read_base(reader, header.frame.base) : reader.part(0);
   return {header, reader, base};
 }
 
-void set_parity(std::span<uint8_t> data, bool parity, const std::string& what) {
+void set_group_toggle(std::span<uint8_t> data, bool group_toggle, const std::string& what) {
   const bool keyframe = parse_packet(data, what).header.keyframe;
-  data[0] = static_cast<uint8_t>((data[0] & ~kFlagParity) | (parity ? kFlagParity : 0));
+  data[0] =
+      static_cast<uint8_t>((data[0] & ~kFlagGroupToggle) | (group_toggle ? kFlagGroupToggle : 0));
   const size_t at = data.size() - checksum_size(keyframe);
   const uint32_t checksum = crc32(data.first(at));
   for (size_t i = 0; at + i < data.size(); ++i) {
@@ -216,10 +216,10 @@ void set_parity(std::span<uint8_t> data, bool parity, const std::string& what) {
   }
 }
 
-void split_pictures(const PacketView& packet, size_t count, std::vector<PictureView>& pictures) {
+void split_components(const PacketView& packet, size_t count, std::vector<FrameView>& components) {
   ByteReader body = packet.body;
-  pictures.clear();
-  pictures.push_back({packet.header.picture, body, packet.base});
+  components.clear();
+  components.push_back({packet.header.frame, body, packet.base});
   for (size_t i = 1; i < count; ++i) {
     ByteReader ahead = body;
     const uint64_t size = ahead.varint();
@@ -227,27 +227,28 @@ void split_pictures(const PacketView& packet, size_t count, std::vector<PictureV
       body.fail("component " + std::to_string(i) + " reaches past the packet's end");
     }
     body = std::move(ahead);
-    pictures.push_back(read_picture(body.part(static_cast<size_t>(size)), packet.header.keyframe));
+    components.push_back(
+        read_component(body.part(static_cast<size_t>(size)), packet.header.keyframe));
   }
-  pictures.front().body = std::move(body);
+  components.front().body = std::move(body);
 }
 
-void split_payloads(ByteReader body, size_t blocks, PayloadSpans& payloads) {
+void split_payloads(ByteReader body, size_t tiles, PayloadSpans& payloads) {
   ByteReader sizes = body;
   size_t total = 0;
-  for (size_t i = 0; i + 1 < blocks; ++i) {
+  for (size_t i = 0; i + 1 < tiles; ++i) {
     // The table itself takes a byte an entry, so that the sum cannot pass the packet's size.
     ByteReader ahead = body;
     const uint64_t size = ahead.varint();
     if (size > ahead.remaining() || total > ahead.remaining() - static_cast<size_t>(size)) {
-      body.fail("the payload of block " + std::to_string(i) + " reaches past the packet's end");
+      body.fail("the payload of tile " + std::to_string(i) + " reaches past the packet's end");
     }
     body = std::move(ahead);
     total += static_cast<size_t>(size);
   }
-  if (total > body.remaining()) body.fail("the blocks' payloads reach past the packet's end");
+  if (total > body.remaining()) body.fail("the tiles' payloads reach past the packet's end");
   payloads.clear();
-  for (size_t i = 0; i + 1 < blocks; ++i) {
+  for (size_t i = 0; i + 1 < tiles; ++i) {
     payloads.push_back(body.span(static_cast<size_t>(sizes.varint())));
   }
   payloads.push_back(body.span(body.remaining()));
@@ -273,7 +274,7 @@ int64_t packet_pts(const PacketHeader& header, int64_t keyframe_pts, uint32_t ti
 }
 
 std::span<const uint8_t> PacketWriter::write(const PacketHeader& header,
-                                             std::span<const PictureData> pictures) {
+                                             std::span<const FrameData> components) {
   ByteWriter& writer = packet_;
   writer.clear();
   writer.u8(flags_of(header));
@@ -285,15 +286,15 @@ std::span<const uint8_t> PacketWriter::write(const PacketHeader& header,
   }
   if (header.deviation != 0) writer.signed_varint(header.deviation);
   if (header.has_duration) writer.varint(header.duration);
-  write_steps(header.picture, writer);
-  if (header.keyframe) write_base(pictures.front(), base_, writer);
-  for (const PictureData& picture : pictures.subspan(1)) {
+  write_steps(header.frame, writer);
+  if (header.keyframe) write_base(components.front(), base_, writer);
+  for (const FrameData& frame : components.subspan(1)) {
     part_.clear();
-    write_picture(picture, header.keyframe, base_, part_);
+    write_component(frame, header.keyframe, base_, part_);
     writer.varint(part_.size());
     writer.span(part_.bytes());
   }
-  write_payloads(pictures.front().payloads, writer);
+  write_payloads(components.front().payloads, writer);
   const uint32_t checksum = crc32(writer.bytes());
   if (header.keyframe) {
     writer.u32(checksum);

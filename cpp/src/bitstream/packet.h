@@ -1,4 +1,4 @@
-// A packet's syntax: header, sizes of the blocks' payloads, checksum.
+// A packet's syntax: header, sizes of the tiles' payloads, checksum.
 #pragma once
 
 #include <array>
@@ -15,17 +15,17 @@
 
 namespace bsq {
 
-// Steps of a base picture.
+// Steps of a base frame.
 struct BaseHeader {
-  int layers = 0;  // 0: there is no base picture
+  int layers = 0;  // 0: there is no base frame
   std::array<uint16_t, kMaxLayers> steps{};
 };
 
-// Payloads by block, as parts of a packet's bytes or as an encoder made them.
+// Payloads by tile, as parts of a packet's bytes or as an encoder made them.
 using PayloadSpans = std::vector<std::span<const uint8_t>>;
 
-// What a packet says of the picture of one component.
-struct PictureHeader {
+// What a packet says of the frame of one component.
+struct FrameHeader {
   int layers = 1;
   bool has_steps = false;
   bool first_motion = false;                 // the motion is that of the first component
@@ -35,48 +35,49 @@ struct PictureHeader {
 
 struct PacketHeader {
   bool keyframe = false;
-  SequenceHeader sequence;  // keyframes only
-  int64_t pts = 0;          // keyframes only, in ticks
-  uint32_t index = 0;       // in the group; 0 at a keyframe
-  bool parity = false;      // of the group: tells it from the one before
-  int64_t deviation = 0;    // from keyframe pts + index * ticks per frame
+  SequenceHeader sequence;    // keyframes only
+  int64_t pts = 0;            // keyframes only, in ticks
+  uint32_t index = 0;         // in the group; 0 at a keyframe
+  bool group_toggle = false;  // of the group: tells it from the one before
+  int64_t deviation = 0;      // from keyframe pts + index * ticks per frame
   bool has_duration = false;
   uint64_t duration = 0;
-  PictureHeader picture;  // of the first component
+  FrameHeader frame;  // of the first component
 };
 
 // A component's part of a packet.
-struct PictureView {
-  PictureHeader header;
+struct FrameView {
+  FrameHeader header;
   ByteReader body;  // sizes and payloads
-  ByteReader base;  // those of the base picture
+  ByteReader base;  // those of the base frame
 };
 
 struct PacketView {
   PacketHeader header;
   ByteReader body;  // the further components, sizes and payloads, without the checksum
-  ByteReader base;  // sizes and payloads of the first component's base picture
+  ByteReader base;  // sizes and payloads of the first component's base frame
 };
 
 // What an encoder writes of one component.
-struct PictureData {
-  PictureHeader header;
-  PayloadSpans payloads;       // one per block
-  PayloadSpans base_payloads;  // of the base picture, if there is one
+struct FrameData {
+  FrameHeader header;
+  PayloadSpans payloads;       // one per tile
+  PayloadSpans base_payloads;  // of the base frame, if there is one
 };
 
 // Verifies the checksum and reads the header. `what` names the packet in messages ("packet 7").
 // Throws Error: BSQ_ERROR_BITSTREAM for damage, BSQ_ERROR_UNSUPPORTED for other versions.
 PacketView parse_packet(std::span<const uint8_t> data, const std::string& what);
 
-// Gives a packet another parity and a new checksum. Verifies it first, and throws as parse_packet.
-void set_parity(std::span<uint8_t> data, bool parity, const std::string& what);
+// Changes the group toggle of a packet and its checksum. Verifies it first, and throws as
+// parse_packet.
+void set_group_toggle(std::span<uint8_t> data, bool group_toggle, const std::string& what);
 
 // All components of a packet of which the sequence has `count` >= 1.
-void split_pictures(const PacketView& packet, size_t count, std::vector<PictureView>& pictures);
+void split_components(const PacketView& packet, size_t count, std::vector<FrameView>& components);
 
-// The payloads of `blocks` >= 1 blocks.
-void split_payloads(ByteReader body, size_t blocks, PayloadSpans& payloads);
+// The payloads of `tiles` >= 1 tiles.
+void split_payloads(ByteReader body, size_t tiles, PayloadSpans& payloads);
 
 // pts of a packet between keyframes in a group that began at `keyframe_pts`, a valid timestamp;
 // nothing if it is out of range.
@@ -91,14 +92,14 @@ int64_t packet_pts(const PacketHeader& header, int64_t keyframe_pts, uint32_t ti
 // Writes packets; keeps its memory from one to the next.
 class PacketWriter {
  public:
-  // A packet, which lasts until the next call. `pictures`: by component, the first of them
-  // described by header.picture too.
-  std::span<const uint8_t> write(const PacketHeader& header, std::span<const PictureData> pictures);
+  // A packet, which lasts until the next call. `components`: by component, the first of them
+  // described by header.frame too.
+  std::span<const uint8_t> write(const PacketHeader& header, std::span<const FrameData> components);
 
  private:
   ByteWriter packet_;
   ByteWriter part_;  // of one component
-  ByteWriter base_;  // of one base picture, or the fields of the sequence header
+  ByteWriter base_;  // of one base frame, or the fields of the sequence header
 };
 
 }  // namespace bsq

@@ -62,24 +62,24 @@ void read_format(ByteReader& reader, const std::string& what, bsq_sequence& info
   info.alpha = (format >> 4) & 1;
   if (depth > 1 || (format >> 5) != 0) {
     fail_unsupported(what, at,
-                     "picture format " + std::to_string(format) +
+                     "frame format " + std::to_string(format) +
                          " is not one of this library's (8 and 10 bits; gray, 4:2:0, 4:2:2 and "
                          "4:4:4, with or without alpha); a newer library may read it");
   }
 }
 
 int32_t read_side(ByteReader& reader, const char* name) {
-  const uint64_t side = reader.varint_up_to(kMaxPictureSide, name);
+  const uint64_t side = reader.varint_up_to(kMaxFrameSide, name);
   if (side == 0) reader.fail(std::string(name) + " is 0");
   return static_cast<int32_t>(side);
 }
 
 void read_level(ByteReader& reader, bsq_sequence& info) {
-  const int expected = picture_level(info);
+  const int expected = frame_level(info);
   ByteReader ahead = reader;
   info.level = ahead.u8();
   if (info.level != expected) {
-    reader.fail("level " + std::to_string(info.level) + " does not fit a picture of " +
+    reader.fail("level " + std::to_string(info.level) + " does not fit a frame of " +
                 std::to_string(info.width) + "x" + std::to_string(info.height) +
                 ", which has level " + std::to_string(expected));
   }
@@ -112,8 +112,8 @@ SequenceHeader read_fields(ByteReader& reader, const std::string& what) {
                          std::to_string(kNumericsVersion) + ", a newer one may read this stream");
   }
   read_format(reader, what, info);
-  info.width = read_side(reader, "the picture's width");
-  info.height = read_side(reader, "the picture's height");
+  info.width = read_side(reader, "the frame's width");
+  info.height = read_side(reader, "the frame's height");
   read_level(reader, info);
   info.time_base = read_ratio(reader, "time base", false);
   header.ticks_per_frame =
@@ -131,7 +131,7 @@ SequenceHeader read_fields(ByteReader& reader, const std::string& what) {
 
 }  // namespace
 
-int picture_level(const bsq_sequence& info) {
+int frame_level(const bsq_sequence& info) {
   const int64_t luma = static_cast<int64_t>(info.width) * info.height;
   const int64_t half = static_cast<int64_t>((info.width + 1) / 2) * info.height;
   int64_t samples = luma;
@@ -144,8 +144,8 @@ int picture_level(const bsq_sequence& info) {
 }
 
 void check_sequence(const bsq_sequence& s) {
-  require(s.width >= 1 && s.width <= kMaxPictureSide, "width must be 1 to 8192");
-  require(s.height >= 1 && s.height <= kMaxPictureSide, "height must be 1 to 8192");
+  require(s.width >= 1 && s.width <= kMaxFrameSide, "width must be 1 to 8192");
+  require(s.height >= 1 && s.height <= kMaxFrameSide, "height must be 1 to 8192");
   require(s.chroma >= BSQ_CHROMA_GRAY && s.chroma <= BSQ_CHROMA_444,
           "chroma must be BSQ_CHROMA_GRAY, BSQ_CHROMA_420, BSQ_CHROMA_422 or BSQ_CHROMA_444");
   require(s.alpha == 0 || s.alpha == 1, "alpha must be 0 or 1");
@@ -182,7 +182,7 @@ void write_sequence_header(const SequenceHeader& header, ByteWriter& fields, Byt
   fields.u8(format_byte(s));
   fields.varint(static_cast<uint32_t>(s.width));
   fields.varint(static_cast<uint32_t>(s.height));
-  fields.u8(static_cast<uint8_t>(picture_level(s)));
+  fields.u8(static_cast<uint8_t>(frame_level(s)));
   write_ratio(s.time_base, fields);
   fields.varint(header.ticks_per_frame);
   write_ratio(s.frame_rate, fields);

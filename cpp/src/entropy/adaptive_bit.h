@@ -1,4 +1,4 @@
-// Binary models that learn while they are coded, for motion and skip symbols (normative).
+// Contexts: adaptive probabilities of bits, for motion and skip symbols (normative).
 #pragma once
 
 #include <algorithm>
@@ -39,14 +39,14 @@ class AdaptiveBit {
   int32_t slow_;  // 0 .. 65535
 };
 
-// Models for a signed integer v with |v| <= 32767:
+// Contexts for a signed integer v with |v| <= 32767:
 //   one bit, 1 if v = 0; else
 //   one bypass bit, 1 if v < 0;
 //   with n = |v| (1 .. 32767) and k = floor(log2(n)), k ones and a zero, bit number i under
 //   prefix[i];
 //   the k low bits of n as bypass bits, highest first.
 // This is Exp-Golomb order 0 of |v| - 1. A decoder that finds k > 14 has damaged data.
-struct SignedModels {
+struct SignedContexts {
   static constexpr int kMaxPrefix = 14;
   static constexpr int32_t kMaxMagnitude = (1 << (kMaxPrefix + 1)) - 1;
 

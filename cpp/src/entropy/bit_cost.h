@@ -1,4 +1,4 @@
-// What coding a bit costs, for the encoder's choices and for statistics. Not normative.
+// What coding a bit costs, for the encoder's decisions and for statistics. Not normative.
 #pragma once
 
 #include <bit>

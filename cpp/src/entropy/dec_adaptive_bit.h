@@ -1,4 +1,4 @@
-// Decoding under adaptive models (see adaptive_bit.h).
+// Decoding under adaptive contexts (see adaptive_bit.h).
 #pragma once
 
 #include <cstdint>
@@ -9,19 +9,19 @@
 
 namespace bsq {
 
-inline bool decode_adaptive(RangeDecoder& decoder, AdaptiveBit& model) {
-  const bool bit = decoder.decode(model.probability());
-  model.update(bit);
+inline bool decode_adaptive(RangeDecoder& decoder, AdaptiveBit& context) {
+  const bool bit = decoder.decode(context.probability());
+  context.update(bit);
   return bit;
 }
 
 // In -32767 .. 32767. Throws Error(BSQ_ERROR_BITSTREAM) if the prefix is longer than can be.
-inline int32_t decode_signed(RangeDecoder& decoder, SignedModels& models) {
-  if (decode_adaptive(decoder, models.zero)) return 0;
+inline int32_t decode_signed(RangeDecoder& decoder, SignedContexts& contexts) {
+  if (decode_adaptive(decoder, contexts.zero)) return 0;
   const bool negative = decoder.decode(kProbabilityHalf);
   int k = 0;
-  while (decode_adaptive(decoder, models.prefix[static_cast<size_t>(k)])) {
-    if (++k > SignedModels::kMaxPrefix) {
+  while (decode_adaptive(decoder, contexts.prefix[static_cast<size_t>(k)])) {
+    if (++k > SignedContexts::kMaxPrefix) {
       throw Error(BSQ_ERROR_BITSTREAM,
                   "the entropy-coded data is damaged: a number has a prefix of more than 14 bits");
     }

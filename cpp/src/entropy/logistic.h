@@ -13,7 +13,6 @@
 
 namespace bsq {
 
-constexpr int kLogitBits = 8;  // fraction bits of a logit
 constexpr int32_t kMaxLogit = 2839;
 
 // kLogistic[i] is the probability of a 1 under the logit -i: 32768 at 0, falling to 1 at 2839.

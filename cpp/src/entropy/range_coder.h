@@ -25,7 +25,7 @@
 //     1, bound 00900000 low 2FFFFFFF  range 00900000
 //                       2F goes out, low FFFFFF00, range 90000000
 //     end: the fraction 1.00000000 lies in the interval; its carry makes the 2F a 30, the rest is
-//     zero bytes. The three bits, 8.8 bits worth, are the single byte 30.
+//     zero bytes. The three bits, of 8.8 bits of information, are the single byte 30.
 // The decoder reads code = 30000000 and finds 30000000 < BFFFFFFF: 1; 30000000 >= 2FFFFFFF: 0,
 // code 00000001; 00000001 < 00900000: 1.
 #pragma once

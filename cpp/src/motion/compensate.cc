@@ -30,7 +30,7 @@ template <int kTaps, typename Mid>
 void compensate_block(const ConstPlaneView& ref, const Block& b, int max, const PlaneView& out) {
   constexpr int kBefore = kTaps / 2 - 1;
   constexpr int kMargin = kTaps - 1;
-  constexpr ptrdiff_t kPatchStride = kMotionWindowSize + kMargin;
+  constexpr ptrdiff_t kPatchStride = kSuperblockSize + kMargin;
   const int x = b.x + b.dx;
   const int y = b.y + b.dy;
   uint16_t* dst = out.row(b.y) + b.x;
@@ -88,19 +88,19 @@ void compensate_square(const Frame& ref, int x, int y, int size, Mv v, Frame& ou
 
 }  // namespace
 
-void motion_compensate_window(const Frame& ref, const MotionField& field, int wx, int wy,
-                              Frame& out) {
-  field.for_squares(wx, wy, [&](const MotionSquare& s) {
-    compensate_square(ref, s.x * kMotionCellSize, s.y * kMotionCellSize, s.size * kMotionCellSize,
+void motion_compensate_superblock(const Frame& ref, const MotionField& field, int sx, int sy,
+                                  Frame& out) {
+  field.for_squares(sx, sy, [&](const MotionSquare& s) {
+    compensate_square(ref, s.x * kSubblockSize, s.y * kSubblockSize, s.size * kSubblockSize,
                       field.mv_at(s.x, s.y), out);
   });
 }
 
 void motion_compensate_rows(const Frame& ref, const MotionField& field, int row_begin, int row_end,
                             Frame& out) {
-  for (int wy = row_begin; wy < row_end; ++wy) {
-    for (int wx = 0; wx < field.windows_x; ++wx) {
-      motion_compensate_window(ref, field, wx, wy, out);
+  for (int sy = row_begin; sy < row_end; ++sy) {
+    for (int sx = 0; sx < field.superblocks_x; ++sx) {
+      motion_compensate_superblock(ref, field, sx, sy, out);
     }
   }
 }

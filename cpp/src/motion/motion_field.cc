@@ -11,21 +11,22 @@ int16_t median_of(int16_t a, int16_t b, int16_t c) {
   return std::max(std::min(a, b), std::min(std::max(a, b), c));
 }
 
-// Whether the cell (nx, ny) precedes (cx, cy) in coding order: windows in raster order, in them
-// parts, and in these cells.
+// Whether the sub-block (nx, ny) precedes (cx, cy) in coding order: superblocks in raster order, in
+// them blocks, and in these sub-blocks.
 bool precedes(int nx, int ny, int cx, int cy) {
-  for (const int size : {kWindowCells, kPartCells}) {
+  for (const int size : {kSuperblockSubblocks, kBlockSubblocks}) {
     if (ny / size != cy / size) return ny < cy;
     if (nx / size != cx / size) return nx < cx;
   }
   return ny != cy ? ny < cy : nx < cx;
 }
 
-bool available(const MotionField& field, const WindowRect& block, const MotionSquare& s, int nx,
+bool available(const MotionField& field, const SuperblockRect& tile, const MotionSquare& s, int nx,
                int ny) {
-  if (nx < kWindowCells * block.x_begin || ny < kWindowCells * block.y_begin) return false;
-  if (nx >= std::min(kWindowCells * block.x_end, field.cells_x)) return false;
-  if (ny >= std::min(kWindowCells * block.y_end, field.cells_y)) return false;
+  if (nx < kSuperblockSubblocks * tile.x_begin || ny < kSuperblockSubblocks * tile.y_begin)
+    return false;
+  if (nx >= std::min(kSuperblockSubblocks * tile.x_end, field.subblocks_x)) return false;
+  if (ny >= std::min(kSuperblockSubblocks * tile.y_end, field.subblocks_y)) return false;
   return precedes(nx, ny, s.x, s.y);
 }
 
@@ -36,31 +37,32 @@ void take_motion(const MotionField& from, int narrower, MotionField& out) {
     out = from;
     return;
   }
-  for (int y = 0; y < out.cells_y; ++y) {
-    for (int x = 0; x < out.cells_x; ++x) {
+  for (int y = 0; y < out.subblocks_y; ++y) {
+    for (int x = 0; x < out.subblocks_x; ++x) {
       const Mv& v = from.mv_at(x << narrower, y);
       out.mv_at(x, y) = {static_cast<int16_t>(v.x >> narrower), v.y};
     }
   }
-  // Windows of one vector are predicted at once, others cell by cell.
-  constexpr uint8_t kAllCells = 31;
-  for (int wy = 0; wy < out.windows_y; ++wy) {
-    for (int wx = 0; wx < out.windows_x; ++wx) {
-      const MotionSquare window{kWindowCells * wx, kWindowCells * wy, kWindowCells};
+  // Superblocks of one vector are predicted at once, others sub-block by sub-block.
+  constexpr uint8_t kAllSplit = 31;
+  for (int sy = 0; sy < out.superblocks_y; ++sy) {
+    for (int sx = 0; sx < out.superblocks_x; ++sx) {
+      const MotionSquare superblock{kSuperblockSubblocks * sx, kSuperblockSubblocks * sy,
+                                    kSuperblockSubblocks};
       bool same = true;
-      out.for_cells(window, [&](int x, int y) {
-        same = same && out.mv_at(x, y) == out.mv_at(window.x, window.y);
+      out.for_subblocks(superblock, [&](int x, int y) {
+        same = same && out.mv_at(x, y) == out.mv_at(superblock.x, superblock.y);
       });
-      out.split_at(wx, wy) = same ? uint8_t{0} : kAllCells;
+      out.split_at(sx, sy) = same ? uint8_t{0} : kAllSplit;
     }
   }
 }
 
-MotionNeighbours motion_neighbours(const MotionField& field, const WindowRect& block,
+MotionNeighbours motion_neighbours(const MotionField& field, const SuperblockRect& tile,
                                    const MotionSquare& square) {
   MotionNeighbours found;
   const auto take = [&](int slot, int nx, int ny) {
-    if (!available(field, block, square, nx, ny)) return;
+    if (!available(field, tile, square, nx, ny)) return;
     found.mv[slot] = field.mv_at(nx, ny);
     found.has[slot] = true;
   };

@@ -23,7 +23,7 @@ BSQ_INLINE void store32(void* to, __m256i v) { _mm256_storeu_si256(static_cast<_
 
 // ---- differences ----
 
-// One stage of the vertical Hadamard transform of both cells.
+// One stage of the vertical Hadamard transform of both sub-blocks.
 BSQ_INLINE void butterfly(__m256i (&d)[8], int step) {
 #pragma GCC unroll 8
   for (int y = 0; y < 8; ++y) {
@@ -50,7 +50,7 @@ BSQ_INLINE void transpose(__m256i (&d)[8]) {
   }
 }
 
-// A cell in each lane; the steps are those of cell_satd().
+// A sub-block in each lane; the steps are those of satd_8x8().
 void satd_pair(const uint8_t* a, ptrdiff_t a_stride, const uint8_t* b, ptrdiff_t b_stride,
                uint16_t costs[2]) {
   __m256i d[8];

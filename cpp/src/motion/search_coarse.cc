@@ -15,7 +15,7 @@ namespace {
 constexpr int kMaxLanes =
     2 * kMaxSearchRange / 4 + 16;  // places along a row of the quarter-size search
 
-// Differences of the four quadrants of a window at every place of one row of the search.
+// Differences of the four quadrants of a superblock at every place of one row of the search.
 struct Quadrants {
   uint16_t sums[4][kMaxLanes];
 
@@ -27,26 +27,26 @@ struct Quadrants {
 }  // namespace
 
 // Exhaustive search at quarter size. Returns vectors in quarter-size samples.
-CoarseShifts CoarseSearch::search_quarter(const SearchArea& window) const {
+CoarseShifts CoarseSearch::search_quarter(const SearchArea& superblock) const {
   constexpr int kLevel = 2;
-  const int x0 = window.x >> kLevel;
-  const int y0 = window.y >> kLevel;
-  const int width = window.width >> kLevel;
-  const int height = window.height >> kLevel;
-  ShiftLimits lim = pair_.limits(window, kLevel);
+  const int x0 = superblock.x >> kLevel;
+  const int y0 = superblock.y >> kLevel;
+  const int width = superblock.width >> kLevel;
+  const int height = superblock.height >> kLevel;
+  ShiftLimits lim = pair_.limits(superblock, kLevel);
   const int range = range_ >> kLevel;
   lim = {std::max(lim.x_min, -range), std::min(lim.x_max, range), std::max(lim.y_min, -range),
          std::min(lim.y_max, range)};
   const int count = lim.x_max - lim.x_min + 1;
-  // A 16th of the samples are here, so a 16th of a bit's price; a sample is 16 quarter samples.
+  // A 16th of the samples are here, so a 16th of a bit's rate; a sample is 16 quarter samples.
   const auto bias = [&](int d) { return (lambda_ * component_bits(16 * d) / 16) / kCostOne; };
   int bias_x[kMaxLanes];
   for (int i = 0; i < count; ++i) bias_x[i] = bias(lim.x_min + i);
 
   CoarseShifts best;
-  int best_window = std::numeric_limits<int>::max();
-  int best_part[4];
-  std::fill_n(best_part, 4, std::numeric_limits<int>::max());
+  int best_superblock = std::numeric_limits<int>::max();
+  int best_block[4];
+  std::fill_n(best_block, 4, std::numeric_limits<int>::max());
   Quadrants q;
   for (int dy = lim.y_min; dy <= lim.y_max; ++dy) {
     q.clear((count + 15) & ~15);
@@ -64,19 +64,19 @@ CoarseShifts CoarseSearch::search_quarter(const SearchArea& window) const {
     }
     const int bias_y = bias(dy);
     for (int i = 0; i < count; ++i) {
-      const int price = bias_x[i] + bias_y;
-      int sum = price;
-      for (int part = 0; part < 4; ++part) {
-        const int cost = q.sums[part][i];
+      const int rate = bias_x[i] + bias_y;
+      int sum = rate;
+      for (int block = 0; block < 4; ++block) {
+        const int cost = q.sums[block][i];
         sum += cost;
-        if (cost + price < best_part[part]) {
-          best_part[part] = cost + price;
-          best.part[part] = {lim.x_min + i, dy};
+        if (cost + rate < best_block[block]) {
+          best_block[block] = cost + rate;
+          best.block[block] = {lim.x_min + i, dy};
         }
       }
-      if (sum < best_window) {
-        best_window = sum;
-        best.window = {lim.x_min + i, dy};
+      if (sum < best_superblock) {
+        best_superblock = sum;
+        best.superblock = {lim.x_min + i, dy};
       }
     }
   }
@@ -108,18 +108,18 @@ Shift CoarseSearch::refine_half(const SearchArea& a, Shift first, Shift second) 
   return {2 * best.x, 2 * best.y};
 }
 
-CoarseShifts CoarseSearch::search_window(int x, int y) const {
-  const SearchArea window = pair_.area(x, y, kMotionWindowSize);
+CoarseShifts CoarseSearch::search_superblock(int x, int y) const {
+  const SearchArea superblock = pair_.area(x, y, kSuperblockSize);
   CoarseShifts found;
-  if (pair_.is_static(window)) return found;
-  const CoarseShifts quarter = search_quarter(window);
-  found.window = refine_half(window, quarter.window, Shift{});
+  if (pair_.is_static(superblock)) return found;
+  const CoarseShifts quarter = search_quarter(superblock);
+  found.superblock = refine_half(superblock, quarter.superblock, Shift{});
   for (int i = 0; i < 4; ++i) {
-    const int part_x = x + (i & 1) * kMotionPartSize;
-    const int part_y = y + (i >> 1) * kMotionPartSize;
-    if (part_x >= pair_.current.width(0) || part_y >= pair_.current.height(0)) continue;
-    const SearchArea part = pair_.area(part_x, part_y, kMotionPartSize);
-    found.part[i] = refine_half(part, quarter.part[i], quarter.window);
+    const int block_x = x + (i & 1) * kBlockSize;
+    const int block_y = y + (i >> 1) * kBlockSize;
+    if (block_x >= pair_.current.width(0) || block_y >= pair_.current.height(0)) continue;
+    const SearchArea block = pair_.area(block_x, block_y, kBlockSize);
+    found.block[i] = refine_half(block, quarter.block[i], quarter.superblock);
   }
   return found;
 }

@@ -1,15 +1,15 @@
-// First stage of the motion search: whole-sample displacements found in the small pictures.
+// Coarse motion search: whole-sample displacements found in the small frames.
 #pragma once
 
+#include "motion/search_frame.h"
 #include "motion/search_kernels.h"
-#include "motion/search_picture.h"
 
 namespace bsq {
 
-// In full-size samples: for a window, and for its four parts (absent parts: zero).
+// In full-size samples: for a superblock, and for its four blocks (absent blocks: zero).
 struct CoarseShifts {
-  Shift window;
-  Shift part[4];
+  Shift superblock;
+  Shift block[4];
 };
 
 class CoarseSearch {
@@ -18,11 +18,12 @@ class CoarseSearch {
   CoarseSearch(const SearchPair& pair, int range, int lambda, const SearchKernels& kernels)
       : pair_(pair), range_(range), lambda_(lambda), kernels_(kernels) {}
 
-  // Searches the window whose first sample is (x, y). Windows are independent of each other.
-  CoarseShifts search_window(int x, int y) const;
+  // Searches the superblock whose first sample is (x, y). Superblocks are independent of each
+  // other.
+  CoarseShifts search_superblock(int x, int y) const;
 
  private:
-  CoarseShifts search_quarter(const SearchArea& window) const;
+  CoarseShifts search_quarter(const SearchArea& superblock) const;
   Shift refine_half(const SearchArea& a, Shift first, Shift second) const;
 
   SearchPair pair_;

@@ -1,5 +1,5 @@
-// Constants of the motion search, which the processor's and that of a device share, and the price
-// of motion vectors in its first stage: an estimate of bits, in integers.
+// Constants of the motion search, which the processor's and that of a device share, and the rate
+// estimate of motion vectors in its coarse search, in integers.
 #pragma once
 
 #include <bit>
@@ -11,15 +11,15 @@ namespace bsq {
 
 inline constexpr int kMaxSearchRange = 512;  // luma samples each way
 inline constexpr int kCostOne = 16;          // costs count 16ths of an absolute difference of one
-inline constexpr int kSearchLevels = 3;      // sizes of a picture: full, half and quarter
+inline constexpr int kSearchLevels = 3;      // sizes of a frame: full, half and quarter
 inline constexpr int kSearchPad = 64;        // replicated samples around every size
-// A block may leave the picture by this many full-size samples, so that sub-sample filters stay in
+// A block may leave the frame by this many full-size samples, so that sub-sample filters stay in
 // the padding.
 inline constexpr int kSearchReach = 48;
-inline constexpr int kPhaseReach = 52;      // samples around the picture at all sixteen phases
+inline constexpr int kPhaseReach = 52;      // samples around the frame at all sixteen phases
 inline constexpr int kStaticPerSample = 1;  // an 8x8 block that differs less is taken for unmoved
 inline constexpr int kLeastSplitBits = 4;   // four vectors do not pay where one costs less
-inline constexpr int kMaxTried = 512;       // vectors of a window whose differences are remembered
+inline constexpr int kMaxTried = 512;  // vectors of a superblock whose differences are remembered
 
 // Bits of one component of a vector difference, in quarter samples, as an Elias gamma code.
 inline int component_bits(int d) {

@@ -10,13 +10,13 @@
 namespace bsq {
 namespace {
 
-constexpr int kCell = 8;
+constexpr int kSide = 8;
 constexpr int kMaxSample = 255;
 
 void satd_pair(const uint8_t* a, ptrdiff_t a_stride, const uint8_t* b, ptrdiff_t b_stride,
                uint16_t costs[2]) {
   for (int i = 0; i < 2; ++i) {
-    costs[i] = static_cast<uint16_t>(cell_satd(a + i * kCell, a_stride, b + i * kCell, b_stride));
+    costs[i] = static_cast<uint16_t>(satd_8x8(a + i * kSide, a_stride, b + i * kSide, b_stride));
   }
 }
 

@@ -11,7 +11,7 @@ namespace bsq {
 struct KernelTable;
 
 struct SearchKernels {
-  // cell_satd() of two cells side by side.
+  // satd_8x8() of two sub-blocks side by side.
   void (*satd_pair)(const uint8_t* a, ptrdiff_t a_stride, const uint8_t* b, ptrdiff_t b_stride,
                     uint16_t costs[2]);
   // accumulate_sad() of four samples.

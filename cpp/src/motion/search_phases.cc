@@ -35,7 +35,7 @@ void PhasePlanes::allocate(int width, int height) {
   samples_.resize(16 * plane_);
 }
 
-void PhasePlanes::fill_rows(const SearchPicture& reference, const SearchKernels& kernels, int begin,
+void PhasePlanes::fill_rows(const SearchFrame& reference, const SearchKernels& kernels, int begin,
                             int end) {
   const ptrdiff_t from = reference.stride(0);
   int16_t sums[(kTileHeight + kLumaTaps) * kTileWidth];

@@ -1,4 +1,4 @@
-// The reference of the motion search at all sixteen quarter-sample phases, filtered once a picture.
+// The reference of the motion search at all sixteen quarter-sample phases, filtered once a frame.
 #pragma once
 
 #include <cstddef>
@@ -7,8 +7,8 @@
 
 #include "motion/motion_field.h"
 #include "motion/search_cost.h"
+#include "motion/search_frame.h"
 #include "motion/search_kernels.h"
-#include "motion/search_picture.h"
 
 namespace bsq {
 
@@ -16,13 +16,13 @@ namespace bsq {
 class PhasePlanes {
  public:
   // Rows [-kReach, height + kReach) may be filled, in any order and at the same time.
-  static constexpr int kReach = kPhaseReach;  // samples around the picture
+  static constexpr int kReach = kPhaseReach;  // samples around the frame
 
-  // Takes memory for a picture of this size; keeps what it has if that fits.
+  // Takes memory for a frame of this size; keeps what it has if that fits.
   void allocate(int width, int height);
   int row_count() const { return height_ + 2 * kReach; }
   // Filters rows [begin, end) of row_count(), counted from 0.
-  void fill_rows(const SearchPicture& reference, const SearchKernels& kernels, int begin, int end);
+  void fill_rows(const SearchFrame& reference, const SearchKernels& kernels, int begin, int end);
 
   ptrdiff_t stride() const { return stride_; }
   // The prediction of the sample (x, y) with the vector v, and to its right and below its

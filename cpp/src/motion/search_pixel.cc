@@ -100,7 +100,7 @@ int block_sad(const uint8_t* a, ptrdiff_t a_stride, const uint8_t* b, ptrdiff_t 
 // sum of what comes out.
 #ifdef __SSE2__
 
-int cell_satd(const uint8_t* a, ptrdiff_t a_stride, const uint8_t* b, ptrdiff_t b_stride) {
+int satd_8x8(const uint8_t* a, ptrdiff_t a_stride, const uint8_t* b, ptrdiff_t b_stride) {
   const __m128i zero = _mm_setzero_si128();
   __m128i d[8];
   for (int y = 0; y < 8; ++y) {
@@ -127,7 +127,7 @@ int cell_satd(const uint8_t* a, ptrdiff_t a_stride, const uint8_t* b, ptrdiff_t 
 
 #else
 
-int cell_satd(const uint8_t* a, ptrdiff_t a_stride, const uint8_t* b, ptrdiff_t b_stride) {
+int satd_8x8(const uint8_t* a, ptrdiff_t a_stride, const uint8_t* b, ptrdiff_t b_stride) {
   alignas(16) int16_t d[8][8];
   alignas(16) int16_t e[8][8];
   for (int y = 0; y < 8; ++y) {

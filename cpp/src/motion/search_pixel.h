@@ -10,10 +10,10 @@ namespace bsq {
 int block_sad(const uint8_t* a, ptrdiff_t a_stride, const uint8_t* b, ptrdiff_t b_stride, int width,
               int height);
 
-// Sum of the absolute Hadamard coefficients of an 8x8 cell over 4, at most 32640: closer than SAD
-// to what a difference costs to code; twice the SAD where the difference is noise, far less where
-// it is smooth.
-int cell_satd(const uint8_t* a, ptrdiff_t a_stride, const uint8_t* b, ptrdiff_t b_stride);
+// Sum of the absolute Hadamard coefficients of an 8x8 sub-block over 4, at most 32640: closer than
+// SAD to what a difference costs to code; twice the SAD where the difference is noise, far less
+// where it is smooth.
+int satd_8x8(const uint8_t* a, ptrdiff_t a_stride, const uint8_t* b, ptrdiff_t b_stride);
 
 // Sums of absolute differences at `count` neighbouring places at once: sums[i] grows by the
 // difference of a[0..width) and b[i..i + width). Width is 2 or 4; count is rounded up to 16.

@@ -1,16 +1,16 @@
-// Second stage of the motion search: final vectors and partitions of a block's windows.
+// Fine motion search: final vectors and partitions of a tile's superblocks.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
 #include "motion/motion_field.h"
-#include "motion/search_cells.h"
 #include "motion/search_coarse.h"
+#include "motion/search_frame.h"
 #include "motion/search_kernels.h"
 #include "motion/search_phases.h"
-#include "motion/search_picture.h"
-#include "motion/search_prices.h"
+#include "motion/search_rates.h"
+#include "motion/search_subblocks.h"
 
 namespace bsq {
 
@@ -23,17 +23,17 @@ struct RefineTask {
   const std::vector<CoarseShifts>& coarse;
   const MotionField* previous;  // or null
   MotionField& field;
-  std::vector<uint8_t>& differs;  // per cell: whether its vector is not its predictor
+  std::vector<uint8_t>& differs;  // per sub-block: whether its vector is not its predictor
 };
 
-// Chooses the vectors of windows, each of which must come after its left, above and above right
-// neighbours in the block. One per thread.
-class WindowRefiner {
+// Chooses the vectors of superblocks, each of which must come after its left, above and above right
+// neighbours in the tile. One per thread.
+class SuperblockRefiner {
  public:
-  explicit WindowRefiner(const RefineTask& task)
-      : task_(task), cells_(task.pair.current, task.phases, task.kernels) {}
+  explicit SuperblockRefiner(const RefineTask& task)
+      : task_(task), subblocks_(task.pair.current, task.phases, task.kernels) {}
 
-  void refine(const WindowRect& block, const MotionPrices& prices, int wx, int wy) noexcept;
+  void refine(const SuperblockRect& tile, const MotionRates& rates, int sx, int sy) noexcept;
 
  private:
   struct Found {
@@ -50,8 +50,8 @@ class WindowRefiner {
   };
 
   Place place(const MotionSquare& square) const;
-  int price(int bits) const {
-    return static_cast<int>(int64_t{task_.lambda} * bits / MotionPrices::kOneBit);
+  int rate_cost(int bits) const {
+    return static_cast<int>(int64_t{task_.lambda} * bits / MotionRates::kOneBit);
   }
   int cost(const Place& p, Mv v);
   void attempt(const Place& p, Mv v, Found* best);
@@ -59,16 +59,16 @@ class WindowRefiner {
   void descend(const Place& p, int step, int rounds, Found* best);
   Found search(const Place& p, Mv parent, const Shift& coarse);
   void keep(const Place& p, Mv v);
-  int settle_part(const Place& p, const Found& found);
+  int decide_block(const Place& p, const Found& found);
   int search_quarters(const MotionSquare& square, Mv parent, int limit);
-  Mv look_ahead(const Place& p, int wx, int wy);
+  Mv next_superblock(const Place& p, int sx, int sy);
   template <class Fn>
   size_t count_near(const MotionSquare& square, const Fn& fn) const;
 
   const RefineTask& task_;
-  CellCosts cells_;
-  WindowRect block_;
-  const MotionPrices* prices_ = nullptr;
+  SubblockCosts subblocks_;
+  SuperblockRect tile_;
+  const MotionRates* rates_ = nullptr;
 };
 
 }  // namespace bsq

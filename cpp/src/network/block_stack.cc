@@ -1,4 +1,4 @@
-// Residual blocks on the active tokens of a picture, tile by tile.
+// Residual blocks on the active tokens of a frame, batch by batch.
 #include "network/block_stack.h"
 
 #include <algorithm>
@@ -7,7 +7,7 @@
 namespace bsq {
 namespace {
 
-constexpr int kRowStep = 6;  // a tile is a multiple of what kernels take at once
+constexpr int kRowStep = 6;  // a batch is a multiple of what kernels take at once
 
 // Calls fn(run, first token of the part, count) for the parts of runs within tokens [begin, end).
 template <class Fn>
@@ -62,29 +62,29 @@ void PaddedGrid::prepare(const std::vector<ActiveTokens::Run>& runs) {
   runs_ = runs;
 }
 
-void for_tiles(ThreadPool& pool, int count, FunctionRef<void(int begin, int end, int thread)> fn,
-               int serial) {
+void for_batches(ThreadPool& pool, int count, FunctionRef<void(int begin, int end, int thread)> fn,
+                 int serial) {
   if (count <= 0) return;
-  if (count <= std::min(serial, kMaxTile)) return fn(0, count, 0);
+  if (count <= std::min(serial, kMaxBatch)) return fn(0, count, 0);
   const int share = (count + pool.threads() - 1) / pool.threads();
-  const int tile = std::min(kMaxTile, (share + kRowStep - 1) / kRowStep * kRowStep);
-  const auto tiles = static_cast<size_t>((count + tile - 1) / tile);
-  pool.parallel_ranges(tiles, [&](size_t begin, size_t end, int thread) {
+  const int batch = std::min(kMaxBatch, (share + kRowStep - 1) / kRowStep * kRowStep);
+  const auto batches = static_cast<size_t>((count + batch - 1) / batch);
+  pool.parallel_ranges(batches, [&](size_t begin, size_t end, int thread) {
     for (size_t i = begin; i < end; ++i) {
-      const int first = static_cast<int>(i) * tile;
-      fn(first, std::min(count, first + tile), thread);
+      const int first = static_cast<int>(i) * batch;
+      fn(first, std::min(count, first + batch), thread);
     }
   });
 }
 
-TileScratch make_scratch(const NetworkSize& size) {
-  TileScratch scratch;
-  const auto tile = static_cast<size_t>(kMaxTile);
-  scratch.narrow.resize(tile * static_cast<size_t>(size.width));
+BatchScratch make_scratch(const NetworkSize& size) {
+  BatchScratch scratch;
+  const auto batch = static_cast<size_t>(kMaxBatch);
+  scratch.narrow.resize(batch * static_cast<size_t>(size.width));
   scratch.embedded.resize(scratch.narrow.size());
-  scratch.hidden.resize(tile * static_cast<size_t>(size.hidden));
-  scratch.tokens.resize(tile * kMaxTokenVector);
-  scratch.features.resize(tile * (kSampleVector + kSideVector));
+  scratch.hidden.resize(batch * static_cast<size_t>(size.hidden));
+  scratch.tokens.resize(batch * kMaxTokenVector);
+  scratch.features.resize(batch * (kSampleVector + kSideVector));
   return scratch;
 }
 
@@ -110,8 +110,8 @@ void BlockStack::run(const ActiveTokens& active, const Input& input, const Outpu
     grid.prepare(active.runs());
   }
   for (int block = -1; block < weights_.size.blocks; ++block) {
-    for_tiles(pool_, active.count(), [&](int begin, int end, int thread) {
-      TileScratch& scratch = scratch_[static_cast<size_t>(thread)];
+    for_batches(pool_, active.count(), [&](int begin, int end, int thread) {
+      BatchScratch& scratch = scratch_[static_cast<size_t>(thread)];
       if (block < 0) {
         input(begin, end, x_.data() + static_cast<ptrdiff_t>(begin) * width, scratch);
       } else {
@@ -124,7 +124,7 @@ void BlockStack::run(const ActiveTokens& active, const Input& input, const Outpu
 
 // Makes the input of block `next`, or the output when there is none.
 void BlockStack::after_block(int next, const ActiveTokens& active, int begin, int end,
-                             const Output& output, TileScratch& scratch) {
+                             const Output& output, BatchScratch& scratch) {
   const int width = weights_.size.width;
   if (next == weights_.size.blocks) {
     kernels_.requant8(weights_.f.view(), width, x_.data() + static_cast<ptrdiff_t>(begin) * width,
@@ -141,7 +141,7 @@ void BlockStack::after_block(int next, const ActiveTokens& active, int begin, in
 }
 
 void BlockStack::run_block(int index, const ActiveTokens& active, int begin, int end,
-                           TileScratch& scratch) {
+                           BatchScratch& scratch) {
   const int width = weights_.size.width;
   const BlockWeights& block = weights_.blocks[static_cast<size_t>(index)];
   const DepthwiseView dw = block.dw.view();

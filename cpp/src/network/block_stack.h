@@ -1,4 +1,4 @@
-// Residual blocks on the active tokens of a picture, tile by tile. docs/numerics.md section 2.
+// Residual blocks on the active tokens of a frame, batch by batch. docs/numerics.md section 2.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +13,7 @@
 
 namespace bsq {
 
-// A picture of s8 vectors with two zero tokens on every side, so that a depthwise convolution needs
+// A frame of s8 vectors with two zero tokens on every side, so that a depthwise convolution needs
 // no test at the borders. Tokens that are not written are zero.
 class PaddedGrid {
  public:
@@ -43,24 +43,24 @@ class PaddedGrid {
   std::vector<ActiveTokens::Run> runs_;
 };
 
-constexpr int kMaxTile = 96;
+constexpr int kMaxBatch = 96;
 
-// Calls fn(begin, end, thread) for tiles that cover [0, count): tokens that go through a chain of
+// Calls fn(begin, end, thread) for batches that cover [0, count): tokens that go through a chain of
 // layers together, so that what is between the layers stays in the cache. Up to `serial` tokens,
 // for which calling another thread costs more than it saves, run in the calling thread.
 constexpr int kSerialTokens = 24;
-void for_tiles(ThreadPool& pool, int count, FunctionRef<void(int begin, int end, int thread)> fn,
-               int serial = kSerialTokens);
+void for_batches(ThreadPool& pool, int count, FunctionRef<void(int begin, int end, int thread)> fn,
+                 int serial = kSerialTokens);
 
-// Working memory of one thread for one tile.
-struct TileScratch {
-  AlignedVector<int8_t> narrow;     // [kMaxTile, width]
+// Working memory of one thread for one batch.
+struct BatchScratch {
+  AlignedVector<int8_t> narrow;     // [kMaxBatch, width]
   AlignedVector<int8_t> embedded;   // the same again
-  AlignedVector<int8_t> tokens;     // [kMaxTile, kMaxTokenVector]
-  AlignedVector<int8_t> hidden;     // [kMaxTile, hidden]
-  AlignedVector<int16_t> features;  // [kMaxTile, 200]
+  AlignedVector<int8_t> tokens;     // [kMaxBatch, kMaxTokenVector]
+  AlignedVector<int8_t> hidden;     // [kMaxBatch, hidden]
+  AlignedVector<int16_t> features;  // [kMaxBatch, 200]
 };
-TileScratch make_scratch(const NetworkSize& size);
+BatchScratch make_scratch(const NetworkSize& size);
 
 // x = add16(x, rq16(fc2(table(rq8(fc1(d)))))) for `rows` rows.
 void run_ffn(const KernelTable& kernels, const FfnWeights& ffn, const int8_t* d, int rows,
@@ -69,9 +69,9 @@ void run_ffn(const KernelTable& kernels, const FfnWeights& ffn, const int8_t* d,
 class BlockStack {
  public:
   // Writes the residual stream of tokens [begin, end) at x.
-  using Input = FunctionRef<void(int begin, int end, int16_t* x, TileScratch& scratch)>;
+  using Input = FunctionRef<void(int begin, int end, int16_t* x, BatchScratch& scratch)>;
   // Takes rq8(x; f) of tokens [begin, end): [end - begin, width].
-  using Output = FunctionRef<void(int begin, int end, const int8_t* f, TileScratch& scratch)>;
+  using Output = FunctionRef<void(int begin, int end, const int8_t* f, BatchScratch& scratch)>;
 
   // `weights` must outlive the object.
   BlockStack(const KernelTable& kernels, const StackWeights& weights, ThreadPool& pool);
@@ -83,15 +83,15 @@ class BlockStack {
 
  private:
   void after_block(int next, const ActiveTokens& active, int begin, int end, const Output& output,
-                   TileScratch& scratch);
-  void run_block(int index, const ActiveTokens& active, int begin, int end, TileScratch& scratch);
+                   BatchScratch& scratch);
+  void run_block(int index, const ActiveTokens& active, int begin, int end, BatchScratch& scratch);
 
   const KernelTable& kernels_;
   const StackWeights& weights_;
   ThreadPool& pool_;
   AlignedVector<int16_t> x_;
   PaddedGrid grids_[2];  // a of even and odd blocks
-  std::vector<TileScratch> scratch_;
+  std::vector<BatchScratch> scratch_;
 };
 
 }  // namespace bsq

@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "base/stage_clock.h"
+#include "base/section_clock.h"
 #include "base/status.h"
 
 namespace bsq {
@@ -14,7 +14,7 @@ namespace {
 
 // Rows of which logits are made at once while others are being coded: enough to be worth it, few
 // enough that there is always something to do.
-constexpr int kOrderedTile = 24;
+constexpr int kOrderedBatch = 24;
 
 }  // namespace
 
@@ -25,27 +25,27 @@ Prior::Prior(std::shared_ptr<const Networks> networks, ThreadPool& pool)
 
 void Prior::trunk(const ActiveTokens& active, const int8_t* previous, const int16_t* side,
                   int16_t* flags) {
-  const StageScope scope(Stage::kPriorTrunk, static_cast<size_t>(active.count()));
+  const SectionScope scope(Section::kPriorTrunk, static_cast<size_t>(active.count()));
   const PriorWeights& weights = networks_->prior;
   const KernelTable& kernels = networks_->kernels;
   const LinearView from_tokens = weights.tok.view();
   const LinearView from_side = weights.side.view();
   const LinearView to_flags = weights.flag.view();
-  const auto input = [&](int begin, int end, int16_t* x, TileScratch&) {
+  const auto input = [&](int begin, int end, int16_t* x, BatchScratch&) {
     const ptrdiff_t first = begin;
     kernels.linear8_rq16(from_tokens, previous + first * from_tokens.k, from_tokens.k, end - begin,
                          false, x, from_tokens.n);
     kernels.linear16_rq16(from_side, side + first * kSideVector, kSideVector, end - begin, true, x,
                           from_side.n);
   };
-  const auto output = [&](int begin, int end, const int8_t* f, TileScratch&) {
+  const auto output = [&](int begin, int end, const int8_t* f, BatchScratch&) {
     kernels.linear8_rq16(to_flags, f, to_flags.k, end - begin, false,
                          flags + static_cast<ptrdiff_t>(begin) * to_flags.n, to_flags.n);
   };
   stack_.run(active, input, output);
 }
 
-PriorBlock::PriorBlock(std::shared_ptr<const Networks> networks, const TokenRect& rect)
+TilePrior::TilePrior(std::shared_ptr<const Networks> networks, const TokenRect& rect)
     : networks_(std::move(networks)),
       rect_(rect),
       order_(std::make_unique<Order>(static_cast<size_t>(rect.height) *
@@ -63,10 +63,10 @@ PriorBlock::PriorBlock(std::shared_ptr<const Networks> networks, const TokenRect
   }
 }
 
-PriorBlock::Order::Order(size_t tokens)
-    : states(kSubgroups * (tokens + kOrderedTile - 1) / kOrderedTile + kSubgroups) {}
+TilePrior::Order::Order(size_t tokens)
+    : states(kSubgroups * (tokens + kOrderedBatch - 1) / kOrderedBatch + kSubgroups) {}
 
-void PriorBlock::Order::begin(int count) {
+void TilePrior::Order::begin(int count) {
   for (int i = 0; i < count; ++i) {
     states[static_cast<size_t>(i)].store(kWaits, std::memory_order_relaxed);
   }
@@ -74,19 +74,19 @@ void PriorBlock::Order::begin(int count) {
   stopped = false;
 }
 
-// Whether the tile was nobody's, and now is the caller's.
-bool PriorBlock::Order::take(int i) {
+// Whether the batch was nobody's, and now is the caller's.
+bool TilePrior::Order::take(int i) {
   uint8_t expected = kWaits;
   return states[static_cast<size_t>(i)].compare_exchange_strong(expected, kTaken,
                                                                 std::memory_order_relaxed);
 }
 
-void PriorBlock::begin_layer(const Prior& prior, const ActiveTokens& active,
-                             std::span<const uint8_t> stages) {
-  const StageScope scope(Stage::kPriorBits);
+void TilePrior::begin_layer(const Prior& prior, const ActiveTokens& active,
+                            std::span<const uint8_t> stages) {
+  const SectionScope scope(Section::kPriorBits);
   if (stages.size() != static_cast<size_t>(active.count()) ||
       rect_.y + rect_.height > active.height() || rect_.x + rect_.width > active.width()) {
-    throw Error(BSQ_ERROR_ARGUMENT, "the block or the stage counts do not fit the picture");
+    throw Error(BSQ_ERROR_ARGUMENT, "the tile or the stage counts do not fit the frame");
   }
   prior_ = &prior;
   active_ = &active;
@@ -100,8 +100,8 @@ void PriorBlock::begin_layer(const Prior& prior, const ActiveTokens& active,
   place_presence();
 }
 
-// The block's parts of the picture's runs, and its coded tokens by group.
-void PriorBlock::list_tokens() {
+// The tile's parts of the frame's runs, and its coded tokens by group.
+void TilePrior::list_tokens() {
   runs_.clear();
   for (std::vector<int32_t>& tokens : tokens_) tokens.clear();
   const auto& runs = active_->runs();
@@ -125,7 +125,7 @@ void PriorBlock::list_tokens() {
 }
 
 // e of all tokens while no bit is known.
-void PriorBlock::place_presence() {
+void TilePrior::place_presence() {
   const auto width = static_cast<size_t>(networks_->config.prior.width);
   for (const ActiveTokens::Run& run : runs_) {
     int8_t* to = context_.at(run.y, run.x);
@@ -137,12 +137,12 @@ void PriorBlock::place_presence() {
 }
 
 // e of the tokens of a group whose bits are complete.
-void PriorBlock::embed_group(int group) {
+void TilePrior::embed_group(int group) {
   const LinearView cur = networks_->prior.cur.view();
   const TokenLayout& layout = networks_->layout;
   const std::vector<int32_t>& tokens = tokens_[group];
-  for_tiles(prior_->pool(), static_cast<int>(tokens.size()), [&](int begin, int end, int thread) {
-    TileScratch& scratch = scratch_[static_cast<size_t>(thread)];
+  for_batches(prior_->pool(), static_cast<int>(tokens.size()), [&](int begin, int end, int thread) {
+    BatchScratch& scratch = scratch_[static_cast<size_t>(thread)];
     for (int i = begin; i < end; ++i) {
       const auto token = static_cast<size_t>(tokens[static_cast<size_t>(i)]);
       token_vector(layout, stages_[token], bits_.data() + static_cast<ptrdiff_t>(i) * layout.stages,
@@ -160,8 +160,8 @@ void PriorBlock::embed_group(int group) {
   });
 }
 
-void PriorBlock::begin_group(int group) {
-  const StageScope scope(Stage::kPriorBits, tokens_[group].size());
+void TilePrior::begin_group(int group) {
+  const SectionScope scope(Section::kPriorBits, tokens_[group].size());
   if (group > 0) embed_group(group - 1);
   group_ = group;
   pending_ = -1;
@@ -174,13 +174,13 @@ void PriorBlock::begin_group(int group) {
     v_.resize(rows_.size() * width);
     logits_.resize(rows_.size() * kStageBits);
   }
-  for_tiles(prior_->pool(), static_cast<int>(rows_.size()), [&](int begin, int end, int thread) {
+  for_batches(prior_->pool(), static_cast<int>(rows_.size()), [&](int begin, int end, int thread) {
     start_rows(begin, end, scratch_[static_cast<size_t>(thread)]);
   });
 }
 
 // v of rows [begin, end) of the group before any bit of it is known.
-void PriorBlock::start_rows(int begin, int end, TileScratch& scratch) {
+void TilePrior::start_rows(int begin, int end, BatchScratch& scratch) {
   const PriorWeights& weights = networks_->prior;
   const KernelTable& kernels = networks_->kernels;
   const ptrdiff_t width = networks_->config.prior.width;
@@ -201,8 +201,8 @@ void PriorBlock::start_rows(int begin, int end, TileScratch& scratch) {
   run_ffn(kernels, weights.ffn, scratch.narrow.data(), count, scratch.hidden.data(), v);
 }
 
-std::span<const int32_t> PriorBlock::begin_stage(int stage) {
-  const StageScope scope(Stage::kPriorBits);
+std::span<const int32_t> TilePrior::begin_stage(int stage) {
+  const SectionScope scope(Section::kPriorBits);
   stage_ = stage;
   const auto width = static_cast<size_t>(networks_->config.prior.width);
   size_t kept = 0;
@@ -222,7 +222,7 @@ std::span<const int32_t> PriorBlock::begin_stage(int stage) {
 }
 
 // v += emb of the eight bits of a head that are known.
-void PriorBlock::append_bits(int begin, int end, int head, TileScratch& scratch) {
+void TilePrior::append_bits(int begin, int end, int head, BatchScratch& scratch) {
   const LinearView emb = networks_->prior.emb[static_cast<size_t>(head)].view();
   int8_t* values = scratch.narrow.data();
   for (int i = begin; i < end; ++i) {
@@ -234,7 +234,7 @@ void PriorBlock::append_bits(int begin, int end, int head, TileScratch& scratch)
 }
 
 // The logits of a sub-group of rows of which all earlier ones are known.
-void PriorBlock::make_logits(int begin, int end, int subgroup, TileScratch& scratch) {
+void TilePrior::make_logits(int begin, int end, int subgroup, BatchScratch& scratch) {
   const PriorWeights& weights = networks_->prior;
   const KernelTable& kernels = networks_->kernels;
   const int head = stage_ * kSubgroups + subgroup;
@@ -250,17 +250,17 @@ void PriorBlock::make_logits(int begin, int end, int subgroup, TileScratch& scra
 }
 
 // Has rows coded whose logits are there.
-void PriorBlock::code_rows(int begin, int end, int subgroup, const Code& code) {
+void TilePrior::code_rows(int begin, int end, int subgroup, const Code& code) {
   uint8_t* bytes = bytes_.data() + begin;
   code(begin, end, subgroup, logits_at(begin, subgroup), bytes);
   const int shift = kSubgroupBits * subgroup;
   for (int i = begin; i < end; ++i) bits_of(i)[stage_] |= uint32_t{*bytes++} << shift;
 }
 
-void PriorBlock::stage_apart(const Code& code) {
-  const StageScope scope(Stage::kPriorBits);
-  for_tiles(prior_->pool(), static_cast<int>(rows_.size()), [&](int begin, int end, int thread) {
-    TileScratch& scratch = scratch_[static_cast<size_t>(thread)];
+void TilePrior::stage_apart(const Code& code) {
+  const SectionScope scope(Section::kPriorBits);
+  for_batches(prior_->pool(), static_cast<int>(rows_.size()), [&](int begin, int end, int thread) {
+    BatchScratch& scratch = scratch_[static_cast<size_t>(thread)];
     for (int j = 0; j < kSubgroups; ++j) {
       make_logits(begin, end, j, scratch);
       code_rows(begin, end, j, code);
@@ -269,21 +269,21 @@ void PriorBlock::stage_apart(const Code& code) {
   pending_ = stage_ * kSubgroups + kSubgroups - 1;
 }
 
-void PriorBlock::stage_in_order(const Code& code) {
-  const StageScope scope(Stage::kPriorBits);
+void TilePrior::stage_in_order(const Code& code) {
+  const SectionScope scope(Section::kPriorBits);
   ThreadPool& pool = prior_->pool();
   const bool helped = pool.spins() && pool.threads() > 1;
-  const Tiles tiles{static_cast<int>(rows_.size()), helped ? kOrderedTile : kMaxTile};
-  order_->begin(tiles.count() * kSubgroups);
-  const int threads = helped ? std::min(tiles.count(), pool.threads()) : 1;
+  const Batches batches{static_cast<int>(rows_.size()), helped ? kOrderedBatch : kMaxBatch};
+  order_->begin(batches.count() * kSubgroups);
+  const int threads = helped ? std::min(batches.count(), pool.threads()) : 1;
   pool.parallel_ranges(static_cast<size_t>(threads), [&](size_t begin, size_t, int thread) {
-    TileScratch& scratch = scratch_[static_cast<size_t>(thread)];
+    BatchScratch& scratch = scratch_[static_cast<size_t>(thread)];
     if (begin > 0) {
-      help(tiles, scratch);
+      help(batches, scratch);
       return;
     }
     try {
-      code_tiles(tiles, code, scratch);
+      code_batches(batches, code, scratch);
     } catch (...) {
       order_->stopped = true;
       throw;
@@ -293,11 +293,11 @@ void PriorBlock::stage_in_order(const Code& code) {
 }
 
 // The calling thread's part: makes the logits that nobody has begun when their turn comes.
-void PriorBlock::code_tiles(const Tiles& tiles, const Code& code, TileScratch& scratch) {
-  const int count = tiles.count();
+void TilePrior::code_batches(const Batches& batches, const Code& code, BatchScratch& scratch) {
+  const int count = batches.count();
   for (int i = 0; i < count * kSubgroups; ++i) {
-    const int begin = tiles.begin(i % count);
-    const int end = tiles.end(i % count);
+    const int begin = batches.begin(i % count);
+    const int end = batches.end(i % count);
     if (order_->take(i)) {
       make_logits(begin, end, i / count, scratch);
     } else {
@@ -309,22 +309,22 @@ void PriorBlock::code_tiles(const Tiles& tiles, const Code& code, TileScratch& s
   }
 }
 
-// The other threads' part: logits of tiles of which the sub-group before has been coded.
-void PriorBlock::help(const Tiles& tiles, TileScratch& scratch) {
-  const int count = tiles.count();
-  // The first tile is the calling thread's.
+// The other threads' part: logits of batches of which the sub-group before has been coded.
+void TilePrior::help(const Batches& batches, BatchScratch& scratch) {
+  const int count = batches.count();
+  // The first batch is the calling thread's.
   for (int i = 1; i < count * kSubgroups; ++i) {
     ThreadPool::watch([&] {
       return order_->coded.load(std::memory_order_acquire) > i - count || order_->stopped;
     });
     if (order_->stopped) return;
     if (!order_->take(i)) continue;
-    make_logits(tiles.begin(i % count), tiles.end(i % count), i / count, scratch);
+    make_logits(batches.begin(i % count), batches.end(i % count), i / count, scratch);
     order_->states[static_cast<size_t>(i)].store(Order::kThere, std::memory_order_release);
   }
 }
 
-const int16_t* PriorBlock::pair(int subgroup) const {
+const int16_t* TilePrior::pair(int subgroup) const {
   return networks_->prior.pair.data() +
          static_cast<ptrdiff_t>(stage_ * kSubgroups + subgroup) * kSubgroupBits * kSubgroupBits;
 }

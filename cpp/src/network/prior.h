@@ -1,16 +1,16 @@
 // The prior: logits of stage flags and bits. docs/numerics.md section 4.
 //
-// One layer of a picture goes like this, the same in encoder and decoder:
+// One layer of a frame goes like this, the same in encoder and decoder:
 //
 //   prior.trunk(active, previous, side, flags);           // logits of the stage flags
-//   ... code the stage counts, all blocks ...
-//   for every entropy block (in parallel if there are several):
-//     block.begin_layer(prior, active, stages);
+//   ... code the stage counts, all tiles ...
+//   for every tile (in parallel if there are several):
+//     tile.begin_layer(prior, active, stages);
 //     for g in 0..2:
-//       block.begin_group(g);
+//       tile.begin_group(g);
 //       for s in 0..S-1:
-//         tokens = block.begin_stage(s);                   // those of the group with n > s
-//         block.stage_in_order(code);                      // or stage_apart(code)
+//         tokens = tile.begin_stage(s);                   // those of the group with n > s
+//         tile.stage_in_order(code);                      // or stage_apart(code)
 //
 // code(begin, end, j, logits, bytes) is to give the bits 8j .. 8j+7 of tokens [begin, end) of the
 // stage under their logits [end - begin, 8]: bit i of a byte is b[s][8j + i].
@@ -36,7 +36,7 @@ namespace bsq {
 // Logits of the eight bits of a sub-group of one token, which move as bits become known.
 class ByteLogits {
  public:
-  // `pair`: that of PriorBlock.
+  // `pair`: that of TilePrior.
   ByteLogits(const int16_t* logits, const int16_t* pair) : pair_(pair) {
     std::copy_n(logits, kSubgroupBits, sums_.begin());
   }
@@ -72,13 +72,13 @@ class Prior {
   BlockStack stack_;
 };
 
-// The state of one entropy block. One thread at a time; different blocks may run at once, also
+// The state of one tile. One thread at a time; different tiles may run at once, also
 // inside a loop of the prior's own pool.
-class PriorBlock {
+class TilePrior {
  public:
-  PriorBlock(std::shared_ptr<const Networks> networks, const TokenRect& rect);
+  TilePrior(std::shared_ptr<const Networks> networks, const TokenRect& rect);
 
-  // Starts a layer after prior.trunk(). stages: n of every active token of the picture,
+  // Starts a layer after prior.trunk(). stages: n of every active token of the frame,
   // [active.count()]. `prior`, `active` and `stages` must live until the layer is done.
   void begin_layer(const Prior& prior, const ActiveTokens& active, std::span<const uint8_t> stages);
   // Of the layer's prior.
@@ -86,7 +86,7 @@ class PriorBlock {
   // Groups in order 0, 1, 2; all bits of earlier groups must have been fed.
   void begin_group(int group);
   // Indices in `active` of the group's tokens with n > stage, in the order of coding: raster
-  // order in the block. Stages in rising order; the span lives until the next begin_stage().
+  // order in the tile. Stages in rising order; the span lives until the next begin_stage().
   std::span<const int32_t> begin_stage(int stage);
   using Code =
       FunctionRef<void(int begin, int end, int subgroup, const int16_t* logits, uint8_t* bytes)>;
@@ -106,7 +106,7 @@ class PriorBlock {
   const int16_t* pair(int subgroup) const;
 
  private:
-  // What the threads of stage_in_order() have in common: of every tile of every sub-group whether
+  // What the threads of stage_in_order() have in common: of every batch of every sub-group whether
   // somebody makes its logits, how many have been coded, and whether that has failed.
   struct Order {
     enum State : uint8_t { kWaits, kTaken, kThere };
@@ -118,27 +118,27 @@ class PriorBlock {
     void begin(int count);
     bool take(int i);
   };
-  // Rows cut into tiles.
-  struct Tiles {
+  // Rows cut into batches.
+  struct Batches {
     int rows;
     int size;
     int count() const { return (rows + size - 1) / size; }
-    int begin(int tile) const { return tile * size; }
-    int end(int tile) const { return std::min(rows, begin(tile) + size); }
+    int begin(int batch) const { return batch * size; }
+    int end(int batch) const { return std::min(rows, begin(batch) + size); }
   };
   void list_tokens();
   void place_presence();
   void embed_group(int group);
-  void start_rows(int begin, int end, TileScratch& scratch);
-  void append_bits(int begin, int end, int head, TileScratch& scratch);
-  void make_logits(int begin, int end, int subgroup, TileScratch& scratch);
+  void start_rows(int begin, int end, BatchScratch& scratch);
+  void append_bits(int begin, int end, int head, BatchScratch& scratch);
+  void make_logits(int begin, int end, int subgroup, BatchScratch& scratch);
   int16_t* logits_at(int row, int subgroup) {
     const size_t at = static_cast<size_t>(subgroup) * rows_.size() + static_cast<size_t>(row);
     return logits_.data() + at * kSubgroupBits;
   }
   void code_rows(int begin, int end, int subgroup, const Code& code);
-  void code_tiles(const Tiles& tiles, const Code& code, TileScratch& scratch);
-  void help(const Tiles& tiles, TileScratch& scratch);
+  void code_batches(const Batches& batches, const Code& code, BatchScratch& scratch);
+  void help(const Batches& batches, BatchScratch& scratch);
   uint32_t* bits_of(int row) {
     return bits_.data() + networks_->layout.stages * slots_[static_cast<size_t>(row)];
   }
@@ -147,13 +147,13 @@ class PriorBlock {
   TokenRect rect_;
   AlignedVector<int8_t>
       presence_;        // e of a token without bits, by its number of stages: [S + 1, width]
-  PaddedGrid context_;  // e of every token of the block
+  PaddedGrid context_;  // e of every token of the tile
 
   // The layer at hand.
   const Prior* prior_ = nullptr;
   const ActiveTokens* active_ = nullptr;
   std::span<const uint8_t> stages_;
-  std::vector<ActiveTokens::Run> runs_;   // of the block, at its own coordinates
+  std::vector<ActiveTokens::Run> runs_;   // of the tile, at its own coordinates
   std::vector<int32_t> tokens_[kGroups];  // with n > 0
 
   // The group at hand.
@@ -169,7 +169,7 @@ class PriorBlock {
   AlignedVector<int16_t> logits_;  // [4, rows_, 8]
   std::vector<uint8_t> bytes_;     // of rows_, those of the sub-group at hand
   std::unique_ptr<Order> order_;
-  std::vector<TileScratch> scratch_;
+  std::vector<BatchScratch> scratch_;
 };
 
 }  // namespace bsq

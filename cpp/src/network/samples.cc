@@ -90,9 +90,9 @@ uint16_t reconstructed(uint16_t prediction, int16_t output, int64_t step, int32_
 }  // namespace
 
 int32_t step_q8(int q) {
-  if (q < 0 || q > kMaxStepIndex) {
-    throw Error(BSQ_ERROR_ARGUMENT, "step index " + std::to_string(q) + " is not within 0.." +
-                                        std::to_string(kMaxStepIndex));
+  if (q < 0 || q > kMaxQ) {
+    throw Error(BSQ_ERROR_ARGUMENT,
+                "step index " + std::to_string(q) + " is not within 0.." + std::to_string(kMaxQ));
   }
   return static_cast<int32_t>(((int64_t{kPow2[q % 64]} << (q / 64)) + 256) >> 9);
 }
@@ -143,16 +143,16 @@ void residual_vectors(const Frame& source, const Frame& prediction, const Active
 }
 
 void reconstruct(const int16_t* output, const ActiveTokens& active, const TokenSteps& steps,
-                 ThreadPool& pool, Frame& picture) {
-  const int32_t largest = (1 << picture.bit_depth) - 1;
+                 ThreadPool& pool, Frame& frame) {
+  const int32_t largest = (1 << frame.bit_depth) - 1;
   PlaneView planes[3];
-  for (int i = 0; i < picture.plane_count; ++i) planes[i] = picture.planes[i].view();
+  for (int i = 0; i < frame.plane_count; ++i) planes[i] = frame.planes[i].view();
   for_tokens(active, pool, [&](size_t t, TokenPosition token) {
     const int q = steps.at(token.y, token.x);
-    const int64_t luma_step = sample_step(q, picture.bit_depth);
-    const int64_t chroma_step = sample_step(steps.chroma(q), picture.bit_depth);
+    const int64_t luma_step = sample_step(q, frame.bit_depth);
+    const int64_t chroma_step = sample_step(steps.chroma(q), frame.bit_depth);
     const int16_t* vector = output + t * kSampleVector;
-    for_rows(token, picture.plane_count, [&](int first, int plane, int y, int x, int count) {
+    for_rows(token, frame.plane_count, [&](int first, int plane, int y, int x, int count) {
       uint16_t* samples = planes[plane].row(y) + x;
       const int64_t step = plane == 0 ? luma_step : chroma_step;
       for (int i = 0; i < count; ++i) {

@@ -17,7 +17,7 @@ namespace bsq {
 // Error(BSQ_ERROR_ARGUMENT) outside of that range.
 int32_t step_q8(int q);
 
-// Where a layer stands in its packet.
+// The place of a layer in its packet.
 struct LayerPlace {
   bool first_of_keyframe = false;
   bool later = false;  // not the first of its packet
@@ -33,10 +33,10 @@ void side_vectors(const Frame& prediction, const ActiveTokens& active, const Tok
 void residual_vectors(const Frame& source, const Frame& prediction, const ActiveTokens& active,
                       const TokenSteps& steps, ThreadPool& pool, int16_t* out);
 
-// Writes prediction + step * output at the active tokens of `picture`, which holds the prediction
+// Writes prediction + step * output at the active tokens of `frame`, which holds the prediction
 // before the call. `output` is [active.count(), 96].
 void reconstruct(const int16_t* output, const ActiveTokens& active, const TokenSteps& steps,
-                 ThreadPool& pool, Frame& picture);
+                 ThreadPool& pool, Frame& frame);
 
 // The same for one token, from and to single squares: `samples` holds the prediction of 96 samples
 // in the order of the vectors (raster luma, first chroma, second chroma) and receives the

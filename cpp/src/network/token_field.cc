@@ -1,4 +1,4 @@
-// Tokens of a picture: which are active, what they hold, and the vectors that networks read.
+// Tokens of a frame: which are active, what they hold, and the vectors that networks read.
 #include "network/token_field.h"
 
 #include <algorithm>
@@ -16,7 +16,7 @@ constexpr size_t kTokensPerTask = 64;
 
 ActiveTokens::ActiveTokens(int height, int width) : height_(height), width_(width) {
   if (height < 1 || height > kMaxTokens || width < 1 || width > kMaxTokens) {
-    throw Error(BSQ_ERROR_ARGUMENT, "a picture of " + std::to_string(width) + " x " +
+    throw Error(BSQ_ERROR_ARGUMENT, "a frame of " + std::to_string(width) + " x " +
                                         std::to_string(height) + " tokens; the limit is " +
                                         std::to_string(kMaxTokens));
   }
@@ -25,27 +25,28 @@ ActiveTokens::ActiveTokens(int height, int width) : height_(height), width_(widt
   runs_.reserve(max_runs(height, width));
 }
 
-void ActiveTokens::set(std::span<const uint8_t> windows) {
-  const auto count = static_cast<size_t>(windows_y()) * static_cast<size_t>(windows_x());
-  if (windows.size() != count) {
-    throw Error(BSQ_ERROR_ARGUMENT, std::to_string(windows.size()) + " window flags for " +
-                                        std::to_string(count) + " windows");
+void ActiveTokens::set(std::span<const uint8_t> superblocks) {
+  const auto count = static_cast<size_t>(superblocks_y()) * static_cast<size_t>(superblocks_x());
+  if (superblocks.size() != count) {
+    throw Error(BSQ_ERROR_ARGUMENT, std::to_string(superblocks.size()) + " superblock flags for " +
+                                        std::to_string(count) + " superblocks");
   }
-  rebuild(windows, false);
+  rebuild(superblocks, false);
 }
 
 void ActiveTokens::set_all() { rebuild({}, true); }
 
-void ActiveTokens::rebuild(std::span<const uint8_t> windows, bool all) {
+void ActiveTokens::rebuild(std::span<const uint8_t> superblocks, bool all) {
   tokens_.clear();
   runs_.clear();
   std::fill(index_.begin(), index_.end(), -1);
   for (int y = 0; y < height_; ++y) {
-    const auto row = static_cast<size_t>(y / kWindowTokens) * static_cast<size_t>(windows_x());
+    const auto row =
+        static_cast<size_t>(y / kSuperblockTokens) * static_cast<size_t>(superblocks_x());
     bool open = false;  // the token to the left belongs to the last run
     for (int x = 0; x < width_; ++x) {
-      const auto window = row + static_cast<size_t>(x / kWindowTokens);
-      if (!all && windows[window] == 0) {
+      const auto superblock = row + static_cast<size_t>(x / kSuperblockTokens);
+      if (!all && superblocks[superblock] == 0) {
         open = false;
         continue;
       }

@@ -1,4 +1,4 @@
-// Tokens of a picture: which are active, what they hold, and the vectors that networks read.
+// Tokens of a frame: which are active, what they hold, and the vectors that networks read.
 // docs/numerics.md sections 3 and 5.
 #pragma once
 
@@ -52,13 +52,13 @@ constexpr int token_group(int y, int x) {
   return (y & 1) != 0 ? 1 : 0;
 }
 
-// Runs of neighbours that the active windows of a picture of that size in tokens can make.
+// Runs of neighbours that the active superblocks of a frame of that size in tokens can make.
 constexpr size_t max_runs(int height, int width) {
   return static_cast<size_t>(height) *
-         static_cast<size_t>((width + 2 * kWindowTokens - 1) / (2 * kWindowTokens));
+         static_cast<size_t>((width + 2 * kSuperblockTokens - 1) / (2 * kSuperblockTokens));
 }
 
-// The tokens of active windows of one layer, listed in raster order over the whole picture. Every
+// The tokens of active superblocks of one layer, listed in raster order over the whole frame. Every
 // array that goes into or comes out of a network has one row per entry of this list.
 class ActiveTokens {
  public:
@@ -71,29 +71,29 @@ class ActiveTokens {
   };
 
   ActiveTokens() = default;
-  // Picture size in tokens; no token is active yet. Throws Error(BSQ_ERROR_ARGUMENT) unless both
+  // Frame size in tokens; no token is active yet. Throws Error(BSQ_ERROR_ARGUMENT) unless both
   // are in 1..1024.
   ActiveTokens(int height, int width);
 
-  // One flag per window in raster order, not 0 for active ones.
-  void set(std::span<const uint8_t> windows);
+  // One flag per superblock in raster order, not 0 for active ones.
+  void set(std::span<const uint8_t> superblocks);
   void set_all();
 
   int height() const { return height_; }
   int width() const { return width_; }
-  int windows_y() const { return (height_ + kWindowTokens - 1) / kWindowTokens; }
-  int windows_x() const { return (width_ + kWindowTokens - 1) / kWindowTokens; }
+  int superblocks_y() const { return (height_ + kSuperblockTokens - 1) / kSuperblockTokens; }
+  int superblocks_x() const { return (width_ + kSuperblockTokens - 1) / kSuperblockTokens; }
 
   int count() const { return static_cast<int>(tokens_.size()); }
   const std::vector<TokenPosition>& tokens() const { return tokens_; }
   const std::vector<Run>& runs() const { return runs_; }
-  // Index in the list, or -1 where the token's window is inactive.
+  // Index in the list, or -1 where the token's superblock is inactive.
   int index(int y, int x) const {
     return index_[static_cast<size_t>(y) * static_cast<size_t>(width_) + static_cast<size_t>(x)];
   }
 
  private:
-  void rebuild(std::span<const uint8_t> windows, bool all);
+  void rebuild(std::span<const uint8_t> superblocks, bool all);
 
   int height_ = 0;
   int width_ = 0;
@@ -102,7 +102,7 @@ class ActiveTokens {
   std::vector<int32_t> index_;  // [height, width]
 };
 
-// What the tokens of one picture hold: number of stages and their bits. Bits of stages that are
+// What the tokens of one frame hold: number of stages and their bits. Bits of stages that are
 // not coded have no meaning.
 struct TokenField {
   int height = 0;
@@ -134,7 +134,7 @@ struct TokenField {
 // The token vector of one token: layout.width() values from n words of bits.
 void token_vector(const TokenLayout& layout, int n, const uint32_t* bits, int8_t* out);
 
-// Token vectors [active.count(), layout.width()] of the active tokens. `field` has the picture's
+// Token vectors [active.count(), layout.width()] of the active tokens. `field` has the frame's
 // size.
 void token_vectors(const TokenLayout& layout, const TokenField& field, const ActiveTokens& active,
                    ThreadPool& pool, int8_t* out);

@@ -9,36 +9,37 @@
 
 namespace bsq {
 
-constexpr int kMaxStepIndex = 568;  // the largest q
-constexpr int kStepOffset = 64;     // q of c = 0: q is the c of packets and this
-constexpr int kMaxOffset = 16;      // offsets of windows lie within +- this
-constexpr int kOffsetUnit = 8;      // what one of them adds to q
-constexpr int kChromaKnee = 320;    // q up to which chroma has the step of luma
+constexpr int kMaxQ = 568;        // the largest q
+constexpr int kQOffset = 64;      // q of c = 0: q is the c of packets and this
+constexpr int kMaxDeltaQ = 16;    // delta q of superblocks lie within +- this
+constexpr int kDeltaQUnit = 8;    // what one of them adds to q
+constexpr int kChromaKnee = 320;  // q up to which chroma has the step of luma
 
-// q of the layer, moved by the offset of the token's window; that of chroma is smaller where q is
-// large.
+// q of the layer, moved by the delta q of the token's superblock; that of chroma is smaller where q
+// is large.
 class TokenSteps {
  public:
-  // The offsets of all windows are 0.
+  // The delta q of all superblocks are 0.
   TokenSteps(int q) : q_(q) {}  // NOLINT(google-explicit-constructor): a q is such a field
-  // `offsets`: one per window in raster order, `windows_x` a row; they must outlive the object.
-  TokenSteps(int q, const int16_t* offsets, int windows_x)
-      : q_(q), offsets_(offsets), windows_x_(windows_x) {}
+  // `delta_q`: one per superblock in raster order, `superblocks_x` a row; they must outlive the
+  // object.
+  TokenSteps(int q, const int16_t* delta_q, int superblocks_x)
+      : q_(q), delta_q_(delta_q), superblocks_x_(superblocks_x) {}
 
   // q of the token in row y and column x, 0..568.
   int at(int y, int x) const {
-    if (offsets_ == nullptr) return q_;
-    const int offset =
-        offsets_[static_cast<ptrdiff_t>(y / kWindowTokens) * windows_x_ + x / kWindowTokens];
-    return std::clamp(q_ + kOffsetUnit * offset, 0, kMaxStepIndex);
+    if (delta_q_ == nullptr) return q_;
+    const int delta_q = delta_q_[static_cast<ptrdiff_t>(y / kSuperblockTokens) * superblocks_x_ +
+                                 x / kSuperblockTokens];
+    return std::clamp(q_ + kDeltaQUnit * delta_q, 0, kMaxQ);
   }
   // q of the chroma samples of a token with that q.
   static int chroma(int q) { return q - (std::max(0, q - kChromaKnee) >> 1); }
 
  private:
   int q_;
-  const int16_t* offsets_ = nullptr;
-  int windows_x_ = 0;
+  const int16_t* delta_q_ = nullptr;
+  int superblocks_x_ = 0;
 };
 
 }  // namespace bsq

@@ -1,10 +1,10 @@
-// The two halves of the tokenizer on the active tokens of a picture.
+// The two halves of the tokenizer on the active tokens of a frame.
 #include "network/tokenizer.h"
 
 #include <cstring>
 #include <utility>
 
-#include "base/stage_clock.h"
+#include "base/section_clock.h"
 
 namespace bsq {
 
@@ -13,12 +13,12 @@ TokenizerEncoder::TokenizerEncoder(std::shared_ptr<const Networks> networks, Thr
 
 void TokenizerEncoder::encode(const ActiveTokens& active, const int16_t* residual,
                               const int16_t* side, int8_t* z) {
-  const StageScope scope(Stage::kAnalysis, static_cast<size_t>(active.count()));
+  const SectionScope scope(Section::kAnalysis, static_cast<size_t>(active.count()));
   const EncoderWeights& weights = networks_->encoder;
   const KernelTable& kernels = networks_->kernels;
   const LinearView in = weights.in.view();
   const LinearView head = weights.head.view();
-  const auto input = [&](int begin, int end, int16_t* x, TileScratch& scratch) {
+  const auto input = [&](int begin, int end, int16_t* x, BatchScratch& scratch) {
     int16_t* features = scratch.features.data();
     for (ptrdiff_t t = begin; t < end; ++t, features += in.k) {
       std::memcpy(features, residual + t * kSampleVector, kSampleVector * sizeof *features);
@@ -26,7 +26,7 @@ void TokenizerEncoder::encode(const ActiveTokens& active, const int16_t* residua
     }
     kernels.linear16_rq16(in, scratch.features.data(), in.k, end - begin, false, x, in.n);
   };
-  const auto output = [&](int begin, int end, const int8_t* f, TileScratch&) {
+  const auto output = [&](int begin, int end, const int8_t* f, BatchScratch&) {
     kernels.linear8_rq8(head, f, head.k, end - begin, nullptr,
                         z + static_cast<ptrdiff_t>(begin) * head.n, head.n);
   };
@@ -38,20 +38,20 @@ TokenizerDecoder::TokenizerDecoder(std::shared_ptr<const Networks> networks, Thr
 
 void TokenizerDecoder::decode(const ActiveTokens& active, const int8_t* tokens, const int16_t* side,
                               int16_t* out) {
-  const StageScope scope(Stage::kSynthesis, static_cast<size_t>(active.count()));
+  const SectionScope scope(Section::kSynthesis, static_cast<size_t>(active.count()));
   const DecoderWeights& weights = networks_->decoder;
   const KernelTable& kernels = networks_->kernels;
   const LinearView from_tokens = weights.tok.view();
   const LinearView from_side = weights.side.view();
   const LinearView to_samples = weights.out.view();
-  const auto input = [&](int begin, int end, int16_t* x, TileScratch&) {
+  const auto input = [&](int begin, int end, int16_t* x, BatchScratch&) {
     const ptrdiff_t first = begin;
     kernels.linear8_rq16(from_tokens, tokens + first * from_tokens.k, from_tokens.k, end - begin,
                          false, x, from_tokens.n);
     kernels.linear16_rq16(from_side, side + first * kSideVector, kSideVector, end - begin, true, x,
                           from_side.n);
   };
-  const auto output = [&](int begin, int end, const int8_t* f, TileScratch&) {
+  const auto output = [&](int begin, int end, const int8_t* f, BatchScratch&) {
     kernels.linear8_rq16(to_samples, f, to_samples.k, end - begin, false,
                          out + static_cast<ptrdiff_t>(begin) * kSampleVector, kSampleVector);
   };

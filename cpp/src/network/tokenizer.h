@@ -1,6 +1,6 @@
-// The two halves of the tokenizer on the active tokens of a picture: docs/numerics.md section 4.
+// The two halves of the tokenizer on the active tokens of a frame: docs/numerics.md section 4.
 //
-// An object keeps its working memory between pictures and serves one thread at a time; it spreads
+// An object keeps its working memory between frames and serves one thread at a time; it spreads
 // its work over the pool, and its results do not depend on the number of threads. Cost grows with
 // the number of active tokens alone.
 #pragma once

@@ -231,12 +231,12 @@ class Encoder:
         return RateReport(
             bitrate=report["bitrate"],
             maxrate=report["maxrate"],
-            actual_bitrate=report["reached"],
-            vbv_buffer_bits=report["buffer_bits"],
-            vbv_min_fullness=report["lowest_fullness"],
-            underflows=int(report["late"]),
-            frames_at_max_q=int(report["coarsest"]),
-            frames_capped=int(report["capped"]),
+            actual_bitrate=report["actual_bitrate"],
+            vbv_buffer_bits=report["vbv_buffer_bits"],
+            vbv_min_fullness=report["vbv_min_fullness"],
+            underflows=int(report["underflows"]),
+            frames_at_max_q=int(report["frames_at_max_q"]),
+            frames_capped=int(report["frames_capped"]),
         )
 
     def encode(

@@ -145,23 +145,23 @@ class _Shared:
         for thread in self.threads:
             thread.join()
 
-    def push(self, segment: _Segment, picture: _Picture, *, look_only: bool) -> None:
+    def push(self, segment: _Segment, picture: _Picture, *, context_only: bool) -> None:
         """Hands a picture to a segment."""
         self.held += not picture.uses
         picture.uses += 1
-        segment.pictures.append((picture, look_only))
+        segment.pictures.append((picture, context_only))
 
     def _work(self) -> None:
         try:
             while (segment := self._next_segment()) is not None:
                 encoder = self.open_encoder()
-                for picture, look_only in self._pictures(segment):
+                for picture, context_only in self._pictures(segment):
                     encoder.send(
                         picture.planes,
                         picture.pts,
                         duration=picture.duration,
                         keyframe=picture.keyframe,
-                        look_only=look_only,
+                        context_only=context_only,
                     )
                     self._collect(encoder, segment)
                 encoder.flush()
@@ -186,11 +186,11 @@ class _Shared:
                 self.changed.wait_for(lambda: segment.pictures or segment.complete or self.stopped)
                 if self.stopped or not segment.pictures:
                     return
-                picture, look_only = segment.pictures.popleft()
+                picture, context_only = segment.pictures.popleft()
                 picture.uses -= 1
                 self.held -= not picture.uses
                 self.changed.notify_all()
-            yield picture, look_only
+            yield picture, context_only
 
     def _collect(self, encoder: _core.Encoder, segment: _Segment) -> None:
         while (packet := encoder.receive()) is not None:
@@ -274,9 +274,9 @@ class ParallelCore:
             if self._begins(picture):
                 self._begin_segment()
             *before, newest = self._open
-            self._shared.push(newest, picture, look_only=False)
+            self._shared.push(newest, picture, context_only=False)
             for segment in before:
-                self._shared.push(segment, picture, look_only=True)
+                self._shared.push(segment, picture, context_only=True)
             self._count += 1
             self._last = picture
             self._close_segments()
@@ -298,7 +298,7 @@ class ParallelCore:
         self._begin = self._count
         if self._last is not None:
             self._open[-1].end = self._count
-            self._shared.push(segment, self._last, look_only=True)
+            self._shared.push(segment, self._last, context_only=True)
         for segments in (self._open, self._out, self._shared.waiting):
             segments.append(segment)
 
@@ -330,7 +330,7 @@ class ParallelCore:
             return None
         self.stats = packet.stats
         self._parity ^= packet.keyframe
-        return packet._replace(data=_core.set_packet_parity(packet.data, self._parity))
+        return packet._replace(data=_core.set_packet_group_toggle(packet.data, self._parity))
 
     def close(self) -> None:
         """Ends the work; packets that have not been received are lost."""

@@ -103,7 +103,7 @@ class EncoderSettings:
     def to_core(self) -> dict[str, Any]:
         """The keyword arguments of `_core.Encoder`."""
         values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-        values["buffer_seconds"] = values.pop("vbv_buffer")
+        values["vbv_buffer_seconds"] = values.pop("vbv_buffer")
         return values
 
 

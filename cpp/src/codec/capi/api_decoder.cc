@@ -25,8 +25,8 @@ bsq_status bsq_decoder_open(const bsq_decoder_config* config, const bsq_model* c
       bsq::require_argument(models[i] != nullptr, "a model is NULL");
       kept.push_back(models[i]->model);
     }
-    *decoder = new bsq_decoder{
-        {*config, std::move(kept), bsq::decode_on_processor(bsq::current_kernels())}, {}};
+    *decoder =
+        new bsq_decoder{{*config, std::move(kept), bsq::decode_on_cpu(bsq::current_kernels())}, {}};
     return BSQ_OK;
   });
 }
@@ -51,10 +51,10 @@ bsq_status bsq_decoder_flush(bsq_decoder* decoder) {
   });
 }
 
-bsq_status bsq_decoder_receive(bsq_decoder* decoder, bsq_picture* picture) {
+bsq_status bsq_decoder_receive(bsq_decoder* decoder, bsq_frame* frame) {
   return bsq::call(decoder, [&] {
-    bsq::require_argument(picture != nullptr, "picture is NULL");
-    return decoder->decoder.receive(*picture);
+    bsq::require_argument(frame != nullptr, "frame is NULL");
+    return decoder->decoder.receive(*frame);
   });
 }
 

@@ -22,7 +22,7 @@ void bsq_encoder_config_init(bsq_encoder_config* config) {
   config->scene_cut = 1;
   config->preset = BSQ_PRESET_MEDIUM;
   config->tune = BSQ_TUNE_BALANCED;
-  config->buffer_seconds = 1.5;
+  config->vbv_buffer_seconds = 1.5;
 }
 
 bsq_status bsq_encoder_open(const bsq_encoder_config* config, const bsq_model* model,
@@ -33,8 +33,7 @@ bsq_status bsq_encoder_open(const bsq_encoder_config* config, const bsq_model* m
     bsq::require_argument(config != nullptr, "config is NULL");
     bsq::require_argument(model != nullptr, "model is NULL");
     const bsq::KernelTable& kernels = bsq::current_kernels();
-    *encoder =
-        new bsq_encoder{{*config, model->model, kernels, bsq::encode_on_processor(kernels)}, {}};
+    *encoder = new bsq_encoder{{*config, model->model, kernels, bsq::encode_on_cpu(kernels)}, {}};
     return BSQ_OK;
   });
 }
@@ -52,10 +51,10 @@ bsq_status bsq_encoder_header(const bsq_encoder* encoder, const uint8_t** data, 
   return BSQ_OK;
 }
 
-bsq_status bsq_encoder_send(bsq_encoder* encoder, const bsq_picture* picture) {
+bsq_status bsq_encoder_send(bsq_encoder* encoder, const bsq_frame* frame) {
   return bsq::call(encoder, [&] {
-    bsq::require_argument(picture != nullptr, "picture is NULL");
-    return encoder->encoder.send(*picture);
+    bsq::require_argument(frame != nullptr, "frame is NULL");
+    return encoder->encoder.send(*frame);
   });
 }
 

@@ -13,17 +13,17 @@ bsq_status bsq_packet_probe(const uint8_t* data, size_t size, bsq_packet_info* i
     *info = bsq_packet_info{};
     info->keyframe = header.keyframe ? 1 : 0;
     info->index_in_group = static_cast<int32_t>(header.index);
-    const bsq::PictureHeader& picture = header.picture;
-    info->layers = picture.layers;
-    const auto last = static_cast<size_t>(picture.layers - 1);
-    info->crf = picture.has_steps ? picture.steps[last] / 8.0 : -1.0;
+    const bsq::FrameHeader& frame = header.frame;
+    info->layers = frame.layers;
+    const auto last = static_cast<size_t>(frame.layers - 1);
+    info->crf = frame.has_steps ? frame.steps[last] / 8.0 : -1.0;
     info->pts = header.keyframe ? header.pts : header.deviation;
-    info->parity = header.parity ? 1 : 0;
+    info->group_toggle = header.group_toggle ? 1 : 0;
     info->duration = header.has_duration ? static_cast<int64_t>(header.duration) : -1;
     if (header.keyframe) {
       info->ticks_per_frame = header.sequence.ticks_per_frame;
       const auto components = bsq::component_geometries(header.sequence.info);
-      info->blocks = static_cast<int32_t>(components.front().blocks.size());
+      info->tiles = static_cast<int32_t>(components.front().tiles.size());
       if (sequence != nullptr) *sequence = header.sequence.info;
     }
     return BSQ_OK;
@@ -41,12 +41,12 @@ bsq_status bsq_sequence_probe(const uint8_t* data, size_t size, bsq_sequence* se
   });
 }
 
-bsq_status bsq_packet_set_parity(uint8_t* data, size_t size, int32_t parity, char* error,
-                                 size_t error_size) {
+bsq_status bsq_packet_set_group_toggle(uint8_t* data, size_t size, int32_t group_toggle,
+                                       char* error, size_t error_size) {
   return bsq::guarded(error, error_size, [&] {
     bsq::require_argument(data != nullptr || size == 0, "data is NULL");
-    bsq::require_argument(parity == 0 || parity == 1, "parity must be 0 or 1");
-    bsq::set_parity({data, size}, parity != 0, "packet");
+    bsq::require_argument(group_toggle == 0 || group_toggle == 1, "group_toggle must be 0 or 1");
+    bsq::set_group_toggle({data, size}, group_toggle != 0, "packet");
     return BSQ_OK;
   });
 }

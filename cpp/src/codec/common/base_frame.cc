@@ -32,9 +32,9 @@ Geometry base_geometry(const Geometry& geometry) {
   return Geometry::of(geometry.tokens_x, geometry.tokens_y, geometry.chroma, geometry.bit_depth);
 }
 
-void shrink(const Frame& picture, const Geometry& g, ThreadPool& pool, Frame& base) {
+void shrink(const Frame& frame, const Geometry& g, ThreadPool& pool, Frame& base) {
   for (int p = 0; p < g.plane_count; ++p) {
-    const ConstPlaneView from = picture.planes[p].view();
+    const ConstPlaneView from = frame.planes[p].view();
     const PlaneView to = base.planes[p].view();
     const int height = g.plane_height(p);
     const int width = g.plane_width(p);
@@ -47,11 +47,11 @@ void shrink(const Frame& picture, const Geometry& g, ThreadPool& pool, Frame& ba
   }
 }
 
-void enlarge(const Frame& base, const Geometry& g, ThreadPool& pool, Frame& picture) {
-  const int32_t largest = (1 << picture.bit_depth) - 1;
+void enlarge(const Frame& base, const Geometry& g, ThreadPool& pool, Frame& frame) {
+  const int32_t largest = (1 << frame.bit_depth) - 1;
   for (int p = 0; p < g.plane_count; ++p) {
     const ConstPlaneView from = base.planes[p].view();
-    const PlaneView to = picture.planes[p].view();
+    const PlaneView to = frame.planes[p].view();
     const int width = g.plane_width(p);
     const int height = g.plane_height(p);
     pool.parallel_for(static_cast<size_t>(to.height), [&](size_t row) {

@@ -12,7 +12,7 @@ namespace {
 
 // What an edge may change: docs/bitstream.md section 4.4.
 struct Limits {
-  int32_t activity = 0;  // of second differences: beyond it there is a picture, not an edge
+  int32_t activity = 0;  // of second differences: beyond it there is detail, not an edge
   int32_t luma = 0;      // the most that a sample next to the edge moves
   int32_t chroma = 0;
 };
@@ -24,7 +24,7 @@ Limits limits(int q, int bit_depth) {
 }
 
 constexpr int kReach = 4;  // samples on each side that are read
-// Steps at least so many times the limit are no blocking but part of the picture.
+// Steps at least so many times the limit are no blocking but part of the content.
 constexpr int32_t kGap = 16;
 constexpr int32_t kChromaGap = 8;
 
@@ -82,16 +82,16 @@ void filter_chroma_line(uint16_t* at, ptrdiff_t across, const Limits& limit, int
 }
 
 // All edges of a row of tokens in one direction.
-void filter_row(const DeblockEdges& edges, int y, bool vertical, Frame& picture) {
-  const int32_t largest = (1 << picture.bit_depth) - 1;
+void filter_row(const DeblockEdges& edges, int y, bool vertical, Frame& frame) {
+  const int32_t largest = (1 << frame.bit_depth) - 1;
   const std::vector<int16_t>& steps = vertical ? edges.left : edges.above;
   for (int x = 0; x < edges.tokens_x; ++x) {
     const int q = steps[static_cast<size_t>(y) * static_cast<size_t>(edges.tokens_x) +
                         static_cast<size_t>(x)];
     if (q == DeblockEdges::kNoEdge) continue;
-    const Limits limit = limits(q, picture.bit_depth);
-    for (int p = 0; p < picture.plane_count; ++p) {
-      const PlaneView plane = picture.planes[p].view();
+    const Limits limit = limits(q, frame.bit_depth);
+    for (int p = 0; p < frame.plane_count; ++p) {
+      const PlaneView plane = frame.planes[p].view();
       const int size = p == 0 ? kTokenSize : kTokenSize / 2;
       uint16_t* at = plane.row(y * size) + x * size;
       const ptrdiff_t across = vertical ? 1 : plane.stride;
@@ -110,10 +110,10 @@ void filter_row(const DeblockEdges& edges, int y, bool vertical, Frame& picture)
 
 }  // namespace
 
-void deblock(const DeblockEdges& edges, ThreadPool& pool, Frame& picture) {
+void deblock(const DeblockEdges& edges, ThreadPool& pool, Frame& frame) {
   for (const bool vertical : {true, false}) {
     pool.parallel_rows(static_cast<size_t>(edges.tokens_y), [&](size_t row) {
-      filter_row(edges, static_cast<int>(row), vertical, picture);
+      filter_row(edges, static_cast<int>(row), vertical, frame);
     });
   }
 }

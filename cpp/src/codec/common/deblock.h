@@ -20,6 +20,6 @@ struct DeblockEdges {
   std::vector<int16_t> above;
 };
 
-void deblock(const DeblockEdges& edges, ThreadPool& pool, Frame& picture);
+void deblock(const DeblockEdges& edges, ThreadPool& pool, Frame& frame);
 
 }  // namespace bsq

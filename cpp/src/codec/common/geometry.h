@@ -1,5 +1,5 @@
-// Sizes of the pictures of one component (docs/bitstream.md section 2.3) in samples, tokens,
-// windows and blocks, computed once.
+// Sizes of the frames of one component (docs/bitstream.md section 2.3) in samples, tokens,
+// superblocks and tiles, computed once.
 #pragma once
 
 #include <cstddef>
@@ -11,8 +11,8 @@
 
 namespace bsq {
 
-// The part of a picture that is entropy-coded on its own: windows [x_begin, x_end) x ...
-struct Block {
+// The part of a frame that is entropy-coded on its own: superblocks [x_begin, x_end) x ...
+struct Tile {
   int x_begin = 0;
   int y_begin = 0;
   int x_end = 0;
@@ -25,13 +25,13 @@ struct Geometry {
   int chroma = BSQ_CHROMA_420;
   int bit_depth = 8;
   int plane_count = 3;
-  int first_plane = 0;  // where these stand among the planes of the whole picture
+  int first_plane = 0;  // where these stand among the planes of the whole frame
   int narrower = 0;     // log2 of how much narrower than the first component it is
   int tokens_x = 0;
   int tokens_y = 0;
-  int windows_x = 0;
-  int windows_y = 0;
-  std::vector<Block> blocks;
+  int superblocks_x = 0;
+  int superblocks_y = 0;
+  std::vector<Tile> tiles;
 
   // Sides are 1 .. 8192 already; gray or 4:2:0.
   static Geometry of(int width, int height, int chroma, int bit_depth);
@@ -41,9 +41,11 @@ struct Geometry {
   int plane_width(int plane) const { return plane == 0 ? width : (width + 1) / 2; }
   int plane_height(int plane) const { return plane == 0 ? height : (height + 1) / 2; }
   size_t tokens() const { return static_cast<size_t>(tokens_x) * static_cast<size_t>(tokens_y); }
-  size_t windows() const { return static_cast<size_t>(windows_x) * static_cast<size_t>(windows_y); }
-  size_t window_index(int wx, int wy) const {
-    return static_cast<size_t>(wy) * static_cast<size_t>(windows_x) + static_cast<size_t>(wx);
+  size_t superblocks() const {
+    return static_cast<size_t>(superblocks_x) * static_cast<size_t>(superblocks_y);
+  }
+  size_t superblock_index(int sx, int sy) const {
+    return static_cast<size_t>(sy) * static_cast<size_t>(superblocks_x) + static_cast<size_t>(sx);
   }
   size_t token_index(int x, int y) const {
     return static_cast<size_t>(y) * static_cast<size_t>(tokens_x) + static_cast<size_t>(x);
@@ -58,14 +60,14 @@ struct PlaneSize {
   int height = 0;
 };
 
-// Of a plane of a whole picture: luma, chroma, alpha.
+// Of a plane of a whole frame: luma, chroma, alpha.
 inline PlaneSize plane_size(int width, int height, int chroma, int plane) {
   const bool is_chroma = chroma != BSQ_CHROMA_GRAY && (plane == 1 || plane == 2);
   if (is_chroma && chroma != BSQ_CHROMA_444) width = (width + 1) / 2;
   if (is_chroma && chroma == BSQ_CHROMA_420) height = (height + 1) / 2;
   return {width, height};
 }
-// `format`: a bsq_picture or bsq_sequence.
+// `format`: a bsq_frame or bsq_sequence.
 template <class Format>
 PlaneSize plane_size(const Format& format, int plane) {
   return plane_size(format.width, format.height, format.chroma, plane);
@@ -79,7 +81,7 @@ inline size_t component_count(const bsq_sequence& sequence) {
   return (sequence.chroma > BSQ_CHROMA_420 ? 3U : 1U) + (sequence.alpha != 0 ? 1U : 0U);
 }
 
-// The components of a sequence's pictures: one, or several in 4:2:2, 4:4:4 and with alpha.
+// The components of a sequence's frames: one, or several in 4:2:2, 4:4:4 and with alpha.
 std::vector<Geometry> component_geometries(const bsq_sequence& sequence);
 
 }  // namespace bsq

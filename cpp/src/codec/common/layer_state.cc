@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <utility>
 
-#include "base/stage_clock.h"
+#include "base/section_clock.h"
 #include "codec/common/base_frame.h"
 #include "motion/compensate.h"
 
@@ -18,11 +18,10 @@ constexpr int kMovedApart = 4;
 
 }  // namespace
 
-PictureState::PictureState(const Geometry& geometry,
-                           const std::shared_ptr<const Networks>& networks, ThreadPool& pool,
-                           bool is_base)
+LayerState::LayerState(const Geometry& geometry, const std::shared_ptr<const Networks>& networks,
+                       ThreadPool& pool, bool is_base)
     : motion(geometry),
-      windows(geometry.windows()),
+      superblocks(geometry.superblocks()),
       tokens(geometry.tokens_y, geometry.tokens_x, networks->layout.stages),
       active(geometry.tokens_y, geometry.tokens_x),
       current(geometry.make_frame()),
@@ -36,59 +35,59 @@ PictureState::PictureState(const Geometry& geometry,
       coded_(geometry.tokens()) {
   edges_ = {geometry.tokens_x, geometry.tokens_y, std::vector<int16_t>(geometry.tokens()),
             std::vector<int16_t>(geometry.tokens())};
-  blocks.reserve(geometry_.blocks.size());
-  for (const Block& area : geometry_.blocks) {
+  tiles.reserve(geometry_.tiles.size());
+  for (const Tile& area : geometry_.tiles) {
     const TokenRect rect = token_rect(geometry_, area);
-    blocks.push_back({area, rect, BlockModels(), PriorBlock(networks, rect)});
+    tiles.push_back({area, rect, TileContexts(), TilePrior(networks, rect)});
   }
   if (!is_base) {
-    base_ = std::make_unique<PictureState>(base_geometry(geometry_), networks_, pool_, true);
+    base_ = std::make_unique<LayerState>(base_geometry(geometry_), networks_, pool_, true);
   }
 }
 
-void PictureState::begin_picture() {
-  windows.before = windows.offset;
-  std::fill(windows.offset_coded.begin(), windows.offset_coded.end(), uint8_t{0});
+void LayerState::begin_frame() {
+  superblocks.before = superblocks.delta_q;
+  std::fill(superblocks.delta_q_coded.begin(), superblocks.delta_q_coded.end(), uint8_t{0});
   std::fill(coded_.begin(), coded_.end(), uint8_t{0});
 }
 
-void PictureState::begin_keyframe() {
+void LayerState::begin_keyframe() {
   const auto middle = static_cast<uint16_t>(1 << (geometry_.bit_depth - 1));
   for (int p = 0; p < geometry_.plane_count; ++p) {
     const PlaneView plane = current.planes[p].view();
     for (int y = 0; y < plane.height; ++y) std::fill_n(plane.row(y), plane.width, middle);
   }
   previous_.clear();
-  std::fill(windows.previous.begin(), windows.previous.end(), uint8_t{0});
-  std::fill(windows.offset.begin(), windows.offset.end(), int16_t{0});
-  std::fill(windows.before.begin(), windows.before.end(), int16_t{0});
-  for (BlockState& block : blocks) block.models = BlockModels();
-  // Where the search for motion begins: a group's coding follows from its pictures alone.
+  std::fill(superblocks.previous.begin(), superblocks.previous.end(), uint8_t{0});
+  std::fill(superblocks.delta_q.begin(), superblocks.delta_q.end(), int16_t{0});
+  std::fill(superblocks.before.begin(), superblocks.before.end(), int16_t{0});
+  for (TileState& tile : tiles) tile.contexts = TileContexts();
+  // Where the search for motion begins: a group's coding follows from its frames alone.
   std::fill(motion.field.mv.begin(), motion.field.mv.end(), Mv{});
 }
 
-void PictureState::predict_from_base() {
-  const StageScope scope(Stage::kPrediction);
+void LayerState::predict_from_base() {
+  const SectionScope scope(Section::kPrediction);
   enlarge(base_->current, base_->geometry(), pool_, current);
 }
 
-void PictureState::compensate() {
-  const StageScope scope(Stage::kPrediction);
-  pool_.parallel_rows(static_cast<size_t>(geometry_.windows_y), [&](size_t row) {
+void LayerState::compensate() {
+  const SectionScope scope(Section::kPrediction);
+  pool_.parallel_rows(static_cast<size_t>(geometry_.superblocks_y), [&](size_t row) {
     const int y = static_cast<int>(row);
     motion_compensate_rows(reference, motion.field, y, y + 1, current);
   });
 }
 
-void PictureState::list_active(int q, const LayerPlace& place) {
-  const StageScope scope(Stage::kSamples);
-  active.set(windows.active);
+void LayerState::list_active(int q, const LayerPlace& place) {
+  const SectionScope scope(Section::kSamples);
+  active.set(superblocks.active);
   if (count() == 0) return;
   side.resize(count() * kSideVector);
   side_vectors(current, active, steps(q), place, pool_, side.data());
 }
 
-void PictureState::run_trunk() {
+void LayerState::run_trunk() {
   if (count() == 0) return;
   const TokenLayout& layout = networks_->layout;
   vectors_.resize(count() * static_cast<size_t>(layout.width()));
@@ -97,16 +96,16 @@ void PictureState::run_trunk() {
   prior_.trunk(active, vectors_.data(), side.data(), flag_logits.data());
 }
 
-void PictureState::begin_bits() {
+void LayerState::begin_bits() {
   stages_.resize(count());
   for (size_t i = 0; i < count(); ++i) {
     const TokenPosition at = active.tokens()[i];
     stages_[i] = tokens.stages[tokens.at(at.y, at.x)];
   }
-  for (BlockState& block : blocks) block.prior.begin_layer(prior_, active, stages_);
+  for (TileState& tile : tiles) tile.prior.begin_layer(prior_, active, stages_);
 }
 
-void PictureState::run_decoder() {
+void LayerState::run_decoder() {
   if (count() == 0) return;
   const TokenLayout& layout = networks_->layout;
   vectors_.resize(count() * static_cast<size_t>(layout.width()));
@@ -115,22 +114,22 @@ void PictureState::run_decoder() {
   decoder_.decode(active, vectors_.data(), side.data(), output.data());
 }
 
-void PictureState::end_layer(int q, bool decoded) {
+void LayerState::end_layer(int q, bool decoded) {
   if (!decoded) run_decoder();
   if (count() != 0) {
-    const StageScope scope(Stage::kSamples, count());
+    const SectionScope scope(Section::kSamples, count());
     reconstruct(output.data(), active, steps(q), pool_, current);
   }
   for (size_t i = 0; i < coded_.size(); ++i) {
     coded_[i] = static_cast<uint8_t>(coded_[i] | (tokens.stages[i] != 0 ? 1 : 0));
   }
   std::swap(tokens, previous_);
-  std::swap(windows.active, windows.previous);
+  std::swap(superblocks.active, superblocks.previous);
 }
 
 // q at the edge between the token and the one that is so far to the left or above.
-int16_t PictureState::edge_step(const TokenSteps& steps, bool keyframe, int y, int x, int up,
-                                int left) const {
+int16_t LayerState::edge_step(const TokenSteps& steps, bool keyframe, int y, int x, int up,
+                              int left) const {
   const size_t here = geometry_.token_index(x, y);
   const size_t there = geometry_.token_index(x - left, y - up);
   if (!keyframe && coded_[here] == 0 && coded_[there] == 0) {
@@ -143,8 +142,8 @@ int16_t PictureState::edge_step(const TokenSteps& steps, bool keyframe, int y, i
   return static_cast<int16_t>((steps.at(y, x) + steps.at(y - up, x - left) + 1) >> 1);
 }
 
-void PictureState::filter(int q, bool keyframe) {
-  const StageScope scope(Stage::kDeblocking);
+void LayerState::filter(int q, bool keyframe) {
+  const SectionScope scope(Section::kDeblocking);
   const TokenSteps all = steps(q);
   pool_.parallel_rows(static_cast<size_t>(geometry_.tokens_y), [&](size_t row) {
     const int y = static_cast<int>(row);
@@ -158,6 +157,6 @@ void PictureState::filter(int q, bool keyframe) {
   deblock(edges_, pool_, current);
 }
 
-void PictureState::end_picture() { std::swap(current, reference); }
+void LayerState::end_frame() { std::swap(current, reference); }
 
 }  // namespace bsq

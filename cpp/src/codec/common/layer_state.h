@@ -1,4 +1,4 @@
-// What encoder and decoder keep of a sequence from picture to picture, and the steps of a layer
+// What encoder and decoder keep of a sequence from frame to frame, and the steps of a layer
 // that both take alike: prediction, networks, reconstruction.
 #pragma once
 
@@ -19,44 +19,44 @@
 
 namespace bsq {
 
-struct BlockState {
-  Block area;
+struct TileState {
+  Tile area;
   TokenRect rect;
-  BlockModels models;
-  PriorBlock prior;
+  TileContexts contexts;
+  TilePrior prior;
 };
 
-// A picture goes through begin_keyframe() or, once `motion` is known, compensate(); then every
-// layer through list_active() with the active windows set, run_trunk(), begin_bits() with the stage
-// counts set, end_layer() with the bits set; then filter() and end_picture().
-class PictureState {
+// A frame goes through begin_keyframe() or, once `motion` is known, compensate(); then every
+// layer through list_active() with the active superblocks set, run_trunk(), begin_bits() with the
+// stage counts set, end_layer() with the bits set; then filter() and end_frame().
+class LayerState {
  public:
   // The pool must outlive the state.
-  PictureState(const Geometry& geometry, const std::shared_ptr<const Networks>& networks,
-               ThreadPool& pool, bool is_base = false);
+  LayerState(const Geometry& geometry, const std::shared_ptr<const Networks>& networks,
+             ThreadPool& pool, bool is_base = false);
 
   const Geometry& geometry() const { return geometry_; }
   ThreadPool& pool() const { return pool_; }
   const KernelTable& kernels() const { return networks_->kernels; }
 
-  // Call before every picture.
-  void begin_picture();
-  // Middle values as the prediction, no earlier tokens, new models.
+  // Call before every frame.
+  void begin_frame();
+  // Middle values as the prediction, no earlier tokens, new contexts.
   void begin_keyframe();
-  // Of the base picture of a keyframe; null in that one's own.
-  PictureState* base() { return base_.get(); }
-  const PictureState* base() const { return base_.get(); }
-  // After begin_keyframe(): the prediction from the base picture.
+  // Of the base frame of a keyframe; null in that one's own.
+  LayerState* base() { return base_.get(); }
+  const LayerState* base() const { return base_.get(); }
+  // After begin_keyframe(): the prediction from the base frame.
   void predict_from_base();
   // The prediction from the reference by `motion`.
   void compensate();
   // q of the tokens of a layer.
-  TokenSteps steps(int q) const { return {q, windows.offset.data(), geometry_.windows_x}; }
-  // Lists the tokens of the active windows, and makes their side vectors from the prediction.
+  TokenSteps steps(int q) const { return {q, superblocks.delta_q.data(), geometry_.superblocks_x}; }
+  // Lists the tokens of the active superblocks, and makes their side vectors from the prediction.
   void list_active(int q, const LayerPlace& place);
   // The logits of the stage flags, by the prior's trunk.
   void run_trunk();
-  // Hands the stage counts to the prior of every block.
+  // Hands the stage counts to the prior of every tile.
   void begin_bits();
   // The decoder network on the tokens as they stand; its output is in `output`.
   void run_decoder();
@@ -67,29 +67,29 @@ class PictureState {
   const TokenField& coded_tokens() const { return previous_; }
   // After the last layer: the deblocking filter. `q`: of the last layer.
   void filter(int q, bool keyframe);
-  // For encoders, after the last layer: offsets that were not coded are those of before.
-  void keep_offsets() { windows.keep_offsets(); }
+  // For encoders, after the last layer: delta q that were not coded are those of before.
+  void keep_delta_q() { superblocks.keep_delta_q(); }
   // Makes the reconstruction the reference.
-  void end_picture();
+  void end_frame();
 
-  // fn(BlockState&, size_t index) for every block; over the pool if there are several, else on the
+  // fn(TileState&, size_t index) for every tile; over the pool if there are several, else on the
   // calling thread so that the networks inside have the pool.
   template <class Fn>
-  void for_each_block(const Fn& fn) {
-    if (blocks.size() == 1) {
-      fn(blocks[0], size_t{0});
+  void for_each_tile(const Fn& fn) {
+    if (tiles.size() == 1) {
+      fn(tiles[0], size_t{0});
     } else {
-      pool_.parallel_for(blocks.size(), [&](size_t i) { fn(blocks[i], i); });
+      pool_.parallel_for(tiles.size(), [&](size_t i) { fn(tiles[i], i); });
     }
   }
 
-  std::vector<BlockState> blocks;
+  std::vector<TileState> tiles;
   MotionSymbols motion;
-  WindowFlags windows;
+  SuperblockFlags superblocks;
   TokenField tokens;  // of this layer; inactive tokens hold 0 stages
   ActiveTokens active;
   Frame current;    // the prediction, and after end_layer() the reconstruction
-  Frame reference;  // the previous picture
+  Frame reference;  // the previous frame
   std::vector<int16_t> side;
   std::vector<int16_t> flag_logits;
   std::vector<int16_t> output;
@@ -106,9 +106,9 @@ class PictureState {
   TokenField previous_;
   std::vector<int8_t> vectors_;
   std::vector<uint8_t> stages_;  // of the active tokens
-  std::vector<uint8_t> coded_;   // per token: whether a layer of this picture has bits for it
+  std::vector<uint8_t> coded_;   // per token: whether a layer of this frame has bits for it
   DeblockEdges edges_;
-  std::unique_ptr<PictureState> base_;
+  std::unique_ptr<LayerState> base_;
 };
 
 }  // namespace bsq

@@ -1,4 +1,4 @@
-// The adaptive models of motion symbols (docs/bitstream.md section 4).
+// The contexts of motion symbols (docs/bitstream.md section 4).
 #pragma once
 
 #include <array>
@@ -7,13 +7,13 @@
 
 namespace bsq {
 
-struct MotionModels {
-  std::array<AdaptiveBit, 3> split;       // of windows
-  std::array<AdaptiveBit, 3> cell_split;  // of parts
+struct MotionContexts {
+  std::array<AdaptiveBit, 3> split;           // of superblocks
+  std::array<AdaptiveBit, 3> subblock_split;  // of blocks
   // "Difference is zero", by the size of the square and then by neighbours.
   std::array<std::array<AdaptiveBit, 3>, 3> same;
-  SignedModels difference_x;
-  SignedModels difference_y;
+  SignedContexts difference_x;
+  SignedContexts difference_y;
 };
 
 }  // namespace bsq

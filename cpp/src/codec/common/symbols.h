@@ -1,11 +1,11 @@
-// The symbols of a layer in a block: order, contexts and models, once for encoder and decoder
+// The symbols of a layer in a tile: order and contexts, once for encoder and decoder
 // (docs/bitstream.md sections 3.1 to 3.4 and 4).
 //
 // The walks are templates over a coder. An encoder's coder writes the value that it is given and
 // returns it; a decoder's ignores the value and returns what it reads. A coder has
 //
-//   bool adaptive(AdaptiveBit& model, bool bit)
-//   int32_t number(SignedModels& models, int32_t value)
+//   bool adaptive(AdaptiveBit& context, bool bit)
+//   int32_t number(SignedContexts& contexts, int32_t value)
 //   bool bit(uint32_t probability, bool bit)
 //   static constexpr bool kLearns   whether corrections of logits follow what is coded; copies of a
 //                                   coder that does not may code tokens at the same time
@@ -23,7 +23,7 @@
 #include <span>
 #include <vector>
 
-#include "base/stage_clock.h"
+#include "base/section_clock.h"
 #include "base/status.h"
 #include "codec/common/geometry.h"
 #include "codec/common/motion_contexts.h"
@@ -36,13 +36,13 @@
 
 namespace bsq {
 
-// Corrections of the prior's logits, which follow the picture at hand: docs/bitstream.md
+// Corrections of the prior's logits, which follow the frame at hand: docs/bitstream.md
 // section 3.4.
 class LogitCorrection {
  public:
   // What is added to a logit.
-  int32_t offset() const { return value_ >> kShift; }
-  uint32_t probability(int32_t logit) const { return probability_from_logit(logit + offset()); }
+  int32_t value() const { return value_ >> kShift; }
+  uint32_t probability(int32_t logit) const { return probability_from_logit(logit + value()); }
   void learn(bool bit, uint32_t probability) {
     const int32_t error = (bit ? 65536 : 0) - static_cast<int32_t>(probability);
     value_ = std::clamp(value_ + error, -kLimit, kLimit);
@@ -59,12 +59,12 @@ struct LogitCorrections {
   std::array<LogitCorrection, kMaxStages * kStageBits> bits;
 };
 
-// The adaptive models of a block; a new set at every keyframe.
-struct BlockModels {
+// The contexts of a tile; a new set at every keyframe.
+struct TileContexts {
   std::array<AdaptiveBit, 12> active;
-  MotionModels motion;
-  std::array<AdaptiveBit, 2> same_offset;  // 1 in keyframes
-  SignedModels offset;
+  MotionContexts motion;
+  std::array<AdaptiveBit, 2> same_delta_q;  // 1 in keyframes
+  SignedContexts delta_q;
   std::array<LogitCorrections, 2> corrections;  // by flag_type()
 
   LogitCorrections& of_type(int type) { return corrections[static_cast<size_t>(type)]; }
@@ -82,178 +82,182 @@ bool code_logit(Coder& coder, LogitCorrection& correction, int32_t logit, bool b
   return coded;
 }
 
-// Motion of one picture as it is coded: vectors, and which cells differ from their predictor.
+// Motion of one frame as it is coded: vectors, and which sub-blocks differ from their predictor.
 struct MotionSymbols {
   MotionField field;
-  std::vector<uint8_t> differs;  // per 8x8 cell, 0 or 1
+  std::vector<uint8_t> differs;  // per 8x8 sub-block, 0 or 1
 
   MotionSymbols() = default;
   explicit MotionSymbols(const Geometry& g)
       : field(g.coded_width(), g.coded_height()), differs(field.mv.size()) {}
 };
 
-inline WindowRect window_rect(const Block& b) { return {b.x_begin, b.y_begin, b.x_end, b.y_end}; }
+inline SuperblockRect superblock_rect(const Tile& b) {
+  return {b.x_begin, b.y_begin, b.x_end, b.y_end};
+}
 
-// What the cells to the left of and above a square's first one say, added; 0 outside the block.
+// What the sub-blocks to the left of and above a square's first one say, added; 0 outside the tile.
 template <class Fn>
-size_t count_near(const Block& block, const MotionSquare& square, const Fn& fn) {
-  const bool left = square.x > kWindowCells * block.x_begin && fn(square.x - 1, square.y);
-  const bool above = square.y > kWindowCells * block.y_begin && fn(square.x, square.y - 1);
+size_t count_near(const Tile& tile, const MotionSquare& square, const Fn& fn) {
+  const bool left = square.x > kSuperblockSubblocks * tile.x_begin && fn(square.x - 1, square.y);
+  const bool above = square.y > kSuperblockSubblocks * tile.y_begin && fn(square.x, square.y - 1);
   return size_t{left} + size_t{above};
 }
 
 // The vector of a square, left in the field.
 template <class Coder>
-void code_vector(Coder& coder, MotionModels& models, const Block& block, MotionSymbols& motion,
+void code_vector(Coder& coder, MotionContexts& contexts, const Tile& tile, MotionSymbols& motion,
                  const MotionSquare& square) {
   MotionField& field = motion.field;
-  const Mv predictor = predict_mv(field, window_rect(block), square);
+  const Mv predictor = predict_mv(field, superblock_rect(tile), square);
   const Mv actual = field.mv_at(square.x, square.y);
-  const size_t near = count_near(
-      block, square, [&](int cx, int cy) { return motion.differs[field.cell_index(cx, cy)] != 0; });
-  const bool same = coder.adaptive(models.same[size_class(square)][near], actual == predictor);
+  const size_t near = count_near(tile, square, [&](int cx, int cy) {
+    return motion.differs[field.subblock_index(cx, cy)] != 0;
+  });
+  const bool same = coder.adaptive(contexts.same[size_class(square)][near], actual == predictor);
   int x = predictor.x;
   int y = predictor.y;
   if (!same) {
-    x += coder.number(models.difference_x, actual.x - predictor.x);
-    y += coder.number(models.difference_y, actual.y - predictor.y);
+    x += coder.number(contexts.difference_x, actual.x - predictor.x);
+    y += coder.number(contexts.difference_y, actual.y - predictor.y);
   }
   if (x < kMvMin || x > kMvMax || y < kMvMin || y > kMvMax) {
     throw Error(BSQ_ERROR_BITSTREAM, "a motion vector is out of range");
   }
   const Mv v{static_cast<int16_t>(x), static_cast<int16_t>(y)};
-  field.for_cells(square, [&](int cx, int cy) {
-    const size_t at = field.cell_index(cx, cy);
+  field.for_subblocks(square, [&](int cx, int cy) {
+    const size_t at = field.subblock_index(cx, cy);
     field.mv[at] = v;
     motion.differs[at] = same ? 0 : 1;
   });
 }
 
 template <class Coder>
-void code_window_motion(Coder& coder, MotionModels& models, const Block& block,
-                        MotionSymbols& motion, int wx, int wy) {
+void code_superblock_motion(Coder& coder, MotionContexts& contexts, const Tile& tile,
+                            MotionSymbols& motion, int sx, int sy) {
   MotionField& field = motion.field;
-  const MotionSquare window{kWindowCells * wx, kWindowCells * wy, kWindowCells};
-  uint8_t& how = field.split_at(wx, wy);
+  const MotionSquare superblock{kSuperblockSubblocks * sx, kSuperblockSubblocks * sy,
+                                kSuperblockSubblocks};
+  uint8_t& how = field.split_at(sx, sy);
   const int wanted = how;
-  const size_t near = count_near(block, window, [&](int cx, int cy) {
-    return field.split_at(cx / kWindowCells, cy / kWindowCells) != 0;
+  const size_t near = count_near(tile, superblock, [&](int cx, int cy) {
+    return field.split_at(cx / kSuperblockSubblocks, cy / kSuperblockSubblocks) != 0;
   });
-  how = coder.adaptive(models.split[near], wanted != 0) ? 1 : 0;
+  how = coder.adaptive(contexts.split[near], wanted != 0) ? 1 : 0;
   if (how == 0) {
-    code_vector(coder, models, block, motion, window);
+    code_vector(coder, contexts, tile, motion, superblock);
     return;
   }
-  field.for_quarters(window, [&](const MotionSquare& part, int i) {
+  field.for_quarters(superblock, [&](const MotionSquare& block, int i) {
     const int bit = 1 << (1 + i);
-    const size_t cells =
-        count_near(block, part, [&](int cx, int cy) { return field.cell_split_at(cx, cy); });
-    if (!coder.adaptive(models.cell_split[cells], (wanted & bit) != 0)) {
-      code_vector(coder, models, block, motion, part);
+    const size_t subblocks =
+        count_near(tile, block, [&](int cx, int cy) { return field.subblock_split_at(cx, cy); });
+    if (!coder.adaptive(contexts.subblock_split[subblocks], (wanted & bit) != 0)) {
+      code_vector(coder, contexts, tile, motion, block);
       return;
     }
     how = static_cast<uint8_t>(how | bit);
-    field.for_quarters(part, [&](const MotionSquare& cell, int) {
-      code_vector(coder, models, block, motion, cell);
+    field.for_quarters(block, [&](const MotionSquare& subblock, int) {
+      code_vector(coder, contexts, tile, motion, subblock);
     });
   });
 }
 
-// What is known of windows, one entry each: the active flags of a layer, and the flags they are
+// What is known of superblocks, one entry each: the active flags of a layer, and the flags they are
 // predicted from, and what they add to q.
-struct WindowFlags {
+struct SuperblockFlags {
   std::vector<uint8_t> active;
-  std::vector<uint8_t> previous;      // of the layer that gives the previous token field
-  std::vector<int16_t> offset;        // of this packet; an encoder's wishes until they are coded
-  std::vector<int16_t> before;        // offsets after the packet before
-  std::vector<uint8_t> offset_coded;  // in this packet
+  std::vector<uint8_t> previous;       // of the layer that gives the previous token field
+  std::vector<int16_t> delta_q;        // of this packet; an encoder's wishes until they are coded
+  std::vector<int16_t> before;         // delta q after the packet before
+  std::vector<uint8_t> delta_q_coded;  // in this packet
 
-  explicit WindowFlags(size_t windows)
-      : active(windows),
-        previous(windows),
-        offset(windows),
-        before(windows),
-        offset_coded(windows) {}
+  explicit SuperblockFlags(size_t superblocks)
+      : active(superblocks),
+        previous(superblocks),
+        delta_q(superblocks),
+        before(superblocks),
+        delta_q_coded(superblocks) {}
 
   // Those that were not coded become those of before.
-  void keep_offsets() {
-    for (size_t i = 0; i < offset.size(); ++i) {
-      if (offset_coded[i] == 0) offset[i] = before[i];
+  void keep_delta_q() {
+    for (size_t i = 0; i < delta_q.size(); ++i) {
+      if (delta_q_coded[i] == 0) delta_q[i] = before[i];
     }
   }
 };
 
-// The offset of a window that is active for the first time in its packet: docs/bitstream.md section
-// 3.1.
+// The delta q of a superblock that is active for the first time in its packet: docs/bitstream.md
+// section 3.1.
 template <class Coder>
-void code_offset(Coder& coder, BlockModels& models, const Geometry& g, const Block& block,
-                 bool keyframe, int wx, int wy, WindowFlags& flags) {
-  const size_t at = g.window_index(wx, wy);
+void code_delta_q(Coder& coder, TileContexts& contexts, const Geometry& g, const Tile& tile,
+                  bool keyframe, int sx, int sy, SuperblockFlags& flags) {
+  const size_t at = g.superblock_index(sx, sy);
   const size_t left = at - 1;
-  const size_t above = at - static_cast<size_t>(g.windows_x);
+  const size_t above = at - static_cast<size_t>(g.superblocks_x);
   int predictor = flags.before[at];
   if (keyframe) {
     predictor = 0;
-    if (wx > block.x_begin && flags.offset_coded[left] != 0) {
-      predictor = flags.offset[left];
-    } else if (wy > block.y_begin && flags.offset_coded[above] != 0) {
-      predictor = flags.offset[above];
+    if (sx > tile.x_begin && flags.delta_q_coded[left] != 0) {
+      predictor = flags.delta_q[left];
+    } else if (sy > tile.y_begin && flags.delta_q_coded[above] != 0) {
+      predictor = flags.delta_q[above];
     }
   }
-  flags.offset_coded[at] = 1;
-  AdaptiveBit& same = models.same_offset[keyframe ? 1 : 0];
-  int offset = predictor;
-  if (!coder.adaptive(same, flags.offset[at] == predictor)) {
-    offset += coder.number(models.offset, flags.offset[at] - predictor);
+  flags.delta_q_coded[at] = 1;
+  AdaptiveBit& same = contexts.same_delta_q[keyframe ? 1 : 0];
+  int delta_q = predictor;
+  if (!coder.adaptive(same, flags.delta_q[at] == predictor)) {
+    delta_q += coder.number(contexts.delta_q, flags.delta_q[at] - predictor);
   }
-  if (offset < -kMaxOffset || offset > kMaxOffset) {
-    throw Error(BSQ_ERROR_BITSTREAM, "the offset of a window is out of range");
+  if (delta_q < -kMaxDeltaQ || delta_q > kMaxDeltaQ) {
+    throw Error(BSQ_ERROR_BITSTREAM, "the delta q of a superblock is out of range");
   }
-  flags.offset[at] = static_cast<int16_t>(offset);
+  flags.delta_q[at] = static_cast<int16_t>(delta_q);
 }
 
-// What a layer is, to its windows.
-struct WindowLayer {
+// What a layer is, to its superblocks.
+struct SuperblockLayer {
   MotionSymbols* motion = nullptr;  // in the first layer between keyframes
   int type = 0;                     // t of the flags' context
   bool keyframe = false;
 };
 
-// Step 1: windows of the block.
+// Step 1: the superblocks of the tile.
 template <class Coder>
-void code_windows(Coder& coder, BlockModels& models, const Geometry& g, const Block& block,
-                  const WindowLayer& layer, WindowFlags& flags) {
-  for (int wy = block.y_begin; wy < block.y_end; ++wy) {
-    for (int wx = block.x_begin; wx < block.x_end; ++wx) {
+void code_superblocks(Coder& coder, TileContexts& contexts, const Geometry& g, const Tile& tile,
+                      const SuperblockLayer& layer, SuperblockFlags& flags) {
+  for (int sy = tile.y_begin; sy < tile.y_end; ++sy) {
+    for (int sx = tile.x_begin; sx < tile.x_end; ++sx) {
       coder.motion();
       if (layer.motion != nullptr) {
-        code_window_motion(coder, models.motion, block, *layer.motion, wx, wy);
+        code_superblock_motion(coder, contexts.motion, tile, *layer.motion, sx, sy);
       }
       coder.flags();
-      const size_t at = g.window_index(wx, wy);
-      const int left = wx > block.x_begin ? flags.active[at - 1] : 0;
-      const int above = wy > block.y_begin ? flags.active[g.window_index(wx, wy - 1)] : 0;
+      const size_t at = g.superblock_index(sx, sy);
+      const int left = sx > tile.x_begin ? flags.active[at - 1] : 0;
+      const int above = sy > tile.y_begin ? flags.active[g.superblock_index(sx, sy - 1)] : 0;
       const int context = 6 * layer.type + 2 * (left + above) + flags.previous[at];
-      AdaptiveBit& model = models.active[static_cast<size_t>(context)];
-      flags.active[at] = coder.adaptive(model, flags.active[at] != 0) ? 1 : 0;
-      if (flags.active[at] != 0 && flags.offset_coded[at] == 0) {
-        code_offset(coder, models, g, block, layer.keyframe, wx, wy, flags);
+      AdaptiveBit& active = contexts.active[static_cast<size_t>(context)];
+      flags.active[at] = coder.adaptive(active, flags.active[at] != 0) ? 1 : 0;
+      if (flags.active[at] != 0 && flags.delta_q_coded[at] == 0) {
+        code_delta_q(coder, contexts, g, tile, layer.keyframe, sx, sy, flags);
       }
     }
     coder.checkpoint();
   }
 }
 
-// The tokens of a block.
-inline TokenRect token_rect(const Geometry& g, const Block& b) {
-  const int x = b.x_begin * kWindowTokens;
-  const int y = b.y_begin * kWindowTokens;
-  return {y, x, std::min(b.y_end * kWindowTokens, g.tokens_y) - y,
-          std::min(b.x_end * kWindowTokens, g.tokens_x) - x};
+// The tokens of a tile.
+inline TokenRect token_rect(const Geometry& g, const Tile& b) {
+  const int x = b.x_begin * kSuperblockTokens;
+  const int y = b.y_begin * kSuperblockTokens;
+  return {y, x, std::min(b.y_end * kSuperblockTokens, g.tokens_y) - y,
+          std::min(b.x_end * kSuperblockTokens, g.tokens_x) - x};
 }
 
-// Step 2: stage counts of the active tokens of the block, from the logits [active.count(), 3 S] of
-// the prior's trunk. Tokens of inactive windows must hold 0 stages.
+// Step 2: stage counts of the active tokens of the tile, from the logits [active.count(), 3 S] of
+// the prior's trunk. Tokens of inactive superblocks must hold 0 stages.
 template <class Coder>
 void code_stage_counts(Coder& coder, LogitCorrections& corrections, const TokenRect& rect,
                        const ActiveTokens& active, const int16_t* logits, TokenField& tokens) {
@@ -280,7 +284,7 @@ void code_stage_counts(Coder& coder, LogitCorrections& corrections, const TokenR
   }
 }
 
-// Eight bits of one token under their logits. `pair` is that of PriorBlock.
+// Eight bits of one token under their logits. `pair` is that of TilePrior.
 template <class Coder>
 uint8_t code_byte(Coder& coder, LogitCorrection* corrections, const int16_t* logits,
                   const int16_t* pair, unsigned value) {
@@ -316,16 +320,16 @@ void code_subgroup(Coder& coder, LogitCorrections& all, const ActiveTokens& acti
 
 // The bits of a stage of the tokens in `list`, of which `prior` has begun the stage.
 template <class Coder>
-void code_stage(Coder& coder, LogitCorrections& corrections, PriorBlock& prior,
+void code_stage(Coder& coder, LogitCorrections& corrections, TilePrior& prior,
                 const ActiveTokens& active, std::span<const int32_t> list, int stage,
                 TokenField& tokens) {
   const auto code = [&](Coder& with, int begin, int end, int j, const int16_t* logits,
                         uint8_t* bytes) {
-    const auto part = list.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
-    code_subgroup(with, corrections, active, part, stage, j, logits, prior.pair(j), tokens, bytes);
+    const auto rows = list.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
+    code_subgroup(with, corrections, active, rows, stage, j, logits, prior.pair(j), tokens, bytes);
   };
   if constexpr (!Coder::kLearns) {
-    // Nothing hangs on the token before.
+    // Tokens do not depend on each other.
     prior.stage_apart([&](int begin, int end, int j, const int16_t* logits, uint8_t* bytes) {
       Coder own = coder;
       code(own, begin, end, j, logits, bytes);
@@ -343,15 +347,15 @@ void code_stage(Coder& coder, LogitCorrections& corrections, PriorBlock& prior,
     for (int j = 0; j < kSubgroups; ++j) code(coder, 0, count, j, prior.logits(j), prior.bytes());
   } else {
     prior.stage_in_order([&](int begin, int end, int j, const int16_t* logits, uint8_t* bytes) {
-      const StageScope scope(Stage::kRangeCoding);
+      const SectionScope scope(Section::kRangeCoding);
       code(coder, begin, end, j, logits, bytes);
     });
   }
 }
 
-// Step 3: the bits of the block's tokens, group by group. `prior` has begun the layer.
+// Step 3: the bits of the tile's tokens, group by group. `prior` has begun the layer.
 template <class Coder>
-void code_token_bits(Coder& coder, LogitCorrections& corrections, PriorBlock& prior,
+void code_token_bits(Coder& coder, LogitCorrections& corrections, TilePrior& prior,
                      const ActiveTokens& active, TokenField& tokens) {
   coder.tokens();
   if (active.count() == 0) return;

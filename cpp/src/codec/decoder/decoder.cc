@@ -1,12 +1,12 @@
-// Packets to pictures: continuity of groups, sequence changes, concealment.
+// Packets to frames: gaps in groups of groups, sequence changes, concealment.
 #include "codec/decoder/decoder.h"
 
 #include <algorithm>
 #include <cstring>
 #include <utility>
 
+#include "base/section_clock.h"
 #include "base/sha256.h"
-#include "base/stage_clock.h"
 #include "base/status.h"
 #include "codec/common/geometry.h"
 #include "codec/common/threads.h"
@@ -31,7 +31,7 @@ bool same_format(const bsq_sequence& a, const bsq_sequence& b) {
 }  // namespace
 
 Decoder::Decoder(const bsq_decoder_config& config, std::vector<std::shared_ptr<const Model>> models,
-                 PictureDecoderFactory factory)
+                 FrameDecoderFactory factory)
     : config_(config),
       models_(std::move(models)),
       factory_(std::move(factory)),
@@ -43,7 +43,7 @@ Decoder::Decoder(const bsq_decoder_config& config, std::vector<std::shared_ptr<c
 }
 
 bsq_status Decoder::send(const bsq_packet& packet) {
-  const StageScope scope(Stage::kOther);
+  const SectionScope scope(Section::kOther);
   if (flushed_) {
     throw Error(BSQ_ERROR_STATE, "a packet was sent after the flush; reset the decoder first");
   }
@@ -57,12 +57,12 @@ bsq_status Decoder::send(const bsq_packet& packet) {
     decode({packet.data, packet.size}, what, header);
   } catch (const Error& error) {
     intact_ = false;
-    if (error.status() != BSQ_ERROR_BITSTREAM) has_picture_ = false;
-    if (!has_picture_ || config_.strict != 0) throw;
+    if (error.status() != BSQ_ERROR_BITSTREAM) has_frame_ = false;
+    if (!has_frame_ || config_.strict != 0) throw;
     conceal(packet, header);
   } catch (...) {
     intact_ = false;
-    has_picture_ = false;
+    has_frame_ = false;
     throw;
   }
   return BSQ_OK;
@@ -74,7 +74,7 @@ void Decoder::decode(std::span<const uint8_t> data, const std::string& what,
   header = view.header;
   if (view.header.keyframe) {
     decode_keyframe(view, data.data(), what);
-  } else if (has_picture_) {
+  } else if (has_frame_) {
     decode_between(view, data.data(), what);
   }
 }
@@ -91,42 +91,42 @@ std::shared_ptr<const Model> Decoder::find_model(const bsq_sequence& sequence,
 
 void Decoder::check_level(const bsq_sequence& sequence, const std::string& what) const {
   if (sequence.level <= config_.max_level) return;
-  throw Error(BSQ_ERROR_UNSUPPORTED, what + ": the picture of " + std::to_string(sequence.width) +
+  throw Error(BSQ_ERROR_UNSUPPORTED, what + ": the frame of " + std::to_string(sequence.width) +
                                          "x" + std::to_string(sequence.height) + " has level " +
                                          std::to_string(sequence.level) + ", above the limit of " +
                                          std::to_string(config_.max_level) + " set by max_level");
 }
 
-Decoder::Pictures Decoder::make_pictures(const bsq_sequence& sequence, const Model& model) {
-  Pictures pictures;
+Decoder::FrameDecoders Decoder::make_decoders(const bsq_sequence& sequence, const Model& model) {
+  FrameDecoders decoders;
   for (const Geometry& geometry : component_geometries(sequence)) {
-    pictures.push_back(factory_(geometry, model, pool_));
+    decoders.push_back(factory_(geometry, model, pool_));
   }
-  return pictures;
+  return decoders;
 }
 
 // The parts have their steps filled in.
-void Decoder::decode_pictures(const Pictures& pictures, const PacketView& view, const uint8_t* data,
-                              const std::string& what) {
+void Decoder::decode_components(const FrameDecoders& decoders, const PacketView& view,
+                                const uint8_t* data, const std::string& what) {
   coded_.resize(parts_.size());
   for (size_t i = 0; i < parts_.size(); ++i) {
-    const PictureView& part = parts_[i];
-    CodedPicture& coded = coded_[i];
+    const FrameView& part = parts_[i];
+    CodedFrame& coded = coded_[i];
     coded.keyframe = view.header.keyframe;
     coded.header = part.header;
     coded.packet = data;
     coded.what = what;
     coded.first = nullptr;
     coded.coders = &coders_;
-    split_payloads(part.body, pictures[i]->block_count(), coded.payloads);
+    split_payloads(part.body, decoders[i]->tile_count(), coded.payloads);
     if (part.header.base.layers > 0) {
-      split_payloads(part.base, pictures[i]->base_block_count(), coded.base);
+      split_payloads(part.base, decoders[i]->base_tile_count(), coded.base);
     }
     if (i > 0) {
       coded.what.append(", component ").append(std::to_string(i));
-      coded.first = pictures[0].get();
+      coded.first = decoders[0].get();
     }
-    pictures[i]->decode(coded, i == 0 ? kept_layers() : nullptr);
+    decoders[i]->decode(coded, i == 0 ? kept_layers() : nullptr);
   }
 }
 
@@ -135,14 +135,14 @@ void Decoder::decode_keyframe(const PacketView& view, const uint8_t* data,
   const SequenceHeader& sequence = view.header.sequence;
   check_level(sequence.info, what);
   const std::shared_ptr<const Model> model = find_model(sequence.info, what);
-  const bool reuse = !pictures_.empty() && same_format(sequence.info, sequence_.info);
-  split_pictures(view, component_count(sequence.info), parts_);
-  // The old pictures stay until the new ones stand: they may be needed for concealment.
-  Pictures fresh;
-  if (!reuse) fresh = make_pictures(sequence.info, *model);
-  const Pictures& pictures = reuse ? pictures_ : fresh;
-  decode_pictures(pictures, view, data, what);
-  if (!reuse) pictures_ = std::move(fresh);
+  const bool reuse = !decoders_.empty() && same_format(sequence.info, sequence_.info);
+  split_components(view, component_count(sequence.info), parts_);
+  // The old decoders stay until the new ones stand: they may be needed for concealment.
+  FrameDecoders fresh;
+  if (!reuse) fresh = make_decoders(sequence.info, *model);
+  const FrameDecoders& decoders = reuse ? decoders_ : fresh;
+  decode_components(decoders, view, data, what);
+  if (!reuse) decoders_ = std::move(fresh);
   sequence_ = sequence;
   has_sequence_ = true;
   keyframe_pts_ = view.header.pts;
@@ -156,8 +156,8 @@ void Decoder::check_continuity(const PacketHeader& header, const std::string& wh
   if (!intact_) {
     fail("the packet builds on one that was lost or damaged; decoding goes on at a keyframe");
   }
-  if (header.parity != last_.parity) {
-    fail("the packet belongs to another group than the picture before: a keyframe is missing");
+  if (header.group_toggle != last_.group_toggle) {
+    fail("the packet belongs to another group than the frame before: a keyframe is missing");
   }
   if (header.index != last_.index + 1) {
     fail("the packet has index " + std::to_string(header.index) + " in its group where " +
@@ -168,8 +168,8 @@ void Decoder::check_continuity(const PacketHeader& header, const std::string& wh
 // Of components that have the steps of the packet before.
 void Decoder::fill_steps(const std::string& what) {
   for (size_t i = 0; i < parts_.size(); ++i) {
-    PictureHeader& header = parts_[i].header;
-    const PictureHeader& before = last_pictures_[i];
+    FrameHeader& header = parts_[i].header;
+    const FrameHeader& before = last_headers_[i];
     if (header.has_steps) continue;
     if (header.layers != before.layers) fail_layers(what, i, header.layers, before.layers);
     header.steps = before.steps;
@@ -179,22 +179,22 @@ void Decoder::fill_steps(const std::string& what) {
 void Decoder::decode_between(const PacketView& view, const uint8_t* data, const std::string& what) {
   const PacketHeader& header = view.header;
   check_continuity(header, what);
-  split_pictures(view, pictures_.size(), parts_);
+  split_components(view, decoders_.size(), parts_);
   fill_steps(what);
   const int64_t pts = packet_pts(header, keyframe_pts_, sequence_.ticks_per_frame, what);
   if (pts <= last_pts_) {
     throw Error(BSQ_ERROR_BITSTREAM, what + ", byte 1: the timestamp does not rise");
   }
-  decode_pictures(pictures_, view, data, what);
+  decode_components(decoders_, view, data, what);
   finish(header, pts);
 }
 
 void Decoder::finish(const PacketHeader& header, int64_t pts) {
-  for (const auto& picture : pictures_) picture->end_picture();
+  for (const auto& decoder : decoders_) decoder->end_frame();
   last_ = header;
-  last_pictures_.clear();
-  for (const PictureView& part : parts_) last_pictures_.push_back(part.header);
-  has_picture_ = true;
+  last_headers_.clear();
+  for (const FrameView& part : parts_) last_headers_.push_back(part.header);
+  has_frame_ = true;
   intact_ = true;
   const int64_t duration =
       header.has_duration ? static_cast<int64_t>(header.duration) : sequence_.ticks_per_frame;
@@ -204,13 +204,13 @@ void Decoder::finish(const PacketHeader& header, int64_t pts) {
 }
 
 // The packet's own time where it can be read, else the container's, else the next tick expected;
-// always later than the picture before.
+// always later than the frame before.
 int64_t Decoder::concealed_pts(const bsq_packet& packet,
                                const std::optional<PacketHeader>& header) const {
   if (header && header->keyframe && header->pts > last_pts_) return header->pts;
-  // Another parity, or an index that does not go on, belongs to a group whose keyframe is lost: its
-  // base is unknown.
-  if (header && !header->keyframe && header->parity == last_.parity &&
+  // Another group toggle, or an index that does not go on, belongs to a group whose keyframe is
+  // lost: its base is unknown.
+  if (header && !header->keyframe && header->group_toggle == last_.group_toggle &&
       header->index > last_.index) {
     const auto pts = packet_time(*header, keyframe_pts_, sequence_.ticks_per_frame);
     if (pts && *pts > last_pts_) return *pts;
@@ -224,7 +224,7 @@ void Decoder::conceal(const bsq_packet& packet, const std::optional<PacketHeader
   if (header && header->keyframe) {
     keyframe_pts_ = header->pts;
     last_.index = 0;
-    last_.parity = header->parity;
+    last_.group_toggle = header->group_toggle;
   }
   pending_ = Pending{pts, last_duration_, false, true};
   last_pts_ = pts;
@@ -235,27 +235,27 @@ void Decoder::flush() {
   flushed_ = true;
 }
 
-bsq_status Decoder::receive(bsq_picture& picture) {
-  const StageScope scope(Stage::kOther);
+bsq_status Decoder::receive(bsq_frame& frame) {
+  const SectionScope scope(Section::kOther);
   if (!pending_) return flushed_ ? BSQ_EOF : BSQ_AGAIN;
-  picture = bsq_picture{};
-  const StageScope inner(Stage::kExport);
-  picture.width = sequence_.info.width;
-  picture.height = sequence_.info.height;
-  picture.chroma = sequence_.info.chroma;
-  picture.bit_depth = sequence_.info.bit_depth;
-  for (const auto& component : pictures_) component->show(picture);
-  picture.pts = pending_->pts;
-  picture.duration = pending_->duration;
-  picture.keyframe = pending_->keyframe ? 1 : 0;
-  picture.concealed = pending_->concealed ? 1 : 0;
+  frame = bsq_frame{};
+  const SectionScope inner(Section::kExport);
+  frame.width = sequence_.info.width;
+  frame.height = sequence_.info.height;
+  frame.chroma = sequence_.info.chroma;
+  frame.bit_depth = sequence_.info.bit_depth;
+  for (const auto& component : decoders_) component->show(frame);
+  frame.pts = pending_->pts;
+  frame.duration = pending_->duration;
+  frame.keyframe = pending_->keyframe ? 1 : 0;
+  frame.concealed = pending_->concealed ? 1 : 0;
   pending_.reset();
   return BSQ_OK;
 }
 
 void Decoder::reset() {
   has_sequence_ = false;
-  has_picture_ = false;
+  has_frame_ = false;
   intact_ = false;
   flushed_ = false;
   packets_ = 0;

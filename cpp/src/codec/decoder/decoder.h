@@ -1,4 +1,4 @@
-// The decoder: packets in, pictures out, with concealment of what is lost.
+// The decoder: packets in, frames out, with concealment of what is lost.
 #pragma once
 
 #include <array>
@@ -17,31 +17,31 @@
 
 namespace bsq {
 
-// After a gap or damage the last good picture is shown, marked as concealed, until the next
-// keyframe; a strict decoder throws instead. Without a picture to show, damage is an error in any
+// After a gap or damage the last good frame is shown, marked as concealed, until the next
+// keyframe; a strict decoder throws instead. Without a frame to show, damage is an error in any
 // case, and intact packets before the first keyframe are dropped.
 class Decoder {
  public:
-  // `factory` makes what decodes pictures. Throws Error(BSQ_ERROR_ARGUMENT) for settings out of
+  // `factory` makes what decodes frames. Throws Error(BSQ_ERROR_ARGUMENT) for settings out of
   // range.
   Decoder(const bsq_decoder_config& config, std::vector<std::shared_ptr<const Model>> models,
-          PictureDecoderFactory factory);
+          FrameDecoderFactory factory);
 
-  // BSQ_OK, or BSQ_AGAIN when a picture waits to be received. Throws Error; the decoder then goes
+  // BSQ_OK, or BSQ_AGAIN when a frame waits to be received. Throws Error; the decoder then goes
   // on with the next keyframe.
   bsq_status send(const bsq_packet& packet);
   void flush();
-  bsq_status receive(bsq_picture& picture);
+  bsq_status receive(bsq_frame& frame);
   void reset();
   // The header of the last keyframe that was decoded, or null.
   const bsq_sequence* sequence() const { return has_sequence_ ? &sequence_.info : nullptr; }
 
-  // By layers, of the first component of the picture that was decoded last; empty without one, also
+  // By layers, of the first component of the frame that was decoded last; empty without one, also
   // when packets after it were damaged: they may have got as far as the tokens.
   std::span<const TokenField> tokens() const {
-    if (!has_picture_ || !intact_) return {};
+    if (!has_frame_ || !intact_) return {};
     return config_.keep_layers != 0 ? std::span<const TokenField>(layers_)
-                                    : std::span<const TokenField>(&pictures_[0]->coded_tokens(), 1);
+                                    : std::span<const TokenField>(&decoders_[0]->coded_tokens(), 1);
   }
 
  private:
@@ -54,14 +54,14 @@ class Decoder {
 
   void decode(std::span<const uint8_t> data, const std::string& what,
               std::optional<PacketHeader>& header);
-  using Pictures = std::vector<std::unique_ptr<PictureDecoder>>;  // by component
+  using FrameDecoders = std::vector<std::unique_ptr<FrameDecoder>>;  // by component
 
   void decode_keyframe(const PacketView& view, const uint8_t* data, const std::string& what);
   void decode_between(const PacketView& view, const uint8_t* data, const std::string& what);
-  void decode_pictures(const Pictures& pictures, const PacketView& view, const uint8_t* data,
-                       const std::string& what);
+  void decode_components(const FrameDecoders& decoders, const PacketView& view, const uint8_t* data,
+                         const std::string& what);
   void finish(const PacketHeader& header, int64_t pts);
-  Pictures make_pictures(const bsq_sequence& sequence, const Model& model);
+  FrameDecoders make_decoders(const bsq_sequence& sequence, const Model& model);
   void check_level(const bsq_sequence& sequence, const std::string& what) const;
   void fill_steps(const std::string& what);
   std::vector<TokenField>* kept_layers() { return config_.keep_layers != 0 ? &layers_ : nullptr; }
@@ -73,27 +73,27 @@ class Decoder {
 
   const bsq_decoder_config config_;
   const std::vector<std::shared_ptr<const Model>> models_;
-  const PictureDecoderFactory factory_;
+  const FrameDecoderFactory factory_;
   ThreadPool pool_;
 
-  Pictures pictures_;
-  SequenceHeader sequence_;  // what pictures_ were made for
+  FrameDecoders decoders_;
+  SequenceHeader sequence_;  // what decoders_ were made for
   bool has_sequence_ = false;
-  bool has_picture_ = false;  // the picture held can be shown
-  bool intact_ = false;       // ... and the next packet of the group can be decoded on it
-  PacketHeader last_;         // of the last packet decoded
-  std::vector<PictureHeader> last_pictures_;  // its components
+  bool has_frame_ = false;  // the frame held can be shown
+  bool intact_ = false;     // ... and the next packet of the group can be decoded on it
+  PacketHeader last_;       // of the last packet decoded
+  std::vector<FrameHeader> last_headers_;  // its components
   int64_t keyframe_pts_ = 0;
-  int64_t last_pts_ = 0;  // of the last picture shown
+  int64_t last_pts_ = 0;  // of the last frame shown
   int64_t last_duration_ = 0;
   uint64_t packets_ = 0;  // sent since the start
   bool flushed_ = false;
   std::optional<Pending> pending_;
   std::vector<TokenField> layers_;  // of the last packet, if they are kept
   // The packet at work, by component; kept for their memory.
-  std::vector<PictureView> parts_;
-  std::vector<CodedPicture> coded_;
-  std::vector<DecCoder> coders_;
+  std::vector<FrameView> parts_;
+  std::vector<CodedFrame> coded_;
+  std::vector<SymbolDecoder> coders_;
 };
 
 }  // namespace bsq

@@ -1,4 +1,4 @@
-// Decoding of pictures on the processor.
+// Decoding of frames on the processor.
 #include "codec/decoder/frame_decoder.h"
 
 #include <vector>
@@ -10,42 +10,42 @@
 namespace bsq {
 namespace {
 
-class ProcessorPictures : public PictureDecoder {
+class CpuFrameDecoder : public FrameDecoder {
  public:
-  ProcessorPictures(const Geometry& geometry, const Model& model, const KernelTable& kernels,
-                    ThreadPool& pool)
+  CpuFrameDecoder(const Geometry& geometry, const Model& model, const KernelTable& kernels,
+                  ThreadPool& pool)
       : state_(geometry, model.networks(kernels), pool) {}
 
-  size_t block_count() const override { return state_.blocks.size(); }
-  size_t base_block_count() const override { return state_.base()->blocks.size(); }
-  void decode(const CodedPicture& coded, std::vector<TokenField>* layers) override {
+  size_t tile_count() const override { return state_.tiles.size(); }
+  size_t base_tile_count() const override { return state_.base()->tiles.size(); }
+  void decode(const CodedFrame& coded, std::vector<TokenField>* layers) override {
     decode_layers(state_, coded, layers);
   }
-  void end_picture() override { state_.end_picture(); }
+  void end_frame() override { state_.end_frame(); }
   const MotionField& motion() const override { return state_.motion.field; }
   const TokenField& coded_tokens() const override { return state_.coded_tokens(); }
-  void show(bsq_picture& picture) override {
-    buffer_.export_frame(state_.reference, state_.geometry(), picture);
+  void show(bsq_frame& frame) override {
+    buffer_.export_frame(state_.reference, state_.geometry(), frame);
   }
 
  private:
-  PictureState state_;
-  PictureBuffer buffer_;
+  LayerState state_;
+  FrameBuffer buffer_;
 };
 
 }  // namespace
 
-// Step 3 of a layer, for LayerDecoder: each block has its own prior.
+// Step 3 of a layer, for LayerDecoder: each tile has its own prior.
 template <class Loop>
-void decode_bits(PictureState& state, int type, const Loop& each_block) {
-  each_block([&](BlockState& block, DecCoder& coder) {
-    code_token_bits(coder, block.models.of_type(type), block.prior, state.active, state.tokens);
+void decode_bits(LayerState& state, int type, const Loop& each_tile) {
+  each_tile([&](TileState& tile, SymbolDecoder& coder) {
+    code_token_bits(coder, tile.contexts.of_type(type), tile.prior, state.active, state.tokens);
   });
 }
 
-PictureDecoderFactory decode_on_processor(const KernelTable& kernels) {
+FrameDecoderFactory decode_on_cpu(const KernelTable& kernels) {
   return [&kernels](const Geometry& geometry, const Model& model, ThreadPool& pool) {
-    return std::make_unique<ProcessorPictures>(geometry, model, kernels, pool);
+    return std::make_unique<CpuFrameDecoder>(geometry, model, kernels, pool);
   };
 }
 

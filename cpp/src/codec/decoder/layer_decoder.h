@@ -1,5 +1,5 @@
-// The layers of one packet, or of its base picture: symbols by block, networks over the whole
-// picture. Once for every kind of state that holds the pictures: PictureState, or one on a device.
+// The layers of one packet, or of its base frame: symbols by tile, networks over the whole
+// frame. Once for every kind of state that holds the frames: LayerState, or one on a device.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "base/stage_clock.h"
+#include "base/section_clock.h"
 #include "codec/common/symbols.h"
 #include "codec/decoder/frame_decoder.h"
 #include "codec/decoder/symbol_decoder.h"
@@ -22,23 +22,23 @@ struct LayerList {
   std::span<const uint16_t> steps;
 };
 
-// A state has what PictureState has, and a function
+// A state has what LayerState has, and a function
 //
-//   decode_bits(state, type, for_each_block)
+//   decode_bits(state, type, for_each_tile)
 //
-// that decodes step 3 of a layer; for_each_block(fn) calls fn(block, coder) for every block.
+// that decodes step 3 of a layer; for_each_tile(fn) calls fn(tile, coder) for every tile.
 template <class State>
 class LayerDecoder {
  public:
-  // All arguments must outlive the object. `is_base`: the base picture of `coded`.
-  LayerDecoder(State& state, const LayerList& list, const CodedPicture& coded, bool is_base)
+  // All arguments must outlive the object. `is_base`: the base frame of `coded`.
+  LayerDecoder(State& state, const LayerList& list, const CodedFrame& coded, bool is_base)
       : state_(state), list_(list), coded_(coded), is_base_(is_base), coders_(*coded.coders) {
     coders_.clear();
     for (const std::span<const uint8_t> payload : payloads()) coders_.emplace_back(payload);
   }
 
   // `layers`: takes the tokens of every layer, or null.
-  void picture(std::vector<TokenField>* layers) {
+  void decode(std::vector<TokenField>* layers) {
     for (size_t i = 0; i < list_.steps.size(); ++i) {
       layer(i);
       if (layers != nullptr) layers->push_back(state_.coded_tokens());
@@ -46,7 +46,7 @@ class LayerDecoder {
     for (size_t i = 0; i < coders_.size(); ++i) {
       if (!coders_[i].ended()) coders_[i].check_end(place(i).c_str());
     }
-    state_.filter(list_.steps.back() + kStepOffset, list_.keyframe);
+    state_.filter(list_.steps.back() + kQOffset, list_.keyframe);
   }
 
  private:
@@ -54,33 +54,34 @@ class LayerDecoder {
     const bool keyframe = list_.keyframe;
     const bool first = index == 0;
     const int c = list_.steps[index];
-    const int q = c + kStepOffset;
+    const int q = c + kQOffset;
     const bool moves = first && !keyframe;
     MotionSymbols* motion = moves && !list_.has_motion ? &state_.motion : nullptr;
     const int type = flag_type(keyframe, index + 1 == list_.steps.size());
-    const WindowLayer windows{motion, type, keyframe};
-    each_block([&](auto& block, DecCoder& coder) {
-      code_windows(coder, block.models, state_.geometry(), block.area, windows, state_.windows);
+    const SuperblockLayer superblocks{motion, type, keyframe};
+    each_tile([&](auto& tile, SymbolDecoder& coder) {
+      code_superblocks(coder, tile.contexts, state_.geometry(), tile.area, superblocks,
+                       state_.superblocks);
     });
     if (moves) state_.compensate();
     state_.list_active(q, {first && keyframe, !first, c - list_.steps.back()});
     state_.run_trunk();
     state_.tokens.clear();
-    each_block([&](auto& block, DecCoder& coder) {
-      code_stage_counts(coder, block.models.of_type(type), block.rect, state_.active,
+    each_tile([&](auto& tile, SymbolDecoder& coder) {
+      code_stage_counts(coder, tile.contexts.of_type(type), tile.rect, state_.active,
                         state_.flag_logits.data(), state_.tokens);
     });
     state_.begin_bits();
-    decode_bits(state_, type, [&](const auto& fn) { each_block(fn); });
+    decode_bits(state_, type, [&](const auto& fn) { each_tile(fn); });
     state_.end_layer(q, false);
   }
 
   template <class Fn>
-  void each_block(const Fn& fn) {
-    const StageScope scope(Stage::kRangeCoding);
-    state_.for_each_block([&](auto& block, size_t i) {
+  void each_tile(const Fn& fn) {
+    const SectionScope scope(Section::kRangeCoding);
+    state_.for_each_tile([&](auto& tile, size_t i) {
       try {
-        fn(block, coders_[i]);
+        fn(tile, coders_[i]);
       } catch (const Error& error) {
         throw Error(error.status(), place(i) + ": " + error.what());
       }
@@ -88,43 +89,43 @@ class LayerDecoder {
   }
 
   const PayloadSpans& payloads() const { return is_base_ ? coded_.base : coded_.payloads; }
-  // Of a block, with which messages begin.
-  std::string place(size_t block) const {
-    const auto byte = static_cast<size_t>(payloads()[block].data() - coded_.packet);
-    return coded_.what + (is_base_ ? ", base picture" : "") + ", byte " + std::to_string(byte) +
-           ", block " + std::to_string(block);
+  // Of a tile, with which messages begin.
+  std::string place(size_t tile) const {
+    const auto byte = static_cast<size_t>(payloads()[tile].data() - coded_.packet);
+    return coded_.what + (is_base_ ? ", base frame" : "") + ", byte " + std::to_string(byte) +
+           ", tile " + std::to_string(tile);
   }
 
   State& state_;
   const LayerList list_;
-  const CodedPicture& coded_;
+  const CodedFrame& coded_;
   const bool is_base_;
-  std::vector<DecCoder>& coders_;  // by block
+  std::vector<SymbolDecoder>& coders_;  // by tile
 };
 
-// The whole packet: see PictureDecoder::decode() in frame_decoder.h.
+// The whole packet: see FrameDecoder::decode() in frame_decoder.h.
 template <class State>
-void decode_layers(State& state, const CodedPicture& coded, std::vector<TokenField>* layers) {
-  const PictureHeader& header = coded.header;
+void decode_layers(State& state, const CodedFrame& coded, std::vector<TokenField>* layers) {
+  const FrameHeader& header = coded.header;
   if (layers != nullptr) layers->clear();
-  state.begin_picture();
+  state.begin_frame();
   if (coded.keyframe) state.begin_keyframe();
   if (header.first_motion) {
     take_motion(coded.first->motion(), state.geometry().narrower, state.motion.field);
   }
   if (header.base.layers > 0) {
     State& small = *state.base();
-    small.begin_picture();
+    small.begin_frame();
     small.begin_keyframe();
     const std::span<const uint16_t> steps = header.base.steps;
     const LayerList list{true, false, steps.first(static_cast<size_t>(header.base.layers))};
-    LayerDecoder(small, list, coded, true).picture(nullptr);
+    LayerDecoder(small, list, coded, true).decode(nullptr);
     state.predict_from_base();
   }
   const std::span<const uint16_t> steps = header.steps;
   const LayerList list{coded.keyframe, header.first_motion,
                        steps.first(static_cast<size_t>(header.layers))};
-  LayerDecoder(state, list, coded, false).picture(layers);
+  LayerDecoder(state, list, coded, false).decode(layers);
 }
 
 }  // namespace bsq

@@ -10,15 +10,15 @@
 
 namespace bsq {
 
-class DecCoder {
+class SymbolDecoder {
  public:
   static constexpr bool kLearns = true;
   static constexpr bool kKnows = false;
 
-  explicit DecCoder(std::span<const uint8_t> bytes) : decoder_(bytes) {}
+  explicit SymbolDecoder(std::span<const uint8_t> bytes) : decoder_(bytes) {}
 
-  bool adaptive(AdaptiveBit& model, bool) { return decode_adaptive(decoder_, model); }
-  int32_t number(SignedModels& models, int32_t) { return decode_signed(decoder_, models); }
+  bool adaptive(AdaptiveBit& context, bool) { return decode_adaptive(decoder_, context); }
+  int32_t number(SignedContexts& contexts, int32_t) { return decode_signed(decoder_, contexts); }
   bool bit(uint32_t probability, bool) { return decoder_.decode(probability); }
 
   // Stops work on data that has ended long ago.

@@ -8,10 +8,10 @@
 
 namespace bsq {
 
-void describe_picture(const EncodedPicture& encoded, bool keyframe, StepList& last_steps,
-                      PictureData& data) {
-  const auto c = [](int q) { return static_cast<uint16_t>(q - kStepOffset); };
-  PictureHeader header;
+void describe_frame(const EncodedFrame& encoded, bool keyframe, StepList& last_steps,
+                    FrameData& data) {
+  const auto c = [](int q) { return static_cast<uint16_t>(q - kQOffset); };
+  FrameHeader header;
   header.layers = static_cast<int>(encoded.steps.size());
   header.has_steps = keyframe || encoded.steps != last_steps;
   std::transform(encoded.steps.begin(), encoded.steps.end(), header.steps.begin(), c);
@@ -24,58 +24,59 @@ void describe_picture(const EncodedPicture& encoded, bool keyframe, StepList& la
   last_steps = encoded.steps;
 }
 
-StepList PicturePlan::steps(int own_q, std::span<const int16_t> own_offsets, bool based) const {
-  if (!keyframe) return picture_steps(own_q);
+StepList FramePlan::steps(int own_q, std::span<const int16_t> own_delta_q, bool based) const {
+  if (!keyframe) return inter_layers(own_q);
   int finer = 0;
-  for (const int16_t offset : own_offsets) finer = std::max(finer, -kOffsetUnit * offset);
-  return keyframe_steps(own_q - keyframe_gain, finer, based);
+  for (const int16_t d : own_delta_q) finer = std::max(finer, -kDeltaQUnit * d);
+  return keyframe_layers(own_q - keyframe_gain, finer, based);
 }
 
 // Chroma has a finer step where steps are coarse, by half as much as in 4:2:0 (TokenSteps::chroma):
 // errors of its flat areas show. Alpha is as fine as luma.
-int EncComponent::own_q(int q) const {
+int ComponentEncoder::own_q(int q) const {
   return kind_ == Kind::kChroma ? q - (std::max(0, q - kChromaKnee) >> 2) : q;
 }
 
-EncComponent::EncComponent(Kind kind, std::unique_ptr<PictureEncoder> pictures)
-    : source(pictures->geometry().make_frame()), kind_(kind), pictures_(std::move(pictures)) {}
+ComponentEncoder::ComponentEncoder(Kind kind, std::unique_ptr<FrameEncoder> encoder)
+    : source(encoder->geometry().make_frame()), kind_(kind), encoder_(std::move(encoder)) {}
 
-// Those of the windows at the same place; none for alpha, whose errors no detail hides.
-void EncComponent::move_offsets(const PicturePlan& plan, const Geometry& first) {
+// Those of the superblocks at the same place; none for alpha, whose errors no detail hides.
+void ComponentEncoder::map_delta_q(const FramePlan& plan, const Geometry& first) {
   moved_.clear();
   if (kind_ == Kind::kAlpha) return;
   const Geometry& g = geometry();
-  moved_.resize(g.windows());
-  for (int wy = 0; wy < g.windows_y; ++wy) {
-    for (int wx = 0; wx < g.windows_x; ++wx) {
-      moved_[g.window_index(wx, wy)] = plan.offsets[first.window_index(wx << g.narrower, wy)];
+  moved_.resize(g.superblocks());
+  for (int sy = 0; sy < g.superblocks_y; ++sy) {
+    for (int sx = 0; sx < g.superblocks_x; ++sx) {
+      moved_[g.superblock_index(sx, sy)] =
+          plan.delta_q[first.superblock_index(sx << g.narrower, sy)];
     }
   }
 }
 
-void EncComponent::encode(const PicturePlan& plan, const PictureEncoder& first, PictureCounts& sum,
-                          PictureData& data) {
+void ComponentEncoder::encode(const FramePlan& plan, const FrameEncoder& first, FrameCounts& sum,
+                              FrameData& data) {
   const int q = own_q(plan.q);
   const bool own_motion = kind_ == Kind::kAlpha;
-  pictures_->begin(source);
+  encoder_->begin(source);
   if (plan.keyframe) {
-    pictures_->begin_keyframe();
+    encoder_->begin_keyframe();
   } else if (own_motion) {
-    pictures_->predict(q, plan.search_range);
+    encoder_->predict(q, plan.search_range);
   } else {
-    pictures_->predict_as(first.motion());
+    encoder_->predict_as(first.motion());
   }
-  move_offsets(plan, first.geometry());
-  const EncodedPicture& encoded = pictures_->encode(
-      {plan.steps(q, moved_, pictures_->has_base()), moved_, plan.keyframe, own_motion});
+  map_delta_q(plan, first.geometry());
+  const EncodedFrame& encoded = encoder_->encode(
+      {plan.steps(q, moved_, encoder_->has_base()), moved_, plan.keyframe, own_motion});
   sum.add(encoded);
   steps_ = last_steps_;
-  describe_picture(encoded, plan.keyframe, steps_, data);
+  describe_frame(encoded, plan.keyframe, steps_, data);
   data.header.first_motion = !plan.keyframe && !own_motion;
 }
 
-void EncComponent::end_picture() {
-  pictures_->end_picture();
+void ComponentEncoder::end_frame() {
+  encoder_->end_frame();
   last_steps_ = steps_;
 }
 

@@ -15,17 +15,17 @@ namespace bsq {
 
 // The encoder's result as a packet holds it, in `data`. `last_steps`: c of the layers in the packet
 // before, of which the packet is silent where they are the same; replaced by those of this one.
-void describe_picture(const EncodedPicture& encoded, bool keyframe, StepList& last_steps,
-                      PictureData& data);
+void describe_frame(const EncodedFrame& encoded, bool keyframe, StepList& last_steps,
+                    FrameData& data);
 
 // What encoding took, summed up over components.
-struct PictureCounts {
+struct FrameCounts {
   SymbolCosts costs;
   int64_t tokens = 0;
   int64_t coded_tokens = 0;
   int64_t coded_stages = 0;
 
-  void add(const EncodedPicture& encoded) {
+  void add(const EncodedFrame& encoded) {
     costs += encoded.costs;
     tokens += encoded.tokens;
     coded_tokens += encoded.coded_tokens;
@@ -33,45 +33,44 @@ struct PictureCounts {
   }
 };
 
-// What was decided for the picture.
-struct PicturePlan {
+// What was decided for the frame.
+struct FramePlan {
   int q = 0;
   bool keyframe = false;
-  std::span<const int16_t> offsets;  // of the first component's windows
+  std::span<const int16_t> delta_q;  // of the first component's superblocks
   int search_range = 0;
   int keyframe_gain = 0;  // how much finer a keyframe ends
 
-  // q of the layers of a component at the step own_q, whose windows have these offsets. `based`:
-  // keyframes have a base picture.
-  StepList steps(int own_q, std::span<const int16_t> own_offsets, bool based) const;
+  // q of the layers of a component at the step own_q, whose superblocks have these delta_q.
+  // `based`: keyframes have a base frame.
+  StepList steps(int own_q, std::span<const int16_t> own_delta_q, bool based) const;
 };
 
-class EncComponent {
+class ComponentEncoder {
  public:
   enum class Kind { kChroma, kAlpha };
 
-  EncComponent(Kind kind, std::unique_ptr<PictureEncoder> pictures);
+  ComponentEncoder(Kind kind, std::unique_ptr<FrameEncoder> encoder);
 
-  const Geometry& geometry() const { return pictures_->geometry(); }
-  // The picture shown last.
-  const Frame& picture() const { return pictures_->picture(); }
+  const Geometry& geometry() const { return encoder_->geometry(); }
+  // The frame shown last.
+  const Frame& frame() const { return encoder_->frame(); }
   // Adds to `sum`. Chroma moves as the first component does.
-  void encode(const PicturePlan& plan, const PictureEncoder& first, PictureCounts& sum,
-              PictureData& data);
-  // The picture is done: the next one builds on it.
-  void end_picture();
+  void encode(const FramePlan& plan, const FrameEncoder& first, FrameCounts& sum, FrameData& data);
+  // The frame is done: the next one builds on it.
+  void end_frame();
 
   Frame source;
 
  private:
   int own_q(int q) const;
-  void move_offsets(const PicturePlan& plan, const Geometry& first);
+  void map_delta_q(const FramePlan& plan, const Geometry& first);
 
   const Kind kind_;
-  const std::unique_ptr<PictureEncoder> pictures_;
-  std::vector<int16_t> moved_;  // offsets of the picture at work
+  const std::unique_ptr<FrameEncoder> encoder_;
+  std::vector<int16_t> moved_;  // delta q of the frame at work
   StepList last_steps_;
-  StepList steps_;  // of the picture at work
+  StepList steps_;  // of the frame at work
 };
 
 }  // namespace bsq

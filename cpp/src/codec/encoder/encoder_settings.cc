@@ -10,7 +10,7 @@
 namespace bsq {
 namespace {
 
-constexpr int kMaxLookahead = 250;  // pictures
+constexpr int kMaxLookahead = 250;  // frames
 constexpr double kMaxBitrate = 1e10;
 
 void require(bool good, const std::string& message) {
@@ -21,7 +21,7 @@ void require(bool good, const std::string& message) {
 
 bsq_encoder_config checked(const bsq_encoder_config& config) {
   check_sequence(config.sequence);
-  require(config.crf >= 0.0 && config.crf <= kMaxStep / 8.0, "crf must be 0 to 63");
+  require(config.crf >= 0.0 && config.crf <= kMaxLayerQ / 8.0, "crf must be 0 to 63");
   require(config.gop >= 1 && config.gop <= 65535, "gop must be 1 to 65535");
   require(config.scene_cut == 0 || config.scene_cut == 1, "scene_cut must be 0 or 1");
   require(config.lookahead >= 0 && config.lookahead <= kMaxLookahead, "lookahead must be 0 to 250");
@@ -35,8 +35,8 @@ bsq_encoder_config checked(const bsq_encoder_config& config) {
           "maxrate must be 0, or 1 to 1e10 bits per second");
   require(config.maxrate == 0.0 || config.maxrate >= config.bitrate,
           "maxrate must not be below bitrate");
-  require(config.buffer_seconds >= 0.1 && config.buffer_seconds <= 60.0,
-          "buffer_seconds must be 0.1 to 60");
+  require(config.vbv_buffer_seconds >= 0.1 && config.vbv_buffer_seconds <= 60.0,
+          "vbv_buffer_seconds must be 0.1 to 60");
   require(config.first_pass != nullptr || config.first_pass_count == 0, "first_pass is NULL");
   require(config.bitrate != 0.0 || config.first_pass_count == 0,
           "first_pass is of use with a bitrate only");
@@ -55,7 +55,7 @@ std::vector<PassRecord> checked_records(const bsq_encoder_config& config) {
     const std::string name = "first_pass[" + std::to_string(i) + "]";
     require(r.seconds >= 0.0 && r.seconds <= 1e9, name + ".seconds is out of range");
     require(r.bits >= 1.0 && r.bits <= 1e12, name + ".bits is out of range");
-    require(r.crf >= 0.0 && r.crf <= kMaxStep / 8.0, name + ".crf must be 0 to 63");
+    require(r.crf >= 0.0 && r.crf <= kMaxLayerQ / 8.0, name + ".crf must be 0 to 63");
     records.push_back({r.seconds, r.bits, 8.0 * r.crf, r.keyframe != 0});
   }
   return records;
@@ -65,20 +65,20 @@ std::vector<PassRecord> checked_records(const bsq_encoder_config& config) {
 
 std::unique_ptr<RateControl> make_rate(const bsq_encoder_config& config) {
   const bool is_cap = config.bitrate == 0.0;
-  const double fetch_rate = config.maxrate > 0.0 ? config.maxrate : config.bitrate;
-  const RateGoal goal{is_cap ? config.maxrate : config.bitrate, fetch_rate, config.buffer_seconds,
+  const double maxrate = config.maxrate > 0.0 ? config.maxrate : config.bitrate;
+  const RateGoal goal{is_cap ? config.maxrate : config.bitrate, maxrate, config.vbv_buffer_seconds,
                       is_cap};
-  if (fetch_rate == 0.0) return nullptr;
+  if (maxrate == 0.0) return nullptr;
   const std::vector<PassRecord> records = checked_records(config);
   return std::make_unique<RateControl>(
-      goal, config.gop, plan_rate(records, {goal.bitrate, fetch_rate, goal.buffer_bits()}));
+      goal, config.gop, plan_rate(records, {goal.bitrate, maxrate, goal.vbv_buffer_bits()}));
 }
 
 SequenceHeader make_sequence(const bsq_encoder_config& config, const Model& model) {
   SequenceHeader sequence;
   sequence.info = config.sequence;
   sequence.info.version = kCodestreamVersion;
-  sequence.info.level = picture_level(sequence.info);
+  sequence.info.level = frame_level(sequence.info);
   std::copy(model.id().begin(), model.id().end(), sequence.info.model_id);
   sequence.ticks_per_frame = ticks_per_frame(config.sequence);
   return sequence;

@@ -1,4 +1,4 @@
-// What an encoder is asked for, checked, and what follows from it before the first picture.
+// What an encoder is asked for, checked, and what follows from it before the first frame.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Encoding of pictures on the processor.
+// Encoding of frames on the processor.
 #include "codec/encoder/frame_encoder.h"
 
 #include "codec/common/layer_state.h"
@@ -21,24 +21,24 @@ int64_t squared_error(const ConstPlaneView& a, const ConstPlaneView& b, int widt
   return sum;
 }
 
-class ProcessorPictures : public PictureEncoder {
+class CpuFrameEncoder : public FrameEncoder {
  public:
-  ProcessorPictures(const Geometry& geometry, const std::shared_ptr<const Networks>& networks,
-                    const EncodingStyle& style, ThreadPool& pool)
+  CpuFrameEncoder(const Geometry& geometry, const std::shared_ptr<const Networks>& networks,
+                  const EncodingStyle& style, ThreadPool& pool)
       : state_(geometry, networks, pool), layers_(state_, style, networks) {}
 
   const Geometry& geometry() const override { return state_.geometry(); }
   bool has_base() const override { return layers_.has_base(); }
-  std::span<const int16_t> offsets() const override { return state_.windows.offset; }
+  std::span<const int16_t> delta_q() const override { return state_.superblocks.delta_q; }
   void trace(std::vector<LayerTrace>* layers) override { layers_.trace(layers); }
 
   void begin(const Frame& source) override {
     source_ = &source;
-    layers_.choices().set_source(source);
+    layers_.selection().set_source(source);
   }
   void begin_keyframe() override { state_.begin_keyframe(); }
   void predict(int q, int range) override {
-    search_picture(search_, *source_, q, range, state_);
+    estimate_motion(search_, *source_, q, range, state_);
     state_.compensate();
   }
   void predict_as(const MotionField& first) override {
@@ -47,27 +47,27 @@ class ProcessorPictures : public PictureEncoder {
   }
   const MotionField& motion() const override { return state_.motion.field; }
   const Frame& prediction() override { return state_.current; }
-  const EncodedPicture& encode(const LayerPlan& plan) override { return layers_.encode(plan); }
+  const EncodedFrame& encode(const LayerPlan& plan) override { return layers_.encode(plan); }
   int64_t luma_error() override {
     return squared_error(source_->planes[0].view(), state_.current.planes[0].view(),
                          geometry().width, geometry().height);
   }
-  void end_picture() override { state_.end_picture(); }
-  const Frame& picture() override { return state_.reference; }
+  void end_frame() override { state_.end_frame(); }
+  const Frame& frame() override { return state_.reference; }
 
  private:
-  PictureState state_;
-  LayerEncoder<PictureState, ProcessorChoices> layers_;
+  LayerState state_;
+  LayerEncoder<LayerState, CpuTokenSelection> layers_;
   MotionSearch search_;
   const Frame* source_ = nullptr;
 };
 
 }  // namespace
 
-PictureEncoderFactory encode_on_processor(const KernelTable& kernels) {
+FrameEncoderFactory encode_on_cpu(const KernelTable& kernels) {
   return [&kernels](const Geometry& geometry, const Model& model, const EncodingStyle& style,
                     ThreadPool& pool) {
-    return std::make_unique<ProcessorPictures>(geometry, model.networks(kernels), style, pool);
+    return std::make_unique<CpuFrameEncoder>(geometry, model.networks(kernels), style, pool);
   };
 }
 

@@ -1,4 +1,4 @@
-// Encodes the pictures of one component into the payloads of packets.
+// Encodes the frames of one component into the payloads of packets.
 #pragma once
 
 #include <cstdint>
@@ -21,50 +21,50 @@
 
 namespace bsq {
 
-// Payloads last until the next picture is encoded.
-struct EncodedPicture {
-  PayloadSpans payloads;  // one per block
+// Payloads last until the next frame is encoded.
+struct EncodedFrame {
+  PayloadSpans payloads;  // one per tile
   StepList steps;         // q of every layer
   PayloadSpans base_payloads;
-  StepList base_steps;  // none: no base picture
+  StepList base_steps;  // none: no base frame
   SymbolCosts costs;
   int64_t tokens = 0;
   int64_t coded_tokens = 0;
   int64_t coded_stages = 0;
 };
 
-// What is decided for a picture before its tokens are.
+// What is decided for a frame before its tokens are.
 struct LayerPlan {
   // q of the layers; between keyframes, layers before the last one that have nothing to code are
   // left out.
   StepList steps;
-  std::span<const int16_t> offsets;  // one per window, or empty: all 0
+  std::span<const int16_t> delta_q;  // one per superblock, or empty: all 0
   bool keyframe = false;
   bool tells_motion = true;  // between keyframes, whether the motion is among the symbols
 };
 
-// Encodes the pictures of one component with one model, and holds the last one: on the processor,
+// Encodes the frames of one component with one model, and holds the last one: on the processor,
 // or on a device (cpp/cuda). Both give the same packets.
 //
-// A picture goes through begin(); begin_keyframe(), predict() or predict_as(); encode(), after
-// begin_keyframe() once more where the result is not wanted; end_picture().
-class PictureEncoder {
+// A frame goes through begin(); begin_keyframe(), predict() or predict_as(); encode(), after
+// begin_keyframe() once more where the result is not wanted; end_frame().
+class FrameEncoder {
  public:
-  virtual ~PictureEncoder() = default;
+  virtual ~FrameEncoder() = default;
 
   virtual const Geometry& geometry() const = 0;
-  // Whether keyframes have a base picture.
+  // Whether keyframes have a base frame.
   virtual bool has_base() const = 0;
-  // Of the windows, after the last picture.
-  virtual std::span<const int16_t> offsets() const = 0;
-  // Where the layers of pictures are noted from now on; null: nowhere. Throws
+  // Of the superblocks, after the last frame.
+  virtual std::span<const int16_t> delta_q() const = 0;
+  // Where the layers of frames are noted from now on; null: nowhere. Throws
   // Error(BSQ_ERROR_UNSUPPORTED) where they cannot be.
   virtual void trace(std::vector<LayerTrace>* layers) = 0;
 
-  // The picture to encode, which must stay as it is until end_picture().
+  // The frame to encode, which must stay as it is until end_frame().
   virtual void begin(const Frame& source) = 0;
   virtual void begin_keyframe() = 0;
-  // Finds the motion from the picture held, `range` in luma samples, for the step q, and predicts.
+  // Finds the motion from the frame held, `range` in luma samples, for the step q, and predicts.
   virtual void predict(int q, int range) = 0;
   // Predicts by the motion of the first component, which is 2^narrower times as wide.
   virtual void predict_as(const MotionField& first) = 0;
@@ -73,25 +73,25 @@ class PictureEncoder {
   // The prediction, in memory of the encoder until the next call.
   virtual const Frame& prediction() = 0;
   // In memory of the encoder until the next call.
-  virtual const EncodedPicture& encode(const LayerPlan& plan) = 0;
+  virtual const EncodedFrame& encode(const LayerPlan& plan) = 0;
   // The sum of squared errors of the luma shown.
   virtual int64_t luma_error() = 0;
-  // The result is the picture held from now on.
-  virtual void end_picture() = 0;
-  // The picture held, likewise.
-  virtual const Frame& picture() = 0;
+  // The result is the frame held from now on.
+  virtual void end_frame() = 0;
+  // The frame held, likewise.
+  virtual const Frame& frame() = 0;
 };
 
-// How pictures are encoded.
+// How frames are encoded.
 struct EncodingStyle {
   const Tuning& tuning;
   int preset = 0;  // a bsq_preset
 };
 
-using PictureEncoderFactory = std::function<std::unique_ptr<PictureEncoder>(
+using FrameEncoderFactory = std::function<std::unique_ptr<FrameEncoder>(
     const Geometry& geometry, const Model& model, const EncodingStyle& style, ThreadPool& pool)>;
 
-// Pictures that are encoded on the processor.
-PictureEncoderFactory encode_on_processor(const KernelTable& kernels);
+// Frames that are encoded on the processor.
+FrameEncoderFactory encode_on_cpu(const KernelTable& kernels);
 
 }  // namespace bsq

@@ -27,19 +27,19 @@ struct SymbolCosts {
   }
 };
 
-class EncCoder {
+class SymbolEncoder {
  public:
   static constexpr bool kLearns = true;
   static constexpr bool kKnows = true;
 
-  bool adaptive(AdaptiveBit& model, bool bit) {
-    *cost_ += bit_cost_q24(bit, model.probability());
-    encode_adaptive(encoder_, model, bit);
+  bool adaptive(AdaptiveBit& context, bool bit) {
+    *cost_ += bit_cost_q24(bit, context.probability());
+    encode_adaptive(encoder_, context, bit);
     return bit;
   }
-  int32_t number(SignedModels& models, int32_t value) {
-    *cost_ += static_cast<uint64_t>(signed_cost_q12(models, value)) << 12;
-    encode_signed(encoder_, models, value);
+  int32_t number(SignedContexts& contexts, int32_t value) {
+    *cost_ += static_cast<uint64_t>(signed_cost_q12(contexts, value)) << 12;
+    encode_signed(encoder_, contexts, value);
     return value;
   }
   bool bit(uint32_t probability, bool bit) {
@@ -62,9 +62,9 @@ class EncCoder {
     return encoder_.finish();
   }
 
-  EncCoder() = default;
-  EncCoder(const EncCoder&) = delete;  // cost_ points into the object
-  EncCoder& operator=(const EncCoder&) = delete;
+  SymbolEncoder() = default;
+  SymbolEncoder(const SymbolEncoder&) = delete;  // cost_ points into the object
+  SymbolEncoder& operator=(const SymbolEncoder&) = delete;
 
  private:
   static double in_bits(uint64_t q24) { return static_cast<double>(q24) / (1 << 24); }

@@ -69,12 +69,12 @@ def measure(settings: Settings) -> Part:
 
 
 def _clocked(run: Callable[[], object]) -> Times:
-    _core.set_stage_clock(True)
+    _core.set_section_clock(True)
     try:
         run()
-        return _core.stage_times()
+        return _core.section_times()
     finally:
-        _core.set_stage_clock(False)
+        _core.set_section_clock(False)
 
 
 def _add_rows(

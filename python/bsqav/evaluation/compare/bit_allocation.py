@@ -123,7 +123,7 @@ def _decode(
                 return
 
 
-def _psnr_y(frame: _core.Picture, source: Y4mFile, index: int) -> float:
+def _psnr_y(frame: _core.Frame, source: Y4mFile, index: int) -> float:
     ours, theirs = frame.planes[0], source[index][0]
     if ours.shape != theirs.shape or frame.bit_depth != 8:
         raise EvaluationError(
@@ -134,7 +134,7 @@ def _psnr_y(frame: _core.Picture, source: Y4mFile, index: int) -> float:
     return min(60.0, psnr(ours, theirs))
 
 
-def _examine_frame(decoder: _core.Decoder, frame: _core.Picture, found: BitAllocation) -> None:
+def _examine_frame(decoder: _core.Decoder, frame: _core.Frame, found: BitAllocation) -> None:
     sequence: Any = decoder.sequence
     shown = planes_to_frame(frame.planes, plane_format_of(sequence))
     found.image = shown.to_ndarray(format="rgb24").astype(np.uint8, copy=False)

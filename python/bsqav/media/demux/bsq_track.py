@@ -171,7 +171,7 @@ class BsqTrack:
             number=number,
             keyframe=bool(info["keyframe"]),
             index=int(info["index_in_group"]),
-            group_toggle=int(info["parity"]),
+            group_toggle=int(info["group_toggle"]),
             own=tick * self._own_tick,
             move=self._move,
             frame=Fraction(0) if rate is None else 1 / rate,

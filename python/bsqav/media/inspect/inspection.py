@@ -88,8 +88,8 @@ class TrackReport:
         # A packet that goes on with the settings of the one before does not repeat them.
         if info["crf"] >= 0:
             self.crf = _widen(self.crf, info["crf"])
-        if info["blocks"] > 0:
-            self.tiles = _widen(self.tiles, info["blocks"])
+        if info["tiles"] > 0:
+            self.tiles = _widen(self.tiles, info["tiles"])
         if packet.pts is not None:
             self._times = _widen(self._times, packet.pts * packet.time_base)
             end = (packet.pts + packet.duration) * packet.time_base

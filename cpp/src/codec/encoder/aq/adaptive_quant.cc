@@ -1,4 +1,4 @@
-// Adaptive steps by the variance of the source and by what hangs on it.
+// Delta q by the variance of the source and by propagation cost.
 #include "codec/encoder/aq/adaptive_quant.h"
 
 #include <algorithm>
@@ -37,54 +37,55 @@ double log_variance(const ConstPlaneView& luma, int x, int y, double scale) {
 
 }  // namespace
 
-void busyness(const Frame& source, const Geometry& geometry, ThreadPool& pool,
-              std::vector<double>& busy) {
+void log_variances(const Frame& source, const Geometry& geometry, ThreadPool& pool,
+                   std::vector<double>& busy) {
   const ConstPlaneView luma = source.planes[0].view();
   const int excess = source.bit_depth - 8;
   const double scale = 1.0 / static_cast<double>(1 << (2 * excess));
-  busy.resize(geometry.windows());
-  pool.parallel_rows(static_cast<size_t>(geometry.windows_y), [&](size_t row) {
-    const int wy = static_cast<int>(row);
-    for (int wx = 0; wx < geometry.windows_x; ++wx) {
+  busy.resize(geometry.superblocks());
+  pool.parallel_rows(static_cast<size_t>(geometry.superblocks_y), [&](size_t row) {
+    const int sy = static_cast<int>(row);
+    for (int sx = 0; sx < geometry.superblocks_x; ++sx) {
       double sum = 0;
       int count = 0;
-      const int y_end = std::min((wy + 1) * kWindowTokens, geometry.tokens_y);
-      const int x_end = std::min((wx + 1) * kWindowTokens, geometry.tokens_x);
-      for (int y = wy * kWindowTokens; y < y_end; ++y) {
-        for (int x = wx * kWindowTokens; x < x_end; ++x, ++count) {
+      const int y_end = std::min((sy + 1) * kSuperblockTokens, geometry.tokens_y);
+      const int x_end = std::min((sx + 1) * kSuperblockTokens, geometry.tokens_x);
+      for (int y = sy * kSuperblockTokens; y < y_end; ++y) {
+        for (int x = sx * kSuperblockTokens; x < x_end; ++x, ++count) {
           sum += log_variance(luma, x * kTokenSize, y * kTokenSize, scale);
         }
       }
-      busy[geometry.window_index(wx, wy)] = sum / count;
+      busy[geometry.superblock_index(sx, sy)] = sum / count;
     }
   });
   const double mean = mean_of(busy);
   for (double& b : busy) b -= mean;
 }
 
-void plan_offsets(const Frame& source, const Geometry& geometry, std::span<const double> importance,
-                  std::span<const int16_t> before, double variance_strength, bool shifts,
-                  ThreadPool& pool, OffsetPlan& plan) {
+void plan_delta_q(const Frame& source, const Geometry& geometry,
+                  std::span<const double> propagation, std::span<const int16_t> before,
+                  double variance_strength, bool shifts, ThreadPool& pool, DeltaQPlan& plan) {
   plan.shift = 0;
   std::vector<double>& wishes = plan.wishes;
-  busyness(source, geometry, pool, wishes);
+  log_variances(source, geometry, pool, wishes);
   for (double& wish : wishes) wish *= variance_strength;
-  if (!importance.empty()) {
+  if (!propagation.empty()) {
     for (size_t i = 0; i < wishes.size(); ++i) {
-      wishes[i] -= kDecisions.importance_strength * (importance[i] - kDecisions.usual_importance);
+      wishes[i] -=
+          kDecisions.propagation_strength * (propagation[i] - kDecisions.usual_propagation);
     }
     const double mean = mean_of(wishes);
-    if (shifts) plan.shift = kOffsetUnit * static_cast<int>(std::lround(mean));
+    if (shifts) plan.shift = kDeltaQUnit * static_cast<int>(std::lround(mean));
     const double centre = shifts ? std::round(mean) : mean;
     for (double& wish : wishes) wish -= centre;
   }
-  plan.windows.resize(wishes.size());
+  plan.superblocks.resize(wishes.size());
   for (size_t i = 0; i < wishes.size(); ++i) {
-    auto offset = static_cast<int>(std::lround(wishes[i]));
-    const bool stays = !before.empty() && !importance.empty() &&
-                       std::abs(wishes[i] - before[i]) <= kDecisions.offset_inertia;
-    if (stays) offset = before[i];
-    plan.windows[i] = static_cast<int16_t>(std::clamp(offset, -kMaxOffset, kMaxOffset));
+    auto delta_q = static_cast<int>(std::lround(wishes[i]));
+    const bool stays = !before.empty() && !propagation.empty() &&
+                       std::abs(wishes[i] - before[i]) <= kDecisions.delta_q_inertia;
+    if (stays) delta_q = before[i];
+    plan.superblocks[i] = static_cast<int16_t>(std::clamp(delta_q, -kMaxDeltaQ, kMaxDeltaQ));
   }
 }
 

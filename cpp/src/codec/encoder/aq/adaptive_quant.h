@@ -1,4 +1,5 @@
-// What the encoder adds to q of each window. Not normative.
+// Adaptive quantization: delta q of each superblock by variance and by MB-tree propagation. Not
+// normative.
 #pragma once
 
 #include <cstdint>
@@ -11,24 +12,25 @@
 
 namespace bsq {
 
-// How busy the luma of every window is beside the rest of the picture: log2 of its variance, less
-// the mean over the picture. Errors show less among strong detail.
-void busyness(const Frame& source, const Geometry& geometry, ThreadPool& pool,
-              std::vector<double>& busy);
+// Log2 of the variance of the luma of every superblock, less the mean over the frame. Errors show
+// less among strong detail.
+void log_variances(const Frame& source, const Geometry& geometry, ThreadPool& pool,
+                   std::vector<double>& busy);
 
-// What is added to q: to that of the picture, and in kOffsetUnit to that of every window.
-struct OffsetPlan {
+// What is added to q: `shift` to that of the frame, and in units of kDeltaQUnit to that of every
+// superblock.
+struct DeltaQPlan {
   int shift = 0;
-  std::vector<int16_t> windows;
+  std::vector<int16_t> superblocks;
   std::vector<double> wishes;  // before they are rounded
 };
 
-// `source`: the picture; `importance`: of its windows (see lookahead.h), or empty where nothing
-// is known; `before`: the offsets that the windows have, which hardly differing ones stay with, or
-// empty in keyframes. `variance_strength`: see Tuning. `shifts`: whether the picture's q may move;
-// else the windows' move around it.
-void plan_offsets(const Frame& source, const Geometry& geometry, std::span<const double> importance,
-                  std::span<const int16_t> before, double variance_strength, bool shifts,
-                  ThreadPool& pool, OffsetPlan& plan);
+// `source`: the frame; `propagation`: of its superblocks (see lookahead.h), or empty where nothing
+// is known; `before`: the delta q that the superblocks have, which stays where it would
+// hardly change, or empty in keyframes. `variance_strength`: see Tuning. `shifts`: whether the
+// frame's q may move; else the superblocks' move around it.
+void plan_delta_q(const Frame& source, const Geometry& geometry,
+                  std::span<const double> propagation, std::span<const int16_t> before,
+                  double variance_strength, bool shifts, ThreadPool& pool, DeltaQPlan& plan);
 
 }  // namespace bsq

@@ -1,4 +1,4 @@
-// Propagation of importance from the last picture known back to the first.
+// MB-tree: propagation cost from the last known frame back to the first.
 #include "codec/encoder/aq/lookahead.h"
 
 #include <algorithm>
@@ -12,13 +12,12 @@
 namespace bsq {
 namespace {
 
-constexpr int kBlock = PictureCosts::kBlock;
-constexpr int kWindowBlocks = 2;  // a side of a window
+constexpr int kBlock = FrameCosts::kBlock;
+constexpr int kSuperblockBlocks = 2;  // a side of a superblock
 
-// Adds what hangs on the block (x, y) of a picture to the blocks that it comes from, by how much of
-// each it covers.
-void hand_back(const PictureCosts& costs, int x, int y, double amount,
-               std::vector<double>& before) {
+// Adds `amount`, propagated from the block (x, y) of a frame, to the blocks that it is predicted
+// from, by how much of each it covers.
+void propagate(const FrameCosts& costs, int x, int y, double amount, std::vector<double>& before) {
   const Shift from = costs.blocks[costs.at(x, y)].from;
   const int left = x * kBlock + from.x;
   const int top = y * kBlock + from.y;
@@ -29,7 +28,7 @@ void hand_back(const PictureCosts& costs, int x, int y, double amount,
   for (int j = 0; j < 2; ++j) {
     for (int i = 0; i < 2; ++i) {
       const int part = wide[static_cast<size_t>(i)] * high[static_cast<size_t>(j)];
-      // What lies outside of the picture is a copy of its edge.
+      // What lies outside of the frame is a copy of its edge.
       const int to_x = std::clamp((left - over_x) / kBlock + i, 0, costs.blocks_x - 1);
       const int to_y = std::clamp((top - over_y) / kBlock + j, 0, costs.blocks_y - 1);
       before[costs.at(to_x, to_y)] += amount * part / (kBlock * kBlock);
@@ -37,29 +36,31 @@ void hand_back(const PictureCosts& costs, int x, int y, double amount,
   }
 }
 
-// Hands all of a picture back: of what a block is worth, the part that need not be coded again.
-void hand_back_picture(const PictureCosts& costs, const std::vector<double>& hanging,
-                       std::vector<double>& before) {
+// Propagates all of a frame: of the cost of a block, the part that need not be coded again.
+void propagate_frame(const FrameCosts& costs, const std::vector<double>& propagated,
+                     std::vector<double>& before) {
   std::fill(before.begin(), before.end(), 0.0);
   for (int y = 0; y < costs.blocks_y; ++y) {
     for (int x = 0; x < costs.blocks_x; ++x) {
       const BlockCost& cost = costs.blocks[costs.at(x, y)];
       if (cost.inter >= cost.intra) continue;
       const double kept = static_cast<double>(cost.intra - cost.inter) / cost.intra;
-      hand_back(costs, x, y, (hanging[costs.at(x, y)] + cost.intra) * kept, before);
+      propagate(costs, x, y, (propagated[costs.at(x, y)] + cost.intra) * kept, before);
     }
   }
 }
 
-// The mean over the blocks of a window, each counting by its own cost.
-double window_importance(const PictureCosts& costs, const std::vector<double>& hanging, int wx,
-                         int wy) {
+// The mean over the blocks of a superblock, each counting by its own cost.
+double superblock_propagation(const FrameCosts& costs, const std::vector<double>& propagated,
+                              int sx, int sy) {
   double octaves = 0;
   double weights = 0;
-  for (int y = wy * kWindowBlocks; y < std::min((wy + 1) * kWindowBlocks, costs.blocks_y); ++y) {
-    for (int x = wx * kWindowBlocks; x < std::min((wx + 1) * kWindowBlocks, costs.blocks_x); ++x) {
+  for (int y = sy * kSuperblockBlocks; y < std::min((sy + 1) * kSuperblockBlocks, costs.blocks_y);
+       ++y) {
+    for (int x = sx * kSuperblockBlocks; x < std::min((sx + 1) * kSuperblockBlocks, costs.blocks_x);
+         ++x) {
       const double own = costs.blocks[costs.at(x, y)].intra;
-      octaves += own * std::log2((own + hanging[costs.at(x, y)]) / own);
+      octaves += own * std::log2((own + propagated[costs.at(x, y)]) / own);
       weights += own;
     }
   }
@@ -68,25 +69,26 @@ double window_importance(const PictureCosts& costs, const std::vector<double>& h
 
 }  // namespace
 
-std::span<const double> Importance::of(std::span<const PictureCosts* const> pictures,
-                                       const Geometry& geometry) {
-  const PictureCosts& first = *pictures.front();
-  hanging_.assign(first.blocks.size(), 0.0);
+std::span<const double> PropagationCost::of(std::span<const FrameCosts* const> frames,
+                                            const Geometry& geometry) {
+  const FrameCosts& first = *frames.front();
+  propagated_.assign(first.blocks.size(), 0.0);
   before_.resize(first.blocks.size());
-  for (size_t i = pictures.size() - 1; i > 0; --i) {
-    hand_back_picture(*pictures[i], hanging_, before_);
-    std::swap(hanging_, before_);
+  for (size_t i = frames.size() - 1; i > 0; --i) {
+    propagate_frame(*frames[i], propagated_, before_);
+    std::swap(propagated_, before_);
   }
-  windows_.resize(geometry.windows());
-  for (int wy = 0; wy < geometry.windows_y; ++wy) {
-    for (int wx = 0; wx < geometry.windows_x; ++wx) {
-      windows_[geometry.window_index(wx, wy)] = window_importance(first, hanging_, wx, wy);
+  superblocks_.resize(geometry.superblocks());
+  for (int sy = 0; sy < geometry.superblocks_y; ++sy) {
+    for (int sx = 0; sx < geometry.superblocks_x; ++sx) {
+      superblocks_[geometry.superblock_index(sx, sy)] =
+          superblock_propagation(first, propagated_, sx, sy);
     }
   }
-  return windows_;
+  return superblocks_;
 }
 
-bool continues(const PictureCosts& costs) {
+bool continues(const FrameCosts& costs) {
   double intra = 0;
   double inter = 0;
   for (const BlockCost& block : costs.blocks) {

@@ -1,5 +1,5 @@
-// How much of the pictures to come each part of a picture is worth: what is predicted from it, from
-// that, and so on. Not normative.
+// Propagation cost, as in x264's MB-tree: how much of later frames is predicted from each part of a
+// frame, directly or through others. Not normative.
 #pragma once
 
 #include <span>
@@ -10,22 +10,21 @@
 
 namespace bsq {
 
-// Keeps its memory from picture to picture.
-class Importance {
+// Keeps its memory from frame to frame.
+class PropagationCost {
  public:
-  // That of every window of the first picture, in octaves: 0 where nothing to come is predicted
-  // from it, and one more for every doubling of all that hangs on it. `pictures`: costs of the
-  // picture and of those that follow, in order. The result lasts until the next call.
-  std::span<const double> of(std::span<const PictureCosts* const> pictures,
-                             const Geometry& geometry);
+  // That of every superblock of the first frame, in octaves: 0 where nothing later is predicted
+  // from it, and one more for every doubling of the cost that it carries. `frames`: costs of the
+  // frame and of those that follow, in order. The result lasts until the next call.
+  std::span<const double> of(std::span<const FrameCosts* const> frames, const Geometry& geometry);
 
  private:
-  std::vector<double> windows_;
-  std::vector<double> hanging_;  // on every block
+  std::vector<double> superblocks_;
+  std::vector<double> propagated_;  // on every block
   std::vector<double> before_;
 };
 
-// Whether a picture of these costs goes on with the scene of the picture before.
-bool continues(const PictureCosts& costs);
+// Whether a frame of these costs goes on with the scene of the frame before.
+bool continues(const FrameCosts& costs);
 
 }  // namespace bsq

@@ -1,5 +1,5 @@
-// What the encoder's look-ahead measures of a source picture, at half size: how far each block is
-// new, and where the rest of it comes from. Not normative.
+// Low-resolution analysis of the lookahead: intra and inter cost (SATD) and motion of each 16x16
+// block at half size. Not normative.
 #pragma once
 
 #include <cstddef>
@@ -9,20 +9,20 @@
 #include "base/plane.h"
 #include "base/thread_pool.h"
 #include "codec/common/geometry.h"
+#include "motion/search_frame.h"
 #include "motion/search_kernels.h"
-#include "motion/search_picture.h"
 
 namespace bsq {
 
 // Of a block of 16x16 luma samples. Costs are sums of absolute Hadamard coefficients.
 struct BlockCost {
   int32_t intra = 0;  // from what lies around it
-  int32_t inter = 0;  // from the picture before, intra at most
-  Shift from;         // in full-size samples: where in the picture before
+  int32_t inter = 0;  // from the frame before, intra at most
+  Shift from;         // in full-size samples: where in the frame before
 };
 
 // Blocks in raster order.
-struct PictureCosts {
+struct FrameCosts {
   static constexpr int kBlock = 16;
 
   int blocks_x = 0;
@@ -34,16 +34,16 @@ struct PictureCosts {
   }
 };
 
-// A picture at half size, from all four places where its first sample may begin: so a vector may
+// A frame at half size, from all four places where its first sample may begin: so a vector may
 // count full-size samples.
-class LowPicture {
+class LowresFrame {
  public:
   static constexpr int kPad = 28;  // samples around it; of the full size there are twice as many
 
-  // Memory stays from one picture to the next of its size.
+  // Memory stays from one frame to the next of its size.
   void fill(const ConstPlaneView& luma, int bit_depth, ThreadPool& pool);
 
-  const SearchPicture& full() const { return full_; }
+  const SearchFrame& full() const { return full_; }
   int width() const { return width_; }
   int height() const { return height_; }
   ptrdiff_t stride() const { return stride_; }
@@ -51,29 +51,29 @@ class LowPicture {
   const uint8_t* at(int x, int y, Shift shift = {}) const;
 
  private:
-  SearchPicture full_;
+  SearchFrame full_;
   int width_ = 0;
   int height_ = 0;
   ptrdiff_t stride_ = 0;
   std::vector<uint8_t> phases_[4];
 };
 
-// Measures pictures one after the other, each against the one before. The result does not depend on
+// Measures frames one after the other, each against the one before. The result does not depend on
 // the threads of the pool, which must outlive the object.
-class LowAnalysis {
+class LowresAnalysis {
  public:
-  LowAnalysis(const Geometry& geometry, const SearchKernels& kernels, ThreadPool& pool)
+  LowresAnalysis(const Geometry& geometry, const SearchKernels& kernels, ThreadPool& pool)
       : geometry_(geometry), kernels_(kernels), pool_(pool) {}
 
-  // The first picture, and one after an exception, costs as much inter as intra.
-  void measure(const Frame& source, PictureCosts& costs);
+  // The first frame, and one after an exception, costs as much inter as intra.
+  void measure(const Frame& source, FrameCosts& costs);
 
  private:
   Geometry geometry_;
   const SearchKernels& kernels_;
   ThreadPool& pool_;
-  LowPicture current_;
-  LowPicture before_;
+  LowresFrame current_;
+  LowresFrame before_;
   bool has_before_ = false;
 };
 

@@ -10,28 +10,28 @@ namespace bsq {
 
 // Steps are given as q, see docs/numerics.md section 3; a difference of 64 is a factor of two.
 struct Decisions {
-  // A keyframe starts at this step or a coarser one, and refines in layers of about `layer_drop` at
-  // most down to the step asked for: most bits say "a step up" or "a step down", so that a layer's
-  // step is less than half of that of the layer before. Remainders up to `layer_slack` are not
-  // worth a layer. The models are trained like this.
+  // A keyframe starts at this step or a coarser one, and refines in layers of about `layer_spacing`
+  // at most down to the step asked for: most bits say "a step up" or "a step down", so that a
+  // layer's step is less than half of that of the layer before. Remainders up to `layer_slack` are
+  // not worth a layer. The models are trained like this.
   int coarse_intra = 8 * 55;
-  // The same where it is predicted from a base picture, and how much finer than the keyframe that
+  // The same where it is predicted from a base frame, and how much finer than the keyframe that
   // is. Keyframes of fewer tokens than `base_tokens` have none.
   int coarse_based = 8 * 56;
   int base_gain = 8 * 12;
   int base_tokens = 16;
-  // So much finer than the rest of the first layer a window may begin; else all begin coarser.
+  // So much finer than the rest of the first layer a superblock may begin; else all begin coarser.
   int coarse_reach = 8 * 7;
-  int finest = kStepOffset;  // no step is finer: that of c = 0
-  // How much finer a keyframe ends than the pictures that are predicted from it.
+  int finest = kQOffset;  // no step is finer: that of c = 0
+  // How much finer a keyframe ends than the frames that are predicted from it.
   int keyframe_gain = 8 * 6;
   // The same where it goes on with the scene before it: more would be seen as a pulse.
   int renewal_gain = 8 * 2;
-  // A picture goes on with a scene if motion from the one before saves so much of its cost.
+  // A frame goes on with a scene if motion from the one before saves so much of its cost.
   double continued = 0.3;
-  int layer_drop = 8 * 10;
+  int layer_spacing = 8 * 10;
   int layer_slack = 8 * 2;
-  // Pictures between keyframes begin with at most so many coarse layers, for tokens that one layer
+  // Frames between keyframes begin with at most so many coarse layers, for tokens that one layer
   // cannot bring all the way.
   int coarse_layers = 5;
   // Energy, in squared steps per sample, from which the networks look for bits of a token in layers
@@ -42,20 +42,20 @@ struct Decisions {
   // Keyframes are what all that follows is predicted from, and pay for themselves later.
   double lambda = 0.16;
   double keyframe_lambda = 0.10;
-  // Prices of a bit that the slow preset tries, in parts of the usual one.
-  std::array<double, 5> price_factors{1.0, 0.1, 0.5, 2.0, 4.0};
+  // Factors of lambda in RDO quantization that the slow preset tries.
+  std::array<double, 5> lambda_factors{1.0, 0.1, 0.5, 2.0, 4.0};
   // What the flags of a coded token cost more than those of a skipped one, in bits.
   double flag_bits = 1.0;
-  // What is added to q of pictures between keyframes in turn, by their number in the group: those
-  // after a finer one are predicted from it, and take what it has almost for nothing.
-  std::array<int, 4> beat{-8 * 3, 12, 0, 12};
-  // With a look-ahead: by how many a window's step falls where twice as much hangs on it, and how
-  // many octaves of that leave the step of the stream as it is.
-  double importance_strength = 2.0;
-  double usual_importance = 2.0;
-  // An offset stays, between keyframes, where it would move by no more than this.
-  double offset_inertia = 0.8;
-  // The motion search's price of a bit, in steps of absolute error: near sqrt(lambda).
+  // The q cascade: what is added to q of frames between keyframes in turn, by their number in the
+  // group. Those after a finer one are predicted from it, and take its detail almost for nothing.
+  std::array<int, 4> q_cascade{-8 * 3, 12, 0, 12};
+  // With a lookahead: by how many delta q falls for each octave of propagation cost, and how many
+  // octaves leave the q of the stream as it is.
+  double propagation_strength = 2.0;
+  double usual_propagation = 2.0;
+  // A delta q stays, between keyframes, where it would move by no more than this.
+  double delta_q_inertia = 0.8;
+  // Lambda of the motion search, in steps of absolute error for a bit: near sqrt(lambda).
   double motion_lambda = 0.45;
   // A scene cut: the prediction misses by at least `cut_ratio` times what the mean of each token
   // misses by, and by `cut_floor` 8-bit sample values, `cut_distance` frames or more after the
@@ -73,12 +73,12 @@ struct Tuning {
   // last layer.
   double token_energy = 0.012;
   // In the choice of tokens, errors of the means of 2x2, 4x4 and 8x8 luma samples count for so much
-  // more than those of the samples: coarse structure is what eyes and their models judge. Training
-  // counts twice what the balanced tuning does.
+  // more than those of the samples: coarse structure is what eyes and their models judge.
+  // Training counts twice what the balanced tuning does.
   std::array<double, 3> mean_weights{0.25, 0.5, 0.5};
-  // By how many sixteenths a bit of cost moves the threshold of a latent: see BillCoder.
+  // By how many sixteenths a bit of cost moves the threshold of a latent: see RdoqCoder.
   double latent_per_bit = 1.5;
-  // By how many offsets of 8 q a window's step rises where its variance is twice as large.
+  // By how many units of delta q a superblock's step rises where its variance is twice as large.
   double variance_strength = 0.8;
 };
 

@@ -15,7 +15,7 @@ struct Layer {
   bool last = false;
   bool blank = false;  // nothing is known yet: the first layer of a keyframe without a base
   int type = 0;        // t of the flags' context
-  // The price of a bit in squared steps.
+  // In squared steps for a bit.
   double lambda() const { return keyframe ? kDecisions.keyframe_lambda : kDecisions.lambda; }
 };
 

@@ -10,7 +10,7 @@
 
 namespace bsq {
 
-// q of the layers of a picture, in order.
+// q of the layers of a frame, in order.
 struct StepList {
   std::array<int, kMaxLayers> values{};
   size_t count = 0;
@@ -26,19 +26,19 @@ struct StepList {
   }
 };
 
-// Steps of the layers of a keyframe that ends at step q, or at the finest; its windows' are finer
-// by at most `finer`. `based`: after a base picture.
-StepList keyframe_steps(int last_q, int finer, bool based);
+// Steps of the layers of a keyframe that ends at step q, or at the finest; its superblocks' are
+// finer by at most `finer`. `based`: after a base frame.
+StepList keyframe_layers(int last_q, int finer, bool based);
 
-// Steps of the layers of the base picture of a keyframe that ends at step q.
-StepList base_steps(int q);
+// Steps of the layers of the base frame of a keyframe that ends at step q.
+StepList base_frame_layers(int q);
 
-// What the picture number `index` of its group adds to q.
-inline int beat(int index) {
-  return kDecisions.beat[static_cast<size_t>(index) % kDecisions.beat.size()];
+// The q cascade: what is added to q of frame number `index` of its group.
+inline int q_cascade(int index) {
+  return kDecisions.q_cascade[static_cast<size_t>(index) % kDecisions.q_cascade.size()];
 }
 
-// Steps of the layers that a picture between keyframes may have.
-StepList picture_steps(int stream_q);
+// Steps of the layers that a frame between keyframes may have.
+StepList inter_layers(int stream_q);
 
 }  // namespace bsq

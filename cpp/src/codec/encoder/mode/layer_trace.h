@@ -1,4 +1,4 @@
-// What a layer was made of, for the training of networks on the encoder's own choices.
+// What a layer was made of, for the training of networks on the encoder's own decisions.
 #pragma once
 
 #include <cstdint>

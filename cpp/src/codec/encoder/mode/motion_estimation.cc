@@ -5,7 +5,7 @@
 #include <array>
 #include <vector>
 
-#include "base/stage_clock.h"
+#include "base/section_clock.h"
 #include "codec/encoder/mode/decisions.h"
 #include "entropy/bit_cost.h"
 #include "entropy/enc_adaptive_bit.h"
@@ -15,37 +15,37 @@ namespace bsq {
 
 namespace {
 
-// A 2^-12 bit to MotionPrices' units.
-int price(uint32_t q12) { return static_cast<int>(q12 * MotionPrices::kOneBit >> 12); }
+// A 2^-12 bit to MotionRates' units.
+int rate(uint32_t q12) { return static_cast<int>(q12 * MotionRates::kOneBit >> 12); }
 
-MotionPrices::Flag flag_prices(const AdaptiveBit& model) {
-  return {price(bit_cost_q12(false, model.probability())),
-          price(bit_cost_q12(true, model.probability()))};
+MotionRates::Flag flag_rates(const AdaptiveBit& context) {
+  return {rate(bit_cost_q12(false, context.probability())),
+          rate(bit_cost_q12(true, context.probability()))};
 }
 
-MotionPrices::Component component_prices(const SignedModels& models) {
-  MotionPrices::Component prices{};
-  for (size_t digits = 0; digits < prices.size(); ++digits) {
+MotionRates::Component component_rates(const SignedContexts& contexts) {
+  MotionRates::Component rates{};
+  for (size_t digits = 0; digits < rates.size(); ++digits) {
     const int32_t value = digits == 0 ? 0 : int32_t{1} << (digits - 1);
-    prices[digits] = price(signed_cost_q12(models, value));
+    rates[digits] = rate(signed_cost_q12(contexts, value));
   }
-  return prices;
+  return rates;
 }
 
 }  // namespace
 
-MotionPrices motion_prices(const MotionModels& models) {
-  MotionPrices prices(true);
+MotionRates motion_rates(const MotionContexts& contexts) {
+  MotionRates rates(true);
   for (size_t near = 0; near < 3; ++near) {
-    prices.split[near] = flag_prices(models.split[near]);
-    prices.cell_split[near] = flag_prices(models.cell_split[near]);
+    rates.split[near] = flag_rates(contexts.split[near]);
+    rates.subblock_split[near] = flag_rates(contexts.subblock_split[near]);
     for (size_t size = 0; size < 3; ++size) {
-      prices.same[size][near] = flag_prices(models.same[size][near]);
+      rates.same[size][near] = flag_rates(contexts.same[size][near]);
     }
   }
-  prices.x = component_prices(models.difference_x);
-  prices.y = component_prices(models.difference_y);
-  return prices;
+  rates.x = component_rates(contexts.difference_x);
+  rates.y = component_rates(contexts.difference_y);
+  return rates;
 }
 
 MotionSearchConfig motion_config(int q, int range) {
@@ -55,18 +55,18 @@ MotionSearchConfig motion_config(int q, int range) {
   return config;
 }
 
-void search_picture(MotionSearch& search, const Frame& source, int q, int range,
-                    PictureState& state) {
-  const StageScope scope(Stage::kMotionSearch);
-  std::array<SearchPicture, 2>& pictures = search.pictures();
+void estimate_motion(MotionSearch& search, const Frame& source, int q, int range,
+                     LayerState& state) {
+  const SectionScope scope(Section::kMotionSearch);
+  std::array<SearchFrame, 2>& pair = search.frames();
   const Frame* frames[2] = {&source, &state.reference};
   state.pool().parallel_for(
-      2, [&](size_t i) { pictures[i].fill(frames[i]->planes[0].view(), frames[i]->bit_depth); });
+      2, [&](size_t i) { pair[i].fill(frames[i]->planes[0].view(), frames[i]->bit_depth); });
   MotionSearchConfig config = motion_config(q, range);
   config.kernels = &search_kernels(state.kernels());
-  motion_blocks(state, search.blocks());
-  state.motion.field = search.run(pictures[0], pictures[1], config, &state.motion.field,
-                                  search.blocks(), state.pool());
+  motion_tiles(state, search.tiles());
+  state.motion.field =
+      search.run(pair[0], pair[1], config, &state.motion.field, search.tiles(), state.pool());
 }
 
 }  // namespace bsq

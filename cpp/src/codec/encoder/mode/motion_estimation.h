@@ -1,4 +1,4 @@
-// Motion search of the encoder over a whole picture.
+// Motion search of the encoder over a whole frame.
 #pragma once
 
 #include <vector>
@@ -9,24 +9,24 @@
 
 namespace bsq {
 
-// What vectors cost under the models of a block as they stand.
-MotionPrices motion_prices(const MotionModels& models);
+// Rates of vectors under the contexts of a tile as they stand.
+MotionRates motion_rates(const MotionContexts& contexts);
 
 // At the step q; `range` in luma samples.
 MotionSearchConfig motion_config(int q, int range);
 
-// The blocks of a state, with their prices.
+// The tiles of a state, with their rates.
 template <class State>
-void motion_blocks(const State& state, std::vector<MotionSearchBlock>& blocks) {
-  blocks.clear();
-  for (const auto& b : state.blocks) {
-    blocks.push_back({window_rect(b.area), motion_prices(b.models.motion)});
+void motion_tiles(const State& state, std::vector<MotionSearchTile>& tiles) {
+  tiles.clear();
+  for (const auto& b : state.tiles) {
+    tiles.push_back({superblock_rect(b.area), motion_rates(b.contexts.motion)});
   }
 }
 
-// Leaves in state.motion the field from state.reference, the decoded picture before, to `source`,
+// Leaves in state.motion the field from state.reference, the decoded frame before, to `source`,
 // at the step q; `range` in luma samples. The result does not depend on the number of threads.
-void search_picture(MotionSearch& search, const Frame& source, int q, int range,
-                    PictureState& state);
+void estimate_motion(MotionSearch& search, const Frame& source, int q, int range,
+                     LayerState& state);
 
 }  // namespace bsq

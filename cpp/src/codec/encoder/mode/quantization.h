@@ -24,14 +24,14 @@ inline uint32_t signs(const int8_t z[kStageBits]) {
 // 2^-24 bits in bits.
 constexpr double bits_of(uint64_t q24) { return static_cast<double>(q24) / (1 << 24); }
 
-// The slope of chosen_bit() where a bit of cost moves the threshold by `per_bit` units of z.
-constexpr int64_t price_slope(double per_bit) { return static_cast<int64_t>(per_bit * 256); }
+// The slope of rdoq_bit() where a bit of cost moves the threshold by `per_bit` units of z.
+constexpr int64_t rdoq_slope(double per_bit) { return static_cast<int64_t>(per_bit * 256); }
 
-// Whether a bit is 1: where its latent z says so by more than its price. In a quadratic error, a 1
-// that costs dR bits more than a 0 has to bring lambda * dR, which moves the threshold of z in
-// proportion. `slope`: by how much a bit of cost moves it, in 256ths of a unit of z; costs in 2^-24
-// bits.
-constexpr bool chosen_bit(int z, int64_t slope, uint32_t cost_of_one, uint32_t cost_of_zero) {
+// RDO quantization of a bit: 1 where the latent z says so by more than its rate. In a quadratic
+// error, a 1 that costs dR bits more than a 0 has to bring lambda * dR, which moves the threshold
+// of z in proportion. `slope`: by how much a bit of cost moves it, in 256ths of a unit of z; costs
+// in 2^-24 bits.
+constexpr bool rdoq_bit(int z, int64_t slope, uint32_t cost_of_one, uint32_t cost_of_zero) {
   const int64_t more = int64_t{cost_of_one} - int64_t{cost_of_zero};
   return (int64_t{z} << 32) >= slope * more;
 }

@@ -27,10 +27,10 @@ double weighted_error(const TokenSamples& wanted, const TokenSamples& samples,
 }
 
 // What a token's error is, in squared steps, with and without what the decoder network gives.
-class TokenJudge {
+class TokenDistortion {
  public:
-  TokenJudge(const Frame& source, const Frame& prediction, TokenPosition at,
-             const TokenSteps& steps, const Tuning& tuning)
+  TokenDistortion(const Frame& source, const Frame& prediction, TokenPosition at,
+                  const TokenSteps& steps, const Tuning& tuning)
       : tuning_(tuning),
         depth_(source.bit_depth),
         gray_(source.plane_count == 1),
@@ -44,7 +44,7 @@ class TokenJudge {
   double error_with(const int16_t* output) const {
     TokenSamples samples = predicted_;
     reconstruct_token(output, q_, chroma_q_, depth_, samples.data());
-    // A gray picture drops the network's chroma, and both have the middle value.
+    // A gray frame drops the network's chroma, and both have the middle value.
     if (gray_)
       std::copy(wanted_.begin() + kLumaSamples, wanted_.end(), samples.begin() + kLumaSamples);
     return weighted_error(wanted_, samples, own_, tuning_);
@@ -63,9 +63,9 @@ class TokenJudge {
 
 }  // namespace
 
-bool find_candidates(const Frame& source, const Frame& prediction, const TokenSteps& steps,
-                     double energy, ThreadPool& pool, DifferenceField& differences,
-                     TokenField& tokens) {
+bool find_coded_tokens(const Frame& source, const Frame& prediction, const TokenSteps& steps,
+                       double energy, ThreadPool& pool, DifferenceField& differences,
+                       TokenField& tokens) {
   std::atomic<bool> any = false;
   pool.parallel_rows(static_cast<size_t>(tokens.height), [&](size_t row) {
     const int y = static_cast<int>(row);
@@ -88,29 +88,30 @@ bool find_candidates(const Frame& source, const Frame& prediction, const TokenSt
   return any;
 }
 
-void mark_windows(const TokenField& tokens, const Geometry& geometry,
-                  std::vector<uint8_t>& windows) {
-  std::fill(windows.begin(), windows.end(), uint8_t{0});
+void mark_superblocks(const TokenField& tokens, const Geometry& geometry,
+                      std::vector<uint8_t>& superblocks) {
+  std::fill(superblocks.begin(), superblocks.end(), uint8_t{0});
   for (int y = 0; y < tokens.height; ++y) {
     for (int x = 0; x < tokens.width; ++x) {
       if (tokens.stages[tokens.at(y, x)] == 0) continue;
-      windows[geometry.window_index(x / kWindowTokens, y / kWindowTokens)] = 1;
+      superblocks[geometry.superblock_index(x / kSuperblockTokens, y / kSuperblockTokens)] = 1;
     }
   }
 }
 
-bool drop_tokens(const Frame& source, const Frame& prediction, const int16_t* output,
-                 std::span<const uint64_t> bills, const ActiveTokens& active,
-                 const TokenSteps& steps, const Tuning& tuning, double lambda, ThreadPool& pool,
-                 TokenField& tokens) {
+bool zero_out_tokens(const Frame& source, const Frame& prediction, const int16_t* output,
+                     std::span<const uint64_t> token_rates, const ActiveTokens& active,
+                     const TokenSteps& steps, const Tuning& tuning, double lambda, ThreadPool& pool,
+                     TokenField& tokens) {
   std::atomic<bool> changed = false;
   pool.parallel_for(static_cast<size_t>(active.count()), [&](size_t i) {
     const TokenPosition at = active.tokens()[i];
     uint8_t& stages = tokens.stages[tokens.at(at.y, at.x)];
     if (stages == 0) return;
-    const TokenJudge judge(source, prediction, at, steps, tuning);
-    const double gain = judge.error_without() - judge.error_with(output + i * kSampleVector);
-    const double bits = bits_of(bills[i]) + kDecisions.flag_bits;
+    const TokenDistortion distortion(source, prediction, at, steps, tuning);
+    const double gain =
+        distortion.error_without() - distortion.error_with(output + i * kSampleVector);
+    const double bits = bits_of(token_rates[i]) + kDecisions.flag_bits;
     if (gain >= lambda * bits) return;
     stages = 0;
     changed = true;
@@ -118,23 +119,23 @@ bool drop_tokens(const Frame& source, const Frame& prediction, const int16_t* ou
   return changed;
 }
 
-void take_better(const Frame& source, const Frame& prediction, const TokenChoice& other,
-                 const ActiveTokens& active, const TokenSteps& steps, const Tuning& tuning,
-                 double lambda, ThreadPool& pool, TokenChoice& best) {
+void keep_lower_cost(const Frame& source, const Frame& prediction, const TokenCoding& other,
+                     const ActiveTokens& active, const TokenSteps& steps, const Tuning& tuning,
+                     double lambda, ThreadPool& pool, TokenCoding& best) {
   pool.parallel_for(static_cast<size_t>(active.count()), [&](size_t i) {
     const TokenPosition at = active.tokens()[i];
     const size_t token = best.tokens.at(at.y, at.x);
     const int stages = other.tokens.stages[token];
     if (stages == 0) return;
-    const TokenJudge judge(source, prediction, at, steps, tuning);
-    const auto cost = [&](const TokenChoice& choice) {
-      return judge.error_with(&choice.output[i * kSampleVector]) +
-             lambda * bits_of(choice.bills[i]);
+    const TokenDistortion distortion(source, prediction, at, steps, tuning);
+    const auto cost = [&](const TokenCoding& choice) {
+      return distortion.error_with(&choice.output[i * kSampleVector]) +
+             lambda * bits_of(choice.token_rates[i]);
     };
     if (cost(other) >= cost(best)) return;
     best.tokens.stages[token] = static_cast<uint8_t>(stages);
     std::copy_n(other.tokens.words(token), stages, best.tokens.words(token));
-    best.bills[i] = other.bills[i];
+    best.token_rates[i] = other.token_rates[i];
     std::copy_n(&other.output[i * kSampleVector], kSampleVector, &best.output[i * kSampleVector]);
   });
 }

@@ -16,12 +16,11 @@
 
 namespace bsq {
 
-// Sets the stage counts of all tokens: 1 for those whose energy of what the prediction misses is at
-// least `energy`, else 0. Returns whether there are any.
-// Brings the differences up to date.
-bool find_candidates(const Frame& source, const Frame& prediction, const TokenSteps& steps,
-                     double energy, ThreadPool& pool, DifferenceField& differences,
-                     TokenField& tokens);
+// The coded-token decision: sets the stage counts of all tokens, 1 for those whose residual energy
+// is at least `energy`, else 0. Returns whether there are any. Brings the differences up to date.
+bool find_coded_tokens(const Frame& source, const Frame& prediction, const TokenSteps& steps,
+                       double energy, ThreadPool& pool, DifferenceField& differences,
+                       TokenField& tokens);
 
 // The number of stages up to the last one with a bit that is 1.
 inline int count_stages(const uint32_t* words, int stages) {
@@ -29,29 +28,28 @@ inline int count_stages(const uint32_t* words, int stages) {
   return stages;
 }
 
-// Sets one flag per window in raster order: 1 if a token of it has stages.
-void mark_windows(const TokenField& tokens, const Geometry& geometry,
-                  std::vector<uint8_t>& windows);
+// Sets one flag per superblock in raster order: 1 if a token of it has stages.
+void mark_superblocks(const TokenField& tokens, const Geometry& geometry,
+                      std::vector<uint8_t>& superblocks);
 
-// Takes all stages from tokens that are not worth their bits; `output` [active.count(), 96] is the
-// decoder network's for the tokens as they are, `bills` [active.count()] their bits in 2^-24,
-// `lambda` the price of a bit in squared steps.
-// Returns whether any token has changed.
-bool drop_tokens(const Frame& source, const Frame& prediction, const int16_t* output,
-                 std::span<const uint64_t> bills, const ActiveTokens& active,
-                 const TokenSteps& steps, const Tuning& tuning, double lambda, ThreadPool& pool,
-                 TokenField& tokens);
+// Zeroes out tokens whose RD cost is lower without bits; `output` [active.count(), 96]
+// is the decoder network's for the tokens as they are, `token_rates` [active.count()] their bits in
+// 2^-24, `lambda` in squared steps for a bit. Returns whether any token has changed.
+bool zero_out_tokens(const Frame& source, const Frame& prediction, const int16_t* output,
+                     std::span<const uint64_t> token_rates, const ActiveTokens& active,
+                     const TokenSteps& steps, const Tuning& tuning, double lambda, ThreadPool& pool,
+                     TokenField& tokens);
 
-// Tokens of a layer as they may be coded, with what the decoder network and the prior say of them.
-struct TokenChoice {
+// A way to code the tokens of a layer, with the output of the decoder network and the rates.
+struct TokenCoding {
   TokenField tokens;
-  std::vector<int16_t> output;  // [active.count(), 96]
-  std::vector<uint64_t> bills;  // [active.count()], in 2^-24 bits
+  std::vector<int16_t> output;        // [active.count(), 96]
+  std::vector<uint64_t> token_rates;  // [active.count()], in 2^-24 bits
 };
 
-// Takes every token of `other` over into `best` that costs less in error and bits together.
-void take_better(const Frame& source, const Frame& prediction, const TokenChoice& other,
-                 const ActiveTokens& active, const TokenSteps& steps, const Tuning& tuning,
-                 double lambda, ThreadPool& pool, TokenChoice& best);
+// Mode decision: takes every token of `other` over into `best` that has a lower RD cost.
+void keep_lower_cost(const Frame& source, const Frame& prediction, const TokenCoding& other,
+                     const ActiveTokens& active, const TokenSteps& steps, const Tuning& tuning,
+                     double lambda, ThreadPool& pool, TokenCoding& best);
 
 }  // namespace bsq

@@ -78,7 +78,7 @@ struct TokenDifference {
   }
 };
 
-// Those of a picture's tokens, measured again only where the prediction has changed.
+// Those of a frame's tokens, measured again only where the prediction has changed.
 struct DifferenceField {
   std::vector<TokenDifference> tokens;  // in raster order
   std::vector<uint8_t> stale;           // per token: 1 where it has to be measured

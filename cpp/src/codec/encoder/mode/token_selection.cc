@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/stage_clock.h"
+#include "base/section_clock.h"
 #include "codec/common/base_frame.h"
 #include "codec/encoder/mode/quantization.h"
 #include "codec/encoder/mode/rdoq_coder.h"
@@ -12,31 +12,31 @@
 
 namespace bsq {
 
-ProcessorChoices::ProcessorChoices(PictureState& state, const Tuning& tuning,
-                                   const std::shared_ptr<const Networks>& networks)
+CpuTokenSelection::CpuTokenSelection(LayerState& state, const Tuning& tuning,
+                                     const std::shared_ptr<const Networks>& networks)
     : state_(state), tokenizer_(networks, state.pool()), tuning_(tuning) {}
 
-void ProcessorChoices::begin_picture() { differences_.reset(state_.geometry().tokens()); }
+void CpuTokenSelection::begin_frame() { differences_.reset(state_.geometry().tokens()); }
 
-void ProcessorChoices::shrink_to(ProcessorChoices& base) {
+void CpuTokenSelection::shrink_to(CpuTokenSelection& base) {
   const Geometry& g = base.state_.geometry();
   if (base.base_source_.plane_count == 0) base.base_source_ = g.make_frame();
   shrink(*source_, g, state_.pool(), base.base_source_);
   base.set_source(base.base_source_);
 }
 
-bool ProcessorChoices::find_candidates(int q, double energy) {
-  const bool any = bsq::find_candidates(*source_, state_.current, state_.steps(q), energy,
-                                        state_.pool(), differences_, state_.tokens);
-  mark_windows();
+bool CpuTokenSelection::find_coded_tokens(int q, double energy) {
+  const bool any = bsq::find_coded_tokens(*source_, state_.current, state_.steps(q), energy,
+                                          state_.pool(), differences_, state_.tokens);
+  mark_superblocks();
   return any;
 }
 
-void ProcessorChoices::mark_windows() {
-  bsq::mark_windows(state_.tokens, state_.geometry(), state_.windows.active);
+void CpuTokenSelection::mark_superblocks() {
+  bsq::mark_superblocks(state_.tokens, state_.geometry(), state_.superblocks.active);
 }
 
-void ProcessorChoices::analyse(int q) {
+void CpuTokenSelection::analyse(int q) {
   const ActiveTokens& active = state_.active;
   const auto count = static_cast<size_t>(active.count());
   TokenField& tokens = state_.tokens;
@@ -44,7 +44,7 @@ void ProcessorChoices::analyse(int q) {
   residual_.resize(count * kSampleVector);
   latents_.resize(count * static_cast<size_t>(bits));
   {
-    const StageScope inner(Stage::kSamples, count);
+    const SectionScope inner(Section::kSamples, count);
     residual_vectors(*source_, state_.current, active, state_.steps(q), state_.pool(),
                      residual_.data());
   }
@@ -61,7 +61,7 @@ void ProcessorChoices::analyse(int q) {
 }
 
 // Takes the latents of tokens that are no longer listed out.
-void ProcessorChoices::keep_latents(const std::vector<TokenPosition>& before) {
+void CpuTokenSelection::keep_latents(const std::vector<TokenPosition>& before) {
   const auto bits = static_cast<size_t>(state_.tokens.max_stages * kStageBits);
   size_t kept = 0;
   for (size_t i = 0; i < before.size(); ++i) {
@@ -71,13 +71,13 @@ void ProcessorChoices::keep_latents(const std::vector<TokenPosition>& before) {
   }
 }
 
-void ProcessorChoices::settle(const Layer& layer, double latent_per_bit) {
-  bills_.assign(static_cast<size_t>(state_.active.count()), 0);
+void CpuTokenSelection::rdoq(const Layer& layer, double latent_per_bit) {
+  token_rates_.assign(static_cast<size_t>(state_.active.count()), 0);
   state_.begin_bits();
   const auto stride = static_cast<size_t>(state_.tokens.max_stages * kStageBits);
-  state_.for_each_block([&](BlockState& block, size_t) {
-    BillCoder coder(latents_, stride, latent_per_bit, bills_);
-    code_token_bits(coder, block.models.of_type(layer.type), block.prior, state_.active,
+  state_.for_each_tile([&](TileState& tile, size_t) {
+    RdoqCoder coder(latents_, stride, latent_per_bit, token_rates_);
+    code_token_bits(coder, tile.contexts.of_type(layer.type), tile.prior, state_.active,
                     state_.tokens);
   });
   TokenField& tokens = state_.tokens;
@@ -87,40 +87,41 @@ void ProcessorChoices::settle(const Layer& layer, double latent_per_bit) {
   }
 }
 
-void ProcessorChoices::begin_trials() {
+void CpuTokenSelection::begin_trials() {
   raw_ = state_.tokens;
-  best_.bills.clear();
+  best_.token_rates.clear();
 }
 
-void ProcessorChoices::begin_trial() { state_.tokens = raw_; }
+void CpuTokenSelection::begin_trial() { state_.tokens = raw_; }
 
-void ProcessorChoices::end_trial(const Layer& layer) {
-  TokenChoice& choice = best_.bills.empty() ? best_ : trial_;
+void CpuTokenSelection::end_trial(const Layer& layer) {
+  TokenCoding& choice = best_.token_rates.empty() ? best_ : trial_;
   choice.tokens = state_.tokens;
   choice.output = state_.output;
-  choice.bills = bills_;
+  choice.token_rates = token_rates_;
   if (&choice == &best_) return;
-  take_better(*source_, state_.current, choice, state_.active, state_.steps(layer.q), tuning_,
-              layer.lambda(), state_.pool(), best_);
+  keep_lower_cost(*source_, state_.current, choice, state_.active, state_.steps(layer.q), tuning_,
+                  layer.lambda(), state_.pool(), best_);
 }
 
-void ProcessorChoices::end_trials() {
+void CpuTokenSelection::end_trials() {
   std::swap(state_.tokens, best_.tokens);
-  std::swap(bills_, best_.bills);
+  std::swap(token_rates_, best_.token_rates);
 }
 
-bool ProcessorChoices::drop(const Layer& layer) {
-  return drop_tokens(*source_, state_.current, state_.output.data(), bills_, state_.active,
-                     state_.steps(layer.q), tuning_, layer.lambda(), state_.pool(), state_.tokens);
+bool CpuTokenSelection::zero_out(const Layer& layer) {
+  return zero_out_tokens(*source_, state_.current, state_.output.data(), token_rates_,
+                         state_.active, state_.steps(layer.q), tuning_, layer.lambda(),
+                         state_.pool(), state_.tokens);
 }
 
-void ProcessorChoices::end_layer() {
+void CpuTokenSelection::end_layer() {
   for (const TokenPosition at : state_.active.tokens()) {
     differences_.stale[state_.geometry().token_index(at.x, at.y)] = 1;
   }
 }
 
-LayerTrace ProcessorChoices::trace(int q, const LayerPlace& place) const {
+LayerTrace CpuTokenSelection::trace(int q, const LayerPlace& place) const {
   const TokenSteps steps = state_.steps(q);
   LayerTrace trace{*source_,
                    state_.current,

@@ -16,50 +16,50 @@
 
 namespace bsq {
 
-class ProcessorChoices {
+class CpuTokenSelection {
  public:
-  ProcessorChoices(PictureState& state, const Tuning& tuning,
-                   const std::shared_ptr<const Networks>& networks);
+  CpuTokenSelection(LayerState& state, const Tuning& tuning,
+                    const std::shared_ptr<const Networks>& networks);
 
-  // The picture to choose for; it must outlive the choice.
+  // The frame to choose for; it must outlive the choice.
   void set_source(const Frame& source) { source_ = &source; }
 
   // See LayerEncoder.
   static constexpr bool kTraces = true;
-  void begin_picture();
-  void shrink_to(ProcessorChoices& base);
-  bool find_candidates(int q, double energy);
+  void begin_frame();
+  void shrink_to(CpuTokenSelection& base);
+  bool find_coded_tokens(int q, double energy);
   void analyse(int q);
-  void mark_windows();
+  void mark_superblocks();
   void keep_latents(const std::vector<TokenPosition>& before);
   void run_trunk() { state_.run_trunk(); }
-  void settle(const Layer& layer, double latent_per_bit);
+  void rdoq(const Layer& layer, double latent_per_bit);
   void begin_trials();
   void begin_trial();
   void end_trial(const Layer& layer);
   void end_trials();
-  bool drop(const Layer& layer);
+  bool zero_out(const Layer& layer);
   void begin_symbols() { state_.begin_bits(); }
   template <class Coder>
-  void code_bits(Coder& coder, LogitCorrections& corrections, BlockState& block, size_t) {
-    code_token_bits(coder, corrections, block.prior, state_.active, state_.tokens);
+  void code_bits(Coder& coder, LogitCorrections& corrections, TileState& tile, size_t) {
+    code_token_bits(coder, corrections, tile.prior, state_.active, state_.tokens);
   }
   void end_layer();
   LayerTrace trace(int q, const LayerPlace& place) const;
 
  private:
-  PictureState& state_;
+  LayerState& state_;
   TokenizerEncoder tokenizer_;
   const Tuning& tuning_;
   const Frame* source_ = nullptr;
-  Frame base_source_;  // of a base picture
+  Frame base_source_;  // of a base frame
   DifferenceField differences_;
   std::vector<int16_t> residual_;
-  std::vector<int8_t> latents_;  // of the active tokens
-  std::vector<uint64_t> bills_;  // of the active tokens, in 2^-24 bits
-  TokenField raw_;               // before trials
-  TokenChoice trial_;
-  TokenChoice best_;
+  std::vector<int8_t> latents_;        // of the active tokens
+  std::vector<uint64_t> token_rates_;  // of the active tokens, in 2^-24 bits
+  TokenField raw_;                     // before trials
+  TokenCoding trial_;
+  TokenCoding best_;
 };
 
 }  // namespace bsq

@@ -1,4 +1,4 @@
-// What a picture is like for the rate control: the energies of its tokens before they are coded.
+// What a frame is like for the rate control: the energies of its tokens before they are coded.
 #pragma once
 
 #include <array>
@@ -20,7 +20,7 @@ struct EnergyHistogram {
   int64_t tokens = 0;  // all of them
 };
 
-// Counts energies; keeps its memory from picture to picture.
+// Counts energies; keeps its memory from frame to frame.
 class EnergyCounter {
  public:
   // Of what the prediction misses.

@@ -1,4 +1,4 @@
-// One pass: a step that would spend what is left up to the end of the group, were all pictures like
+// One pass: a step that would spend what is left up to the end of the group, were all frames like
 // those of the last second. Two passes: the plan's step, shifted by how far the bits are off it. A
 // cap: the same as one pass, with what the buffer has above its middle as what is left to spend.
 #include "codec/encoder/rate/rate_control.h"
@@ -16,18 +16,18 @@ namespace {
 // seconds of video end within five percent of the rate, wherever they end.
 constexpr double kAhead = 0.5;
 constexpr double kBehind = 0.4;
-// What the pictures after the first will take is not known when that is coded. Its step would be
-// that of a size of so many seconds of the bit rate; but a high rate mostly goes with pictures that
-// move a lot, and a low one with pictures that hardly do, and so it is half that and half crf 32.
+// What the frames after the first will take is not known when that is coded. Its step would be
+// that of a size of so many seconds of the bit rate; but a high rate mostly goes with frames that
+// move a lot, and a low one with frames that hardly do, and so it is half that and half crf 32.
 constexpr double kFirstKeyframe = 0.45;
 constexpr double kFirstStep = 8 * 32;
 constexpr double kFirstMost = 0.9;
 constexpr double kLeastKeyframe = 0.2;
-// Parts of the buffer that a keyframe and another picture may ask for.
+// Parts of the buffer that a keyframe and another frame may ask for.
 constexpr double kKeyframeShare = 0.75;
-constexpr double kPictureShare = 0.5;
+constexpr double kInterShare = 0.5;
 constexpr double kPlannedShare = 0.9;
-// How much more than the pictures around it a picture may ask for.
+// How much more than the frames around it a frame may ask for.
 constexpr double kMostPeak = 3.0;
 // Seconds over which a surplus is paid back: the rest of the group, but at most so many, and fewer
 // the more it is above kPatience seconds of the bit rate.
@@ -39,7 +39,7 @@ constexpr double kPatience = 0.2;
 constexpr double kCapFullness = 0.5;
 constexpr double kCapShortest = 0.5;
 constexpr double kCapKeyframeShare = 0.6;
-// Pictures so much larger than expected say more than those before them.
+// Frames so much larger than expected say more than those before them.
 constexpr double kSurprise = 1.5;
 constexpr double kSurpriseWeight = 0.7;
 constexpr double kPlanAhead = 3.0;  // where there is a plan
@@ -48,7 +48,7 @@ constexpr double kFade = 1.0;         // seconds
 constexpr double kFirstWeight = 0.2;  // seconds that the first keyframe's step counts for
 constexpr double kCutWeight = 0.1;    // of what was learned, after a scene cut
 constexpr double kFresh = 0.5;        // seconds that do not tell much yet
-// The step moves by a part of the way, and by so much at most for a picture of 1/25 s, twice that
+// The step moves by a part of the way, and by so much at most for a frame of 1/25 s, twice that
 // after a start; it stays where the way is short: a packet says its steps where they change.
 constexpr double kGain = 0.25;
 constexpr double kMostChange = 6.0;
@@ -58,15 +58,15 @@ constexpr int kMaxTries = 3;
 
 // Bits by energy, fitted to what the encoder needs: a token with a mean square of e samples costs
 // scale * log2(1 + gain * e / step^2)^power.
-struct EnergyModel {
+struct RateModel {
   double scale;
   double gain;
   double power;
 };
-constexpr EnergyModel kIntraModel{12.5, 40.0, 1.5};
-constexpr EnergyModel kPictureModel{2.9, 20.0, 2.5};
+constexpr RateModel kIntraModel{12.5, 40.0, 1.5};
+constexpr RateModel kInterModel{2.9, 20.0, 2.5};
 
-double model_bits(const EnergyModel& model, const EnergyHistogram& energies, double step) {
+double model_bits(const RateModel& model, const EnergyHistogram& energies, double step) {
   const double squared_step = std::exp2(2.0 * step / kOctave);
   double bits = 0;
   for (size_t b = 0; b < energies.counts.size(); ++b) {
@@ -78,11 +78,11 @@ double model_bits(const EnergyModel& model, const EnergyHistogram& energies, dou
   return 64.0 + model.scale * bits;
 }
 
-// The finest step from `step` on at which the model stays within `bits`.
-double step_within(const EnergyModel& model, const EnergyHistogram& energies, double ratio,
-                   double bits, double step) {
-  while (step < kCoarsestStep && ratio * model_bits(model, energies, step) > bits) step += 2.0;
-  return std::min(step, kCoarsestStep);
+// The lowest q from `step` on at which the model stays within `bits`.
+double q_within(const RateModel& model, const EnergyHistogram& energies, double ratio, double bits,
+                double step) {
+  while (step < kLargestQ && ratio * model_bits(model, energies, step) > bits) step += 2.0;
+  return std::min(step, kLargestQ);
 }
 
 double blend_ratio(double ratio, double measured, double weight) {
@@ -92,12 +92,12 @@ double blend_ratio(double ratio, double measured, double weight) {
 
 }  // namespace
 
-void RateBuffer::fill(double bits) { fullness_ = std::min(capacity_, fullness_ + bits); }
+void VbvBuffer::fill(double bits) { fullness_ = std::min(capacity_, fullness_ + bits); }
 
-void RateBuffer::take(double bits) {
+void VbvBuffer::take(double bits) {
   fullness_ -= bits;
-  if (fullness_ < 0) ++late_;
-  lowest_ = std::min(lowest_, fullness_);
+  if (fullness_ < 0) ++underflows_;
+  min_fullness_ = std::min(min_fullness_, fullness_);
 }
 
 RateControl::RateControl(const RateGoal& goal, int gop, RatePlan plan)
@@ -105,12 +105,12 @@ RateControl::RateControl(const RateGoal& goal, int gop, RatePlan plan)
       bitrate_(goal.bitrate),
       gop_(gop),
       plan_(std::move(plan)),
-      buffer_(goal.buffer_bits()) {}
+      buffer_(goal.vbv_buffer_bits()) {}
 
 void RateControl::arrive(double since, double length) {
   if (index_ > 0) {
-    buffer_.fill(goal_.fetch_rate * since);
-    // What was only guessed of the picture before.
+    buffer_.fill(goal_.maxrate * since);
+    // What was only guessed of the frame before.
     seconds_ += since - length_;
     if (group_ > 1) fading_seconds_ = std::max(fading_seconds_ + since - length_, 0.5 * since);
   }
@@ -120,8 +120,8 @@ void RateControl::arrive(double since, double length) {
 }
 
 std::optional<bool> RateControl::planned_keyframe(size_t ahead) const {
-  if (index_ + ahead >= plan_.pictures.size()) return std::nullopt;
-  return plan_.pictures[index_ + ahead].keyframe;
+  if (index_ + ahead >= plan_.frames.size()) return std::nullopt;
+  return plan_.frames[index_ + ahead].keyframe;
 }
 
 // Bits spent beyond what the rate gives. What a cap leaves over while the buffer is full is lost.
@@ -139,22 +139,22 @@ double RateControl::keyframe_budget() const {
   return std::max(0.0, std::min(ahead, share * buffer_.fullness()));
 }
 
-int RateControl::settle(double step) {
-  step_ = static_cast<int>(std::lround(std::clamp(step, double(floor_), kCoarsestStep)));
+int RateControl::set_q(double step) {
+  step_ = static_cast<int>(std::lround(std::clamp(step, double(floor_), kLargestQ)));
   return step_;
 }
 
-int RateControl::keyframe_step(const EnergyHistogram& energies, int floor) {
+int RateControl::keyframe_q(const EnergyHistogram& energies, int floor) {
   energies_ = energies;
   floor_ = floor;
-  double finest = floor + picture_step_;
+  double finest = floor + inter_q_;
   if (is_planned()) {
-    finest = planned_step();
+    finest = planned_q();
   } else if (index_ == 0 && !goal_.is_cap) {
-    const double blind = step_within(kIntraModel, energies, 1.0, kFirstKeyframe * bitrate_, 0.0);
+    const double blind = q_within(kIntraModel, energies, 1.0, kFirstKeyframe * bitrate_, 0.0);
     finest = (kFirstStep + blind) / 2;
   }
-  return settle(step_within(kIntraModel, energies, keyframe_ratio_, keyframe_budget(), finest));
+  return set_q(q_within(kIntraModel, energies, keyframe_ratio_, keyframe_budget(), finest));
 }
 
 std::optional<int> RateControl::retry_keyframe(double bits) {
@@ -162,35 +162,35 @@ std::optional<int> RateControl::retry_keyframe(double bits) {
   if (bits <= kRetryExcess * budget || ++tries_ > kMaxTries) return std::nullopt;
   const int before = step_;
   const double octaves = std::log2(bits / std::max(budget, 1.0)) / kKeyframeSlope;
-  if (settle(before + kOctave * octaves) == before) return std::nullopt;
+  if (set_q(before + kOctave * octaves) == before) return std::nullopt;
   return step_;
 }
 
-void RateControl::dropped(double bits) {
-  const double model = model_bits(kPictureModel, energies_, step_);
-  picture_ratio_ = blend_ratio(picture_ratio_, bits / model, kSurpriseWeight);
+void RateControl::failed_inter(double bits) {
+  const double model = model_bits(kInterModel, energies_, step_);
+  inter_ratio_ = blend_ratio(inter_ratio_, bits / model, kSurpriseWeight);
 }
 
-bool RateControl::is_late(double bits) const {
-  const double octaves = kKeyframeSlope * (keyframe_step_ - kCoarsestStep) / kOctave;
+bool RateControl::would_underflow(double bits) const {
+  const double octaves = kKeyframeSlope * (keyframe_q_ - kLargestQ) / kOctave;
   const double keyframe = keyframe_bits_ * std::exp2(octaves);  // as coarse as can be
   return bits > buffer_.fullness() && keyframe < buffer_.fullness();
 }
 
 // Seconds over which a debt is paid back, of `rest` to the end of the group.
 double RateControl::payback_seconds(double rest) const {
-  if (goal_.is_cap) return std::clamp(goal_.buffer_seconds, kCapShortest, kLongest);
+  if (goal_.is_cap) return std::clamp(goal_.vbv_buffer_seconds, kCapShortest, kLongest);
   const double patience = kPatience * bitrate_ / std::max(debt(), kPatience * bitrate_);
   return std::clamp(std::min(rest, kLongest * patience), kShortest, kLongest);
 }
 
-// Bits per second for the pictures from here to the end of the group.
+// Bits per second for the frames from here to the end of the group.
 double RateControl::wanted_rate(int left) const {
   const double mean = seconds_ / static_cast<double>(index_ + 1);
   const double rest = left * mean;
-  // Before a keyframe that is known to come, there is to be room for it.
+  // Before a keyframe that is known to come, the buffer is filled for it.
   const double weight = std::clamp((1.5 * kLongest - rest) / (0.5 * kLongest), 0.0, 1.0);
-  const double octaves = kKeyframeSlope * (keyframe_excess_ - picture_step_) / kOctave;
+  const double octaves = kKeyframeSlope * (keyframe_excess_ - inter_q_) / kOctave;
   const double next = keyframe_bits_ * std::exp2(octaves);
   const double goal = -weight * std::min(0.5 * next, kBehind * bitrate_);
   const double rate = bitrate_ + (goal - debt()) / payback_seconds(rest);
@@ -199,12 +199,12 @@ double RateControl::wanted_rate(int left) const {
   return std::clamp(rate, 0.4 * bitrate_, std::min(2 * bitrate_, bitrate_ + room));
 }
 
-double RateControl::steady_step(int left) const {
+double RateControl::steady_q(int left) const {
   const double rate = std::max(fading_bits_, 1.0) / std::max(fading_seconds_, 1e-6);
-  return kOctave / kPictureSlope * std::log2(rate / wanted_rate(left));
+  return kOctave / kInterSlope * std::log2(rate / wanted_rate(left));
 }
 
-double RateControl::planned_step() const {
+double RateControl::planned_q() const {
   double left = 0;
   for (size_t i = index_; i < plan_.seconds.size() && left < kPlanAhead; ++i) {
     left += plan_.seconds[i];
@@ -213,43 +213,43 @@ double RateControl::planned_step() const {
   const double ahead = std::max(plan_.bits_ahead(index_, horizon), 0.5 * horizon * bitrate_);
   const double wanted = ahead - (bits_ - planned_bits_);
   const double octaves = std::log2(ahead / std::clamp(wanted, ahead / 4, ahead * 4));
-  return plan_.pictures[index_].step + kOctave / kPictureSlope * octaves;
+  return plan_.frames[index_].step + kOctave / kInterSlope * octaves;
 }
 
-int RateControl::picture_step(const EnergyHistogram& energies, int floor, int left) {
+int RateControl::inter_q(const EnergyHistogram& energies, int floor, int left) {
   energies_ = energies;
   floor_ = floor;
   double budget = kPlannedShare * buffer_.fullness();
   if (is_planned()) {
-    picture_step_ = planned_step();
+    inter_q_ = planned_q();
   } else {
     const double pace = fading_seconds_ < kFresh ? 2.0 : 1.0;
     const double most = kMostChange * pace * std::clamp(25.0 * length_, 0.5, 4.0);
-    const double way = steady_step(left) - picture_step_;
-    picture_step_ += std::clamp(kGain * pace * way, -most, most);
+    const double way = steady_q(left) - inter_q_;
+    inter_q_ += std::clamp(kGain * pace * way, -most, most);
     const double mean = seconds_ / static_cast<double>(index_ + 1);
     const double peak = kMostPeak * wanted_rate(left) * std::max(length_, 0.5 * mean);
-    budget = kPictureShare * buffer_.fullness();
+    budget = kInterShare * buffer_.fullness();
     if (!goal_.is_cap) budget = std::min(budget, peak);
   }
-  picture_step_ = std::clamp(picture_step_, 0.0, kCoarsestStep);
-  // Under a cap nothing keeps a picture coarser once the quality asked for fits again.
-  const bool free = goal_.is_cap && picture_step_ <= 0;
-  const bool near = !free && std::abs(picture_step_ - last_step_) < kLeastChange && group_ > 1;
-  const double step = floor + (near ? last_step_ : picture_step_);
-  return settle(step_within(kPictureModel, energies, picture_ratio_, budget, step));
+  inter_q_ = std::clamp(inter_q_, 0.0, kLargestQ);
+  // Under a cap nothing keeps a frame coarser once the quality asked for fits again.
+  const bool free = goal_.is_cap && inter_q_ <= 0;
+  const bool near = !free && std::abs(inter_q_ - last_q_) < kLeastChange && group_ > 1;
+  const double step = floor + (near ? last_q_ : inter_q_);
+  return set_q(q_within(kInterModel, energies, inter_ratio_, budget, step));
 }
 
 void RateControl::learn_keyframe(double bits) {
   const double model = model_bits(kIntraModel, energies_, step_);
   keyframe_ratio_ = blend_ratio(keyframe_ratio_, bits / model, 0.7);
   keyframe_bits_ = bits;
-  keyframe_step_ = step_;
+  keyframe_q_ = step_;
   keyframe_excess_ = step_ - floor_;
   if (index_ == 0) {
-    picture_step_ = keyframe_excess_;
+    inter_q_ = keyframe_excess_;
     fading_seconds_ = kFirstWeight;
-    fading_bits_ = kFirstWeight * bitrate_ * std::exp2(kPictureSlope * picture_step_ / kOctave);
+    fading_bits_ = kFirstWeight * bitrate_ * std::exp2(kInterSlope * inter_q_ / kOctave);
   } else if (group_ < gop_) {
     fading_seconds_ *= kCutWeight;
     fading_bits_ *= kCutWeight;
@@ -257,29 +257,29 @@ void RateControl::learn_keyframe(double bits) {
   group_ = 0;
 }
 
-void RateControl::learn_picture(double bits) {
-  const double model = model_bits(kPictureModel, energies_, step_);
+void RateControl::learn_inter(double bits) {
+  const double model = model_bits(kInterModel, energies_, step_);
   double weight = std::max(0.15, 1.0 / ++learned_);
-  if (goal_.is_cap && bits > kSurprise * picture_ratio_ * model) {
+  if (goal_.is_cap && bits > kSurprise * inter_ratio_ * model) {
     weight = std::max(weight, kSurpriseWeight);
   }
-  picture_ratio_ = blend_ratio(picture_ratio_, bits / model, weight);
+  inter_ratio_ = blend_ratio(inter_ratio_, bits / model, weight);
   const double fade = std::exp(-length_ / kFade);
   fading_seconds_ = fade * fading_seconds_ + length_;
-  last_step_ = step_ - floor_;
-  fading_bits_ = fade * fading_bits_ + bits * std::exp2(kPictureSlope * last_step_ / kOctave);
+  last_q_ = step_ - floor_;
+  fading_bits_ = fade * fading_bits_ + bits * std::exp2(kInterSlope * last_q_ / kOctave);
 }
 
 void RateControl::done(bool keyframe, double bits) {
   buffer_.take(bits);
   bits_ += bits;
-  if (is_planned()) planned_bits_ += plan_.pictures[index_].bits;
-  if (step_ == static_cast<int>(kCoarsestStep)) ++coarsest_;
-  if (goal_.is_cap && step_ > floor_) ++capped_;
+  if (is_planned()) planned_bits_ += plan_.frames[index_].bits;
+  if (step_ == static_cast<int>(kLargestQ)) ++frames_at_max_q_;
+  if (goal_.is_cap && step_ > floor_) ++frames_capped_;
   if (keyframe) {
     learn_keyframe(bits);
   } else {
-    learn_picture(bits);
+    learn_inter(bits);
   }
   ++group_;
   ++index_;

@@ -1,4 +1,4 @@
-// Rate control: the step of every picture, so that a stream keeps a bit rate or stays below one.
+// Rate control: the q of every frame, so that a stream keeps a bit rate or stays below one.
 #pragma once
 
 #include <cstddef>
@@ -10,20 +10,20 @@
 
 namespace bsq {
 
-// The buffer that a receiver has before its decoder: it fills at the bit rate, loses the bits of
-// every picture when that is due, and at `capacity` it is full, and the sender waits.
-class RateBuffer {
+// The VBV buffer, a receiver's buffer before its decoder: it fills at maxrate, loses the bits of
+// every frame when that is due, and at `capacity` it is full, and the sender waits.
+class VbvBuffer {
  public:
-  explicit RateBuffer(double capacity)
+  explicit VbvBuffer(double capacity)
       : capacity_(capacity),
         fullness_(kStartFullness * capacity),
-        lowest_(kStartFullness * capacity) {}
+        min_fullness_(kStartFullness * capacity) {}
 
   double capacity() const { return capacity_; }
   double fullness() const { return fullness_; }
-  double lowest() const { return lowest_; }
-  // Pictures whose bits were not all there when they were due.
-  int64_t late() const { return late_; }
+  double min_fullness() const { return min_fullness_; }
+  // Frames whose bits were not complete when they were due.
+  int64_t underflows() const { return underflows_; }
 
   void fill(double bits);
   void take(double bits);
@@ -31,76 +31,76 @@ class RateBuffer {
  private:
   double capacity_;
   double fullness_;
-  double lowest_;
-  int64_t late_ = 0;
+  double min_fullness_;
+  int64_t underflows_ = 0;
 };
 
 // What is to be kept.
 struct RateGoal {
-  double bitrate = 0;         // bits per second, on average
-  double fetch_rate = 0;      // of the receiver, the same or above
-  double buffer_seconds = 0;  // at the fetch rate
-  // The bits need not reach the rate: where the buffer allows it, a picture has its `floor`.
+  double bitrate = 0;             // bits per second, on average
+  double maxrate = 0;             // of the receiver, the same or above
+  double vbv_buffer_seconds = 0;  // at maxrate
+  // The bits need not reach the rate: where the buffer allows it, a frame has its `floor`.
   bool is_cap = false;
 
-  double buffer_bits() const { return fetch_rate * buffer_seconds; }
+  double vbv_buffer_bits() const { return maxrate * vbv_buffer_seconds; }
 };
 
-// Steps are given as c of docs/numerics.md section 3: 8 * crf, 0 to 504. No picture has a finer one
+// Steps are given as c of docs/numerics.md section 3: 8 * crf, 0 to 504. No frame has a finer one
 // than its `floor`: 0 where a rate is kept, what crf asks for under a cap.
 //
-// Every picture goes through arrive(), keyframe_step() or picture_step(), retry_keyframe() until
-// that has no other step, and done(). A picture that is_late() may be coded again as a keyframe.
-// All of it follows from the pictures and their bits, and not from how they are coded.
+// Every frame goes through arrive(), keyframe_q() or inter_q(), retry_keyframe() until
+// that has no other step, and done(). A frame that would_underflow() may be coded again as a
+// keyframe. All of it follows from the frames and their bits, and not from how they are coded.
 class RateControl {
  public:
-  // `gop`: most pictures in a group; `plan`: of a first pass over the same pictures, or empty; a
+  // `gop`: most frames in a group; `plan`: of a first pass over the same frames, or empty; a
   // cap has none.
   RateControl(const RateGoal& goal, int gop, RatePlan plan);
 
   bool is_cap() const { return goal_.is_cap; }
 
-  // The next picture is due `since` seconds after the one before, and shows for `length` seconds.
+  // The next frame is due `since` seconds after the one before, and shows for `length` seconds.
   void arrive(double since, double length);
-  // What the plan says of this picture, or of one that comes `ahead` pictures later: a keyframe or
+  // What the plan says of this frame, or of one that comes `ahead` frames later: a keyframe or
   // none; nothing where there is no plan.
   std::optional<bool> planned_keyframe(size_t ahead = 0) const;
-  int keyframe_step(const EnergyHistogram& energies, int floor);
-  // `left`: pictures to the end of the group.
-  int picture_step(const EnergyHistogram& energies, int floor, int left);
+  int keyframe_q(const EnergyHistogram& energies, int floor);
+  // `left`: frames to the end of the group.
+  int inter_q(const EnergyHistogram& energies, int floor, int left);
   // Another step for the keyframe, which came out at `bits`; nothing where it may stay.
   std::optional<int> retry_keyframe(double bits);
-  // Whether a picture of `bits` empties the buffer, and a keyframe need not.
-  bool is_late(double bits) const;
-  // Such a picture is coded as a keyframe instead.
-  void dropped(double bits);
+  // Whether a frame of `bits` empties the buffer, and a keyframe need not.
+  bool would_underflow(double bits) const;
+  // Such a frame is coded as a keyframe instead.
+  void failed_inter(double bits);
   void done(bool keyframe, double bits);
 
-  const RateBuffer& buffer() const { return buffer_; }
-  double bits() const { return bits_; }           // of all pictures so far
-  double seconds() const { return seconds_; }     // that they show for
-  int64_t coarsest() const { return coarsest_; }  // pictures with the coarsest step
-  int64_t capped() const { return capped_; }      // pictures that a cap made coarser
+  const VbvBuffer& buffer() const { return buffer_; }
+  double bits() const { return bits_; }                         // of all frames so far
+  double seconds() const { return seconds_; }                   // that they show for
+  int64_t frames_at_max_q() const { return frames_at_max_q_; }  // frames with the coarsest step
+  int64_t frames_capped() const { return frames_capped_; }      // frames that a cap made coarser
 
  private:
-  bool is_planned() const { return index_ < plan_.pictures.size(); }
+  bool is_planned() const { return index_ < plan_.frames.size(); }
   double debt() const;
   double keyframe_budget() const;
   double payback_seconds(double rest) const;
   double wanted_rate(int left) const;
-  double steady_step(int left) const;
-  double planned_step() const;
-  int settle(double step);
+  double steady_q(int left) const;
+  double planned_q() const;
+  int set_q(double step);
   void learn_keyframe(double bits);
-  void learn_picture(double bits);
+  void learn_inter(double bits);
 
   const RateGoal goal_;
   const double bitrate_;
   const int gop_;
   const RatePlan plan_;
-  RateBuffer buffer_;
+  VbvBuffer buffer_;
 
-  size_t index_ = 0;  // of the picture at work, in the stream
+  size_t index_ = 0;  // of the frame at work, in the stream
   EnergyHistogram energies_;
   double length_ = 0;
   int floor_ = 0;
@@ -110,21 +110,21 @@ class RateControl {
   double bits_ = 0;
   double seconds_ = 0;
   double planned_bits_ = 0;
-  int64_t coarsest_ = 0;
-  int64_t capped_ = 0;
+  int64_t frames_at_max_q_ = 0;
+  int64_t frames_capped_ = 0;
 
-  int group_ = 0;  // pictures of the group so far
+  int group_ = 0;  // frames of the group so far
   // Between keyframes, steps count from the floor.
-  double picture_step_ = 0;  // where the step stands, unrounded
-  int last_step_ = 0;        // of the last picture
-  double fading_bits_ = 0;   // of the last pictures, as if at the floor
+  double inter_q_ = 0;      // where the step stands, unrounded
+  int last_q_ = 0;          // of the last frame
+  double fading_bits_ = 0;  // of the last frames, as if at the floor
   double fading_seconds_ = 0;
   double keyframe_bits_ = 0;  // of the last one
-  int keyframe_step_ = 0;     // likewise, as it is and from its floor
+  int keyframe_q_ = 0;        // likewise, as it is and from its floor
   int keyframe_excess_ = 0;
   double keyframe_ratio_ = 1;  // bits over what their energies say
-  double picture_ratio_ = 1;
-  int learned_ = 0;  // pictures between keyframes, for picture_ratio_
+  double inter_ratio_ = 1;
+  int learned_ = 0;  // frames between keyframes, for inter_ratio_
 };
 
 }  // namespace bsq

@@ -1,4 +1,4 @@
-// A common step for all pictures, coarser where pictures are hard, and where the buffer would run
+// A common step for all frames, coarser where frames are hard, and where the buffer would run
 // empty.
 #include "codec/encoder/rate/rate_plan.h"
 
@@ -8,8 +8,8 @@
 namespace bsq {
 namespace {
 
-// How much of a picture's difficulty goes into its step instead of its bits: 0 gives all pictures
-// one step, 1 gives all pictures the same bits.
+// How much of a frame's difficulty goes into its step instead of its bits: 0 gives all frames
+// one step, 1 gives all frames the same bits.
 constexpr double kCompression = 0.1;
 // Difficulty is averaged over so many seconds to either side.
 constexpr double kBlurSeconds = 1.0;
@@ -19,11 +19,11 @@ constexpr double kReach = 5.0;   // in times that the buffer takes to fill
 constexpr int kMaxFixes = 1000;  // without the buffer being full in between
 constexpr int kSearches = 24;
 
-double slope(const PassRecord& record) { return record.keyframe ? kKeyframeSlope : kPictureSlope; }
+double slope(const PassRecord& record) { return record.keyframe ? kKeyframeSlope : kInterSlope; }
 
 double octaves(double from, double to, double slope) { return slope * (from - to) / kOctave; }
 
-// Offsets of the pictures' steps from the common one, by how hard their surroundings are.
+// Offsets of the frames' steps from the common one, by how hard their surroundings are.
 std::vector<double> compression_offsets(std::span<const PassRecord> records) {
   std::vector<double> hardness(records.size());  // bits per second as if at step 0, blurred
   double mean = 0;
@@ -36,7 +36,7 @@ std::vector<double> compression_offsets(std::span<const PassRecord> records) {
   double end_time = 0;
   const auto at_zero = [&](size_t i) {
     if (records[i].keyframe) return 0.0;
-    return records[i].bits * std::exp2(octaves(records[i].step, 0, kPictureSlope));
+    return records[i].bits * std::exp2(octaves(records[i].step, 0, kInterSlope));
   };
   for (size_t i = 0; i < records.size(); ++i) {
     for (; end < records.size() && end_time <= now + kBlurSeconds; ++end) {
@@ -53,14 +53,14 @@ std::vector<double> compression_offsets(std::span<const PassRecord> records) {
     mean += std::log2(hardness[i]) / static_cast<double>(records.size());
     now += records[i].seconds;
   }
-  for (double& h : hardness) h = kCompression * kOctave / kPictureSlope * (std::log2(h) - mean);
+  for (double& h : hardness) h = kCompression * kOctave / kInterSlope * (std::log2(h) - mean);
   return hardness;
 }
 
 struct Planner {
   std::span<const PassRecord> records;
   std::vector<double> offsets;
-  double fetch_rate;
+  double maxrate;
   double capacity;
   std::vector<double> steps;
 
@@ -68,8 +68,8 @@ struct Planner {
 
   // Raises steps where the buffer would run lower than its reserve: from where it was last full,
   // but not much longer ago than it takes to fill.
-  void fix_buffer() {
-    std::vector<double> before(records.size() + 1);  // fullness when a picture is due
+  void fix_underflows() {
+    std::vector<double> before(records.size() + 1);  // fullness when a frame is due
     before[0] = kStartFullness * capacity;
     size_t full = 0;
     int fixes = 0;
@@ -83,7 +83,7 @@ struct Planner {
           continue;
         }
       }
-      before[i + 1] = std::min(capacity, left + fetch_rate * records[i].seconds);
+      before[i + 1] = std::min(capacity, left + maxrate * records[i].seconds);
       ++i;
       if (before[i] < capacity) continue;
       full = i;
@@ -92,7 +92,7 @@ struct Planner {
   }
 
   size_t reach_back(size_t i) const {
-    double seconds = kReach * capacity / fetch_rate;
+    double seconds = kReach * capacity / maxrate;
     while (i > 0 && seconds > 0) seconds -= records[--i].seconds;
     return i;
   }
@@ -101,8 +101,8 @@ struct Planner {
   bool raise(size_t first, size_t last) {
     bool any = false;
     for (size_t i = first; i <= last; ++i) {
-      if (steps[i] >= kCoarsestStep) continue;
-      steps[i] = std::min(kCoarsestStep, steps[i] + kFixStep);
+      if (steps[i] >= kLargestQ) continue;
+      steps[i] = std::min(kLargestQ, steps[i] + kFixStep);
       any = true;
     }
     return any;
@@ -112,9 +112,9 @@ struct Planner {
   double set(double common) {
     double bits = 0;
     for (size_t i = 0; i < records.size(); ++i) {
-      steps[i] = std::clamp(common + offsets[i], 0.0, kCoarsestStep);
+      steps[i] = std::clamp(common + offsets[i], 0.0, kLargestQ);
     }
-    fix_buffer();
+    fix_underflows();
     for (size_t i = 0; i < records.size(); ++i) bits += bits_of(i);
     return bits;
   }
@@ -128,8 +128,8 @@ double expected_bits(const PassRecord& record, double step) {
 
 double RatePlan::bits_ahead(size_t first, double horizon) const {
   double bits = 0;
-  for (size_t i = first; i < pictures.size() && horizon > 0; ++i) {
-    bits += pictures[i].bits;
+  for (size_t i = first; i < frames.size() && horizon > 0; ++i) {
+    bits += frames[i].bits;
     horizon -= seconds[i];
   }
   return bits;
@@ -138,19 +138,19 @@ double RatePlan::bits_ahead(size_t first, double horizon) const {
 RatePlan plan_rate(std::span<const PassRecord> records, const PlanGoal& goal) {
   RatePlan plan;
   if (records.empty()) return plan;
-  Planner planner{records, compression_offsets(records), goal.fetch_rate, goal.capacity, {}};
+  Planner planner{records, compression_offsets(records), goal.maxrate, goal.capacity, {}};
   planner.steps.resize(records.size());
   double seconds = 0;
   for (const PassRecord& record : records) seconds += record.seconds;
-  double low = -kCoarsestStep;
-  double high = 2 * kCoarsestStep;
+  double low = -kLargestQ;
+  double high = 2 * kLargestQ;
   for (int i = 0; i < kSearches; ++i) {
     const double middle = (low + high) / 2;
     (planner.set(middle) > goal.bitrate * seconds ? low : high) = middle;
   }
   planner.set(high);
   for (size_t i = 0; i < records.size(); ++i) {
-    plan.pictures.push_back({records[i].keyframe, planner.steps[i], planner.bits_of(i)});
+    plan.frames.push_back({records[i].keyframe, planner.steps[i], planner.bits_of(i)});
     plan.seconds.push_back(records[i].seconds);
   }
   return plan;

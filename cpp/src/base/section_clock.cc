@@ -1,5 +1,5 @@
 // Totals of the whole process, and what each thread is at.
-#include "base/stage_clock.h"
+#include "base/section_clock.h"
 
 #include <chrono>
 
@@ -12,7 +12,7 @@ struct AtomicTotal {
   std::atomic<int64_t> tokens = 0;
 };
 
-std::array<AtomicTotal, kStageCount> totals;
+std::array<AtomicTotal, kSectionCount> totals;
 
 constexpr int kNone = -1;
 thread_local int current = kNone;
@@ -23,22 +23,22 @@ int64_t now() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(time).count();
 }
 
-// Gives the time so far to the stage at work and goes on with another.
-void change_to(int stage) {
+// Gives the time so far to the section at work and goes on with another.
+void change_to(int section) {
   const int64_t time = now();
   if (current != kNone) {
     std::atomic<int64_t>& total = totals[static_cast<size_t>(current)].nanoseconds;
     total.fetch_add(time - since, std::memory_order_relaxed);
   }
-  current = stage;
+  current = section;
   since = time;
 }
 
 }  // namespace
 
-std::atomic<bool> stage_clock_on = false;
+std::atomic<bool> section_clock_on = false;
 
-void set_stage_clock(bool on) {
+void set_section_clock(bool on) {
   if (on) {
     for (AtomicTotal& total : totals) {
       total.nanoseconds = 0;
@@ -46,27 +46,27 @@ void set_stage_clock(bool on) {
       total.tokens = 0;
     }
   }
-  stage_clock_on = on;
+  section_clock_on = on;
 }
 
-std::array<StageTotal, kStageCount> stage_totals() {
-  std::array<StageTotal, kStageCount> out;
-  for (size_t i = 0; i < kStageCount; ++i) {
+std::array<SectionTotal, kSectionCount> section_totals() {
+  std::array<SectionTotal, kSectionCount> out;
+  for (size_t i = 0; i < kSectionCount; ++i) {
     out[i] = {totals[i].nanoseconds, totals[i].calls, totals[i].tokens};
   }
   return out;
 }
 
-void StageScope::enter(Stage stage, size_t tokens) {
-  if (current == kNone && stage != Stage::kOther) return;
+void SectionScope::enter(Section section, size_t tokens) {
+  if (current == kNone && section != Section::kOther) return;
   entered_ = true;
   outer_ = current;
-  AtomicTotal& total = totals[static_cast<size_t>(stage)];
+  AtomicTotal& total = totals[static_cast<size_t>(section)];
   total.calls.fetch_add(1, std::memory_order_relaxed);
   total.tokens.fetch_add(static_cast<int64_t>(tokens), std::memory_order_relaxed);
-  change_to(static_cast<int>(stage));
+  change_to(static_cast<int>(section));
 }
 
-void StageScope::leave() { change_to(outer_); }
+void SectionScope::leave() { change_to(outer_); }
 
 }  // namespace bsq

@@ -1,4 +1,4 @@
-// Decoded pictures as Python holds them.
+// Decoded frames as Python holds them.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -11,16 +11,16 @@
 
 namespace bsq {
 
-struct PyPicture {
-  bsq_picture info;
+struct PyFrame {
+  bsq_frame info;
   std::vector<pybind11::array> planes;
 };
 
-// The samples of a picture, copied while the library keeps them; needs no GIL.
-struct PictureSamples {
+// The samples of a frame, copied while the library keeps them; needs no GIL.
+struct FrameSamples {
   std::vector<uint8_t> planes[BSQ_MAX_PLANES];
 
-  void copy(const bsq_picture& info) {
+  void copy(const bsq_frame& info) {
     for (size_t p = 0; p < BSQ_MAX_PLANES && info.planes[p] != nullptr; ++p) {
       const auto* from = static_cast<const uint8_t*>(info.planes[p]);
       const PlaneSize size = plane_size(info, static_cast<int>(p));
@@ -28,16 +28,16 @@ struct PictureSamples {
     }
   }
 
-  PyPicture picture(const bsq_picture& info) const {
-    PyPicture picture{info, {}};
+  PyFrame frame(const bsq_frame& info) const {
+    PyFrame frame{info, {}};
     for (size_t p = 0; p < BSQ_MAX_PLANES && info.planes[p] != nullptr; ++p) {
-      picture.planes.push_back(array(info, p));
+      frame.planes.push_back(array(info, p));
     }
-    return picture;
+    return frame;
   }
 
  private:
-  pybind11::array array(const bsq_picture& info, size_t p) const {
+  pybind11::array array(const bsq_frame& info, size_t p) const {
     const pybind11::dtype type =
         info.bit_depth > 8 ? pybind11::dtype::of<uint16_t>() : pybind11::dtype::of<uint8_t>();
     const PlaneSize size = plane_size(info, static_cast<int>(p));

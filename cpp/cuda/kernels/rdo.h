@@ -1,16 +1,16 @@
-// What tokens cost and what they bring, on the device: the choice of bits, of tokens, and between
-// several ways to code a token.
+// Rate-distortion optimization of tokens on the device: RDO quantization of bits, zeroing out, and
+// the choice among RD trials by the lowest cost.
 #pragma once
 
-#include "cuda/kernels/choose.h"
+#include "cuda/kernels/coded_tokens.h"
 #include "entropy/bit_cost.h"
 #include "entropy/logistic.h"
 
 namespace bsq::cuda {
 
-// The bits of a sub-group by their latents and costs, what BillCoder does
+// RDO quantization of the bits of a sub-group, as RdoqCoder does it
 // (codec/encoder/mode/rdoq_coder.h). A thread takes a token.
-struct BillKernel {
+struct RdoqKernel {
   static constexpr int kThreads = 128;
   static constexpr int kBits = 8;
   struct Shared {};
@@ -26,16 +26,16 @@ struct BillKernel {
   int stage;
   int subgroup;
   const int16_t* pair;         // [8, 8]
-  const int32_t* corrections;  // [blocks, 32 S]: what is added to the logits
-  const int16_t* area;         // number of the block by place
+  const int32_t* corrections;  // [tiles, 32 S]: what is added to the logits
+  const int16_t* area;         // number of the tile by place
   const int8_t* latents;       // [rows of the analysis, pitch]
   int pitch;
   const int32_t* latent_rows;  // by place
-  int64_t slope;               // see chosen_bit()
+  int64_t slope;               // see rdoq_bit()
   const uint16_t* logistic;    // tables of entropy/logistic.h and bit_cost.h
   const uint32_t* log2;
-  uint32_t* bits;   // [places, S]
-  uint64_t* bills;  // by place
+  uint32_t* bits;         // [places, S]
+  uint64_t* token_rates;  // by place
 
   int64_t blocks() const { return (static_cast<int64_t>(rows) + kThreads - 1) / kThreads; }
 
@@ -57,13 +57,13 @@ struct BillKernel {
     int32_t sums[kBits];
     for (int i = 0; i < kBits; ++i) sums[i] = logits[row * kBits + i];
     uint32_t byte = 0;
-    uint64_t bill = 0;
+    uint64_t rate = 0;
     for (int i = 0; i < kBits; ++i) {
       const uint32_t p = probability_from_logit(sums[i] + correction[i], logistic);
       const uint32_t one = bit_cost_q24(true, p, log2);
       const uint32_t zero = bit_cost_q24(false, p, log2);
-      const bool chosen = chosen_bit(z[i], slope, one, zero);
-      bill += chosen ? one : zero;
+      const bool chosen = rdoq_bit(z[i], slope, one, zero);
+      rate += chosen ? one : zero;
       if (!chosen) continue;
       byte |= 1U << i;
       for (int k = i + 1; k < kBits; ++k) sums[k] += pair[i * kBits + k];
@@ -71,15 +71,16 @@ struct BillKernel {
     uint32_t& word = bits[place * max_stages + stage];
     const int shift = subgroup * kBits;
     word = (word & ~(0xFFU << shift)) | byte << shift;
-    bills[place] += bill;
+    token_rates[place] += rate;
   }
 };
 
-// A way to code the active tokens: tokens, the decoder network's output for them, and their bills.
-struct Trial {
+// A way to code the active tokens: tokens, the decoder network's output for them, and their
+// rates.
+struct TokenCoding {
   TokenArrays tokens;
-  const int16_t* output;  // [rows, pitch]
-  const uint64_t* bills;  // by place
+  const int16_t* output;        // [rows, pitch]
+  const uint64_t* token_rates;  // by place
 };
 
 // The errors of a token under two outputs of the decoder network; without an output, that of the
@@ -93,7 +94,7 @@ struct TokenErrors {
   int64_t chroma[2][kParts];
 };
 
-struct JudgedToken {
+struct TokenDistortion {
   Planes source;
   Planes prediction;
   StepTable steps;
@@ -104,7 +105,7 @@ struct JudgedToken {
     const SamplePlace p = sample_place(token, i);
     for (int o = 0; o < 2; ++o) {
       int32_t error = 0;
-      // A gray picture drops the network's chroma.
+      // A gray frame drops the network's chroma.
       if (p.plane < source.count) {
         int32_t sample = prediction.at(p.plane, p.x, p.y);
         if (outputs[o] != nullptr) {
@@ -155,23 +156,23 @@ struct JudgedToken {
   }
 };
 
-// Takes the stages from tokens that are not worth their bits. A block takes an active token.
-struct DropKernel {
+// Zeroes out tokens whose RD cost is lower without bits. A block takes an active token.
+struct ZeroOutKernel {
   static constexpr int kThreads = TokenErrors::kSamples;
   struct Shared {
     TokenErrors errors;
   };
   struct Local {};
 
-  JudgedToken judge;
-  Trial trial;
+  TokenDistortion distortion;
+  TokenCoding trial;
   int pitch;  // of outputs
   const Position* positions;
   int rows;
   int tokens_x;
   double lambda;
   double flag_bits;
-  uint8_t* changed;  // becomes 1 where a token is dropped
+  uint8_t* changed;  // becomes 1 where a token is zeroed out
 
   int64_t blocks() const { return rows; }
 
@@ -181,25 +182,26 @@ struct DropKernel {
     const int64_t place = token.y * tokens_x + token.x;
     const int16_t* outputs[2] = {nullptr,
                                  trial.output + static_cast<int64_t>(block.index()) * pitch};
-    block.each(
-        [&](int thread, Local&) { judge.measure(token, thread, outputs, block.shared().errors); });
     block.each([&](int thread, Local&) {
-      if (thread < 2 * TokenErrors::kParts) judge.sum_part(thread, block.shared().errors);
+      distortion.measure(token, thread, outputs, block.shared().errors);
+    });
+    block.each([&](int thread, Local&) {
+      if (thread < 2 * TokenErrors::kParts) distortion.sum_part(thread, block.shared().errors);
     });
     block.each_apart([&](int thread, Local&) {
       if (thread != 0 || trial.tokens.stages[place] == 0) return;
-      const double gain = judge.weigh(token, 0, block.shared().errors) -
-                          judge.weigh(token, 1, block.shared().errors);
-      if (gain >= lambda * (bits_of(trial.bills[place]) + flag_bits)) return;
+      const double gain = distortion.weigh(token, 0, block.shared().errors) -
+                          distortion.weigh(token, 1, block.shared().errors);
+      if (gain >= lambda * (bits_of(trial.token_rates[place]) + flag_bits)) return;
       trial.tokens.stages[place] = 0;
       *changed = 1;
     });
   }
 };
 
-// Takes every token of a trial over into the best one so far that costs less in error and bits
-// together. A block takes an active token.
-struct BetterKernel {
+// Takes every token of a trial over into the best one so far that has a lower RD cost. A block
+// takes an active token.
+struct LowerCostKernel {
   static constexpr int kThreads = TokenErrors::kSamples;
   struct Shared {
     TokenErrors errors;
@@ -207,11 +209,11 @@ struct BetterKernel {
   };
   struct Local {};
 
-  JudgedToken judge;
-  Trial trial;
+  TokenDistortion distortion;
+  TokenCoding trial;
   TokenArrays best;
   int16_t* best_output;
-  uint64_t* best_bills;
+  uint64_t* best_rates;
   int pitch;  // of outputs
   const Position* positions;
   int rows;
@@ -227,17 +229,18 @@ struct BetterKernel {
     const int64_t place = token.y * tokens_x + token.x;
     const int64_t row = static_cast<int64_t>(block.index()) * pitch;
     const int16_t* outputs[2] = {best_output + row, trial.output + row};
-    block.each(
-        [&](int thread, Local&) { judge.measure(token, thread, outputs, block.shared().errors); });
     block.each([&](int thread, Local&) {
-      if (thread < 2 * TokenErrors::kParts) judge.sum_part(thread, block.shared().errors);
+      distortion.measure(token, thread, outputs, block.shared().errors);
+    });
+    block.each([&](int thread, Local&) {
+      if (thread < 2 * TokenErrors::kParts) distortion.sum_part(thread, block.shared().errors);
     });
     block.each([&](int thread, Local&) {
       if (thread != 0) return;
       const double now =
-          judge.weigh(token, 0, block.shared().errors) + lambda * bits_of(best_bills[place]);
-      const double other =
-          judge.weigh(token, 1, block.shared().errors) + lambda * bits_of(trial.bills[place]);
+          distortion.weigh(token, 0, block.shared().errors) + lambda * bits_of(best_rates[place]);
+      const double other = distortion.weigh(token, 1, block.shared().errors) +
+                           lambda * bits_of(trial.token_rates[place]);
       block.shared().better = trial.tokens.stages[place] != 0 && other < now ? 1 : 0;
     });
     block.each_apart([&](int thread, Local&) {
@@ -248,7 +251,7 @@ struct BetterKernel {
       }
       if (thread != 0) return;
       best.stages[place] = trial.tokens.stages[place];
-      best_bills[place] = trial.bills[place];
+      best_rates[place] = trial.token_rates[place];
     });
   }
 };
@@ -288,7 +291,7 @@ struct ErrorKernel {
   }
 };
 
-// The source of a base picture: means of 8x8 samples, edges repeated. A thread makes a sample.
+// The source of a base frame: means of 8x8 samples, edges repeated. A thread makes a sample.
 struct ShrinkKernel {
   static constexpr int kThreads = 128;
   static constexpr int kScale = 8;

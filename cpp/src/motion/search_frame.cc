@@ -1,5 +1,5 @@
-// The pictures of the motion search and the comparison of their blocks.
-#include "motion/search_picture.h"
+// The frames of the motion search and the comparison of their blocks.
+#include "motion/search_frame.h"
 
 #include <algorithm>
 
@@ -8,14 +8,14 @@
 
 namespace bsq {
 
-void SearchPicture::Level::allocate(int w, int h) {
+void SearchFrame::Level::allocate(int w, int h) {
   width = w;
   height = h;
   stride = w + 2 * kPad;
   samples.resize(static_cast<size_t>(stride) * static_cast<size_t>(h + 2 * kPad));
 }
 
-void SearchPicture::Level::replicate_edges() {
+void SearchFrame::Level::replicate_edges() {
   for (int y = 0; y < height; ++y) {
     uint8_t* row = origin() + y * stride;
     std::fill_n(row - kPad, kPad, row[0]);
@@ -29,7 +29,7 @@ void SearchPicture::Level::replicate_edges() {
   }
 }
 
-void SearchPicture::fill(const ConstPlaneView& luma, int bit_depth) {
+void SearchFrame::fill(const ConstPlaneView& luma, int bit_depth) {
   levels_[0].allocate(luma.width, luma.height);
   const int shift = bit_depth - 8;
   const int half = shift > 0 ? 1 << (shift - 1) : 0;

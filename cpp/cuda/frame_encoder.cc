@@ -1,5 +1,5 @@
-// Encoding of pictures on a device.
-#include "cuda/encode_pictures.h"
+// Encoding of frames on a device.
+#include "cuda/frame_encoder.h"
 
 #include <memory>
 #include <numeric>
@@ -8,16 +8,16 @@
 
 #include "base/status.h"
 #include "codec/encoder/mode/motion_estimation.h"
-#include "cuda/choices.h"
 #include "cuda/motion_search.h"
+#include "cuda/token_selection.h"
 
 namespace bsq::cuda {
 namespace {
 
-class DeviceEncoder : public PictureEncoder {
+class DeviceFrameEncoder : public FrameEncoder {
  public:
-  DeviceEncoder(const Geometry& geometry, const std::shared_ptr<const Weights>& weights,
-                const EncodingStyle& style, Device& device, ThreadPool& pool)
+  DeviceFrameEncoder(const Geometry& geometry, const std::shared_ptr<const Weights>& weights,
+                     const EncodingStyle& style, Device& device, ThreadPool& pool)
       : device_(device),
         state_(geometry, weights, device, pool, true),
         layers_(state_, style),
@@ -27,7 +27,7 @@ class DeviceEncoder : public PictureEncoder {
 
   const Geometry& geometry() const override { return state_.geometry(); }
   bool has_base() const override { return layers_.has_base(); }
-  std::span<const int16_t> offsets() const override { return state_.windows.offset; }
+  std::span<const int16_t> delta_q() const override { return state_.superblocks.delta_q; }
   void trace(std::vector<LayerTrace>*) override {
     throw Error(BSQ_ERROR_UNSUPPORTED, "layers cannot be traced on a device: encode without one");
   }
@@ -37,13 +37,13 @@ class DeviceEncoder : public PictureEncoder {
     for (int p = 0; p < to.count; ++p) {
       device_.upload(to.data[p], source.planes[p].view().data, plane_bytes(p));
     }
-    layers_.choices().set_source(to);
+    layers_.selection().set_source(to);
   }
   void begin_keyframe() override { state_.begin_keyframe(); }
   void predict(int q, int range) override {
     if (!search_) search_.emplace(device_, geometry());
-    motion_blocks(state_, blocks_);
-    search_->run(source_.planes(), state_.picture(), motion_config(q, range), blocks_,
+    motion_tiles(state_, tiles_);
+    search_->run(source_.planes(), state_.frame(), motion_config(q, range), tiles_,
                  state_.motion.field);
     state_.compensate();
   }
@@ -53,7 +53,7 @@ class DeviceEncoder : public PictureEncoder {
   }
   const MotionField& motion() const override { return state_.motion.field; }
   const Frame& prediction() override { return show(state_.current()); }
-  const EncodedPicture& encode(const LayerPlan& plan) override {
+  const EncodedFrame& encode(const LayerPlan& plan) override {
     try {
       return layers_.encode(plan);
     } catch (...) {
@@ -69,8 +69,8 @@ class DeviceEncoder : public PictureEncoder {
     device_.wait();
     return std::accumulate(errors_.data(), errors_.data() + errors_.size(), int64_t{0});
   }
-  void end_picture() override { state_.end_picture(); }
-  const Frame& picture() override { return show(state_.picture()); }
+  void end_frame() override { state_.end_frame(); }
+  const Frame& frame() override { return show(state_.frame()); }
 
  private:
   size_t plane_bytes(int p) const {
@@ -89,23 +89,23 @@ class DeviceEncoder : public PictureEncoder {
 
   Device& device_;
   DeviceState state_;
-  LayerEncoder<DeviceState, DeviceChoices> layers_;
+  LayerEncoder<DeviceState, DeviceTokenSelection> layers_;
   DeviceFrame source_;
   Mirror<int64_t> errors_;
   Frame shown_;
-  std::vector<MotionSearchBlock> blocks_;
+  std::vector<MotionSearchTile> tiles_;
   std::optional<DeviceSearch> search_;  // of components with motion of their own
 };
 
 }  // namespace
 
-PictureEncoderFactory encode_on_device(Device& device) {
+FrameEncoderFactory encode_on_device(Device& device) {
   // An encoder's model outlives what its factory makes.
   const auto packed = std::make_shared<WeightsOfModels>();
   return [&device, packed](const Geometry& geometry, const Model& model, const EncodingStyle& style,
                            ThreadPool& pool) {
     const std::shared_ptr<const Weights>& weights = packed->of(device, model);
-    return std::make_unique<DeviceEncoder>(geometry, weights, style, device, pool);
+    return std::make_unique<DeviceFrameEncoder>(geometry, weights, style, device, pool);
   };
 }
 

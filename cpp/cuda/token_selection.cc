@@ -1,5 +1,5 @@
 // The choice of tokens on a device.
-#include "cuda/choices.h"
+#include "cuda/token_selection.h"
 
 #include <algorithm>
 
@@ -9,36 +9,36 @@
 
 namespace bsq::cuda {
 
-DeviceChoices::DeviceChoices(DeviceState& state, const Tuning& tuning)
+DeviceTokenSelection::DeviceTokenSelection(DeviceState& state, const Tuning& tuning)
     : state_(state),
       device_(state.device()),
       tuning_(tuning),
-      windows_(device_, state.geometry().windows()),
+      superblocks_(device_, state.geometry().superblocks()),
       stages_(device_, state.geometry().tokens()),
       bits_(device_, state.tokens.bits.size()),
       changed_(device_, 1),
       corrections_(device_,
-                   state.blocks.size() * static_cast<size_t>(state.tokens.max_stages) * kStageBits),
+                   state.tiles.size() * static_cast<size_t>(state.tokens.max_stages) * kStageBits),
       latent_rows_(device_, state.geometry().tokens()),
-      bills_(device_, state.geometry().tokens()),
+      token_rates_(device_, state.geometry().tokens()),
       logits_(device_, state.prior().logit_count()),
-      bytes_(state.blocks.size()) {}
+      bytes_(state.tiles.size()) {}
 
-StepTable DeviceChoices::steps(int q) const {
+StepTable DeviceTokenSelection::steps(int q) const {
   return {state_.steps(q), state_.weights().steps(), state_.geometry().bit_depth};
 }
 
-JudgedToken DeviceChoices::judge(int q) const {
-  JudgedToken judge{source_, state_.current(), steps(q), {}};
-  std::copy(tuning_.mean_weights.begin(), tuning_.mean_weights.end(), judge.weights);
-  return judge;
+TokenDistortion DeviceTokenSelection::distortion(int q) const {
+  TokenDistortion distortion{source_, state_.current(), steps(q), {}};
+  std::copy(tuning_.mean_weights.begin(), tuning_.mean_weights.end(), distortion.weights);
+  return distortion;
 }
 
-Trial DeviceChoices::trial() const {
-  return {state_.fields(), state_.runner().output(), bills_.data()};
+TokenCoding DeviceTokenSelection::trial() const {
+  return {state_.fields(), state_.runner().output(), token_rates_.data()};
 }
 
-void DeviceChoices::shrink_to(DeviceChoices& base) {
+void DeviceTokenSelection::shrink_to(DeviceTokenSelection& base) {
   const Geometry& g = base.state_.geometry();
   if (!base.own_source_) base.own_source_ = std::make_unique<DeviceFrame>(device_, g);
   base.set_source(base.own_source_->planes());
@@ -49,44 +49,44 @@ void DeviceChoices::shrink_to(DeviceChoices& base) {
   }
 }
 
-void DeviceChoices::queue_marks() {
+void DeviceTokenSelection::queue_marks() {
   const Geometry& g = state_.geometry();
-  const MarkKernel kernel{state_.fields().stages, g.tokens_x, g.tokens_y, g.windows_x, g.windows_y,
-                          windows_.device()};
+  const MarkKernel kernel{state_.fields().stages, g.tokens_x,      g.tokens_y,
+                          g.superblocks_x,        g.superblocks_y, superblocks_.device()};
   device_.launch(kernel, kernel.blocks());
-  windows_.fetch(device_, g.windows());
+  superblocks_.fetch(device_, g.superblocks());
   device_.download(stages_.data(), state_.fields().stages, g.tokens());
 }
 
 // Waits for the marks.
-void DeviceChoices::fetch_marks() {
+void DeviceTokenSelection::fetch_marks() {
   device_.wait();
   std::copy_n(stages_.data(), stages_.size(), state_.tokens.stages.begin());
   marked_ = true;
 }
 
-bool DeviceChoices::find_candidates(int q, double energy) {
+bool DeviceTokenSelection::find_coded_tokens(int q, double energy) {
   const Geometry& g = state_.geometry();
-  const CandidatesKernel kernel{
-      source_,    state_.current(), steps(q),    energy,      kDecisions.mean_limit,
-      g.tokens_x, g.tokens_y,       g.windows_x, g.windows_y, state_.fields().stages};
-  state_.send_offsets();
+  const CodedTokensKernel kernel{
+      source_,    state_.current(), steps(q),        energy,          kDecisions.mean_limit,
+      g.tokens_x, g.tokens_y,       g.superblocks_x, g.superblocks_y, state_.fields().stages};
+  state_.send_delta_q();
   device_.launch(kernel, kernel.blocks());
   marked_ = false;
-  mark_windows();
-  const std::vector<uint8_t>& active = state_.windows.active;
+  mark_superblocks();
+  const std::vector<uint8_t>& active = state_.superblocks.active;
   return std::find(active.begin(), active.end(), uint8_t{1}) != active.end();
 }
 
-void DeviceChoices::mark_windows() {
+void DeviceTokenSelection::mark_superblocks() {
   if (!marked_) {
     queue_marks();
     fetch_marks();
   }
-  std::copy_n(windows_.data(), windows_.size(), state_.windows.active.begin());
+  std::copy_n(superblocks_.data(), superblocks_.size(), state_.superblocks.active.begin());
 }
 
-void DeviceChoices::analyse(int q) {
+void DeviceTokenSelection::analyse(int q) {
   NetworkRunner& runner = state_.runner();
   const ActiveList active = state_.active_list();
   const Geometry& g = state_.geometry();
@@ -107,29 +107,29 @@ void DeviceChoices::analyse(int q) {
   marked_ = false;
 }
 
-// What the blocks' models add to the logits of bits, as they stand.
-void DeviceChoices::send_corrections(int type) {
+// What the tiles' contexts add to the logits of bits, as they stand.
+void DeviceTokenSelection::send_corrections(int type) {
   const auto bits = static_cast<size_t>(state_.tokens.max_stages * kStageBits);
   device_.wait_mark();
-  for (size_t b = 0; b < state_.blocks.size(); ++b) {
-    const LogitCorrections& corrections = state_.blocks[b].models.of_type(type);
+  for (size_t b = 0; b < state_.tiles.size(); ++b) {
+    const LogitCorrections& corrections = state_.tiles[b].contexts.of_type(type);
     for (size_t i = 0; i < bits; ++i) {
-      corrections_.data()[b * bits + i] = corrections.bits[i].offset();
+      corrections_.data()[b * bits + i] = corrections.bits[i].value();
     }
   }
   corrections_.send(device_, corrections_.size());
   device_.mark();
 }
 
-void DeviceChoices::settle(const Layer& layer, double latent_per_bit) {
+void DeviceTokenSelection::rdoq(const Layer& layer, double latent_per_bit) {
   const ActiveList active = state_.active_list();
   const Geometry& g = state_.geometry();
   NetworkRunner& runner = state_.runner();
   GroupPrior& prior = state_.prior();
   send_corrections(layer.type);
-  bills_.clear();
+  token_rates_.clear();
   prior.begin_layer(state_.active, active, state_.tokens, state_.fields(), nullptr);
-  BillKernel kernel{};
+  RdoqKernel kernel{};
   kernel.positions = active.positions;
   kernel.tokens_x = g.tokens_x;
   kernel.max_stages = state_.tokens.max_stages;
@@ -138,11 +138,11 @@ void DeviceChoices::settle(const Layer& layer, double latent_per_bit) {
   kernel.latents = runner.latents();
   kernel.pitch = runner.latent_pitch();
   kernel.latent_rows = latent_rows_.data();
-  kernel.slope = price_slope(latent_per_bit);
-  kernel.logistic = state_.weights().prices().logistic;
-  kernel.log2 = state_.weights().prices().log2;
+  kernel.slope = rdoq_slope(latent_per_bit);
+  kernel.logistic = state_.weights().rates().logistic;
+  kernel.log2 = state_.weights().rates().log2;
   kernel.bits = state_.fields().bits;
-  kernel.bills = bills_.data();
+  kernel.token_rates = token_rates_.data();
   prior.walk(logits_.device(), [&](const GroupPrior::Subgroup& at) {
     kernel.logits = at.logits;
     kernel.rows = at.rows;
@@ -159,35 +159,35 @@ void DeviceChoices::settle(const Layer& layer, double latent_per_bit) {
   marked_ = false;
 }
 
-DeviceChoices::Kept DeviceChoices::make_kept() const {
+DeviceTokenSelection::Kept DeviceTokenSelection::make_kept() const {
   return {DeviceArray<uint8_t>(device_, state_.tokens.stages.size()),
           DeviceArray<uint32_t>(device_, state_.tokens.bits.size())};
 }
 
-void DeviceChoices::make_trials() {
+void DeviceTokenSelection::make_trials() {
   const size_t tokens = state_.geometry().tokens();
   raw_ = make_kept();
   best_ = make_kept();
   best_output_ =
       DeviceArray<int16_t>(device_, tokens * static_cast<size_t>(NetworkRunner::output_pitch()));
-  best_bills_ = DeviceArray<uint64_t>(device_, tokens);
+  best_rates_ = DeviceArray<uint64_t>(device_, tokens);
 }
 
-void DeviceChoices::copy_tokens(const TokenArrays& from, const TokenArrays& to) {
+void DeviceTokenSelection::copy_tokens(const TokenArrays& from, const TokenArrays& to) {
   device_.copy(to.stages, from.stages, state_.tokens.stages.size());
   device_.copy(to.bits, from.bits, state_.tokens.bits.size() * sizeof(uint32_t));
 }
 
-void DeviceChoices::begin_trials() {
-  if (best_bills_.size() == 0) make_trials();
+void DeviceTokenSelection::begin_trials() {
+  if (best_rates_.size() == 0) make_trials();
   copy_tokens(state_.fields(), raw_.arrays());
   tried_ = false;
 }
 
 // The host's stage counts are those of the raw tokens until the marks are fetched.
-void DeviceChoices::begin_trial() { copy_tokens(raw_.arrays(), state_.fields()); }
+void DeviceTokenSelection::begin_trial() { copy_tokens(raw_.arrays(), state_.fields()); }
 
-void DeviceChoices::end_trial(const Layer& layer) {
+void DeviceTokenSelection::end_trial(const Layer& layer) {
   const ActiveList active = state_.active_list();
   const int pitch = NetworkRunner::output_pitch();
   if (!tried_) {
@@ -195,41 +195,41 @@ void DeviceChoices::end_trial(const Layer& layer) {
     copy_tokens(state_.fields(), best_.arrays());
     device_.copy(best_output_.data(), state_.runner().output(),
                  static_cast<size_t>(active.count) * static_cast<size_t>(pitch) * sizeof(int16_t));
-    device_.copy(best_bills_.data(), bills_.data(), bills_.size() * sizeof(uint64_t));
+    device_.copy(best_rates_.data(), token_rates_.data(), token_rates_.size() * sizeof(uint64_t));
     return;
   }
-  const BetterKernel kernel{judge(layer.q),
-                            trial(),
-                            best_.arrays(),
-                            best_output_.data(),
-                            best_bills_.data(),
-                            pitch,
-                            active.positions,
-                            active.count,
-                            state_.geometry().tokens_x,
-                            state_.tokens.max_stages,
-                            layer.lambda()};
+  const LowerCostKernel kernel{distortion(layer.q),
+                               trial(),
+                               best_.arrays(),
+                               best_output_.data(),
+                               best_rates_.data(),
+                               pitch,
+                               active.positions,
+                               active.count,
+                               state_.geometry().tokens_x,
+                               state_.tokens.max_stages,
+                               layer.lambda()};
   device_.launch(kernel, kernel.blocks());
 }
 
-void DeviceChoices::end_trials() {
+void DeviceTokenSelection::end_trials() {
   copy_tokens(best_.arrays(), state_.fields());
-  device_.copy(bills_.data(), best_bills_.data(), bills_.size() * sizeof(uint64_t));
+  device_.copy(token_rates_.data(), best_rates_.data(), token_rates_.size() * sizeof(uint64_t));
 }
 
-bool DeviceChoices::drop(const Layer& layer) {
+bool DeviceTokenSelection::zero_out(const Layer& layer) {
   const ActiveList active = state_.active_list();
   changed_.data()[0] = 0;
   changed_.send(device_, 1);
-  const DropKernel kernel{judge(layer.q),
-                          trial(),
-                          NetworkRunner::output_pitch(),
-                          active.positions,
-                          active.count,
-                          state_.geometry().tokens_x,
-                          layer.lambda(),
-                          kDecisions.flag_bits,
-                          changed_.device()};
+  const ZeroOutKernel kernel{distortion(layer.q),
+                             trial(),
+                             NetworkRunner::output_pitch(),
+                             active.positions,
+                             active.count,
+                             state_.geometry().tokens_x,
+                             layer.lambda(),
+                             kDecisions.flag_bits,
+                             changed_.device()};
   device_.launch(kernel, kernel.blocks());
   changed_.fetch(device_, 1);
   queue_marks();
@@ -238,7 +238,7 @@ bool DeviceChoices::drop(const Layer& layer) {
 }
 
 // Logits, flags and bits for the host to code.
-void DeviceChoices::begin_symbols() {
+void DeviceTokenSelection::begin_symbols() {
   state_.begin_bits();
   if (state_.active.count() == 0) return;
   size_t count = 0;

@@ -1,5 +1,5 @@
-// What motion symbols cost, in tables that hold still for a picture, so that choices do not depend
-// on threads.
+// Rates of motion symbols, in tables that are fixed for a frame, so that decisions do not depend on
+// threads.
 #pragma once
 
 #include <array>
@@ -11,24 +11,24 @@
 
 namespace bsq {
 
-struct MotionPrices {
-  static constexpr int kOneBit = 256;  // prices count 256ths of a bit
+struct MotionRates {
+  static constexpr int kOneBit = 256;  // rates count 256ths of a bit
 
   using Flag = std::array<int, 2>;        // of a 0 and of a 1
   using Component = std::array<int, 16>;  // by the number of binary digits of |d|
 
-  bool fine = false;                        // parts may be split into cells
-  std::array<Flag, 3> split;                // of windows, by the number of split neighbours
-  std::array<Flag, 3> cell_split;           // of parts, likewise; 0 unless `fine`
+  bool fine = false;                        // blocks may be split into sub-blocks
+  std::array<Flag, 3> split;                // of superblocks, by the number of split neighbours
+  std::array<Flag, 3> subblock_split;       // of blocks, likewise; 0 unless `fine`
   std::array<std::array<Flag, 3>, 3> same;  // "difference is zero", by size_class() and neighbours
   Component x;
   Component y;
 
-  // Those of fresh models: a bit for a flag, Elias gamma codes for differences.
-  explicit MotionPrices(bool fine_motion) : fine(fine_motion) {
+  // Those of fresh contexts: a bit for a flag, Elias gamma codes for differences.
+  explicit MotionRates(bool fine_motion) : fine(fine_motion) {
     const Flag flag{kOneBit, kOneBit};
     split.fill(flag);
-    cell_split.fill(fine ? flag : Flag{});
+    subblock_split.fill(fine ? flag : Flag{});
     for (auto& by_near : same) by_near.fill(flag);
     for (size_t i = 0; i < x.size(); ++i) x[i] = kOneBit * (1 + 2 * static_cast<int>(i));
     y = x;

@@ -1,8 +1,8 @@
 // The choice of tokens on a device, for LayerEncoder (codec/encoder/layer_encoder.h).
 //
-// Tokens and bits are chosen by kernels and stay on the device; the host learns which windows are
-// active and how many stages tokens have, which it needs for its lists, and in the end the bits and
-// their logits, to code them.
+// Tokens and bits are chosen by kernels and stay on the device; the host learns which superblocks
+// are active and how many stages tokens have, which it needs for its lists, and in the end the bits
+// and their logits, to code them.
 #pragma once
 
 #include <cstdint>
@@ -14,38 +14,38 @@
 
 namespace bsq::cuda {
 
-class DeviceChoices {
+class DeviceTokenSelection {
  public:
-  DeviceChoices(DeviceState& state, const Tuning& tuning);
+  DeviceTokenSelection(DeviceState& state, const Tuning& tuning);
 
-  // The picture to choose for.
+  // The frame to choose for.
   void set_source(const Planes& source) { source_ = source; }
 
   // See LayerEncoder.
   static constexpr bool kTraces = false;
-  void begin_picture() const {}
-  void shrink_to(DeviceChoices& base);
-  bool find_candidates(int q, double energy);
+  void begin_frame() const {}
+  void shrink_to(DeviceTokenSelection& base);
+  bool find_coded_tokens(int q, double energy);
   void analyse(int q);
-  void mark_windows();
+  void mark_superblocks();
   // Latents are found by the place of their token.
   void keep_latents(const std::vector<TokenPosition>&) const {}
   void run_trunk() { state_.queue_trunk(); }
-  void settle(const Layer& layer, double latent_per_bit);
+  void rdoq(const Layer& layer, double latent_per_bit);
   void begin_trials();
   void begin_trial();
   void end_trial(const Layer& layer);
   void end_trials();
-  bool drop(const Layer& layer);
+  bool zero_out(const Layer& layer);
   void begin_symbols();
   template <class Coder>
-  void code_bits(Coder& coder, LogitCorrections& corrections, DeviceBlockState&, size_t block) {
+  void code_bits(Coder& coder, LogitCorrections& corrections, DeviceTileState&, size_t tile) {
     coder.tokens();
     if (state_.active.count() == 0) return;
-    std::vector<uint8_t>& bytes = bytes_[block];
+    std::vector<uint8_t>& bytes = bytes_[tile];
     for (int group = 0; group < kGroups; ++group) {
       for (int stage = 0; stage < state_.tokens.max_stages; ++stage) {
-        const GroupPrior::StageRows rows = state_.prior().stage_rows(group, stage, block);
+        const GroupPrior::StageRows rows = state_.prior().stage_rows(group, stage, tile);
         if (rows.tokens.empty()) break;
         bytes.resize(rows.tokens.size());
         for (int j = 0; j < kSubgroups; ++j) {
@@ -61,14 +61,14 @@ class DeviceChoices {
 
  private:
   StepTable steps(int q) const;
-  JudgedToken judge(int q) const;
-  Trial trial() const;
+  TokenDistortion distortion(int q) const;
+  TokenCoding trial() const;
   void queue_marks();
   void fetch_marks();
   void send_corrections(int type);
   void copy_tokens(const TokenArrays& from, const TokenArrays& to);
 
-  // Tokens, output and bills of a way to code a layer.
+  // Tokens of a way to code a layer.
   struct Kept {
     DeviceArray<uint8_t> stages;
     DeviceArray<uint32_t> bits;
@@ -81,23 +81,23 @@ class DeviceChoices {
   Device& device_;
   const Tuning& tuning_;
   Planes source_{};
-  std::unique_ptr<DeviceFrame> own_source_;  // of a base picture
-  Mirror<uint8_t> windows_;
+  std::unique_ptr<DeviceFrame> own_source_;  // of a base frame
+  Mirror<uint8_t> superblocks_;
   HostArray<uint8_t> stages_;  // by place
   HostArray<uint32_t> bits_;
   Mirror<uint8_t> changed_;
-  Mirror<int32_t> corrections_;  // [blocks, 32 S]
+  Mirror<int32_t> corrections_;  // [tiles, 32 S]
   DeviceArray<int32_t> latent_rows_;
-  DeviceArray<uint64_t> bills_;
+  DeviceArray<uint64_t> token_rates_;
   Mirror<int16_t> logits_;
-  std::vector<std::vector<uint8_t>> bytes_;  // of a sub-group, by block
+  std::vector<std::vector<uint8_t>> bytes_;  // of a sub-group, by tile
   bool marked_ = false;                      // the marks have been fetched since tokens changed
 
   // For trials; made when they are first needed.
   Kept raw_;
   Kept best_;
   DeviceArray<int16_t> best_output_;
-  DeviceArray<uint64_t> best_bills_;
+  DeviceArray<uint64_t> best_rates_;
   bool tried_ = false;  // best_ holds a trial
 };
 

@@ -1,13 +1,14 @@
-// The vectors that the refinement of a window tries: their differences, measured a step's at once
-// and remembered, as CellCosts of motion/search_cells.h remembers them, and the descent.
+// The vectors that the refinement of a superblock tries: their differences, measured a step's at
+// once and remembered, as SubblockCosts of motion/search_subblocks.h remembers them, and the
+// descent.
 #pragma once
 
-#include "cuda/kernels/search_place.h"
+#include "cuda/kernels/search_neighbours.h"
 
 namespace bsq::cuda {
 
-// With the memory of one window's refinement.
-class SearchTrials : public SearchPlaces {
+// With the memory of one superblock's refinement.
+class SearchCandidates : public SearchPlaces {
  public:
   static constexpr int kSlots = 8;  // vectors of a step at most, each measured by a warp
   static constexpr int kThreads = kSlots * kWarp;
@@ -21,11 +22,11 @@ class SearchTrials : public SearchPlaces {
   };
   struct Shared : SearchPlaces::Shared {
     uint32_t samples[32][8];
-    Vector before[16];  // of the picture before
-    // In the order in which they were tried. Costs of an entry lie far apart, and those of a cell
-    // side by side, as a warp reads them.
+    Vector before[16];  // of the frame before
+    // In the order in which they were tried. Costs of an entry lie far apart, and those of a
+    // sub-block side by side, as a warp reads them.
     Vector tried[kEntries];
-    uint16_t known[kEntries];  // a bit per cell
+    uint16_t known[kEntries];  // a bit per sub-block
     uint16_t cost[16][kEntries];
     alignas(16) uint32_t cost_of[kSlots];
     Step steps[2];  // in turn, so that one may be written while another is still read
@@ -38,7 +39,7 @@ class SearchTrials : public SearchPlaces {
     uint32_t total[1];
     uint32_t recalled[2];
     uint32_t own[2];
-    uint32_t price;
+    uint32_t rate;
     Vector vector;
     int32_t entry;
     bool measured;
@@ -48,7 +49,7 @@ class SearchTrials : public SearchPlaces {
     Vector mv;
     int cost;
   };
-  // Vectors that are tried beside those of neighbours.
+  // Vectors that are tried besides those of neighbours.
   struct Hints {
     Vector parent;
     Vector coarse;  // whole samples
@@ -57,10 +58,10 @@ class SearchTrials : public SearchPlaces {
     bool has_before;
   };
 
-  BSQ_DEVICE SearchTrials(const SearchSources& sources, int x, int y)
+  BSQ_DEVICE SearchCandidates(const SearchSources& sources, int x, int y)
       : SearchPlaces(sources, x, y) {}
 
-  // The best vector of a square. kRows: 4 for a window, 1 for others.
+  // The best vector of a square. kRows: 4 for a superblock, 1 for others.
   template <int kRows, class Block>
   BSQ_DEVICE Found search(Block& block, const Place& p, const Hints& hints) {
     Found best{{0, 0}, kMost};
@@ -83,8 +84,8 @@ class SearchTrials : public SearchPlaces {
   static constexpr int kMost = 0x7FFFFFFF;
   static constexpr uint32_t kNone = ~uint32_t{0};
   // What a slot's vector is: nothing to try, new, or that of entry (match - 2) / 2, of which an odd
-  // one is not known in all cells of the square.
-  static constexpr uint32_t kDropped = 0;
+  // one is not known in all sub-blocks of the square.
+  static constexpr uint32_t kNothing = 0;
   static constexpr uint32_t kFresh = kNone;
 
   // The vector of a slot; false where there is none or it is not allowed.
@@ -125,16 +126,16 @@ class SearchTrials : public SearchPlaces {
     // The samples are on their way while the warp looks for the vector in its memory.
     block.each_apart([&](int thread, Local& local) {
       const bool there = candidate(s, p, hints, step, centre, thread / kWarp, &local.vector);
-      local.match[0] = there ? kFresh : kDropped;
+      local.match[0] = there ? kFresh : kNothing;
       if (!there) return;
       load<kRows>(p, thread % kWarp, local);
-      local.price = static_cast<uint32_t>(price_of(s, p, local.vector));
+      local.rate = static_cast<uint32_t>(vector_cost(s, p, local.vector));
       look_up(s, p, thread % kWarp, local);
       if (step != kFirst || thread % kWarp >= thread / kWarp) return;
       Vector other;  // of two equal ones the second changes nothing
       const bool twice =
           candidate(s, p, hints, step, centre, thread % kWarp, &other) && other == local.vector;
-      if (twice) local.match[0] = kDropped;
+      if (twice) local.match[0] = kNothing;
     });
     block.template least<1>([](Local& local) { return local.match; });
     if (step == kFirst && used_ > 0) recall(block, p);
@@ -159,7 +160,7 @@ class SearchTrials : public SearchPlaces {
   BSQ_DEVICE void look_up(const Shared& s, const Place& p, int lane, Local& local) const {
     for (int i = lane; i < used_; i += kWarp) {
       if (!(s.tried[i] == local.vector)) continue;
-      const bool known = (s.known[i] & p.cells) == p.cells;
+      const bool known = (s.known[i] & p.subblocks) == p.subblocks;
       local.match[0] = static_cast<uint32_t>(2 + 2 * i + (known ? 0 : 1));
     }
   }
@@ -173,12 +174,12 @@ class SearchTrials : public SearchPlaces {
     block.each_apart([&](int thread, Local& local) {
       local.own[0] = local.own[1] = kNone;
       for (int i = thread; i < used_; i += kThreads) {
-        if ((s.known[i] & p.cells) != p.cells) continue;
+        if ((s.known[i] & p.subblocks) != p.subblocks) continue;
         uint32_t sum = 0;
-        for (int cell = 0; cell < 16; ++cell) {
-          if ((p.cells >> cell & 1) != 0) sum += s.cost[cell][i];
+        for (int subblock = 0; subblock < 16; ++subblock) {
+          if ((p.subblocks >> subblock & 1) != 0) sum += s.cost[subblock][i];
         }
-        const uint32_t cost = sum * kCostOne + static_cast<uint32_t>(price_of(s, p, s.tried[i]));
+        const uint32_t cost = sum * kCostOne + static_cast<uint32_t>(vector_cost(s, p, s.tried[i]));
         if (cost >= local.own[0]) continue;
         local.own[0] = cost;
         local.own[1] = static_cast<uint32_t>(i);
@@ -192,24 +193,26 @@ class SearchTrials : public SearchPlaces {
     block.template least<1>([](Local& local) { return local.recalled + 1; });
   }
 
-  // Every eight threads of a warp make a cell of the square, a row each: all four of a part, a row
-  // of a window's four after the other.
+  // Every eight threads of a warp make a sub-block of the square, a row each: all four of a block,
+  // a row of a superblock's four after the other.
   template <int kRows>
-  BSQ_DEVICE static int cell_of(const Place& p, int row, int lane) {
+  BSQ_DEVICE static int subblock_of(const Place& p, int row, int lane) {
     const int i = lane / 8;
     if (kRows > 1) return 4 * row + i;
     return i < p.size * p.size ? 4 * (p.y + i / 2) + p.x + i % 2 : 31;
   }
-  BSQ_DEVICE static bool has_cell(const Place& p, int cell) { return (p.cells >> cell & 1) != 0; }
+  BSQ_DEVICE static bool has_subblock(const Place& p, int subblock) {
+    return (p.subblocks >> subblock & 1) != 0;
+  }
 
   template <int kRows>
   BSQ_DEVICE void load(const Place& p, int lane, Local& local) const {
     BSQ_UNROLL
     for (int row = 0; row < kRows; ++row) {
-      const int cell = cell_of<kRows>(p, row, lane);
-      if (!has_cell(p, cell)) continue;
-      const uint32_t* from = words_at(
-          sources_.phases.at(8 * (x_ + cell % 4), 8 * (y_ + cell / 4) + lane % 8, local.vector));
+      const int subblock = subblock_of<kRows>(p, row, lane);
+      if (!has_subblock(p, subblock)) continue;
+      const uint32_t* from = words_at(sources_.phases.at(
+          8 * (x_ + subblock % 4), 8 * (y_ + subblock / 4) + lane % 8, local.vector));
       BSQ_UNROLL
       for (int i = 0; i < 3; ++i) local.words[row][i] = from[i];
     }
@@ -224,9 +227,9 @@ class SearchTrials : public SearchPlaces {
       if (!local.measured) return;
       BSQ_UNROLL
       for (int row = 0; row < kRows; ++row) {
-        const int cell = cell_of<kRows>(p, row, thread % kWarp);
-        transform_row(s, cell, thread % 8, has_cell(p, cell), local.words[row], local.vector,
-                      local.values + 4 * row);
+        const int subblock = subblock_of<kRows>(p, row, thread % kWarp);
+        transform_row(s, subblock, thread % 8, has_subblock(p, subblock), local.words[row],
+                      local.vector, local.values + 4 * row);
       }
     });
     const auto measured = [](const Local& local) { return local.measured; };
@@ -246,13 +249,13 @@ class SearchTrials : public SearchPlaces {
     for (int distance = 1; distance < 8; distance *= 2) {
       block.template butterfly<kRows>(distance, measured, [](Local& local) { return local.sums; });
     }
-    add_cells<kRows>(block, p, fresh);
+    add_subblocks<kRows>(block, p, fresh);
   }
 
   // Where a slot's costs are, and whether they are yet to be measured.
   BSQ_DEVICE void begin_entry(int slot, uint32_t fresh, Local& local) const {
     const uint32_t match = local.match[0];
-    local.measured = match != kDropped && match % 2 != 0;
+    local.measured = match != kNothing && match % 2 != 0;
     if (match != kFresh) {
       local.entry = static_cast<int32_t>(match / 2) - 1;
       return;
@@ -261,19 +264,19 @@ class SearchTrials : public SearchPlaces {
     local.entry = entry < kMaxTried ? entry : kMaxTried + slot;
   }
 
-  // A cell's row transformed along x but for the last stage, two values a word: sums and
+  // A sub-block's row transformed along x but for the last stage, two values a word: sums and
   // differences of words are those of both halves as long as the upper one is read as what is left
   // when the lower, with its sign, is taken away.
-  BSQ_DEVICE void transform_row(const Shared& s, int cell, int row, bool there,
+  BSQ_DEVICE void transform_row(const Shared& s, int subblock, int row, bool there,
                                 const uint32_t (&words)[3], Vector v, uint32_t* values) const {
     constexpr uint32_t kEven = 0x00FF00FF;
     if (!there) {
       for (int i = 0; i < 4; ++i) values[i] = 0;
       return;
     }
-    // Rows of phases are a multiple of words apart, cells two words.
+    // Rows of phases are a multiple of words apart, sub-blocks two words.
     const int byte = ((v.x >> 2) + kPhaseReach) & 3;
-    const uint32_t* own = &s.samples[cell / 4 * 8 + row][cell % 4 * 2];
+    const uint32_t* own = &s.samples[subblock / 4 * 8 + row][subblock % 4 * 2];
     const uint32_t left = four_bytes(words[0], words[1], byte);
     const uint32_t right = four_bytes(words[1], words[2], byte);
     const uint32_t a = (own[0] & kEven) - (left & kEven);
@@ -295,37 +298,36 @@ class SearchTrials : public SearchPlaces {
     return static_cast<uint32_t>(p > q ? p : q);
   }
 
-  // From the sums of cells, or what is remembered of them, to those of squares.
+  // From the sums of sub-blocks, or what is remembered of them, to those of squares.
   template <int kRows, class Block>
-  BSQ_DEVICE void add_cells(Block& block, const Place& p, uint32_t fresh) const {
+  BSQ_DEVICE void add_subblocks(Block& block, const Place& p, uint32_t fresh) const {
     Shared& s = block.shared();
     block.each_apart([&](int thread, Local& local) {
       local.total[0] = 0;
-      if (local.match[0] == kDropped || thread % 8 != 0) return;
+      if (local.match[0] == kNothing || thread % 8 != 0) return;
       BSQ_UNROLL
       for (int row = 0; row < kRows; ++row) {
-        const int cell = cell_of<kRows>(p, row, thread % kWarp);
-        if (!has_cell(p, cell)) continue;
-        uint16_t& cost = s.cost[cell][local.entry];
+        const int subblock = subblock_of<kRows>(p, row, thread % kWarp);
+        if (!has_subblock(p, subblock)) continue;
+        uint16_t& cost = s.cost[subblock][local.entry];
         if (local.measured) cost = static_cast<uint16_t>(local.sums[row] / 2);
         local.total[0] += cost;
       }
     });
     for (int distance = 8; distance < kWarp; distance *= 2) {
       block.template butterfly<1>(
-          distance, [](const Local& local) { return local.match[0] != kDropped; },
+          distance, [](const Local& local) { return local.match[0] != kNothing; },
           [](Local& local) { return local.total; });
     }
     block.each([&](int thread, Local& local) {
       if (thread % kWarp != 0) return;
       const int slot = thread / kWarp;
-      s.cost_of[slot] =
-          local.match[0] == kDropped ? kNone : local.total[0] * kCostOne + local.price;
+      s.cost_of[slot] = local.match[0] == kNothing ? kNone : local.total[0] * kCostOne + local.rate;
       if (!local.measured) return;
       const bool is_new = (fresh >> slot & 1) != 0;
       const uint32_t known = is_new ? 0 : s.known[local.entry];
       s.tried[local.entry] = local.vector;
-      s.known[local.entry] = static_cast<uint16_t>(known | p.cells);
+      s.known[local.entry] = static_cast<uint16_t>(known | p.subblocks);
     });
   }
 

@@ -12,15 +12,15 @@ namespace bsq {
 
 // The luma of one frame in 8 bits, in three sizes, with replicated edges. A frame that served as
 // the current one may serve as reference later, so keep it instead of building it twice.
-class SearchPicture {
+class SearchFrame {
  public:
   static constexpr int kLevels = kSearchLevels;  // full, half and quarter size
   static constexpr int kPad = kSearchPad;        // samples around every level
 
-  SearchPicture() = default;
-  SearchPicture(const ConstPlaneView& luma, int bit_depth) { fill(luma, bit_depth); }
+  SearchFrame() = default;
+  SearchFrame(const ConstPlaneView& luma, int bit_depth) { fill(luma, bit_depth); }
   // Luma sides are multiples of 8. Deeper samples are reduced to 8 bits. Memory stays from one
-  // picture to the next of its size.
+  // frame to the next of its size.
   void fill(const ConstPlaneView& luma, int bit_depth);
 
   int width(int level) const { return levels_[level].width; }
@@ -70,12 +70,12 @@ struct ShiftLimits {
   bool contains(Shift v) const { return clamp(v) == v; }
 };
 
-// Two pictures of one size.
+// Two frames of one size.
 struct SearchPair {
-  const SearchPicture& current;
-  const SearchPicture& reference;
+  const SearchFrame& current;
+  const SearchFrame& reference;
 
-  // The square of `size` luma samples a side at (x, y), clipped to the picture.
+  // The square of `size` luma samples a side at (x, y), clipped to the frame.
   SearchArea area(int x, int y, int size) const;
   ShiftLimits limits(const SearchArea& a, int level) const;
   // Sum of absolute differences at a level.

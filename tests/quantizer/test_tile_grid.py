@@ -1,4 +1,4 @@
-"""The block grid: it covers the frame, keeps to the limit, and is the smallest one."""
+"""The tile grid: it covers the frame, keeps to the limit, and is the smallest one."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def divide_up(a: int, b: int) -> int:
 
 @given(side, side)
 def test_blocks_cover_the_frame_within_the_limit(width: int, height: int) -> None:
-    grid = _core.block_grid(width, height)
+    grid = _core.tile_grid(width, height)
     assert (grid.tokens_x, grid.tokens_y) == (divide_up(width, 8), divide_up(height, 8))
-    assert (grid.windows_x, grid.windows_y) == (divide_up(width, 32), divide_up(height, 32))
-    assert len(grid.blocks) == grid.columns * grid.rows
+    assert (grid.superblocks_x, grid.superblocks_y) == (divide_up(width, 32), divide_up(height, 32))
+    assert len(grid.tiles) == grid.columns * grid.rows
     if width * height <= ONE_BLOCK_SAMPLES:
-        assert grid.blocks == [(0, 0, grid.windows_x, grid.windows_y)]
-    owner = np.zeros((grid.windows_y, grid.windows_x), np.int32)
-    for number, (x, y, w, h) in enumerate(grid.blocks):
+        assert grid.tiles == [(0, 0, grid.superblocks_x, grid.superblocks_y)]
+    owner = np.zeros((grid.superblocks_y, grid.superblocks_x), np.int32)
+    for number, (x, y, w, h) in enumerate(grid.tiles):
         column, row = number % grid.columns, number // grid.columns
-        assert x == column * grid.windows_x // grid.columns
-        assert y == row * grid.windows_y // grid.rows
+        assert x == column * grid.superblocks_x // grid.columns
+        assert y == row * grid.superblocks_y // grid.rows
         assert w > 0
         assert h > 0
         assert w * h <= LIMIT or width * height <= ONE_BLOCK_SAMPLES
@@ -41,12 +41,12 @@ def test_blocks_cover_the_frame_within_the_limit(width: int, height: int) -> Non
     assert (owner == 1).all()
 
 
-def best_cut(windows_x: int, windows_y: int) -> tuple[int, int]:
+def best_cut(superblocks_x: int, superblocks_y: int) -> tuple[int, int]:
     """Columns and rows by trying all."""
     cuts = []
-    for columns in range(1, windows_x + 1):
-        for rows in range(1, windows_y + 1):
-            w, h = divide_up(windows_x, columns), divide_up(windows_y, rows)
+    for columns in range(1, superblocks_x + 1):
+        for rows in range(1, superblocks_y + 1):
+            w, h = divide_up(superblocks_x, columns), divide_up(superblocks_y, rows)
             if w * h <= LIMIT:
                 cuts.append((columns * rows, Fraction(max(w, h), min(w, h)), columns, rows))
     return min(cuts)[2:]
@@ -57,8 +57,8 @@ def best_cut(windows_x: int, windows_y: int) -> tuple[int, int]:
     [(1281, 720), (1080, 1920), (1920, 1080), (2048, 2048), (3840, 2160), (8192, 200)],
 )
 def test_the_cut_is_the_best_of_all(width: int, height: int) -> None:
-    grid = _core.block_grid(width, height)
-    assert (grid.columns, grid.rows) == best_cut(grid.windows_x, grid.windows_y)
+    grid = _core.tile_grid(width, height)
+    assert (grid.columns, grid.rows) == best_cut(grid.superblocks_x, grid.superblocks_y)
 
 
 @pytest.mark.parametrize(
@@ -75,11 +75,11 @@ def test_the_cut_is_the_best_of_all(width: int, height: int) -> None:
     ],
 )
 def test_known_sizes(width: int, height: int, columns: int, rows: int) -> None:
-    grid = _core.block_grid(width, height)
+    grid = _core.tile_grid(width, height)
     assert (grid.columns, grid.rows) == (columns, rows)
 
 
 @pytest.mark.parametrize("size", [(0, 1), (1, 0), (-5, 5), (8193, 1), (1, 8193)])
 def test_sizes_out_of_range(size: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="from 1x1 to 8192x8192"):
-        _core.block_grid(*size)
+        _core.tile_grid(*size)

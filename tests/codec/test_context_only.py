@@ -20,8 +20,8 @@ def part(begin: int, end: int, looks: range, **options: Any) -> list[bytes]:
     encoder = _core.Encoder(FORM.sequence, tiny_model(), **{**OPTIONS, **options})
     packets: list[_core.Packet] = []
     for number in looks:
-        look_only = not begin <= number < end
-        encoder.send(PICTURES[number], 4 * number, look_only=look_only)
+        context_only = not begin <= number < end
+        encoder.send(PICTURES[number], 4 * number, context_only=context_only)
         packets += ready(encoder)
     encoder.flush()
     packets += ready(encoder)
@@ -33,7 +33,7 @@ def part(begin: int, end: int, looks: range, **options: Any) -> list[bytes]:
 def test_with_its_neighbours_a_group_is_coded_as_in_the_whole(lookahead: int) -> None:
     whole = encode(PICTURES, FORM, **{**OPTIONS, "lookahead": lookahead}).packets
     middle = part(6, 12, range(5, 14), lookahead=lookahead)
-    assert [_core.set_packet_parity(packet, 1) for packet in middle] == whole[6:12]
+    assert [_core.set_packet_group_toggle(packet, 1) for packet in middle] == whole[6:12]
     assert part(0, 6, range(min(14, 6 + lookahead)), lookahead=lookahead) == whole[:6]
 
 
@@ -41,18 +41,18 @@ def test_without_them_it_is_not() -> None:
     whole = encode(PICTURES, FORM, **OPTIONS).packets
     for looks in (range(6, 14), range(5, 12)):
         alone = part(6, 12, looks)
-        assert [_core.set_packet_parity(packet, 1) for packet in alone] != whole[6:12]
+        assert [_core.set_packet_group_toggle(packet, 1) for packet in alone] != whole[6:12]
 
 
 def test_what_is_looked_at_stands_before_or_after() -> None:
     encoder = _core.Encoder(FORM.sequence, tiny_model(), **OPTIONS)
-    encoder.send(PICTURES[0], 4, look_only=True)
-    with pytest.raises(bsqav.UsageError, match="only one picture"):
-        encoder.send(PICTURES[1], 8, look_only=True)
+    encoder.send(PICTURES[0], 4, context_only=True)
+    with pytest.raises(bsqav.UsageError, match="only one frame"):
+        encoder.send(PICTURES[1], 8, context_only=True)
     with pytest.raises(bsqav.UsageError, match="pts 4 does not rise above 4"):
         encoder.send(PICTURES[1], 4)
     encoder.send(PICTURES[1], 8)
-    encoder.send(PICTURES[2], 12, look_only=True)
+    encoder.send(PICTURES[2], 12, context_only=True)
     with pytest.raises(bsqav.UsageError, match="comes after those to be looked at"):
         encoder.send(PICTURES[3], 16)
     encoder.flush()
@@ -66,13 +66,13 @@ def test_nothing_to_code() -> None:
 
 def test_a_parity_changes_the_first_and_the_last_bytes_only() -> None:
     for packet in encode(PICTURES[:3], FORM, **OPTIONS).packets:
-        other = _core.set_packet_parity(packet, 1)
+        other = _core.set_packet_group_toggle(packet, 1)
         size = 4 if packet[0] & 0x80 else 2
         assert (other[0], packet[0] & 1) == (packet[0] | 1, 0)
         assert other[1:-size] == packet[1:-size]
         assert other[-size:] != packet[-size:]
-        assert _core.set_packet_parity(other, 0) == packet
-        assert _core.set_packet_parity(other, 1) == other
+        assert _core.set_packet_group_toggle(other, 0) == packet
+        assert _core.set_packet_group_toggle(other, 1) == other
         _core.probe_packet(other)
 
 
@@ -80,6 +80,6 @@ def test_a_parity_of_damaged_packets_is_refused() -> None:
     packet = encode(PICTURES[:1], FORM, **OPTIONS).packets[0]
     for damaged in (b"", packet[:1], packet[:-1], packet[:-1] + bytes([packet[-1] ^ 1])):
         with pytest.raises(bsqav.BitstreamError):
-            _core.set_packet_parity(damaged, 1)
-    with pytest.raises(bsqav.UsageError, match="parity must be 0 or 1"):
-        _core.set_packet_parity(packet, 2)
+            _core.set_packet_group_toggle(damaged, 1)
+    with pytest.raises(bsqav.UsageError, match="group_toggle must be 0 or 1"):
+        _core.set_packet_group_toggle(packet, 2)

@@ -1,4 +1,4 @@
-// Encoding of pictures on a device, for the encoder of codec/encoder/encoder.h.
+// Encoding of frames on a device, for the encoder of codec/encoder/encoder.h.
 #pragma once
 
 #include "codec/encoder/frame_encoder.h"
@@ -8,6 +8,6 @@ namespace bsq::cuda {
 
 // Packets are those of the processor. Weights are copied to the device once for each model. The
 // device must outlive the encoder that has the factory.
-PictureEncoderFactory encode_on_device(Device& device);
+FrameEncoderFactory encode_on_device(Device& device);
 
 }  // namespace bsq::cuda

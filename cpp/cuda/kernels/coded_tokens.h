@@ -1,5 +1,5 @@
-// The encoder's view of tokens on the device: which may have bits, what the encoder network reads
-// of them, which of their bits are worth what they cost. The arithmetic is that of
+// Coded-token decision on the device: which tokens may have bits, what the encoder network reads of
+// them, the signs of its latents. The arithmetic is that of
 // codec/encoder/mode/distortion.h, as on the processor.
 #pragma once
 
@@ -24,9 +24,9 @@ struct StepTable {
   }
 };
 
-// Which tokens may have bits: those whose energy of what the prediction misses is high enough. A
-// block takes a window, eight threads a token.
-struct CandidatesKernel {
+// The coded-token decision: tokens whose residual energy is high enough. A
+// block takes a superblock, eight threads a token.
+struct CodedTokensKernel {
   static constexpr int kThreads = 128;
   static constexpr int kTokens = 16;
   static constexpr int kParts = kThreads / kTokens;
@@ -44,11 +44,11 @@ struct CandidatesKernel {
   double mean_limit;
   int tokens_x;
   int tokens_y;
-  int windows_x;
-  int windows_y;
+  int superblocks_x;
+  int superblocks_y;
   uint8_t* stages;  // by place: 1 or 0
 
-  int64_t blocks() const { return static_cast<int64_t>(windows_x) * windows_y; }
+  int64_t blocks() const { return static_cast<int64_t>(superblocks_x) * superblocks_y; }
 
   template <class Block>
   BSQ_DEVICE void run(Block& block) const {
@@ -71,16 +71,16 @@ struct CandidatesKernel {
   }
 
  private:
-  BSQ_DEVICE Position position(int token, int window) const {
-    return {static_cast<int16_t>(window / windows_x * 4 + token / 4),
-            static_cast<int16_t>(window % windows_x * 4 + token % 4)};
+  BSQ_DEVICE Position position(int token, int superblock) const {
+    return {static_cast<int16_t>(superblock / superblocks_x * 4 + token / 4),
+            static_cast<int16_t>(superblock % superblocks_x * 4 + token % 4)};
   }
 
   // Part i of a token: row i of its luma, and four samples of its chroma.
-  BSQ_DEVICE void measure(int thread, int window, Shared& shared) const {
+  BSQ_DEVICE void measure(int thread, int superblock, Shared& shared) const {
     const int token = thread / kParts;
     const int part = thread % kParts;
-    const Position at = position(token, window);
+    const Position at = position(token, superblock);
     if (at.x >= tokens_x || at.y >= tokens_y) return;
     int32_t sum = 0;
     int64_t luma = 0;
@@ -106,7 +106,7 @@ struct CandidatesKernel {
   }
 };
 
-// A flag per window: whether a token of it has stages. A thread takes a window.
+// A flag per superblock: whether a token of it has stages. A thread takes a superblock.
 struct MarkKernel {
   static constexpr int kThreads = 128;
   struct Shared {};
@@ -115,28 +115,28 @@ struct MarkKernel {
   const uint8_t* stages;  // by place
   int tokens_x;
   int tokens_y;
-  int windows_x;
-  int windows_y;
-  uint8_t* windows;
+  int superblocks_x;
+  int superblocks_y;
+  uint8_t* superblocks;
 
   int64_t blocks() const {
-    return (static_cast<int64_t>(windows_x) * windows_y + kThreads - 1) / kThreads;
+    return (static_cast<int64_t>(superblocks_x) * superblocks_y + kThreads - 1) / kThreads;
   }
 
   template <class Block>
   BSQ_DEVICE void run(Block& block) const {
     block.each_apart([&](int thread, Local&) {
-      const int window = block.index() * kThreads + thread;
-      if (window >= windows_x * windows_y) return;
-      const int x_first = window % windows_x * 4;
-      const int y_first = window / windows_x * 4;
+      const int superblock = block.index() * kThreads + thread;
+      if (superblock >= superblocks_x * superblocks_y) return;
+      const int x_first = superblock % superblocks_x * 4;
+      const int y_first = superblock / superblocks_x * 4;
       uint8_t any = 0;
       for (int y = y_first; y < y_first + 4 && y < tokens_y; ++y) {
         for (int x = x_first; x < x_first + 4 && x < tokens_x; ++x) {
           if (stages[y * tokens_x + x] != 0) any = 1;
         }
       }
-      windows[window] = any;
+      superblocks[superblock] = any;
     });
   }
 };
@@ -193,7 +193,7 @@ struct FeaturesKernel {
   }
 };
 
-// The signs of latents as the bits of the candidates. A thread makes the bits of a stage.
+// The signs of latents as the bits of the coded tokens. A thread makes the bits of a stage.
 struct SignsKernel {
   static constexpr int kThreads = 128;
   struct Shared {};

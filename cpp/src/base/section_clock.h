@@ -1,4 +1,4 @@
-// Where the time of encoders and decoders goes, by stage. Off unless it is switched on: a scope
+// Where the time of encoders and decoders goes, by section. Off unless it is switched on: a scope
 // then costs the reading of one flag.
 #pragma once
 
@@ -9,10 +9,10 @@
 
 namespace bsq {
 
-enum class Stage {
-  kOther,  // what belongs to no other stage
+enum class Section {
+  kOther,  // what belongs to no other section
   kImport,
-  kLookAhead,
+  kLookahead,
   kMotionSearch,
   kPrediction,
   kDeciding,
@@ -26,42 +26,42 @@ enum class Stage {
   kExport,
 };
 
-constexpr size_t kStageCount = static_cast<size_t>(Stage::kExport) + 1;
+constexpr size_t kSectionCount = static_cast<size_t>(Section::kExport) + 1;
 
-// Names in the order of Stage.
-constexpr std::array<const char*, kStageCount> kStageNames = {
-    "other",      "import",       "look-ahead", "motion search", "prediction",
+// Names in the order of Section.
+constexpr std::array<const char*, kSectionCount> kSectionNames = {
+    "other",      "import",       "lookahead",  "motion search", "prediction",
     "decisions",  "samples",      "analysis",   "synthesis",     "prior trunk",
     "prior bits", "range coding", "deblocking", "export"};
 
-struct StageTotal {
+struct SectionTotal {
   int64_t nanoseconds = 0;
   int64_t calls = 0;
-  int64_t tokens = 0;  // that the stage's calls worked on, where they say so
+  int64_t tokens = 0;  // that the section's calls worked on, where they say so
 };
 
 // Switches the clock on, from zero, or off. For the whole process.
-void set_stage_clock(bool on);
-std::array<StageTotal, kStageCount> stage_totals();
+void set_section_clock(bool on);
+std::array<SectionTotal, kSectionCount> section_totals();
 
-extern std::atomic<bool> stage_clock_on;
+extern std::atomic<bool> section_clock_on;
 
 // Counts the time from its construction to its destruction, less that of scopes inside it. Scopes
 // of kOther begin the count on their thread, others count nothing outside of one: what the pool's
 // threads do is the time that their caller waits.
-class StageScope {
+class SectionScope {
  public:
-  explicit StageScope(Stage stage, size_t tokens = 0) {
-    if (stage_clock_on.load(std::memory_order_relaxed)) enter(stage, tokens);
+  explicit SectionScope(Section section, size_t tokens = 0) {
+    if (section_clock_on.load(std::memory_order_relaxed)) enter(section, tokens);
   }
-  ~StageScope() {
+  ~SectionScope() {
     if (entered_) leave();
   }
-  StageScope(const StageScope&) = delete;
-  StageScope& operator=(const StageScope&) = delete;
+  SectionScope(const SectionScope&) = delete;
+  SectionScope& operator=(const SectionScope&) = delete;
 
  private:
-  void enter(Stage stage, size_t tokens);
+  void enter(Section section, size_t tokens);
   void leave();
 
   bool entered_ = false;

@@ -1,5 +1,5 @@
-// Decoding of pictures on a device.
-#include "cuda/pictures.h"
+// Decoding of frames on a device.
+#include "cuda/frame_decoder.h"
 
 #include <array>
 #include <memory>
@@ -12,10 +12,10 @@
 namespace bsq::cuda {
 namespace {
 
-class DevicePictures : public PictureDecoder {
+class DeviceFrameDecoder : public FrameDecoder {
  public:
-  DevicePictures(const Geometry& geometry, const std::shared_ptr<const Weights>& weights,
-                 Device& device, const Destination& destination, ThreadPool& pool)
+  DeviceFrameDecoder(const Geometry& geometry, const std::shared_ptr<const Weights>& weights,
+                     Device& device, const Destination& destination, ThreadPool& pool)
       : device_(device), destination_(destination), state_(geometry, weights, device, pool, false) {
     for (int p = 0; p < geometry.plane_count; ++p) {
       constexpr ptrdiff_t kRowAlignment = 256;
@@ -27,9 +27,9 @@ class DevicePictures : public PictureDecoder {
     }
   }
 
-  size_t block_count() const override { return state_.blocks.size(); }
-  size_t base_block_count() const override { return state_.base()->blocks.size(); }
-  void decode(const CodedPicture& coded, std::vector<TokenField>* layers) override {
+  size_t tile_count() const override { return state_.tiles.size(); }
+  size_t base_tile_count() const override { return state_.base()->tiles.size(); }
+  void decode(const CodedFrame& coded, std::vector<TokenField>* layers) override {
     try {
       decode_layers(state_, coded, layers);
     } catch (...) {
@@ -37,11 +37,11 @@ class DevicePictures : public PictureDecoder {
       throw;
     }
   }
-  void end_picture() override { state_.end_picture(); }
+  void end_frame() override { state_.end_frame(); }
   const MotionField& motion() const override { return state_.motion.field; }
   const TokenField& coded_tokens() const override { return state_.coded_tokens(); }
 
-  void show(bsq_picture& picture) override {
+  void show(bsq_frame& frame) override {
     const Geometry& g = state_.geometry();
     for (int p = 0; p < g.plane_count; ++p) {
       const auto at = static_cast<size_t>(p);
@@ -50,11 +50,10 @@ class DevicePictures : public PictureDecoder {
       void* to = own ? shown_[at].data() : destination_.planes[plane];
       const ptrdiff_t stride = own ? pitches_[at] : destination_.strides[plane];
       check_destination(to, stride, p);
-      const ExportKernel kernel{state_.picture(),  p,  g.plane_width(p),
-                                g.plane_height(p), to, stride};
+      const ExportKernel kernel{state_.frame(), p, g.plane_width(p), g.plane_height(p), to, stride};
       device_.launch(kernel, kernel.blocks());
-      picture.planes[plane] = to;
-      picture.strides[plane] = stride;
+      frame.planes[plane] = to;
+      frame.strides[plane] = stride;
     }
   }
 
@@ -80,13 +79,13 @@ class DevicePictures : public PictureDecoder {
 
 }  // namespace
 
-PictureDecoderFactory decode_on_device(Device& device, const Destination& destination) {
+FrameDecoderFactory decode_on_device(Device& device, const Destination& destination) {
   // A decoder's models outlive what its factory makes.
   const auto packed = std::make_shared<WeightsOfModels>();
   return [&device, &destination, packed](const Geometry& geometry, const Model& model,
                                          ThreadPool& pool) {
-    return std::make_unique<DevicePictures>(geometry, packed->of(device, model), device,
-                                            destination, pool);
+    return std::make_unique<DeviceFrameDecoder>(geometry, packed->of(device, model), device,
+                                                destination, pool);
   };
 }
 

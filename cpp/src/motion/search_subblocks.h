@@ -1,4 +1,4 @@
-// Hadamard differences of a window's 8x8 cells under vectors, each computed once.
+// Hadamard differences of a superblock's 8x8 sub-blocks under vectors, each computed once.
 #pragma once
 
 #include <array>
@@ -6,28 +6,28 @@
 
 #include "motion/motion_field.h"
 #include "motion/search_cost.h"
+#include "motion/search_frame.h"
 #include "motion/search_kernels.h"
 #include "motion/search_phases.h"
-#include "motion/search_picture.h"
 
 namespace bsq {
 
-class CellCosts {
+class SubblockCosts {
  public:
-  CellCosts(const SearchPicture& current, const PhasePlanes& reference,
-            const SearchKernels& kernels)
+  SubblockCosts(const SearchFrame& current, const PhasePlanes& reference,
+                const SearchKernels& kernels)
       : current_(current), reference_(reference), kernels_(kernels) {}
 
-  // Forgets everything and turns to the window whose first sample is (x, y).
+  // Forgets everything and turns to the superblock whose first sample is (x, y).
   void begin(int x, int y);
-  // The difference of a square inside the window, cut off at the picture's border, under a vector
+  // The difference of a square inside the superblock, cut off at the frame's border, under a vector
   // within its limits.
   int of(const MotionSquare& square, Mv v);
 
   // fn(Mv, int difference) for all vectors whose difference is known for the whole square.
   template <class Fn>
   void for_known(const MotionSquare& square, const Fn& fn) const {
-    const unsigned wanted = cells_of(square);
+    const unsigned wanted = subblocks_of(square);
     for (int i = 0; i < used_; ++i) {
       const Tried& t = tried_[static_cast<size_t>(i)];
       if ((t.known & wanted) == wanted) fn(t.mv, sum(t, wanted));
@@ -35,20 +35,20 @@ class CellCosts {
   }
 
  private:
-  static constexpr int kCells = kWindowCells * kWindowCells;
+  static constexpr int kSubblocks = kSuperblockSubblocks * kSuperblockSubblocks;
   static constexpr int kSlots = 2048;  // a power of two
 
   struct Tried {
     Mv mv;
-    unsigned known;  // a bit per cell
-    std::array<uint16_t, kCells> cost;
+    unsigned known;  // a bit per sub-block
+    std::array<uint16_t, kSubblocks> cost;
   };
 
-  static int sum(const Tried& t, unsigned cells);
-  unsigned cells_of(const MotionSquare& square) const;
+  static int sum(const Tried& t, unsigned subblocks);
+  unsigned subblocks_of(const MotionSquare& square) const;
   Tried& find(Mv v);
 
-  const SearchPicture& current_;
+  const SearchFrame& current_;
   const PhasePlanes& reference_;
   const SearchKernels& kernels_;
   int x_ = 0;
