@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from math import floor, lcm
 
 from av.stream import Stream
 
@@ -68,7 +69,6 @@ class BsqTrack:
     def __init__(self, stream: Stream, sequence: SequenceHeader, header: bytes) -> None:
         self.stream = stream  # of PyAV
         self.index: int = stream.index
-        self.sequence = sequence
         self.header = header  # the sequence header's bytes
         self.time_base = time_base_of(sequence)
         self._container_tick = Fraction(stream.time_base or 1)
@@ -76,9 +76,10 @@ class BsqTrack:
         self._ticks_per_frame = 0  # of the latest keyframe
         self._keyframe_tick: int | None = None
         self._move = Fraction(0)  # seconds from the packets' own times to the container's
-        self.lead = Fraction(0)  # seconds to take off the container's times first
+        self._lead = Fraction(0)
         self._count: int | None = 0
         self.gaps = GapDetector()  # places where frames are missing, among the packets read
+        self._use(sequence)
 
     @property
     def width(self) -> int:
@@ -114,6 +115,16 @@ class BsqTrack:
     def metadata(self) -> dict[str, str]:
         """The track's tags."""
         return dict(self.stream.metadata)
+
+    @property
+    def lead(self) -> Fraction:
+        """Seconds to take off the container's times first."""
+        return self._lead
+
+    @lead.setter
+    def lead(self, seconds: Fraction) -> None:
+        self._lead = seconds
+        self._choose_units()
 
     def forget_position(self) -> None:
         """To be called when the file is read from another place."""
@@ -166,7 +177,7 @@ class BsqTrack:
     def _packet_info(self, number: int | None, tick: int, info: PacketHeader) -> PacketInfo:
         """What an intact packet says, for finding gaps."""
         stated = int(info["duration"])
-        rate = self.frame_rate
+        duration = self._ticks_per_frame if stated < 0 else stated
         return PacketInfo(
             number=number,
             keyframe=bool(info["keyframe"]),
@@ -174,37 +185,58 @@ class BsqTrack:
             group_toggle=int(info["group_toggle"]),
             own=tick * self._own_tick,
             move=self._move,
-            frame=Fraction(0) if rate is None else 1 / rate,
-            duration=(self._ticks_per_frame if stated < 0 else stated) * self._own_tick,
+            end=(tick + duration) * self._own_tick,
+            frame=self._frame,
+            duration=duration * self._own_tick,
         )
 
     def _take_header(self, sequence: SequenceHeader, data: bytes) -> None:
         # A joined file may change the header, even the time base; ticks are then
         # given in the first one, so that a reader sees one time line.
-        self.sequence = {**sequence, "time_base": self.sequence["time_base"]}
-        self.header = header_bytes(data)
         self._own_tick = time_base_of(sequence)
+        self._use({**sequence, "time_base": self.sequence["time_base"]})
+        self.header = header_bytes(data)
+
+    def _use(self, sequence: SequenceHeader) -> None:
+        """Takes a sequence header, and computes once what every packet needs of it."""
+        self.sequence = sequence
+        rate = self.frame_rate
+        self._frame = Fraction(0) if rate is None else 1 / rate  # seconds, 0 where variable
+        self._frame_ticks = None if rate is None else round(self._frame / self.time_base)
+        self._choose_units()
+
+    def _choose_units(self) -> None:
+        """Finds units in which the times of the container and the packets are whole numbers."""
+        fractions = (self._container_tick, self._own_tick, self._lead, self._move)
+        units = lcm(*(each.denominator for each in fractions))
+        self._units = units  # in a second
+        self._container_units, self._own_units, self._lead_units, self._move_units = (
+            int(each * units) for each in fractions
+        )
+        self._tolerance = floor(max(ROUNDING, self._container_tick) * units)
 
     def _place(self, tick: int | None, container_pts: int | None) -> int | None:
         """The time in ticks of the track: the packet's own, moved as the container moved it."""
         there = None
         if container_pts is not None:
-            there = container_pts * self._container_tick - self.lead
+            there = container_pts * self._container_units - self._lead_units
         if tick is None:
-            return None if there is None else round(there / self.time_base)
-        own = tick * self._own_tick
-        tolerance = max(ROUNDING, self._container_tick)
-        if there is not None and abs(there - own - self._move) > tolerance:
-            self._move = there - own
-            if abs(self._move) <= tolerance:
-                self._move = Fraction(0)
-        if not self._move and self._own_tick == self.time_base:
+            return None if there is None else self._ticks(there)
+        own = tick * self._own_units
+        if there is not None and abs(there - own - self._move_units) > self._tolerance:
+            move = there - own
+            self._move_units = 0 if abs(move) <= self._tolerance else move
+            self._move = Fraction(self._move_units, self._units)
+        if not self._move_units and self._own_tick == self.time_base:
             return tick
-        return round((own + self._move) / self.time_base)
+        return self._ticks(own + self._move_units)
+
+    def _ticks(self, units: int) -> int:
+        return round(Fraction(units, self._units) / self.time_base)
 
     def _duration(self, container_duration: int | None) -> int:
-        if self.frame_rate is not None:
-            return round(1 / (self.frame_rate * self.time_base))
+        if self._frame_ticks is not None:
+            return self._frame_ticks
         return round((container_duration or 0) * self._container_tick / self.time_base)
 
 

@@ -36,7 +36,8 @@ class PacketTally:
     def __init__(self, container: InputContainer) -> None:
         self.is_whole = True  # nothing was passed over by a seek
         self.counts: Counter[int] = Counter()  # intact packets of every stream
-        self.ends: dict[int, Fraction] = {}  # of every stream, in seconds
+        self._ends: dict[int, int] = {}  # of every stream, in its ticks
+        self._ticks: dict[int, Fraction] = {}
         self.last_byte = 0  # offset after the last packet in the file
         self.unread = UnreadBytes() if container.format.name == "nut" else None
 
@@ -49,9 +50,19 @@ class PacketTally:
         if packet.is_corrupt:
             return  # it is not whole
         self.counts[index] += 1
-        if packet.pts is not None and packet.time_base:
-            end = (packet.pts + (packet.duration or 0)) * packet.time_base
-            self.ends[index] = max(end, self.ends.get(index, end))
+        pts = packet.pts
+        if pts is not None:
+            if index not in self._ticks:
+                self._ticks[index] = packet.time_base or Fraction(0)
+            end = pts + (packet.duration or 0)
+            if end > self._ends.get(index, end - 1):
+                self._ends[index] = end
+
+    @property
+    def ends(self) -> dict[int, Fraction]:
+        """Of every stream, in seconds."""
+        ticks = self._ticks
+        return {index: end * ticks[index] for index, end in self._ends.items() if ticks[index]}
 
     def skip(self) -> None:
         """The next packet comes from elsewhere in the file."""

@@ -50,6 +50,7 @@ class PacketInfo:
     index: int  # in the group
     group_toggle: int  # changes from group to group
     own: Fraction  # the packet's own time
+    end: Fraction  # when its frame ends, likewise
     move: Fraction  # from the packets' own times to the container's
     frame: Fraction  # duration of a frame at a constant rate, 0 where variable
     duration: Fraction  # as the packet or its header states, 0 where unknown
@@ -57,7 +58,7 @@ class PacketInfo:
     @property
     def time(self) -> Fraction:
         """When the frame is due."""
-        return self.own + self.move
+        return self.own + self.move if self.move else self.own
 
 
 class GapDetector:
@@ -92,7 +93,9 @@ class GapDetector:
         if self._first is last and not packet.keyframe and packet.move != last.move:
             self._moves = [packet]  # FFmpeg puts the first packet of a fragmented file elsewhere
             last = replace(last, move=packet.move)
-        if packet.time <= last.time and (packet.move == last.move or not packet.keyframe):
+        goes_on = packet.move == last.move
+        rises = packet.own > last.own if goes_on else packet.time > last.time
+        if not rises and (goes_on or not packet.keyframe):
             what: str | None = OUT_OF_ORDER
         elif packet.keyframe:
             what = self._between_groups(last, packet)
@@ -136,7 +139,9 @@ class GapDetector:
         if packet.move != last.move and not self.is_retimed:
             self._stray.append(packet)
         if last.duration:
-            exact = abs(_hole(last, packet)) <= max(last.frame / 4, SAME_TIME)
+            exact = packet.own == last.end or (
+                abs(_hole(last, packet)) <= max(last.frame / 4, SAME_TIME)
+            )
             self._exact += exact
             self._inexact += not exact
         return None
@@ -178,7 +183,7 @@ class GapDetector:
 
 def _hole(last: PacketInfo, packet: PacketInfo) -> Fraction:
     """Seconds from the end of a packet's frame to the next one."""
-    return packet.own - last.own - last.duration
+    return packet.own - last.end
 
 
 def places(gaps: list[Gap]) -> str:

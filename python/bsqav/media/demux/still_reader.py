@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import BinaryIO, NamedTuple, cast
 
 import av
 from av.container import InputContainer
@@ -29,7 +28,6 @@ FORMAT = "bsq"
 MAX_BYTES = 512 << 20
 # Of the packets' times: the packets state the exact ones themselves.
 TICK = Fraction(1, 1000)
-NO_DISPOSITION = Disposition(0)
 
 
 class _Rejoined:
@@ -109,38 +107,28 @@ def _read_limited(file: BinaryIO, name: str) -> bytes:
     return b"".join(parts)
 
 
-@dataclass
 class _Format:
-    """What av.ContainerFormat says."""
+    """The attributes of av.ContainerFormat."""
 
-    name: str = FORMAT
-    long_name: str = "BSQ still or animation"
-    flags: int = 0
+    name = FORMAT
+    long_name = "BSQ still or animation"
+    flags = 0
 
 
-@dataclass
 class _Stream:
-    """The attributes of av.VideoStream that are asked for where a codec is not FFmpeg's."""
+    """The attributes of av.VideoStream that are read where a codec is not FFmpeg's."""
 
-    container: _Container
-    start_time: int
-    average_rate: Fraction | None  # None where variable
-    index: int = 0
-    id: int = 0
-    type: Literal["video"] = "video"
-    codec_context: None = None
-    time_base: Fraction = TICK
-    duration: int | None = None
-    frames: int = 0
-    disposition: Disposition = NO_DISPOSITION
-    metadata: dict[str, str] = field(default_factory=dict)
+    index = id = frames = 0
+    type = "video"
+    codec_context = None
+    time_base = TICK
+    duration = None
+    disposition = Disposition(0)
 
-    @property
-    def base_rate(self) -> Fraction | None:
-        """The same as average_rate."""
-        return self.average_rate
-
-    guessed_rate = base_rate
+    def __init__(self, container: _Container, start_time: int, rate: Fraction | None) -> None:
+        self.container, self.start_time = container, start_time
+        self.average_rate = self.base_rate = self.guessed_rate = rate  # None where variable
+        self.metadata: dict[str, str] = {}
 
 
 class _Streams(tuple[_Stream, ...]):
@@ -170,8 +158,7 @@ class _Container:
         return []
 
 
-@dataclass(frozen=True)
-class _Timed:
+class _Timed(NamedTuple):
     """A packet with its time in seconds."""
 
     data: bytes

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar, cast
 
 import av
 from av.stream import AttachmentStream, DataStream, Stream
-from av.subtitles.stream import SubtitleStream
 
 from bsqav.errors import UsageError
 
 if TYPE_CHECKING:
+    from av.subtitles.stream import SubtitleStream
+
     from bsqav.media.pyav_api.input_stream import BsqInputStream
     from bsqav.media.pyav_api.output_stream import BsqOutputStream
 
@@ -59,7 +60,7 @@ class StreamList(Generic[V]):
     @property
     def subtitles(self) -> tuple[SubtitleStream, ...]:
         """Subtitle streams."""
-        return cast(tuple[SubtitleStream, ...], self._of_type("subtitle"))
+        return cast("tuple[SubtitleStream, ...]", self._of_type("subtitle"))
 
     @property
     def data(self) -> tuple[DataStream, ...]:
