@@ -132,7 +132,7 @@ def test_a_start_between_the_last_frame_of_a_group_and_the_next_keyframe(
 
 
 def test_a_start_behind_the_end(tmp_path: Path, folder: Path) -> None:
-    with pytest.raises(UsageError, match=r"behind the last frame of .*, which is at 2\.960 s"):
+    with pytest.raises(UsageError, match=r"after the last frame of .*, which is at 2\.960 s"):
         copy(folder / "all.mkv", tmp_path / "part.mkv", start=3)
     assert list(tmp_path.iterdir()) == []
 

@@ -145,7 +145,7 @@ def test_containers_without_attachments_are_refused(tmp_path: Path, suffix: str)
         bsqav.transcode(clip, path, embed_model=True)
     with pytest.raises(bsqav.UsageError, match="holds no attachments"):
         bsqav.open(path, "w", embed_model=True)
-    with pytest.raises(bsqav.UsageError, match="beside BSQ only"):
+    with pytest.raises(bsqav.UsageError, match="with BSQ video only"):
         bsqav.transcode(clip, tmp_path / "out.mp4", codec="libx264", embed_model=True)
     assert sorted(tmp_path.iterdir()) == [clip]
 

@@ -78,7 +78,7 @@ def test_a_format_that_is_asked_for(tmp_path: Path) -> None:
         assert container.streams.video[0].pix_fmt == "yuv420p"
     with pytest.raises(bsqav.UnsupportedError, match="yuv411p is not coded as it is"):
         bsqav.transcode(source, target, pixel_format="yuv411p", overwrite=True)
-    with pytest.raises(bsqav.UsageError, match="leave pixel_format away"):
+    with pytest.raises(bsqav.UsageError, match="omit pixel_format"):
         bsqav.transcode(target, tmp_path / "b.mkv", codec="copy", pixel_format="gray")
 
 

@@ -153,9 +153,9 @@ def test_a_cap_may_coarsen_mpeg2(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "options", "said"),
     [
-        ("out.bsq", {"gop": 3, "lookahead": 2}, "one picture: leave gop, lookahead away"),
-        ("out_%04d.png", {"crf": 3}, "leave crf away"),
-        ("out_%04d.jpg", {"codec": "png"}, "jpg pictures are mjpeg"),
+        ("out.bsq", {"gop": 3, "lookahead": 2}, "one image: omit gop, lookahead"),
+        ("out_%04d.png", {"crf": 3}, "omit crf"),
+        ("out_%04d.jpg", {"codec": "png"}, "jpg images are mjpeg"),
         ("out.srt", {"codec": "libx264"}, "holds subtitles and no video"),
         ("out.vtt", {}, "holds subtitles and no video"),
     ],

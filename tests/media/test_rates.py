@@ -12,7 +12,8 @@ import pytest
 import bsqav
 from bsqav.cli.main import main
 from bsqav.media.metadata.stream_info import even_rate, usual_rate
-from bsqav.media.transcode.source import Source, SourceFrame
+from bsqav.media.transcode.events import SourceFrame
+from bsqav.media.transcode.source import Source, SourceOptions
 from tests.media.clips import ClipSpec, make_clip, pictures
 from tests.media_data import PROGRAM_STREAM
 from tests.support import run_tool
@@ -223,7 +224,7 @@ def test_a_rate_that_mpeg_has_not_becomes_one_that_it_has(tmp_path: Path, model_
 
 def test_a_start_in_a_bare_stream_counts_frames(tmp_path: Path) -> None:
     path = write(tmp_path / "a.h264", "h264", "libx264", Fraction(25))
-    source = Source(path, start=Fraction(1), warn=lambda said: pytest.fail(said))
+    source = Source(path, SourceOptions(start=Fraction(1)), warn=lambda said: pytest.fail(said))
     frames = [event for event in source.events() if isinstance(event, SourceFrame)]
     source.close()
     assert len(frames) == 15

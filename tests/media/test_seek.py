@@ -14,7 +14,7 @@ import av
 import pytest
 
 import bsqav
-from bsqav.media.transcode.trim import CUT_TOLERANCE
+from bsqav.media.transcode.trim import TOLERANCE
 from tests.media.clips import make_clip, plane_hash, seconds
 from tests.media.containers import InOrder
 from tests.media.web import served
@@ -105,9 +105,9 @@ def test_cuts_begin_and_end_at_the_frame(tmp_path: Path, folder: Path, name: str
                 source, target, codec="ffv1", start=start, duration=duration, warn=lambda _: None
             )
         # The duration counts from the first picture, which gets the time 0.
-        wanted = [each for each in expected if each[0] * tick >= start - CUT_TOLERANCE]
+        wanted = [each for each in expected if each[0] * tick >= start - TOLERANCE]
         end = wanted[0][0] * tick + duration
-        wanted = [each for each in wanted if each[0] * tick < end - CUT_TOLERANCE]
+        wanted = [each for each in wanted if each[0] * tick < end - TOLERANCE]
         with av.open(str(target)) as container:
             frames = list(container.decode(video=0))
         assert [plane_hash([frame]) for frame in frames] == [picture for _, picture in wanted]

@@ -95,7 +95,7 @@ def test_a_keyframe_goes_from_video_to_still_and_back_undecoded(
 
 def test_a_frame_of_a_video_becomes_a_still(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "in.mkv", frames=5, rotation=90, audio=None)
-    with pytest.raises(UsageError, match="holds one picture"):
+    with pytest.raises(UsageError, match="holds one image"):
         bsqav.transcode(clip, tmp_path / "out.bsq")
     bsqav.transcode(clip, tmp_path / "out.bsq", start="0.04", duration="0.04", overwrite=True)
     shown = bsqav.decode_image((tmp_path / "out.bsq").read_bytes())

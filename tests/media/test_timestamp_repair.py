@@ -14,8 +14,9 @@ import av
 import pytest
 
 import bsqav
+from bsqav.media.transcode.events import SourceFrame
 from bsqav.media.transcode.seek_check import must_read_on
-from bsqav.media.transcode.source import Source, SourceFrame
+from bsqav.media.transcode.source import Source, SourceOptions
 from bsqav.media.transcode.timestamp_repair import TimestampRepair
 from tests.media.clips import ClipSpec, pictures, seconds
 
@@ -93,7 +94,7 @@ def test_a_start_in_joined_files(tmp_path: Path, row: Any) -> None:
     joined = tmp_path / f"joined.{row[0]}"
     joined.write_bytes(first + 2 * first[row[5] :])
     for number in (12, 37):
-        source = Source(joined, start=Fraction(number, 25), warn=lambda _: None)
+        source = Source(joined, SourceOptions(start=Fraction(number, 25)), warn=lambda _: None)
         count = sum(isinstance(event, SourceFrame) for event in source.events())
         source.close()
         # Between two parts there may be a little time.

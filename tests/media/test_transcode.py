@@ -301,7 +301,7 @@ def test_copy_moves_packets_between_containers(tmp_path: Path) -> None:
         assert payloads(tmp_path / name, "audio") == payloads(clip, "audio")
     with pytest.raises(bsqav.UsageError, match="no BSQ video to copy"):
         bsqav.transcode(clip, tmp_path / "x.mkv", codec="copy")
-    with pytest.raises(bsqav.UsageError, match="leave crf, scale away"):
+    with pytest.raises(bsqav.UsageError, match="omit crf, scale"):
         bsqav.transcode(
             tmp_path / "one.mkv", tmp_path / "x.mkv", codec="copy", crf=30, scale=(32, -1)
         )
@@ -350,7 +350,7 @@ def test_pictures(tmp_path: Path) -> None:
         assert (frame.width, frame.height, frame.format.name) == (64, 48, "rgb24")
     with pytest.raises(FileExistsError, match="exists already"):
         bsqav.transcode(tmp_path / "out.mkv", tmp_path / "still_%03d.png")
-    with pytest.raises(bsqav.UsageError, match="names one picture"):
+    with pytest.raises(bsqav.UsageError, match="names one image"):
         bsqav.transcode(tmp_path / "out.mkv", tmp_path / "one.png")
     assert not (tmp_path / "one.png").exists()
     convert(tmp_path / "out.mkv", tmp_path / "one.png", start=0.08, duration=0.04)

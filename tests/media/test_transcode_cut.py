@@ -110,7 +110,7 @@ def test_joined_transport_streams_go_on_in_time(tmp_path: Path) -> None:
 
 
 def test_a_start_behind_the_end_is_refused(tmp_path: Path, numbered: Path) -> None:
-    with pytest.raises(bsqav.UsageError, match=r"behind the last frame .* 2\.360 s"):
+    with pytest.raises(bsqav.UsageError, match=r"after the last frame .* 2\.360 s"):
         cut(numbered, tmp_path / "cut.mkv", start=10)
     assert not list(tmp_path.iterdir())
 

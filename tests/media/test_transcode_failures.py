@@ -241,5 +241,5 @@ def test_what_an_interruption_left_is_no_input_of_its_own_output(
 
 
 def test_a_start_beyond_all_clocks(tmp_path: Path, clip: Path) -> None:
-    with pytest.raises(bsqav.UsageError, match="behind the last frame"):
+    with pytest.raises(bsqav.UsageError, match="after the last frame"):
         bsqav.transcode(clip, tmp_path / "out.mkv", start=10**18)

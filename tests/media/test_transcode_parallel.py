@@ -169,8 +169,8 @@ def test_streams_of_an_open_file_have_the_option(tmp_path: Path, clip: Path, cod
         ({"parallel": 0}, "parallel 0 is not in 1 .. 64"),
         ({"parallel": 65}, "parallel 65 is not in 1 .. 64"),
         ({"parallel": 2, "bitrate": 100_000}, "bit rate"),
-        ({"parallel": 2, "codec": "libx264"}, "parallel groups are for coding to BSQ"),
-        ({"parallel": 2, "codec": "copy"}, "leave parallel away"),
+        ({"parallel": 2, "codec": "libx264"}, "parallel groups are for encoding to BSQ"),
+        ({"parallel": 2, "codec": "copy"}, "omit parallel"),
     ],
 )
 def test_what_does_not_go_with_it_is_refused(

@@ -1,4 +1,4 @@
-"""`bsqav play`: decodes into a pipe, at whose end ffplay or a window of our own shows it."""
+"""`bsqav play`: decodes into a pipe, at whose end ffplay or bsqav's own window shows it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from bsqav.cli import window
 from bsqav.cli.display import ProgressDisplay
@@ -164,7 +164,7 @@ def run(args: argparse.Namespace) -> int:
         with contextlib.suppress(BrokenPipeError):
             transcode(
                 args.file,
-                player,
+                cast(BinaryIO, player),  # of which nothing but `write` is called
                 codec="rawvideo",
                 format="nut",
                 audio=audio,

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from fractions import Fraction
-from typing import Any, Unpack
+from typing import Unpack
 
+from bsqav.codec.models import ModelLike
 from bsqav.codec.settings import SettingArguments, given_settings
 from bsqav.media.io.progress import Progress, ProgressCallback
+from bsqav.media.io.types import Cancelled, MediaFile, Warn
 from bsqav.media.transcode.options import Options, Seconds, TranscodeResult, exact
-from bsqav.media.transcode.pipeline import Job
+from bsqav.media.transcode.pipeline import Pipeline
 from bsqav.media.transcode.tracks import TrackChoice, Tracks
 
 __all__ = ["Progress", "TranscodeResult", "transcode"]
 
 
 def transcode(
-    src: Any,
-    dst: Any,
+    src: MediaFile,
+    dst: MediaFile,
     *,
     codec: str | None = None,
     two_pass: bool = False,
-    model: Any = None,
+    model: ModelLike | None = None,
     parallel: int | None = None,
     device: str = "cpu",
     start: Seconds | None = None,
@@ -41,8 +42,8 @@ def transcode(
     fps: float | Fraction | None = None,
     start_number: int | None = None,
     progress: ProgressCallback | None = None,
-    warn: Callable[[str], None] | None = None,
-    cancelled: Callable[[], bool] | None = None,
+    warn: Warn | None = None,
+    cancelled: Cancelled | None = None,
     **settings: Unpack[SettingArguments],
 ) -> TranscodeResult:
     """Transcodes a file, to BSQ or from it, with everything that belongs to the video.
@@ -54,9 +55,9 @@ def transcode(
     Args:
         src: a path or URL, a readable file of bytes, or "-" for standard input.
         dst: a path, a writable file of bytes, or "-" for standard output (NUT where `format` says
-            nothing else); `out_%04d.png` writes every frame as a picture.
-        codec: "bsq", "copy" (BSQ into another container, undecoded), or an encoder of FFmpeg's.
-            None: BSQ, unless the input is BSQ already or the output is pictures; then H.264, or
+            nothing else); `out_%04d.png` writes every frame as an image.
+        codec: "bsq", "copy" (BSQ into another container, undecoded), or an FFmpeg encoder.
+            None: BSQ, unless the input is BSQ already or the output is images; then H.264, or
             what the container is made for.
         two_pass: read the input twice, to share a bit rate out by how hard the frames are; BSQ
             only, and from a path only.
@@ -69,10 +70,10 @@ def transcode(
             are the same everywhere.
         start, duration: seconds; frame-exact, except with "copy", which begins at a keyframe.
         scale: (width, height), -1 for one of them keeps the proportions; or a factor, such as 0.5.
-        pixel_format: what pictures are converted to: yuv420p, yuv422p, yuv444p, gray, yuva420p
+        pixel_format: what frames are converted to: yuv420p, yuv422p, yuv444p, gray, yuva420p
             (with alpha) and so on, see `Encoder`. Where None they stay 4:2:0, 4:2:2, 4:4:4, gray
             and with alpha as they are, and RGB becomes 4:2:0.
-        audio: "copy", "none", or an encoder of FFmpeg's, such as "aac".
+        audio: "copy", "none", or an FFmpeg encoder, such as "aac".
         video_track: the number of the video track, as `bsqav info` prints it; the best one where
             None.
         audio_tracks, subtitle_tracks: "all", "none", or those wanted: numbers as `bsqav info`
@@ -84,9 +85,9 @@ def transcode(
         overwrite: replace an existing output.
         format: FFmpeg's name of the output's container, by the extension where None.
         input_format: FFmpeg's name of the input's container, guessed where None.
-        fps: frames per second of an input that has no times: numbered pictures (`in_%04d.png`, 25
+        fps: frames per second of an input that has no times: numbered images (`in_%04d.png`, 25
             where None) or a raw stream.
-        start_number: number of the first picture of such an input; the lowest there is where None.
+        start_number: number of the first image of such an input; the lowest there is where None.
         progress: called with a `Progress` after every frame that is taken in and every one that has
             been written; it counts what has been written.
         warn: called with a sentence on everything that is lost or changed; where None, Python
@@ -130,6 +131,6 @@ def transcode(
         start_number=start_number,
     )
     options.check()
-    job = Job(src, dst, options, warn, progress, cancelled or (lambda: False))
-    with contextlib.closing(job):
-        return job.run(input_format)
+    pipeline = Pipeline(src, dst, options, warn, progress, cancelled or (lambda: False))
+    with contextlib.closing(pipeline):
+        return pipeline.run(input_format)

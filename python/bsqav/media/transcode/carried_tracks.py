@@ -1,18 +1,19 @@
-"""Tracks beside the video on their way into an output: copied, converted, or left out and named.
+"""All tracks but the video on their way into an output: copied, converted, or left out and named.
 
 The one place that decides this, for every container and every video codec.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import av
+from av.stream import Stream
 
 from bsqav.errors import UnsupportedError
-from bsqav.media.io.types import AvPacket
+from bsqav.media.io.types import AvPacket, Warn
 from bsqav.media.metadata.codec_names import codec_name
 from bsqav.media.metadata.file_metadata import metadata_of
 from bsqav.media.mux.audio import without_sound
+from bsqav.media.mux.base import Muxer
 from bsqav.media.mux.format_rules import SOUND_RATES
 from bsqav.media.transcode.audio_convert import AudioConverter
 from bsqav.media.transcode.tracks import describe, leave_out, unused_streams
@@ -26,17 +27,17 @@ _BETTER = {"opus": "libopus", "vorbis": "libopus", "mp3": "libmp3lame"}
 class CarriedTracks:
     """Copies, or converts, the packets of other tracks into a muxer."""
 
-    def __init__(self, muxer: Any, warn: Callable[[str], None]) -> None:
+    def __init__(self, muxer: Muxer, warn: Warn) -> None:
         self._muxer, self._warn = muxer, warn
         self._copied: dict[int, int] = {}
         self._converted: dict[int, tuple[int, AudioConverter]] = {}
         self._placed: set[int] = set()  # subtitles of which that was said
 
-    def copy(self, stream: Any) -> None:
+    def copy(self, stream: Stream) -> None:
         """Carries a track as it is."""
         self._copied[stream.index] = self._muxer.copy_stream(stream)
 
-    def convert(self, stream: Any, encoder: str) -> None:
+    def convert(self, stream: av.AudioStream, encoder: str) -> None:
         """Carries an audio track in another codec.
 
         Raises:
@@ -65,7 +66,7 @@ class CarriedTracks:
         return 0
 
     def _look_at_positions(self, packet: AvPacket) -> None:
-        """WebVTT says beside a text where it is shown, which no output here keeps."""
+        """WebVTT has the position of each text, which no output here keeps."""
         stream = packet.stream
         if stream.type != "subtitle" or stream.index in self._placed:
             return
@@ -84,12 +85,12 @@ class CarriedTracks:
 
 
 def carry_tracks(
-    muxer: Any, streams: list[Any], *, audio: str, strict: bool, warn: Callable[[str], None]
+    muxer: Muxer, streams: list[Stream], *, audio: str, strict: bool, warn: Warn
 ) -> CarriedTracks:
-    """Plans what happens to every track beside the video.
+    """Decides what happens to every track but the video.
 
     Args:
-        muxer: where they go, see `bsqav.media.mux.muxers.Muxer`.
+        muxer: where they go, see `bsqav.media.mux.base.Muxer`.
         streams: PyAV streams of the input.
         audio: "copy", "none", or FFmpeg's name of an encoder.
         strict: refuse what would be left out, or converted without being asked.
@@ -104,7 +105,7 @@ def carry_tracks(
     for stream in streams:
         if stream.type == "subtitle":
             reason = muxer.refuses(stream)
-        elif stream.type == "audio" and audio != "none":
+        elif isinstance(stream, av.AudioStream) and audio != "none":
             reason = without_sound(stream)
             if reason is None and audio != "copy":
                 tracks.convert(stream, audio)
@@ -126,7 +127,7 @@ def carry_tracks(
 
 
 def _convert_instead(
-    tracks: CarriedTracks, muxer: Any, stream: Any, reason: str, warn: Callable[[str], None]
+    tracks: CarriedTracks, muxer: Muxer, stream: av.AudioStream, reason: str, warn: Warn
 ) -> str | None:
     """Converts sound that cannot be copied, and says so; why not, where that fails."""
     encoder = muxer.audio_encoder(codec_name(stream))

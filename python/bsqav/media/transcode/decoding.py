@@ -1,53 +1,54 @@
-"""Decoders behind one face: packets of the chosen video stream in, pictures out."""
+"""Decoders behind one interface: packets of the chosen video stream in, frames out."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Protocol
 
 import av
 
 from bsqav.codec import Decoder, Frame
+from bsqav.codec.models import ModelLike
 from bsqav.codec.picture import FrameConverter
 from bsqav.codec.units import Plane
 from bsqav.errors import BitstreamError
-from bsqav.media.demux.demuxer import BsqPacket
-from bsqav.media.io.types import AvPacket
+from bsqav.media.demux.demuxer import BsqPacket, DemuxedPacket
+from bsqav.media.io.types import AvPacket, Warn
 from bsqav.media.metadata.dropped_side_data import SideDataWatch
 from bsqav.media.metadata.stream_info import is_bare
 from bsqav.media.transcode.deinterlace import Deinterlacer
 
-__all__ = ["AvDecoding", "BsqDecoding", "Plane", "VideoDecoding"]
+__all__ = ["AvDecoding", "BsqDecoding", "Decoded", "Plane", "VideoDecoding"]
 
 # Of a stream that says none, as the source counts it.
 DEFAULT_TIME_BASE = Fraction(1, 90000)
 
 
 class Decoded(Protocol):
-    """A decoded picture; times in ticks of the stream's time base."""
+    """A decoded frame; times in ticks of the stream's time base."""
 
     pts: int | None
     duration: int | None
 
     @property
-    def picture(self) -> av.VideoFrame:
-        """The picture as a PyAV frame."""
+    def frame(self) -> av.VideoFrame:
+        """The frame as PyAV's."""
 
     def planes(self, converter: FrameConverter) -> list[Plane]:
-        """The picture in the converter's format."""
+        """The frame in the converter's format."""
 
 
 class VideoDecoding(Protocol):
     """What a source needs of a decoder."""
 
-    def decode(self, packet: Any) -> Iterator[Decoded]:
-        """Pictures that are ready after this packet."""
+    def decode(self, packet: DemuxedPacket) -> Iterator[Decoded]:
+        """Frames that are ready after this packet."""
 
     def flush(self) -> Iterator[Decoded]:
-        """Pictures that were held back."""
+        """Frames that were held back."""
 
     def reset(self) -> None:
         """Forgets everything, as before a seek."""
@@ -58,15 +59,15 @@ class VideoDecoding(Protocol):
 
 @dataclass
 class AvDecoded:
-    """A picture of a decoder of FFmpeg's."""
+    """A frame of an FFmpeg decoder."""
 
-    picture: av.VideoFrame
+    frame: av.VideoFrame
     pts: int | None
     duration: int | None
 
     def planes(self, converter: FrameConverter) -> list[Plane]:
-        """The picture in the converter's format."""
-        return converter.convert(self.picture)
+        """The frame in the converter's format."""
+        return converter.convert(self.frame)
 
 
 class AvDecoding:
@@ -75,7 +76,7 @@ class AvDecoding:
     A packet that cannot be decoded is counted and passed over.
     """
 
-    def __init__(self, stream: Any, threads: int, warn: Callable[[str], None]) -> None:
+    def __init__(self, stream: av.VideoStream, threads: int, warn: Warn) -> None:
         self._stream = stream
         self._deinterlacer = Deinterlacer(Fraction(stream.time_base or DEFAULT_TIME_BASE), warn)
         self._warn = warn
@@ -89,10 +90,11 @@ class AvDecoding:
         stream.codec_context.thread_type = "AUTO"
         stream.codec_context.thread_count = threads
 
-    def decode(self, packet: AvPacket) -> Iterator[AvDecoded]:
-        """Pictures that are ready after this packet."""
+    def decode(self, packet: DemuxedPacket) -> Iterator[AvDecoded]:
+        """Frames that are ready after this packet."""
+        assert not isinstance(packet, BsqPacket)
         if not packet.size:
-            return  # the picture before lasts longer (Theora, AVI)
+            return  # the frame before lasts longer (Theora, AVI)
         if self._entry is None and packet.is_keyframe:
             self._entry = packet.dts
         try:
@@ -103,7 +105,7 @@ class AvDecoding:
         yield from self._whole(frames)
 
     def flush(self) -> Iterator[AvDecoded]:
-        """Pictures that were held back."""
+        """Frames that were held back."""
         try:
             frames = self._stream.decode(None)
         except av.EOFError:
@@ -168,34 +170,35 @@ def _is_opaque(frame: av.VideoFrame) -> bool:
 
 @dataclass
 class BsqDecoded:
-    """A picture of a BSQ decoder."""
+    """A frame of a BSQ decoder."""
 
-    frame: Frame
+    own: Frame
     pts: int | None
     duration: int | None
 
     @property
-    def picture(self) -> av.VideoFrame:
-        """The picture as a PyAV frame, samples copied."""
-        return self.frame.to_video_frame()
+    def frame(self) -> av.VideoFrame:
+        """The frame as PyAV's, samples copied."""
+        return self.own.to_video_frame()
 
     def planes(self, converter: FrameConverter) -> list[Plane]:
-        """The picture in the converter's format, as it is where that fits."""
-        if self.frame.layout == converter.format:
-            return list(self.frame.planes)
-        return converter.convert(self.picture)
+        """The frame in the converter's format, as it is where that fits."""
+        if self.own.layout == converter.format:
+            return list(self.own.planes)
+        return converter.convert(self.frame)
 
 
 class BsqDecoding:
     """Decodes BSQ. Damage is an error, since what came before it is worth keeping apart."""
 
-    def __init__(self, models: tuple[Any, ...], threads: int, device: str = "cpu") -> None:
+    def __init__(self, models: tuple[ModelLike, ...], threads: int, device: str = "cpu") -> None:
         self._decoder = Decoder(models=models, threads=threads, strict=True, device=device)
         # A cut or joined file has times other than the packets' own: the container's count.
         self._times: deque[tuple[int | None, int]] = deque()
 
-    def decode(self, packet: BsqPacket) -> Iterator[BsqDecoded]:
-        """Pictures that are ready after this packet."""
+    def decode(self, packet: DemuxedPacket) -> Iterator[BsqDecoded]:
+        """Frames that are ready after this packet."""
+        assert isinstance(packet, BsqPacket)
         self._times.append((packet.pts, packet.duration))
         try:
             frames = self._decoder.decode(packet)
@@ -207,7 +210,7 @@ class BsqDecoding:
         yield from map(self._wrap, frames)
 
     def flush(self) -> Iterator[BsqDecoded]:
-        """Pictures that were held back."""
+        """Frames that were held back."""
         yield from map(self._wrap, self._decoder.flush())
 
     def reset(self) -> None:
@@ -216,7 +219,7 @@ class BsqDecoding:
         self._decoder.reset()
 
     def finish(self) -> None:
-        """Nothing is left to say: damage was raised where it was found."""
+        """Does nothing: damage was raised where it was found."""
 
     def _wrap(self, frame: Frame) -> BsqDecoded:
         pts, duration = self._times.popleft() if self._times else (frame.pts, frame.duration)

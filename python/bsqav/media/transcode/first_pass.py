@@ -1,17 +1,18 @@
-"""The first of two passes over an input: codes every picture, and keeps what each one took."""
+"""The first of two passes over an input: encodes every frame, and keeps how many bits each took."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from bsqav.codec import Packet
 from bsqav.codec.encoder import PassRecord
 from bsqav.errors import BsqError, UsageError
 from bsqav.media.demux.inputs import input_name
-from bsqav.media.transcode.source import Source, SourceFrame
+from bsqav.media.io.types import Cancelled, MediaFile
+from bsqav.media.transcode.events import SourceFrame
+from bsqav.media.transcode.source import Source
 from bsqav.media.transcode.to_bsq import BsqSettings, open_encoder
 
 __all__ = ["check_rereadable", "first_pass"]
@@ -19,23 +20,23 @@ __all__ = ["check_rereadable", "first_pass"]
 _INTERRUPTED = "interrupted in the first pass; no frame was written"
 
 
-def check_rereadable(src: Any) -> None:
+def check_rereadable(src: MediaFile) -> None:
     """Refuses an input that cannot be read twice.
 
     Raises:
-        UsageError: it is no path, or the path of a pipe.
+        UsageError: it is not a path, or the path of a pipe.
     """
     name = input_name(src)
     if not isinstance(src, str | os.PathLike) or os.fspath(src) == "-":
         raise UsageError(
             f"{name} can be read once only, and two passes read twice: give the path of a file, or "
-            "leave --two-pass (two_pass) away"
+            "omit --two-pass (two_pass)"
         )
     path = Path(src)
     if path.exists() and not path.is_file():
         raise UsageError(
             f"{name} is no regular file, and two passes read the input twice: save it to a file "
-            "first, or leave --two-pass (two_pass) away"
+            "first, or omit --two-pass (two_pass)"
         )
 
 
@@ -44,9 +45,9 @@ def first_pass(
     settings: BsqSettings,
     *,
     took: Callable[[Packet, int, int], None],
-    cancelled: Callable[[], bool],
+    cancelled: Cancelled,
 ) -> tuple[PassRecord, ...]:
-    """Codes the pictures of a source at the bit rate in one pass, and writes nothing.
+    """Encodes the frames of a source at the bit rate in one pass, and writes nothing.
 
     Args:
         source: a source of its own, which is read to its end or to where it is damaged: the second

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any, TypeAlias
 
 from bsqav.codec.encoder_checks import check_parallel
+from bsqav.codec.models import ModelLike
 from bsqav.codec.picture import PlaneFormat
 from bsqav.codec.settings import check_rate
 from bsqav.errors import UnsupportedError, UsageError
@@ -33,7 +34,7 @@ class TranscodeResult:
     video_bytes: int  # of the video's packets alone
     duration: float  # seconds of video
     seconds: float  # that it took
-    hash: str | None  # conformance hash of the decoded pictures, where the input was BSQ
+    hash: str | None  # conformance hash of the decoded frames, where the input was BSQ
     warnings: tuple[str, ...] = field(default=())
 
     @property
@@ -64,7 +65,7 @@ class Options:
     codec: str | None
     settings: dict[str, Any]  # of the encoder, those that are given
     two_pass: bool
-    model: Any
+    model: ModelLike | None
     parallel: int | None
     device: str
     start: Fraction | None
@@ -92,18 +93,18 @@ class Options:
         if codec != "bsq" and only_bsq:
             raise UsageError(
                 "two passes, a VBV buffer without a maxrate, scene_cut, a lookahead and parallel "
-                "groups are for coding to BSQ (-c:v bsq): leave them away"
+                "groups are for encoding to BSQ (-c:v bsq): omit them"
             )
         if self.device != "cpu" and not codes_bsq:
             raise UnsupportedError(
-                "neither the input nor the output is BSQ video, and a CUDA device codes nothing "
-                f"else: leave the device {self.device} away"
+                "neither the input nor the output is BSQ video, and nothing else runs on a CUDA "
+                f"device: omit --device {self.device}"
             )
         if self.embed_model and (codec not in ("bsq", "copy") or not to_file):
-            raise UsageError("a model is embedded beside BSQ only: leave it away (--embed-model)")
+            raise UsageError("a model is embedded with BSQ video only: omit --embed-model")
 
     def given(self) -> set[str]:
-        """Names of the settings that are given; a VBV buffer belongs to the maxrate beside it."""
+        """Names of the settings that are given; with a maxrate, a VBV buffer belongs to it."""
         return set(self.settings) - ({"vbv_buffer"} if "maxrate" in self.settings else set())
 
     @property
@@ -122,7 +123,7 @@ class Options:
         useless = [name for name in self.settings if name not in settings_except]
         useless += [name for name in names if getattr(self, name) not in (None, False)]
         if useless:
-            raise UsageError(f"{why}: leave {', '.join(useless)} away")
+            raise UsageError(f"{why}: omit {', '.join(useless)}")
 
     def check(self) -> None:
         """Refuses what no codec takes."""
@@ -141,9 +142,9 @@ class Options:
         if self.parallel is not None:
             keeps_rate = "bitrate" in self.settings or "maxrate" in self.settings
             check_parallel(self.parallel, keeps_rate=keeps_rate)
-        self._check_pictures()
+        self._check_ranges()
 
-    def _check_pictures(self) -> None:
+    def _check_ranges(self) -> None:
         if self.pixel_format is not None:
             PlaneFormat.named(1, 1, self.pixel_format)  # raises where there is none of that name
         gop = self.settings.get("gop", 1)
@@ -154,7 +155,7 @@ class Options:
             raise UsageError(f"lookahead {lookahead} is not in 0 .. 250")
         if isinstance(self.scale, Fraction):
             if not 0 < self.scale <= 100:
-                raise UsageError(f"scale {float(self.scale):g} is no part of a size: 0.5 halves it")
+                raise UsageError(f"scale {float(self.scale):g} is above 100 or not above 0")
         elif self.scale is not None and not is_scale(self.scale):
             raise UsageError(
                 f"scale {self.scale[0]}x{self.scale[1]}: each side is 1 .. 8192, or one of them -1"

@@ -7,10 +7,9 @@ import itertools
 import os
 import time
 import warnings as python_warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any, Protocol
 
 import av
 
@@ -20,67 +19,42 @@ from bsqav.codec.encoder_options import with_bsq_preset
 from bsqav.codec.picture import FrameConverter
 from bsqav.codec.settings import EncoderSettings
 from bsqav.codec.still import StillConverter
-from bsqav.errors import (
-    BitstreamError,
-    BsqError,
-    BsqWarning,
-    MediaError,
-    UnsupportedError,
-)
+from bsqav.errors import BsqError, BsqWarning, MediaError
 from bsqav.media.demux.inputs import input_name
 from bsqav.media.inspect.conformance import ConformanceHash
+from bsqav.media.io.pipes import name_of
 from bsqav.media.io.progress import Progress, ProgressCallback
-from bsqav.media.io.types import AvPacket
+from bsqav.media.io.types import Cancelled, MediaFile, Warn
 from bsqav.media.mux.hls import default_gop
 from bsqav.media.mux.muxers import format_of
-from bsqav.media.transcode.destination import Destination, explain_os_error
+from bsqav.media.transcode.destination import Destination
+from bsqav.media.transcode.events import Event, SourceFrame
+from bsqav.media.transcode.failures import DamagedInput, explained, with_name, with_remark
 from bsqav.media.transcode.first_pass import check_rereadable, first_pass
 from bsqav.media.transcode.options import Options, TranscodeResult
-from bsqav.media.transcode.source import Source, SourceFrame
+from bsqav.media.transcode.sink import Sink
+from bsqav.media.transcode.source import Source, SourceOptions
 from bsqav.media.transcode.to_bsq import BsqSettings, BsqSink
 from bsqav.media.transcode.to_copy import CopySink
-from bsqav.media.transcode.to_images import PictureSink, is_picture_pattern
+from bsqav.media.transcode.to_images import ImageSink, is_image_pattern
 from bsqav.media.transcode.to_still import StillSink, is_still_target
 from bsqav.media.transcode.to_video import VideoSink, container_format
 from bsqav.media.transcode.video_encoder import VideoSettings
 
-__all__ = ["Job"]
+__all__ = ["Pipeline"]
 
 
-class Sink(Protocol):
-    """What writes an output. `frames`, `bytes` and `end` (seconds) are of what has come out."""
-
-    codec: str
-    frames: int
-    bytes: int
-    video_bytes: int
-    sent: int
-    end: Fraction
-
-    def write(self, frame: SourceFrame) -> None:
-        """Takes a picture."""
-
-    def put(self, packet: AvPacket) -> None:
-        """Takes a packet of another track."""
-
-    def finish(self) -> None:
-        """Writes all that was held back, and the end."""
-
-    def abort(self) -> None:
-        """Leaves the output as far as it is; never raises."""
-
-
-class Job:
+class Pipeline:
     """One transcode: source, sink and destination, and what happens between them."""
 
     def __init__(
         self,
-        src: Any,
-        dst: Any,
+        src: MediaFile,
+        dst: MediaFile,
         options: Options,
-        warn: Callable[[str], None] | None,
+        warn: Warn | None,
         progress: ProgressCallback | None,
-        cancelled: Callable[[], bool],
+        cancelled: Cancelled,
     ) -> None:
         self._src, self._dst, self._options = src, dst, options
         self._warn_user = warn
@@ -108,67 +82,68 @@ class Job:
             python_warnings.warn(message, BsqWarning, stacklevel=2)
 
     def run(self, input_format: str | None) -> TranscodeResult:
-        """Does it all."""
+        """Transcodes, and says what was done."""
         options = self._options
         if options.two_pass:
             check_rereadable(self._src)
-        pictures = self._is_pictures()
         # The output is looked at first: an existing one is refused before any work.
-        self._target = target = None if pictures else self._destination()
+        self._target = target = None if self._is_images() else self._destination()
         self._source = source = self._open_source(input_format, self._warn)
         untouched = options.scale is None and options.pixel_format is None
         if source.is_bsq and options.codec != "copy" and untouched:
             self._hash = ConformanceHash()
-        with _explained(f"writing {target.partial if target else self._dst} failed"):
+        with explained(f"writing {target.partial if target else self._dst} failed"):
             try:
                 sink = self._open_sink(source, target, input_format)
             except BaseException:
                 if target is not None:
                     target.discard()
                 raise
-        metadata = source.picture_metadata
-        if metadata and not isinstance(sink, StillSink | PictureSink):
+        metadata = source.image_metadata
+        if metadata and not isinstance(sink, StillSink | ImageSink):
             self._warn(f"{metadata.names} of {source.name}: left out, videos hold none")
         self._pump(source, sink, target)
         return self._result(sink, target)
 
-    def _open_source(self, input_format: str | None, warn: Callable[[str], None]) -> Source:
+    def _open_source(self, input_format: str | None, warn: Warn) -> Source:
         options = self._options
         try:
             return Source(
                 self._src,
-                format=input_format,
-                fps=options.fps,
-                start_number=options.start_number,
-                start=options.start,
-                duration=options.duration,
-                scale=options.scale,
-                pixel_format=options.pixel_format,
-                converter=StillConverter if self._is_still() else FrameConverter,
-                models=() if options.model is None else (options.model,),
-                threads=options.threads,
-                device=options.device,
-                decode=options.codec != "copy",
+                SourceOptions(
+                    format=input_format,
+                    fps=options.fps,
+                    start_number=options.start_number,
+                    start=options.start,
+                    duration=options.duration,
+                    scale=options.scale,
+                    pixel_format=options.pixel_format,
+                    converter=StillConverter if self._is_still() else FrameConverter,
+                    models=() if options.model is None else (options.model,),
+                    threads=options.threads,
+                    device=options.device,
+                    decode=options.codec != "copy",
+                    choice=options.tracks,
+                    strict=options.strict,
+                ),
                 warn=warn,
                 cancelled=self._cancelled,
-                choice=options.tracks,
-                strict=options.strict,
             )
         except KeyboardInterrupt:
             raise KeyboardInterrupt("interrupted; no frame was written") from None
         except BsqError as error:
-            # A pipe that is called off looks like one that ends too early.
+            # A pipe that is cancelled looks like one that ends too early.
             if self._cancelled():
                 raise KeyboardInterrupt("interrupted; no frame was written") from None
-            raise _placed(error, input_name(self._src)) from error.__cause__
+            raise with_name(error, input_name(self._src)) from error.__cause__
 
-    def _is_pictures(self) -> bool:
+    def _is_images(self) -> bool:
         dst = self._dst
         return (
             isinstance(dst, str | os.PathLike)
             and self._options.format is None
             and self._options.codec in (None, "png", "mjpeg", "bmp", "tiff")
-            and is_picture_pattern(os.fspath(dst))
+            and is_image_pattern(os.fspath(dst))
         )
 
     def _is_still(self) -> bool:
@@ -190,8 +165,8 @@ class Job:
         codes = source.is_bsq or (codec == "bsq" and not self._is_still())
         options.check_codec(codec, to_file=target is not None, codes_bsq=codes)
         if target is None:
-            return PictureSink(
-                os.fspath(self._dst),
+            return ImageSink(
+                name_of(self._dst),
                 source,
                 options=options,
                 warn=self._warn,
@@ -256,22 +231,22 @@ class Job:
 
     def _pump(self, source: Source, sink: Sink, target: Destination | None) -> None:
         """Moves everything from source to sink; ends it well, or leaves the good part."""
-        partial = target.partial if target is not None else os.fspath(self._dst)
+        partial = target.partial if target is not None else name_of(self._dst)
         writing = f"writing {partial} failed"
         try:
             events = source.events()
             while (event := self._next(source, events)) is not None:
-                with _explained(writing):
-                    self._take(source, sink, event)
-            with _explained(writing):
+                with explained(writing):
+                    self._put(source, sink, event)
+            with explained(writing):
                 sink.finish()
                 self._check_count(sink)
-        except _DamagedInput as damage:
+        except DamagedInput as damage:
             with contextlib.suppress(OSError, av.FFmpegError, BsqError, KeyboardInterrupt):
                 sink.finish()
             sink.abort()
             self._keep(sink, target)
-            raise _with_remark(damage.error, self._remark(sink, partial)) from damage.error
+            raise with_remark(damage.error, self._remark(sink, partial)) from damage.error
         except KeyboardInterrupt:
             sink.abort()
             self._keep(sink, target)
@@ -283,22 +258,22 @@ class Job:
                 raise KeyboardInterrupt(f"interrupted; {self._remark(sink, partial)}") from None
             if isinstance(error, MediaError) and sink.frames:
                 # Some of the frames may not have reached the file: they are not counted.
-                raise _with_remark(error, f"what came before is in {partial}") from error.__cause__
+                raise with_remark(error, f"what came before is in {partial}") from error.__cause__
             raise
 
-    def _next(self, source: Source, events: Iterator[Any]) -> Any:
+    def _next(self, source: Source, events: Iterator[Event]) -> Event | None:
         """The next event; None at the end. Whatever is wrong with the input is marked as such."""
         try:
             event = next(events, None)
         except BsqError as error:
             if self._cancelled():
                 raise KeyboardInterrupt from None
-            raise _DamagedInput(_placed(error, source.name)) from error
+            raise DamagedInput(with_name(error, source.name)) from error
         if self._cancelled():
             raise KeyboardInterrupt
         return event
 
-    def _take(self, source: Source, sink: Sink, event: Any) -> None:
+    def _put(self, source: Source, sink: Sink, event: Event) -> None:
         if not isinstance(event, SourceFrame):
             sink.put(event)
             return
@@ -358,7 +333,7 @@ class Job:
     def _result(self, sink: Sink, target: Destination | None) -> TranscodeResult:
         size = target.commit() if target is not None else sink.bytes
         return TranscodeResult(
-            output=target.name if target is not None else os.fspath(self._dst),
+            output=target.name if target is not None else name_of(self._dst),
             codec=sink.codec,
             frames_in=sink.sent,
             frames_out=sink.frames,
@@ -374,37 +349,3 @@ class Job:
 def _end_of(source: Source, frame: SourceFrame) -> Fraction:
     """The time in seconds at which the frame ends."""
     return (frame.pts + (frame.duration or source.frame_ticks)) * source.time_base
-
-
-class _DamagedInput(Exception):  # noqa: N818 - never leaves this module
-    """Marks an error of the input's, so that the output is finished properly."""
-
-    def __init__(self, error: BsqError) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
-def _placed(error: BsqError, name: str) -> BsqError:
-    """The same error with the input's name before its message, unless it is in there."""
-    if isinstance(error, BitstreamError | MediaError | UnsupportedError) and name not in str(error):
-        error.args = (f"{name}: {error.args[0] if error.args else ''}", *error.args[1:])
-    return error
-
-
-def _with_remark(error: BsqError, remark: str) -> BsqError:
-    """The same error with a remark behind its message."""
-    error.args = (f"{error.args[0] if error.args else ''}; {remark}", *error.args[1:])
-    return error
-
-
-@contextlib.contextmanager
-def _explained(action: str) -> Iterator[None]:
-    """Turns errors of the system and of FFmpeg into sentences."""
-    try:
-        yield
-    except BsqError:
-        raise
-    except (av.FFmpegError, OSError) as error:
-        if isinstance(error, OSError):
-            raise explain_os_error(error, action) from error
-        raise MediaError(f"{action}: {error.strerror or error}") from error

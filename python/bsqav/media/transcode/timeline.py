@@ -10,15 +10,12 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-import av
+from bsqav.media.demux.demuxer import DemuxedPacket
 
-from bsqav.media.demux.bsq_track import BsqPacket
+__all__ = ["Clock", "Entry", "Epoch", "Joint", "Time", "Track", "distance"]
 
-__all__ = ["AnyPacket", "Clock", "Entry", "Epoch", "Joint", "Time", "Track", "distance"]
-
-AnyPacket: TypeAlias = "av.Packet[Any] | BsqPacket"
 Time: TypeAlias = int | Fraction
 """Units of a `Clock`; a fraction only where a time base was not known beforehand."""
 # In which the thresholds of timestamp repair, and MPEG's clock, are whole numbers.
@@ -64,7 +61,7 @@ class Clock:
 class Entry:
     """A packet on its way."""
 
-    packet: AnyPacket
+    packet: DemuxedPacket
     is_video: bool
     size: int  # in bytes
     index: int  # of the track

@@ -19,6 +19,7 @@ from av.container import InputContainer
 
 from bsqav.errors import BsqError
 from bsqav.media.demux.bsq_track import BsqPacket, BsqTrack
+from bsqav.media.demux.demuxer import DemuxedPacket
 from bsqav.media.io.types import AvPacket, Warn
 from bsqav.media.metadata.stream_info import is_bare
 from bsqav.media.transcode.jump_scan import (
@@ -29,7 +30,6 @@ from bsqav.media.transcode.jump_scan import (
     has_decoding_times,
 )
 from bsqav.media.transcode.timeline import (
-    AnyPacket,
     Clock,
     Entry,
     Epoch,
@@ -93,7 +93,7 @@ class TimestampRepair:
         self._held: deque[Entry] = deque()
         self._held_bytes = 0
 
-    def repaired(self, packets: Iterable[AnyPacket]) -> Iterator[AnyPacket]:
+    def repaired(self, packets: Iterable[DemuxedPacket]) -> Iterator[DemuxedPacket]:
         """The packets in their order, their times moved where a clock has jumped.
 
         Raises:
@@ -111,7 +111,7 @@ class TimestampRepair:
             raise
         yield from self._rest()
 
-    def _push(self, packet: AnyPacket) -> None:
+    def _push(self, packet: DemuxedPacket) -> None:
         entry = self._entry(packet)
         self._held.append(entry)
         self._held_bytes += entry.size
@@ -124,7 +124,7 @@ class TimestampRepair:
         else:
             self._settle(at_once=False)
 
-    def _ready(self) -> Iterator[AnyPacket]:
+    def _ready(self) -> Iterator[DemuxedPacket]:
         while self._held and (epoch := self._held[0].epoch) is not None:
             move = self._epochs[epoch].move
             if move is None:
@@ -137,7 +137,7 @@ class TimestampRepair:
                 packet = _shown(packet)
             yield self._moved(packet, move)
 
-    def _rest(self) -> Iterator[AnyPacket]:
+    def _rest(self) -> Iterator[DemuxedPacket]:
         self._decide()
         yield from self._ready()
 
@@ -322,7 +322,7 @@ class TimestampRepair:
 
     # ---- packets ----
 
-    def _entry(self, packet: AnyPacket) -> Entry:
+    def _entry(self, packet: DemuxedPacket) -> Entry:
         index = packet.stream_index
         tick = self._clock.tick(index, packet.time_base)
         time = None if packet.pts is None else packet.pts * tick
@@ -343,7 +343,7 @@ class TimestampRepair:
             packet.is_discard,
         )
 
-    def _moved(self, packet: AnyPacket, move: Time) -> AnyPacket:
+    def _moved(self, packet: DemuxedPacket, move: Time) -> DemuxedPacket:
         """The packet, `move` later."""
         ticks = round(self._clock.seconds(move) / packet.time_base) if move else 0
         if not ticks:
@@ -359,7 +359,7 @@ def _sound_and_video(container: InputContainer) -> set[int]:
     return {each.index for each in container.streams if each.type in ("audio", "video")}
 
 
-def _is_audio(packet: AnyPacket) -> bool:
+def _is_audio(packet: DemuxedPacket) -> bool:
     return not isinstance(packet, BsqPacket) and packet.stream.type == "audio"
 
 

@@ -1,24 +1,25 @@
-"""Writing BSQ: frames through the encoder into a container, beside the tracks that are carried."""
+"""Writing BSQ: frames through the encoder into a container, with the other tracks."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from fractions import Fraction
-from typing import Any
 
 from bsqav.codec import Encoder, Packet
 from bsqav.codec.encoder import PassRecord, RateReport
+from bsqav.codec.models import ModelLike
 from bsqav.codec.sequence import SequenceHeader
 from bsqav.codec.settings import EncoderSettings
-from bsqav.media.io.types import AvPacket
-from bsqav.media.metadata.embedded_model import carries, check_can_embed, is_model, model_attachment
-from bsqav.media.metadata.file_metadata import chapters_of, metadata_of
+from bsqav.media.io.types import AvPacket, MediaFile, Warn
+from bsqav.media.metadata.embedded_model import check_can_embed
+from bsqav.media.metadata.file_metadata import metadata_of
 from bsqav.media.mux.muxers import open_muxer
+from bsqav.media.transcode.carried_metadata import carry_metadata
 from bsqav.media.transcode.carried_tracks import carry_tracks
-from bsqav.media.transcode.source import Source, SourceFrame
-from bsqav.media.transcode.tracks import cut_chapters
+from bsqav.media.transcode.events import SourceFrame
+from bsqav.media.transcode.sink import Sink
+from bsqav.media.transcode.source import Source
 
 __all__ = ["BsqSettings", "BsqSink", "MuxedSink", "open_encoder"]
 
@@ -32,42 +33,17 @@ class BsqSettings:
 
     encoder: EncoderSettings
     first_pass: tuple[PassRecord, ...] = ()
-    model: Any = None
+    model: ModelLike | None = None
     parallel: int = 1
     device: str = "cpu"
-    audio: str = "copy"  # "copy", "none", or the name of an encoder of FFmpeg's
+    audio: str = "copy"  # "copy", "none", or the name of an FFmpeg encoder
     strict: bool = False
     embed_model: bool = False
     format: str | None = None
 
 
-def carry_contents(
-    muxer: Any, source: Source, warn: Callable[[str], None], *, model: str, embed: bool
-) -> None:
-    """Hands metadata, chapters, fonts and cover art of the input to a muxer.
-
-    Args:
-        muxer, source, warn: from where to where.
-        model: id of the model of the video; attached models of other videos stay behind.
-        embed: attach it, unless the input brings it.
-    """
-    container = source.container
-    muxer.set_metadata(metadata_of(container))
-    chapters = cut_chapters(
-        chapters_of(container), origin=source.origin, duration=source.cut_duration
-    )
-    if chapters and not muxer.set_chapters(chapters):
-        warn(f"{len(chapters)} chapters are left out: {muxer.format} holds none")
-    attachments = [a for a in source.attachments() if not is_model(a) or carries([a], model)]
-    if embed and not carries(attachments, model):
-        attachments.append(model_attachment(model))
-    for attachment in attachments:
-        if not muxer.add_attachment(attachment):
-            warn(f"attachment {attachment.name} is left out: {muxer.format} holds none")
-
-
-class MuxedSink:
-    """A file with one BSQ track, and beside it whatever the source has.
+class MuxedSink(Sink):
+    """A file with one BSQ track, and the other tracks of the source.
 
     Args:
         target: path or writable file of bytes.
@@ -79,19 +55,15 @@ class MuxedSink:
 
     def __init__(
         self,
-        target: Any,
+        target: MediaFile,
         source: Source,
         settings: BsqSettings,
-        warn: Callable[[str], None],
+        warn: Warn,
         *,
         header: bytes,
         sequence: SequenceHeader,
     ) -> None:
-        self.frames = 0
-        self.bytes = 0
-        self.video_bytes = 0
-        self.sent = 0
-        self.end = Fraction(0)  # of the last frame written, in seconds
+        super().__init__()
         self._frame_ticks = source.frame_ticks
         if settings.embed_model:
             check_can_embed(settings.format)
@@ -114,7 +86,7 @@ class MuxedSink:
                 warn=warn,
             )
             model, embed = str(sequence["model_id"]), settings.embed_model
-            carry_contents(self._muxer, source, warn, model=model, embed=embed)
+            carry_metadata(self._muxer, source, warn, model=model, embed=embed)
         except BaseException:
             self._muxer.abort()
             raise
@@ -129,7 +101,7 @@ class MuxedSink:
         self._muxer.close()
 
     def abort(self) -> None:
-        """Leaves the file as far as it is, readable if possible."""
+        """Leaves the file as far as it was written, readable if possible."""
         self._muxer.abort()
 
     def _mux(self, packet: Packet) -> None:
@@ -151,7 +123,7 @@ class MuxedSink:
 def open_encoder(
     source: Source, settings: BsqSettings, while_waiting: Callable[[], None] | None = None
 ) -> Encoder:
-    """An encoder for the pictures of a source."""
+    """An encoder for the frames of a source."""
     return Encoder(
         sequence=source.info.sequence(),
         model=settings.model,
@@ -197,10 +169,10 @@ class BsqSink(MuxedSink):
 
     def __init__(
         self,
-        target: Any,
+        target: MediaFile,
         source: Source,
         settings: BsqSettings,
-        warn: Callable[[str], None],
+        warn: Warn,
         progressed: Callable[[], None] = lambda: None,
     ) -> None:
         self._encoder = open_encoder(source, settings, progressed)
@@ -246,7 +218,7 @@ class BsqSink(MuxedSink):
             self._mux(packet)
 
     def put(self, packet: AvPacket) -> None:
-        """Writes a packet of another track, behind the frames that came before it."""
+        """Writes a packet of another track, after the frames that came before it."""
         if self._encoder.parallel == 1:
             super().put(packet)
         else:
@@ -274,6 +246,6 @@ class BsqSink(MuxedSink):
             self._warn(lack)
 
     def abort(self) -> None:
-        """Leaves the file as far as it is, readable if possible."""
+        """Leaves the file as far as it was written, readable if possible."""
         self._encoder.close()
         super().abort()

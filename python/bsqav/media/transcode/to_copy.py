@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from bsqav.codec import Packet
 from bsqav.errors import UsageError
-from bsqav.media.transcode.source import Source, SourceFrame
+from bsqav.media.io.types import MediaFile, Warn
+from bsqav.media.transcode.events import SourceFrame
+from bsqav.media.transcode.source import Source
 from bsqav.media.transcode.to_bsq import BsqSettings, MuxedSink
 
 __all__ = ["CopySink"]
@@ -19,19 +18,19 @@ class CopySink(MuxedSink):
     Args:
         target: path or writable file of bytes.
         source: opened with decode=False.
-        settings: what to do with the other tracks; those of coding are not looked at.
+        settings: what to do with the other tracks; those of the encoder are not used.
         warn: takes a sentence on everything that is left out.
     """
 
     codec = "copy"
 
     def __init__(
-        self, target: Any, source: Source, settings: BsqSettings, warn: Callable[[str], None]
+        self, target: MediaFile, source: Source, settings: BsqSettings, warn: Warn
     ) -> None:
         track = source.track
         if track is None:
             raise UsageError(
-                f"{source.name} has no BSQ video to copy: leave `-c:v copy` away to code it"
+                f"{source.name} has no BSQ video to copy: omit `-c:v copy` to encode it"
             )
         super().__init__(
             target, source, settings, warn, header=track.header, sequence=track.sequence

@@ -1,12 +1,9 @@
-"""Writing pictures: every frame as an image file of its own, as `out_%04d.png` says."""
+"""Writing images: every frame as an image file of its own, as `out_%04d.png` says."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 
@@ -15,14 +12,16 @@ from bsqav.codec.picture_metadata import NO_METADATA
 from bsqav.codec.still import shown_frame
 from bsqav.errors import MediaError, UnsupportedError, UsageError
 from bsqav.media.io.output_file import OutputExistsError
-from bsqav.media.io.types import AvPacket
+from bsqav.media.io.types import Warn
 from bsqav.media.metadata.image_metadata import with_metadata
 from bsqav.media.metadata.stream_info import turn_planes, turned
+from bsqav.media.transcode.events import SourceFrame
 from bsqav.media.transcode.options import Options
-from bsqav.media.transcode.source import Source, SourceFrame
+from bsqav.media.transcode.sink import Sink
+from bsqav.media.transcode.source import Source
 from bsqav.media.transcode.tracks import leave_out
 
-__all__ = ["PictureSink", "is_picture_pattern"]
+__all__ = ["ImageSink", "is_image_pattern"]
 
 _WEBP_QUALITY = "95"
 _NUMBER = re.compile(r"%0?\d*d")
@@ -51,16 +50,16 @@ _ENCODERS[".webp"] = ("libwebp", _BGRA, _BGRA, _BGRA, _BGRA)
 _ENCODERS |= {".jpeg": _ENCODERS[".jpg"], ".tiff": _ENCODERS[".tif"]}
 
 
-def is_picture_pattern(path: str) -> bool:
-    """Whether a path names numbered pictures, or one picture of a kind that is written here."""
+def is_image_pattern(path: str) -> bool:
+    """Whether a path names numbered images, or one image of a kind that is written here."""
     suffix = Path(path).suffix.lower()
     if suffix == ".webp" and _NUMBER.search(path) is None:
         return False  # one file holds all of them, as an animation
     return suffix in _ENCODERS
 
 
-class PictureSink:
-    """Takes frames and writes each as a picture, turned upright, numbered from 1.
+class ImageSink(Sink):
+    """Takes frames and writes each as an image, turned upright, numbered from 1.
 
     Args:
         pattern: a path with one place for the number, such as `out_%04d.png`; without one, the
@@ -76,27 +75,24 @@ class PictureSink:
         source: Source,
         *,
         options: Options,
-        warn: Callable[[str], None],
+        warn: Warn,
     ) -> None:
+        super().__init__()
         suffix = Path(pattern).suffix.lower()
         if len(_NUMBER.findall(pattern)) > 1 or pattern.count("%") > 1:
-            raise UsageError(f"{pattern} has more than one place for the picture's number")
+            raise UsageError(f"{pattern} has more than one place for the image's number")
         self.codec, gray, colour, gray_alpha, colour_alpha = _ENCODERS[suffix]
         if options.codec not in (None, self.codec):
             raise UsageError(
-                f"{suffix} pictures are {self.codec}: leave -c:v {options.codec} away, or take "
+                f"{suffix} images are {self.codec}: omit -c:v {options.codec}, or use "
                 "another suffix"
             )
-        why = f"{suffix} pictures have one quality, the finest"
+        why = f"{suffix} images have one quality, the finest"
         options.refuse(why, settings_except={"threads"}, names=())
         self._pattern, self._overwrite = pattern, options.overwrite
         self._rotation = source.info.rotation
-        self.frames = 0
-        self.bytes = self.video_bytes = 0
-        self.sent = 0
-        self.end = Fraction(0)
         self._time_base = source.time_base
-        self._info = turned(source.info)  # picture files are shown as they are
+        self._info = turned(source.info)  # image files are shown as they are
         layout = self._info.layout
         is_gray = layout.chroma == "gray"
         formats = gray if is_gray else colour
@@ -108,17 +104,17 @@ class PictureSink:
         if self.codec == "mjpeg" and layout.chroma in ("422", "444"):
             self._pixel_format = f"yuvj{layout.chroma}p"
         self._held: bytes | None = None
-        self._metadata, self._warn = source.picture_metadata, warn
+        self._metadata, self._warn = source.image_metadata, warn
         if self._metadata and _NUMBER.search(pattern) is not None:
-            warn(f"{self._metadata.names} of the first picture: left out of numbered pictures")
+            warn(f"{self._metadata.names} of the first image: left out of numbered images")
             self._metadata = NO_METADATA
         if options.strict:
             others = [s for s in source.other_streams() if s.type != "attachment"]
-            leave_out([(s, "pictures hold none") for s in others], strict=True, warn=warn)
+            leave_out([(s, "images hold none") for s in others], strict=True, warn=warn)
         self._refuse_existing(self.path(1))
 
     def path(self, number: int) -> Path:
-        """Where the picture of that number goes."""
+        """Where the image of that number goes."""
         match = _NUMBER.search(self._pattern)
         if match is None:
             return Path(self._pattern)
@@ -131,7 +127,7 @@ class PictureSink:
             raise OutputExistsError(f"{path} exists already: -y (overwrite=True) replaces it")
 
     def write(self, frame: SourceFrame) -> None:
-        """Writes one picture; it appears under its name only when it is whole."""
+        """Writes one image; it appears under its name only when it is whole."""
         self.sent += 1
         self.end = (frame.pts + frame.duration) * self._time_base
         if _NUMBER.search(self._pattern) is None:
@@ -140,12 +136,12 @@ class PictureSink:
             self._save(self.path(self.sent), self._encode(frame))
 
     def _hold(self, frame: SourceFrame) -> None:
-        """Keeps the only picture back until it is known to be the only one."""
+        """Keeps the only image back until it is known to be the only one."""
         if self._held is not None:
             path = self.path(1)
             raise UsageError(
-                f"{path} names one picture and there are more: number them as in "
-                f"{path.stem}_%04d{path.suffix}, or cut with --duration"
+                f"{path} names one image and there are more frames: number them as in "
+                f"{path.stem}_%04d{path.suffix}, or select with --duration"
             )
         self._held = with_metadata(self._encode(frame), self.codec, self._metadata, self._warn)
 
@@ -163,9 +159,10 @@ class PictureSink:
     def _encode(self, frame: SourceFrame) -> bytes:
         info = self._info
         planes = turn_planes(frame.planes, self._rotation)
-        picture = shown_frame(planes, info.layout, info.colour, self._pixel_format)
+        shown = shown_frame(planes, info.layout, info.colour, self._pixel_format)
         try:
-            context: Any = av.CodecContext.create(self.codec, "w")
+            context = av.CodecContext.create(self.codec, "w")
+            assert isinstance(context, av.VideoCodecContext)
             context.width, context.height = info.layout.width, info.layout.height
             context.pix_fmt = self._pixel_format
             context.time_base = info.time_base
@@ -175,19 +172,13 @@ class PictureSink:
                 context.qmin, context.qmax = 2, 2
             if self.codec == "libwebp":
                 context.options = {"quality": _WEBP_QUALITY}
-            picture.pts = 0
-            packets = [*context.encode(picture), *context.encode(None)]
+            shown.pts = 0
+            packets = [*context.encode(shown), *context.encode(None)]
         except (av.FFmpegError, ValueError) as error:
-            raise UnsupportedError(f"{self.codec} cannot encode this picture: {error}") from error
+            raise UnsupportedError(f"{self.codec} cannot encode this frame: {error}") from error
         return b"".join(map(bytes, packets))
 
-    def put(self, packet: AvPacket) -> None:
-        """Other tracks have no place in pictures."""
-
     def finish(self) -> None:
-        """Writes the only picture; numbered ones are whole already."""
+        """Writes the only image; numbered ones are whole already."""
         if self._held is not None:
             self._save(self.path(1), self._held)
-
-    def abort(self) -> None:
-        """Every picture is whole already."""

@@ -1,12 +1,9 @@
-"""Writing a `.bsq` still: the input's only picture as one keyframe packet."""
+"""Writing a `.bsq` still: the input's only frame as one keyframe packet."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 from bsqav.codec.animation_file import still_with_metadata
 from bsqav.codec.encoder_options import with_bsq_preset
@@ -14,9 +11,11 @@ from bsqav.codec.image import encode_planes
 from bsqav.codec.settings import EncoderSettings, StillArguments
 from bsqav.errors import UnsupportedError, UsageError
 from bsqav.media.demux.still_reader import FORMAT
-from bsqav.media.io.types import AvPacket
+from bsqav.media.io.types import MediaFile, Warn
+from bsqav.media.transcode.events import SourceFrame
 from bsqav.media.transcode.options import Options
-from bsqav.media.transcode.source import Source, SourceFrame
+from bsqav.media.transcode.sink import Sink
+from bsqav.media.transcode.source import Source
 from bsqav.media.transcode.tracks import leave_out
 
 __all__ = ["StillSink", "is_still_target"]
@@ -24,7 +23,7 @@ __all__ = ["StillSink", "is_still_target"]
 _SUFFIX = ".bsq"
 
 
-def is_still_target(path: Any, named: str | None) -> bool:
+def is_still_target(path: MediaFile, named: str | None) -> bool:
     """Whether an output is a still: by the container's name where given, else by the suffix."""
     if named is not None:
         return named == FORMAT
@@ -33,7 +32,7 @@ def is_still_target(path: Any, named: str | None) -> bool:
     return Path(path).suffix.lower() == _SUFFIX
 
 
-class StillSink:
+class StillSink(Sink):
     """Takes one frame and writes it as a still; a second one is refused.
 
     Args:
@@ -46,17 +45,15 @@ class StillSink:
         UsageError, UnsupportedError: options that stills do not have.
     """
 
-    def __init__(
-        self, target: Any, source: Source, options: Options, warn: Callable[[str], None]
-    ) -> None:
+    def __init__(self, target: MediaFile, source: Source, options: Options, warn: Warn) -> None:
         if options.codec not in (None, "bsq", "copy"):
-            raise UsageError(f"{_SUFFIX} holds BSQ and nothing else: leave {options.codec} away")
+            raise UsageError(f"{_SUFFIX} holds BSQ and nothing else: omit {options.codec}")
         if options.codec == "copy" and not source.is_bsq:
             raise UsageError(f"codec copy needs BSQ: {source.name} is {source.info.codec}")
         if {"bitrate", "maxrate"} & options.settings.keys():
             raise UnsupportedError("a still has no bit rate: say the quality with crf (--crf)")
         options.refuse(
-            "a still is one picture",
+            "a still is one image",
             settings_except=StillArguments.__annotations__,
             names=("parallel", "embed_model"),
         )
@@ -64,30 +61,28 @@ class StillSink:
             others = [s for s in source.other_streams() if s.type != "attachment"]
             leave_out([(s, "stills hold none") for s in others], strict=True, warn=warn)
         self.codec = options.codec or "bsq"
-        self.frames = 0
-        self.bytes = self.video_bytes = 0
-        self.sent = 0
-        self.end = Fraction(0)
+        super().__init__()
         self._target, self._source, self._options = target, source, options
         self._data = b""
 
     def write(self, frame: SourceFrame) -> None:
-        """Codes the picture, or takes its packet as it is."""
+        """Encodes the frame, or takes its packet as it is."""
         if self.sent:
             raise UsageError(
-                f"a {_SUFFIX} file holds one picture and {self._source.name} has more: cut with "
-                "--start and --duration, or write a video"
+                f"a {_SUFFIX} file holds one image and {self._source.name} has more frames: select "
+                "one with --start and --duration, or write a video"
             )
         self.sent += 1
         packet = self._encode(frame) if frame.packet is None else self._copy(frame)
-        self._data = still_with_metadata(packet, self._source.picture_metadata)
+        self._data = still_with_metadata(packet, self._source.image_metadata)
 
     def _copy(self, frame: SourceFrame) -> bytes:
-        packet: Any = frame.packet
+        packet = frame.packet
+        assert packet is not None
         if not packet.keyframe:
             raise UsageError(
-                f"the picture of {self._source.name} is no keyframe and cannot stand alone: leave "
-                "codec copy away"
+                f"the frame of {self._source.name} is no keyframe and cannot be decoded alone: "
+                "omit codec copy"
             )
         return bytes(packet)
 
@@ -104,9 +99,6 @@ class StillSink:
             settings=EncoderSettings().changed(with_bsq_preset(options.settings)),
         )
 
-    def put(self, packet: AvPacket) -> None:
-        """Other tracks have no place in a still."""
-
     def finish(self) -> None:
         """Writes the file."""
         if not self._data:
@@ -117,6 +109,3 @@ class StillSink:
             self._target.write(self._data)
         self.frames = 1
         self.bytes = self.video_bytes = len(self._data)
-
-    def abort(self) -> None:
-        """Nothing has been written before the end."""

@@ -1,4 +1,4 @@
-"""Writing other codecs: frames through an encoder of FFmpeg's into any of its containers."""
+"""Writing other codecs: frames through an FFmpeg encoder into any FFmpeg container."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ import os
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 
 from bsqav.errors import UsageError
 from bsqav.media.io.pipes import WholeWriter
-from bsqav.media.io.types import AvPacket
-from bsqav.media.metadata.embedded_model import is_model
-from bsqav.media.metadata.file_metadata import chapters_of, metadata_of
+from bsqav.media.io.types import AvPacket, MediaFile, Warn
+from bsqav.media.metadata.file_metadata import Attachment, metadata_of
 from bsqav.media.metadata.stream_info import turn_planes, turned
 from bsqav.media.mux.ffmpeg_muxer import FRAGMENTED, FFmpegMuxer
 from bsqav.media.mux.format_rules import MOV_FAMILY
 from bsqav.media.mux.matroska_file import can_seek
 from bsqav.media.mux.muxers import without_video
+from bsqav.media.transcode.carried_metadata import carry_metadata
 from bsqav.media.transcode.carried_tracks import carry_tracks
-from bsqav.media.transcode.source import Source, SourceFrame
-from bsqav.media.transcode.tracks import cut_chapters
+from bsqav.media.transcode.events import SourceFrame
+from bsqav.media.transcode.sink import Sink
+from bsqav.media.transcode.source import Source
 from bsqav.media.transcode.video_encoder import VideoEncoder, VideoSettings
 
 __all__ = ["VideoSink", "container_format", "default_encoder"]
@@ -72,7 +72,7 @@ _ENCODERS = {
     "webp": "libwebp_anim",
     "yuv4mpegpipe": "wrapped_avframe",
 }
-# Containers that say how pictures are to be turned; for all others they are turned before.
+# Containers that keep a rotation; for all others the frames are rotated before.
 _KEEPS_ROTATION = {"3g2", "3gp", "ipod", "ismv", "matroska", "mov", "mp4", "psp", "webm"}
 
 
@@ -106,7 +106,7 @@ def default_encoder(container: str) -> str:
     return _ENCODERS.get(container, "libx264")
 
 
-class VideoSink:
+class VideoSink(Sink):
     """Takes frames and packets and writes a file with video of another codec.
 
     Args:
@@ -122,21 +122,16 @@ class VideoSink:
 
     def __init__(
         self,
-        target: Any,
+        target: MediaFile,
         source: Source,
         settings: VideoSettings,
-        warn: Callable[[str], None],
+        warn: Warn,
         progressed: Callable[[], None] = lambda: None,
     ) -> None:
-        self._source, self._settings, self._warn = source, settings, warn
+        super().__init__()
         self._progressed = progressed
-        self.end = Fraction(0)  # of the last frame written, in seconds
         self._format = settings.format or "nut"
         self.codec = settings.encoder or default_encoder(self._format)
-        self.frames = 0
-        self.bytes = 0
-        self.video_bytes = 0
-        self.sent = 0
         self._covers: list[tuple[int, AvPacket]] = []
         self._muxer = _open_muxer(target, self._format, warn)
         try:
@@ -153,7 +148,7 @@ class VideoSink:
                 strict=settings.strict,
                 warn=warn,
             )
-            self._add_contents()
+            carry_metadata(self._muxer, source, warn, add_cover=self._add_cover)
             self._muxer.start()
             for index, cover in self._covers:
                 self._muxer.send(index, cover)
@@ -171,7 +166,7 @@ class VideoSink:
         """Writes a packet of another track."""
         self.bytes += self._tracks.put(packet)
 
-    def _mux(self, packets: list[Any]) -> None:
+    def _mux(self, packets: list[AvPacket]) -> None:
         for packet in packets:
             self.bytes += packet.size
             self.frames += 1
@@ -182,30 +177,14 @@ class VideoSink:
                 )
             self._muxer.send(self._encoder.stream.index, packet)
 
-    # ---- all around ----
-
-    def _add_contents(self) -> None:
-        source = self._source
-        self._muxer.set_metadata(metadata_of(source.container))
-        chapters = cut_chapters(
-            chapters_of(source.container), origin=source.origin, duration=source.cut_duration
-        )
-        if chapters and not self._muxer.set_chapters(chapters):
-            self._warn(f"{len(chapters)} chapters are left out: {self._format} holds none")
-        for attachment in source.attachments():
-            if is_model(attachment):
-                continue  # for BSQ, which this video is not
-            if not self._muxer.add_attachment(attachment) and not self._add_cover(attachment):
-                self._warn(f"attachment {attachment.name} is left out: {self._format} holds none")
-
-    def _add_cover(self, attachment: Any) -> bool:
+    def _add_cover(self, attachment: Attachment) -> bool:
         codec = {"image/jpeg": "mjpeg", "image/png": "png"}.get(attachment.mimetype)
-        size = _picture_size(attachment.data)
+        size = _image_size(attachment.data)
         if codec is None or size is None or self._format != "mp4":
             return False
         track = self._muxer.container.add_mux_stream(codec, width=size[0], height=size[1])
         track.disposition = av.stream.Disposition.attached_pic
-        packet = av.Packet(attachment.data)
+        packet: AvPacket = av.Packet(attachment.data)
         packet.pts = packet.dts = 0
         packet.time_base = Fraction(1, 90000)
         self._covers.append((track.index, packet))
@@ -220,25 +199,26 @@ class VideoSink:
         self._muxer.close()
 
     def abort(self) -> None:
-        """Leaves the file as far as it is."""
+        """Leaves the file as far as it was written."""
         self._muxer.abort()
 
 
-def _open_muxer(target: Any, format: str, warn: Callable[[str], None]) -> FFmpegMuxer:  # noqa: A002
+def _open_muxer(target: MediaFile, format: str, warn: Warn) -> FFmpegMuxer:  # noqa: A002
     """A muxer for a path or a file object; in fragments where MOV or MP4 cannot seek."""
     options: dict[str, str] = {}
+    output: str | WholeWriter
     if isinstance(target, str | os.PathLike):
-        target = f"file:{os.fspath(target)}"  # a name with a colon is no protocol
+        output = f"file:{os.fspath(target)}"  # a name with a colon is no protocol
     else:
         if format in MOV_FAMILY and not can_seek(target):
             options["movflags"] = FRAGMENTED
-        target = WholeWriter(target)
+        output = WholeWriter(target)
     fragmented = bool(options)
-    return FFmpegMuxer(target, format, options=options, fragmented=fragmented, warn=warn)
+    return FFmpegMuxer(output, format, options=options, fragmented=fragmented, warn=warn)
 
 
-def _picture_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height of a picture file, None where it cannot be read."""
+def _image_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height of an image file, None where it cannot be read."""
     try:
         with av.open(io.BytesIO(data)) as container:
             stream = container.streams.video[0]

@@ -1,11 +1,15 @@
-"""What happens to the tracks beside the video: carried, converted, or left out and named."""
+"""Which tracks are read and carried; those left out are named."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, TypeAlias
+from typing import TypeAlias
+
+import av
+from av.container import InputContainer
+from av.stream import Stream
 
 from bsqav.errors import MediaError, UnsupportedError, UsageError
 from bsqav.media.demux.demuxer import BsqTrack, Demuxer
@@ -17,10 +21,10 @@ __all__ = [
     "TrackChoice",
     "Tracks",
     "choose_video",
-    "cut_chapters",
     "describe",
     "is_chapter_track",
     "leave_out",
+    "trim_chapters",
     "unused_streams",
 ]
 
@@ -29,7 +33,7 @@ __all__ = [
 _SHORT = {"subrip": "srt", "unknown": "of an unknown codec"}
 
 
-def describe(stream: Any) -> str:
+def describe(stream: Stream) -> str:
     """A track as people name it: "track 2 (audio aac, eng)"."""
     codec = codec_name(stream)
     words = [stream.type, _SHORT.get(codec, codec)]
@@ -61,14 +65,14 @@ class TrackChoice:
         """
         return cls(video, _choice(audio, "audio"), _choice(subtitles, "subtitle"))
 
-    def takes(self, stream: Any) -> bool:
-        """Whether a track beside the video is wanted; what is not is left out unsaid."""
+    def takes(self, stream: Stream) -> bool:
+        """Whether a track other than the video is wanted; one that is not is left out silently."""
         if stream.type == "video" and not is_cover(stream):
             return self.video is None
         wanted = {"audio": self.audio, "subtitle": self.subtitles}.get(stream.type)
         return wanted is None or stream.index in wanted or _language(stream) in wanted
 
-    def check(self, streams: Iterable[Any], name: str) -> None:
+    def check(self, streams: Iterable[Stream], name: str) -> None:
         """Raises UsageError where a track that is asked for is not there."""
         present = list(streams)
         for kind, wanted in (("audio", self.audio), ("subtitle", self.subtitles)):
@@ -99,20 +103,22 @@ def _choice(tracks: Tracks, kind: str) -> tuple[int | str, ...] | None:
         else:
             raise UsageError(
                 f"{kind} track {item!r} is neither a number (see `bsqav info`) nor a language such "
-                "as eng; all and none stand alone"
+                "as eng; all and none are given alone"
             )
     return tuple(found)
 
 
-def _language(stream: Any) -> str:
+def _language(stream: Stream) -> str:
     return str(stream.metadata.get("language", "")).lower()
 
 
-def _listing(streams: list[Any]) -> str:
+def _listing(streams: Sequence[Stream]) -> str:
     return f"there is {', '.join(map(describe, streams))}" if streams else "there is none"
 
 
-def choose_video(demuxer: Demuxer, choice: TrackChoice, name: str) -> tuple[Any, BsqTrack | None]:
+def choose_video(
+    demuxer: Demuxer, choice: TrackChoice, name: str
+) -> tuple[av.VideoStream, BsqTrack | None]:
     """The video stream to read, and its BSQ track where it is one.
 
     Raises:
@@ -127,8 +133,9 @@ def choose_video(demuxer: Demuxer, choice: TrackChoice, name: str) -> tuple[Any,
         if not streams:
             raise UsageError(f"{name} has no video track {choice.video}: {_listing(every)}")
     for track in demuxer.tracks:
-        if any(stream.index == track.index for stream in streams):
-            return track.stream, track
+        found = next((stream for stream in streams if stream.index == track.index), None)
+        if found is not None:
+            return found, track
     decodable = [s for s in streams if s.codec_context is not None]
     if not decodable:
         raise MediaError(f"{name} has {_no_video(container, streams)}")
@@ -136,7 +143,7 @@ def choose_video(demuxer: Demuxer, choice: TrackChoice, name: str) -> tuple[Any,
     return (best if best in decodable else decodable[0]), None
 
 
-def _no_video(container: Any, streams: list[Any]) -> str:
+def _no_video(container: InputContainer, streams: Sequence[Stream]) -> str:
     """What a file has that is no video which can be decoded, and what would do."""
     if streams:
         tag = getattr(streams[0], "codec_tag", "") or ""
@@ -147,10 +154,10 @@ def _no_video(container: Any, streams: list[Any]) -> str:
         )
     kinds = sorted({stream.type for stream in container.streams})
     there = f"only {' and '.join(kinds)} tracks" if kinds else "no tracks"
-    return f"no video, {there}: bsqav codes pictures, a file with a video track is needed"
+    return f"no video, {there}: a file with a video track is needed"
 
 
-def is_chapter_track(stream: Any) -> bool:
+def is_chapter_track(stream: Stream) -> bool:
     """Whether a data track of a MOV or MP4 file is the text of its chapters, carried as such."""
     container = stream.container
     return bool(
@@ -163,7 +170,7 @@ def is_chapter_track(stream: Any) -> bool:
 
 
 def leave_out(
-    streams: Iterable[tuple[Any, str]], *, strict: bool, warn: Callable[[str], None]
+    streams: Iterable[tuple[Stream, str]], *, strict: bool, warn: Callable[[str], None]
 ) -> None:
     """Warns of every (stream, reason) that is left out, or refuses them all under `strict`.
 
@@ -177,7 +184,7 @@ def leave_out(
         warn(sentence)
 
 
-def unused_streams(streams: Iterable[Any]) -> list[tuple[Any, str]]:
+def unused_streams(streams: Iterable[Stream]) -> list[tuple[Stream, str]]:
     """Streams of kinds that are never carried, with the reason."""
     unused = []
     for stream in streams:
@@ -188,10 +195,10 @@ def unused_streams(streams: Iterable[Any]) -> list[tuple[Any, str]]:
     return unused
 
 
-def cut_chapters(
+def trim_chapters(
     chapters: Iterable[Chapter], *, origin: Fraction, duration: Fraction | None
 ) -> list[Chapter]:
-    """Chapters as they lie in a cut that begins at `origin` and lasts `duration` seconds."""
+    """Chapters as they lie in a part that begins at `origin` and lasts `duration` seconds."""
     kept = []
     for chapter in chapters:
         start = max(chapter.start - origin, Fraction(0))

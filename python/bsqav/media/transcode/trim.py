@@ -3,38 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
-from typing import Any
 
-from bsqav.codec.units import Plane
-from bsqav.media.demux.bsq_track import BsqPacket
+from av.stream import Stream
+
 from bsqav.media.io.types import AvPacket
+from bsqav.media.transcode.events import Event, SourceFrame
 
-__all__ = ["CUT_TOLERANCE", "Cut", "SourceFrame"]
+__all__ = ["TOLERANCE", "Trim"]
 
-# How far a cut may lie from a frame's time and still mean that frame: decimal seconds rarely hit a
-# timestamp exactly.
-CUT_TOLERANCE = Fraction(1, 2000)
-# Reading goes on this long past the end of a cut for tracks that lag behind the video (seconds).
+# How far a start or an end may lie from a frame's time and still mean that frame: decimal seconds
+# rarely hit a timestamp exactly.
+TOLERANCE = Fraction(1, 2000)
+# Reading goes on this long past the end for tracks that lag behind the video (seconds).
 TAIL_SECONDS = 5
 
 
-@dataclass(frozen=True)
-class SourceFrame:
-    """One picture, times in ticks of the source's time base.
-
-    `planes` are height x width samples each; none where the source does not decode, and `packet`
-    is then what was read.
-    """
-
-    planes: list[Plane]
-    pts: int
-    duration: int  # 0 where unknown
-    packet: BsqPacket | None = None
-
-
-class Cut:
+class Trim:
     """Takes frames and packets one by one and keeps those of the part, their times moved.
 
     Args:
@@ -43,7 +29,7 @@ class Cut:
         first: time of the first frame of the part, from which the duration counts.
         duration: seconds; to the end where None.
         begins: whether the part has a start of its own, before which sound is dropped.
-        others: the streams beside the video.
+        others: the streams of other tracks.
     """
 
     def __init__(
@@ -54,7 +40,7 @@ class Cut:
         first: Fraction,
         duration: Fraction | None,
         begins: bool,
-        others: Sequence[Any],
+        others: Sequence[Stream],
     ) -> None:
         self._time_base, self._origin, self._first = time_base, origin, first
         self._duration, self._begins = duration, begins
@@ -68,13 +54,13 @@ class Cut:
         """Whether nothing of the part can follow."""
         return self._video_ended and not self._open
 
-    def take(self, event: SourceFrame | AvPacket) -> SourceFrame | AvPacket | None:
+    def take(self, event: Event) -> Event | None:
         """The frame or packet with its time in the part, None where it lies outside."""
         return self._frame(event) if isinstance(event, SourceFrame) else self._packet(event)
 
     def _frame(self, frame: SourceFrame) -> SourceFrame | None:
         time = frame.pts * self._time_base - self._first
-        if self._duration is not None and time >= self._duration - CUT_TOLERANCE:
+        if self._duration is not None and time >= self._duration - TOLERANCE:
             self._video_ended = True
             if time > self._duration + TAIL_SECONDS:
                 self._open.clear()
