@@ -19,9 +19,10 @@ from bsqav.nn.codec.networks import CodecNet
 from bsqav.nn.codec.sparse import start_from_transform
 from bsqav.recipes.codec import codec_smoke
 from bsqav.training.codec.data import ClipSampler
+from bsqav.training.codec.decisions import LAYER_SPACING
 from bsqav.training.codec.loop import Trainer
 from bsqav.training.codec.objective import code_layer
-from bsqav.training.codec.rollout import LAYER_DROP, Rollout, RolloutConfig, layer_steps
+from bsqav.training.codec.rollout import Rollout, RolloutConfig, layer_steps
 from tests.training.models import changed_networks, train
 
 
@@ -142,7 +143,7 @@ def test_weights_that_do_not_fit_are_a_clear_error(shards: Path, tmp_path: Path)
 
 
 def test_keyframe_layers_go_down_in_even_steps() -> None:
-    drop = LAYER_DROP
+    drop = LAYER_SPACING
     assert layer_steps(400, 400) == [400]
     assert layer_steps(400, 400 - drop) == [400, 400 - drop]
     assert layer_steps(400, 400 - 1.1 * drop) == [400, 400 - 1.1 * drop]  # not worth a layer more

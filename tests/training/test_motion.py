@@ -9,7 +9,8 @@ pytest.importorskip("torch")
 import torch
 
 from bsqav import _core
-from bsqav.training.codec import motion
+from bsqav.training.codec.compensation import compensate
+from bsqav.training.codec.motion_search import search
 
 
 def textured(rng: np.random.Generator, side: int) -> npt.NDArray[np.uint8]:
@@ -32,7 +33,7 @@ def test_compensation_equals_the_codecs(height: int, width: int) -> None:
     for reach in (8, 2047):
         mv = rng.integers(-reach, reach + 1, shape).astype(np.int16)
         expected = _core.motion_predict_batch(y, u, v, split, mv)
-        found = motion.compensate(*(torch.from_numpy(a) for a in (y, u, v, mv)))
+        found = compensate(*(torch.from_numpy(a) for a in (y, u, v, mv)))
         for left, right in zip(expected, found, strict=True):
             assert np.array_equal(left, right.numpy())
 
@@ -55,7 +56,7 @@ def test_the_search_finds_what_the_codecs_finds(lam: float) -> None:
         return float(np.abs(found.astype(int) - cur).mean())
 
     known = left_over(*_core.motion_search_batch(cur, ref, lam))
-    split, mv = motion.search(torch.from_numpy(cur), torch.from_numpy(ref), torch.tensor(lam))
+    split, mv = search(torch.from_numpy(cur), torch.from_numpy(ref), torch.tensor(lam))
     assert split.shape == (6, 3, 3) and mv.shape == (6, 6, 6, 2)
     assert left_over(split.numpy(), mv.numpy()) < 1.03 * known
     assert known < 0.5 * np.abs(cur.astype(int) - ref).mean()
@@ -66,6 +67,6 @@ def test_pictures_that_do_not_fill_their_windows_are_searched() -> None:
     ref = textured(rng, 80)[None, :40, :72]
     cur = np.roll(ref, 2, axis=2)
     cur, ref = np.ascontiguousarray(cur), np.ascontiguousarray(ref)
-    split, mv = motion.search(torch.from_numpy(cur), torch.from_numpy(ref), torch.tensor(2.0))
+    split, mv = search(torch.from_numpy(cur), torch.from_numpy(ref), torch.tensor(2.0))
     assert split.shape == (1, 2, 3) and mv.shape == (1, 3, 5, 2)
     assert (mv[0, 0, 1:4] == torch.tensor([-8, 0])).all()

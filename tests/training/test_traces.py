@@ -18,7 +18,7 @@ from bsqav.nn.codec.networks import CodecNet
 from bsqav.recipes.check import model_of
 from bsqav.recipes.codec import codec_smoke
 from bsqav.training.codec.loop import Trainer
-from bsqav.training.codec.traces import TraceConfig, batch_of, layer_of, to_and_fro
+from bsqav.training.codec.traces import TraceConfig, batch_of, forward_and_backward, layer_of
 from tests.codec.streams import Format, clip, tiny_model
 from tests.training.models import changed_networks
 
@@ -79,7 +79,7 @@ def test_decoder_and_prior_learn_and_the_encoder_stays(shards: Path, tmp_path: P
     first, second = tmp_path / "first.bsqm", tmp_path / "second.bsqm"
     export_run(tmp_path / "start", first, {"name": "first"}, tmp_path / "first.pt")
     traced = replace(
-        config, traces=TraceConfig(pictures=4, batch=6, keep=12, refresh=2), steps=5, lr=1e-3
+        config, traces=TraceConfig(frames=4, batch=6, keep=12, refresh=2), steps=5, lr=1e-3
     )
     trainer = Trainer(traced, shards, tmp_path / "traced", quantize=model_of)
     trainer.start_from(tmp_path / "first.pt")
@@ -92,6 +92,6 @@ def test_decoder_and_prior_learn_and_the_encoder_stays(shards: Path, tmp_path: P
         Trainer(traced, shards, tmp_path / "alone")
 
 
-def test_clips_are_played_to_and_fro() -> None:
-    assert to_and_fro(8, 4) == [0, 1, 2, 3, 2, 1, 0, 1]
-    assert to_and_fro(3, 1) == [0, 0, 0]
+def test_clips_are_played_forward_and_backward() -> None:
+    assert forward_and_backward(8, 4) == [0, 1, 2, 3, 2, 1, 0, 1]
+    assert forward_and_backward(3, 1) == [0, 0, 0]

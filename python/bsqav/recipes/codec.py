@@ -29,7 +29,7 @@ def codec_v1_prior() -> TrainConfig:
         rate_from=-1,
         rate_full=0,
         drop=1.0,
-        drop_price=0.16,  # the encoder's
+        drop_lambda=0.16,  # the encoder's
         decay_from=0.3,
         seed=2,
     )

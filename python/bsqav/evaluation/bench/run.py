@@ -32,7 +32,7 @@ PARTS: dict[str, Callable[[Settings], Part]] = {
 def bench(
     settings: Settings, parts: Sequence[str], command: str, progress: Callable[[str], None]
 ) -> Report:
-    """Measures `parts`, names of PARTS, in that order; `progress` is told what is under way.
+    """Measures `parts`, names of PARTS, in that order; `progress` gets the name of each part.
 
     Raises EvaluationError where something that was measured gave a wrong result.
     """

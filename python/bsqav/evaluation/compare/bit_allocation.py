@@ -40,7 +40,7 @@ class BitAllocation:
     shown      number of the frame that `image` and `token_bits` are of
     image      that frame as RGB uint8 [H, W, 3]
     token_bits bits of its packet by token [h, w]: the packet's bits shared out by the bits that are
-               set in each token's layers, which is where the cost lies, since most bits are 0
+               set in each token's layers, where the cost is, since most bits are 0
     """
 
     bits: list[int] = field(default_factory=list)
@@ -55,7 +55,7 @@ class BitAllocation:
 def examine(file: Any, *, frame: int | None = None, original: Path | None = None) -> BitAllocation:
     """Decodes the first BSQ track of a file.
 
-    frame     which frame to look into; None takes the largest that is no keyframe
+    frame     which frame to map; None takes the largest that is no keyframe
     original  the clip that it was made from, of the same size, for the quality of each frame
 
     Raises UsageError for a frame that is not there, MediaError for a file without BSQ,

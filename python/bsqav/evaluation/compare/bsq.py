@@ -1,6 +1,6 @@
 """BSQ as a codec under test, through bsqav's public functions alone.
 
-It runs in a process of its own, so that peak memory can be told and several may run at a time.
+It runs in a process of its own, so that peak memory can be measured and several may run at a time.
 """
 
 import functools
@@ -46,7 +46,7 @@ class BsqCodec(Protocol):
         """Decode `stream` into `y4m` with the source's `header`."""
 
 
-class Told(TypedDict):
+class Report(TypedDict):
     """What a job of `worker.JOBS` reports: its seconds, and the process's peak bytes."""
 
     seconds: float
@@ -71,16 +71,18 @@ class PublicBsq:
 
     def encode(self, y4m: Path, crf: float, gop: int, out: Path) -> Encoded:
         """See `BsqCodec`."""
-        told = run_worker("encode", y4m=str(y4m), out=str(out), crf=crf, gop=gop, model=self.model)
+        report = run_worker(
+            "encode", y4m=str(y4m), out=str(out), crf=crf, gop=gop, model=self.model
+        )
         shown = f"bsqav transcode {y4m.name} {out.name} --crf {crf:g} --gop {gop}"
         if self.model is not None:
             shown += f" --model {self.model}"
         sizes = packet_sizes(out)
-        return Encoded(sizes, told["seconds"], shown, told["memory"], shown_sizes(out))
+        return Encoded(sizes, report["seconds"], shown, report["memory"], shown_sizes(out))
 
     def decode(self, stream: Path, y4m: Path, header: Y4mHeader) -> Run:
         """See `BsqCodec`."""
-        told = run_worker(
+        report = run_worker(
             "decode",
             stream=str(stream),
             y4m=str(y4m),
@@ -88,11 +90,11 @@ class PublicBsq:
             size=(header.width, header.height),
             rate=(header.rate.numerator, header.rate.denominator),
         )
-        return Run(f"bsqav.open({stream.name!r})", told["seconds"], told["memory"])
+        return Run(f"bsqav.open({stream.name!r})", report["seconds"], report["memory"])
 
 
-def run_worker(job: str, **arguments: object) -> Told:
-    """Runs a job of `worker.JOBS` in another Python process and gives what it told.
+def run_worker(job: str, **arguments: object) -> Report:
+    """Runs a job of `worker.JOBS` in another Python process and returns its report.
 
     The seconds are those of the job itself: the start of Python is not in them.
 
@@ -101,15 +103,15 @@ def run_worker(job: str, **arguments: object) -> Told:
     command = [sys.executable, "-m", "bsqav.evaluation.compare.worker", job, json.dumps(arguments)]
     done = run_measured(command, Path.cwd())
     try:
-        told: dict[str, object] = json.loads(done.output.splitlines()[-1])
+        report: dict[str, object] = json.loads(done.output.splitlines()[-1])
     except (IndexError, ValueError) as error:
         said = done.errors.decode("utf-8", "replace").strip().splitlines()[-1:]
         raise EvaluationError(
             f"BSQ's process ended with status {done.status}: {' '.join(said) or 'no message'}"
         ) from error
-    if "error" in told:
-        raise EvaluationError(str(told["error"]))
-    return cast(Told, told)
+    if "error" in report:
+        raise EvaluationError(str(report["error"]))
+    return cast(Report, report)
 
 
 @functools.cache

@@ -35,7 +35,7 @@ class Coder(Protocol):
         """The setting as people write it."""
 
     def identity(self) -> dict[str, object] | None:
-        """All that results depend on beside source, setting and interval; None: do not keep."""
+        """All that results depend on besides source, setting and interval; None: do not keep."""
 
     def encode(self, source: ClipSource, setting: float, gop: int, out: Path) -> Encoded:
         """Encode the source into the file `out`."""
@@ -97,8 +97,8 @@ class BsqCoder:
 
     def identity(self) -> dict[str, object] | None:
         """See `Coder`."""
-        told = getattr(self.codec, "identity", None)
-        return None if told is None else {"bsq": told()}
+        identity = getattr(self.codec, "identity", None)
+        return None if identity is None else {"bsq": identity()}
 
     def encode(self, source: ClipSource, setting: float, gop: int, out: Path) -> Encoded:
         """See `Coder`."""

@@ -98,7 +98,7 @@ def compare(
     viewer    collects pictures of all codecs at matched rate for a report; None makes none
 
     What fails (a missing encoder, a broken input, curves without overlap) is listed in the
-    result's failures, and the rest goes on.
+    result's failures, and the rest continues.
 
     Raises UsageError (a ValueError) for unknown names, for a keyframe interval, a frame count or
     jobs below one and for BSQ without a crf, and MissingToolError where there is no ffmpeg at all.

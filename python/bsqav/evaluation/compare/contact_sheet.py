@@ -1,4 +1,4 @@
-"""A sheet of pictures: one part of one frame by every codec at matched rate, with captions."""
+"""A contact sheet: one detail of one frame by every codec at matched rate, with captions."""
 
 import io
 from pathlib import Path
@@ -47,8 +47,8 @@ def write_contact_sheet(
 
 
 def _rgb(data: bytes, clip: ClipResult, frames: ClipFrames) -> Pixels:
-    sheet = np.asarray(pillow().open(io.BytesIO(data)))[..., 0]
-    planes = unpack_planes(sheet, clip.width, clip.height, frames.chroma)
+    packed = np.asarray(pillow().open(io.BytesIO(data)))[..., 0]
+    planes = unpack_planes(packed, clip.width, clip.height, frames.chroma)
     return planes_to_rgb(planes, frames.matrix, frames.full_range)
 
 

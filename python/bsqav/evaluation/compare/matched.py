@@ -15,7 +15,7 @@ TRIES = 3
 
 
 def target_rate(clip: ClipResult, codecs: Sequence[str]) -> float | None:
-    """The bits per pixel at which to look at codecs side by side, None where no curve is there.
+    """The bits per pixel at which codecs are shown side by side, None without a curve.
 
     The middle point of the first codec's curve (of a picture the second cheapest: stills are
     looked at closely), moved to where all curves reach; where they share no range, it stays and

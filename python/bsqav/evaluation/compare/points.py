@@ -77,9 +77,9 @@ class PointMaker:
         return key_of(source=self.source.key, codec=identity, setting=setting, gop=gop)
 
     def _encode(self, coder: Coder, setting: float, key: str | None, stream: Path) -> Encoded:
-        told = self.cache.read_json(key, ".encoded.json")
-        if told is not None and self.cache.take_file(key, coder.suffix, stream):
-            return Encoded(**told)
+        known = self.cache.read_json(key, ".encoded.json")
+        if known is not None and self.cache.take_file(key, coder.suffix, stream):
+            return Encoded(**known)
         encoded = coder.encode(self.source, setting, self.gop, stream)
         self.cache.write(key, coder.suffix, stream.read_bytes())
         self.cache.write_json(key, dataclasses.asdict(encoded), ".encoded.json")

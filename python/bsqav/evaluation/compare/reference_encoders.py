@@ -150,14 +150,14 @@ def _interval(reference: Reference, gop: int) -> list[str]:
         return []
     if reference.encoder != "libvvenc":
         return ["-g", str(gop)]
-    # ffmpeg does not hand -g on to VVenC, whose interval goes by seconds unless told in frames,
+    # ffmpeg does not hand -g on to VVenC, whose interval goes by seconds unless given in frames,
     # and is a multiple of its mini-GOP
     mini = 32 if gop >= 32 else 16
     return ["-vvenc-params", f"gopsize={mini}:intraperiod={gop // mini * mini}"]
 
 
 def encode_reference(reference: Reference, y4m: Path, quality: float, gop: int, out: Path) -> Run:
-    """Encode `y4m` into the Matroska file `out` beside it; return the command and its seconds.
+    """Encode `y4m` into the Matroska file `out` in its folder; return the command and its seconds.
 
     quality   of the encoder's own scale (crf or quantiser); lower is better and larger
     gop       frames from one keyframe to the next at most

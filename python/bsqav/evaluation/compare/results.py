@@ -81,7 +81,7 @@ class ClipResult:
 
     kind     "video" or "picture"
     sha256   of the input file
-    matched  codec -> a further point whose rate lies near one that all can reach: what the report's
+    matched  codec -> a further point whose rate is near one that all can reach: what the report's
              viewer shows; empty where none was asked for
     """
 

@@ -1,4 +1,4 @@
-"""Still pictures beside JPEG, WebP, JPEG 2000, JPEG XL and AVIF: rates, qualities, deltas."""
+"""Stills compared with JPEG, WebP, JPEG 2000, JPEG XL and AVIF: rates, qualities, deltas."""
 
 import dataclasses
 import json

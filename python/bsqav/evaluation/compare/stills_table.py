@@ -10,7 +10,7 @@ _HEAD = [TITLES[metric] for metric in METRICS]
 
 
 def format_stills(result: StillsResult) -> str:
-    """Mean curves, qualities at the rates asked for beside the paper's, BD-rates, settings."""
+    """Mean curves, qualities at the rates asked for with the paper's, BD-rates, settings."""
     codecs = result.codecs()
     curves = [
         [codec, f"{row['setting']:g}", f"{row['bpp']:.4f}", *_values(row), f"{row['seconds']:.2f}"]

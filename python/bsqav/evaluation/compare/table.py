@@ -90,7 +90,7 @@ def _means_text(result: CompareResult) -> str:
 
 
 def _wrapped(text: str, indent: str, end: str = "") -> str:
-    """A paragraph, further lines indented; `end` stands at the end of all lines but the last."""
+    """A paragraph, further lines indented; `end` closes all lines but the last."""
     lines = textwrap.wrap(
         text,
         COLUMNS - len(end),
@@ -105,7 +105,7 @@ def _wrapped(text: str, indent: str, end: str = "") -> str:
 def fitted(rows: Sequence[Sequence[str]]) -> list[str]:
     """Rows as `align` has them; columns that are too many for a line go into tables below.
 
-    The first two columns stand before the others in each table, which are about as wide.
+    Each table begins with the first two columns, which are about as wide.
     """
     widths = [max(len(row[i]) for row in rows) + 2 for i in range(len(rows[0]))]
     tables = _split(widths, COLUMNS)

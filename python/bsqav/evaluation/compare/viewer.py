@@ -19,7 +19,7 @@ from bsqav.evaluation.io.images import pillow
 from bsqav.evaluation.io.sources import planes_to_rgb
 from bsqav.evaluation.io.y4m import Plane, Planes, Y4mFile
 
-# Six frames where the codec under test is worst, six that stand for the clip.
+# Six frames where the codec under test is worst, six that represent the clip.
 WORST = 6
 SPREAD = 6
 ORIGINAL = "original"
@@ -106,7 +106,7 @@ def _write_all(maker: PointMaker, found: Sequence[tuple[Coder, float]], folder: 
 
 
 def choose_frames(clip: ClipResult) -> list[tuple[int, str]]:
-    """Numbers of the frames to look at and why, the most telling first.
+    """Numbers of the frames to show and why, the most important first.
 
     By VMAF of the codec under test at the matched rate, the first one measured where there is no
     BSQ; worst frames lie at least a fortieth of the clip apart. Worst and spread take turns.

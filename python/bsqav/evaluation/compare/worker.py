@@ -57,9 +57,9 @@ def run(job: str, **arguments: object) -> dict[str, object]:
 
 def main() -> int:
     """Runs the job that the command line names."""
-    told = run(sys.argv[1], **json.loads(sys.argv[2]))
-    print(json.dumps(told))
-    return 1 if "error" in told else 0
+    report = run(sys.argv[1], **json.loads(sys.argv[2]))
+    print(json.dumps(report))
+    return 1 if "error" in report else 0
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 An entry's name is the SHA-256 of everything that it depends on (the input's bytes, settings,
 programs), so an entry is never out of date: at worst nobody asks for it any more. Entries are
-written beside their place and renamed, so that runs may share a folder and a killed run leaves
+written under a temporary name and renamed, so that runs may share a folder and a killed run leaves
 whole entries alone.
 """
 
@@ -48,7 +48,7 @@ class Cache:
         self.folder = folder
 
     def path(self, key: str, suffix: str) -> Path:
-        """Where an entry lies, or would lie."""
+        """Path of an entry, whether it exists or not."""
         return self.folder / key[:2] / (key + suffix)
 
     def read(self, key: str | None, suffix: str) -> bytes | None:

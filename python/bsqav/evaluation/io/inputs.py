@@ -18,10 +18,10 @@ def is_picture(path: Path) -> bool:
 
 
 def expand_inputs(named: Sequence[Path | str]) -> list[Path]:
-    """The files that names stand for, in order and each once.
+    """The files that names mean, in order and each once.
 
-    A folder stands for the videos and pictures in it and in its folders, by name; a name with * ?
-    or [ that is no file for what it matches. A name that stands for nothing is given back as it
+    A folder means the videos and pictures in it and in its folders, by name; a name with * ?
+    or [ that is no file for what it matches. A name without files is given back as it
     is, so that measuring it says what is missing.
     """
     found: list[Path] = []

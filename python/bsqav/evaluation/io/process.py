@@ -64,7 +64,7 @@ def peak_memory(pid: int | str = "self") -> int | None:
 
 
 class _MemoryWatch:
-    """Asks for a running process's peak memory now and then; the last answer stands."""
+    """Asks for a running process's peak memory now and then; the last answer counts."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid

@@ -2,7 +2,7 @@
 
 A. Ghildyal and F. Liu, "Shift-tolerant Perceptual Similarity Metric", ECCV 2022, version ST0.0 with
 the AlexNet trunk. It is not LPIPS itself: values of the two cannot be compared. The package holds
-the weights; its own module would need torchvision, so the network stands here. PyTorch is loaded
+the weights; its own module would need torchvision, so the network is here. PyTorch is loaded
 when the first distance is computed.
 """
 

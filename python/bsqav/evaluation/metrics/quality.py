@@ -34,7 +34,7 @@ METRICS: Mapping[str, str] = MappingProxyType(
         "st_lpips": "ST-LPIPS",
     }
 )
-# What is measured whatever is asked for, and what a comparison shows unless it is told otherwise.
+# What is measured whatever is asked for, and what a comparison shows by default.
 ALWAYS = ("psnr_y", "ms_ssim", "vmaf")
 # Between 0 and 1 and crowded at one end: their curves are near straight in dB.
 IN_DB = frozenset(("ssim", "ms_ssim", "st_lpips"))

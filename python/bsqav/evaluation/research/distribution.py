@@ -37,7 +37,7 @@ MAX_FEATURES = 1 << 14
 
 @dataclass(frozen=True)
 class Moments:
-    """What a Frechet distance looks at.
+    """What a Frechet distance is computed of.
 
     mean: [D]. covariance: [D, D], unbiased. count: samples, 0 where a file does not say. features:
     [count, D], where they were kept. source: the network and its weights, where they are known.

@@ -1,7 +1,7 @@
 """Networks whose features FID, FVD and their kin compare, from weights that the user gives.
 
 What a distance may be called depends on them: FID and FVD are distances of certain networks with
-certain weights, and a stand-in's distance has another name everywhere.
+certain weights, and a substitute's distance has another name everywhere.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bsqav.nn.paper import i3d, inception
 
 __all__ = ["STAND_IN", "UNDERSTOOD", "FeatureNetwork", "load_features"]
 
-# The stand-in, by what the command line calls it.
+# The substitute, as the command line names it.
 STAND_IN = "st-lpips"
 UNDERSTOOD = (
     "for pictures pt_inception-2015-12-05-6726825d.pth (pytorch-fid's, torch-fidelity's) or "
@@ -66,7 +66,7 @@ def load_features(weights: str | Path, device: str = "cpu") -> FeatureNetwork:
 
     State dicts are read safely; a TorchScript file is a program, which is run. Raises ModelError
     for a file of another kind, FileNotFoundError where there is none, MissingToolError for a
-    stand-in that is not installed.
+    substitute that is not installed.
     """
     if str(weights) == STAND_IN:
         return _stand_in()
@@ -144,7 +144,7 @@ def _is_program(path: Path) -> bool:
 
 
 def _program(path: Path, named: str, device: str) -> FeatureNetwork:
-    """The networks of StyleGAN2-ADA and StyleGAN-V, told apart by their arguments."""
+    """The networks of StyleGAN2-ADA and StyleGAN-V, distinguished by their arguments."""
     try:
         module: Any = torch.jit.load(str(path), map_location=device).eval()
         arguments = {argument.name for argument in module.forward.schema.arguments}

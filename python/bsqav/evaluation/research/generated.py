@@ -1,4 +1,4 @@
-"""How good generated pictures or videos are, as a set, beside real ones."""
+"""How good generated pictures or videos are, as a set, compared with real ones."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def read_reference(network: FeatureNetwork, path: Path) -> Moments:
 def compare_sets(
     network: FeatureNetwork, samples: Gathered, reference: Moments, neighbours: int = 3
 ) -> Generation:
-    """All figures of samples beside a reference."""
+    """All figures of samples compared with a reference."""
     ours = moments(samples.features, network.source)
     warnings = _warnings(network, ours, reference)
     score = None if samples.logits is None else inception_score(samples.logits)

@@ -72,10 +72,10 @@ def grid(pictures: Pixels, columns: int) -> Pixels:
     """Pictures [N, rows, columns, 3] side by side in one; white where one is missing."""
     n, height, width, _ = pictures.shape
     rows = -(-n // columns)
-    sheet = np.full((rows * columns, height, width, 3), 255, np.uint8)
-    sheet[:n] = pictures
-    sheet = sheet.reshape(rows, columns, height, width, 3).transpose(0, 2, 1, 3, 4)
-    return sheet.reshape(rows * height, columns * width, 3)
+    mosaic = np.full((rows * columns, height, width, 3), 255, np.uint8)
+    mosaic[:n] = pictures
+    mosaic = mosaic.reshape(rows, columns, height, width, 3).transpose(0, 2, 1, 3, 4)
+    return mosaic.reshape(rows * height, columns * width, 3)
 
 
 def write_pictures(pictures: Pixels, out: Path, columns: int) -> list[Path]:

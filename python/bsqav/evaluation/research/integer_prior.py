@@ -27,7 +27,7 @@ from bsqav.nn.paper import anysize
 __all__ = ["IntegerPrior", "integer_prior"]
 
 TOKEN = 8  # luma samples each way
-WINDOW = 4  # tokens each way
+SUPERBLOCK = 4  # tokens each way
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -36,7 +36,7 @@ Pixels = npt.NDArray[np.uint8]
 class IntegerPrior:
     """Bits of the codec at one quality.
 
-    bits: of a token as they stand, without a prior: flags of windows and stages, and bits, of all
+    bits: of a token without a prior: flags of superblocks and stages, and bits, of all
     layers; bits_per_token: the same through the prior and the range coder. A token is a square of
     8 x 8 luma samples of one frame. bpp: of whole packets. psnr: of RGB, in dB, the mean over
     pictures or frames.
@@ -94,14 +94,16 @@ def integer_prior(batches: Iterable[Tensor], model: _core.Model, crf: float) -> 
 
 
 def _plain_bits(stages: npt.NDArray[np.uint8], words: npt.NDArray[np.uint32]) -> int:
-    """Flags and bits of one layer as they stand: windows, stages of active windows, words."""
+    """Flags and bits of one layer without a prior: of superblocks, and of stages in active ones."""
     rows, columns = stages.shape
-    padded = np.pad(stages, ((0, -rows % WINDOW), (0, -columns % WINDOW)))
-    windows = padded.reshape(padded.shape[0] // WINDOW, WINDOW, -1, WINDOW).any(axis=(1, 3))
-    active = windows.repeat(WINDOW, 0).repeat(WINDOW, 1)[:rows, :columns]
+    padded = np.pad(stages, ((0, -rows % SUPERBLOCK), (0, -columns % SUPERBLOCK)))
+    superblocks = padded.reshape(padded.shape[0] // SUPERBLOCK, SUPERBLOCK, -1, SUPERBLOCK).any(
+        axis=(1, 3)
+    )
+    active = superblocks.repeat(SUPERBLOCK, 0).repeat(SUPERBLOCK, 1)[:rows, :columns]
     # A flag for every stage that follows, and one that says that none does.
     flags = np.minimum(stages[active].astype(np.int64) + 1, words.shape[-1]).sum()
-    return int(windows.size + flags + STAGE_BITS * stages.astype(np.int64).sum())
+    return int(superblocks.size + flags + STAGE_BITS * stages.astype(np.int64).sum())
 
 
 def _planes(rgb: Pixels) -> Planes:

@@ -87,7 +87,10 @@ def compression_text(
 def generation_text(found: Generation, network: FeatureNetwork, neighbours: int) -> str:
     """A line for each figure."""
     reference = f"{found.reference}" if found.reference else "an unknown number of"
-    lines = [f"{found.samples} samples beside {reference} of the reference", f"  {network.source}"]
+    lines = [
+        f"{found.samples} samples compared with {reference} of the reference",
+        f"  {network.source}",
+    ]
     rows = [[network.title, f"{found.distance:.4g}"]]
     if found.inception_score is not None:
         mean, spread = found.inception_score

@@ -16,16 +16,14 @@ from bsqav.codec.modelspec import token_width as token_width
 SAMPLES = 96
 LUMA = 64
 SIDE_WIDTH = 104
-WINDOW = 4
+SUPERBLOCK = 4  # tokens on a side
 # q up to which chroma has the step of luma (docs/numerics.md, section 3).
 CHROMA_KNEE = 320
-# Mean energy of a token's residual, in steps squared, from which the encoder looks for bits.
-CANDIDATE_ENERGY = 0.012
 
 
 @dataclass(frozen=True)
 class LayerPlace:
-    """Where a layer stands: first of a keyframe; after another; q above the last's.
+    """Where a layer is: first of a keyframe; after another; q above the last's.
 
     One value for all pictures, or one for each, [B], as numbers.
     """
@@ -116,11 +114,11 @@ def count_stages(bits_BHWL: Tensor) -> Tensor:
 
 
 def active_tokens(stages_BHW: Tensor) -> Tensor:
-    """[B, H, W, 1] of 0 and 1: tokens of windows with at least one coded token."""
+    """[B, H, W, 1] of 0 and 1: tokens of superblocks with at least one coded token."""
     _, h, w = stages_BHW.shape
     coded = (stages_BHW > 0).float().unsqueeze(1)
-    windows = F.max_pool2d(coded, WINDOW, ceil_mode=True)
-    spread = windows.repeat_interleave(WINDOW, 2).repeat_interleave(WINDOW, 3)
+    superblocks = F.max_pool2d(coded, SUPERBLOCK, ceil_mode=True)
+    spread = superblocks.repeat_interleave(SUPERBLOCK, 2).repeat_interleave(SUPERBLOCK, 3)
     return spread[:, :, :h, :w].permute(0, 2, 3, 1)
 
 

@@ -24,9 +24,9 @@ SUBGROUP_BITS = fields.STAGE_BITS // SUBGROUPS
 def soft_bits(z: Tensor) -> Tensor:
     """z [...] -> bits 0 and 1 of its signs (sign(0) = +1), with the gradient of sigmoid(z).
 
-    The window of the sigmoid lets only latents near zero feel what the other value would bring,
-    from both sides: for a quadratic error the mean of the two slopes is the exact difference of a
-    flip.
+    By the gradient of the sigmoid only latents near zero learn what the other value would
+    bring, from both sides: for a quadratic error the mean of the two slopes is the exact
+    difference of a flip.
     """
     z = z.float()
     soft = torch.sigmoid(z)

@@ -23,16 +23,16 @@ def read_checkpoint(path: Path) -> object:
     """What torch.save wrote to a file, read with weights_only.
 
     Of anything that is not a tensor, a number, a string or a plain container, nothing is imported
-    or called; empty objects stand in its place. Raises ModelError for a file that is damaged or
+    or called; empty objects take its place. Raises ModelError for a file that is damaged or
     asks for more, FileNotFoundError where there is none.
     """
     try:
         unknown = torch.serialization.get_unsafe_globals_in_checkpoint(path)
         # Mappings may be filled after they were made, which only plain ones allow.
-        stands: list[Any] = [
+        placeholders: list[Any] = [
             (_mapping if name == "collections.defaultdict" else _Inert, name) for name in unknown
         ]
-        with torch.serialization.safe_globals(stands):
+        with torch.serialization.safe_globals(placeholders):
             return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise

@@ -160,7 +160,7 @@ class BSQViT(nn.Module):
     def latents(self, x: Tensor, cache: KeyValueCache | None = None) -> Tensor:
         """v of the paper, before the projection on the sphere: [B, (T,) H, W, L].
 
-        With a cache x is a video that goes on where the cache ends (see bsqav.nn.paper.streaming).
+        With a cache x is a video that continues after the cache (see bsqav.nn.paper.streaming).
         """
         patches = self._cut(x)
         z = cast(Tensor, self.to_latent(self.encoder(self.embed(patches), cache)))

@@ -89,7 +89,7 @@ class _EqualLinear(nn.Module):
 
 
 class _Block(nn.Module):
-    """Two convolutions beside a plain path, to half the size."""
+    """Two convolutions with a plain path in parallel, to half the size."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -139,7 +139,7 @@ class StyleDiscriminator(nn.Module):
         self.out = _EqualLinear(last, 1, activate=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, 3, (T,) side, side] -> logits [B (T), 1] in float32, larger for what looks real."""
+        """[B, 3, (T,) side, side] -> logits [B (T), 1] in float32, larger for what seems real."""
         x = _frames(x)
         if x.shape[-2:] != (self.side, self.side):
             raise UsageError(

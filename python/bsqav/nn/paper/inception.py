@@ -99,7 +99,7 @@ def _e() -> tuple[Chain, ...]:
     )
 
 
-# Name, width of its input, chains, and what is pooled beside them: mean and max go through the last
+# Name, width of its input, chains, and what is pooled besides: mean and max go through the last
 # chain, "half" is a part of the output as it is.
 BLOCKS = (
     ("Mixed_5b", 192, _a(32), "mean"),

@@ -2,7 +2,7 @@
 
 They hold the image tokenizers: BSQ of 18 and 36 bits, and one with a fixed spherical codebook.
 Names of tensors are translated; sign(0) = -1 and the most significant bit first are kept, so that
-indices are those of the program. Its own files carry objects of other packages beside the tensors:
+indices are those of the program. Its own files carry objects of other packages besides the tensors:
 nothing of that is imported or run.
 """
 
@@ -153,7 +153,7 @@ def _config(state: Mapping[str, Tensor]) -> ViTConfig:
     head = _shape(state, "decoder.ffn.0.weight", 2)[0]
     bits = _shape(state, "quant_embed.weight", 2)[0]
     transformer = TransformerConfig(width, len(layers), max(1, width // HEAD_WIDTH), hidden)
-    # inv_temperature 1 is tau 2, and the identity stands before the division by sqrt(L).
+    # inv_temperature 1 is tau 2, and the identity is before the division by sqrt(L).
     bsq = BSQConfig(bits, tau=2.0, zero_bit=0, most_first=True, gradient_scale=bits**-0.5)
     return ViTConfig(transformer, bsq, (side * patch, side * patch), 1, patch, head)
 

@@ -110,8 +110,8 @@ class ClipSampler:
 
     def _clip(self) -> Samples:
         clip, size, frames = self._pick(self.clips), self.config.size, self.config.frames
-        room = clip.shape[-1] - size
-        x, y = (int(self.rng.integers(room // 2 + 1)) * 2 for _ in range(2))
+        margin = clip.shape[-1] - size
+        x, y = (int(self.rng.integers(margin // 2 + 1)) * 2 for _ in range(2))
         start = int(self.rng.integers(clip.shape[0] - frames + 1))
         part = np.stack([crop(frame, x, y, size) for frame in clip[start : start + frames]])
         if self.rng.random() < 0.3:

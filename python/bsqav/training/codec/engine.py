@@ -10,12 +10,19 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
-from bsqav.nn.codec import fields as token_fields
 from bsqav.nn.codec.networks import CodecNet
-from bsqav.training.codec import motion
+from bsqav.training.codec.compensation import compensate
 from bsqav.training.codec.data import Planes
-from bsqav.training.codec.objective import LayerInput, LayerResult, code_layer, code_tensors
-from bsqav.training.codec.rollout import MOTION_LAMBDA, predict
+from bsqav.training.codec.decisions import MOTION_LAMBDA
+from bsqav.training.codec.motion_search import search
+from bsqav.training.codec.objective import (
+    LayerInput,
+    LayerResult,
+    LayerTensors,
+    code_layer,
+    code_tensors,
+)
+from bsqav.training.codec.rollout import predict
 from bsqav.training.codec.stepping import Replayed, Schedule, Updater
 from bsqav.training.common.placement import Placement
 
@@ -59,7 +66,7 @@ class Engine:
         self.rate = torch.zeros((), device=place.device)
 
     def reset(self) -> None:
-        """To be called when the networks' mode changes: graphs would go on in the old one."""
+        """To be called when the networks' mode changes: graphs would stay in the old one."""
         self.coded.reset()
         self.trained.reset()
 
@@ -97,21 +104,21 @@ class Engine:
             return code_layer(net, layer, candidates, rate, tokenizer=self.config.tokenizer)
 
     def _tensors(self, layer: LayerInput, candidates: Tensor, rate: float) -> tuple[Tensor, ...]:
-        side = token_fields.side_vector(layer.pred_BHWS, layer.q_B, layer.place)
-        known = layer.target_BHWS, layer.pred_BHWS, layer.previous_BHWT, layer.q_B
-        return *known, side, candidates, self.rate.fill_(rate)
+        return *LayerTensors.of(layer), candidates, self.rate.fill_(rate)
 
     def _run(self, tensors: tuple[Tensor, ...]) -> LayerResult:
         net, trained = self.updater.net, self.config.tokenizer
+        *layer, candidates, rate = tensors
+        inputs = LayerTensors(*layer), candidates, rate
         with self.place.autocast(self.config.bf16, cache=self.cached):
             if self.core is not code_tensors:
                 try:
-                    return self.core(net, *tensors, tokenizer=trained, dense=True)
+                    return self.core(net, *inputs, tokenizer=trained, dense=True)
                 except RuntimeError as error:
                     reason = (str(error) or type(error).__name__).splitlines()[0]
                     self.report(f"torch.compile failed: {reason}; going on without")
                     self.core = code_tensors
-            return code_tensors(net, *tensors, tokenizer=trained, dense=True)
+            return code_tensors(net, *inputs, tokenizer=trained, dense=True)
 
     def _code(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         with torch.no_grad():
@@ -128,16 +135,16 @@ class Engine:
         """See bsqav.training.codec.rollout.predict."""
         if not self.place.batched:
             return predict(recon, target_y, step)
-        price = torch.full((), MOTION_LAMBDA * step, device=target_y.device)
-        y, u, v = self.moved(*recon, target_y, price)
+        lam = torch.full((), MOTION_LAMBDA * step, device=target_y.device)
+        y, u, v = self.moved(*recon, target_y, lam)
         return y, u, v
 
     def _predict(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        y, u, v, target, price = tensors
+        y, u, v, target, lam = tensors
         with torch.no_grad():
             y, u, v = y.round(), u.round(), v.round()
-            _, mv = motion.search(target.round(), y, price)
-            return motion.compensate(y, u, v, mv)
+            _, mv = search(target.round(), y, lam)
+            return compensate(y, u, v, mv)
 
 
 def _as_tuple(result: LayerResult) -> tuple[Tensor, ...]:

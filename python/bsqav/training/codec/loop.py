@@ -21,9 +21,10 @@ from bsqav.nn.codec.networks import CodecNet
 from bsqav.nn.codec.sparse import start_from_transform
 from bsqav.training.codec import state
 from bsqav.training.codec.data import ClipSampler, DataConfig
+from bsqav.training.codec.decisions import LAMBDA
 from bsqav.training.codec.engine import Engine, EngineConfig
 from bsqav.training.codec.layer_log import LayerLog
-from bsqav.training.codec.objective import LAMBDA, LayerInput, drop_worthless
+from bsqav.training.codec.objective import LayerInput, keep_tokens
 from bsqav.training.codec.resident import ResidentSampler
 from bsqav.training.codec.rollout import Rollout, RolloutConfig
 from bsqav.training.codec.state import RANK_SEEDS, CodecProgress
@@ -42,9 +43,10 @@ class TrainConfig(RunConfig):
     """A whole run of the codec's networks.
 
     steps counts layers coded (optimizer steps). quant_from and decay_from are shares of the budget.
-    drop is how often, at least, tokens not worth drop_price per bit are skipped. With tokenizer
-    False the prior alone is trained, on the quantized tokens of finished weights. With `traces` the
-    tokenizer's decoder and the prior are trained, on what the codec's own encoder writes.
+    drop is how often, at least, tokens that do not lower the RD cost at drop_lambda are zeroed out.
+    With tokenizer False the prior alone is trained, on the quantized tokens of finished weights.
+    With `traces` the tokenizer's decoder and the prior are trained, on what the codec's own encoder
+    writes.
 
     device: auto, cpu or cuda. batched: data, motion search and cost as large operations on the
     device (None: on cuda alone). graphs: on cuda, run a whole step as one captured graph. compiled:
@@ -63,7 +65,7 @@ class TrainConfig(RunConfig):
     rate_from: int = 300
     rate_full: int = 900
     drop: float = 0.3
-    drop_price: float = LAMBDA
+    drop_lambda: float = LAMBDA
     tokenizer: bool = True
     quant_from: float = 0.6
     decay_from: float = 0.6
@@ -230,7 +232,7 @@ class Trainer:
             for layer, candidates in rollout.layers():
                 if self._is_choosy(layer, generator):
                     result = self.engine.observe(net, layer, candidates)
-                    candidates = candidates * drop_worthless(result, self.config.drop_price)
+                    candidates = candidates * keep_tokens(result, self.config.drop_lambda)
                 rollout.accept(self.engine.observe(net, layer, candidates))
 
     # ---- steps ----
@@ -267,7 +269,7 @@ class Trainer:
         )
 
     def _is_choosy(self, layer: LayerInput, generator: torch.Generator) -> bool:
-        """Whether a layer's worthless tokens are dropped."""
+        """Whether a layer's tokens that do not lower the RD cost are zeroed out."""
         chance = torch.rand(1, generator=generator).item()
         return not layer.place.intra and chance < self._drop_share()
 
@@ -279,7 +281,7 @@ class Trainer:
             rate = self._rate_share()
             if self._is_choosy(layer, generator):
                 result = self.engine.code(layer, candidates, rate)
-                candidates = candidates * drop_worthless(result, self.config.drop_price)
+                candidates = candidates * keep_tokens(result, self.config.drop_lambda)
             result = self.engine.train(layer, candidates, rate, self._schedule())
             self.progress.step += 1
             rollout.accept(result)

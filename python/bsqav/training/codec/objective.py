@@ -11,6 +11,7 @@ tokens with a mask (`dense`, see bsqav.training.codec.dense), whose shapes do no
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -18,18 +19,12 @@ from torch import Tensor
 
 from bsqav.nn.codec import fields
 from bsqav.nn.codec.networks import CodecNet
+from bsqav.training.codec.decisions import LAMBDA, MEAN_WEIGHTS
 from bsqav.training.codec.dense import dense_bit_logits, dense_context
 
-# Sum of squared errors in steps, per bit: about the Lagrangian of a uniform quantizer with a
-# dead zone at that step (0.85 * 2^((QP-12)/3) of H.264 expressed in its step is 0.13).
-LAMBDA = 0.13
-# What the error of the mean of every 2x2, 4x4 and 8x8 luma samples counts beside that of the
-# samples: the eye, MS-SSIM and VMAF judge coarse structure apart from fine, a plain sum of squares
-# hardly sees it. The encoder chooses tokens by half of that (Decisions::mean_weights).
-MEAN_WEIGHTS = {2: 0.5, 4: 1.0, 8: 1.0}
 # Mean energy of a token's residual, in steps squared, above which losses are scaled.
 ENERGY_KNEE = 150.0
-# What the first bit of a stage that is not coded would cost: the price that keeps it at 0.
+# The rate of the first bit of a stage that is not coded, which keeps it at 0.
 NEW_STAGE_BITS = 6.0
 
 
@@ -43,10 +38,10 @@ class Coded:
 
 @dataclass
 class LayerInput:
-    """What one layer codes: samples 0..255 as tokens, their prediction, and the side facts.
+    """What one layer codes: samples 0..255 as tokens, their prediction, and side information.
 
-    q_B may also hold a value for every token, [B, H, W]. With `coded` the tokenizer's encoder has
-    nothing to say.
+    q_B may also hold a value for every token, [B, H, W]. With `coded` the tokenizer's encoder is
+    not used.
     """
 
     target_BHWS: Tensor
@@ -55,6 +50,22 @@ class LayerInput:
     q_B: Tensor
     place: fields.LayerPlace
     coded: Coded | None = None
+
+
+class LayerTensors(NamedTuple):
+    """A layer's tensors, with its side vectors; q is LayerInput's q_B."""
+
+    target_BHWS: Tensor
+    pred_BHWS: Tensor
+    previous_BHWT: Tensor
+    q: Tensor
+    side_BHWS: Tensor
+
+    @classmethod
+    def of(cls, layer: LayerInput) -> "LayerTensors":
+        """Those of a layer."""
+        side = fields.side_vector(layer.pred_BHWS, layer.q_B, layer.place)
+        return cls(layer.target_BHWS, layer.pred_BHWS, layer.previous_BHWT, layer.q_B, side)
 
 
 @dataclass
@@ -80,8 +91,8 @@ def squared_error(error_BHWS: Tensor) -> Tensor:
     total = error_BHWS.square().sum(-1)
     luma = torch.unflatten(error_BHWS[..., : fields.LUMA], -1, (8, 8))
     for size, weight in MEAN_WEIGHTS.items():
-        cells = torch.unflatten(torch.unflatten(luma, -2, (-1, size)), -1, (-1, size))
-        means = cells.mean((-3, -1))
+        squares = torch.unflatten(torch.unflatten(luma, -2, (-1, size)), -1, (-1, size))
+        means = squares.mean((-3, -1))
         total = total + weight * size * size * means.square().sum((-2, -1))
     return total
 
@@ -117,12 +128,12 @@ def dense_flag_bits(logits_BHWF: Tensor, stages_BHW: Tensor, mask_BHW1: Tensor) 
     return (coded * binary_cost(chosen, flag)).sum(-1)
 
 
-def drop_worthless(result: LayerResult, price: float = LAMBDA) -> Tensor:
-    """1 for tokens that bring more than they cost, [B, H, W], as the encoder chooses.
+def keep_tokens(result: LayerResult, lam: float = LAMBDA) -> Tensor:
+    """1 for tokens whose coding lowers the RD cost, [B, H, W]; the others are zeroed out.
 
-    price: of a bit, in squared steps.
+    lam: squared steps per bit.
     """
-    return (result.gain_BHW >= price * (result.token_bits_BHW + 1.0)).float()
+    return (result.gain_BHW >= lam * (result.token_bits_BHW + 1.0)).float()
 
 
 def token_costs(
@@ -145,8 +156,8 @@ def token_costs(
         some = (binary_cost(logits, chosen) * here[coded]).sum(-1)
         costs = torch.zeros_like(flags).masked_scatter(coded, some)
     # Bits that are not coded are 0 and cost nothing, but would not be free.
-    unborn = (bits - bits.detach()) * (1 - here) * NEW_STAGE_BITS
-    return flags, costs + unborn.sum(-1)
+    absent = (bits - bits.detach()) * (1 - here) * NEW_STAGE_BITS
+    return flags, costs + absent.sum(-1)
 
 
 def code_layer(
@@ -164,11 +175,9 @@ def code_layer(
     knows something. With tokenizer False the tokenizer stays as it is and the loss is the rate
     alone. dense: over all tokens instead of the coded ones, with the same result.
     """
-    side = fields.side_vector(layer.pred_BHWS, layer.q_B, layer.place)
-    tensors = layer.target_BHWS, layer.pred_BHWS, layer.previous_BHWT, layer.q_B, side
     return code_tensors(
         net,
-        *tensors,
+        LayerTensors.of(layer),
         candidates_BHW,
         rate_grad,
         tokenizer=tokenizer,
@@ -179,11 +188,7 @@ def code_layer(
 
 def code_tensors(
     net: CodecNet,
-    target_BHWS: Tensor,
-    pred_BHWS: Tensor,
-    previous_BHWT: Tensor,
-    q: Tensor,
-    side_BHWS: Tensor,
+    layer: LayerTensors,
     candidates_BHW: Tensor,
     rate_grad: float | Tensor,
     *,
@@ -191,38 +196,33 @@ def code_tensors(
     dense: bool,
     coded: Coded | None = None,
 ) -> LayerResult:
-    """`code_layer` on the tensors of the layer, with the side vectors that it gives."""
-    step = fields.sample_steps(q)
-    residual = ((target_BHWS - pred_BHWS) / step).clamp(-127.0, 127.0)
+    """`code_layer` on the tensors of the layer."""
+    step = fields.sample_steps(layer.q)
+    residual = ((layer.target_BHWS - layer.pred_BHWS) / step).clamp(-127.0, 127.0)
     searched = fields.active_tokens(candidates_BHW)
     with torch.set_grad_enabled(tokenizer and torch.is_grad_enabled()):
         if coded is None:
-            bits = net.enc(residual, side_BHWS, searched) * candidates_BHW.unsqueeze(-1)
+            bits = net.enc(residual, layer.side_BHWS, searched) * candidates_BHW.unsqueeze(-1)
             stages = fields.count_stages(bits.detach())
         else:
             bits, stages = coded.bits_BHWL, coded.stages_BHW
         mask = fields.active_tokens(stages)
         # Bits of stages that are not coded are 0; they stay in, to feel what a 1 would bring.
-        out = net.dec(fields.pad_token(bits, stages), side_BHWS, mask).float()
-    recon = pred_BHWS + out.detach() * step * mask
+        out = net.dec(fields.pad_token(bits, stages), layer.side_BHWS, mask).float()
+    recon = layer.pred_BHWS + out.detach() * step * mask
     skipped = squared_error(residual)
     active = mask[..., 0]
     distortion = squared_error(out - residual) * active + skipped * (1 - active)
 
-    trunk = net.prior.trunk(previous_BHWT, side_BHWS, mask)
+    trunk = net.prior.trunk(layer.previous_BHWT, layer.side_BHWS, mask)
     rate_bits = bits * rate_grad + bits.detach() * (1.0 - rate_grad)
     flags, token_bits = token_costs(net, trunk, rate_bits, stages, mask, dense)
-
-    count = searched.sum().clamp_min(1.0)
     total = (flags + token_bits).sum()
-    loss = LAMBDA * total / count
-    if tokenizer:
-        loss = loss + (distortion * searched[..., 0]).sum() / count
+    loss = _loss(total, distortion if tokenizer else None, searched)
     # A residual far above its step (a young network, a scene change) must not drown the rest.
     energy = (residual.square().sum(-1) * active).sum() / active.sum().clamp_min(1.0)
-    loss = loss / (energy / ENERGY_KNEE).clamp_min(1.0)
     return LayerResult(
-        loss=loss,
+        loss=loss / (energy / ENERGY_KNEE).clamp_min(1.0),
         distortion=distortion.detach().mean(),
         bits=total.detach() / distortion.numel(),
         active=active.mean(),
@@ -232,3 +232,12 @@ def code_tensors(
         gain_BHW=skipped - distortion.detach(),
         token_bits_BHW=token_bits.detach(),
     )
+
+
+def _loss(bits: Tensor, distortion: Tensor | None, searched: Tensor) -> Tensor:
+    """The RD cost per token that was searched, or the rate alone."""
+    count = searched.sum().clamp_min(1.0)
+    loss = LAMBDA * bits / count
+    if distortion is not None:
+        loss = loss + (distortion * searched[..., 0]).sum() / count
+    return loss

@@ -75,13 +75,13 @@ class ResidentSampler:
         """Real clips: a square of each, some backwards."""
         config, rng = self.config, self.rng
         length, size = self.clips.shape[1], self.clips.shape[-1]
-        room = size - config.size
+        margin = size - config.size
         which = self._on(rng.integers(len(self.clips), size=count)).view(-1, 1, 1, 1)
         first = rng.integers(length - config.frames + 1, size=(count, 1))
         order = first + np.arange(config.frames)
         order = np.where(rng.random((count, 1)) < 0.3, order[:, ::-1], order)
         frame = self._on(np.ascontiguousarray(order)).view(count, -1, 1, 1)
-        corner = self._on(rng.integers(room // 2 + 1, size=(2, count)) * 2)
+        corner = self._on(rng.integers(margin // 2 + 1, size=(2, count)) * 2)
 
         def square(first_row: int, first_col: int, scale: int) -> Tensor:
             along = torch.arange(config.size // scale, device=self.device)

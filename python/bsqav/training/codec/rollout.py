@@ -19,35 +19,34 @@ from bsqav import _core
 from bsqav.nn.codec import fields
 from bsqav.nn.codec.deblock import deblock, edge_steps
 from bsqav.training.codec.data import Planes
+from bsqav.training.codec.decisions import (
+    BASE_GAIN,
+    COARSE_ENERGY,
+    COARSE_LAYERS,
+    KEYFRAME_GAIN,
+    LAYER_SLACK,
+    LAYER_SPACING,
+    MOTION_LAMBDA,
+    TOKEN_ENERGY,
+)
 from bsqav.training.codec.objective import LayerInput, LayerResult
 from bsqav.training.codec.pack import Samples
 
 # Range of the first layer of keyframes and of the last layer of everything, in q (docs/numerics.md,
 # section 3), and the largest q.
 INTRA_Q = (8 * 52, 8 * 58)
-# The same where the keyframe is predicted from a small picture, and how often it is.
-SEEDED_Q = (8 * 47, 8 * 60)
-SEEDED = 0.7
-SEED_SCALE = 8
-# How much finer than the keyframe's last layer the small picture is.
-SEED_GAIN = 8 * 12
+# The same where the keyframe is predicted from a base frame, how often it is, and by how much
+# smaller that is.
+BASED_Q = (8 * 47, 8 * 60)
+BASED = 0.7
+BASE_SCALE = 8
 TARGET_Q = (8 * 14, 8 * 58)
 MAX_Q = 568
-# A bit of a coefficient says "a step up" or "a step down": with digits -1, 0 and 1 a layer's step
-# is less than half of that of the layer before.
-LAYER_DROP = 8 * 10
-# Pictures between keyframes have at most so many layers before the last.
-COARSE_LAYERS = 5
-# Layers before the last one of a picture are there for tokens whose mean energy, in their own
-# squared steps, is at least this.
-COARSE_ENERGY = 0.1
-# Sum of absolute differences per bit of a vector, in steps: the square root of LAMBDA.
-MOTION_LAMBDA = 0.36
 
 
 def layer_steps(first: float, target: float) -> list[float]:
     """q of a keyframe's layers, from `first` down to `target` in even parts."""
-    parts = max(0, math.ceil((first - target) / LAYER_DROP - 0.2))
+    parts = max(0, math.ceil((first - target - LAYER_SLACK) / LAYER_SPACING))
     return [first + (target - first) * i / max(1, parts) for i in range(parts + 1)]
 
 
@@ -62,7 +61,7 @@ class RolloutConfig:
 
     jitter: float = 0.35
     spread: float = 12.0
-    keyframe_gain: float = 48.0
+    keyframe_gain: float = KEYFRAME_GAIN
 
 
 def predict(recon: Planes, target_y: Tensor, step: float) -> Planes:
@@ -89,8 +88,8 @@ Predictor = Callable[[Planes, Tensor, float], Planes]
 class Rollout:
     """Yields the layers of one batch in coding order; feed every result back with `accept`.
 
-    Pictures of a batch go through the same layers. A clip that has nothing to code in a layer that
-    the codec would leave out goes on as if that layer had not been.
+    Frames of a batch go through the same layers. A clip that has nothing to code in a layer that
+    the codec would omit continues as if that layer had not been there.
 
     generator: of the CPU, wherever the clip is. predictor: how motion is found and compensated.
     any_of: whether something holds in any process of the run, where there are several.
@@ -112,21 +111,21 @@ class Rollout:
         self.stages = stages
         self.generator = generator
         target = self._uniform(*TARGET_Q)
-        self.seeded = self._uniform(0, 1) < SEEDED
-        first = max(target, self._uniform(*(SEEDED_Q if self.seeded else INTRA_Q)))
+        self.based = self._uniform(0, 1) < BASED
+        first = max(target, self._uniform(*(BASED_Q if self.based else INTRA_Q)))
         self.q_layers = layer_steps(first, max(0.0, target - config.keyframe_gain))
         self.q_target = target
         self.recon: Tensor | None = None
         self.token: Tensor | None = None
-        # Of the picture at work: tokens with edges to filter, and q of the last layer.
+        # Of the current frame: tokens with edges to filter, and q of the last layer.
         self.coded: Tensor | None = None
         self.q: Tensor | None = None
         self.later = torch.zeros(clip[0].shape[0], device=clip[0].device)
         self.optional = False
-        self.offset = self._offsets() * float(self.seeded)  # base pictures have none
+        self.delta_q = self._delta_q() * float(self.based)  # base frames have none
 
-    def _offsets(self) -> Tensor:
-        """[B, H, W] multiples of 8: what windows add to q, for over half of the clips."""
+    def _delta_q(self) -> Tensor:
+        """[B, H, W] multiples of 8: the delta q of superblocks, for over half of the clips."""
         b, _, rows, cols = self.clip[0].shape
         wide = torch.randn(b, 1, 2, 2, generator=self.generator)
         wide = F.interpolate(wide, (rows // 32, cols // 32), mode="bilinear", align_corners=True)
@@ -161,13 +160,13 @@ class Rollout:
             yield from self._inter(self._frame(t))
 
     def _start(self, first: Tensor) -> Tensor:
-        """What a keyframe is predicted from: gray, or a small picture with a decoder's errors."""
-        if not self.seeded:
+        """What a keyframe is predicted from: gray, or a base frame with a decoder's errors."""
+        if not self.based:
             return torch.full_like(first, 128.0)
-        step = fields.step_of(torch.tensor(self.q_layers[-1] - SEED_GAIN)).item()
+        step = fields.step_of(torch.tensor(self.q_layers[-1] - BASE_GAIN)).item()
         planes = []
         for plane in self._frame(0):
-            small = F.avg_pool2d(plane.unsqueeze(1), SEED_SCALE)
+            small = F.avg_pool2d(plane.unsqueeze(1), BASE_SCALE)
             error = torch.randn(small.shape, generator=self.generator).to(small.device)
             small = (small + 0.35 * step * error).round().clamp(0, 255)
             large = F.interpolate(small, plane.shape[-2:], mode="bicubic", align_corners=False)
@@ -181,7 +180,7 @@ class Rollout:
         self.coded = None
         target, pred = self._tokens(frame), self._tokens(planes)
         self.later = torch.zeros_like(self.later)
-        for above in range(COARSE_LAYERS * LAYER_DROP, -1, -LAYER_DROP):
+        for above in range(COARSE_LAYERS * LAYER_SPACING, -1, -LAYER_SPACING):
             if above > 0 and self.q_target + above > MAX_Q:
                 continue
             place = fields.LayerPlace(False, self.later, above)
@@ -195,9 +194,9 @@ class Rollout:
         self.optional = False
 
     def _filtered(self) -> Planes:
-        """The picture that is done; edges between vectors alone are left out."""
+        """The decoded frame, deblocked; edges that only vectors make are not filtered."""
         if self.coded is None or self.q is None:
-            raise RuntimeError("no layer of the picture was coded")
+            raise RuntimeError("no layer of the frame was coded")
         edges = edge_steps(self.q.expand_as(self.coded), self.coded)
         y, u, v = deblock(fields.tokens_to_planes(self._recon()), *edges)
         return y, u, v
@@ -216,7 +215,7 @@ class Rollout:
         token = self.token
         if token is None:
             token = target.new_zeros(*target.shape[:3], fields.token_width(self.stages))
-        q = (fields.by_token(q.round()) + self.offset).clamp(0, MAX_Q).to(target.device)
+        q = (fields.by_token(q.round()) + self.delta_q).clamp(0, MAX_Q).to(target.device)
         self.q = q
         return LayerInput(target, pred, token, q, place)
 
@@ -238,7 +237,7 @@ class Rollout:
         """[B, H, W] of 0 and 1: tokens that may have bits, by energy with jitter."""
         step = fields.sample_steps(layer.q_B)
         residual = (layer.target_BHWS - layer.pred_BHWS) / step
-        if layer.place.intra and not self.seeded:
+        if layer.place.intra and not self.based:
             return torch.ones_like(residual[..., 0])
-        least = COARSE_ENERGY if layer.place.above > 0 else fields.CANDIDATE_ENERGY
+        least = COARSE_ENERGY if layer.place.above > 0 else TOKEN_ENERGY
         return fields.candidates(residual, least, self.config.jitter)

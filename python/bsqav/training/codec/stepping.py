@@ -2,7 +2,7 @@
 
 On a GPU these small networks spend their time on starting kernels. A CUDA graph starts all kernels
 of a layer (forward, backward, clipping, AdamW, running average) at once; it is captured after a few
-plain steps and run again with new inputs. Where capturing fails, plain steps go on.
+plain steps and run again with new inputs. Where capturing fails, plain steps continue.
 """
 
 import math
@@ -77,7 +77,7 @@ class Updater:
         # All processes have the same norms, but losses of their own.
         total = torch.stack(norms).sum() if self.place.world > 1 else loss.detach()
         if self.place.batched:
-            # AdamW itself looks at this flag, on the device, as it does for scaled gradients.
+            # AdamW itself reads this flag, on the device, as it does for scaled gradients.
             flag = (~torch.isfinite(total + torch.stack(norms).sum())).float()
             self.optimizer.found_inf = flag  # type: ignore[attr-defined]
             self.optimizer.step()
@@ -147,7 +147,7 @@ class Replayed:
             return self.function(*inputs)
         if self.calls < self.PLAIN_CALLS:
             self.calls += 1
-            return self._beside(inputs)
+            return self._on_side_stream(inputs)
         if self.graph is None and not self._capture(inputs):
             return self.function(*inputs)
         assert self.graph is not None
@@ -156,7 +156,7 @@ class Replayed:
         self.graph.replay()
         return tuple(output.clone() for output in self.outputs)
 
-    def _beside(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def _on_side_stream(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """A plain call on a stream of its own, as capturing asks of the calls before it."""
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
@@ -177,7 +177,7 @@ class Replayed:
                 self.outputs = self.function(*self.inputs)
         except RuntimeError as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
-            self.report(f"no CUDA graph of {self.name}: {reason}; plain calls go on")
+            self.report(f"no CUDA graph of {self.name}: {reason}; plain calls continue")
             self.enabled = False
             torch.cuda.synchronize()
             return False

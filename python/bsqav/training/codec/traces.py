@@ -1,8 +1,8 @@
 """Layers as the codec's own encoder codes them, for training on its choices.
 
-The encoder settles bits by their cost, drops tokens and moves steps in ways that a rollout only
-comes near. Networks that are trained on what it really writes (the tokenizer's decoder and the
-prior; bits are given, so the tokenizer's encoder is not) answer what they will be asked.
+The encoder sets bits by RDO quantization, zeroes tokens out and varies q in ways that a rollout
+only approximates. Networks that are trained on what it really writes (the tokenizer's decoder and
+the prior; bits are given, so the tokenizer's encoder is not) match what they will be used for.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ from bsqav.nn.codec.networks import CodecNet
 from bsqav.training.codec.data import ClipSampler
 from bsqav.training.codec.objective import Coded, LayerInput
 
-LOOK_AHEAD = 24
+LOOKAHEAD = 24
 
 # The model of networks, for the encoder. Raises ModelError if they have no integers.
 Quantize = Callable[[CodecNet], _core.Model]
@@ -29,12 +29,12 @@ Quantize = Callable[[CodecNet], _core.Model]
 
 @dataclass(frozen=True)
 class TraceConfig:
-    """pictures: of a clip, which is played to and fro to have so many. batch: layers of a step.
+    """frames: of a clip, played forward and backward to have so many. batch: layers of a step.
 
     crf: range of the clips'. keep: layers to draw from. refresh: steps between models.
     """
 
-    pictures: int = 16
+    frames: int = 16
     batch: int = 32
     crf: tuple[float, float] = (12.0, 54.0)
     keep: int = 1024
@@ -55,7 +55,7 @@ class Layer:
     place: tuple[float, float, float]  # first of a keyframe, later, above
 
 
-def to_and_fro(count: int, length: int) -> list[int]:
+def forward_and_backward(count: int, length: int) -> list[int]:
     """`count` indices that run 0 .. length - 1, back, and so on."""
     period = max(1, 2 * (length - 1))
     return [min(i % period, period - i % period) for i in range(count)]
@@ -70,12 +70,12 @@ def _samples(planes: Sequence[npt.NDArray[np.uint16]]) -> npt.NDArray[np.uint8]:
 
 def _on_canvas(values: npt.NDArray[Any], side: int) -> npt.NDArray[Any]:
     """The grid with zeros to the right and below: no token there is active."""
-    room = [(0, side - values.shape[0]), (0, side - values.shape[1])]
-    return np.pad(values, room + [(0, 0)] * (values.ndim - 2))
+    margin = [(0, side - values.shape[0]), (0, side - values.shape[1])]
+    return np.pad(values, margin + [(0, 0)] * (values.ndim - 2))
 
 
 def layer_of(traced: dict[str, Any], side: int) -> Layer:
-    """What the encoder noted, on a canvas of side x side tokens."""
+    """What the encoder traced, on a canvas of side x side tokens."""
 
     def grid(name: str) -> npt.NDArray[Any]:
         return _on_canvas(traced[name], side)
@@ -159,10 +159,10 @@ class TraceSampler:
             self.model,
             crf=crf,
             threads=self.threads,
-            lookahead=LOOK_AHEAD,
+            lookahead=LOOKAHEAD,
         )
         encoder.trace()
-        for pts, i in enumerate(to_and_fro(self.config.pictures, planes[0].shape[0])):
+        for pts, i in enumerate(forward_and_backward(self.config.frames, planes[0].shape[0])):
             encoder.send([plane[i] for plane in planes], pts)
             self._take(encoder)
         encoder.flush()

@@ -27,7 +27,7 @@ VIDEOS = frozenset(
 # A picture or a video in a shard may be that large, in bytes: it is read whole.
 MAX_MEMBER = 1 << 30
 MAX_CLASS_DIGITS = 12
-# What says the class beside a sample: a .cls with its number, or one of these fields of a .json.
+# Where the class of a sample is: a .cls with its number, or one of these fields of a .json.
 MAX_JSON = 1 << 20
 LABEL_FIELDS = ("cls", "label", "class")
 MAX_LABEL = 200
@@ -68,7 +68,7 @@ def find_sources(root: Path, videos: bool, listed: Path | None = None) -> list[S
     """The pictures or videos under a folder, or of its .tar shards, by name.
 
     Classes are the subfolders of the first level where all files lie in one, in shards what the
-    .cls or .json beside a sample says. listed: see PictureFolder. Raises MediaError where there are
+    .cls or .json of a sample says. listed: see PictureFolder. Raises MediaError where there are
     none or a shard is damaged.
     """
     suffixes = VIDEOS if videos else PICTURES

@@ -1,8 +1,8 @@
 """Networks spread over processes by FSDP2, and their whole state for checkpoints.
 
 Each process holds a part of every weight, gradient and moment; a Transformer's block is gathered
-while it runs. States are whole on the first process, so that a checkpoint goes on in any number of
-processes, sharded or not.
+while it runs. States are whole on the first process, so that any number of processes can continue a
+checkpoint, sharded or not.
 """
 
 from __future__ import annotations

@@ -41,12 +41,12 @@ function tickText(value) {
 function axis(values, log, from, to) {
   let low = Math.min(...values), high = Math.max(...values);
   if (log) {
-    const room = Math.pow(high / low, 0.04) || 1.1;
-    low /= room; high *= room;
+    const margin = Math.pow(high / low, 0.04) || 1.1;
+    low /= margin; high *= margin;
     if (low === high) { low /= 2; high *= 2; }
   } else {
-    const room = (high - low) * 0.05 || 1;
-    low -= room; high += room;
+    const margin = (high - low) * 0.05 || 1;
+    low -= margin; high += margin;
   }
   const f = log ? Math.log : (x) => x;
   const place = (x) => from + ((f(x) - f(low)) / (f(high) - f(low))) * (to - from);

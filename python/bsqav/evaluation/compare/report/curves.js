@@ -1,4 +1,4 @@
-// Curves, tables, and what stands around them.
+// Curves, tables, and the text around them.
 const visible = (codecs) => codecs.filter((codec) => !state.hidden.has(codec));
 
 function tipTable(head, rows) {

@@ -42,7 +42,7 @@ class Viewer {
     this.serial = 0;  // of calls of render: a late image of an earlier one is not painted
     this.markMode = chips($("mode"), MODES, this.mode, (mode) => this.setMode(mode));
     this.connectControls();
-    this.connectPointer($("sheet"));
+    this.connectPointer($("picture"));
     this.stage.addEventListener("keydown", (event) => this.onKey(event));
   }
 
@@ -189,22 +189,22 @@ class Viewer {
     window.addEventListener("resize", () => { if (this.store && !this.store.empty) this.render(); });
   }
 
-  connectPointer(sheet) {
+  connectPointer(element) {
     const drag = (event) => {
       const frame = this.canvas.getBoundingClientRect();
       this.moveWipe((event.clientX - frame.left) / frame.width);
     };
     let dragging = false;
-    sheet.addEventListener("pointerdown", (event) => {
+    element.addEventListener("pointerdown", (event) => {
       if (this.mode === "flicker") { this.flip(); return; }
       const elsewhere = event.pointerType === "touch" && !this.handle.contains(event.target);
       if (this.mode !== "wipe" || elsewhere) return;
       dragging = true;
-      sheet.setPointerCapture(event.pointerId);
+      element.setPointerCapture(event.pointerId);
       drag(event);
     });
-    sheet.addEventListener("pointermove", (event) => { if (dragging) drag(event); });
-    for (const end of ["pointerup", "pointercancel"]) sheet.addEventListener(end, () => { dragging = false; });
+    element.addEventListener("pointermove", (event) => { if (dragging) drag(event); });
+    for (const end of ["pointerup", "pointercancel"]) element.addEventListener(end, () => { dragging = false; });
   }
 
   onKey(event) {

@@ -1,131 +1,41 @@
-"""Motion search and compensation of batches in PyTorch, for devices that the C++ search is not on.
+"""Motion search of batches in PyTorch, for devices that the C++ search is not on.
 
-Compensation is docs/bitstream.md, section 4.3, to the bit: its sums are integers below 2^24, which
-float32 holds. The search is the encoder's in spirit (whole samples by differences over three sizes
-of the picture, then half and quarter samples by Hadamard sums, one vector or four a window), but
-all windows go at once: predictors come from the round before. Vectors are (x, y) in quarter luma
-samples. N counts the blocks of a picture in raster order, K candidates.
+It is the encoder's in outline: whole samples by differences over three sizes of the frame, then
+half and quarter samples by Hadamard sums, one vector or four per superblock. But all superblocks
+are searched at once: predictors come from the round before. Vectors are (x, y) in quarter luma
+samples. N counts the blocks of a frame in raster order, K candidates.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-LUMA_TAPS = (
-    (0, 0, 0, 64, 0, 0, 0, 0),
-    (-1, 4, -10, 58, 17, -5, 1, 0),
-    (-1, 4, -11, 40, 40, -11, 4, -1),
-    (0, 1, -5, 17, 58, -10, 4, -1),
+from bsqav.training.codec.compensation import (
+    BLOCK,
+    LUMA_TAPS,
+    SUPERBLOCK,
+    blocks_at,
+    constant,
+    corners,
+    predict_blocks,
 )
-CHROMA_TAPS = (
-    (0, 64, 0, 0),
-    (-2, 58, 10, -2),
-    (-4, 54, 16, -2),
-    (-6, 46, 28, -4),
-    (-4, 36, 36, -4),
-    (-4, 28, 46, -6),
-    (-2, 16, 54, -4),
-    (-2, 10, 58, -2),
-)
+
 HADAMARD = tuple(
     tuple(-1 if (row & col).bit_count() % 2 else 1 for col in range(8)) for row in range(8)
 )
-WINDOW, PART = 32, 16
-# Samples each way of the whole search, at a quarter of the size.
+# Samples each way of the full search, at a quarter of the size.
 COARSE_RANGE = 16
-# Values that the whole search compares at a time.
+# Values that the full search compares at a time.
 COARSE_VALUES = 1 << 27
 SPLIT_BITS = 3.0
-# Mean absolute difference of an 8x8 square that is taken for unmoved.
+# Mean absolute difference of an 8x8 square below which it is unmoved.
 UNMOVED = 1.0
 LIMIT = 2047
 
 
-# ---- blocks and filters ----
-
-
-@lru_cache
-def _constant(table: tuple[tuple[int, ...], ...], device: torch.device) -> Tensor:
-    """A table on a device. Copied there once: a CUDA graph may not copy from the CPU."""
-    return torch.tensor(table, dtype=torch.float32, device=device)
-
-
-def blocks_at(plane: Tensor, top: Tensor, left: Tensor, size: int) -> Tensor:
-    """Squares of plane [B, H, W] whose corners are top, left [B, N]; edge samples go on outside.
-
-    Returns [B, N, size, size].
-    """
-    b, height, width = plane.shape
-    along = torch.arange(size, device=plane.device)
-    rows = (top.unsqueeze(-1) + along).clamp(0, height - 1)
-    cols = (left.unsqueeze(-1) + along).clamp(0, width - 1)
-    index = rows.unsqueeze(-1) * width + cols.unsqueeze(-2)
-    return plane.reshape(b, -1).gather(1, index.reshape(b, -1)).view(index.shape)
-
-
-def _filtered(patch: Tensor, taps_x: Tensor, taps_y: Tensor) -> Tensor:
-    """patch [B, N, S + T - 1, S + T - 1], taps [B, N, T] -> rounded samples [B, N, S, S]."""
-    count = taps_x.shape[-1]
-    rows = (patch.unfold(-1, count, 1) * taps_x[:, :, None, None]).sum(-1)
-    sums = (rows.unfold(-2, count, 1) * taps_y[:, :, None, None]).sum(-1)
-    return torch.floor((sums + 2048.0) / 4096.0).clamp(0, 255)
-
-
-def predict_blocks(
-    plane: Tensor, top: Tensor, left: Tensor, mv: Tensor, size: int, taps: Tensor
-) -> Tensor:
-    """Predictions [B, N, size, size] of blocks at top, left [N] with the vectors mv [B, N, 2].
-
-    plane: float32 of integers [B, H, W]. taps: [fractions, T], of luma or of 4:2:0 chroma.
-    """
-    fractions, count = taps.shape
-    shift = fractions.bit_length() - 1
-    reach = count // 2 - 1
-    whole, fraction = mv >> shift, mv & (fractions - 1)
-    patch = blocks_at(
-        plane, top + whole[..., 1] - reach, left + whole[..., 0] - reach, size + count - 1
-    )
-    return _filtered(patch, taps[fraction[..., 0]], taps[fraction[..., 1]])
-
-
-def _corners(rows: int, cols: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """top, left [rows * cols] of a grid of squares."""
-    top = torch.arange(rows, device=device).repeat_interleave(cols) * size
-    left = torch.arange(cols, device=device).repeat(rows) * size
-    return top, left
-
-
-def _tiles(plane: Tensor, size: int) -> Tensor:
-    """[B, rows * size, cols * size] -> [B, rows * cols, size, size]."""
-    b, height, width = plane.shape
-    grid = plane.view(b, height // size, size, width // size, size)
-    return grid.permute(0, 1, 3, 2, 4).reshape(b, -1, size, size)
-
-
-def compensate(y: Tensor, u: Tensor, v: Tensor, mv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Predicts frames from y [B, H, W], u and v [B, H/2, W/2] with vectors of all parts.
-
-    Planes hold integers 0..255 in any type; mv is [B, ceil(H/16), ceil(W/16), 2], of whole numbers
-    (an unsplit window's parts share its vector). Returns float32 planes.
-    """
-
-    def one(plane: Tensor, size: int, table: tuple[tuple[int, ...], ...]) -> Tensor:
-        b, height, width = plane.shape
-        rows, cols = mv.shape[1:3]
-        taps = _constant(table, plane.device)
-        top, left = _corners(rows, cols, size, plane.device)
-        blocks = predict_blocks(plane.float(), top, left, mv.long().flatten(1, 2), size, taps)
-        grid = blocks.view(b, rows, cols, size, size).permute(0, 1, 3, 2, 4)
-        return grid.reshape(b, rows * size, cols * size)[:, :height, :width]
-
-    half = PART // 2
-    return one(y, PART, LUMA_TAPS), one(u, half, CHROMA_TAPS), one(v, half, CHROMA_TAPS)
-
-
-# ---- prices ----
+# ---- rates ----
 
 
 def _component_bits(d: Tensor) -> Tensor:
@@ -147,13 +57,20 @@ def _boxes(x: Tensor, height: int, width: int) -> Tensor:
 
 def hadamard_sum(difference: Tensor) -> Tensor:
     """Sums [...] of the absolute Hadamard coefficients of 8x8 squares of [..., S, S], by 4."""
-    matrix = _constant(HADAMARD, difference.device)
+    matrix = constant(HADAMARD, difference.device)
     grid = _boxes(difference, 8, 8)
     squares = matrix @ grid.transpose(-3, -2) @ matrix
     return squares.abs().sum((-4, -3, -2, -1)) / 4.0
 
 
 # ---- search ----
+
+
+def cut_squares(plane: Tensor, size: int) -> Tensor:
+    """[B, rows * size, cols * size] -> [B, rows * cols, size, size]."""
+    b, height, width = plane.shape
+    grid = plane.view(b, height // size, size, width // size, size)
+    return grid.permute(0, 1, 3, 2, 4).reshape(b, -1, size, size)
 
 
 def _halved(plane: Tensor) -> Tensor:
@@ -206,9 +123,9 @@ def _cut(current: Tensor, reference: Tensor, size: int, rows: int, cols: int) ->
     _, height, width = current.shape
     pad = (0, cols * size - width, 0, rows * size - height)
     valid = F.pad(torch.ones_like(current[:1]), pad)
-    top, left = _corners(rows, cols, size, current.device)
-    tiles = _tiles(F.pad(current, pad), size)
-    return _Blocks(tiles, _tiles(valid, size), top, left, reference, rows, cols)
+    top, left = corners(rows, cols, size, current.device)
+    squares = cut_squares(F.pad(current, pad), size)
+    return _Blocks(squares, cut_squares(valid, size), top, left, reference, rows, cols)
 
 
 def _best(choices: Tensor, cost: Tensor) -> Tensor:
@@ -217,14 +134,14 @@ def _best(choices: Tensor, cost: Tensor) -> Tensor:
     return choices.gather(2, index).squeeze(2)
 
 
-def _of_windows(parts: Tensor) -> Tensor:
-    """Sums over the four parts of each window: [..., 2 rows, 2 cols] -> [..., rows, cols]."""
-    return _boxes(parts, 2, 2).sum((-3, -1))
+def _per_superblock(blocks: Tensor) -> Tensor:
+    """Sums over the four blocks of each superblock: [..., 2 rows, 2 cols] -> [..., rows, cols]."""
+    return _boxes(blocks, 2, 2).sum((-3, -1))
 
 
-def _to_parts(windows: Tensor, rows: int, cols: int) -> Tensor:
-    """Values of windows [B, rows * cols, ...] for each of their parts [B, 4 rows * cols, ...]."""
-    grid = torch.unflatten(windows, 1, (rows, cols))
+def _per_block(superblocks: Tensor, rows: int, cols: int) -> Tensor:
+    """Values of superblocks [B, rows * cols, ...] for each block [B, 4 rows * cols, ...]."""
+    grid = torch.unflatten(superblocks, 1, (rows, cols))
     grid = grid.repeat_interleave(2, 1).repeat_interleave(2, 2)
     return grid.flatten(1, 2)
 
@@ -232,7 +149,7 @@ def _to_parts(windows: Tensor, rows: int, cols: int) -> Tensor:
 def _coarse(
     current: Tensor, reference: Tensor, rows: int, cols: int, lam: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The whole search at a quarter of the size: vectors [B, N, 2] of windows and of parts."""
+    """The full search at a quarter of the size: vectors [B, N, 2] of superblocks and of blocks."""
     _, height, width = current.shape
     reach, side, full = COARSE_RANGE, 2 * COARSE_RANGE + 1, (rows * 8, cols * 8)
     pad = (0, full[1] - width, 0, full[0] - height)
@@ -245,17 +162,17 @@ def _coarse(
     for first in range(0, side, at_once):
         gap = (places[:, first : first + at_once] - padded[:, None, None]).abs() * valid
         sums.append(_boxes(gap, 4, 4).sum((-3, -1)))
-    parts = torch.cat(sums, 1)
-    # A 16th of the samples are here, so a 16th of a bit's price; a sample is 16 quarter samples.
+    blocks = torch.cat(sums, 1)
+    # A 16th of the samples are here, so a 16th of lambda; a sample is 16 quarter samples.
     along = torch.arange(-reach, reach + 1, device=current.device)
-    price = lam * _component_bits(16 * along) / 16.0
-    price = (price.view(side, 1) + price.view(1, side)).view(1, side, side, 1, 1)
+    rate = lam * _component_bits(16 * along) / 16.0
+    rate = (rate.view(side, 1) + rate.view(1, side)).view(1, side, side, 1, 1)
 
     def best(sums: Tensor) -> Tensor:
-        index = (sums + price).flatten(3).flatten(1, 2).argmin(1)
+        index = (sums + rate).flatten(3).flatten(1, 2).argmin(1)
         return torch.stack([index % side - reach, index // side - reach], -1)
 
-    return best(_of_windows(parts)), best(parts)
+    return best(_per_superblock(blocks)), best(blocks)
 
 
 def _at_half_size(blocks: _Blocks, first: Tensor, second: Tensor) -> Tensor:
@@ -295,8 +212,8 @@ def _whole(blocks: _Blocks, candidates: Tensor, lam: Tensor) -> tuple[Tensor, Te
         around = _neighbours(field, blocks.rows, blocks.cols)
         predictor = 4 * _median(*around[:, :, :3].unbind(2))
         choices = torch.cat([field.unsqueeze(2), candidates, around], 2)
-        price = lam * vector_bits(4 * choices - predictor.unsqueeze(2))
-        field = _best(choices, blocks.sad(choices) + price)
+        rate = lam * vector_bits(4 * choices - predictor.unsqueeze(2))
+        field = _best(choices, blocks.sad(choices) + rate)
         choices, cost = blocks.around(field, radius)
         field = _best(choices, cost + lam * vector_bits(4 * choices - predictor.unsqueeze(2)))
     return field, predictor
@@ -345,60 +262,68 @@ def _fraction(
     return _best(choices, cost), cost.amin(-1)
 
 
-def _gain_of_parts(parts: _Blocks, shared: Tensor, coarse: Tensor, rows: int, cols: int) -> Tensor:
-    """[B, rows, cols]: by how much whole vectors of their own bring the parts' differences down."""
-    together = parts.sad(shared.unsqueeze(2)).squeeze(2)
-    gain = together - torch.minimum(together, parts.around(coarse, 1)[1].amin(-1))
-    return _of_windows(torch.unflatten(gain, 1, (2 * rows, 2 * cols)))
+def _gain_of_split(blocks: _Blocks, shared: Tensor, coarse: Tensor, rows: int, cols: int) -> Tensor:
+    """[B, rows, cols]: by how much whole vectors of their own lower the blocks' differences."""
+    together = blocks.sad(shared.unsqueeze(2)).squeeze(2)
+    gain = together - torch.minimum(together, blocks.around(coarse, 1)[1].amin(-1))
+    return _per_superblock(torch.unflatten(gain, 1, (2 * rows, 2 * cols)))
 
 
-def _unmoved(windows: _Blocks) -> Tensor:
-    """[B, N]: no 8x8 square differs by as much as a sample in the mean from what was there."""
-    count = windows.reference.shape[0]
-    here = torch.zeros(count, 1, dtype=torch.long, device=windows.current.device)
-    before = blocks_at(windows.reference, windows.top + here, windows.left + here, WINDOW)
-    gap = (before - windows.current).abs() * windows.valid
+def _unmoved(superblocks: _Blocks) -> Tensor:
+    """[B, N]: no 8x8 square differs by a sample in the mean from the same place before."""
+    count = superblocks.reference.shape[0]
+    here = torch.zeros(count, 1, dtype=torch.long, device=superblocks.current.device)
+    top, left = superblocks.top + here, superblocks.left + here
+    before = blocks_at(superblocks.reference, top, left, SUPERBLOCK)
+    gap = (before - superblocks.current).abs() * superblocks.valid
     return (F.avg_pool2d(gap, 8) < UNMOVED).all(-1).all(-1)
 
 
 def search(current: Tensor, reference: Tensor, lam: Tensor) -> tuple[Tensor, Tensor]:
     """Motion of luma planes [B, H, W] (integers 0..255, sides multiples of 8) by another's.
 
-    lam: price of an estimated bit of a vector in units of absolute difference, a tensor of one
+    lam: absolute difference per estimated bit of a vector, a tensor of one
     value. Returns split [B, ceil(H/32), ceil(W/32)] of 0 and 1, and mv [B, ceil(H/16), ceil(W/16),
     2], as bsqav._core.motion_search_batch does; the vectors differ a little from that one's.
     """
     b, height, width = current.shape
-    rows, cols = -(-height // WINDOW), -(-width // WINDOW)
+    rows, cols = -(-height // SUPERBLOCK), -(-width // SUPERBLOCK)
     levels = [(current.float(), reference.float())]
     for _ in range(2):
         levels.append((_halved(levels[-1][0]), _halved(levels[-1][1])))
-    taps = _constant(LUMA_TAPS, current.device)
+    taps = constant(LUMA_TAPS, current.device)
 
-    coarse_w, coarse_p = _coarse(*levels[2], rows, cols, lam)
-    windows = _cut(*levels[1], WINDOW // 2, rows, cols)
-    parts = _cut(*levels[1], PART // 2, 2 * rows, 2 * cols)
-    coarse_p = _at_half_size(parts, coarse_p, _to_parts(coarse_w, rows, cols))
-    coarse_w = _at_half_size(windows, coarse_w, torch.zeros_like(coarse_w))
+    coarse_s, coarse_b = _coarse(*levels[2], rows, cols, lam)
+    superblocks = _cut(*levels[1], SUPERBLOCK // 2, rows, cols)
+    blocks = _cut(*levels[1], BLOCK // 2, 2 * rows, 2 * cols)
+    coarse_b = _at_half_size(blocks, coarse_b, _per_block(coarse_s, rows, cols))
+    coarse_s = _at_half_size(superblocks, coarse_s, torch.zeros_like(coarse_s))
 
-    windows = _cut(*levels[0], WINDOW, rows, cols)
-    start, predictor = _whole(windows, torch.stack([coarse_w, torch.zeros_like(coarse_w)], 2), lam)
-    mv_w, cost_w = _fraction(windows, start, predictor, lam, taps)
+    superblocks = _cut(*levels[0], SUPERBLOCK, rows, cols)
+    start, predictor = _whole(
+        superblocks, torch.stack([coarse_s, torch.zeros_like(coarse_s)], 2), lam
+    )
+    mv_s, cost_s = _fraction(superblocks, start, predictor, lam, taps)
 
-    parts = _cut(*levels[0], PART, 2 * rows, 2 * cols)
-    shared = _to_parts(start, rows, cols)
-    start, predictor = _whole(parts, torch.stack([shared, coarse_p, 0 * shared], 2), lam)
-    mv_p, cost_p = _fraction(parts, start, predictor, lam, taps)
+    blocks = _cut(*levels[0], BLOCK, 2 * rows, 2 * cols)
+    shared = _per_block(start, rows, cols)
+    start, predictor = _whole(blocks, torch.stack([shared, coarse_b, 0 * shared], 2), lam)
+    mv_b, cost_b = _fraction(blocks, start, predictor, lam, taps)
 
-    together = _of_windows(torch.unflatten(cost_p, 1, (2 * rows, 2 * cols)))
-    alone = cost_w.view(b, rows, cols)
-    still = _unmoved(windows)
-    good = alone <= WINDOW * WINDOW / 2 + lam
-    worth = _gain_of_parts(parts, shared, coarse_p, rows, cols) > lam * (SPLIT_BITS + 4)
-    split = (together + lam * SPLIT_BITS < alone) & ~good & worth & ~still.view(b, rows, cols)
-    mv_w = mv_w.masked_fill(still.unsqueeze(-1), 0)
-    choice = _to_parts(split.flatten(1), rows, cols).unsqueeze(-1)
-    mv = torch.where(choice, mv_p, _to_parts(mv_w, rows, cols))
+    together = _per_superblock(torch.unflatten(cost_b, 1, (2 * rows, 2 * cols)))
+    alone = cost_s.view(b, rows, cols)
+    still = _unmoved(superblocks)
+    good = alone <= SUPERBLOCK * SUPERBLOCK / 2 + lam
+    gain = _gain_of_split(blocks, shared, coarse_b, rows, cols)
+    split = (
+        (together + lam * SPLIT_BITS < alone)
+        & ~good
+        & (gain > lam * (SPLIT_BITS + 4))
+        & ~still.view(b, rows, cols)
+    )
+    mv_s = mv_s.masked_fill(still.unsqueeze(-1), 0)
+    choice = _per_block(split.flatten(1), rows, cols).unsqueeze(-1)
+    mv = torch.where(choice, mv_b, _per_block(mv_s, rows, cols))
     mv = torch.unflatten(mv, 1, (2 * rows, 2 * cols))
-    mv = mv[:, : -(-height // PART), : -(-width // PART)]
+    mv = mv[:, : -(-height // BLOCK), : -(-width // BLOCK)]
     return split.to(torch.uint8), mv.to(torch.int16)
