@@ -33,7 +33,7 @@ class Mpeg4:
 
 
 def compared(folder: Path, sidecar: Path | None = None) -> tuple[CompareResult, Viewer]:
-    """MPEG-4 as BSQ beside two references on a clip of moving pictures."""
+    """MPEG-4 as BSQ compared with two references on a moving clip."""
     viewer = Viewer(sidecar)
     with pytest.MonkeyPatch.context() as patch:
         for name in CODECS:

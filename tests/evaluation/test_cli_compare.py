@@ -58,7 +58,7 @@ def mpeg4_as_bsq(monkeypatch: pytest.MonkeyPatch, ffmpeg: str) -> None:
 
     monkeypatch.setattr(bsqav, "transcode", transcode, raising=False)
     monkeypatch.setattr(bsqav, "open", PyAVFace, raising=False)
-    # in this process, where the stand-ins are
+    # in this process, where the substitutes are
     monkeypatch.setattr(bsq, "run_worker", worker.run)
     four = dataclasses.replace(REFERENCES["mjpeg"], points=(2, 6, 12, 31))
     monkeypatch.setitem(REFERENCES, "mjpeg", four)

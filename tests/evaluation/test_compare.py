@@ -1,4 +1,4 @@
-"""The comparison: curves, deltas against a stand-in codec, and what happens when parts fail."""
+"""The comparison: curves, deltas of a substitute codec, and what happens when parts fail."""
 
 from __future__ import annotations
 

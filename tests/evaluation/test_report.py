@@ -65,20 +65,20 @@ def test_pictures_are_what_was_decoded(made: tuple[CompareResult, Viewer]) -> No
     for frame in frames.frames:
         assert list(frame.pictures) == ["original", "bsq", "mpeg2", "mjpeg"]
     first = frames.frames[0]
-    sheet = np.asarray(Image.open(io.BytesIO(first.pictures["original"])))[..., 0]
+    packed = np.asarray(Image.open(io.BytesIO(first.pictures["original"])))[..., 0]
     y, u, v = moving_planes(HEADER, first.index)
-    np.testing.assert_array_equal(sheet[:176, :192], y)
-    np.testing.assert_array_equal(sheet[176:, :96], u)
-    np.testing.assert_array_equal(sheet[176:, 96:], v)
+    np.testing.assert_array_equal(packed[:176, :192], y)
+    np.testing.assert_array_equal(packed[176:, :96], u)
+    np.testing.assert_array_equal(packed[176:, 96:], v)
 
 
 @pytest.mark.parametrize("shapes", [((5, 7), (3, 4)), ((4, 4), (4, 4)), ((1, 1), (1, 1))])
-def test_planes_of_any_size_fit_on_a_sheet(shapes: tuple[tuple[int, int], ...]) -> None:
+def test_planes_of_any_size_fit_into_an_image(shapes: tuple[tuple[int, int], ...]) -> None:
     rng = np.random.default_rng(3)
     y, u, v = (rng.integers(0, 256, shapes[i > 0], dtype=np.uint8) for i in range(3))
-    sheet = np.asarray(Image.open(io.BytesIO(pack_planes((y, u, v)))))[..., 0]
+    packed = np.asarray(Image.open(io.BytesIO(pack_planes((y, u, v)))))[..., 0]
     height, width = y.shape
-    unpacked = unpack_planes(sheet, width, height, "444" if u.shape == y.shape else "420")
+    unpacked = unpack_planes(packed, width, height, "444" if u.shape == y.shape else "420")
     for plane, expected in zip(unpacked, (y, u, v), strict=True):
         np.testing.assert_array_equal(plane, expected)
 
@@ -108,7 +108,7 @@ def test_the_page_holds_everything_and_fetches_nothing(
     assert len(blocks) == 4 * len(frames["frames"])
 
 
-def test_all_frames_lie_beside_the_page(made: tuple[CompareResult, Viewer]) -> None:
+def test_all_frames_are_next_to_the_page(made: tuple[CompareResult, Viewer]) -> None:
     (frames,) = made[1].clips.values()
     assert frames.sidecar is not None
     for version in ("original", "bsq", "mpeg2", "mjpeg"):

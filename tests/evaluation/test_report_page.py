@@ -256,7 +256,7 @@ def test_flicker_turns_by_itself_and_by_hand(desktop: Browser, page: Path) -> No
     desktop.until(lambda: seen() not in (None, held), "the picture flipped by hand")
 
 
-def test_frames_beside_the_page_can_be_looked_at(
+def test_frames_in_files_are_shown(
     desktop: Browser, page: Path, made: tuple[CompareResult, Viewer]
 ) -> None:
     desktop.open(page)
@@ -268,7 +268,7 @@ def test_frames_beside_the_page_can_be_looked_at(
         "s.dispatchEvent(new Event('input'))",
         outside,
     )
-    desktop.until(lambda: desktop.shows(f"0-{outside}-"), "a frame beside the page")
+    desktop.until(lambda: desktop.shows(f"0-{outside}-"), "a frame from a file")
     assert "not lossless" in desktop.find("#frame-note").text
 
 

@@ -92,8 +92,8 @@ def test_pictures_of_any_size(folder: Path, capsys: pytest.CaptureFixture[str]) 
     assert coded.bpp_plain == pytest.approx(found.bpp) and coded.psnr == pytest.approx(found.psnr)
     assert reconstruction(model, iter(pictures), way="whole").bpp == pytest.approx(5 * 7 * 6 / 2000)
     odd = [pictures[0][..., :31, :41]]
-    beside = integer_prior(odd, default_model(), 20)
-    assert beside.psnr > 20 and beside.clips == 1
+    measured = integer_prior(odd, default_model(), 20)
+    assert measured.psnr > 20 and measured.clips == 1
     common = [str(folder / "pictures"), "--tokenizer", str(folder / "tokenizer.pt")]
     assert main(["eval", "reconstruction", *common, "--fit", "tiles", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["bpp"] == pytest.approx(found.bpp)
@@ -128,8 +128,8 @@ def test_clips(tmp_path: Path) -> None:
     assert found.pictures == 3 and found.bpp == pytest.approx(6 / 64)
     prior = ARPrior(ARPriorConfig(NETS, SubTokens(6, 3), (2, 2), 3))
     assert compression(model, prior, iter([x])).bpp_plain == pytest.approx(6 / 64)
-    beside = integer_prior([x], default_model(), 30)
-    assert beside.clips == 1 and beside.psnr > 30 and beside.bits_per_token < beside.bits
+    measured = integer_prior([x], default_model(), 30)
+    assert measured.clips == 1 and measured.psnr > 30 and measured.bits_per_token < measured.bits
 
 
 def test_from_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

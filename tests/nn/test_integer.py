@@ -37,7 +37,7 @@ CONFIGS = {
 
 
 def random_layer(seed: int, stages: int, batch: int = 1) -> tuple[LayerInput, torch.Tensor]:
-    """A layer, and the stage counts that its tokens may have: none in one window."""
+    """A layer, and the stage counts that its tokens may have: none in one superblock."""
     torch.manual_seed(seed)
     coarse = torch.randint(20, 236, (batch, ROWS, COLS, 1))
     pred = (coarse + torch.randint(-9, 10, (batch, ROWS, COLS, 96))).clamp(0, 255).float()
@@ -108,7 +108,7 @@ def tokens_of(bits: torch.Tensor, most: torch.Tensor) -> tuple[torch.Tensor, tor
     return stages, fields.token_vector(bits, stages)
 
 
-def windows(mask: torch.Tensor) -> np.ndarray:
+def superblocks(mask: torch.Tensor) -> np.ndarray:
     return np.ascontiguousarray(mask[0, ::4, ::4, 0].numpy().astype(np.uint8))
 
 
@@ -121,7 +121,7 @@ def test_libbsq_equals_pytorch_integers(model: bytes, seed: int) -> None:
     nets, loaded = IntegerNets(parse_model(model)), _core.Model(model)
     count = nets.config.stages
     x = inputs(seed, count)
-    active = windows(x["mask"])
+    active = superblocks(x["mask"])
     side, residual = array(x["side"], np.int16), array(x["residual"], np.int16)
 
     exact = nets.encode(x["residual"], x["side"], x["mask"])

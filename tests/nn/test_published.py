@@ -40,7 +40,7 @@ def test_outputs_are_those_of_the_program(dim: int, codes: int) -> None:
 
 
 def saved(folder: Path, **more: Any) -> Path:
-    """A file as the program writes it, with its options and figures beside the tensors."""
+    """A file as the program writes it, with its options and figures besides the tensors."""
     plain = recorded.weights(18)
     state = {
         "iter": 7,

@@ -1,4 +1,4 @@
-"""Captured graphs: with a stand-in for CUDA's, a run goes as it goes without."""
+"""Captured graphs: with a substitute for CUDA's, a run is the same as without."""
 
 import contextlib
 import json
@@ -44,7 +44,7 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
     monkeypatch.setattr(torch.cuda, "graph", no_capture)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
-    monkeypatch.setattr(Replayed, "_beside", lambda self, inputs: self.function(*inputs))
+    monkeypatch.setattr(Replayed, "_on_side_stream", lambda self, inputs: self.function(*inputs))
 
     def capture(self: Replayed, inputs: tuple[torch.Tensor, ...]) -> bool:
         function, done = self.function, []
@@ -107,7 +107,7 @@ def test_a_graph_that_cannot_be_captured_is_done_without(
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
     monkeypatch.setattr(torch.cuda, "graph", refuse)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
-    monkeypatch.setattr(Replayed, "_beside", lambda self, inputs: self.function(*inputs))
+    monkeypatch.setattr(Replayed, "_on_side_stream", lambda self, inputs: self.function(*inputs))
     said: list[str] = []
     double = Replayed("doubling", lambda x: (2 * x,), said.append)
     for i in range(6):
