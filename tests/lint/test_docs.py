@@ -26,6 +26,9 @@ CODE = re.compile(r"`([^`\n]+)`")
 DOTTED_NAME = re.compile(r"\bbsqav(?:\.[A-Za-z_]\w*)+")
 IMPORT = re.compile(r"^ *from (bsqav[\w.]*) import ([\w, ]+)$", re.MULTILINE)
 FILE_NAMES = ("toml", "sh", "tar", "whl", "git")  # bsqav.git is no module
+SOURCE_FOLDERS = [ROOT / folder for folder in ("", "python/bsqav", "cpp/src", "cpp/cuda")]
+# A row of "One frame from file to packet and back": a call and its file.
+CALL = re.compile(r"^\| (?:- )?`([\w:.]+)` \| `([\w./]+)` \|", re.MULTILINE)
 PATH = re.compile(r"^[\w.-]+/[\w./-]+\.(?:py|h|cc|cu|c|md|cmake|txt|toml|patch)$")
 
 
@@ -116,7 +119,21 @@ def test_dotted_names_resolve(path: Path) -> None:
 @EACH_DOCUMENT
 def test_paths_in_code_exist(path: Path) -> None:
     """A source file that a document names is there: from the root, or from bsqav's package."""
-    folders = ("", "python/bsqav", "cpp/src", "cpp/cuda")
-    bases = [*(ROOT / folder for folder in folders), path.parent]
+    bases = [*SOURCE_FOLDERS, path.parent]
     names = {code for code in inline_code(path) if PATH.match(code)}
     assert not [n for n in sorted(names) if not any((base / n).exists() for base in bases)]
+
+
+def test_calls_of_one_frame_exist() -> None:
+    """Every name in "One frame from file to packet and back" is in the file given for it."""
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    calls = CALL.findall(text.split("\n## One frame from file to packet and back\n")[1])
+    assert len(calls) > 40
+    wrong = []
+    for call, name in calls:
+        found = [folder / name for folder in SOURCE_FOLDERS if (folder / name).exists()]
+        source = found[0].read_text(encoding="utf-8") if found else ""
+        before = r"\b(?:def|class) " if name.endswith(".py") else r"\b"
+        if not all(re.search(rf"{before}{part}\b", source) for part in re.split(r"::|\.", call)):
+            wrong.append(f"{call} in {name}")
+    assert not wrong
