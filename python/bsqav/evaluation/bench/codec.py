@@ -10,10 +10,10 @@ from bsqav import _core
 from bsqav.codec.settings import EncoderSettings
 from bsqav.evaluation.bench.kernels import peak_rate
 from bsqav.evaluation.bench.result import (
-    Column,
     Part,
     Settings,
     Spread,
+    columns,
     in_turn,
     ratios,
     seconds_of,
@@ -97,14 +97,7 @@ def measure(settings: Settings) -> Part:
     part = Part(
         "codec",
         f"Whole codec, {width}x{height}, crf {settings.crf:g}, default preset, in memory",
-        (
-            Column("kernels", "kernels"),
-            Column("threads", "threads"),
-            Column("frames", "frames"),
-            Column("encode_fps", "encode fps", ".1f"),
-            Column("decode_fps", "decode fps", ".1f"),
-            Column("bpp", "bpp", ".4f"),
-        ),
+        columns("kernels | threads | frames | encode_fps .1f | decode_fps .1f | bpp .4f"),
     )
     frames = frames_of(settings, settings.size, settings.frames)
     codings = {
@@ -169,12 +162,7 @@ def measure_sizes(settings: Settings) -> Part:
     part = Part(
         "sizes",
         f"Sizes, {settings.size_frames} frames each, {threads} threads",
-        (
-            Column("size", "size"),
-            Column("encode_fps", "encode fps", ".2f"),
-            Column("decode_fps", "decode fps", ".2f"),
-            Column("bpp", "bpp", ".4f"),
-        ),
+        columns("size | encode_fps .2f | decode_fps .2f | bpp .4f"),
     )
     values: dict[tuple[int, str], list[float]] = {}
     pixels: dict[int, int] = {}

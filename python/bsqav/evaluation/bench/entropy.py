@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from bsqav import _core
 from bsqav.evaluation.bench.result import (
-    Column,
     Part,
     Settings,
     Spread,
+    columns,
     in_turn,
     ratios,
     seconds_of,
@@ -97,11 +97,9 @@ def measure(settings: Settings) -> Part:
     part = Part(
         "entropy",
         f"Range coders, {BITS} bits under one probability each, one thread",
-        (
-            Column("coder", "coder"),
-            Column("encode_ns", "encode ns/bit", ".1f"),
-            Column("decode_ns", "decode ns/bit", ".1f"),
-            Column("bits_per_ideal", "bits / ideal", ".5f"),
+        columns(
+            "coder | encode_ns .1f = encode ns/bit | decode_ns .1f = decode ns/bit | "
+            "bits_per_ideal .5f = bits / ideal"
         ),
     )
     rng = np.random.default_rng(1)

@@ -6,7 +6,7 @@ from functools import partial
 from bsqav import _core
 from bsqav.codec.modelspec import SAMPLE_VECTOR, SIDE_VECTOR, STAGE_BITS, token_width
 from bsqav.errors import UnsupportedError
-from bsqav.evaluation.bench.result import Column, Part, Settings, Spread, in_turn, ratios
+from bsqav.evaluation.bench.result import Part, Settings, Spread, columns, in_turn, ratios
 
 ROWS = 1024
 # Calls in a row whose middle time counts as one measurement.
@@ -75,14 +75,9 @@ def measure(settings: Settings) -> Part:
     part = Part(
         "kernels",
         f"Matrix products, {ROWS} rows, epilogue included, one thread",
-        (
-            Column("kernels", "set"),
-            Column("product", "product"),
-            Column("operation", "operation"),
-            Column("inputs", "K"),
-            Column("outputs", "N"),
-            Column("gmacs", "10^9/s", ".0f"),
-            Column("share_of_peak", "of peak", ".2f"),
+        columns(
+            "kernels = set | product | operation | inputs = K | outputs = N | "
+            "gmacs .0f = 10^9/s | share_of_peak .2f = of peak"
         ),
     )
     for kernels in _core.kernel_sets():

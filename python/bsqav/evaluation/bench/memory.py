@@ -15,7 +15,7 @@ from bsqav import _core
 from bsqav.codec.models import default_model, find_model
 from bsqav.codec.settings import EncoderSettings
 from bsqav.evaluation.bench.codec import WAYS, frames_of
-from bsqav.evaluation.bench.result import Column, Part, Settings
+from bsqav.evaluation.bench.result import Part, Settings, columns
 from bsqav.evaluation.io.coding import decode, encode
 from bsqav.evaluation.io.errors import EvaluationError
 from bsqav.evaluation.io.frames import ANY_RATE
@@ -42,11 +42,7 @@ def measure(settings: Settings) -> Part:
     part = Part(
         "memory",
         f"Peak memory, {width}x{height}, lookahead of {LOOKAHEAD}, {threads} threads",
-        (
-            Column("way", "way"),
-            Column("peak_mb", "peak MB", ".0f"),
-            Column("before_mb", "before the first frame MB", ".0f"),
-        ),
+        columns("way | peak_mb .0f = peak MB | before_mb .0f = before the first frame MB"),
     )
     if peak_memory() is None:
         part.notes.append("the system does not tell the peak memory of a process: not measured")

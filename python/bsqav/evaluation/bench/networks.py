@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from bsqav import _core
 from bsqav.evaluation.bench.result import (
-    Column,
     Part,
     Settings,
     Spread,
+    columns,
     in_turn,
     ratios,
     seconds_of,
@@ -33,12 +33,7 @@ def measure(settings: Settings) -> Part:
     part = Part(
         "networks",
         f"Tokenizer networks, {width}x{height}, every token, {threads} threads",
-        (
-            Column("engine", "engine"),
-            Column("analysis_ms", "analysis ms", ".2f"),
-            Column("synthesis_ms", "synthesis ms", ".2f"),
-            Column("both_ms", "both ms", ".2f"),
-        ),
+        columns("engine | analysis_ms .2f | synthesis_ms .2f | both_ms .2f"),
     )
     engines: dict[str, Runs] = {f"bsqav {_core.current_kernels()}": {}}
     own = next(iter(engines))

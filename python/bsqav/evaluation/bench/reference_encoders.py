@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 from bsqav.evaluation.bench.codec import WAYS, frames_of
-from bsqav.evaluation.bench.result import Column, Part, Settings, Spread, in_turn
+from bsqav.evaluation.bench.result import Part, Settings, Spread, columns, in_turn
 from bsqav.evaluation.compare.bsq import PublicBsq
 from bsqav.evaluation.compare.reference_encoders import (
     REFERENCES,
@@ -72,13 +72,7 @@ def measure(settings: Settings) -> Part:
     part = Part(
         "references",
         f"Files, {width}x{height}, {settings.frames} frames, every processor",
-        (
-            Column("codec", "codec"),
-            Column("quality", "quality"),
-            Column("encode_fps", "encode fps", ".1f"),
-            Column("decode_fps", "decode fps", ".1f"),
-            Column("bpp", "bpp", ".4f"),
-        ),
+        columns("codec | quality | encode_fps .1f | decode_fps .1f | bpp .4f"),
     )
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "source.y4m"

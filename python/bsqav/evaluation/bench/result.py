@@ -66,6 +66,19 @@ class Column:
     spec: str = ""
 
 
+def columns(described: str) -> tuple[Column, ...]:
+    """Columns from "key", "key spec", or either with "= heading", separated by "|".
+
+    Without a heading it is the key in words.
+    """
+    found = []
+    for part in described.split("|"):
+        name, _, heading = part.partition("=")
+        key, _, spec = name.strip().partition(" ")
+        found.append(Column(key, heading.strip() or key.replace("_", " "), spec))
+    return tuple(found)
+
+
 @dataclass
 class Part:
     """One part's result: a table, single figures by name, and remarks."""

@@ -6,7 +6,7 @@ from bsqav import _core
 from bsqav.codec.modelspec import SAMPLE_VECTOR, SIDE_VECTOR, STAGE_BITS, token_width
 from bsqav.evaluation.bench.codec import WAYS, Coding, frames_of
 from bsqav.evaluation.bench.kernels import peak_rate
-from bsqav.evaluation.bench.result import Column, Part, Settings, Spread, Value
+from bsqav.evaluation.bench.result import Part, Settings, Spread, Value, columns
 
 PEAK_SECONDS = 0.05
 _TAPS = 25
@@ -40,14 +40,9 @@ def measure(settings: Settings) -> Part:
     part = Part(
         "sections",
         f"Sections, {width}x{height}, crf {settings.crf:g}, {_core.current_kernels()} kernels",
-        (
-            Column("way", "way"),
-            Column("threads", "threads"),
-            Column("section", "section"),
-            Column("ms_per_frame", "ms a frame", ".2f"),
-            Column("share", "share", ".3f"),
-            Column("tokens_per_frame", "tokens", ".0f"),
-            Column("share_of_peak", "of peak", ".2f"),
+        columns(
+            "way | threads | section | ms_per_frame .2f = ms a frame | share .3f | "
+            "tokens_per_frame .0f = tokens | share_of_peak .2f = of peak"
         ),
     )
     frames = frames_of(settings, settings.size, settings.frames)
