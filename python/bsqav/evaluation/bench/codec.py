@@ -57,11 +57,7 @@ class Coding:
 
     def encode(self) -> float:
         """As files are, with the lookahead."""
-        _core.set_kernels(self.kernels)
-        try:
-            return len(self.frames) / seconds_of(self._encode)
-        finally:
-            _core.set_kernels(None)
+        return self._rate(self._encode)
 
     def _encode(self) -> None:
         coded = encode(
@@ -75,16 +71,19 @@ class Coding:
 
     def decode(self) -> float:
         """What was encoded last. Raises EvaluationError where frames are missing."""
-        _core.set_kernels(self.kernels)
-        try:
-            return len(self.frames) / seconds_of(self._decode)
-        finally:
-            _core.set_kernels(None)
+        return self._rate(self._decode)
 
     def _decode(self) -> None:
         count = decode(self.packets, self.settings.model, self.threads)
         if count != len(self.frames):
             raise EvaluationError(f"{len(self.frames)} frames in, {count} out")
+
+    def _rate(self, work: Callable[[], None]) -> float:
+        _core.set_kernels(self.kernels)
+        try:
+            return len(self.frames) / seconds_of(work)
+        finally:
+            _core.set_kernels(None)
 
     def ways(self) -> dict[str, Callable[[], float]]:
         """Both directions, in order."""

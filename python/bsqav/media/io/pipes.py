@@ -27,25 +27,33 @@ __all__ = [
 _POLL_SECONDS = 0.2
 
 
-class PipeReader:
-    """A readable, unseekable file over a file descriptor that can be called off while it waits.
-
-    FFmpeg calls `read` from C, where an exception would be lost: `cancelled` is polled instead,
-    and when it answers true the file ends.
-    """
+class _PipeEnd:
+    """An unseekable file over a file descriptor; `cancelled` calls off a wait."""
 
     def __init__(self, descriptor: int, name: str, cancelled: Callable[[], bool]) -> None:
         self.name = name
         self._descriptor = descriptor
         self._cancelled = cancelled
 
-    def readable(self) -> bool:
-        """Always true."""
-        return True
-
     def seekable(self) -> bool:
         """Always false."""
         return False
+
+    def close(self) -> None:
+        """Closes the descriptor."""
+        os.close(self._descriptor)
+
+
+class PipeReader(_PipeEnd):
+    """A readable, unseekable file over a file descriptor that can be called off while it waits.
+
+    FFmpeg calls `read` from C, where an exception would be lost: `cancelled` is polled instead,
+    and when it answers true the file ends.
+    """
+
+    def readable(self) -> bool:
+        """Always true."""
+        return True
 
     def read(self, size: int) -> bytes:
         """At most `size` bytes; none at the end, or when called off."""
@@ -54,35 +62,22 @@ class PipeReader:
                 return os.read(self._descriptor, size)
         return b""
 
-    def close(self) -> None:
-        """Closes the descriptor."""
-        os.close(self._descriptor)
-
     def _ready(self) -> bool:
         if sys.platform == "win32":
             return True
         return bool(select.select([self._descriptor], [], [], _POLL_SECONDS)[0])
 
 
-class PipeWriter:
+class PipeWriter(_PipeEnd):
     """A writable, unseekable file over a file descriptor that can be called off while it waits.
 
     Like `PipeReader` it is called from C: when `cancelled` answers true, writing fails with
     InterruptedError, an OSError, which FFmpeg hands on.
     """
 
-    def __init__(self, descriptor: int, name: str, cancelled: Callable[[], bool]) -> None:
-        self.name = name
-        self._descriptor = descriptor
-        self._cancelled = cancelled
-
     def writable(self) -> bool:
         """Always true."""
         return True
-
-    def seekable(self) -> bool:
-        """Always false."""
-        return False
 
     def write(self, data: bytes) -> int:
         """All of `data`."""
@@ -100,10 +95,6 @@ class PipeWriter:
 
     def flush(self) -> None:
         """Nothing is held back."""
-
-    def close(self) -> None:
-        """Closes the descriptor."""
-        os.close(self._descriptor)
 
 
 class WholeWriter:

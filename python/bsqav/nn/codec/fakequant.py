@@ -76,6 +76,14 @@ def quantize_weight(weight: Tensor) -> tuple[Tensor, Tensor]:
     return round_straight_through(weight / scale), scale
 
 
+def weight_in_mode(weight: Tensor, mode: Mode) -> Tensor:
+    """Weights [N, K] as a forward pass uses them: rounded to s8 in QUANT mode."""
+    if mode != Mode.QUANT:
+        return weight
+    q, scale = quantize_weight(weight)
+    return q * scale
+
+
 class QLinear(nn.Linear):
     """A linear layer with s8 weights in QUANT mode. The input is quantized by its producer."""
 
@@ -87,11 +95,8 @@ class QLinear(nn.Linear):
             nn.init.zeros_(self.bias)
 
     def quantized_weight(self) -> Tensor:
-        """The weight as the forward pass uses it in the current mode."""
-        if self.mode != Mode.QUANT:
-            return self.weight
-        q, scale = quantize_weight(self.weight)
-        return q * scale
+        """[N, K], as the forward pass uses it in the current mode."""
+        return weight_in_mode(self.weight, self.mode)
 
     def forward(self, x: Tensor) -> Tensor:
         """x [..., K] -> [..., N]"""
@@ -111,10 +116,7 @@ class QDepthwise(nn.Module):
 
     def quantized_weight(self) -> Tensor:
         """[C, 25], as the forward pass uses it in the current mode."""
-        if self.mode != Mode.QUANT:
-            return self.weight
-        q, scale = quantize_weight(self.weight)
-        return q * scale
+        return weight_in_mode(self.weight, self.mode)
 
     def forward(self, x_BHWC: Tensor) -> Tensor:
         """[B, H, W, C] -> [B, H, W, C]"""
