@@ -106,7 +106,7 @@ def make_files(folder: Path) -> list[Path]:
             continue
         options = {"gop": 6, "lookahead": 8, "warn": lambda _: None, **asked}
         if "format" in asked:
-            pipe = Pipe()
+            pipe: Any = Pipe()
             bsqav.transcode(clips[clip], pipe, codec="bsq", **options)
             made[-1].write_bytes(pipe.data)
         else:

@@ -154,7 +154,7 @@ def test_into_bsq_and_back_through_every_container(tmp_path: Path, kind: Kind) -
     for target in TARGETS:
         said = []
         if "pipe" in target:
-            pipe = Pipe()
+            pipe: Any = Pipe()
             bsqav.transcode(coded, pipe, format="mp4", preset="ultrafast", warn=said.append)
             back = content(io.BytesIO(bytes(pipe.data)))
         else:

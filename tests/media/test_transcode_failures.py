@@ -204,14 +204,16 @@ class FullDisk:
 @pytest.mark.parametrize("room", [10, 3000])
 @pytest.mark.parametrize("form", ["matroska", "nut", "mov"])
 def test_a_full_disk_is_explained(clip: Path, room: int, form: str) -> None:
+    disk: Any = FullDisk(room, errno.ENOSPC)
     with pytest.raises(bsqav.MediaError, match="No space left"):
-        bsqav.transcode(clip, FullDisk(room, errno.ENOSPC), format=form, codec="bsq")
+        bsqav.transcode(clip, disk, format=form, codec="bsq")
 
 
 @pytest.mark.parametrize("form", ["matroska", "nut"])
 def test_a_full_disk_is_explained_for_other_codecs(clip: Path, form: str) -> None:
+    disk: Any = FullDisk(2000, errno.ENOSPC)
     with pytest.raises(bsqav.MediaError, match="No space left"):
-        bsqav.transcode(clip, FullDisk(2000, errno.ENOSPC), format=form, codec="rawvideo")
+        bsqav.transcode(clip, disk, format=form, codec="rawvideo")
 
 
 def test_an_interruption_leaves_the_good_part(tmp_path: Path, clip: Path) -> None:

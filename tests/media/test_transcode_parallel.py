@@ -136,7 +136,8 @@ def test_a_pipe_is_as_good_as_a_file(coded: Path, clip: Path, tmp_path: Path) ->
         def read(self, size: int) -> bytes:
             return self._file.read(min(size, 5000))
 
-    bsqav.transcode(Pipe(), tmp_path / "out.mkv", **OPTIONS)
+    pipe: Any = Pipe()
+    bsqav.transcode(pipe, tmp_path / "out.mkv", **OPTIONS)
     assert video_packets(tmp_path / "out.mkv") == video_packets(coded)
 
 

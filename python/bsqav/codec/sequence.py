@@ -55,10 +55,10 @@ class PacketHeader(TypedDict):
     index_in_group: int
     layers: int
     crf: float
-    blocks: int
+    tiles: int
     pts: int
     ticks_per_frame: int
-    parity: int
+    group_toggle: int
     duration: int
     sequence: SequenceHeader | None
 
