@@ -36,7 +36,7 @@ def test_the_clock_runs_with_the_wall_clock() -> None:
     assert clock.wait(5.5, 101.0) == -0.5
 
 
-def test_the_clock_stands_while_paused() -> None:
+def test_the_clock_stops_while_paused() -> None:
     clock = Clock(start=0.0, now=10.0)
     clock.toggle(11.0)
     assert clock.paused

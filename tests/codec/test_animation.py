@@ -25,7 +25,7 @@ def encode(pictures: Any = GRAY, **options: Any) -> bytes:
     return encode_animation(pictures, **{"model": TINY_MODEL, "gop": 3, **options})
 
 
-def test_pictures_go_round_in_any_order() -> None:
+def test_images_round_trip_in_any_order() -> None:
     data = encode(crf=0, durations=Fraction(1, 25), loops=3)
     animation = Animation(data, model=tiny_model())
     assert (len(animation), animation.loops, animation.complete) == (6, 3, True)
@@ -58,7 +58,7 @@ def test_the_file_is_as_it_is_written_down() -> None:
     assert read_animation(longer) == file
 
 
-def test_metadata_stand_in_the_head_with_checksums() -> None:
+def test_metadata_are_in_the_header_with_checksums() -> None:
     metadata = PictureMetadata(exif=b"II*\0", icc=b"profile", xmp=b"<x/>")
     data = encode(loops=3, metadata=metadata)
     # As docs/bitstream.md 10 has it: kind, size, so many bytes, checksum.
@@ -107,7 +107,7 @@ def test_a_still_is_an_animation_of_one_picture() -> None:
     assert np.array_equal(animation[0], bsqav.decode_image(still, model=tiny_model()))
 
 
-def test_what_is_cut_short_gives_what_is_whole() -> None:
+def test_a_truncated_animation_gives_its_complete_images() -> None:
     data = encode()
     counts = []
     for end in range(len(data)):
@@ -145,7 +145,7 @@ def test_a_newer_version_is_refused() -> None:
         read_animation(data[:4] + b"\2" + data[5:])
 
 
-def test_a_damaged_picture_is_told_and_others_stand() -> None:
+def test_a_damaged_frame_is_reported_and_the_others_are_kept() -> None:
     data = bytearray(encode(crf=0))
     sound = list(Animation(bytes(data), model=tiny_model()))
     packets = read_animation(bytes(data)).packets

@@ -44,7 +44,7 @@ def test_without_them_it_is_not() -> None:
         assert [_core.set_packet_group_toggle(packet, 1) for packet in alone] != whole[6:12]
 
 
-def test_what_is_looked_at_stands_before_or_after() -> None:
+def test_context_frames_come_before_or_after() -> None:
     encoder = _core.Encoder(FORM.sequence, tiny_model(), **OPTIONS)
     encoder.send(PICTURES[0], 4, context_only=True)
     with pytest.raises(bsqav.UsageError, match="only one frame"):
@@ -64,7 +64,7 @@ def test_nothing_to_code() -> None:
     assert part(0, 0, range(3, 4)) == []
 
 
-def test_a_parity_changes_the_first_and_the_last_bytes_only() -> None:
+def test_a_group_toggle_changes_the_first_and_the_last_bytes_only() -> None:
     for packet in encode(PICTURES[:3], FORM, **OPTIONS).packets:
         other = _core.set_packet_group_toggle(packet, 1)
         size = 4 if packet[0] & 0x80 else 2
@@ -76,7 +76,7 @@ def test_a_parity_changes_the_first_and_the_last_bytes_only() -> None:
         _core.probe_packet(other)
 
 
-def test_a_parity_of_damaged_packets_is_refused() -> None:
+def test_a_group_toggle_of_damaged_packets_is_refused() -> None:
     packet = encode(PICTURES[:1], FORM, **OPTIONS).packets[0]
     for damaged in (b"", packet[:1], packet[:-1], packet[:-1] + bytes([packet[-1] ^ 1])):
         with pytest.raises(bsqav.BitstreamError):

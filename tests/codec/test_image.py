@@ -62,7 +62,7 @@ def coded() -> bytes:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (9, 2), (33, 31), (64, 48)])
-def test_any_size_comes_back(size: tuple[int, int]) -> None:
+def test_any_size_round_trips(size: tuple[int, int]) -> None:
     for pixels in (picture(*size), picture(*size)[..., 0]):
         back = bsqav.decode_image(bsqav.encode_image(pixels, crf=FINE))
         assert back.shape == pixels.shape
@@ -137,7 +137,7 @@ def test_native_planes_are_not_converted() -> None:
     assert np.array_equal(back.to_ndarray(), same.to_video_frame().to_ndarray())
 
 
-def test_ten_bits_stay_ten() -> None:
+def test_ten_bits_are_kept() -> None:
     wide = picture(48, 64)[..., 0] * np.uint16(4) + np.uint16(1)
     data = bsqav.encode_image(av.VideoFrame.from_ndarray(wide, format="gray10le"), crf=FINE)
     assert sequence_of(data)["bit_depth"] == 10

@@ -85,7 +85,7 @@ def test_scene_cuts_stay_where_they_are() -> None:
     assert encode(pictures, FORM, preset="fast", lookahead=8).keyframes == keyframes
 
 
-def test_no_picture_looks_further_than_a_group_reaches() -> None:
+def test_no_frame_depends_on_later_groups() -> None:
     """With groups of 3, what comes 3 pictures later changes no packet; what comes 2 later does."""
     options: dict[str, Any] = {"gop": 3, "scene_cut": False, "preset": "fast", "lookahead": 9}
     others = PICTURES[:7] + clip(FORM, 7, seed=5)
@@ -165,7 +165,7 @@ def noise(rng: np.random.Generator, height: int, width: int) -> npt.NDArray[np.u
     return rng.integers(0, 256, (height, width)).astype(np.uint8)
 
 
-def test_what_stays_is_worth_more_than_what_goes() -> None:
+def test_static_areas_have_a_higher_propagation_cost() -> None:
     """One window of noise, new in every picture, beside a still texture."""
     rng = np.random.default_rng(3)
     still = texture(96, 128)
@@ -189,14 +189,14 @@ def test_importance_moves_with_the_picture() -> None:
     assert worth[:, 0].max() < 0.8 * worth[:, 3:].min()
 
 
-def test_a_single_picture_and_a_cut_are_worth_nothing_more() -> None:
+def test_a_single_frame_and_a_scene_cut_have_no_propagation_cost() -> None:
     rng = np.random.default_rng(5)
     assert not _core.lookahead_propagation(texture(64, 64)[None]).any()
     cut = np.stack([noise(rng, 64, 64), noise(rng, 64, 64)])
     assert _core.lookahead_propagation(cut).max() < 0.4
 
 
-def test_importance_refuses_what_is_no_stack_of_pictures() -> None:
+def test_propagation_refuses_what_is_no_stack_of_frames() -> None:
     with pytest.raises(bsqav.UsageError, match="dimensions"):
         _core.lookahead_propagation(np.zeros((8, 8), np.uint8))
     with pytest.raises(bsqav.UsageError, match="multiples of 8"):
@@ -206,7 +206,7 @@ def test_importance_refuses_what_is_no_stack_of_pictures() -> None:
 # ---- files ----
 
 
-def test_transcode_looks_ahead(tmp_path: Path) -> None:
+def test_transcode_uses_a_lookahead(tmp_path: Path) -> None:
     sent: list[Plane] = [planes[0] for planes in clip(Format(64, 48, "gray"), 30)]
     with bsqav.open(tmp_path / "in.mkv", "w") as output:
         stream = output.add_stream("bsq", rate=25, options={"lookahead": "3"})

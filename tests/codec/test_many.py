@@ -81,7 +81,7 @@ def test_an_encoder_of_360p_takes_less_than_60_megabytes() -> None:
     assert "0 with wrong packets" in done.stdout
 
 
-def test_without_a_look_ahead_a_packet_comes_for_each_frame() -> None:
+def test_without_lookahead_each_frame_gives_a_packet() -> None:
     encoder = Encoder(40, 24, model=tiny_model(), frame_rate=25, lookahead=0)
     decoder = Decoder(models=[tiny_model()])
     for number, planes in enumerate(clip(SMALL, 12)):

@@ -102,7 +102,7 @@ def test_the_stream_decodes_without_a_gap() -> None:
     assert np.mean(errors) < 255**2 / 10**2.5  # 25 dB
 
 
-def test_parity_changes_from_group_to_group() -> None:
+def test_the_group_toggle_changes_from_group_to_group() -> None:
     """So a lost keyframe shows where the indices happen to go on, across joints too."""
     assert len(keyframes(scenes())) > 4
     parities = [packet.data[0] & 1 for packet in scenes() if packet.keyframe]

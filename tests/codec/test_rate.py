@@ -51,7 +51,7 @@ def test_ten_seconds_are_within_five_percent(scenes: Pictures, crf: float) -> No
 
 
 @pytest.mark.parametrize("vbv_buffer_seconds", [0.5, 4.0])
-def test_the_buffer_is_never_empty(scenes: Pictures, vbv_buffer_seconds: float) -> None:
+def test_the_vbv_buffer_never_underflows(scenes: Pictures, vbv_buffer_seconds: float) -> None:
     bitrate = rate_at(scenes, 34)
     encoder = _core.Encoder(
         FORM.sequence,

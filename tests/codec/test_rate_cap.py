@@ -61,7 +61,7 @@ def test_a_cap_that_is_never_reached_changes_nothing(scenes: Pictures, free: Str
 
 
 @pytest.mark.parametrize(("share", "vbv_buffer_seconds"), [(0.3, 0.5), (0.6, 1.0), (0.4, 4.0)])
-def test_no_second_exceeds_the_buffer(
+def test_no_second_exceeds_the_vbv_buffer(
     scenes: Pictures, free: Stream, share: float, vbv_buffer_seconds: float
 ) -> None:
     maxrate = share * peak(free)
@@ -78,7 +78,7 @@ def test_no_second_exceeds_the_buffer(
     assert [picture_hash(picture) for picture in decode(stream.packets)]
 
 
-def test_easy_scenes_stay_as_crf_asks(scenes: Pictures, free: Stream) -> None:
+def test_easy_scenes_keep_the_quality_of_crf(scenes: Pictures, free: Stream) -> None:
     """No picture is finer than without the cap, and those of quiet seconds are the same."""
     stream, _ = capped(scenes, 0.5 * peak(free), scene_cut=False)
     whole = encode(scenes, FORM, crf=CRF, preset="fast", lookahead=8, scene_cut=False)
@@ -96,7 +96,7 @@ def qualities(packets: list[bytes]) -> list[float]:
 
 
 @pytest.mark.parametrize("share", [0.58, 0.62, 0.68])
-def test_quality_comes_back_behind_a_hard_scene(scenes: Pictures, share: float) -> None:
+def test_quality_recovers_after_a_hard_scene(scenes: Pictures, share: float) -> None:
     quiet = (scenes[:50] + scenes[:50])[:100]
     pictures = [*scenes[:25], *scenes[50:100], *quiet]
     options: dict[str, Any] = {"lookahead": 0, "scene_cut": False}

@@ -76,7 +76,7 @@ def test_formats_of_one_component_are_written_as_before() -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_components_with_a_rate_and_a_look_ahead(threads: int) -> None:
+def test_components_with_a_rate_and_a_lookahead(threads: int) -> None:
     """The decisions are those of the first component; the threads do not matter."""
     form = Format(70, 54, "444", 8, 1)
     stream = encode(clip(form, 10), form, threads=threads, bitrate=60_000, lookahead=3)
@@ -92,7 +92,7 @@ def test_planes_without_alpha_are_refused_where_there_is_one() -> None:
         encoder.send(clip(form, 1)[0][:3], 0)
 
 
-def test_a_large_picture_in_several_blocks() -> None:
+def test_a_large_frame_in_several_tiles() -> None:
     form = Format(1920, 1080)
     stream = encode(clip(form, 1), form)
     assert _core.probe_packet(stream.packets[0])["tiles"] == 3
@@ -100,7 +100,7 @@ def test_a_large_picture_in_several_blocks() -> None:
 
 
 @pytest.mark.parametrize("size", [(1928, 488), (8192, 8), (8, 8192)])
-def test_blocks_of_odd_shapes(size: tuple[int, int]) -> None:
+def test_tiles_of_odd_shapes(size: tuple[int, int]) -> None:
     form = Format(*size, "gray")
     stream = encode(clip(form, 2), form)
     check(stream, form, decode(stream.packets))

@@ -45,7 +45,7 @@ def decoded(packets: list[Any], **options: Any) -> list[Frame]:
     return frames + session.decode(None)
 
 
-def test_planes_go_round() -> None:
+def test_planes_round_trip() -> None:
     packets = coded(crf=0)
     frames = decoded(packets)
     assert [packet.pts for packet in packets] == [4 * n for n in range(12)]
@@ -92,7 +92,7 @@ def test_pyav_frames_bring_their_time_and_colour() -> None:
     assert first.to_ndarray().shape == (38, 50, 3)
 
 
-def test_colour_that_is_stated_stands() -> None:
+def test_stated_colour_is_kept() -> None:
     session = encoder(colour=Colour(9, 16, 9, 1))
     frame = av.VideoFrame(50, 38, "yuv420p")
     frame.pts, frame.colorspace = 0, 1

@@ -82,7 +82,7 @@ def test_further_components_follow(chroma: str, alpha: bool) -> None:
     assert encode(form, pictures, on_device=BOTH) == encode(form, pictures)
 
 
-def test_several_entropy_blocks() -> None:
+def test_several_tiles() -> None:
     form = Format(1040, 40)
     pictures = list(clip(form, 2))
     assert encode(form, pictures, crf=44, on_device=BOTH) == encode(form, pictures, crf=44)

@@ -69,7 +69,7 @@ def test_every_kind_of_picture(kind: str, device: int) -> None:
 
 @pytest.mark.parametrize("fine", [False, True])
 @pytest.mark.parametrize("lam", [0.0, 0.5, 4.0, 40.0, 4096.0])
-def test_every_price_of_bits(lam: float, fine: bool) -> None:
+def test_every_lambda(lam: float, fine: bool) -> None:
     for kind in ("patches", "noise"):
         assert_alike(pair(kind, 72, 136), 3, fine=fine, lam=lam)
 
@@ -106,7 +106,7 @@ def test_vectors_of_the_picture_before(spread: int, fine: bool) -> None:
         [(x, y, x + 1, y + 1) for y in range(4) for x in range(5)],
     ],
 )
-def test_entropy_blocks(blocks: list[tuple[int, int, int, int]], device: int) -> None:
+def test_tiles(blocks: list[tuple[int, int, int, int]], device: int) -> None:
     for kind in ("patches", "moved"):
         assert_alike(pair(kind, 104, 136), device, tiles=blocks, fine=True, lam=2.0)
 

@@ -169,7 +169,7 @@ def test_damage_at_the_end_is_noticed() -> None:
     assert impossible.overrun
 
 
-def test_logits_stand_for_their_probabilities() -> None:
+def test_logits_give_their_probabilities() -> None:
     rng = np.random.default_rng(5)
     logits = rng.integers(-32768, 32768, 5000).astype(np.int16)
     probs = _core.probability_from_logit(logits)

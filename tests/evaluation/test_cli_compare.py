@@ -94,9 +94,7 @@ def test_table_and_json_file(
 
 
 @pytest.mark.usefixtures("mpeg4_as_bsq")
-def test_json_on_standard_output_stands_alone(
-    clip: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_json_is_alone_on_standard_output(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--codecs", "mjpeg", "--crf", "2,6,12,31", "--frames", "2", "--metrics", "psnr"]
     assert run(str(clip), *options, "--quiet", "--json", "-") == 0
     shown = capsys.readouterr()

@@ -124,7 +124,7 @@ def test_a_broken_input_among_several_does_not_stop_the_rest(clip: Path, tmp_pat
 
 
 @pytest.mark.usefixtures("short_curves")
-def test_a_missing_encoder_is_said_and_the_rest_goes_on(
+def test_a_missing_encoder_is_reported_and_the_rest_runs(
     clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(
@@ -137,14 +137,14 @@ def test_a_missing_encoder_is_said_and_the_rest_goes_on(
 
 
 @pytest.mark.usefixtures("short_curves")
-def test_a_size_an_encoder_refuses_is_said(clip: Path) -> None:
+def test_a_size_an_encoder_refuses_is_reported(clip: Path) -> None:
     result = compare_with([clip], codecs=["x264", "mpeg2"], frames=2, scale=(65, 49))
     (failure,) = result.failures
     assert "x264 medium takes only even sizes, the clip is 65x49" in failure
     assert len(result.clips[0].points) == 4
 
 
-def test_curves_without_overlap_are_said(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_curves_without_overlap_are_reported(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def far_apart(decoded: Path, source: Path, metrics: object) -> Quality:
         name, quality = decoded.stem.split("-")
         psnr = (20.0 if name == "bsq" else 40.0) - float(quality) / 10
@@ -167,7 +167,7 @@ def test_lost_frames_are_never_reported_as_quality(clip: Path) -> None:
 
 
 @pytest.mark.usefixtures("short_curves")
-def test_too_few_points_are_said(clip: Path) -> None:
+def test_too_few_points_are_reported(clip: Path) -> None:
     result = compare_with(
         [clip], codecs=["mjpeg"], bsq=Borrowed(), crfs=[4, 8, 16], metrics=["vmaf"]
     )
@@ -175,7 +175,7 @@ def test_too_few_points_are_said(clip: Path) -> None:
     assert "the test curve has 3 points" in failure
 
 
-def test_a_codec_that_raises_is_said(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_codec_that_raises_is_reported(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: object) -> Encoded:
         raise EvaluationError("no such model")
 

@@ -77,7 +77,7 @@ def test_pictures_become_planes_as_in_jpeg_files(photo: Path, tmp_path: Path) ->
     assert read_pixels(photo, (40, 30)).shape == (30, 40, 3)
 
 
-def test_what_is_no_picture_is_said(tmp_path: Path) -> None:
+def test_files_that_are_no_images_are_reported(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("no picture")
     with pytest.raises(SourceError, match=r"a\.png: cannot be read as a picture"):
         read_pixels(tmp_path / "a.png")
@@ -85,7 +85,7 @@ def test_what_is_no_picture_is_said(tmp_path: Path) -> None:
         read_pixels(tmp_path / "b.png")
 
 
-def test_a_missing_picture_codec_is_said(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_image_codec_is_reported(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def absent() -> None:
         raise MissingEncoderError("this Pillow cannot write JPEG XL")
 
@@ -120,7 +120,7 @@ def test_one_broken_input_among_ten(
     assert "2 measurements ran at a time" in shown.out
 
 
-def test_an_empty_folder_is_said(tmp_path: Path) -> None:
+def test_an_empty_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (failure,) = compare_with([tmp_path / "empty"], codecs=["mjpeg"]).failures
     assert "a folder without videos or pictures" in failure

@@ -224,7 +224,7 @@ def test_files_of_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         load_features(tmp_path / "none")
 
 
-def test_a_stand_in_has_another_name(
+def test_other_features_have_another_name(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(perceptual, "weights_path", lambda: root)

@@ -22,7 +22,7 @@ def names(found: list[Path], folder: Path) -> list[str]:
     return [path.relative_to(folder).as_posix() for path in found]
 
 
-def test_a_folder_stands_for_videos_and_pictures_in_it(folder: Path) -> None:
+def test_a_folder_means_its_videos_and_images(folder: Path) -> None:
     found = names(expand_inputs([folder]), folder)
     assert found == ["b.mp4", "odd[1].mov", "9.png", "10.png", "deep/a.MKV"]
 
@@ -40,6 +40,6 @@ def test_each_file_once_and_what_is_not_there_stays(folder: Path) -> None:
     assert found == [folder / "b.mp4", *absent]
 
 
-def test_pictures_are_told_by_their_names() -> None:
+def test_images_are_recognized_by_their_names() -> None:
     assert is_picture(Path("a.PNG"))
     assert not is_picture(Path("a.mp4"))

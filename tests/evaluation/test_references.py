@@ -91,6 +91,6 @@ def test_a_failing_command_is_shown_with_its_message(tmp_path: Path) -> None:
         run_ffmpeg(["-i", "absent.y4m", "out.mkv"], tmp_path)
 
 
-def test_an_interval_that_an_encoder_refuses_is_said() -> None:
+def test_an_interval_that_an_encoder_refuses_is_reported() -> None:
     with pytest.raises(EvaluationError, match="intervals of 16 and more, not 8"):
         check_reference(REFERENCES["vvenc"], 64, 64, 8)

@@ -106,7 +106,7 @@ def test_gstreamer_knows_both(registry: Path) -> None:
 
 
 @pytest.mark.host
-def test_a_file_with_sound_goes_round(launch: Launch, tmp_path: Path) -> None:
+def test_a_file_with_sound_round_trips(launch: Launch, tmp_path: Path) -> None:
     path = tmp_path / "a.mkv"
     launch(
         f"{VIDEO} ! queue ! bsqenc crf=20 gop=5 lookahead=3 ! queue ! mux. "
@@ -279,7 +279,7 @@ print("smaller", sizes[5][1] < sizes[0][1])
 
 
 @pytest.mark.host
-def test_light_and_rotation_are_carried(launch: Launch, tmp_path: Path) -> None:
+def test_hdr_metadata_and_rotation_are_carried(launch: Launch, tmp_path: Path) -> None:
     path = tmp_path / "a.mkv"
     launch(
         f"{VIDEO},content-light-level=(string)1000:300 ! "

@@ -37,7 +37,7 @@ def registered() -> None:
 
 
 @pytest.mark.parametrize("gray", [False, True])
-def test_a_still_goes_round(gray: bool, tmp_path: Path) -> None:
+def test_a_still_round_trips(gray: bool, tmp_path: Path) -> None:
     path = tmp_path / "a.bsq"
     (picture,) = pictures(1, gray=gray)
     iio.imwrite(path, picture, crf=10, is_batch=False)
@@ -52,7 +52,7 @@ def test_a_still_goes_round(gray: bool, tmp_path: Path) -> None:
     assert (metadata["codec"], len(metadata["model_id"])) == ("bsq", 32)
 
 
-def test_bytes_go_round() -> None:
+def test_bytes_round_trip() -> None:
     (picture,) = pictures(1)
     data = iio.imwrite("<bytes>", picture, extension=".bsq", crf=10)
     assert data == bsqav.encode_image(picture, crf=10)
@@ -60,7 +60,7 @@ def test_bytes_go_round() -> None:
     assert iio.imread(io.BytesIO(data), extension=".bsq").shape == picture.shape
 
 
-def test_an_animation_goes_round(tmp_path: Path) -> None:
+def test_an_animation_round_trips(tmp_path: Path) -> None:
     path = tmp_path / "a.bsq"
     iio.imwrite(path, pictures(), duration=40, loop=2, crf=10)
     found = iio.imread(path)
@@ -77,7 +77,7 @@ def test_an_animation_goes_round(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mov", ".nut"])
-def test_a_video_goes_round(suffix: str, tmp_path: Path) -> None:
+def test_a_video_round_trips(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"a{suffix}"
     iio.imwrite(path, pictures(), plugin="bsqav", fps=30, crf=10, gop=2)
     found = iio.imread(path, plugin="bsqav")
@@ -189,7 +189,7 @@ def test_chroma_is_kept_where_asked_for(name: str, option: str, tmp_path: Path) 
     assert iio.immeta(tmp_path / name)["pixel_format"] == "yuv444p"
 
 
-def test_metadata_of_a_picture_are_told(tmp_path: Path) -> None:
+def test_metadata_of_an_image_are_given(tmp_path: Path) -> None:
     image = Image.fromarray(pictures(1)[0])
     exif = image.getexif()
     exif[0x010F] = "Maker"

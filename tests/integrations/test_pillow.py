@@ -38,7 +38,7 @@ def saved(image: Image.Image, **options: Any) -> bytes:
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "1", "P", "RGBX", "RGBA"])
-def test_a_still_goes_round(mode: str, tmp_path: Path) -> None:
+def test_a_still_round_trips(mode: str, tmp_path: Path) -> None:
     path = tmp_path / "a.bsq"
     picture(mode=mode).save(path, crf=20)
     with Image.open(path) as image:
@@ -50,7 +50,7 @@ def test_a_still_goes_round(mode: str, tmp_path: Path) -> None:
     assert np.array_equal(pixels, bsqav.decode_image(path.read_bytes()))
 
 
-def test_quality_stands_for_a_crf() -> None:
+def test_quality_maps_to_a_crf() -> None:
     assert saved(picture()) == bsqav.encode_image(picture(), crf=35)
     assert saved(picture(), quality=100) == bsqav.encode_image(picture(), crf=10)
     more: dict[str, Any] = {"crf": 35, "tune": "psnr", "preset": "fast", "threads": 1}
@@ -68,7 +68,7 @@ def test_bad_options_are_refused(options: dict[str, Any]) -> None:
         saved(picture(), **options)
 
 
-def test_an_animation_goes_round(tmp_path: Path) -> None:
+def test_an_animation_round_trips(tmp_path: Path) -> None:
     path = tmp_path / "a.bsq"
     picture(0).save(
         path,
@@ -244,7 +244,7 @@ def test_bytes_that_are_no_metadata_are_named() -> None:
         assert saved(picture(), icc_profile=b"sRGB") == saved(picture())
 
 
-def test_damaged_metadata_are_left_out_and_the_picture_stands() -> None:
+def test_damaged_metadata_are_omitted_and_the_image_decodes() -> None:
     data = bytearray(saved(described("JPEG")))
     data[data.index(b"Maker")] ^= 1
     with pytest.warns(BsqWarning, match="Exif is damaged"), Image.open(io.BytesIO(data)) as image:
@@ -307,12 +307,12 @@ def test_a_palette_may_have_a_transparent_colour() -> None:
         assert image.mode == "RGBA"
 
 
-def test_cmyk_is_said_to_be_converted() -> None:
+def test_cmyk_is_converted_with_a_warning() -> None:
     with pytest.warns(BsqWarning, match="CMYK is converted to RGB"):
         saved(picture().convert("CMYK"))
 
 
-def test_gray_of_16_bits_goes_round() -> None:
+def test_gray_of_16_bits_round_trips() -> None:
     values = np.linspace(0, 65535, 40 * 24).reshape(24, 40).astype(np.uint16)
     with pytest.warns(BsqWarning, match="16 bits"):
         data = saved(Image.fromarray(values), crf=0)

@@ -66,7 +66,7 @@ def test_file_objects_go_both_ways() -> None:
         assert len(luma(container)) == 6
 
 
-def test_sound_stands_beside_it_in_either_order(tmp_path: Path) -> None:
+def test_audio_and_video_in_either_order(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", SPEC)
     for number, sound_first in enumerate((True, False)):
         path = tmp_path / f"{number}.mkv"
@@ -155,7 +155,7 @@ def test_containers_without_a_place_for_it_say_so(name: str, message: str, tmp_p
         container.add_stream("bsq", rate=25)
 
 
-def test_another_video_codec_beside_it_is_refused(tmp_path: Path) -> None:
+def test_a_second_video_codec_is_refused(tmp_path: Path) -> None:
     container = av.open(str(tmp_path / "a.mkv"), "w")
     container.add_stream("mpeg4", rate=25)
     with container, pytest.raises(UsageError, match="stream 0"):
@@ -188,7 +188,7 @@ def test_it_is_not_undone_while_files_are_open(tmp_path: Path) -> None:
     container.close()
 
 
-def test_a_container_that_is_dropped_stands_in_nobodys_way(tmp_path: Path) -> None:
+def test_a_dropped_container_blocks_nothing(tmp_path: Path) -> None:
     av.open(str(tmp_path / "out.mkv"), "w").add_stream("bsq", rate=25)
     gc.collect()
     bsqav.uninstall()
@@ -203,7 +203,7 @@ def test_a_pyav_that_cannot_be_extended(monkeypatch: pytest.MonkeyPatch) -> None
     assert not pyav.is_installed()
 
 
-def test_a_file_with_bsq_answers_as_pyavs_do(tmp_path: Path) -> None:
+def test_a_bsq_file_behaves_as_in_pyav(tmp_path: Path) -> None:
     write(str(tmp_path / "out.mkv"))
     with av.open(str(tmp_path / "out.mkv")) as opened:
         container: Any = opened

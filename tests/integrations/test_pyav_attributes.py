@@ -121,7 +121,7 @@ def test_what_differs_by_its_unit_means_the_same(pair: tuple[Any, Any]) -> None:
         _ = ours.gop_size
 
 
-def test_containers_answer_too(pair: tuple[Any, Any]) -> None:
+def test_containers_have_the_attributes_too(pair: tuple[Any, Any]) -> None:
     theirs, ours = pair
     assert ours.duration == theirs.duration
     for name in ("flags", "file", "options", "start_time_realtime", "metadata_encoding"):
@@ -146,7 +146,7 @@ def test_packets_and_frames_have_what_pyavs_have(pair: tuple[Any, Any]) -> None:
     assert [key for key, _, _ in kinds[1]] == [n % 3 == 0 for n in range(SPEC.frames)]
 
 
-def test_colours_are_told_as_pyav_tells_them(tmp_path: Path) -> None:
+def test_colours_are_given_as_in_pyav(tmp_path: Path) -> None:
     with bsqav.open(tmp_path / "a.mkv", "w") as output:
         stream = output.add_stream("bsq", rate=RATE, color_range=2)
         stream.color_primaries, stream.color_trc, stream.colorspace = 9, 16, 9

@@ -220,7 +220,7 @@ def test_video_of_another_unknown_codec_is_no_bsq_track() -> None:
 
 
 @pytest.mark.parametrize("name", ["matroska", "mov"])
-def test_a_file_cut_short_is_noticed(steady: Coded, name: str) -> None:
+def test_a_truncated_file_is_detected(steady: Coded, name: str) -> None:
     file = io.BytesIO()
     muxer = open_muxer(file, format=name, fragmented=name == "mov")
     put(muxer, muxer.add_video(steady.header, steady.sequence), steady.packets)

@@ -109,7 +109,7 @@ def test_a_copy_keeps_one_and_embeds_where_asked(
         assert verify(target).hash == expected
 
 
-def test_coded_anew_the_old_model_stays_behind(tmp_path: Path, coded: tuple[Path, str]) -> None:
+def test_transcoding_drops_the_old_model(tmp_path: Path, coded: tuple[Path, str]) -> None:
     muxer_file = tmp_path / "with.mkv"
     foreign = Attachment("old.bsqm", MODEL_TYPE, bytes(100))
     with bsqav.open(coded[0]) as source, bsqav.open(muxer_file, "w") as sink:

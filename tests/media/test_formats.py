@@ -35,7 +35,7 @@ def pixel_format_of(path: Path) -> str:
 @pytest.mark.parametrize(
     "name", ["yuv422p", "yuv444p", "yuv444p10le", "yuva420p", "yuva422p10le", "yuva444p"]
 )
-def test_formats_stay_what_they_are_both_ways(
+def test_formats_are_kept_both_ways(
     tmp_path: Path, name: str, recwarn: pytest.WarningsRecorder
 ) -> None:
     bsqav.transcode(clip_of(tmp_path, name), tmp_path / "out.mkv", crf=0)
@@ -118,7 +118,7 @@ def combing(path: Path) -> float:
     return float(np.mean(rows))
 
 
-def test_interlaced_video_is_deinterlaced_and_that_is_said(tmp_path: Path) -> None:
+def test_interlaced_video_is_deinterlaced_with_a_warning(tmp_path: Path) -> None:
     source = woven(tmp_path)
     said: list[str] = []
     bsqav.transcode(source, tmp_path / "out.mkv", crf=0, warn=said.append)

@@ -148,7 +148,7 @@ def test_rows_that_run_upward_in_memory(name: str) -> None:
     assert np.abs(turned - converter.convert(upright)[0]).max() <= 2
 
 
-def test_a_size_that_changes_is_scaled_and_said_once() -> None:
+def test_a_size_that_changes_is_scaled_with_one_warning() -> None:
     said: list[str] = []
     converter = FrameConverter(red("yuv420p", 64, 48), warn=said.append)
     for _ in range(2):

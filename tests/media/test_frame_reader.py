@@ -72,7 +72,7 @@ def test_a_file_without_bsq_says_so(tmp_path: Path) -> None:
         FrameReader(tmp_path / "missing.mkv")
 
 
-def test_a_damaged_picture_is_told_and_others_stand(tmp_path: Path) -> None:
+def test_a_damaged_frame_is_reported_and_the_others_are_kept(tmp_path: Path) -> None:
     path = write(tmp_path / "a.mkv")
     with bsqav.open(path) as container:
         packets = [bytes(packet) for packet in container.demux(video=0)]

@@ -63,7 +63,7 @@ def close(found: HdrMetadata) -> bool:
     return same and (found.max_cll, found.max_fall) == (1000, 400)
 
 
-def test_hdr10_goes_there_and_back(tmp_path: Path) -> None:
+def test_hdr10_round_trip(tmp_path: Path) -> None:
     clip = hdr_clip(tmp_path / "in.mp4")
     coded, copy, back = (tmp_path / name for name in ("a.mkv", "b.mkv", "back.mp4"))
     bsqav.transcode(clip, coded)
@@ -133,7 +133,7 @@ def test_levels_alone_become_parameters() -> None:
     assert HdrMetadata().x264_parameters() == []
 
 
-def test_frames_bring_their_light_through_open(tmp_path: Path) -> None:
+def test_frames_have_their_hdr_metadata_through_open(tmp_path: Path) -> None:
     clip = hdr_clip(tmp_path / "in.mkv")
     with av.open(str(clip)) as source, bsqav.open(tmp_path / "a.mkv", "w") as sink:
         stream = sink.add_stream("bsq", rate=25)
@@ -156,7 +156,7 @@ def test_mov_holds_it_too(tmp_path: Path, name: str) -> None:
     assert close(light_of(tmp_path / "b.mkv"))
 
 
-def test_what_cannot_be_kept_is_said(tmp_path: Path) -> None:
+def test_metadata_that_cannot_be_kept_are_reported(tmp_path: Path) -> None:
     clip = hdr_clip(tmp_path / "in.mp4")
     result = bsqav.transcode(clip, tmp_path / "a.nut", warn=lambda _: None)
     (said,) = result.warnings
@@ -243,7 +243,7 @@ def test_other_programs_read_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("said", "kept"), [(None, 1), ("center", 2), ("topleft", 3), ("top", 4)])
-def test_chroma_siting_of_other_codecs_goes_there_and_back(
+def test_chroma_siting_of_other_codecs_round_trip(
     tmp_path: Path, said: str | None, kept: int
 ) -> None:
     """H.264 that says nothing has its chroma at the left, by its standard."""

@@ -133,9 +133,7 @@ def test_a_pipe_that_is_closed_early(tmp_path: Path, sent: int, name: str) -> No
     assert not (tmp_path / "out.mkv").exists()
 
 
-def test_info_says_that_a_file_is_cut_short(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_info_reports_a_truncated_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     clip, path = make_clip(tmp_path / "in.mp4", frames=20), tmp_path / "a.mkv"
     bsqav.transcode(clip, path)
     assert main(["info", str(path), "--json"]) == 0
@@ -145,7 +143,7 @@ def test_info_says_that_a_file_is_cut_short(
     assert "cut short: it ends before it says it does" in capsys.readouterr().out
 
 
-def test_a_variable_rate_into_what_has_no_times_is_said(tmp_path: Path) -> None:
+def test_a_variable_rate_without_timestamps_is_reported(tmp_path: Path) -> None:
     with bsqav.open(tmp_path / "a.mkv", "w") as container:
         stream = container.add_stream("bsq", time_base=Fraction(1, 1000))
         for number, frame in enumerate(pictures(ClipSpec(frames=6))):

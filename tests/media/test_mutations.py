@@ -134,7 +134,7 @@ def voided(data: bytes, packet: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("name", ["even", "uneven"])
-def test_a_voided_block_is_seen(coded: dict[str, Path], name: str) -> None:
+def test_a_voided_block_is_detected(coded: dict[str, Path], name: str) -> None:
     """Also the last of a group, after which nothing in the packets tells at a variable rate."""
     _, packets = packets_of(coded[name])
     data = coded[name].read_bytes()

@@ -176,7 +176,7 @@ def test_mp4_through_a_pipe_is_written_in_fragments(tmp_path: Path, form: str) -
     assert frames_in(io.BytesIO(data)) == 12
 
 
-def test_frames_before_zero_are_shown_and_the_move_is_said(tmp_path: Path) -> None:
+def test_frames_before_zero_are_shown_and_the_shift_is_reported(tmp_path: Path) -> None:
     from tests.media.test_times import write
 
     source, target = tmp_path / "in.mkv", tmp_path / "out.mp4"

@@ -32,7 +32,7 @@ def times(path: Path) -> list[Fraction]:
 
 
 @pytest.mark.parametrize("target", ["out.mp4", "out.mkv", "out.avi", "out.m2v"])
-def test_a_first_frame_beside_the_grid_moves_no_other(tmp_path: Path, target: str) -> None:
+def test_a_first_frame_off_the_grid_moves_no_other(tmp_path: Path, target: str) -> None:
     given = [21 + 40 * n for n in range(15)]
     make_clip(tmp_path / "in.mkv", frames=15, times=given, audio="flac")
     bare: dict[str, Any] = {"codec": "mpeg2video", "audio": "none"}
@@ -102,7 +102,7 @@ def test_sound_of_24_bits_stays_so(tmp_path: Path) -> None:
         assert container.streams.audio[0].format.name == "s32"
 
 
-def test_vorbis_becomes_opus_and_that_is_said(tmp_path: Path) -> None:
+def test_vorbis_becomes_opus_with_a_warning(tmp_path: Path) -> None:
     source = clip(tmp_path / "in.mkv", "aac")
     (said,) = through(source, tmp_path / "out.mkv", codec="libx264", audio="vorbis")
     assert said.startswith("track 1 (audio aac) is encoded to opus: ")

@@ -45,7 +45,7 @@ def test_all_pictures_at_the_rate_asked_for(tmp_path: Path) -> None:
     assert not any("missing" in text for text in said)
 
 
-def test_a_gap_is_said_and_ends_the_video(tmp_path: Path) -> None:
+def test_a_gap_is_reported_and_ends_the_video(tmp_path: Path) -> None:
     pattern = write_pictures(tmp_path, [*range(1, 6), *range(8, 12)])
     said: list[str] = []
     result = bsqav.transcode(pattern, tmp_path / "o.mkv", warn=said.append)

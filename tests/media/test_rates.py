@@ -172,7 +172,7 @@ def test_h264_in_mp4_does_not_take_ticks_for_frames(tmp_path: Path, coded: Path)
     assert read(tmp_path / "a.h264")[0].info.frame_rate == 25
 
 
-def test_a_variable_rate_in_avi_is_rounded_and_said(tmp_path: Path, model_file: Path) -> None:
+def test_a_variable_rate_in_avi_is_rounded_with_a_warning(tmp_path: Path, model_file: Path) -> None:
     times = [0, 33, 67, 100, 133, 500, 533, 567, 600, 700, 1510, 3000]
     clip = make_clip(tmp_path / "in.mkv", frames=len(times), times=times, audio=None)
     bsqav.transcode(clip, tmp_path / "a.mkv", crf=50, preset="fast", model=model_file)
@@ -201,7 +201,7 @@ def test_avi_with_frames_out_of_order(tmp_path: Path) -> None:
     assert times == [Fraction(n, 25) for n in range(30)]
 
 
-def test_a_frame_that_lasts_longer_is_said_where_there_are_no_times(
+def test_a_longer_frame_is_reported_where_there_are_no_timestamps(
     tmp_path: Path, model_file: Path
 ) -> None:
     times = [0, 40, 80, 120, 160, 200, 240, 280, 320, 360, 600, 640]

@@ -102,7 +102,7 @@ def times(path: Path) -> list[Fraction]:
     return [time - found[0] for time in found]
 
 
-def test_there_and_back(tmp_path: Path, clip: Path) -> None:
+def test_round_trip(tmp_path: Path, clip: Path) -> None:
     coded, back = tmp_path / "coded.mkv", tmp_path / "back.mp4"
     there = bsqav.transcode(clip, coded, gop=10, preset="fast", embed_model=True)
     assert there.warnings == ()

@@ -232,9 +232,7 @@ def test_an_animation_is_read_as_a_video(
     assert len(list(tmp_path.glob("a_*.png"))) == 5
 
 
-def test_an_animation_that_is_cut_short_keeps_its_good_part(
-    tmp_path: Path, animation: Path
-) -> None:
+def test_a_truncated_animation_keeps_its_decodable_part(tmp_path: Path, animation: Path) -> None:
     data = animation.read_bytes()
     (tmp_path / "short.bsq").write_bytes(data[:-20])
     with pytest.raises(MediaError, match="cut short"):
@@ -312,7 +310,7 @@ def test_metadata_that_have_no_place_are_named(tmp_path: Path, target: str) -> N
             bsqav.transcode(tmp_path / source, tmp_path / target, overwrite=True, **options)
 
 
-def test_damaged_metadata_are_told_and_the_picture_stands(
+def test_damaged_metadata_are_reported_and_the_image_decodes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     described(tmp_path / "in.jpg")

@@ -108,7 +108,7 @@ def test_tracks_are_chosen(
     assert result.warnings == (), "what was chosen away is not missed"
 
 
-def test_the_rest_is_named_where_nobody_chose(tmp_path: Path, many: Path) -> None:
+def test_tracks_left_out_by_default_are_named(tmp_path: Path, many: Path) -> None:
     result = bsqav.transcode(many, tmp_path / "out.mkv", warn=lambda _: None)
     (warning,) = result.warnings
     assert "track 1 (video ffv1" in warning

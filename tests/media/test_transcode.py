@@ -307,7 +307,7 @@ def test_copy_moves_packets_between_containers(tmp_path: Path) -> None:
         )
 
 
-def test_the_hash_stands_for_the_decoded_pictures(tmp_path: Path) -> None:
+def test_the_hash_is_of_the_decoded_frames(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "in.mp4", frames=5, audio=None)
     convert(clip, tmp_path / "out.mkv")
     one = convert(tmp_path / "out.mkv", tmp_path / "one.mkv", codec="ffv1")
@@ -319,9 +319,7 @@ def test_the_hash_stands_for_the_decoded_pictures(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rotation", [90, 180, 270])
-def test_pictures_are_turned_where_nothing_says_how_they_stand(
-    tmp_path: Path, rotation: int
-) -> None:
+def test_frames_are_rotated_where_the_format_has_no_rotation(tmp_path: Path, rotation: int) -> None:
     clip = make_clip(tmp_path / "in.mp4", frames=2, rotation=rotation, audio=None)
     convert(clip, tmp_path / "out.mkv")
     convert(tmp_path / "out.mkv", tmp_path / "one.png", duration=0.04)
@@ -387,7 +385,7 @@ def test_file_objects(tmp_path: Path) -> None:
     assert len(bsq_times(tmp_path / "out.mkv")) == 5
 
 
-def test_progress_is_told(tmp_path: Path) -> None:
+def test_progress_is_reported(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "in.mp4")
     seen: list[bsqav.Progress] = []
     convert(clip, tmp_path / "out.mkv", progress=seen.append)

@@ -40,7 +40,7 @@ def count_frames(path: Path) -> int:
         return sum(1 for _ in container.decode(video=0))
 
 
-def test_a_truncated_bsq_file_leaves_the_good_part(tmp_path: Path, coded: Path) -> None:
+def test_a_truncated_bsq_file_leaves_the_decodable_part(tmp_path: Path, coded: Path) -> None:
     data = coded.read_bytes()
     coded.write_bytes(data[: len(data) // 2])
     with pytest.raises(bsqav.BsqError, match=r"good frames are in .*back\.mkv\.partial") as caught:
@@ -52,7 +52,7 @@ def test_a_truncated_bsq_file_leaves_the_good_part(tmp_path: Path, coded: Path) 
     assert str(coded) in str(caught.value)
 
 
-def test_a_truncated_ordinary_file_leaves_the_good_part(tmp_path: Path, clip: Path) -> None:
+def test_a_truncated_ordinary_file_leaves_the_decodable_part(tmp_path: Path, clip: Path) -> None:
     cut = tmp_path / "cut.mkv"
     cut.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
     with pytest.raises(bsqav.MediaError, match=r"cut short.* good frames are in") as caught:
@@ -216,7 +216,7 @@ def test_a_full_disk_is_explained_for_other_codecs(clip: Path, form: str) -> Non
         bsqav.transcode(clip, disk, format=form, codec="rawvideo")
 
 
-def test_an_interruption_leaves_the_good_part(tmp_path: Path, clip: Path) -> None:
+def test_an_interruption_leaves_the_decodable_part(tmp_path: Path, clip: Path) -> None:
     seen: list[int] = []
     with pytest.raises(KeyboardInterrupt, match=r"frames are in .*out\.mkv\.partial"):
         bsqav.transcode(
@@ -230,9 +230,7 @@ def test_an_interruption_leaves_the_good_part(tmp_path: Path, clip: Path) -> Non
     assert 5 <= len(video_packets(tmp_path / "out.mkv.partial")) <= 10
 
 
-def test_what_an_interruption_left_is_no_input_of_its_own_output(
-    tmp_path: Path, clip: Path
-) -> None:
+def test_a_partial_file_is_no_input_of_its_own_output(tmp_path: Path, clip: Path) -> None:
     """It would be written over while it is read."""
     left = tmp_path / "out.mkv.partial"
     bsqav.transcode(clip, left, format="matroska")

@@ -59,7 +59,7 @@ def test_it_decodes_to_every_frame(coded: Path, clip: Path) -> None:
             assert error < 255**2 / 10**1.5
 
 
-def test_sound_stands_beside_its_pictures(coded: Path, clip: Path, tmp_path: Path) -> None:
+def test_audio_is_interleaved_with_its_video(coded: Path, clip: Path, tmp_path: Path) -> None:
     """Not seconds before them, where a group is read ahead; NUT is written as it comes."""
     bsqav.transcode(clip, tmp_path / "out.nut", **OPTIONS)
     for path in (coded, tmp_path / "out.nut"):
@@ -82,7 +82,7 @@ def test_progress_counts_what_is_in_the_file(clip: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("frames", [10, FRAMES])
-def test_an_interruption_leaves_the_good_part(tmp_path: Path, clip: Path, frames: int) -> None:
+def test_an_interruption_leaves_the_decodable_part(tmp_path: Path, clip: Path, frames: int) -> None:
     """While pictures go in, and after the last one has."""
     seen: list[int] = []
     with pytest.raises(KeyboardInterrupt, match=r"frames are in .*out\.mkv\.partial"):
@@ -98,7 +98,7 @@ def test_an_interruption_leaves_the_good_part(tmp_path: Path, clip: Path, frames
     assert no_threads()
 
 
-def test_a_truncated_input_leaves_the_good_part(tmp_path: Path, clip: Path) -> None:
+def test_a_truncated_input_leaves_the_decodable_part(tmp_path: Path, clip: Path) -> None:
     cut = tmp_path / "cut.mkv"
     cut.write_bytes(clip.read_bytes()[: clip.stat().st_size * 3 // 4])
     with pytest.raises(bsqav.MediaError, match=r"cut short.* good frames are in") as caught:
@@ -126,7 +126,7 @@ def test_an_error_in_a_group_leaves_no_finished_file(
     assert no_threads()
 
 
-def test_a_pipe_is_as_good_as_a_file(coded: Path, clip: Path, tmp_path: Path) -> None:
+def test_a_pipe_gives_the_same_as_a_file(coded: Path, clip: Path, tmp_path: Path) -> None:
     class Pipe:
         """Readable, and nothing else."""
 

@@ -61,7 +61,7 @@ def test_a_cut_in_two_passes(tmp_path: Path, clip: Path) -> None:
     assert result.frames_out == 25
 
 
-def test_a_rate_that_cannot_be_reached_is_said_once(tmp_path: Path, clip: Path) -> None:
+def test_an_unreachable_rate_is_reported_once(tmp_path: Path, clip: Path) -> None:
     with pytest.warns(bsqav.BsqWarning, match="largest quantizer index") as caught:
         result = bsqav.transcode(
             clip, tmp_path / "out.mkv", bitrate=300, two_pass=True, preset="fast", duration=2.0
@@ -90,7 +90,9 @@ def test_two_passes_over_what_is_read_once_are_refused(tmp_path: Path, clip: Pat
     assert list(tmp_path.iterdir()) == [fifo]
 
 
-def test_a_damaged_input_in_two_passes_leaves_the_good_part(tmp_path: Path, clip: Path) -> None:
+def test_a_damaged_input_in_two_passes_leaves_the_decodable_part(
+    tmp_path: Path, clip: Path
+) -> None:
     cut = tmp_path / "cut.mkv"
     data = clip.read_bytes()
     cut.write_bytes(data[: len(data) // 2])

@@ -28,7 +28,7 @@ def matroska() -> bytes:
 
 
 @pytest.mark.parametrize("data", [matroska(), sound("aac").getvalue()])
-def test_every_cut_is_seen(data: bytes) -> None:
+def test_every_truncation_is_detected(data: bytes) -> None:
     assert not cut_short(io.BytesIO(data))
     for size in (20, len(data) // 3, len(data) - 1):
         assert cut_short(io.BytesIO(data[:size]))
@@ -44,7 +44,7 @@ def read_through(data: bytes, sizes: list[int]) -> LengthWatch:
 
 @pytest.mark.parametrize("data", [matroska(), sound("aac").getvalue()])
 @pytest.mark.parametrize("sizes", [[1], [7, 100], [1 << 20]])
-def test_every_cut_of_a_pipe_is_seen(data: bytes, sizes: list[int]) -> None:
+def test_every_truncation_of_a_pipe_is_detected(data: bytes, sizes: list[int]) -> None:
     assert not read_through(data, sizes).cut_short
     for size in (30, len(data) // 3, len(data) - 1):
         assert read_through(data[:size], sizes).cut_short

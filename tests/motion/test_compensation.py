@@ -62,7 +62,7 @@ def test_random_fields_equal_the_formulas(
 
 @pytest.mark.parametrize("depth", [8, 10])
 @pytest.mark.parametrize("size", SIZES)
-def test_random_fields_of_cells_equal_the_formulas(size: tuple[int, int], depth: int) -> None:
+def test_random_fields_of_subblocks_equal_the_formulas(size: tuple[int, int], depth: int) -> None:
     rng = np.random.default_rng([*size, depth])
     for chroma in ("gray", "420"):
         split, mv = random_fine_field(rng, *size, -90, 90)

@@ -71,7 +71,7 @@ def test_fractional_motion_is_found(phase: tuple[int, int]) -> None:
     np.testing.assert_array_equal(mv, truth)
 
 
-def test_two_motions_in_a_window_split_it() -> None:
+def test_two_motions_split_a_superblock() -> None:
     rng = np.random.default_rng(3)
     left, ref = moved_pair(rng, 96, 96, 4, 0)
     cur = ref.copy()
@@ -91,7 +91,7 @@ def test_unmoved_and_noisy_content_stays_at_zero(size: tuple[int, int]) -> None:
     assert not mv.any()
 
 
-def test_two_motions_in_a_part_split_it() -> None:
+def test_two_motions_split_a_block() -> None:
     rng = np.random.default_rng(3)
     left, ref = moved_pair(rng, 96, 96, 4, 0)
     cur = ref.copy()

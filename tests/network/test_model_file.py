@@ -102,7 +102,7 @@ def test_the_frozen_model_is_frozen() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 3, 4, 7, 8, 31, 32, 40, 63, 64, len(GOOD) // 2, -1])
-def test_a_cut_file_is_an_error(size: int) -> None:
+def test_a_truncated_file_is_an_error(size: int) -> None:
     both_refuse(GOOD[:size], "model file")
 
 

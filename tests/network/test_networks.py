@@ -147,7 +147,7 @@ def test_thread_count_changes_nothing(model: Pair) -> None:
         )
 
 
-def test_blocks_read_nothing_of_each_other(model: Pair) -> None:
+def test_tiles_are_independent(model: Pair) -> None:
     loaded, reference = model.loaded, model.reference
     x = picture(model, 13, 18, seed=6)
     stream, _ = reference.trunk(x.previous, x.side, x.active)
@@ -161,14 +161,14 @@ def test_blocks_read_nothing_of_each_other(model: Pair) -> None:
         np.testing.assert_array_equal(logits[cut], expected)
 
 
-def test_no_active_window_gives_zeros(model: Pair) -> None:
+def test_no_active_superblock_gives_zeros(model: Pair) -> None:
     loaded = model.loaded
     x = picture(model, 9, 9, seed=8, density=0.0)
     assert not _core.tokenizer_decode(loaded, x.tokens, x.side, x.windows).any()
     assert not _core.prior_logits(loaded, x.previous, x.side, x.windows, x.tokens).any()
 
 
-def test_absent_window_flags_mean_all(model: Pair) -> None:
+def test_absent_superblock_flags_mean_all(model: Pair) -> None:
     loaded = model.loaded
     x = picture(model, 6, 7, seed=9, density=1.0)
     np.testing.assert_array_equal(

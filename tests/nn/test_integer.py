@@ -177,7 +177,7 @@ def test_fake_quantization_is_close_to_the_integers(net: CodecNet, model: bytes)
         assert (logits - exact_logits)[here].abs().mean() < 0.05 * logits[here].std()
 
 
-def test_side_vectors_say_where_a_layer_stands() -> None:
+def test_side_vectors_hold_the_place_of_the_layer() -> None:
     pred, c = torch.full((1, 2, 3, 96), 200.0), torch.tensor([304])
     side = quantized_side(pred, c, PLACE)
     assert side[0, 1, 2, 95:].tolist() == [(200 - 128) * 4, 304 - 256, 0, 256, 96, 0, 0, 0, 0]

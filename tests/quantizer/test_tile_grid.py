@@ -22,7 +22,7 @@ def divide_up(a: int, b: int) -> int:
 
 
 @given(side, side)
-def test_blocks_cover_the_frame_within_the_limit(width: int, height: int) -> None:
+def test_tiles_cover_the_frame_within_the_limit(width: int, height: int) -> None:
     grid = _core.tile_grid(width, height)
     assert (grid.tokens_x, grid.tokens_y) == (divide_up(width, 8), divide_up(height, 8))
     assert (grid.superblocks_x, grid.superblocks_y) == (divide_up(width, 32), divide_up(height, 32))

@@ -62,7 +62,7 @@ def test_the_search_finds_what_the_codecs_finds(lam: float) -> None:
     assert known < 0.5 * np.abs(cur.astype(int) - ref).mean()
 
 
-def test_pictures_that_do_not_fill_their_windows_are_searched() -> None:
+def test_frames_that_do_not_fill_their_superblocks_are_searched() -> None:
     rng = np.random.default_rng(6)
     ref = textured(rng, 80)[None, :40, :72]
     cur = np.roll(ref, 2, axis=2)

@@ -93,7 +93,7 @@ def test_a_run_from_weights_counts_the_rate_at_once(shards: Path, tmp_path: Path
     assert again.resume() and again._rate_share() == 1.0
 
 
-def test_the_command_trains_where_it_is_told(
+def test_the_command_trains_in_the_given_folder(
     shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from bsqav.cli.main import main

@@ -49,7 +49,7 @@ def concealed(frames: list[Frame]) -> list[tuple[int, bool]]:
     return [(frame.pts // 4, frame.concealed) for frame in frames]
 
 
-def test_a_loss_that_is_told_shows_the_last_picture_at_once() -> None:
+def test_a_reported_loss_repeats_the_last_frame_at_once() -> None:
     packets, receiver = coded(), decoder()
     frames = [frame for packet in packets[:2] for frame in receiver.decode(packet)]
     (stand_in,) = receiver.lost()
@@ -67,7 +67,7 @@ def test_a_loss_may_have_its_own_time() -> None:
     assert [frame.pts for frame in receiver.lost(pts=3)] == [11]
 
 
-def test_a_loss_that_is_not_told_is_noticed() -> None:
+def test_an_unreported_loss_is_detected() -> None:
     packets, receiver = coded(), decoder()
     frames = [frame for packet in packets[:2] + packets[3:] for frame in receiver.decode(packet)]
     assert concealed(frames) == [(n, n in (3, 4)) for n in range(9) if n != 2]
