@@ -11,7 +11,7 @@ from bsqav.errors import UsageError
 
 # Recipes of these networks begin so; others are the codec's.
 PREFIXES = ("paper-", "small-")
-# Options that are fields of StageConfig, and ones that other networks have.
+# Options that are fields of PhaseConfig, and ones that other networks have.
 CONFIGURED = (
     "checkpoint_minutes",
     "steps",

@@ -1,4 +1,4 @@
-"""Recipes of the paper's stages, with its hyperparameters, and small ones that run on a CPU.
+"""Recipes of the paper's phases, with its hyperparameters, and small ones that run on a CPU.
 
 Sources: arXiv 2406.07548, and the published program's configuration where the text is silent. The
 paper's need several large GPUs and its data sets; the small ones show the same steps.
@@ -25,13 +25,13 @@ from bsqav.nn.paper.store import load_model
 from bsqav.nn.paper.subtokens import SubTokens
 from bsqav.training.common.placement import place
 from bsqav.training.paper.images import PictureConfig, PictureFolder
-from bsqav.training.paper.stage_loop import StageConfig, StageTrainer
-from bsqav.training.paper.stages import (
-    MaskedStage,
-    PriorStage,
-    Stage,
+from bsqav.training.paper.loop import PhaseConfig, PhaseTrainer
+from bsqav.training.paper.phases import (
+    MaskedPhase,
+    Phase,
+    PriorPhase,
     TokenizerLoss,
-    TokenizerStage,
+    TokenizerPhase,
 )
 
 __all__ = ["RECIPES", "Recipe", "configured", "start"]
@@ -42,16 +42,16 @@ Opponent = Literal["style", "patch"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """A stage whole.
+    """A phase whole.
 
-    network: decides which stage it is. loss: of a tokenizer. opponent: StyleGAN2's discriminator or
+    network: decides which phase it is. loss: of a tokenizer. opponent: StyleGAN2's discriminator or
     PatchGAN. channels: of the former's layer at one pixel. base_lr: rate for a batch of one
     picture, which the batch multiplies, as the paper has it; 0: the run's own lr.
     """
 
     network: Network
     data: PictureConfig
-    run: StageConfig
+    run: PhaseConfig
     loss: TokenizerLoss = field(default_factory=TokenizerLoss)
     opponent: Opponent = "style"
     channels: int = 32768
@@ -69,7 +69,7 @@ def _image(bits: int) -> Recipe:
     return Recipe(
         sized("base", bits),
         PictureConfig(256, batch=256, workers=8),
-        StageConfig(lr_end=0.5),
+        PhaseConfig(lr_end=0.5),
         TokenizerLoss(pixel="l1"),
         base_lr=4e-7,
     )
@@ -80,7 +80,7 @@ def _video(bits: int) -> Recipe:
     return Recipe(
         sized("base", bits, (128, 128), 16),
         PictureConfig(128, frames=16, batch=64, workers=8),
-        StageConfig(steps=500_000, lr_end=0.5),
+        PhaseConfig(steps=500_000, lr_end=0.5),
         TokenizerLoss(pixel="l1"),
         base_lr=4e-7,
     )
@@ -91,7 +91,7 @@ def _prior(frames: int) -> Recipe:
     return Recipe(
         ARPriorConfig(frames=frames),
         PictureConfig(128, frames=frames, batch=64, workers=8),
-        StageConfig(lr=1e-4, betas=(0.9, 0.96), weight_decay=0.045),
+        PhaseConfig(lr=1e-4, betas=(0.9, 0.96), weight_decay=0.045),
     )
 
 
@@ -100,11 +100,11 @@ def _masked() -> Recipe:
     return Recipe(
         MaskedLMConfig(classes=1000),
         PictureConfig(128, batch=1024, flip=True, workers=8),
-        StageConfig(lr=1e-4, betas=(0.9, 0.96), weight_decay=0.045),
+        PhaseConfig(lr=1e-4, betas=(0.9, 0.96), weight_decay=0.045),
     )
 
 
-_SMALL_RUN = StageConfig(steps=4000, lr=1e-3, warmup=100, ema=0.995, bf16=False, log_steps=20)
+_SMALL_RUN = PhaseConfig(steps=4000, lr=1e-3, warmup=100, ema=0.995, bf16=False, log_steps=20)
 # A tenth of a second a step on one core, without an adversary.
 _TINY = TransformerConfig(width=128, layers=3, heads=4, hidden=512)
 _TINY_LM = replace(_TINY, layers=4, dropout=0.0)
@@ -182,7 +182,7 @@ def configured(
     changes: Mapping[str, Any] | None = None,
     opponent: Opponent | None = None,
 ) -> Recipe:
-    """A recipe with other values of some fields of StageConfig, another batch or opponent if given.
+    """A recipe with other values of some fields of PhaseConfig, another batch or opponent if given.
 
     The rate follows the batch where the recipe's does. Raises UsageError for a name that is not
     known, or one of another job, and for an opponent where the recipe has none.
@@ -210,27 +210,27 @@ def start(
     weights: Path | None = None,
     lpips: tuple[Path, ...] = (),
     listed: Path | None = None,
-) -> StageTrainer:
+) -> PhaseTrainer:
     """The trainer of a recipe, ready to resume or to train.
 
     pictures: folder of pictures or videos. folder: of the run. tokenizer: a tokenizer's file, for
-    the stages on tokens. weights: what a tokenizer starts from; one of pictures is inflated to
+    the phases on tokens. weights: what a tokenizer starts from; one of pictures is inflated to
     videos. lpips: files of its weights. listed: see PictureFolder. Raises UsageError and
     ModelError for what does not fit.
     """
     where = place(device)
     source = PictureFolder(pictures, recipe.data.frames, listed)
-    stage = _stage(recipe, len(source.classes), tokenizer, weights, lpips)
-    return StageTrainer(stage, recipe.run, recipe.data, source, folder, where)
+    phase = _phase(recipe, len(source.classes), tokenizer, weights, lpips)
+    return PhaseTrainer(phase, recipe.run, recipe.data, source, folder, where)
 
 
-def _stage(
+def _phase(
     recipe: Recipe,
     classes: int,
     tokenizer: Path | None,
     weights: Path | None,
     lpips: tuple[Path, ...],
-) -> Stage:
+) -> Phase:
 
     torch.manual_seed(recipe.run.seed)
     network = recipe.network
@@ -241,7 +241,7 @@ def _stage(
             opponent = PatchDiscriminator()
         elif recipe.loss.gan > 0:
             opponent = StyleDiscriminator(recipe.data.side, channels=recipe.channels)
-        return TokenizerStage(net, recipe.loss, opponent, LPIPS(*lpips) if lpips else None)
+        return TokenizerPhase(net, recipe.loss, opponent, LPIPS(*lpips) if lpips else None)
     if weights is not None:
         raise UsageError("weights to start from are for tokenizers")
     if tokenizer is None:
@@ -250,10 +250,10 @@ def _stage(
     grid = recipe.data.side // known.config.patch
     network = replace(network, grid=(grid, grid))
     if isinstance(network, ARPriorConfig):
-        return PriorStage(ARPrior(network), known)
+        return PriorPhase(ARPrior(network), known)
     if classes:
         network = replace(network, classes=classes)
-    return MaskedStage(MaskedLM(network), known, recipe.run.seed)
+    return MaskedPhase(MaskedLM(network), known, recipe.run.seed)
 
 
 def _tokenizer(path: Path) -> BSQViT:

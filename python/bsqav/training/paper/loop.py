@@ -22,14 +22,14 @@ from bsqav.training.common.placement import Placement
 from bsqav.training.common.run import Report, Run, RunConfig
 from bsqav.training.paper import sharding
 from bsqav.training.paper.images import Batch, PictureConfig, PictureFolder, StepBatches, loader
-from bsqav.training.paper.stages import Stage
+from bsqav.training.paper.phases import Phase
 
-__all__ = ["StageConfig", "StageTrainer"]
+__all__ = ["PhaseConfig", "PhaseTrainer"]
 
 
 @dataclass(frozen=True)
-class StageConfig(RunConfig):
-    """How a stage is trained.
+class PhaseConfig(RunConfig):
+    """How a phase is trained.
 
     The rate rises from lr_start to 1 times lr within warmup steps, and falls to lr_end times lr by
     half a cosine. clip: largest norm of gradients. ema: of the averaged weights. bf16: matrix
@@ -62,7 +62,7 @@ class StageConfig(RunConfig):
         return self.lr_end + (1 - self.lr_end) * fall
 
 
-class StageState(TypedDict):
+class PhaseState(TypedDict):
     """checkpoint.pt of a run; `nets` and `optimizers` are those of the network and its opponent."""
 
     config: dict[str, object]
@@ -73,8 +73,8 @@ class StageState(TypedDict):
     elapsed: float
 
 
-class StageTrainer:
-    """Trains a stage on a folder of pictures or clips, in the folder of a run.
+class PhaseTrainer:
+    """Trains a phase on a folder of pictures or clips, in the folder of a run.
 
     checkpoint.pt resumes the run as if nobody had stopped it; weights.pt is the averaged model, as
     bsqav.nn.paper.store reads it. Several processes share every batch and average their gradients.
@@ -82,20 +82,20 @@ class StageTrainer:
 
     def __init__(
         self,
-        stage: Stage,
-        config: StageConfig,
+        phase: Phase,
+        config: PhaseConfig,
         data: PictureConfig,
         pictures: PictureFolder,
         folder: Path,
         place: Placement,
     ) -> None:
-        self.stage, self.config, self.place = stage, config, place
+        self.phase, self.config, self.place = phase, config, place
         self.run = Run(config, folder, place)
         self.progress = self.run.progress
         self.labels = pictures.classes
         torch.manual_seed(config.seed + place.rank)
-        self.net = stage.net.to(place.device)
-        for part in vars(stage).values():
+        self.net = phase.net.to(place.device)
+        for part in vars(phase).values():
             if isinstance(part, nn.Module):
                 choose_attention(part.to(place.device), config.attention)
         self.average = copy.deepcopy(self.net).eval().requires_grad_(False)
@@ -108,13 +108,13 @@ class StageTrainer:
             sharding.shard(self.net, place)
             sharding.shard(self.average, place)
         self.optimizers = [_optimizer(self.net, config)]
-        if stage.opponent is not None:
-            place.share_weights(stage.opponent)
-            self.optimizers.append(_optimizer(stage.opponent, config))
+        if phase.opponent is not None:
+            place.share_weights(phase.opponent)
+            self.optimizers.append(_optimizer(phase.opponent, config))
         self.batches = StepBatches(pictures, data, config.seed, place.rank, place.world)
         self.stream: Iterator[Batch] = iter(())
         self.figures: dict[str, Tensor] = {}
-        self.loss: Callable[..., tuple[Tensor, dict[str, Tensor]]] = stage.loss
+        self.loss: Callable[..., tuple[Tensor, dict[str, Tensor]]] = phase.loss
         if config.compiled:
             self.net.compile()
 
@@ -122,7 +122,7 @@ class StageTrainer:
 
     def save(self) -> None:
         """Writes checkpoint.pt and weights.pt, each whole or not at all."""
-        state: StageState = {
+        state: PhaseState = {
             "config": self._model_config(),
             "nets": [sharding.weights_state(net) for net in self.nets],
             "average": sharding.weights_state(self.average),
@@ -141,14 +141,14 @@ class StageTrainer:
     @property
     def nets(self) -> list[nn.Module]:
         """The network and its opponent, as far as there is one."""
-        return [self.net] if self.stage.opponent is None else [self.net, self.stage.opponent]
+        return [self.net] if self.phase.opponent is None else [self.net, self.phase.opponent]
 
     def resume(self) -> bool:
         """Continues from the run's checkpoint, if there is one. ModelError for other networks."""
         content = self.run.read_checkpoint()
         if content is None:
             return False
-        path, state = self.run.checkpoint, cast(StageState, content)
+        path, state = self.run.checkpoint, cast(PhaseState, content)
         try:
             if state["config"] != self._model_config():
                 raise ModelError(f"{path} belongs to another configuration")
@@ -185,9 +185,9 @@ class StageTrainer:
         self._update(self.net, self.optimizers[0], loss, rate)
         self._average()
         with self.place.autocast(self.config.bf16):
-            other = self.stage.opponent_loss(pixels, step)
-        if other is not None and self.stage.opponent is not None:
-            self._update(self.stage.opponent, self.optimizers[1], other[0], rate)
+            other = self.phase.opponent_loss(pixels, step)
+        if other is not None and self.phase.opponent is not None:
+            self._update(self.phase.opponent, self.optimizers[1], other[0], rate)
             figures = {**figures, **other[1]}
         self.figures = {"loss": loss.detach(), **{name: x.detach() for name, x in figures.items()}}
         self.progress.step += 1
@@ -229,7 +229,7 @@ class StageTrainer:
         self.run.say(f"step {step}, {self.run.time_left()}: {shown}")
 
 
-def _optimizer(net: nn.Module, config: StageConfig) -> torch.optim.Optimizer:
+def _optimizer(net: nn.Module, config: PhaseConfig) -> torch.optim.Optimizer:
     """AdamW; vectors (biases, norms) and embeddings of places have no decay."""
     decayed: list[nn.Parameter] = []
     others: list[nn.Parameter] = []

@@ -1,4 +1,4 @@
-"""Training of the paper's networks: data from folders, every stage, resuming, generating."""
+"""Training of the paper's networks: data from folders, every phase, resuming, generating."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ from bsqav.training.paper.images import (
     PictureFolder,
     StepBatches,
 )
-from bsqav.training.paper.stage_loop import StageConfig
-from bsqav.training.paper.stages import TokenizerLoss
+from bsqav.training.paper.loop import PhaseConfig
+from bsqav.training.paper.phases import TokenizerLoss
 from tests.support import ROOT, one_torch_thread
 
 one_thread = pytest.fixture(autouse=True, scope="module")(one_torch_thread)
 NETS = TransformerConfig(width=32, layers=1, heads=2, hidden=64)
-RUN = StageConfig(steps=30, lr=3e-3, warmup=5, bf16=False, threads=1, log_steps=5, ema=0.5)
+RUN = PhaseConfig(steps=30, lr=3e-3, warmup=5, bf16=False, threads=1, log_steps=5, ema=0.5)
 LOSS = TokenizerLoss(gan=0.0, ramp_steps=5)
 
 
@@ -64,7 +64,7 @@ def logged(folder: Path, name: str) -> list[float]:
     return [json.loads(line)[name] for line in lines]
 
 
-# ---- stages ----
+# ---- phases ----
 
 
 def test_a_tokenizer_learns(tokenizer: Path, pictures: Path) -> None:
@@ -119,8 +119,8 @@ def test_patchgan_as_the_adversary(pictures: Path, tmp_path: Path) -> None:
     data = PictureConfig(32, batch=2)
     recipe = tokenizer_recipe(network=network, data=data, run=run, loss=loss, opponent="patch")
     trainer = start(recipe, pictures, tmp_path, device="cpu")
-    assert isinstance(trainer.stage.opponent, PatchDiscriminator)
-    weight = next(trainer.stage.opponent.parameters())
+    assert isinstance(trainer.phase.opponent, PatchDiscriminator)
+    weight = next(trainer.phase.opponent.parameters())
     before = weight.detach().clone()
     trainer.train(lambda _: None)
     assert not torch.equal(weight, before)
@@ -237,7 +237,7 @@ def test_recipes(name: str) -> None:
 
 
 def test_the_rate_is_half_a_cosine() -> None:
-    run = StageConfig(steps=1100, warmup=100, lr_start=0.1, lr_end=0.5)
+    run = PhaseConfig(steps=1100, warmup=100, lr_start=0.1, lr_end=0.5)
     rates = [run.rate(step) for step in (0, 50, 100, 600, 1100)]
     assert rates == pytest.approx([0.1, 0.55, 1.0, 0.75, 0.5])
 
@@ -258,7 +258,7 @@ def test_train_from_the_command_line(pictures: Path, tmp_path: Path) -> None:
 LONG = replace(RUN, steps=100, lr=1e-3, log_steps=10)
 SCRIPT = """
 import sys
-from tests.training.test_stages import *
+from tests.training.test_phases import *
 run = replace(LONG, steps=int(sys.argv[3]), sharded=sys.argv[4] == "fsdp")
 loss = replace(LOSS, gan=0.05, r1_every=4)
 recipe = tokenizer_recipe(run=run, loss=loss, channels=64)

@@ -1,4 +1,4 @@
-"""What each stage of the paper minimizes: the tokenizer, the prior over its tokens, the masked LM.
+"""What each phase of the paper minimizes: the tokenizer, the prior over its tokens, the masked LM.
 
 Pixels come as uint8 and are scaled to -1 .. 1 here.
 """
@@ -21,7 +21,7 @@ from bsqav.nn.paper.lpips import LPIPS
 from bsqav.nn.paper.maskedlm import MaskedLM
 from bsqav.nn.paper.quantizers import BinarySphericalQuantizer
 
-__all__ = ["MaskedStage", "PriorStage", "Stage", "TokenizerLoss", "TokenizerStage", "to_unit"]
+__all__ = ["MaskedPhase", "Phase", "PriorPhase", "TokenizerLoss", "TokenizerPhase", "to_unit"]
 
 Figures = dict[str, Tensor]
 
@@ -31,7 +31,7 @@ def to_unit(pixels: Tensor) -> Tensor:
     return pixels.float() / 127.5 - 1
 
 
-class Stage(ABC):
+class Phase(ABC):
     """A network to train, what it minimizes, and an opponent where it has one."""
 
     net: nn.Module
@@ -67,7 +67,7 @@ class TokenizerLoss:
     ramp_steps: int = 2000
 
 
-class TokenizerStage(Stage):
+class TokenizerPhase(Phase):
     """Reconstruction, LPIPS, an adversary and the quantizer's entropy."""
 
     def __init__(
@@ -84,7 +84,7 @@ class TokenizerStage(Stage):
         self._fake: Tensor | None = None
 
     def loss(self, pixels: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Figures]:
-        """See Stage; psnr is in dB, of values clamped to the range; entropies are in bits."""
+        """See Phase; psnr is in dB, of values clamped to the range; entropies are in bits."""
         del labels
         x, weights = to_unit(pixels), self.weights
         found = self.net(x)
@@ -113,7 +113,7 @@ class TokenizerStage(Stage):
         return total, figures
 
     def opponent_loss(self, pixels: Tensor, step: int) -> tuple[Tensor, Figures] | None:
-        """See Stage."""
+        """See Phase."""
         if self.opponent is None or self._fake is None:
             return None
         x, weights = to_unit(pixels), self.weights
@@ -127,8 +127,8 @@ class TokenizerStage(Stage):
         return loss, figures
 
 
-class _TokenStage(Stage):
-    """A stage on the tokens of a finished tokenizer."""
+class _TokenPhase(Phase):
+    """A phase on the tokens of a finished tokenizer."""
 
     def __init__(self, tokenizer: BSQViT, bits: int) -> None:
         quantizer = tokenizer.quantizer
@@ -141,7 +141,7 @@ class _TokenStage(Stage):
         return self.tokenizer.tokenize(to_unit(pixels))
 
 
-class PriorStage(_TokenStage):
+class PriorPhase(_TokenPhase):
     """Cross-entropy of the autoregressive prior. Raises UsageError where the bits differ."""
 
     def __init__(self, net: ARPrior, tokenizer: BSQViT) -> None:
@@ -150,14 +150,14 @@ class PriorStage(_TokenStage):
         self.prior = net
 
     def loss(self, pixels: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Figures]:
-        """See Stage."""
+        """See Phase."""
         del labels, step
         loss = self.prior.loss(self.indices(pixels))
         groups = self.prior.config.tokens.groups
         return loss, {"bits_per_token": loss * groups / math.log(2)}
 
 
-class MaskedStage(_TokenStage):
+class MaskedPhase(_TokenPhase):
     """Cross-entropy of masked sub-tokens. Raises UsageError where the bits differ.
 
     seed: of masks and dropped labels.
@@ -169,7 +169,7 @@ class MaskedStage(_TokenStage):
         self.model = net
 
     def loss(self, pixels: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Figures]:
-        """See Stage."""
+        """See Phase."""
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
         given = labels if self.model.config.classes else None
         return self.model.loss(self.indices(pixels), given, generator), {}
