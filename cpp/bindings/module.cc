@@ -18,6 +18,7 @@ void bind_motion(py::module_& m);
 void bind_network(py::module_& m);
 void bind_library(py::module_& m);
 void bind_codec(py::module_& m);
+void bind_decisions(py::module_& m);
 void bind_bench(py::module_& m);
 void bind_cuda(py::module_& m);
 
@@ -123,6 +124,7 @@ PYBIND11_MODULE(_core, m) {
   bsq::bind_motion(m);
   bsq::bind_network(m);
   bsq::bind_codec(m);
+  bsq::bind_decisions(m);
   bsq::bind_bench(m);
   bsq::bind_cuda(m);
 }

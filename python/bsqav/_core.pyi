@@ -1,7 +1,7 @@
 """Types of the compiled extension: a thin face over libbsq's C API (cpp/include/bsq/bsq.h)."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +43,32 @@ class Model:
     @property
     def config(self) -> dict[str, int]:
         """Sizes of the networks, by the names of codec.modelspec.ModelConfig."""
+
+# ---- the encoder's constants ----
+
+# "lambda" is a keyword, so that the syntax of a class does not do.
+EncoderDecisions = TypedDict(
+    "EncoderDecisions",
+    {
+        "lambda": float,
+        "keyframe_lambda": float,
+        "motion_lambda": float,
+        "layer_spacing": int,
+        "layer_slack": int,
+        "coarse_layers": int,
+        "coarse_energy": float,
+        "keyframe_gain": int,
+        "base_gain": int,
+        "token_energy": float,
+        "mean_weights": list[float],
+    },
+)
+
+def encoder_decisions() -> EncoderDecisions:
+    """The constants of the encoder's decisions that concern training (Decisions in decisions.h).
+
+    token_energy and mean_weights are those of the balanced tuning. Steps are in q.
+    """
 
 # ---- codestream ----
 

@@ -8,6 +8,7 @@ from typing import Any
 from bsqav.codec.modelspec import ModelConfig
 from bsqav.errors import UsageError
 from bsqav.training.codec.data import DataConfig
+from bsqav.training.codec.decisions import ENCODER
 from bsqav.training.codec.loop import TrainConfig
 from bsqav.training.codec.rollout import RolloutConfig
 from bsqav.training.codec.traces import TraceConfig
@@ -29,7 +30,7 @@ def codec_v1_prior() -> TrainConfig:
         rate_from=-1,
         rate_full=0,
         drop=1.0,
-        drop_lambda=0.16,  # the encoder's
+        drop_lambda=ENCODER["lambda"],
         decay_from=0.3,
         seed=2,
     )
