@@ -34,20 +34,61 @@ struct PyPacket {
 // Seconds, bits, crf, keyframe: as in bsq_pass_record.
 using PassTuple = std::tuple<double, double, double, bool>;
 
-int preset_of(const std::string& name) {
-  if (name == "fast") return BSQ_PRESET_FAST;
-  if (name == "medium") return BSQ_PRESET_MEDIUM;
-  if (name == "slow") return BSQ_PRESET_SLOW;
-  throw Error(BSQ_ERROR_ARGUMENT,
-              "preset is \"" + name + "\", it must be \"fast\", \"medium\" or \"slow\"");
+// A value as bsq_encoder_config_set() takes it.
+std::string setting_value(const py::handle& value) {
+  if (py::isinstance<py::bool_>(value)) return value.cast<bool>() ? "1" : "0";
+  return py::str(value).cast<std::string>();
 }
 
-int tune_of(const std::string& name) {
-  if (name == "balanced") return BSQ_TUNE_BALANCED;
-  if (name == "psnr") return BSQ_TUNE_PSNR;
-  if (name == "perceptual") return BSQ_TUNE_PERCEPTUAL;
-  throw Error(BSQ_ERROR_ARGUMENT,
-              "tune is \"" + name + "\", it must be \"balanced\", \"psnr\" or \"perceptual\"");
+// Throws Error naming the setting.
+void set_settings(bsq_encoder_config& config, const py::dict& settings) {
+  for (const auto& [name, value] : settings) {
+    char message[kErrorSize] = "";
+    check(bsq_encoder_config_set(&config, py::str(name).cast<std::string>().c_str(),
+                                 setting_value(value).c_str(), message, sizeof message),
+          message);
+  }
+}
+
+void check_encoder_settings(const py::kwargs& settings) {
+  bsq_encoder_config config;
+  bsq_encoder_config_init(&config);
+  set_settings(config, settings);
+}
+
+// Python's value of a setting: int, float, bool, or the name of a choice.
+py::object setting_object(const bsq_setting& setting, double value) {
+  switch (setting.type) {
+    case BSQ_SETTING_INTEGER:
+      return py::int_(static_cast<int64_t>(value));
+    case BSQ_SETTING_BOOLEAN:
+      return py::bool_(value != 0);
+    case BSQ_SETTING_CHOICE:
+      return py::str(setting.choices[static_cast<size_t>(value)]);
+    default:
+      return py::float_(value);
+  }
+}
+
+const char* setting_type(const bsq_setting& setting) {
+  constexpr const char* kNames[] = {"integer", "number", "boolean", "choice"};
+  return kNames[setting.type];
+}
+
+py::tuple setting_choices(const bsq_setting& setting) {
+  py::list names;
+  if (setting.choices != nullptr) {
+    for (int i = 0; i <= static_cast<int>(setting.maximum); ++i) names.append(setting.choices[i]);
+  }
+  return py::tuple(names);
+}
+
+py::list encoder_settings_list() {
+  size_t count = 0;
+  const bsq_setting* settings = bsq_encoder_settings(&count);
+  py::list list;
+  for (size_t i = 0; i < count; ++i) list.append(settings[i]);
+  return list;
 }
 
 // A plane of the frame as an array whose samples lie side by side in a row.
@@ -70,30 +111,20 @@ py::array plane_array(const py::handle& value, size_t index, const bsq_sequence&
 // One thread at a time may use a handle; Python's threads may all have this object.
 class PyEncoder {
  public:
-  PyEncoder(const py::object& sequence, const PyModel& model, double crf, int gop, bool scene_cut,
-            int threads, const std::string& preset, double bitrate, double vbv_buffer_seconds,
-            const std::vector<PassTuple>& first_pass, int lookahead, const std::string& tune,
-            const CudaLibrary* library, int device, uintptr_t stream, double maxrate) {
+  PyEncoder(const py::object& sequence, const PyModel& model,
+            const std::vector<PassTuple>& first_pass, const CudaLibrary* library, int device,
+            uintptr_t stream, const py::kwargs& settings) {
     bsq_encoder_config config;
     bsq_encoder_config_init(&config);
     read_sequence(sequence, config.sequence);
-    config.crf = crf;
-    config.gop = gop;
-    config.scene_cut = scene_cut ? 1 : 0;
-    config.threads = threads;
-    config.preset = preset_of(preset);
-    config.tune = tune_of(tune);
-    config.bitrate = bitrate;
-    config.vbv_buffer_seconds = vbv_buffer_seconds;
-    config.maxrate = maxrate;
+    set_settings(config, settings);
     std::vector<bsq_pass_record> records;
     records.reserve(first_pass.size());
     for (const auto& [seconds, bits, step, keyframe] : first_pass) {
-      records.push_back({seconds, bits, step, keyframe ? 1 : 0});
+      records.push_back({seconds, bits, step, keyframe ? 1 : 0, {}});
     }
     config.first_pass = records.data();
     config.first_pass_count = records.size();
-    config.lookahead = lookahead;
     sequence_ = config.sequence;
     // NOLINTNEXTLINE(performance-no-int-to-ptr): a handle
     place_ = {library, device, reinterpret_cast<void*>(stream)};
@@ -260,6 +291,25 @@ class PyEncoder {
 }  // namespace
 
 void bind_encoder(py::module_& m) {
+  py::class_<bsq_setting>(m, "EncoderSetting")
+      .def_property_readonly("name", [](const bsq_setting& s) { return s.name; })
+      .def_property_readonly("type", &setting_type)
+      .def_property_readonly("zero_is_none",
+                             [](const bsq_setting& s) { return s.zero_is_none != 0; })
+      .def_property_readonly("minimum",
+                             [](const bsq_setting& s) { return setting_object(s, s.minimum); })
+      .def_property_readonly("maximum",
+                             [](const bsq_setting& s) { return setting_object(s, s.maximum); })
+      .def_property_readonly(
+          "default", [](const bsq_setting& s) { return setting_object(s, s.default_value); })
+      .def_property_readonly("file_default",
+                             [](const bsq_setting& s) { return setting_object(s, s.file_default); })
+      .def_property_readonly("choices", &setting_choices)
+      .def_property_readonly("unit", [](const bsq_setting& s) { return s.unit; })
+      .def_property_readonly("help", [](const bsq_setting& s) { return s.help; });
+  m.def("encoder_settings", &encoder_settings_list, "All settings of an encoder.");
+  m.def("check_encoder_settings", &check_encoder_settings,
+        "Raises UsageError where a setting is unknown or out of range.");
   py::class_<PyPacket>(m, "Packet")
       .def_property_readonly("data", [](const PyPacket& p) { return py::bytes(p.data); })
       .def_readonly("pts", &PyPacket::pts)
@@ -267,16 +317,11 @@ void bind_encoder(py::module_& m) {
       .def_readonly("keyframe", &PyPacket::keyframe);
   py::class_<PyEncoder>(m, "Encoder",
                         "send() a frame, receive() packets until None, flush() at the end.")
-      .def(py::init<const py::object&, const PyModel&, double, int, bool, int, const std::string&,
-                    double, double, const std::vector<PassTuple>&, int, const std::string&,
-                    const CudaLibrary*, int, uintptr_t, double>(),
-           py::arg("sequence"), py::arg("model"), py::kw_only(), py::arg("crf") = 32.0,
-           py::arg("gop") = 250, py::arg("scene_cut") = true, py::arg("threads") = 0,
-           py::arg("preset") = "medium", py::arg("bitrate") = 0.0,
-           py::arg("vbv_buffer_seconds") = 1.5, py::arg("first_pass") = std::vector<PassTuple>(),
-           py::arg("lookahead") = 0, py::arg("tune") = "balanced", py::arg("library") = nullptr,
-           py::arg("device") = 0, py::arg("stream") = 0, py::arg("maxrate") = 0.0,
-           py::keep_alive<1, 14>())
+      .def(py::init<const py::object&, const PyModel&, const std::vector<PassTuple>&,
+                    const CudaLibrary*, int, uintptr_t, const py::kwargs&>(),
+           py::arg("sequence"), py::arg("model"), py::kw_only(),
+           py::arg("first_pass") = std::vector<PassTuple>(), py::arg("library") = nullptr,
+           py::arg("device") = 0, py::arg("stream") = 0, py::keep_alive<1, 5>())
       .def_property_readonly("header", &PyEncoder::header)
       .def("send", &PyEncoder::send, py::arg("planes"), py::arg("pts"), py::kw_only(),
            py::arg("duration") = 0, py::arg("keyframe") = false, py::arg("context_only") = false)

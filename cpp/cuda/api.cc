@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "bsq/bsq_cuda.h"
+#include "codec/common/reserved.h"
 #include "cuda/api_table.h"
 #include "cuda/frame_decoder.h"
 #include "cuda/open_device.h"
@@ -46,6 +47,7 @@ bsq_status decoder_open(const bsq_cuda_config* config, const bsq_cuda_model* mod
     require_argument(decoder != nullptr, "decoder is NULL");
     *decoder = nullptr;
     require_argument(config != nullptr, "config is NULL");
+    bsq::require_unreserved(*config, "config");
     require_argument(models != nullptr || model_count == 0, "models is NULL");
     std::vector<std::shared_ptr<const bsq::Model>> loaded;
     for (size_t i = 0; i < model_count; ++i) {
@@ -56,6 +58,8 @@ bsq_status decoder_open(const bsq_cuda_config* config, const bsq_cuda_model* mod
     settings.threads = config->threads;
     settings.max_level = config->max_level;
     settings.strict = config->strict;
+    settings.log = config->log;
+    settings.log_opaque = config->log_opaque;
     *decoder = new bsq_cuda_decoder(bsq::cuda::open_device(config->device, config->stream),
                                     settings, std::move(loaded));
     return BSQ_OK;

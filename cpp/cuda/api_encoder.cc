@@ -6,6 +6,7 @@
 
 #include "codec/capi/api.h"
 #include "codec/common/frame_io.h"
+#include "codec/common/reserved.h"
 #include "cuda/api_table.h"
 #include "cuda/frame_encoder.h"
 #include "cuda/open_device.h"
@@ -36,6 +37,7 @@ bsq_status encoder_open(const bsq_cuda_config* config, const bsq_encoder_config*
     require_argument(encoder != nullptr, "encoder is NULL");
     *encoder = nullptr;
     require_argument(config != nullptr && settings != nullptr, "config or settings are NULL");
+    require_unreserved(*config, "config");
     require_argument(model != nullptr && model->data != nullptr, "the model is NULL");
     const std::shared_ptr<const Model> loaded = Model::load({model->data, model->size});
     *encoder = new bsq_cuda_encoder(open_device(config->device, config->stream), *settings, loaded);

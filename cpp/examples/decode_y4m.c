@@ -79,6 +79,12 @@ static int write_frame(FILE* out, const bsq_frame* frame) {
   return 1;
 }
 
+/* What the decoder has to say, of concealed frames above all. */
+static void print_message(void* opaque, bsq_log_level level, const char* message) {
+  (void)opaque;
+  if (level != BSQ_LOG_DEBUG) fprintf(stderr, "decode_y4m: %s\n", message);
+}
+
 /* Writes the frames that are ready. Returns 0, or 1 after an error. */
 static int drain(bsq_decoder* decoder, FILE* out, long* frames) {
   bsq_frame frame;
@@ -91,7 +97,6 @@ static int drain(bsq_decoder* decoder, FILE* out, long* frames) {
       bsq_decoder_sequence(decoder, &sequence);
       write_header(out, &frame, &sequence);
     }
-    if (frame.concealed) fprintf(stderr, "decode_y4m: frame %ld is concealed\n", *frames);
     if (!write_frame(out, &frame)) return fail("output", "cannot be written");
     ++*frames;
   }
@@ -152,6 +157,7 @@ int main(int argc, char** argv) {
   out = strcmp(argv[2], "-") == 0 ? stdout : fopen(argv[2], "wb");
   while (count < argc - 3 && (models[count] = load_model(argv[3 + count])) != NULL) ++count;
   bsq_decoder_config_init(&config);
+  config.log = print_message;
   if (in == NULL) {
     fail(argv[1], "cannot be opened");
   } else if (out == NULL) {

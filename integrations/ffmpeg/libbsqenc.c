@@ -5,7 +5,6 @@
  */
 #include "libbsqenc.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,7 +14,6 @@
 #include "internal.h"
 #include "libavutil/frame.h"
 #include "libavutil/mem.h"
-#include "libavutil/opt.h"
 #include "libavutil/version.h"
 #include "libbsq.h"
 #include "version.h"
@@ -192,44 +190,6 @@ static int encode_receive(AVCodecContext* avctx, AVPacket* avpkt) {
   }
 }
 
-#define OFFSET(field) offsetof(LibBSQEncoder, field)
-#define FLAGS (AV_OPT_FLAG_VIDEO_PARAM | AV_OPT_FLAG_ENCODING_PARAM)
-#define NUMBER(name, help, field, preset, low, high) \
-  {name, help, OFFSET(field), AV_OPT_TYPE_INT, {.i64 = preset}, low, high, FLAGS}
-#define TEXT(name, help, field, preset) \
-  {name, help, OFFSET(field), AV_OPT_TYPE_STRING, {.str = preset}, 0, 0, FLAGS}
-#define CRF_HELP "Quality, 0 (finest) to 63 (coarsest), 32 without it and without a bit rate"
-#define PRESET_HELP "Effort: fast, medium or slow; x264's names and numbers are coded as these"
-#define TUNE_HELP "What bits are spent on: balanced, psnr or perceptual; zerolatency: no lookahead"
-#define LOOKAHEAD_HELP "Frames to look ahead; 24 without it, 0 with -flags low_delay"
-#define ROTATION_HELP "Degrees clockwise for display, carried in the stream (0, 90, 180, 270)"
-#define MODEL_HELP "The model to code with: a name, an id or a file"
-static const AVOption options[] = {
-    {"crf",
-     CRF_HELP,
-     OFFSET(crf),
-     AV_OPT_TYPE_DOUBLE,
-     {.dbl = FF_BSQ_NOT_GIVEN},
-     FF_BSQ_NOT_GIVEN,
-     FF_BSQ_MAX_CRF,
-     FLAGS},
-    TEXT("preset", PRESET_HELP, preset, "medium"),
-    TEXT("tune", TUNE_HELP, tune, "balanced"),
-    NUMBER("lookahead", LOOKAHEAD_HELP, lookahead, FF_BSQ_NOT_GIVEN, FF_BSQ_NOT_GIVEN, 250),
-    NUMBER("scene_cut", "1: also put keyframes at scene cuts", scene_cut, 1, 0, 1),
-    NUMBER("rotation", ROTATION_HELP, rotation, FF_BSQ_NOT_GIVEN, FF_BSQ_NOT_GIVEN, 270),
-    TEXT("model", MODEL_HELP, model_name, NULL),
-    /* As x264's users write them. */
-    NUMBER("rc-lookahead", "The same as lookahead", lookahead, FF_BSQ_NOT_GIVEN, FF_BSQ_NOT_GIVEN,
-           250),
-    NUMBER("sc_threshold", "0: the same as scene_cut 0", sc_threshold, FF_BSQ_NOT_GIVEN, INT_MIN,
-           INT_MAX),
-    NUMBER("qp", "Taken as crf", qp, FF_BSQ_NOT_GIVEN, FF_BSQ_NOT_GIVEN, FF_BSQ_MAX_CRF),
-    TEXT("profile", "Ignored: a stream has no profile", profile, NULL),
-    TEXT("level", "Ignored: the level follows from the size", level, NULL),
-    {NULL},
-};
-
 static const FFCodecDefault defaults[] = {{"b", "0"}, {"g", "250"}, {"keyint_min", "-1"}, {NULL}};
 
 #define PIX_FMT(name, chroma, bit_depth, alpha) AV_PIX_FMT_##name,
@@ -239,7 +199,7 @@ static const enum AVPixelFormat pix_fmts[] = {FF_BSQ_FORMATS(PIX_FMT) AV_PIX_FMT
 static const AVClass libbsq_encoder_class = {
     .class_name = "libbsq encoder",
     .item_name = av_default_item_name,
-    .option = options,
+    .option = ff_bsq_encoder_options,
     .version = LIBAVUTIL_VERSION_INT,
 };
 

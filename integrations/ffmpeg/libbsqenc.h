@@ -9,6 +9,7 @@
 #include "avcodec.h"
 #include "libavutil/frame.h"
 #include "libavutil/log.h"
+#include "libavutil/opt.h"
 
 #define FF_BSQ_MAX_CRF 63
 #define FF_BSQ_NOT_GIVEN (-1)
@@ -38,6 +39,9 @@ typedef struct LibBSQEncoder {
   int flushed;
   int said_interlaced;
 } LibBSQEncoder;
+
+/* Static, as FFmpeg needs them; a test compares them with bsq_encoder_settings(). */
+extern const AVOption ff_bsq_encoder_options[];
 
 /* Makes an encoder's settings of the options. What is ignored is logged; returns an AVERROR for
  * what cannot be. The records of a first pass stay with the encoder. */

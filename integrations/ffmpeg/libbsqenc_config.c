@@ -1,5 +1,7 @@
 /* The settings of a BSQ encoder from FFmpeg's options: what is taken, what is said to be ignored.
  */
+#include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,11 +18,54 @@
 #include "libbsqenc.h"
 #include "version.h"
 
-#define DEFAULT_CRF 32.0
-#define DEFAULT_LOOKAHEAD 24
-#define UNSPECIFIED 2    /* a code point of ISO/IEC 23091-2 */
-#define LEAST_BUFFER 0.1 /* seconds */
-#define MOST_BUFFER 60.0
+#define UNSPECIFIED 2 /* a code point of ISO/IEC 23091-2 */
+
+#define OFFSET(field) offsetof(LibBSQEncoder, field)
+#define FLAGS (AV_OPT_FLAG_VIDEO_PARAM | AV_OPT_FLAG_ENCODING_PARAM)
+#define NUMBER(name, help, field, preset, low, high) \
+  {name, help, OFFSET(field), AV_OPT_TYPE_INT, {.i64 = preset}, low, high, FLAGS}
+#define TEXT(name, help, field, preset) \
+  {name, help, OFFSET(field), AV_OPT_TYPE_STRING, {.str = preset}, 0, 0, FLAGS}
+#define CRF_HELP "Quality, 0 (finest) to 63 (coarsest); not with a bit rate"
+#define PRESET_HELP "Effort: fast, medium or slow; x264's names and numbers are coded as these"
+#define TUNE_HELP "What bits are spent on: balanced, psnr or perceptual; zerolatency: no lookahead"
+#define LOOKAHEAD_HELP "Frames to look ahead; 0 with -flags low_delay"
+#define ROTATION_HELP "Degrees clockwise for display, carried in the stream (0, 90, 180, 270)"
+#define MODEL_HELP "The model to code with: a name, an id or a file"
+const AVOption ff_bsq_encoder_options[] = {
+    {"crf",
+     CRF_HELP,
+     OFFSET(crf),
+     AV_OPT_TYPE_DOUBLE,
+     {.dbl = FF_BSQ_NOT_GIVEN},
+     FF_BSQ_NOT_GIVEN,
+     FF_BSQ_MAX_CRF,
+     FLAGS},
+    TEXT("preset", PRESET_HELP, preset, NULL),
+    TEXT("tune", TUNE_HELP, tune, NULL),
+    NUMBER("lookahead", LOOKAHEAD_HELP, lookahead, FF_BSQ_NOT_GIVEN, FF_BSQ_NOT_GIVEN, 250),
+    NUMBER("scene_cut", "1: also put keyframes at scene cuts", scene_cut, 1, 0, 1),
+    NUMBER("rotation", ROTATION_HELP, rotation, FF_BSQ_NOT_GIVEN, FF_BSQ_NOT_GIVEN, 270),
+    TEXT("model", MODEL_HELP, model_name, NULL),
+    /* As x264's users write them. */
+    NUMBER("rc-lookahead", "The same as lookahead", lookahead, FF_BSQ_NOT_GIVEN, FF_BSQ_NOT_GIVEN,
+           250),
+    NUMBER("sc_threshold", "0: the same as scene_cut 0", sc_threshold, FF_BSQ_NOT_GIVEN, INT_MIN,
+           INT_MAX),
+    NUMBER("qp", "Taken as crf", qp, FF_BSQ_NOT_GIVEN, FF_BSQ_NOT_GIVEN, FF_BSQ_MAX_CRF),
+    TEXT("profile", "Ignored: a stream has no profile", profile, NULL),
+    TEXT("level", "Ignored: the level follows from the size", level, NULL),
+    {NULL},
+};
+
+/* What the library says of a setting. */
+static const bsq_setting* find_setting(const char* name) {
+  size_t count = 0;
+  const bsq_setting* const settings = bsq_encoder_settings(&count);
+  size_t i = 0;
+  while (i + 1 < count && strcmp(settings[i].name, name) != 0) ++i;
+  return &settings[i];
+}
 
 static int32_t code_point(int value) { return value >= 0 && value <= 255 ? value : UNSPECIFIED; }
 
@@ -117,12 +162,13 @@ static int parse_first_pass(AVCodecContext* avctx) {
 
 /* Sets the buffer of a receiver that fetches at `rate` bits per second. */
 static int configure_buffer(AVCodecContext* avctx, int64_t rate, bsq_encoder_config* config) {
+  const bsq_setting* const range = find_setting("vbv_buffer");
   const double seconds = (double)avctx->rc_buffer_size / (double)rate;
   if (avctx->rc_buffer_size <= 0) return 0;
-  if (seconds < LEAST_BUFFER || seconds > MOST_BUFFER) {
+  if (seconds < range->minimum || seconds > range->maximum) {
     av_log(avctx, AV_LOG_ERROR,
            "bufsize %d is %.3g seconds of %lld b/s: give one of %g to %g seconds\n",
-           avctx->rc_buffer_size, seconds, (long long)rate, LEAST_BUFFER, MOST_BUFFER);
+           avctx->rc_buffer_size, seconds, (long long)rate, range->minimum, range->maximum);
     return AVERROR(EINVAL);
   }
   config->vbv_buffer_seconds = seconds;
@@ -142,7 +188,7 @@ static int configure_quality(AVCodecContext* avctx, bsq_encoder_config* config) 
            s->qp, s->qp);
     s->crf = s->qp;
   }
-  config->crf = s->crf < 0 ? DEFAULT_CRF : s->crf;
+  if (s->crf >= 0) config->crf = s->crf;
   if (avctx->rc_max_rate <= 0) {
     if (avctx->rc_buffer_size > 0) {
       av_log(avctx, AV_LOG_WARNING, "-bufsize is ignored: it goes with -maxrate or -b:v\n");
@@ -192,8 +238,9 @@ static int configure_preset(AVCodecContext* avctx, bsq_encoder_config* config) {
       {"slow", BSQ_PRESET_SLOW},      {"slower", BSQ_PRESET_SLOW},    {"veryslow", BSQ_PRESET_SLOW},
       {"placebo", BSQ_PRESET_SLOW},
   };
-  static const char* const own[] = {"fast", "medium", "slow"};
+  const char* const* const own = find_setting("preset")->choices;
   const char* const wanted = ((LibBSQEncoder*)avctx->priv_data)->preset;
+  if (wanted == NULL) return 0;
   for (size_t i = 0; i < FF_ARRAY_ELEMS(presets); ++i) {
     const char number[] = {(char)('0' + i), '\0'};
     if (strcmp(wanted, presets[i].name) != 0 && strcmp(wanted, number) != 0) continue;
@@ -214,13 +261,8 @@ static int configure_preset(AVCodecContext* avctx, bsq_encoder_config* config) {
 /* One name of -tune; what is not known is said and left out, since it is a wish at most. */
 static void take_tune(AVCodecContext* avctx, const char* name, bsq_encoder_config* config) {
   LibBSQEncoder* const s = avctx->priv_data;
-  if (strcmp(name, "balanced") == 0) {
-    config->tune = BSQ_TUNE_BALANCED;
-  } else if (strcmp(name, "psnr") == 0) {
-    config->tune = BSQ_TUNE_PSNR;
-  } else if (strcmp(name, "perceptual") == 0) {
-    config->tune = BSQ_TUNE_PERCEPTUAL;
-  } else if (strcmp(name, "ssim") == 0) {
+  if (bsq_encoder_config_set(config, "tune", name, NULL, 0) == BSQ_OK) return;
+  if (strcmp(name, "ssim") == 0) {
     config->tune = BSQ_TUNE_PERCEPTUAL;
     av_log(avctx, AV_LOG_INFO, "tune ssim is coded as perceptual\n");
   } else if (strcmp(name, "zerolatency") == 0) {
@@ -233,8 +275,10 @@ static void take_tune(AVCodecContext* avctx, const char* name, bsq_encoder_confi
 
 static int configure_tune(AVCodecContext* avctx, bsq_encoder_config* config) {
   const LibBSQEncoder* const s = avctx->priv_data;
-  char* const names = av_strdup(s->tune);
   char* rest = NULL;
+  char* names;
+  if (s->tune == NULL) return 0;
+  names = av_strdup(s->tune);
   if (names == NULL) return AVERROR(ENOMEM);
   for (const char* name = av_strtok(names, ",", &rest); name != NULL;
        name = av_strtok(NULL, ",", &rest)) {
@@ -318,7 +362,9 @@ int ff_bsq_configure(AVCodecContext* avctx, bsq_encoder_config* config) {
   config->threads = ff_bsq_threads(avctx->thread_count);
   config->lookahead = s->lookahead;
   if (s->lookahead == FF_BSQ_NOT_GIVEN) {
-    config->lookahead = avctx->flags & AV_CODEC_FLAG_LOW_DELAY ? 0 : DEFAULT_LOOKAHEAD;
+    config->lookahead = avctx->flags & AV_CODEC_FLAG_LOW_DELAY
+                            ? 0
+                            : (int32_t)find_setting("lookahead")->file_default;
   }
   return configure_rate(avctx, config);
 }

@@ -110,6 +110,40 @@ class Frame:
     @property
     def concealed(self) -> bool: ...
 
+class EncoderSetting:
+    """A setting of an encoder, as bsq_setting has it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def type(self) -> str:
+        """ "integer", "number", "boolean" or "choice"."""
+    @property
+    def zero_is_none(self) -> bool:
+        """0 is allowed beside minimum to maximum, and means none."""
+    @property
+    def minimum(self) -> Any: ...
+    @property
+    def maximum(self) -> Any: ...
+    @property
+    def default(self) -> Any: ...
+    @property
+    def file_default(self) -> Any:
+        """For programs that write files."""
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Names, of a choice."""
+    @property
+    def unit(self) -> str: ...
+    @property
+    def help(self) -> str: ...
+
+def encoder_settings() -> list[EncoderSetting]:
+    """All settings of an encoder, in the order in which programs show them."""
+
+def check_encoder_settings(**settings: Any) -> None:
+    """Raises UsageError where a setting is unknown or out of range."""
+
 class Encoder:
     """send() a frame, receive() packets until None, flush() at the end.
 
@@ -122,26 +156,16 @@ class Encoder:
         sequence: SequenceHeader,
         model: Model,
         *,
-        crf: float = 32.0,
-        gop: int = 250,
-        scene_cut: bool = True,
-        threads: int = 0,
-        preset: str = "medium",
-        bitrate: float = 0.0,
-        vbv_buffer_seconds: float = 1.5,
         first_pass: Sequence[tuple[float, float, float, bool]] = (),
-        lookahead: int = 0,
-        tune: str = "balanced",
         library: CudaLibrary | None = None,
         device: int = 0,
         stream: int = 0,
-        maxrate: float = 0.0,
+        **settings: Any,
     ) -> None:
         """`sequence` needs width and height; other keys have the defaults of
-        bsq_encoder_config_init; unknown keys raise UsageError. With a bitrate above 0 crf is not
-        looked at; a maxrate above 0 caps the rate; `first_pass` holds the `pass_record` of every
-        frame of a first pass. The first packet comes when `lookahead` frames, 0 to 250, wait
-        behind it. With a `library` the encoder works on one of its devices, in the order of a
+        bsq_encoder_config_init; unknown keys raise UsageError. `settings` are those that
+        encoder_settings() lists; `first_pass` holds the `pass_record` of every frame of a first
+        pass. With a `library` the encoder works on one of its devices, in the order of a
         cudaStream_t."""
     @property
     def header(self) -> bytes: ...
@@ -276,7 +300,7 @@ class CudaPlane:
         decoder's stream."""
     def __dlpack_device__(self) -> tuple[int, int]: ...
 
-class CudaPicture:
+class CudaFrame:
     @property
     def planes(self) -> list[CudaPlane]: ...
     @property
@@ -315,7 +339,7 @@ class CudaDecoder:
     ) -> None: ...
     def send(self, data: bytes, pts: int = 0, *, duration: int = 0) -> None: ...
     def flush(self) -> None: ...
-    def receive(self) -> CudaPicture | None:
+    def receive(self) -> CudaFrame | None:
         """The frame in memory of its own on the device."""
     def receive_host(self) -> Frame | None:
         """The frame in memory of the host."""

@@ -317,6 +317,105 @@ static void test_cap(const bsq_model* model) {
   bsq_encoder_close(encoder);
 }
 
+/* What init sets is what the list says, and every value goes in and out as text. */
+static void test_settings(void) {
+  bsq_encoder_config config;
+  size_t count = 0;
+  const bsq_setting* const settings = bsq_encoder_settings(&count);
+  char error[200];
+  char text[32];
+  char back[32];
+  CHECK(count >= 10 && bsq_encoder_settings(NULL) == settings);
+  bsq_encoder_config_init(&config);
+  for (size_t i = 0; i < count; ++i) {
+    const bsq_setting* const s = &settings[i];
+    CHECK(s->minimum <= s->maximum && s->unit != NULL && s->help[0] != '\0');
+    CHECK((s->choices != NULL) == (s->type == BSQ_SETTING_CHOICE));
+    CHECK(bsq_encoder_config_get(&config, s->name, text, sizeof text, error, sizeof error) ==
+          BSQ_OK);
+    if (s->choices != NULL) {
+      CHECK(strcmp(text, s->choices[(int)s->default_value]) == 0);
+      snprintf(text, sizeof text, "%s", s->choices[0]);
+    } else {
+      CHECK(strtod(text, NULL) == s->default_value);
+      snprintf(text, sizeof text, "%d", s->maximum > 1000 ? 1000 : (int)s->maximum);
+    }
+    CHECK(bsq_encoder_config_set(&config, s->name, text, error, sizeof error) == BSQ_OK);
+    CHECK(bsq_encoder_config_get(&config, s->name, back, sizeof back, error, sizeof error) ==
+          BSQ_OK);
+    CHECK(strcmp(text, back) == 0);
+  }
+  CHECK(config.gop == 1000 && config.preset == BSQ_PRESET_FAST && config.crf == 63);
+  CHECK(bsq_encoder_config_set(&config, "gop", "0", error, sizeof error) == BSQ_ERROR_ARGUMENT);
+  CHECK(strcmp(error, "gop must be 1 to 65535 frames, not 0") == 0);
+  CHECK(bsq_encoder_config_set(&config, "crf", "1,5", error, sizeof error) == BSQ_ERROR_ARGUMENT);
+  CHECK(bsq_encoder_config_set(&config, "crf", "1.5", NULL, 0) == BSQ_OK && config.crf == 1.5);
+  CHECK(bsq_encoder_config_set(&config, "preset", "quick", error, sizeof error) ==
+        BSQ_ERROR_ARGUMENT);
+  CHECK(strcmp(error, "preset must be fast, medium or slow, not quick") == 0);
+  CHECK(bsq_encoder_config_set(&config, "colour", "1", error, sizeof error) == BSQ_ERROR_ARGUMENT);
+  CHECK(strstr(error, "there is no setting colour") != NULL);
+  CHECK(bsq_encoder_config_get(&config, "crf", text, 2, error, sizeof error) == BSQ_ERROR_ARGUMENT);
+}
+
+typedef struct said {
+  int count[BSQ_LOG_DEBUG + 1];
+  char last[200];
+} said;
+
+static void hear(void* opaque, bsq_log_level level, const char* message) {
+  said* const heard = opaque;
+  ++heard->count[level];
+  snprintf(heard->last, sizeof heard->last, "%s", message);
+}
+
+/* A lost packet is a warning, and what a later version may know is refused. */
+static void test_messages(const bsq_model* model) {
+  bsq_encoder_config config;
+  bsq_decoder_config settings;
+  bsq_encoder* encoder = NULL;
+  bsq_decoder* decoder = NULL;
+  said heard = {0};
+  char error[200];
+  bsq_encoder_config_init(&config);
+  config.sequence.width = WIDTH;
+  config.sequence.height = HEIGHT;
+  config.sequence.chroma = BSQ_CHROMA_GRAY;
+  config.sequence.time_base = (bsq_rational){1, 25};
+  config.reserved[1] = 1;
+  CHECK(bsq_encoder_open(&config, model, &encoder, error, sizeof error) == BSQ_ERROR_ARGUMENT);
+  CHECK(strcmp(error, "config.reserved must be 0") == 0);
+  config.reserved[1] = 0;
+  config.log = hear;
+  config.log_opaque = &heard;
+  CHECK(bsq_encoder_open(&config, model, &encoder, error, sizeof error) == BSQ_OK);
+  CHECK(heard.count[BSQ_LOG_DEBUG] == 1 && strstr(heard.last, "kernels ") != NULL);
+  bsq_decoder_config_init(&settings);
+  settings.log = hear;
+  settings.log_opaque = &heard;
+  CHECK(bsq_decoder_open(&settings, &model, 1, &decoder, error, sizeof error) == BSQ_OK);
+  for (int i = 0; i < 4; ++i) {
+    bsq_frame frame = {.width = WIDTH, .height = HEIGHT, .chroma = BSQ_CHROMA_GRAY};
+    bsq_packet packet;
+    frame.bit_depth = 8;
+    frame.planes[0] = luma[i];
+    frame.strides[0] = WIDTH;
+    frame.pts = i;
+    frame.reserved[0] = i == 0;
+    if (i == 0) CHECK(bsq_encoder_send(encoder, &frame) == BSQ_ERROR_ARGUMENT);
+    frame.reserved[0] = 0;
+    CHECK(bsq_encoder_send(encoder, &frame) == BSQ_OK);
+    CHECK(bsq_encoder_receive(encoder, &packet) == BSQ_OK);
+    if (i == 1) continue; /* lost */
+    CHECK(bsq_decoder_send(decoder, &packet) == BSQ_OK);
+    CHECK(bsq_decoder_receive(decoder, &frame) == BSQ_OK);
+    CHECK(frame.concealed == (i > 1) && frame.reserved[0] == 0);
+  }
+  CHECK(heard.count[BSQ_LOG_WARNING] == 1 && strstr(heard.last, "repeats the one before") != NULL);
+  bsq_decoder_close(decoder);
+  bsq_encoder_close(encoder);
+}
+
 /* A model that a newer library made. */
 static void test_newer_model(void) {
   const uint8_t data[40] = {'B', 'S', 'Q', 'M', 1, 0, 2, 0};
@@ -343,6 +442,8 @@ int main(int argc, char** argv) {
   test_alpha(model);
   test_joints(model);
   test_cap(model);
+  test_settings();
+  test_messages(model);
   bsq_model_free(model);
   test_newer_model();
   test_find(argv[1], argv[2]);

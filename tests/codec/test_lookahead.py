@@ -221,7 +221,7 @@ def test_transcode_uses_a_lookahead(tmp_path: Path) -> None:
         )
         assert results[lookahead].frames_out == 30
     assert results[None].video_bytes == results[24].video_bytes
-    with pytest.raises(bsqav.UsageError, match="lookahead 251"):
+    with pytest.raises(bsqav.UsageError, match="lookahead must be 0 to 250 frames, not 251"):
         bsqav.transcode(tmp_path / "in.mkv", tmp_path / "x.mkv", codec="bsq", lookahead=251)
-    with pytest.raises(bsqav.UsageError, match="for coding to BSQ"):
+    with pytest.raises(bsqav.UsageError, match="for encoding to BSQ"):
         bsqav.transcode(tmp_path / "in.mkv", tmp_path / "x.mp4", lookahead=4)

@@ -50,14 +50,14 @@ def test_ten_seconds_are_within_five_percent(scenes: Pictures, crf: float) -> No
     assert lowest_fullness(stream.packets, stream.pts, bitrate, 1.5) >= 0
 
 
-@pytest.mark.parametrize("vbv_buffer_seconds", [0.5, 4.0])
-def test_the_vbv_buffer_never_underflows(scenes: Pictures, vbv_buffer_seconds: float) -> None:
+@pytest.mark.parametrize("vbv_buffer", [0.5, 4.0])
+def test_the_vbv_buffer_never_underflows(scenes: Pictures, vbv_buffer: float) -> None:
     bitrate = rate_at(scenes, 34)
     encoder = _core.Encoder(
         FORM.sequence,
         tiny_model(),
         bitrate=bitrate,
-        vbv_buffer_seconds=vbv_buffer_seconds,
+        vbv_buffer=vbv_buffer,
         preset="fast",
         gop=50,
     )
@@ -65,11 +65,11 @@ def test_the_vbv_buffer_never_underflows(scenes: Pictures, vbv_buffer_seconds: f
     for index, planes in enumerate(scenes):
         encoder.send(planes, 4 * index)
         packets += [packet.data for packet in ready(encoder)]
-    lowest = lowest_fullness(packets, range(0, 4 * len(scenes), 4), bitrate, vbv_buffer_seconds)
+    lowest = lowest_fullness(packets, range(0, 4 * len(scenes), 4), bitrate, vbv_buffer)
     report = encoder.rate
     assert lowest >= 0
     assert report["vbv_min_fullness"] == pytest.approx(lowest)
-    assert report["vbv_buffer_bits"] == pytest.approx(bitrate * vbv_buffer_seconds)
+    assert report["vbv_buffer_bits"] == pytest.approx(bitrate * vbv_buffer)
     assert (report["bitrate"], report["underflows"]) == (bitrate, 0)
     assert report["actual_bitrate"] == pytest.approx(sum(map(len, packets)) * 8 / SECONDS)
 
@@ -168,8 +168,8 @@ RECORD = PassRecord(0.04, 1000.0, 30.0, True)
         ({"bitrate": -1}, "bitrate"),
         ({"bitrate": float("nan")}, "bitrate"),
         ({"bitrate": 1e11}, "bitrate"),
-        ({"bitrate": 1e6, "vbv_buffer_seconds": 0.01}, "vbv_buffer_seconds"),
-        ({"bitrate": 1e6, "vbv_buffer_seconds": 61}, "vbv_buffer_seconds"),
+        ({"bitrate": 1e6, "vbv_buffer": 0.01}, "vbv_buffer"),
+        ({"bitrate": 1e6, "vbv_buffer": 61}, "vbv_buffer"),
         ({"first_pass": [RECORD]}, "bitrate"),
         ({"bitrate": 1e6, "first_pass": [RECORD._replace(seconds=-1.0)]}, "seconds"),
         ({"bitrate": 1e6, "first_pass": [RECORD, RECORD._replace(bits=0.0)]}, r"first_pass\[1\]"),

@@ -60,18 +60,18 @@ def test_a_cap_that_is_never_reached_changes_nothing(scenes: Pictures, free: Str
     assert (report["frames_capped"], report["underflows"], report["bitrate"]) == (0, 0, 0)
 
 
-@pytest.mark.parametrize(("share", "vbv_buffer_seconds"), [(0.3, 0.5), (0.6, 1.0), (0.4, 4.0)])
+@pytest.mark.parametrize(("share", "vbv_buffer"), [(0.3, 0.5), (0.6, 1.0), (0.4, 4.0)])
 def test_no_second_exceeds_the_vbv_buffer(
-    scenes: Pictures, free: Stream, share: float, vbv_buffer_seconds: float
+    scenes: Pictures, free: Stream, share: float, vbv_buffer: float
 ) -> None:
     maxrate = share * peak(free)
-    stream, report = capped(scenes, maxrate, vbv_buffer_seconds=vbv_buffer_seconds, gop=60)
-    lowest = lowest_fullness(stream.packets, stream.pts, maxrate, vbv_buffer_seconds)
+    stream, report = capped(scenes, maxrate, vbv_buffer=vbv_buffer, gop=60)
+    lowest = lowest_fullness(stream.packets, stream.pts, maxrate, vbv_buffer)
     assert lowest >= 0
     assert report["vbv_min_fullness"] == pytest.approx(lowest)
     assert (report["underflows"], report["maxrate"]) == (0, maxrate)
     # What a second can take is what comes in it and what the buffer held.
-    assert peak(stream) <= maxrate * (1 + vbv_buffer_seconds)
+    assert peak(stream) <= maxrate * (1 + vbv_buffer)
     assert report["frames_capped"] > 0
     # The hard scene has about what it may.
     assert mean_rate(stream, 50, 125) > 0.7 * maxrate
@@ -101,7 +101,7 @@ def test_quality_recovers_after_a_hard_scene(scenes: Pictures, share: float) -> 
     pictures = [*scenes[:25], *scenes[50:100], *quiet]
     options: dict[str, Any] = {"lookahead": 0, "scene_cut": False}
     whole = encode(pictures, FORM, crf=CRF, preset="fast", **options)
-    stream, report = capped(pictures, share * peak(whole), vbv_buffer_seconds=0.5, **options)
+    stream, report = capped(pictures, share * peak(whole), vbv_buffer=0.5, **options)
     assert report["frames_capped"] > 0
     assert qualities(stream.packets)[-10:] == qualities(whole.packets)[-10:]
 
@@ -125,7 +125,7 @@ def test_a_bit_rate_under_a_higher_maxrate(scenes: Pictures, free: Stream) -> No
     options: dict[str, Any] = {
         "crf": 32,
         "bitrate": bitrate,
-        "vbv_buffer_seconds": 1.0,
+        "vbv_buffer": 1.0,
         "lookahead": 0,
     }
     stream, report = capped(scenes, 2 * bitrate, **options)
@@ -148,7 +148,7 @@ def test_a_cap_that_no_step_reaches(scenes: Pictures) -> None:
         ({"maxrate": float("nan")}, "maxrate"),
         ({"maxrate": 1e11}, "maxrate"),
         ({"maxrate": 1e5, "bitrate": 1e6}, "maxrate must not be below bitrate"),
-        ({"maxrate": 1e6, "vbv_buffer_seconds": 61}, "vbv_buffer_seconds"),
+        ({"maxrate": 1e6, "vbv_buffer": 61}, "vbv_buffer"),
     ],
 )
 def test_a_cap_out_of_range(options: dict[str, Any], message: str) -> None:

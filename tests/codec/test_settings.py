@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import pytest
 
 import bsqav
+from bsqav import _core
 from bsqav.codec import encode_animation
-from bsqav.codec.settings import EncoderSettings, SettingArguments
+from bsqav.codec.settings import (
+    SETTINGS,
+    EncoderSettings,
+    SettingArguments,
+    range_text,
+    value_text,
+)
 from tests.codec.streams import TINY_MODEL
+from tests.support import ROOT
 
 PICTURE = np.zeros((16, 16, 3), np.uint8)
 CALLS: dict[str, Callable[..., Any]] = {
@@ -46,3 +55,60 @@ def test_an_unknown_argument_names_the_nearest(name: str) -> None:
 def test_settings_of_videos_are_none_of_stills() -> None:
     with pytest.raises(TypeError, match="no argument 'bitrate': its settings are crf"):
         bsqav.encode_image(PICTURE, bitrate=1e6)  # type: ignore[call-arg]
+
+
+def test_fields_and_defaults_are_those_of_the_library() -> None:
+    defaults = {setting.name: setting.default for setting in _core.encoder_settings()}
+    assert dataclasses.asdict(EncoderSettings()) == defaults
+    assert list(dataclasses.asdict(EncoderSettings())) == list(defaults)
+    hints = get_type_hints(EncoderSettings)
+    kinds = {"integer": int, "number": float, "boolean": bool, "choice": str}
+    for name, setting in SETTINGS.items():
+        assert hints[name] is kinds[setting.type]
+        assert type(setting.default) is kinds[setting.type]
+    assert EncoderSettings.for_files() == EncoderSettings(lookahead=24)
+
+
+def test_help_lists_them() -> None:
+    said = EncoderSettings.__doc__ or ""
+    for setting in SETTINGS.values():
+        assert f"    {setting.name}: {setting.help}" in said
+    assert "`help(bsqav.EncoderSettings)`" in (bsqav.Encoder.__doc__ or "")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"crf": 64}, "crf must be 0 to 63, not 64"),
+        ({"crf": float("nan")}, "crf must be 0 to 63, not nan"),
+        ({"gop": 0}, "gop must be 1 to 65535 frames, not 0"),
+        ({"bitrate": 1e11}, "bitrate must be 0, or 1 to 1e10 bits per second, not"),
+        ({"vbv_buffer": 0.01}, "vbv_buffer must be 0.1 to 60 seconds, not 0.01"),
+        ({"preset": "quick"}, "preset must be fast, medium or slow, not quick"),
+    ],
+)
+def test_out_of_range(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(bsqav.UsageError, match=message):
+        EncoderSettings(**given)
+    with pytest.raises(bsqav.UsageError, match=message):
+        _core.check_encoder_settings(**given)
+
+
+def test_the_options_of_the_ffmpeg_wrapper() -> None:
+    """FFmpeg's table is static: its ranges and defaults are those of the list."""
+    folder = ROOT / "integrations" / "ffmpeg"
+    table = (folder / "libbsqenc_config.c").read_text()
+    numbers = dict(re.findall(r'NUMBER\("(\w+)",[^;]*?, (\w+, \w+, \w+)\)', table))
+    assert numbers["lookahead"] == f"FF_BSQ_NOT_GIVEN, FF_BSQ_NOT_GIVEN, {maximum('lookahead')}"
+    assert numbers["scene_cut"] == f"{int(SETTINGS['scene_cut'].default)}, 0, 1"
+    header = (folder / "libbsqenc.h").read_text()
+    assert f"#define FF_BSQ_MAX_CRF {maximum('crf')}\n" in header
+    assert f'{{"g", "{SETTINGS["gop"].default}"}}' in (folder / "libbsqenc.c").read_text()
+    for name in (name for name, setting in SETTINGS.items() if setting.type == "choice"):
+        choices = re.search(rf'#define {name.upper()}_HELP "(.*)"', table)
+        assert choices is not None
+        assert range_text(SETTINGS[name]) in choices[1]
+
+
+def maximum(name: str) -> str:
+    return value_text(SETTINGS[name].maximum)

@@ -6,6 +6,11 @@
  * moved between threads, but one handle serves one thread at a time; a bsq_model is immutable and
  * may be shared by any number of encoders and decoders in any threads.
  *
+ * Structs end in `reserved` members, so that they can grow without a new layout. The library writes
+ * 0 there; a config, a frame or a packet whose reserved members are not 0 is refused with
+ * BSQ_ERROR_ARGUMENT, since it asks for what this library does not have. Begin with `= {0}` or with
+ * the function that fills in defaults.
+ *
  * The codestream that packets hold is defined in docs/bitstream.md, the arithmetic of the networks
  * in docs/numerics.md. This header is plain C11.
  */
@@ -61,6 +66,19 @@ typedef enum bsq_chroma {
 
 #define BSQ_MAX_PLANES 4
 
+/* ---- messages ---- */
+
+typedef enum bsq_log_level {
+  BSQ_LOG_WARNING = 1, /* what a user should know: concealed frames, underflows of the VBV buffer */
+  BSQ_LOG_INFO = 2,    /* how it ended */
+  BSQ_LOG_DEBUG = 3    /* kernels, threads, single frames */
+} bsq_log_level;
+
+/* Takes one line of an encoder or a decoder, without a newline; `opaque` is that of its config. It
+ * is called in the thread that calls the handle's function, and must not call the handle itself.
+ * Errors are not among the messages: the calls return them. */
+typedef void (*bsq_log_callback)(void* opaque, bsq_log_level level, const char* message);
+
 /* ---- models ---- */
 
 typedef struct bsq_model bsq_model;
@@ -109,6 +127,7 @@ typedef struct bsq_frame {
    * stream, each is sent the frames on either side of its own, and codes its own as one encoder of
    * all would. */
   int32_t context_only;
+  int64_t reserved[4]; /* 0 */
 } bsq_frame;
 
 typedef struct bsq_packet {
@@ -117,6 +136,7 @@ typedef struct bsq_packet {
   int64_t pts;
   int64_t duration;
   int32_t keyframe;
+  int64_t reserved[4]; /* 0 */
 } bsq_packet;
 
 typedef struct bsq_rational {
@@ -146,6 +166,7 @@ typedef struct bsq_sequence {
   /* Log2 of the samples per frame that a decoder must hold, rounded up: those of luma, with alpha
    * and the chroma of 4:2:2 and 4:4:4, but without that of 4:2:0. */
   int32_t level;
+  int64_t reserved[4]; /* 0 */
 } bsq_sequence;
 
 /* ---- encoder ---- */
@@ -171,39 +192,76 @@ typedef struct bsq_pass_record {
   double bits;    /* of its packet */
   double crf;
   int32_t keyframe;
+  int64_t reserved[4]; /* 0 */
 } bsq_pass_record;
 
+/* The settings below, crf to threads, are those that bsq_encoder_settings() lists with their ranges
+ * and defaults. */
 typedef struct bsq_encoder_config {
   bsq_sequence sequence; /* model_id, version and level are filled in by the encoder */
-  double crf;            /* 0 (finest) .. 63 (coarsest), in steps of 1/8; default 32 */
-  int32_t gop;           /* most frames from one keyframe to the next, 1 .. 65535; default 250 */
-  int32_t scene_cut;     /* 1: also place keyframes at scene cuts (default) */
-  int32_t threads;       /* 1 .. 64; 0 picks the number of processors */
-  int32_t preset;        /* bsq_preset; default medium */
-  double bitrate;        /* bits per second of the packets, 1 .. 1e10; 0 (default): by crf. Where a
-                            rate is given, crf is ignored */
-  double vbv_buffer_seconds; /* 0.1 .. 60, default 1.5: size of the VBV buffer, in
-                            seconds at maxrate, or at bitrate without one; it is 0.9 full when
-                            the first frame is due */
+  double crf;            /* quality, 0 (finest) .. 63 (coarsest), in steps of 1/8 */
+  double bitrate;        /* bits per second of the packets; 0: by crf. With a rate crf is ignored */
+  /* VBV maxrate in bits per second; 0: bitrate, and with crf no limit. With crf it is a cap on the
+   * rate: no frame is finer than crf asks for, and frames are coarser where the VBV buffer would
+   * underflow; a cap that is never reached changes nothing. With a bitrate, which it must not be
+   * below, it leaves more to the hard frames. */
+  double maxrate;
+  /* Size of the VBV buffer in seconds at maxrate, or at bitrate without one; it is 0.9 full when
+   * the first frame is due. */
+  double vbv_buffer_seconds;
+  int32_t gop;       /* most frames from one keyframe to the next */
+  int32_t scene_cut; /* 1: also place keyframes at scene cuts */
+  /* Frames that the encoder looks ahead: what later frames are predicted from gets a lower q. So
+   * many frames are sent before the first packet comes, and their samples are kept. 0: low delay,
+   * every frame's packet can be received at once. */
+  int32_t lookahead;
+  int32_t preset;  /* bsq_preset */
+  int32_t tune;    /* bsq_tune */
+  int32_t threads; /* 0 picks the number of processors */
   /* The records of a first pass over the same frames, copied, one for each frame in order; NULL
    * for one pass. Only with a bitrate. */
   const bsq_pass_record* first_pass;
   size_t first_pass_count;
-  /* Frames that the encoder looks ahead, 0 .. 250: what later frames are predicted from gets
-   * a lower q. So many frames are sent before the first packet comes, and their samples are
-   * kept. 0 (default): low delay, every frame's packet can be received at once. */
-  int32_t lookahead;
-  int32_t tune; /* bsq_tune; default balanced */
-  /* VBV maxrate in bits per second, 1 .. 1e10; 0 (default): bitrate, and with crf
-   * no limit. With crf it is a cap on the rate: no frame is finer than crf asks for, and frames
-   * are coarser where the VBV buffer would underflow; a cap that is never reached changes nothing.
-   * With a bitrate, which it must not be below, it leaves more to the hard frames. */
-  double maxrate;
+  bsq_log_callback log; /* NULL (default): no messages */
+  void* log_opaque;
+  int64_t reserved[16]; /* 0 */
 } bsq_encoder_config;
 
 /* Fills in defaults: 8-bit 4:2:0, time base 1/90000, everything unknown left unspecified. Width
  * and height stay 0 and must be set. */
 BSQ_API void bsq_encoder_config_init(bsq_encoder_config* config);
+
+typedef enum bsq_setting_type {
+  BSQ_SETTING_INTEGER = 0,
+  BSQ_SETTING_NUMBER = 1,
+  BSQ_SETTING_BOOLEAN = 2, /* 0 or 1 */
+  BSQ_SETTING_CHOICE = 3   /* one of `choices` */
+} bsq_setting_type;
+
+/* A setting of an encoder: what programs need to offer it. */
+typedef struct bsq_setting {
+  const char* name;
+  bsq_setting_type type;
+  int32_t zero_is_none; /* 1: 0 is allowed beside minimum .. maximum, and means none */
+  double minimum;
+  double maximum;
+  double default_value;
+  double file_default;        /* for programs that write files, where nobody waits for packets */
+  const char* const* choices; /* names of the values 0 .. maximum; NULL for other types */
+  const char* unit;           /* "" where it has none */
+  const char* help;           /* a phrase without a full stop */
+  int64_t reserved[4];        /* 0 */
+} bsq_setting;
+
+/* All settings, in the order in which programs show them. */
+BSQ_API const bsq_setting* bsq_encoder_settings(size_t* count);
+/* Sets one by its name, to a number or to the name of a choice in text. */
+BSQ_API bsq_status bsq_encoder_config_set(bsq_encoder_config* config, const char* name,
+                                          const char* value, char* error, size_t error_size);
+/* Writes the value of one as text that bsq_encoder_config_set() takes; 32 bytes are enough. */
+BSQ_API bsq_status bsq_encoder_config_get(const bsq_encoder_config* config, const char* name,
+                                          char* value, size_t value_size, char* error,
+                                          size_t error_size);
 
 BSQ_API bsq_status bsq_encoder_open(const bsq_encoder_config* config, const bsq_model* model,
                                     bsq_encoder** encoder, char* error, size_t error_size);
@@ -230,6 +288,7 @@ typedef struct bsq_packet_stats {
   int64_t tokens;       /* tokens in the frame, all layers */
   int64_t coded_tokens; /* tokens with at least one stage */
   int64_t coded_stages;
+  int64_t reserved[4]; /* 0 */
 } bsq_packet_stats;
 BSQ_API bsq_status bsq_encoder_stats(const bsq_encoder* encoder, bsq_packet_stats* stats);
 /* Of the last packet received. The time that a frame shows for is what its duration says; where
@@ -246,6 +305,7 @@ typedef struct bsq_rate_report {
   int64_t underflows;      /* frames whose bits were not complete when they were due */
   int64_t frames_at_max_q; /* frames coded at the largest q, that of crf 63 */
   int64_t frames_capped;   /* frames that maxrate made coarser than crf asks for */
+  int64_t reserved[4];     /* 0 */
 } bsq_rate_report;
 BSQ_API bsq_status bsq_encoder_rate(const bsq_encoder* encoder, bsq_rate_report* report);
 
@@ -259,6 +319,9 @@ typedef struct bsq_decoder_config {
                           4:2:0 is 26 */
   int32_t strict;      /* 1: damage is an error instead of a concealed frame */
   int32_t keep_layers; /* 1: keep the tokens of all layers for bsq_decoder_tokens */
+  bsq_log_callback log; /* NULL (default): no messages */
+  void* log_opaque;
+  int64_t reserved[4]; /* 0 */
 } bsq_decoder_config;
 
 BSQ_API void bsq_decoder_config_init(bsq_decoder_config* config);
@@ -286,6 +349,7 @@ typedef struct bsq_tokens {
   const uint8_t* stages; /* [height, width]: stages of each token, 0 (skipped) .. max_stages */
   const uint32_t* bits;  /* [height, width, max_stages]: bit i of word s is bit i of stage s; words
                             of stages that a token does not have mean nothing */
+  int64_t reserved[4];   /* 0 */
 } bsq_tokens;
 /* For analysis. `layer` counts from 0, or from -1 for the last one backwards; without keep_layers
  * there is only the last one. Of frames with 4:2:2, 4:4:4 or alpha they are those of the first
@@ -308,6 +372,7 @@ typedef struct bsq_packet_info {
   int32_t ticks_per_frame; /* of the sequence header; 0 between keyframes or when unknown */
   int32_t group_toggle;    /* 0 or 1, the same in a whole group and another in the next one */
   int64_t duration;        /* in ticks; -1 where the packet states none: ticks_per_frame holds */
+  int64_t reserved[4];     /* 0 */
 } bsq_packet_info;
 
 /* Reads the headers of a packet and verifies its checksum. sequence may be NULL; it is written

@@ -21,7 +21,7 @@ extern "C" {
 #endif
 
 /* Rises with every change to this header that breaks its users. */
-#define BSQ_CUDA_ABI 4
+#define BSQ_CUDA_ABI 5
 
 typedef struct bsq_cuda_decoder bsq_cuda_decoder;
 typedef struct bsq_cuda_encoder bsq_cuda_encoder;
@@ -39,6 +39,9 @@ typedef struct bsq_cuda_config {
                         encoder has those of its settings */
   int32_t max_level; /* as in bsq_decoder_config */
   int32_t strict;
+  bsq_log_callback log; /* of a decoder, as in bsq_decoder_config; an encoder has its settings' */
+  void* log_opaque;
+  int64_t reserved[4]; /* 0 */
 } bsq_cuda_config;
 
 typedef struct bsq_cuda_api {

@@ -6,32 +6,34 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from bsqav.cli.settings import option_of
+from bsqav.codec.encoder_options import FFMPEG_NAMES
+from bsqav.codec.settings import SETTINGS
 from bsqav.errors import UsageError
 
-__all__ = ["translated"]
+__all__ = ["SAME_OPTIONS", "translated"]
 
+# Settings whose option of ffmpeg's takes another value.
+_OWN_MEANING = {"scene_cut", "vbv_buffer"}
 # ffmpeg's option and ours, which means exactly the same and takes the same value.
-_SAME = {
+SAME_OPTIONS = {
+    **{
+        f"-{FFMPEG_NAMES.get(name, name)}": option_of(name)
+        for name in SETTINGS
+        if name not in _OWN_MEANING
+    },
     "-acodec": "-c:a",
-    "-b": "--bitrate",
     "-b:v": "--bitrate",
     "-codec:a": "-c:a",
     "-codec:v": "-c:v",
-    "-crf": "--crf",
     "-framerate": "--fps",
-    "-g": "--gop",
-    "-maxrate": "--maxrate",
     "-maxrate:v": "--maxrate",
     "-pix_fmt": "--pix-fmt",
-    "-preset": "--preset",
-    "-rc-lookahead": "--lookahead",
     "-s": "--scale",
     "-ss": "--start",
     "-start_number": "--start-number",
     "-t": "--duration",
-    "-threads": "--threads",
     "-to": "--to",
-    "-tune": "--tune",
     "-vb": "--bitrate",
     "-vcodec": "-c:v",
 }
@@ -149,7 +151,7 @@ def translated(
 
 def _translate(word: str, line: _Words) -> None:
     """Takes one option that the command does not have itself."""
-    ours = _SAME.get(word)
+    ours = SAME_OPTIONS.get(word)
     if word == "-i":
         if line.has_input:
             raise UsageError("one input at a time: -i IN, once")

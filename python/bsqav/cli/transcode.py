@@ -10,7 +10,10 @@ from typing import Any
 
 from bsqav.cli.display import ProgressDisplay, show
 from bsqav.cli.interrupts import interruptible
-from bsqav.cli.values import frame_rate, human_size, rate, seconds, size
+from bsqav.cli.settings import add_settings
+from bsqav.cli.spellings import SAME_OPTIONS
+from bsqav.cli.values import frame_rate, human_size, seconds, size
+from bsqav.codec.settings import SETTINGS
 from bsqav.errors import UsageError
 from bsqav.media.transcode.api import TranscodeResult, transcode
 
@@ -28,8 +31,8 @@ def add_parser(subparsers: Any) -> None:
         "transcode",
         help="turn a video into BSQ, or BSQ into another video",
         description=_DESCRIPTION,
-        epilog="ffmpeg's -i, -ss, -t, -to, -crf, -b:v, -g, -preset, -tune, -vcodec, -acodec, -an, "
-        "-sn, -s, -pix_fmt, -threads, -framerate, -start_number and -loglevel are understood.",
+        epilog=f"ffmpeg's {', '.join(sorted(SAME_OPTIONS))}, -i, -an, -sn and -loglevel are "
+        "understood.",
     )
     add = parser.add_argument
     add(
@@ -50,20 +53,8 @@ def add_parser(subparsers: Any) -> None:
         metavar="CODEC",
         help="copy (default), none, or an encoder of FFmpeg's such as aac",
     )
-    quality = parser.add_mutually_exclusive_group()
-    quality.add_argument(
-        "--crf", type=float, metavar="N", help="quality: 0 finest .. 63 coarsest, default 32"
-    )
-    quality.add_argument(
-        "--bitrate", type=rate, metavar="RATE", help="of the video, instead of a quality; e.g. 800k"
-    )
+    add_settings(parser)
     add("--two-pass", action="store_true", help="read IN twice to share the bit rate out evenly")
-    add("--maxrate", type=rate, metavar="RATE", help="upper bound of the rate, with --crf or above")
-    add("--vbv-buffer", type=float, metavar="T", help="seconds a receiver holds, default 1.5")
-    add("--gop", type=int, metavar="N", help="most frames between keyframes, default 250")
-    add("--lookahead", type=int, metavar="N", help="frames to look ahead, default 24; 0: none")
-    add("--preset", metavar="NAME", help="fast, medium (default) or slow")
-    add("--tune", metavar="NAME", help="psnr, perceptual, or balanced between them (default)")
     add("--model", metavar="NAME|FILE", help="model to use, see `bsqav models`")
     add("--embed-model", action="store_true", help="attach the model to OUT (.mkv)")
     add("--video", type=int, metavar="N", help="the video track, by its number in `bsqav info`")
@@ -101,7 +92,6 @@ def add_parser(subparsers: Any) -> None:
         metavar="N",
         help="groups of pictures coded at a time, default 1; they share the threads",
     )
-    add("--threads", type=int, default=0, metavar="N", help="default: one for every processor")
     add(
         "--strict",
         action="store_true",
@@ -119,23 +109,15 @@ def run(args: argparse.Namespace) -> int:
     """Carry out the command."""
     display = ProgressDisplay(quiet=args.quiet)
     duration = _duration(args)
+    given: Any = {name: getattr(args, name) for name in SETTINGS}
     with interruptible() as stop:
         try:
             result = transcode(
                 args.input,
                 args.output,
                 codec=args.codec,
-                crf=args.crf,
-                bitrate=args.bitrate,
-                maxrate=args.maxrate,
                 two_pass=args.two_pass,
-                vbv_buffer=args.vbv_buffer,
-                gop=args.gop,
-                lookahead=args.lookahead,
-                preset=args.preset,
-                tune=args.tune,
                 model=args.model,
-                threads=args.threads,
                 parallel=args.parallel,
                 device="cuda" if args.device == "cuda" else "cpu",
                 start=args.start,
@@ -156,6 +138,7 @@ def run(args: argparse.Namespace) -> int:
                 progress=display.progress,
                 warn=display.warn,
                 cancelled=stop.is_set,
+                **given,
             )
         finally:
             display.clear()

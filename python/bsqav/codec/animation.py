@@ -63,7 +63,7 @@ def encode_animation(
         chroma, metadata: as `encode_image` has them; where None metadata are those of the first
             picture, if that is a Pillow image.
         model: name, id, path or Model; the default model where None.
-        arguments: crf, gop, preset, tune and threads, see `EncoderSettings`.
+        arguments: the settings that `AnimationArguments` names, see `EncoderSettings`.
 
     Raises:
         TypeError: there is no argument of that name.

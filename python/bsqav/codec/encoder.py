@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import NamedTuple, TypeAlias, Unpack
 
@@ -162,7 +162,7 @@ class Encoder:
                 self._model,
                 first_pass=self._first_pass,
                 **self._place,
-                **self._settings.to_core(),
+                **asdict(self._settings),
             )
         samples = sum(width * height for width, height in self._layout.plane_sizes)
         plan = plan_parallel(

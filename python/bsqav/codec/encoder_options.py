@@ -6,9 +6,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from bsqav._core import EncoderSetting
+from bsqav.codec.settings import SETTINGS
 from bsqav.errors import UsageError
 
-__all__ = ["encoder_settings", "with_bsq_preset"]
+__all__ = ["FFMPEG_NAMES", "encoder_arguments", "with_bsq_preset"]
 
 _BITS = re.compile(r"(\d+(?:\.\d+)?)([kKMG]?)")
 _FACTORS = {"": 1, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}
@@ -27,29 +29,36 @@ def _switch(text: Any) -> bool:
     return str(text).lower() not in ("0", "false", "no")
 
 
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "integer": int,
+    "number": float,
+    "boolean": _switch,
+    "choice": str,
+}
+
+
+def _reader(setting: EncoderSetting) -> Callable[[Any], Any]:
+    if setting.unit == "bits per second":
+        return _bits
+    return _READERS[setting.type]
+
+
 _OPTIONS: Mapping[str, Callable[[Any], Any]] = {
-    "crf": float,
-    "bitrate": _bits,
-    "maxrate": _bits,
-    "vbv_buffer": float,
-    "gop": int,
-    "lookahead": int,
-    "scene_cut": _switch,
-    "threads": int,
+    **{name: _reader(setting) for name, setting in SETTINGS.items()},
     "parallel": int,
-    "preset": str,
-    "tune": str,
     "model": lambda model: model,
 }
-# FFmpeg's and x264's names of the same.
-_OTHER_NAMES = {
-    "b": "bitrate",
-    "g": "gop",
-    "rc-lookahead": "lookahead",
-    "rc_lookahead": "lookahead",
-    "sc_threshold": "scene_cut",
+# FFmpeg's and x264's names of settings, where they differ from ours.
+FFMPEG_NAMES = {
+    "bitrate": "b",
+    "gop": "g",
+    "lookahead": "rc-lookahead",
+    "scene_cut": "sc_threshold",
+    "vbv_buffer": "bufsize",  # in bits, where ours is in seconds of the rate
 }
-_BUFSIZE = "bufsize"  # in bits, where our own vbv_buffer is in seconds of the rate
+_BUFSIZE = FFMPEG_NAMES["vbv_buffer"]
+_OTHER_NAMES = {theirs: ours for ours, theirs in FFMPEG_NAMES.items() if theirs != _BUFSIZE}
+_OTHER_NAMES["rc_lookahead"] = "lookahead"
 # x264's presets, which are those of FFmpeg's users, to ours.
 _PRESETS = {
     **dict.fromkeys(("ultrafast", "superfast", "veryfast", "faster"), "fast"),
@@ -73,7 +82,7 @@ def _check_names(options: Mapping[str, Any]) -> None:
         )
 
 
-def encoder_settings(
+def encoder_arguments(
     options: Mapping[str, Any], *, bit_rate: int | None = None, gop_size: int | None = None
 ) -> dict[str, Any]:
     """The arguments of `Encoder` that options stand for.
@@ -86,34 +95,34 @@ def encoder_settings(
         UsageError: BSQ has no such option, one is given twice, or a value is none of its kind.
     """
     _check_names(options)
-    settings: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for key, value in options.items():
         name = _OTHER_NAMES.get(key, key)
-        if name in settings:
+        if name in found:
             raise UsageError(f"the option {key} is given twice: {name} is the same")
         try:
-            settings[name] = _bits(value) if name == _BUFSIZE else _OPTIONS[name](value)
+            found[name] = _bits(value) if name == _BUFSIZE else _OPTIONS[name](value)
         except (TypeError, ValueError):
             raise UsageError(f"option {key} cannot be {value!r}") from None
-    if bit_rate and "crf" not in settings:
-        settings.setdefault("bitrate", float(bit_rate))
+    if bit_rate and "crf" not in found:
+        found.setdefault("bitrate", float(bit_rate))
     if gop_size is not None:
-        settings.setdefault("gop", gop_size)
+        found.setdefault("gop", gop_size)
     # 0 is FFmpeg's word for keyframes alone.
-    if settings.get("gop") == 0:
-        settings["gop"] = 1
-    settings = with_bsq_preset(settings)
-    _take_bufsize(settings)
-    return settings
+    if found.get("gop") == 0:
+        found["gop"] = 1
+    found = with_bsq_preset(found)
+    _take_bufsize(found)
+    return found
 
 
-def _take_bufsize(settings: dict[str, Any]) -> None:
-    bits = settings.pop(_BUFSIZE, None)
+def _take_bufsize(found: dict[str, Any]) -> None:
+    bits = found.pop(_BUFSIZE, None)
     if bits is None:
         return
-    rate = settings.get("maxrate", settings.get("bitrate"))
+    rate = found.get("maxrate", found.get("bitrate"))
     if rate is None:
         raise UsageError("bufsize goes with a bit rate: give one (b, or maxrate with crf)")
-    if "vbv_buffer" in settings:
+    if "vbv_buffer" in found:
         raise UsageError("vbv_buffer and bufsize are the same: give one of them")
-    settings["vbv_buffer"] = bits / rate
+    found["vbv_buffer"] = bits / rate

@@ -73,8 +73,8 @@ def encode_image(
         metadata: Exif, a colour profile and XMP to keep; where None those of a Pillow image. Exif's
             orientation turns the picture, and is 1 in what is kept.
         model: name, id, path or Model; the default model where None.
-        arguments: crf, preset, tune and threads, see `EncoderSettings`. A crf gives the quality of
-            a keyframe in a video of this crf.
+        arguments: the settings that `StillArguments` names, see `EncoderSettings`. A crf gives the
+            quality of a keyframe in a video of this crf.
 
     Raises:
         UsageError: the picture is none of these, or an argument is out of range.

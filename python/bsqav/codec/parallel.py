@@ -14,7 +14,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -242,7 +242,7 @@ class ParallelCore:
         sequence = sequence.copy()
         threads = settings.threads or _processors()
         share = replace(settings, threads=max(1, threads // plan.workers))
-        own = {**place, **share.to_core()}
+        own = {**place, **asdict(share)}
         # Refuses what it does not take, now and here.
         self.header = _core.Encoder(sequence, model, **own).header
         self.plan = plan

@@ -1,23 +1,40 @@
-"""The encoder's settings: one object that holds them, and the keyword arguments it is made of."""
+"""The encoder's settings: one object that holds them, and the keyword arguments it is made of.
+
+libbsq lists them with ranges, defaults and help (`bsq_encoder_settings` in bsq.h). Everything else
+comes from that list: the command line, the options of PyAV, GStreamer, imageio and Pillow, and the
+tables in the documents.
+"""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self, TypedDict
 
+from bsqav import _core
 from bsqav.codec.closest import closest
 from bsqav.errors import UsageError
 
 __all__ = [
+    "SETTINGS",
     "AnimationArguments",
     "EncoderSettings",
     "SettingArguments",
     "StillArguments",
     "check_rate",
     "given_settings",
+    "range_text",
+    "value_text",
 ]
+
+SETTINGS: Mapping[str, _core.EncoderSetting] = {s.name: s for s in _core.encoder_settings()}
+_TYPES: Mapping[str, Callable[[Any], Any]] = {
+    "integer": int,
+    "number": float,
+    "boolean": bool,
+    "choice": str,
+}
 
 
 class StillArguments(TypedDict, total=False):
@@ -36,7 +53,7 @@ class AnimationArguments(StillArguments, total=False):
 
 
 class SettingArguments(AnimationArguments, total=False):
-    """All settings as keyword arguments; `EncoderSettings` describes them."""
+    """All settings as keyword arguments."""
 
     bitrate: float | None
     maxrate: float | None
@@ -45,51 +62,40 @@ class SettingArguments(AnimationArguments, total=False):
     lookahead: int | None
 
 
+def _default(name: str) -> Any:
+    return SETTINGS[name].default
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderSettings:
-    """All settings of an encoder.
+    """All settings of an encoder. With a bit rate, crf is not used."""
 
-    Attributes:
-        crf: quality from 0 (finest) to 63 (coarsest); not used with a bit rate.
-        bitrate: bits per second instead of a quality, 1 to 1e10; 0: none. The mean over ten seconds
-            and more is within 5 % of it, as far as 0 to 63 reach.
-        maxrate: bits per second at which a receiver reads, 1 to 1e10; 0: none. With crf it caps the
-            rate: frames are as crf asks, and coarser where the receiver's VBV buffer would
-            underflow; a cap that is never reached changes nothing. With a bit rate, not below that,
-            it leaves more to the hard frames.
-        vbv_buffer: with a bit rate or a maxrate, the receiver's VBV buffer in seconds at that rate,
-            0.1 to 60. No frame makes it underflow.
-        gop: most frames from one keyframe to the next, 1 to 65535.
-        scene_cut: also put keyframes at scene cuts.
-        lookahead: frames to look ahead, 0 to 250: what later frames are predicted from gets more
-            bits. A frame's packet comes when so many more frames have been sent; with 0, at once.
-        threads: 1 to 64, 0 for the number of processors.
-        preset: "fast", "medium" or "slow".
-        tune: what bits are spent on: "psnr" for the mean squared error alone, "perceptual" for
-            coarse structure and flat areas, as eyes and MS-SSIM judge; "balanced" between them.
-    """
+    crf: float = _default("crf")
+    bitrate: float = _default("bitrate")
+    maxrate: float = _default("maxrate")
+    vbv_buffer: float = _default("vbv_buffer")
+    gop: int = _default("gop")
+    scene_cut: bool = _default("scene_cut")
+    lookahead: int = _default("lookahead")
+    preset: str = _default("preset")
+    tune: str = _default("tune")
+    threads: int = _default("threads")
 
-    crf: float = 32.0
-    bitrate: float = 0.0
-    maxrate: float = 0.0
-    vbv_buffer: float = 1.5
-    gop: int = 250
-    scene_cut: bool = True
-    lookahead: int = 0
-    threads: int = 0
-    preset: str = "medium"
-    tune: str = "balanced"
+    def __post_init__(self) -> None:
+        for name, setting in SETTINGS.items():
+            object.__setattr__(self, name, _TYPES[setting.type](getattr(self, name)))
+        _core.check_encoder_settings(**asdict(self))
 
     @classmethod
     def for_files(cls) -> Self:
         """The defaults of files, which are coded with a lookahead."""
-        return cls(lookahead=24)
+        return cls(**{name: setting.file_default for name, setting in SETTINGS.items()})
 
     def changed(self, given: Mapping[str, Any]) -> Self:
         """These settings with others in their place; None leaves one as it is.
 
         Raises:
-            UsageError: some exclude each other.
+            UsageError: one is out of range, or some exclude each other.
         """
         wanted = {name: value for name, value in given.items() if value is not None}
         check_rate(wanted)
@@ -100,11 +106,34 @@ class EncoderSettings:
         """Whether there is a bit rate or a cap on it to keep."""
         return bool(self.bitrate or self.maxrate)
 
-    def to_core(self) -> dict[str, Any]:
-        """The keyword arguments of `_core.Encoder`."""
-        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-        values["vbv_buffer_seconds"] = values.pop("vbv_buffer")
-        return values
+
+def value_text(value: Any) -> str:
+    """A value of a setting, for people."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}".replace("e+", "e") if isinstance(value, float) else str(value)
+
+
+def range_text(setting: _core.EncoderSetting) -> str:
+    """What a setting may be, for people: `0.1 to 60 seconds`."""
+    if setting.type == "boolean":
+        return "on or off"
+    if setting.choices:
+        return f"{', '.join(setting.choices[:-1])} or {setting.choices[-1]}"
+    text = f"{value_text(setting.minimum)} to {value_text(setting.maximum)} {setting.unit}".strip()
+    return f"{text}, 0: none" if setting.zero_is_none else text
+
+
+def _described(setting: _core.EncoderSetting) -> str:
+    default = "" if setting.zero_is_none else f"; default {value_text(setting.default)}"
+    files = f", {setting.file_default} in files" if setting.file_default != setting.default else ""
+    return f"{setting.name}: {setting.help}; {range_text(setting)}{default}{files}."
+
+
+# For help(): the list is the library's.
+EncoderSettings.__doc__ = f"{EncoderSettings.__doc__}\n\nArgs:\n" + "\n".join(
+    f"    {_described(setting)}" for setting in SETTINGS.values()
+)
 
 
 def given_settings(

@@ -23,6 +23,7 @@ import bsqav.media.pyav_api.container as media
 from bsqav.codec.animation import DEFAULT_DURATION, Animation, encode_animation, is_animation
 from bsqav.codec.image import encode_image, pillow_info
 from bsqav.codec.sequence import SequenceHeader, frame_rate_of, plane_format_of
+from bsqav.codec.settings import AnimationArguments, SettingArguments
 from bsqav.codec.still import is_still
 from bsqav.errors import BsqError, MissingDependencyError, UsageError
 from bsqav.media.inspect.frame_reader import FrameReader
@@ -211,9 +212,10 @@ class BsqPlugin(PluginV3):
             ndimage: uint8, height x width x 3 for RGB or height x width for gray; a batch of
                 these, or a list.
             is_batch: whether it is one; guessed from the shape where None.
-            options: crf, preset, tune, model; of a `.bsq` file also chroma, duration (ms, one or
-                one for each picture), loop and gop; of a video pix_fmt, fps, gop, lookahead and
-                bitrate. They hold from the first call.
+            options: model and settings (see `bsqav.EncoderSettings`), those that `StillArguments`
+                and `AnimationArguments` name for a `.bsq` file and all of them for a video; of a
+                `.bsq` file also chroma, duration (ms, one or one for each picture) and loop; of a
+                video fps and pix_fmt. They hold from the first call.
 
         Returns:
             The file, where the target is "<bytes>".
@@ -282,7 +284,7 @@ def _is_batch(array: npt.NDArray[Any]) -> bool:
 class _BsqWriter:
     """Collects pictures; they become a still or an animation at the end."""
 
-    KNOWN = ("crf", "chroma", "preset", "tune", "model", "threads", "gop", "duration", "loop")
+    KNOWN = (*AnimationArguments.__annotations__, "chroma", "model", "duration", "loop")
 
     def __init__(self, file: Any, options: dict[str, Any]) -> None:
         self._file = file
@@ -330,10 +332,7 @@ class _BsqWriter:
 class _VideoWriter:
     """Codes pictures as they come."""
 
-    KNOWN = (
-        *("crf", "bitrate", "gop", "lookahead", "preset", "tune", "model", "threads"),
-        *("fps", "pix_fmt"),
-    )
+    KNOWN = (*SettingArguments.__annotations__, "model", "fps", "pix_fmt")
 
     def __init__(self, file: Any, format: str, options: dict[str, Any]) -> None:  # noqa: A002
         self._file, self._format = file, format

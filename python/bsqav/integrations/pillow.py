@@ -22,6 +22,7 @@ from bsqav.codec.image import encode_image, pillow_info
 from bsqav.codec.picture_metadata import NO_METADATA, PictureMetadata
 from bsqav.codec.pillow_image import in_rgb, metadata_of_image
 from bsqav.codec.sequence import SequenceHeader
+from bsqav.codec.settings import StillArguments
 from bsqav.codec.still import is_still
 from bsqav.errors import BsqWarning, MissingDependencyError, UsageError
 
@@ -133,7 +134,7 @@ def _mode(sequence: SequenceHeader) -> str:
 # ---- saving ----
 
 # Options of save() that go to the encoder as they are, and those of animations.
-_ENCODER_OPTIONS = ("preset", "tune", "model", "threads")
+_ENCODER_OPTIONS = ("model", *(name for name in StillArguments.__annotations__ if name != "crf"))
 _ANIMATION_OPTIONS = ("append_images", "duration", "loop", "gop")
 _METADATA_OPTIONS = ("exif", "icc_profile", "xmp")
 _KNOWN = frozenset(
@@ -259,7 +260,7 @@ def _in_colour(frame: Image.Image) -> Image.Image:
 
 
 def _settings(info: dict[str, Any]) -> dict[str, Any]:
-    """Options of save(): crf or quality, subsampling, preset, tune, model, threads."""
+    """Arguments of `encode_image` from the options of save()."""
     if "crf" in info and "quality" in info:
         raise UsageError("crf and quality exclude each other: give one of them")
     crf = info["crf"] if "crf" in info else crf_of_quality(info.get("quality", DEFAULT_QUALITY))

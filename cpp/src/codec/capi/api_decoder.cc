@@ -25,8 +25,9 @@ bsq_status bsq_decoder_open(const bsq_decoder_config* config, const bsq_model* c
       bsq::require_argument(models[i] != nullptr, "a model is NULL");
       kept.push_back(models[i]->model);
     }
-    *decoder =
-        new bsq_decoder{{*config, std::move(kept), bsq::decode_on_cpu(bsq::current_kernels())}, {}};
+    const bsq::KernelTable& kernels = bsq::current_kernels();
+    *decoder = new bsq_decoder{{*config, std::move(kept), bsq::decode_on_cpu(kernels)}, {}};
+    bsq::Log{*config}(BSQ_LOG_DEBUG, std::string("kernels ") + kernels.name);
     return BSQ_OK;
   });
 }
@@ -78,7 +79,8 @@ bsq_status bsq_decoder_tokens(const bsq_decoder* decoder, int32_t layer, bsq_tok
   const int64_t index = layer < 0 ? layer + count : layer;
   if (index < 0 || index >= count) return BSQ_ERROR_ARGUMENT;
   const bsq::TokenField& found = layers[static_cast<size_t>(index)];
-  *tokens = {found.width, found.height, found.max_stages, found.stages.data(), found.bits.data()};
+  *tokens = {found.width,         found.height,      found.max_stages,
+             found.stages.data(), found.bits.data(), {}};
   return BSQ_OK;
 }
 

@@ -1,5 +1,9 @@
 // C API: the encoder.
+#include <algorithm>
+#include <cstring>
+
 #include "codec/capi/api.h"
+#include "codec/encoder/setting_table.h"
 #include "kernels/dispatch.h"
 
 extern "C" {
@@ -17,12 +21,35 @@ void bsq_encoder_config_init(bsq_encoder_config* config) {
   sequence.color_transfer = 2;
   sequence.color_matrix = 2;
   sequence.full_range = 2;
-  config->crf = 32.0;
-  config->gop = 250;
-  config->scene_cut = 1;
-  config->preset = BSQ_PRESET_MEDIUM;
-  config->tune = BSQ_TUNE_BALANCED;
-  config->vbv_buffer_seconds = 1.5;
+  bsq::set_defaults(*config);
+}
+
+const bsq_setting* bsq_encoder_settings(size_t* count) {
+  const auto settings = bsq::encoder_settings();
+  if (count != nullptr) *count = settings.size();
+  return settings.data();
+}
+
+bsq_status bsq_encoder_config_set(bsq_encoder_config* config, const char* name, const char* value,
+                                  char* error, size_t error_size) {
+  return bsq::guarded(error, error_size, [&] {
+    bsq::require_argument(config != nullptr, "config is NULL");
+    bsq::require_argument(name != nullptr && value != nullptr, "name or value is NULL");
+    bsq::set_setting(*config, name, value);
+    return BSQ_OK;
+  });
+}
+
+bsq_status bsq_encoder_config_get(const bsq_encoder_config* config, const char* name, char* value,
+                                  size_t value_size, char* error, size_t error_size) {
+  return bsq::guarded(error, error_size, [&] {
+    bsq::require_argument(config != nullptr, "config is NULL");
+    bsq::require_argument(name != nullptr && value != nullptr, "name or value is NULL");
+    const std::string text = bsq::setting_text(*config, name);
+    bsq::require_argument(text.size() < value_size, "value_size is too small");
+    std::copy_n(text.c_str(), text.size() + 1, value);
+    return BSQ_OK;
+  });
 }
 
 bsq_status bsq_encoder_open(const bsq_encoder_config* config, const bsq_model* model,

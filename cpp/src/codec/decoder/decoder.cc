@@ -9,6 +9,7 @@
 #include "base/sha256.h"
 #include "base/status.h"
 #include "codec/common/geometry.h"
+#include "codec/common/reserved.h"
 #include "codec/common/threads.h"
 
 namespace bsq {
@@ -33,9 +34,11 @@ bool same_format(const bsq_sequence& a, const bsq_sequence& b) {
 Decoder::Decoder(const bsq_decoder_config& config, std::vector<std::shared_ptr<const Model>> models,
                  FrameDecoderFactory factory)
     : config_(config),
+      log_(config),
       models_(std::move(models)),
       factory_(std::move(factory)),
       pool_(thread_count(config.threads)) {
+  require_unreserved(config, "config");
   if (config.max_level < 0 || config.max_level > kMaxLevel) {
     throw Error(BSQ_ERROR_ARGUMENT, "max_level is " + std::to_string(config.max_level) +
                                         ", it must be 0 to " + std::to_string(kMaxLevel));
@@ -51,6 +54,7 @@ bsq_status Decoder::send(const bsq_packet& packet) {
   if (packet.data == nullptr && packet.size != 0) {
     throw Error(BSQ_ERROR_ARGUMENT, "the packet's data is NULL");
   }
+  require_unreserved(packet, "packet");
   const std::string what = "packet " + std::to_string(packets_++);
   std::optional<PacketHeader> header;
   try {
@@ -60,6 +64,7 @@ bsq_status Decoder::send(const bsq_packet& packet) {
     if (error.status() != BSQ_ERROR_BITSTREAM) has_frame_ = false;
     if (!has_frame_ || config_.strict != 0) throw;
     conceal(packet, header);
+    log_concealed(error.what());
   } catch (...) {
     intact_ = false;
     has_frame_ = false;
@@ -76,6 +81,8 @@ void Decoder::decode(std::span<const uint8_t> data, const std::string& what,
     decode_keyframe(view, data.data(), what);
   } else if (has_frame_) {
     decode_between(view, data.data(), what);
+  } else if (++dropped_ == 1) {
+    log_(BSQ_LOG_WARNING, what + " and others before the first keyframe are dropped");
   }
 }
 
@@ -142,7 +149,11 @@ void Decoder::decode_keyframe(const PacketView& view, const uint8_t* data,
   if (!reuse) fresh = make_decoders(sequence.info, *model);
   const FrameDecoders& decoders = reuse ? decoders_ : fresh;
   decode_components(decoders, view, data, what);
-  if (!reuse) decoders_ = std::move(fresh);
+  if (!reuse) {
+    decoders_ = std::move(fresh);
+    log_(BSQ_LOG_DEBUG, what + ": frames of " + std::to_string(sequence.info.width) + "x" +
+                            std::to_string(sequence.info.height) + ", model " + model->name());
+  }
   sequence_ = sequence;
   has_sequence_ = true;
   keyframe_pts_ = view.header.pts;
@@ -201,6 +212,11 @@ void Decoder::finish(const PacketHeader& header, int64_t pts) {
   pending_ = Pending{pts, duration, header.keyframe, false};
   last_pts_ = pts;
   last_duration_ = duration;
+  if (concealed_ > 0 && log_) {
+    log_(BSQ_LOG_INFO, std::to_string(concealed_) + " frames up to pts " + std::to_string(pts) +
+                           " were concealed");
+  }
+  concealed_ = 0;
 }
 
 // The packet's own time where it can be read, else the container's, else the next tick expected;
@@ -228,6 +244,14 @@ void Decoder::conceal(const bsq_packet& packet, const std::optional<PacketHeader
   }
   pending_ = Pending{pts, last_duration_, false, true};
   last_pts_ = pts;
+}
+
+// The first frame of a row is a warning, the others are details.
+void Decoder::log_concealed(const char* why) {
+  ++concealed_;
+  if (!log_) return;
+  log_(concealed_ == 1 ? BSQ_LOG_WARNING : BSQ_LOG_DEBUG,
+       "the frame at pts " + std::to_string(last_pts_) + " repeats the one before: " + why);
 }
 
 void Decoder::flush() {
@@ -259,6 +283,8 @@ void Decoder::reset() {
   intact_ = false;
   flushed_ = false;
   packets_ = 0;
+  concealed_ = 0;
+  dropped_ = 0;
   pending_.reset();
 }
 

@@ -12,6 +12,7 @@
 #include "base/thread_pool.h"
 #include "bitstream/packet.h"
 #include "bsq/bsq.h"
+#include "codec/common/log.h"
 #include "codec/decoder/frame_decoder.h"
 #include "network/model.h"
 
@@ -66,12 +67,14 @@ class Decoder {
   void fill_steps(const std::string& what);
   std::vector<TokenField>* kept_layers() { return config_.keep_layers != 0 ? &layers_ : nullptr; }
   void conceal(const bsq_packet& packet, const std::optional<PacketHeader>& header);
+  void log_concealed(const char* why);
   int64_t concealed_pts(const bsq_packet& packet, const std::optional<PacketHeader>& header) const;
   std::shared_ptr<const Model> find_model(const bsq_sequence& sequence,
                                           const std::string& what) const;
   void check_continuity(const PacketHeader& header, const std::string& what) const;
 
   const bsq_decoder_config config_;
+  const Log log_;
   const std::vector<std::shared_ptr<const Model>> models_;
   const FrameDecoderFactory factory_;
   ThreadPool pool_;
@@ -87,6 +90,9 @@ class Decoder {
   int64_t last_pts_ = 0;  // of the last frame shown
   int64_t last_duration_ = 0;
   uint64_t packets_ = 0;  // sent since the start
+  // For messages: in a row.
+  uint64_t concealed_ = 0;
+  uint64_t dropped_ = 0;  // before the first keyframe
   bool flushed_ = false;
   std::optional<Pending> pending_;
   std::vector<TokenField> layers_;  // of the last packet, if they are kept

@@ -9,6 +9,7 @@
 #include "base/sha256.h"
 #include "base/status.h"
 #include "codec/common/frame_io.h"
+#include "codec/common/reserved.h"
 #include "codec/common/threads.h"
 #include "codec/encoder/encoder_settings.h"
 #include "codec/encoder/mode/decisions.h"
@@ -51,6 +52,7 @@ double psnr(int64_t squared_error, const Geometry& g) {
 Encoder::Encoder(const bsq_encoder_config& config, const std::shared_ptr<const Model>& model,
                  const KernelTable& kernels, const FrameEncoderFactory& factory)
     : config_(checked(config)),
+      log_(config_),
       geometry_(component_geometries(config.sequence).front()),
       sequence_(make_sequence(config, *model)),
       header_(header_bytes(sequence_)),
@@ -73,12 +75,17 @@ Encoder::Encoder(const bsq_encoder_config& config, const std::shared_ptr<const M
   queue_.reserve(static_cast<size_t>(config_.lookahead) + 1);
   spare_.reserve(queue_.capacity() + 1);
   if (config_.lookahead > 0) analysis_.emplace(geometry_, search_kernels(kernels), pool_);
+  if (log_) {
+    log_(BSQ_LOG_DEBUG, "model " + model->name() + ", kernels " + kernels.name + ", " +
+                            std::to_string(thread_count(config.threads)) + " threads");
+  }
 }
 
 bsq_status Encoder::send(const bsq_frame& frame) {
   const SectionScope scope(Section::kOther);
   if (flushed_) throw Error(BSQ_ERROR_STATE, "a frame was sent after the flush");
   if (waits_) return BSQ_AGAIN;
+  require_unreserved(frame, "frame");
   check_times(frame);
   const bool context_only = frame.context_only != 0;
   require(context_only || !ended_, "a frame to be coded comes after those to be looked at only");
@@ -333,8 +340,35 @@ Encoder::Coded Encoder::code_within_rate(const Source& frame, bool& keyframe) {
     take_q(*c);
     coded = code(frame, keyframe);
   }
+  const int64_t underflows = rate_->buffer().underflows();
   rate_->done(keyframe, coded.bits());
+  if (rate_->buffer().underflows() > underflows) log_underflow(frame, coded.bits());
   return coded;
+}
+
+// The first one is a warning, the others are details.
+void Encoder::log_underflow(const Source& frame, double bits) {
+  if (!log_) return;
+  const bool first = rate_->buffer().underflows() == 1;
+  log_(first ? BSQ_LOG_WARNING : BSQ_LOG_DEBUG,
+       "the frame at pts " + std::to_string(frame.pts) + " has " +
+           std::to_string(std::llround(bits)) + " bits and makes the VBV buffer of " +
+           std::to_string(std::llround(rate_->buffer().capacity())) + " bits underflow" +
+           (first ? ": a larger buffer helps" : ""));
+}
+
+// At the end, how a bit rate or a cap was kept.
+void Encoder::log_rate() const {
+  if (!log_ || !rate_) return;
+  const bsq_rate_report report = rate_report();
+  log_(BSQ_LOG_INFO, std::to_string(std::llround(report.actual_bitrate)) + " b/s, maxrate " +
+                         std::to_string(std::llround(report.maxrate)) + " b/s; " +
+                         std::to_string(report.underflows) + " VBV underflows, " +
+                         std::to_string(report.frames_capped) + " frames capped");
+  if (report.frames_at_max_q > 0 && (report.bitrate > 0 || report.underflows > 0)) {
+    log_(BSQ_LOG_WARNING, std::to_string(report.frames_at_max_q) +
+                              " frames were coded at crf 63: there is no larger quantizer index");
+  }
 }
 
 void Encoder::encode(const Source& frame) {
@@ -347,7 +381,7 @@ void Encoder::encode(const Source& frame) {
   plan(frame, keyframe);
   Coded coded = rate_ ? code_within_rate(frame, keyframe) : code(frame, keyframe);
   const double crf = std::clamp(q_ - kQOffset, 0, kMaxLayerQ) / 8.0;
-  const bsq_pass_record record{shown, coded.bits(), crf, keyframe ? 1 : 0};
+  const bsq_pass_record record{shown, coded.bits(), crf, keyframe ? 1 : 0, {}};
   next_.data.assign(coded.packet.begin(), coded.packet.end());
   next_.pts = frame.pts;
   next_.duration = frame.duration;
@@ -403,9 +437,10 @@ bsq_status Encoder::receive(bsq_packet& packet) {
   if (!waits_) return flushed_ ? BSQ_EOF : BSQ_AGAIN;
   std::swap(out_, next_);
   waits_ = false;
+  if (flushed_ && queue_.empty()) log_rate();
   stats_ = out_.stats;
   record_ = out_.record;
-  packet = {out_.data.data(), out_.data.size(), out_.pts, out_.duration, out_.keyframe ? 1 : 0};
+  packet = {out_.data.data(), out_.data.size(), out_.pts, out_.duration, out_.keyframe ? 1 : 0, {}};
   return BSQ_OK;
 }
 

@@ -13,6 +13,7 @@
 #include "base/thread_pool.h"
 #include "bitstream/packet.h"
 #include "bsq/bsq.h"
+#include "codec/common/log.h"
 #include "codec/encoder/aq/adaptive_quant.h"
 #include "codec/encoder/aq/lookahead.h"
 #include "codec/encoder/aq/lowres_analysis.h"
@@ -101,7 +102,11 @@ class Encoder {
   void plan(const Source& frame, bool keyframe);
   bsq_packet_stats make_stats(const FrameCounts& counts);
 
+  void log_underflow(const Source& frame, double bits);
+  void log_rate() const;
+
   const bsq_encoder_config config_;
+  const Log log_;
   const Geometry geometry_;  // of the first component
   SequenceHeader sequence_;
   std::vector<uint8_t> header_;

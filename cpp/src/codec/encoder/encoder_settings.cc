@@ -6,12 +6,11 @@
 
 #include "base/status.h"
 #include "bitstream/limits.h"
+#include "codec/common/reserved.h"
+#include "codec/encoder/setting_table.h"
 
 namespace bsq {
 namespace {
-
-constexpr int kMaxLookahead = 250;  // frames
-constexpr double kMaxBitrate = 1e10;
 
 void require(bool good, const std::string& message) {
   if (!good) throw Error(BSQ_ERROR_ARGUMENT, message);
@@ -21,22 +20,11 @@ void require(bool good, const std::string& message) {
 
 bsq_encoder_config checked(const bsq_encoder_config& config) {
   check_sequence(config.sequence);
-  require(config.crf >= 0.0 && config.crf <= kMaxLayerQ / 8.0, "crf must be 0 to 63");
-  require(config.gop >= 1 && config.gop <= 65535, "gop must be 1 to 65535");
-  require(config.scene_cut == 0 || config.scene_cut == 1, "scene_cut must be 0 or 1");
-  require(config.lookahead >= 0 && config.lookahead <= kMaxLookahead, "lookahead must be 0 to 250");
-  require(config.preset >= BSQ_PRESET_FAST && config.preset <= BSQ_PRESET_SLOW,
-          "preset must be BSQ_PRESET_FAST, BSQ_PRESET_MEDIUM or BSQ_PRESET_SLOW");
-  require(config.tune >= BSQ_TUNE_BALANCED && config.tune <= BSQ_TUNE_PERCEPTUAL,
-          "tune must be BSQ_TUNE_BALANCED, BSQ_TUNE_PSNR or BSQ_TUNE_PERCEPTUAL");
-  require(config.bitrate == 0.0 || (config.bitrate >= 1.0 && config.bitrate <= kMaxBitrate),
-          "bitrate must be 0, or 1 to 1e10 bits per second");
-  require(config.maxrate == 0.0 || (config.maxrate >= 1.0 && config.maxrate <= kMaxBitrate),
-          "maxrate must be 0, or 1 to 1e10 bits per second");
+  require_unreserved(config.sequence, "sequence");
+  require_unreserved(config, "config");
+  check_settings(config);
   require(config.maxrate == 0.0 || config.maxrate >= config.bitrate,
           "maxrate must not be below bitrate");
-  require(config.vbv_buffer_seconds >= 0.1 && config.vbv_buffer_seconds <= 60.0,
-          "vbv_buffer_seconds must be 0.1 to 60");
   require(config.first_pass != nullptr || config.first_pass_count == 0, "first_pass is NULL");
   require(config.bitrate != 0.0 || config.first_pass_count == 0,
           "first_pass is of use with a bitrate only");
@@ -53,6 +41,7 @@ std::vector<PassRecord> checked_records(const bsq_encoder_config& config) {
   for (size_t i = 0; i < config.first_pass_count; ++i) {
     const bsq_pass_record& r = config.first_pass[i];
     const std::string name = "first_pass[" + std::to_string(i) + "]";
+    require_unreserved(r, name.c_str());
     require(r.seconds >= 0.0 && r.seconds <= 1e9, name + ".seconds is out of range");
     require(r.bits >= 1.0 && r.bits <= 1e12, name + ".bits is out of range");
     require(r.crf >= 0.0 && r.crf <= kMaxLayerQ / 8.0, name + ".crf must be 0 to 63");

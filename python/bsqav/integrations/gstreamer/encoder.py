@@ -5,9 +5,11 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+from bsqav._core import EncoderSetting
 from bsqav.codec.encoder import Encoder
 from bsqav.codec.picture import PlaneFormat
 from bsqav.codec.sequence import sequence_header
+from bsqav.codec.settings import SETTINGS, EncoderSettings
 from bsqav.codec.units import Packet
 from bsqav.errors import UnsupportedError
 from bsqav.integrations.gstreamer.pads import (
@@ -31,6 +33,23 @@ TIME_BASE = Fraction(1, 90000)
 ROTATIONS = {"rotate-0": 0, "rotate-90": 90, "rotate-180": 180, "rotate-270": 270}
 
 
+def _property(setting: EncoderSetting) -> Any:
+    """A property of the element; a bit rate of 0 is none, and crf is then used."""
+    kinds = {"integer": int, "number": float, "boolean": bool, "choice": str}
+    about = {"nick": setting.name.replace("_", "-"), "blurb": setting.help}
+    if setting.unit == "bits per second":
+        return GObject.Property(type=int, default=0, minimum=0, **about)
+    if setting.type in ("boolean", "choice"):
+        return GObject.Property(type=kinds[setting.type], default=setting.default, **about)
+    return GObject.Property(
+        type=kinds[setting.type],
+        default=setting.default,
+        minimum=setting.minimum,
+        maximum=setting.maximum,
+        **about,
+    )
+
+
 class BsqEncoder(BsqElement):
     """Encodes; a picture's packet leaves at once unless there is a look-ahead."""
 
@@ -51,33 +70,9 @@ class BsqEncoder(BsqElement):
         ),
     )
 
-    crf = GObject.Property(
-        type=float, default=32.0, minimum=0, maximum=63, nick="crf", blurb="0 is finest"
-    )
-    bitrate = GObject.Property(
-        type=int, default=0, minimum=0, nick="bitrate", blurb="bits per second instead of crf"
-    )
-    gop = GObject.Property(
-        type=int, default=250, minimum=1, maximum=65535, nick="gop", blurb="most between keyframes"
-    )
-    lookahead = GObject.Property(
-        type=int,
-        default=0,
-        minimum=0,
-        maximum=250,
-        nick="lookahead",
-        blurb="pictures; 24 for files",
-    )
-    preset = GObject.Property(
-        type=str, default="medium", nick="preset", blurb="fast, medium or slow"
-    )
-    tune = GObject.Property(
-        type=str, default="balanced", nick="tune", blurb="balanced, psnr or perceptual"
-    )
+    for _name, _setting in SETTINGS.items():
+        locals()[_name] = _property(_setting)
     model = GObject.Property(type=str, default="", nick="model", blurb="name or file")
-    threads = GObject.Property(
-        type=int, default=0, minimum=0, maximum=64, nick="threads", blurb="0: all processors"
-    )
 
     def __init__(self) -> None:
         super().__init__()
@@ -124,16 +119,9 @@ class BsqEncoder(BsqElement):
             sample_aspect=Fraction(info.par_n, info.par_d),
             rotation=self._rotation,
         )
-        rate: dict[str, Any] = {"bitrate": self.bitrate} if self.bitrate else {"crf": self.crf}
+        settings: Any = {name: self.get_property(name.replace("_", "-")) for name in SETTINGS}
         return Encoder(
-            sequence=sequence,
-            model=self.model or None,
-            gop=self.gop,
-            lookahead=self.lookahead,
-            preset=self.preset,
-            tune=self.tune,
-            threads=self.threads,
-            **rate,
+            sequence=sequence, model=self.model or None, settings=EncoderSettings(**settings)
         )
 
     def _coded_caps(self, info: Any, header: bytes) -> Any:

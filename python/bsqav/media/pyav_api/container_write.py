@@ -150,9 +150,9 @@ class OutputContainer:
         Args:
             codec_name: "bsq", or FFmpeg's name of a sound or subtitle encoder.
             rate: frames or samples per second.
-            options: for BSQ crf, bitrate, maxrate, vbv_buffer, gop, scene_cut, lookahead, threads,
-                parallel, preset, tune, model; also b, g, bufsize, rc-lookahead and sc_threshold,
-                and x264's names of presets.
+            options: for BSQ the settings that `bsqav.EncoderSettings` lists, parallel and model;
+                also FFmpeg's names b, g, bufsize, rc-lookahead and sc_threshold, and x264's names
+                of presets.
             attributes: set on the stream, e.g. width=640.
 
         Raises:

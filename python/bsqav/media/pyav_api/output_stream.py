@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, cast
 import av
 
 from bsqav.codec.encoder import Encoder, EncoderInput
-from bsqav.codec.encoder_options import encoder_settings
+from bsqav.codec.encoder_options import encoder_arguments
 from bsqav.codec.models import ModelLike
 from bsqav.codec.picture import Colour, FrameConverter
 from bsqav.codec.sequence import SequenceHeader, sequence_header
+from bsqav.codec.settings import SETTINGS
 from bsqav.codec.units import Packet, Plane
 from bsqav.errors import BsqWarning, UsageError
 from bsqav.media.metadata.hdr import HdrMetadata, hdr_of_frame
@@ -29,7 +30,6 @@ __all__ = ["BsqOutputStream"]
 
 DEFAULT_TIME_BASE = Fraction(1, 90000)
 DEFAULT_RATE = Fraction(25)
-DEFAULT_GOP = 250
 # RGB arrays are converted so where nothing else is asked for.
 _RGB_COLOUR = Colour(matrix=1, full_range=0)
 _QSCALE = 2  # AV_CODEC_FLAG_QSCALE
@@ -68,7 +68,7 @@ class BsqOutputStream(CodecAttributes):
         self.sample_aspect_ratio: Fraction | None = None
         self.rotation: int | None = None
         self.bit_rate: int | None = None
-        self.gop_size = DEFAULT_GOP
+        self.gop_size: int = SETTINGS["gop"].default
         self.frames = 0
         self.metadata: dict[str, str] = {}
         self.disposition = 0
@@ -271,7 +271,7 @@ class BsqOutputStream(CodecAttributes):
         return [OutputPacket(self, packet) for packet in packets]
 
     def _settings(self) -> dict[str, Any]:
-        return encoder_settings(self.options, bit_rate=self.bit_rate, gop_size=self.gop_size)
+        return encoder_arguments(self.options, bit_rate=self.bit_rate, gop_size=self.gop_size)
 
     def _open(self, frame: EncoderInput) -> Encoder:
         timed = isinstance(frame, av.VideoFrame) and frame.pts is not None

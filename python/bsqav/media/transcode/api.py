@@ -93,13 +93,12 @@ def transcode(
         warn: called with a sentence on everything that is lost or changed; where None, Python
             warnings of the category BsqWarning are given.
         cancelled: polled between packets; when it answers true, KeyboardInterrupt is raised.
-        settings: how to encode: crf, bitrate, maxrate, preset, tune, gop, threads and so on, see
-            `EncoderSettings`; None stands for the default. For BSQ the default of lookahead is 24;
-            with 0 every frame is written at once. x264's names of presets stand for BSQ's. At the
-            end a warning says so where a bit rate could not be kept. FFmpeg encoders take crf,
-            bitrate, gop, preset, tune and threads, each with a scale or names of its own where it
-            has any (else it is refused); x264, x265 and a few others maxrate with vbv_buffer, VP9
-            beside a bitrate.
+        settings: how to encode: crf, bitrate, gop, preset and so on, all that `EncoderSettings`
+            lists with the defaults of files; None stands for the default. x264's names of presets
+            stand for BSQ's. A warning at the end says so where a bit rate could not be kept. FFmpeg
+            encoders take crf, bitrate, gop, threads and the settings that are names, with scales
+            and names of their own; what one does not have is refused. x264, x265 and a few others
+            take maxrate with vbv_buffer, VP9 beside a bitrate.
 
     Raises:
         MediaError: the input cannot be read, or the output cannot be written; where the input is

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from typing import Any, TypeAlias
 
+from bsqav._core import check_encoder_settings
 from bsqav.codec.encoder_checks import check_parallel
 from bsqav.codec.models import ModelLike
 from bsqav.codec.picture import PlaneFormat
@@ -137,8 +138,10 @@ class Options:
         check_rate(self.settings)
         if self.two_pass and "bitrate" not in self.settings:
             raise UsageError("two passes need a bit rate to share out: give one (--bitrate RATE)")
-        if not 0 <= self.threads <= 64:
-            raise UsageError(f"threads {self.threads} is not in 0 .. 64")
+        # Of other encoders these alone mean the same.
+        for name in ("gop", "threads", *_ONLY_BSQ & self.settings.keys()):
+            if name in self.settings:
+                check_encoder_settings(**{name: self.settings[name]})
         if self.parallel is not None:
             keeps_rate = "bitrate" in self.settings or "maxrate" in self.settings
             check_parallel(self.parallel, keeps_rate=keeps_rate)
@@ -147,12 +150,6 @@ class Options:
     def _check_ranges(self) -> None:
         if self.pixel_format is not None:
             PlaneFormat.named(1, 1, self.pixel_format)  # raises where there is none of that name
-        gop = self.settings.get("gop", 1)
-        if not 1 <= gop <= 65535:
-            raise UsageError(f"gop {gop} is not in 1 .. 65535")
-        lookahead = self.settings.get("lookahead", 0)
-        if not 0 <= lookahead <= 250:
-            raise UsageError(f"lookahead {lookahead} is not in 0 .. 250")
         if isinstance(self.scale, Fraction):
             if not 0 < self.scale <= 100:
                 raise UsageError(f"scale {float(self.scale):g} is above 100 or not above 0")

@@ -13,7 +13,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from bsqav.codec.picture import PlaneFormat, planes_to_frame
-from bsqav.codec.settings import EncoderSettings
+from bsqav.codec.settings import SETTINGS
 from bsqav.errors import UnsupportedError, UsageError
 from bsqav.media.io.types import AvPacket
 from bsqav.media.metadata.stream_info import COUNTS_FRAMES, NO_GAPS, WITHOUT_TIMES, StreamInfo
@@ -25,7 +25,7 @@ __all__ = ["VideoEncoder", "VideoSettings"]
 # Encoders that keep a receiver's buffer.
 _CAPPED = {"libx264", "libx265", "libvpx-vp9", "mpeg2video", "mpeg4"}
 # Settings that encoders have under the same names, with choices of their own.
-_CHOICES = ("preset", "tune")
+_CHOICES = tuple(name for name, setting in SETTINGS.items() if setting.type == "choice")
 # Quality that is near transparent, where an encoder has such a scale.
 _DEFAULT_CRF = {"libx264": 18.0, "libx265": 20.0, "libsvtav1": 28.0, "libvpx-vp9": 24.0}
 # Those with quantizers of 1 to 31, and by themselves a bit rate that is far too small.
@@ -269,7 +269,7 @@ class VideoEncoder:
                 "leave maxrate away"
             )
         maxrate = round(given["maxrate"])
-        seconds = given.get("vbv_buffer", EncoderSettings().vbv_buffer)
+        seconds = given.get("vbv_buffer", SETTINGS["vbv_buffer"].default)
         options.setdefault("maxrate", str(maxrate))
         options.setdefault("bufsize", str(round(maxrate * seconds)))
 
