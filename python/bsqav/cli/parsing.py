@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from bsqav.cli.spellings import translated
-from bsqav.codec.closest import closest
 from bsqav.errors import UsageError
 
 __all__ = ["Parser", "did_you_mean"]
@@ -22,6 +21,8 @@ _NUMBER = re.compile(r"invalid (?P<kind>int|float) value: (?P<value>.*)")
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     """The known word that is most like another one; None where none is."""
+    from bsqav.codec.closest import closest  # for errors only: bsqav.codec takes time to load
+
     return closest(word, known, cutoff=0.7)
 
 
