@@ -117,6 +117,17 @@ static void check_tokens(const bsq_decoder* decoder, int32_t layers) {
   CHECK(bsq_decoder_tokens(decoder, -layers - 1, &front) == BSQ_ERROR_ARGUMENT);
 }
 
+/* An 8-bit gray frame without samples. */
+static bsq_frame gray_frame(void) {
+  bsq_frame frame;
+  memset(&frame, 0, sizeof frame);
+  frame.width = WIDTH;
+  frame.height = HEIGHT;
+  frame.chroma = BSQ_CHROMA_GRAY;
+  frame.bit_depth = 8;
+  return frame;
+}
+
 static void test_round_trip(const bsq_model* model) {
   bsq_encoder* encoder = open_encoder(model);
   bsq_decoder_config config;
@@ -137,12 +148,7 @@ static void test_round_trip(const bsq_model* model) {
   CHECK(bsq_encoder_error(encoder)[0] != '\0');
   CHECK(bsq_encoder_receive(encoder, &packet) == BSQ_AGAIN);
   for (int i = 0; i < FRAMES; ++i) {
-    bsq_frame in;
-    memset(&in, 0, sizeof in);
-    in.width = WIDTH;
-    in.height = HEIGHT;
-    in.chroma = BSQ_CHROMA_GRAY;
-    in.bit_depth = 8;
+    bsq_frame in = gray_frame();
     in.pts = 100 * i;
     CHECK(bsq_encoder_send(encoder, &in) == BSQ_ERROR_ARGUMENT); /* no plane */
     in.planes[0] = luma[i];
@@ -222,12 +228,7 @@ static void test_joints(const bsq_model* model) {
   bsq_packet packet;
   bsq_packet_info info;
   uint8_t copy[20000];
-  bsq_frame frame;
-  memset(&frame, 0, sizeof frame);
-  frame.width = WIDTH;
-  frame.height = HEIGHT;
-  frame.chroma = BSQ_CHROMA_GRAY;
-  frame.bit_depth = 8;
+  bsq_frame frame = gray_frame();
   frame.strides[0] = WIDTH;
   for (int i = 0; i < 3; ++i) {
     frame.planes[0] = luma[i];
