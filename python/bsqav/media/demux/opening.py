@@ -98,21 +98,24 @@ def open_container(
         return container, foreign
     except MediaError:
         raise
-    except av.FileNotFoundError as error:
-        raise InputNotFoundError(f"there is no file {name}") from error
-    except av.ExitError as error:
-        raise MediaError(f"{name}: {SILENT}") from error
-    except (av.EOFError, av.InvalidDataError) as error:
-        if isinstance(error, av.EOFError) or is_truncated(file):
-            raise MediaError(
-                f"{name} is cut short: it ends before it says what is in it"
-            ) from error
-        raise MediaError(
-            f"{name} is no media file that can be read: {error.strerror or error}"
-        ) from error
     except (av.FFmpegError, OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise MediaError(f"{name} cannot be opened: {reason}") from error
+        raise _why_not_opened(file, name, error) from error
+
+
+def _why_not_opened(file: MediaFile | LengthWatch, name: str, error: Exception) -> MediaError:
+    """What FFmpeg's error means for the user."""
+    reason = getattr(error, "strerror", None) or error
+    if isinstance(error, av.FileNotFoundError):
+        return InputNotFoundError(f"there is no file {name}")
+    if isinstance(error, av.ExitError):
+        return MediaError(f"{name}: {SILENT}")
+    if isinstance(error, av.EOFError) or (
+        isinstance(error, av.InvalidDataError) and is_truncated(file)
+    ):
+        return MediaError(f"{name} is cut short: it ends before it says what is in it")
+    if isinstance(error, av.InvalidDataError):
+        return MediaError(f"{name} is no media file that can be read: {reason}")
+    return MediaError(f"{name} cannot be opened: {reason}")
 
 
 def _playlist_options(path: Path) -> dict[str, str]:

@@ -48,6 +48,7 @@ class _Verifier:
         self._decoder = Decoder(models=models, threads=threads, strict=True)
         self._hash = ConformanceHash()
         self._first: Frame | None = None
+        self.packets = 0  # decoded without an error
         self.keyframes = 0
         self.bytes = 0
         self.end = 0.0
@@ -134,6 +135,45 @@ def _check_whole(demuxer: Demuxer, track: BsqTrack, name: str, last: int, warn: 
         warn("the container's times run at another speed than those of the packets: they count")
 
 
+def _decode_all(
+    demuxer: Demuxer,
+    track: BsqTrack,
+    verifier: _Verifier,
+    progress: ProgressCallback | None,
+    cancelled: Cancelled,
+) -> None:
+    """Decodes every packet of a track; errors name the input and the packet."""
+    began, name = time.monotonic(), demuxer.name
+    length = demuxer.container.duration
+    try:
+        for packet in demuxer.packets_of(track):
+            if cancelled():
+                raise KeyboardInterrupt
+            verifier.add(packet)
+            _check_gaps(track.gaps.found, name)
+            verifier.packets += 1
+            if progress is not None:
+                progress(
+                    Progress(
+                        frames=verifier.frames,
+                        total_frames=None,
+                        time=verifier.end,
+                        duration=length / av.time_base if length else None,
+                        elapsed=time.monotonic() - began,
+                        bytes=verifier.bytes,
+                        frames_in=verifier.packets,
+                    )
+                )
+    except BitstreamError as error:
+        if name not in error.args[0]:
+            error.args = (f"{name}: {error.args[0]}", *error.args[1:])
+        error.packet = verifier.packets
+        raise
+    except MediaError as error:
+        where = f", after packet {verifier.packets - 1}" if verifier.packets else ""
+        raise MediaError(f"{error}{where}") from error.__cause__
+
+
 def verify(
     file: MediaFile,
     *,
@@ -167,42 +207,13 @@ def verify(
         MediaError: the file cannot be read, has no BSQ in it, is cut short, or is damaged.
         ModelNotFoundError, ModelError, UnsupportedError: it cannot be decoded here.
     """
-    began = time.monotonic()
     name = input_name(file)
     said = _Warnings(warn)
     with open_input(file, cancelled=cancelled) as demuxer:
         track = _track(demuxer, video_track, name)
-        length = demuxer.container.duration
         verifier = _Verifier((*models, *demuxer.models(said)), threads)
-        packets = 0
-        try:
-            for packet in demuxer.packets_of(track):
-                if cancelled():
-                    raise KeyboardInterrupt
-                verifier.add(packet)
-                _check_gaps(track.gaps.found, name)
-                packets += 1
-                if progress is not None:
-                    progress(
-                        Progress(
-                            frames=verifier.frames,
-                            total_frames=None,
-                            time=verifier.end,
-                            duration=length / av.time_base if length else None,
-                            elapsed=time.monotonic() - began,
-                            bytes=verifier.bytes,
-                            frames_in=packets,
-                        )
-                    )
-        except BitstreamError as error:
-            if name not in error.args[0]:
-                error.args = (f"{name}: {error.args[0]}", *error.args[1:])
-            error.packet = packets
-            raise
-        except MediaError as error:
-            where = f", after packet {packets - 1}" if packets else ""
-            raise MediaError(f"{error}{where}") from error.__cause__
-        _check_whole(demuxer, track, name, packets - 1, said)
+        _decode_all(demuxer, track, verifier, progress, cancelled)
+        _check_whole(demuxer, track, name, verifier.packets - 1, said)
         found = verifier.finish(name, said)
     if strict and said.all:
         first = said.all[0]
