@@ -5,23 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
-from bsqav.cli.settings import option_of
-from bsqav.codec.encoder_options import FFMPEG_NAMES
-from bsqav.codec.settings import SETTINGS
 from bsqav.errors import UsageError
 
-__all__ = ["SAME_OPTIONS", "translated"]
+__all__ = ["same_options", "translated"]
 
 # Settings whose option of ffmpeg's takes another value.
 _OWN_MEANING = {"scene_cut", "vbv_buffer"}
 # ffmpeg's option and ours, which means exactly the same and takes the same value.
-SAME_OPTIONS = {
-    **{
-        f"-{FFMPEG_NAMES.get(name, name)}": option_of(name)
-        for name in SETTINGS
-        if name not in _OWN_MEANING
-    },
+_SAME = {
     "-acodec": "-c:a",
     "-b:v": "--bitrate",
     "-codec:a": "-c:a",
@@ -37,6 +30,20 @@ SAME_OPTIONS = {
     "-vb": "--bitrate",
     "-vcodec": "-c:v",
 }
+
+
+@lru_cache(maxsize=1)
+def same_options() -> dict[str, str]:
+    """ffmpeg's options that mean exactly the same as ours, those of the encoder's settings too."""
+    # Here, since bsqav.codec takes time to load and few calls need it.
+    from bsqav.cli.settings import option_of
+    from bsqav.codec.encoder_options import FFMPEG_NAMES
+    from bsqav.codec.settings import SETTINGS
+
+    names = [name for name in SETTINGS if name not in _OWN_MEANING]
+    return {**_SAME, **{f"-{FFMPEG_NAMES.get(name, name)}": option_of(name) for name in names}}
+
+
 # Those without a value, and what they come to.
 _FIXED = {
     "-an": ["--audio", "none"],
@@ -151,7 +158,7 @@ def translated(
 
 def _translate(word: str, line: _Words) -> None:
     """Takes one option that the command does not have itself."""
-    ours = SAME_OPTIONS.get(word)
+    ours = same_options().get(word)
     if word == "-i":
         if line.has_input:
             raise UsageError("one input at a time: -i IN, once")

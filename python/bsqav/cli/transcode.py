@@ -11,7 +11,7 @@ from typing import Any
 from bsqav.cli.display import ProgressDisplay, show
 from bsqav.cli.interrupts import interruptible
 from bsqav.cli.settings import add_settings
-from bsqav.cli.spellings import SAME_OPTIONS
+from bsqav.cli.spellings import same_options
 from bsqav.cli.values import frame_rate, human_size, seconds, size
 from bsqav.codec.settings import SETTINGS
 from bsqav.errors import UsageError
@@ -31,7 +31,7 @@ def add_parser(subparsers: Any) -> None:
         "transcode",
         help="turn a video into BSQ, or BSQ into another video",
         description=_DESCRIPTION,
-        epilog=f"ffmpeg's {', '.join(sorted(SAME_OPTIONS))}, -i, -an, -sn and -loglevel are "
+        epilog=f"ffmpeg's {', '.join(sorted(same_options()))}, -i, -an, -sn and -loglevel are "
         "understood.",
     )
     add = parser.add_argument
