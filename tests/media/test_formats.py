@@ -122,7 +122,7 @@ def test_interlaced_video_is_deinterlaced_with_a_warning(tmp_path: Path) -> None
     source = woven(tmp_path)
     said: list[str] = []
     bsqav.transcode(source, tmp_path / "out.mkv", crf=0, warn=said.append)
-    assert said == ["interlaced video is deinterlaced (bwdif), a picture for each frame"]
+    assert said == ["interlaced video is deinterlaced (bwdif), one progressive frame for each"]
     bsqav.transcode(tmp_path / "out.mkv", tmp_path / "back.mkv", codec="ffv1")
     assert frame_times(tmp_path / "back.mkv") == frame_times(source)
     assert combing(tmp_path / "back.mkv") < combing(source) / 3

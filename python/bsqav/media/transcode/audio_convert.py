@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
 
 import av
+from av.audio.codeccontext import AudioCodecContext
+from av.audio.format import AudioFormat
+from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
+from av.codec import Codec
 from av.codec.context import Flags
 
 from bsqav.errors import UnsupportedError
 from bsqav.media.io.ffmpeg_log import captured_log, error_message
+from bsqav.media.io.types import AvPacket, Warn, decoder_of
 from bsqav.media.mux.audio import layout_of
 from bsqav.media.transcode.encoder_names import find_encoder
 
@@ -21,26 +25,26 @@ __all__ = ["AudioConverter"]
 _BIT_RATE_PER_CHANNEL = 80_000
 
 
-def _nearest(wanted: int, choices: Any) -> int:
+def _nearest(wanted: int, choices: Sequence[int] | None) -> int:
     """The smallest of the encoder's sampling rates that loses nothing, else the largest."""
-    rates: list[int] = sorted(choices or ())
+    rates = sorted(choices or ())
     if not rates or wanted in rates:
         return wanted
     return next((rate for rate in rates if rate > wanted), rates[-1])
 
 
-def _format(codec: Any, own: Any) -> Any:
+def _format(codec: Codec, own: AudioFormat) -> AudioFormat | None:
     """The encoder's sample format nearest to a track's: the same, or one of no fewer bits."""
     choices = list(codec.audio_formats or ())
 
-    def distance(form: Any) -> tuple[bool, bool, int]:
+    def distance(form: AudioFormat) -> tuple[bool, bool, int]:
         other = form.packed.name != own.packed.name
         return other, form.bits < own.bits, abs(form.bits - own.bits)
 
     return min(choices, key=distance, default=None)
 
 
-def _fitting(codec: Any, context: Any, rate: int) -> str:
+def _fitting(codec: Codec, context: AudioCodecContext, rate: int) -> str:
     """The layout nearest to a track's that an encoder opens with.
 
     Raises:
@@ -49,10 +53,10 @@ def _fitting(codec: Any, context: Any, rate: int) -> str:
     own = layout_of(context)
     tried = [own, f"{context.channels}c", "stereo", "mono"]
     for layout in dict.fromkeys(tried):
-        trial: Any = av.CodecContext.create(codec.name, "w")
+        trial = _encoder(codec)
         trial.sample_rate, trial.layout = rate, layout
-        if codec.audio_formats:
-            trial.format = _format(codec, context.format)
+        if (form := _format(codec, context.format)) is not None:
+            trial.format = form
         trial.time_base = Fraction(1, rate)
         if codec.name == "libopus":
             trial.bit_rate = _BIT_RATE_PER_CHANNEL
@@ -67,6 +71,12 @@ def _fitting(codec: Any, context: Any, rate: int) -> str:
         f"{codec.name} does not take sound of {rate} Hz, {context.layout.name} ({failure}): name "
         "another encoder (-c:a)"
     )
+
+
+def _encoder(codec: Codec) -> AudioCodecContext:
+    context = av.CodecContext.create(codec.name, "w")
+    assert isinstance(context, AudioCodecContext)
+    return context
 
 
 class AudioConverter:
@@ -84,16 +94,16 @@ class AudioConverter:
 
     def __init__(
         self,
-        stream: Any,
+        stream: av.AudioStream,
         encoder: str,
-        warn: Callable[[str], None] = lambda _: None,
+        warn: Warn = lambda _: None,
         rate: int | None = None,
     ) -> None:
-        if stream.codec_context is None:
+        if decoder_of(stream) is None:
             raise UnsupportedError(f"track {stream.index}: FFmpeg cannot decode this sound")
         self._stream = stream
         codec = find_encoder(encoder, "audio")
-        self.context: Any = av.CodecContext.create(codec.name, "w")
+        self.context = _encoder(codec)
         # Containers keep the codec's setup apart from its packets.
         self.context.flags |= Flags.global_header
         if (layout := layout_of(stream.codec_context)) != stream.codec_context.layout.name:
@@ -107,8 +117,8 @@ class AudioConverter:
                 f"track {stream.index}: {stream.codec_context.channels} channels of sound become "
                 f"{channels}: {encoder} takes no more"
             )
-        if codec.audio_formats:
-            self.context.format = _format(codec, stream.codec_context.format)
+        if (form := _format(codec, stream.codec_context.format)) is not None:
+            self.context.format = form
         self.context.time_base = Fraction(1, rate)
         if not codec.canonical_name.startswith(("pcm", "flac")):
             self.context.bit_rate = _BIT_RATE_PER_CHANNEL * channels
@@ -128,15 +138,15 @@ class AudioConverter:
             context.format, context.layout, rate, frame_size=context.frame_size or None
         )
 
-    def convert(self, packet: Any) -> list[Any]:
+    def convert(self, packet: AvPacket) -> list[AvPacket]:
         """Packets that are ready after one packet of the input."""
         try:
-            frames = packet.decode()
+            frames: list[AudioFrame] = self._stream.decode(packet)
         except av.FFmpegError:
             return []  # the gap is heard, and the track goes on
         return self._encode(frames)
 
-    def finish(self) -> list[Any]:
+    def finish(self) -> list[AvPacket]:
         """Packets that were held back."""
         try:
             frames = self._stream.decode(None)
@@ -149,16 +159,16 @@ class AudioConverter:
                 packets += self.context.encode(frame)
         return packets + list(self.context.encode(None))
 
-    def _encode(self, frames: list[Any]) -> list[Any]:
-        packets: list[Any] = []
+    def _encode(self, frames: Sequence[AudioFrame]) -> list[AvPacket]:
+        packets: list[AvPacket] = []
         for frame in frames:
             packets += self._encode_even(self._uniform(frame))
         return packets
 
-    def _uniform(self, frame: Any) -> list[Any]:
+    def _uniform(self, frame: AudioFrame) -> list[AudioFrame]:
         """A frame in the encoder's own form; what the track is like may change on the way."""
         form = (frame.format.name, frame.layout.name, frame.sample_rate)
-        rest: list[Any] = []
+        rest: list[AudioFrame] = []
         if self._resampler is None or form != self._form:
             rest = self._rest()
             self._resampler = AudioResampler(
@@ -167,16 +177,16 @@ class AudioConverter:
             self._form = form
         return rest + self._resampler.resample(frame)
 
-    def _rest(self) -> list[Any]:
+    def _rest(self) -> list[AudioFrame]:
         """What the resampler still holds."""
         return [] if self._resampler is None else self._resampler.resample(None)
 
-    def _encode_even(self, frames: list[Any]) -> list[Any]:
+    def _encode_even(self, frames: Sequence[AudioFrame]) -> list[AvPacket]:
         """Packets of frames in the encoder's form, cut to the length that it takes."""
-        packets: list[Any] = []
+        packets: list[AvPacket] = []
         tick = Fraction(1, self.context.sample_rate)
         for frame in filter(None, frames):
-            if frame.pts is not None:
+            if frame.pts is not None and frame.time_base is not None:
                 frame.pts, frame.time_base = round(frame.pts * frame.time_base / tick), tick
             for part in filter(None, self._framer.resample(frame)):
                 packets += self.context.encode(part)

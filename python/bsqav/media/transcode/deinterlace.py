@@ -1,17 +1,16 @@
-"""Interlaced video into whole pictures, by FFmpeg's filter bwdif."""
+"""Interlaced video into progressive frames, by FFmpeg's filter bwdif."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from typing import Any
 
 import av
 import av.filter
 
 __all__ = ["Deinterlacer"]
 
-# One picture for each frame; frames that are not interlaced pass as they are.
+# One frame for each frame; frames that are not interlaced pass as they are.
 _SETTINGS = "mode=send_frame:parity=auto:deint=interlaced"
 # No more frames are ready, or there.
 _END = (av.BlockingIOError, av.EOFError)
@@ -30,7 +29,7 @@ class Deinterlacer:
 
     def __init__(self, time_base: Fraction, warn: Callable[[str], None]) -> None:
         self._time_base, self._warn = time_base, warn
-        self._graph: Any = None
+        self._graph: av.filter.Graph | None = None
         self._kind: tuple[int, int, str] | None = None
         self._said = False
 
@@ -43,37 +42,37 @@ class Deinterlacer:
             if not frame.interlaced_frame:
                 yield frame
                 return
-            self._open(kind)
+            self._graph, self._kind = self._open(kind), kind
         self._graph.vpush(frame)
-        yield from self._pull()
+        yield from self._pull(self._graph)
 
     def flush(self) -> Iterator[av.VideoFrame]:
         """The frames that were held back; what follows begins anew."""
         if self._graph is None:
             return
         self._graph.vpush(None)
-        yield from self._pull()
+        yield from self._pull(self._graph)
         self._graph = None
 
     def reset(self) -> None:
         """Forgets everything, as before a seek."""
         self._graph = None
 
-    def _open(self, kind: tuple[int, int, str]) -> None:
+    def _open(self, kind: tuple[int, int, str]) -> av.filter.Graph:
         if not self._said:
             self._said = True
-            self._warn("interlaced video is deinterlaced (bwdif), a picture for each frame")
+            self._warn("interlaced video is deinterlaced (bwdif), one progressive frame for each")
         graph = av.filter.Graph()
         width, height, name = kind
         form = av.VideoFormat(name, width, height)
         entry = graph.add_buffer(width=width, height=height, format=form, time_base=self._time_base)
         graph.link_nodes(entry, graph.add("bwdif", _SETTINGS), graph.add("buffersink")).configure()
-        self._graph, self._kind = graph, kind
+        return graph
 
-    def _pull(self) -> Iterator[av.VideoFrame]:
+    def _pull(self, graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
         while True:
             try:
-                frame = self._graph.vpull()
+                frame = graph.vpull()
             except _END:
                 return
             # The filter counts in half ticks.

@@ -5,20 +5,20 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO, cast
 
 from bsqav.errors import MediaError, UsageError
 from bsqav.media.io.output_file import OutputExistsError, OutputFile
-from bsqav.media.io.pipes import name_of, open_fifo_to_write, standard_output
+from bsqav.media.io.pipes import PipeWriter, name_of, open_fifo_to_write, standard_output
+from bsqav.media.io.types import Cancelled, MediaFile
 from bsqav.media.mux.muxers import open_output
 
 __all__ = ["Destination", "OutputClosedError", "OutputExistsError", "explain_os_error"]
 
 
 class OutputClosedError(MediaError, BrokenPipeError):
-    """Whoever read the output through a pipe has gone."""
+    """The reader of the output's pipe has closed it."""
 
 
 def explain_os_error(error: OSError, action: str) -> MediaError:
@@ -42,7 +42,7 @@ def _check_apart(output: OutputFile, source: Path) -> None:
             raise UsageError(f"{file} is the input, and {why}: rename it first")
 
 
-def _open_device(path: Path, cancelled: Callable[[], bool]) -> Any:
+def _open_device(path: Path, cancelled: Cancelled) -> BinaryIO | PipeWriter:
     try:
         return open_fifo_to_write(path, cancelled) if path.is_fifo() else path.open("wb")
     except OSError as error:
@@ -70,16 +70,16 @@ class Destination:
 
     def __init__(
         self,
-        target: Any,
+        target: MediaFile,
         *,
         overwrite: bool,
-        source: Any,
-        cancelled: Callable[[], bool] = lambda: False,
+        source: MediaFile,
+        cancelled: Cancelled = lambda: False,
     ) -> None:
         self._output: OutputFile | None = None
-        self._device: Any = None
+        self._device: BinaryIO | PipeWriter | None = None
         self._before: tuple[int, int] | None = None  # what an earlier run has left
-        self.file: Any
+        self.file: MediaFile
         if isinstance(target, str) and target == "-":
             self.name, self.file = "standard output", standard_output(cancelled)
         elif not isinstance(target, str | os.PathLike):
@@ -91,16 +91,17 @@ class Destination:
             path = Path(target)
             if path.exists() and not path.is_file() and not path.is_dir():
                 # A device or a named pipe is written as it is: it must not be renamed over.
-                self.file = self._device = _open_device(path, cancelled)
+                self._device = _open_device(path, cancelled)
+                self.file = cast(BinaryIO, self._device)
             else:
                 self._output = self._open(path, overwrite, source)
                 self.file = self._output.partial
                 self._before = self._state()
                 self._hold()
 
-    def _open(self, path: Path, overwrite: bool, source: Any) -> OutputFile:
-        is_path = isinstance(source, str | os.PathLike)
-        if is_path and path.exists() and Path(source).exists() and path.samefile(source):
+    def _open(self, path: Path, overwrite: bool, source: MediaFile) -> OutputFile:
+        read = Path(source) if isinstance(source, str | os.PathLike) else None
+        if read is not None and path.exists() and read.exists() and path.samefile(read):
             raise UsageError(f"{path} is both the input and the output")
         if not path.parent.is_dir():
             raise MediaError(f"there is no folder {path.parent} to write {path.name} to")
@@ -112,8 +113,8 @@ class Destination:
             raise explain_os_error(error, f"{path} cannot be written") from error
         if not os.access(path.parent, os.W_OK):
             raise MediaError(f"{path} cannot be written: the folder {path.parent} is read-only")
-        if is_path and Path(source).exists():
-            _check_apart(output, Path(source))
+        if read is not None and read.exists():
+            _check_apart(output, read)
         return output
 
     def _hold(self) -> None:
@@ -142,7 +143,7 @@ class Destination:
         if self._output is None:
             try:
                 with contextlib.suppress(AttributeError):
-                    self.file.flush()
+                    cast(BinaryIO, self.file).flush()
             except OSError as error:
                 raise explain_os_error(error, f"writing {self.name} failed") from error
             return None

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import av
+from av.codec import Codec
 
 from bsqav.codec.closest import closest
 from bsqav.errors import UsageError
@@ -38,7 +37,7 @@ _MEANT = {
 }
 
 
-def find_encoder(name: str, kind: str) -> Any:
+def find_encoder(name: str, kind: str) -> Codec:
     """FFmpeg's encoder of a name, as av.Codec.
 
     Args:

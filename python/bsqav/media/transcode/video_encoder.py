@@ -1,28 +1,31 @@
-"""An encoder of FFmpeg's as a stream of an output file: planes in, packets out."""
+"""An FFmpeg encoder as a stream of an output file: planes in, packets out."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import av
 import numpy as np
+from av.container import OutputContainer
+from av.video.codeccontext import VideoCodecContext
 from av.video.reformatter import VideoReformatter
 
 from bsqav.codec.picture import PlaneFormat, planes_to_frame
 from bsqav.codec.settings import SETTINGS
 from bsqav.errors import UnsupportedError, UsageError
-from bsqav.media.io.types import AvPacket
+from bsqav.media.io.types import AvPacket, Warn
 from bsqav.media.metadata.stream_info import COUNTS_FRAMES, NO_GAPS, WITHOUT_TIMES, StreamInfo
 from bsqav.media.transcode.decoding import Plane
 from bsqav.media.transcode.encoder_names import find_encoder
+from bsqav.media.transcode.frame_clock import FrameClock, encoder_rate
 
 __all__ = ["VideoEncoder", "VideoSettings"]
 
-# Encoders that keep a receiver's buffer.
+# Encoders that keep a receiver's VBV buffer.
 _CAPPED = {"libx264", "libx265", "libvpx-vp9", "mpeg2video", "mpeg4"}
 # Settings that encoders have under the same names, with choices of their own.
 _CHOICES = tuple(name for name, setting in SETTINGS.items() if setting.type == "choice")
@@ -34,7 +37,7 @@ _FINE_QUANTIZERS = (2, 3)
 _X265_COLUMNS = 64
 # Encoders that want time in frames, not in ticks. Of MPEG-1's rates the first eight are standard.
 _FRAME_TICKS = {"mpeg1video", "mpeg2video", "mpeg4", "msmpeg4", "h263", "h263p", "flv", "mjpeg"}
-# Two by two chroma and pictures of odd sizes do not go together in these.
+# These take no odd sizes with 4:2:0 chroma.
 _EVEN_SIZES = {"libx264", "libx265", "libvpx", "libvpx-vp9", "libsvtav1", "mpeg4", "h264_nvenc"}
 # Tried in this order where an encoder does not take the samples as they are: what is richer first.
 _CHROMA = {
@@ -50,9 +53,6 @@ _RGBA = (("rgba", "bgra", "argb", "gbrap"), ("rgba64le", "rgba64be", "gbrap10le"
 
 # Of both terms of a rate: MPEG-4's limit.
 _MAX_TERM = 65535
-_MPEG1_RATES = 8
-# What a clock of milliseconds does to a time, twice (seconds).
-CLOCK_ROUNDING = Fraction(2, 1000)
 # Of packets whose frames were counted from a time between two ticks.
 _MICROSECONDS = Fraction(1, 1_000_000)
 
@@ -63,58 +63,10 @@ class VideoSettings:
 
     encoder: str | None = None  # FFmpeg's name; by container where None
     given: Mapping[str, Any] = field(default_factory=dict)  # settings by their names in BSQ
-    audio: str = "copy"  # "copy", "none", or the name of an encoder of FFmpeg's
+    audio: str = "copy"  # "copy", "none", or the name of an FFmpeg encoder
     strict: bool = False
     format: str | None = None
     options: dict[str, str] = field(default_factory=dict)
-
-
-class FrameClock:
-    """Counts frames at a constant rate: each time becomes the nearest number that is free.
-
-    The grid of the numbers lies where the first frame is.
-
-    Args:
-        rate: frames per second.
-    """
-
-    def __init__(self, rate: Fraction) -> None:
-        self.rate, self.tick = rate, 1 / rate
-        self.moved = 0
-        """Frames whose time was changed by more than a rounded clock explains."""
-        self.farthest = Fraction(0)
-        """By how many seconds at most."""
-        self.skipped = 0
-        """Frames behind which numbers are free."""
-        self.offset = Fraction(0)
-        """Seconds from a number's time to that of its frame: what the first one is off by."""
-        self._last: int | None = None
-
-    def count(self, time: Fraction) -> int:
-        """The number of the frame at a time in seconds."""
-        if self._last is None:
-            self.offset = time - round(time * self.rate) * self.tick
-        time -= self.offset
-        number = round(time * self.rate)
-        if self._last is not None:
-            number = max(number, self._last + 1)
-            self.skipped += number > self._last + 1
-        self._last = number
-        away = abs(number * self.tick - time)
-        if away > max(self.tick / 10, CLOCK_ROUNDING):
-            self.moved += 1
-            self.farthest = max(self.farthest, away)
-        return number
-
-
-def _encoder_rate(name: str, rate: Fraction) -> Fraction:
-    """A rate that an encoder takes: the same, a multiple of it, or the next higher one."""
-    taken = [Fraction(r.numerator, r.denominator) for r in av.Codec(name, "w").frame_rates or ()]
-    if name == "mpeg1video":
-        taken = taken[:_MPEG1_RATES]
-    higher = sorted(each for each in taken if each >= rate)
-    multiples = [each for each in higher if (each / rate).denominator == 1]
-    return next(iter([*multiples, *higher, *sorted(taken, reverse=True)]), rate)
 
 
 class VideoEncoder:
@@ -133,11 +85,11 @@ class VideoEncoder:
 
     def __init__(
         self,
-        container: Any,
+        container: OutputContainer,
         name: str,
         info: StreamInfo,
         settings: VideoSettings,
-        warn: Callable[[str], None],
+        warn: Warn,
     ) -> None:
         self._name, self._info = name, info
         # Encoders that would write to standard error on their own.
@@ -147,16 +99,18 @@ class VideoEncoder:
         name = self._name = find_encoder(name, "video").name  # hevc means libx265
         if name == "libx265" and info.layout.width < _X265_COLUMNS:
             raise UnsupportedError(
-                f"libx265 writes beyond its memory where pictures are narrower than "
-                f"{_X265_COLUMNS} columns, and these have {info.layout.width}: take libx264, or "
+                f"libx265 writes beyond its memory where frames are narrower than "
+                f"{_X265_COLUMNS} columns, and these have {info.layout.width}: use libx264, or "
                 "another size (--scale)"
             )
         try:
-            self._clock = FrameClock(_encoder_rate(name, rate)) if self._counts_frames() else None
+            self._clock = FrameClock(encoder_rate(name, rate)) if self._counts_frames() else None
             rate = rate if self._clock is None else self._clock.rate
-            self.stream: Any = container.add_stream(name, rate=rate)
+            stream = container.add_stream(name, rate=rate)
         except (ValueError, av.FFmpegError) as error:
             raise UnsupportedError(f"the encoder {name} cannot be used: {error}") from error
+        assert isinstance(stream, av.VideoStream)  # find_encoder looked for video
+        self.stream = stream
         self._reformatter = VideoReformatter()
         self._warn = warn
         self._layout = self._even_layout(warn)
@@ -171,7 +125,7 @@ class VideoEncoder:
         context = stream.codec_context
         context.time_base = info.time_base if self._clock is None else self._clock.tick
         info.colour.tag(context)
-        if stream.pix_fmt.startswith("yuvj"):
+        if _has_full_range(stream):
             context.color_range = 2
         if info.sample_aspect is not None:
             context.sample_aspect_ratio = info.sample_aspect
@@ -206,24 +160,25 @@ class VideoEncoder:
         for name in _CHOICES:
             if name in given:
                 options.setdefault(name, given[name])
-        self.stream.options = options
+        self.stream.options = {**options}
 
     def _check_options(self, given: Mapping[str, Any]) -> None:
-        """Refuses what the encoder would not look at."""
+        """Refuses what the encoder would ignore."""
         own = {"crf", *_CHOICES}
         wanted = {key: str(value) for key, value in given.items() if key in own}
         for key in self._unused(wanted):
             rated = key == "crf" and self._name in _QUANTIZED
             instead = "give a bit rate (--bitrate RATE), or " if rated else ""
             raise UsageError(
-                f"the encoder {self._name} has no {key}: {instead}leave {key} (--{key}) away"
+                f"the encoder {self._name} has no {key}: {instead}omit {key} (--{key})"
             )
 
     def _unused(self, options: dict[str, str]) -> list[str]:
         """Those of the options that an encoder which opens has left."""
         if not options:
             return []
-        context: Any = av.CodecContext.create(self._name, "w")
+        context = av.CodecContext.create(self._name, "w")
+        assert isinstance(context, VideoCodecContext)
         context.width, context.height, context.pix_fmt = 64, 64, self.stream.pix_fmt
         context.time_base = Fraction(1, 25)
         quiet = {"x265-params": "log-level=none"} if self._name == "libx265" else {}
@@ -260,20 +215,20 @@ class VideoEncoder:
     def _cap_rate(self, given: Mapping[str, Any], options: dict[str, str]) -> None:
         if self._name not in _CAPPED:
             raise UsageError(
-                f"the encoder {self._name} keeps no upper bound of the rate: leave maxrate away, "
-                f"or take one of {', '.join(sorted(_CAPPED))}"
+                f"the encoder {self._name} keeps no upper bound of the rate: omit maxrate, "
+                f"or use one of {', '.join(sorted(_CAPPED))}"
             )
         if self._name == "libvpx-vp9" and "bitrate" not in given:
             raise UsageError(
-                "libvpx-vp9 keeps a maxrate beside a bit rate only: give one (--bitrate RATE), or "
-                "leave maxrate away"
+                "libvpx-vp9 keeps a maxrate only with a bit rate: give one (--bitrate RATE), or "
+                "omit maxrate"
             )
         maxrate = round(given["maxrate"])
         seconds = given.get("vbv_buffer", SETTINGS["vbv_buffer"].default)
         options.setdefault("maxrate", str(maxrate))
         options.setdefault("bufsize", str(round(maxrate * seconds)))
 
-    def _even_layout(self, warn: Callable[[str], None]) -> PlaneFormat:
+    def _even_layout(self, warn: Warn) -> PlaneFormat:
         """The size in which frames are encoded: even where the encoder needs that."""
         layout = self._info.layout
         width, height = layout.width, layout.height
@@ -321,7 +276,8 @@ class VideoEncoder:
         form = av.VideoFormat(pixel_format)
         if not any(part.is_alpha for part in form.components):
             return True
-        context: Any = av.CodecContext.create(self._name, "w")
+        context = av.CodecContext.create(self._name, "w")
+        assert isinstance(context, VideoCodecContext)
         context.width, context.height, context.pix_fmt = 64, 64, pixel_format
         context.time_base = Fraction(1, 25)
         context.options = {"x265-params": "log-level=none"} if self._name == "libx265" else {}
@@ -331,7 +287,7 @@ class VideoEncoder:
             return False
         return True
 
-    def _say_losses(self, chosen: Any) -> None:
+    def _say_losses(self, chosen: av.VideoFormat) -> None:
         layout, name = self._layout, self._name
         if layout.alpha and not any(part.is_alpha for part in chosen.components):
             self._warn(f"the alpha channel is left out: {name} holds none")
@@ -342,20 +298,20 @@ class VideoEncoder:
                 self._warn(f"{kept} becomes {chosen.name}: {name} does not hold it")
 
     def encode(self, planes: Sequence[Plane], pts: int, duration: int) -> list[AvPacket]:
-        """Packets that are ready after one picture; times in ticks of the video's time base."""
-        picture = planes_to_frame(self._padded(planes), self._layout)
-        self._info.colour.tag(picture)
-        if picture.format.name != self.stream.pix_fmt:
-            picture = self._reformatter.reformat(
-                picture, format=self.stream.pix_fmt, threads=1, **self._ranges()
+        """Packets that are ready after one frame; times in ticks of the video's time base."""
+        frame = planes_to_frame(self._padded(planes), self._layout)
+        self._info.colour.tag(frame)
+        if frame.format.name != self.stream.pix_fmt:
+            frame = self._reformatter.reformat(
+                frame, format=self.stream.pix_fmt, threads=1, **self._ranges()
             )
-        picture.pts = pts
-        picture.time_base = self._info.time_base
-        picture.duration = duration
+        frame.pts = pts
+        frame.time_base = self._info.time_base
+        frame.duration = duration
         if self._clock is not None:
-            picture.pts = self._clock.count(pts * self._info.time_base)
-            picture.time_base, picture.duration = self._clock.tick, 1
-        return [self._placed(packet) for packet in self.stream.encode(picture)]
+            frame.pts = self._clock.count(pts * self._info.time_base)
+            frame.time_base, frame.duration = self._clock.tick, 1
+        return [self._placed(packet) for packet in self.stream.encode(frame)]
 
     def _placed(self, packet: AvPacket) -> AvPacket:
         """The packet of a counted frame at its own time, where the container has such times."""
@@ -393,14 +349,21 @@ class VideoEncoder:
             )
 
     def _ranges(self) -> dict[str, int]:
-        """How samples map from the pictures' format to the encoder's."""
+        """How samples map from the frames' format to the encoder's."""
         source = 2 if self._info.colour.full_range == 1 else 1
-        target = 2 if self.stream.pix_fmt.startswith("yuvj") else source
+        target = 2 if _has_full_range(self.stream) else source
         return {"src_color_range": source, "dst_color_range": target}
 
-    def _padded(self, planes: Sequence[Plane]) -> list[Any]:
-        padded = []
+    def _padded(self, planes: Sequence[Plane]) -> list[Plane]:
+        padded: list[Plane] = []
         for plane, (width, height) in zip(planes, self._layout.plane_sizes, strict=True):
             grow = ((0, height - plane.shape[0]), (0, width - plane.shape[1]))
-            padded.append(np.pad(plane, grow, "edge") if any(map(any, grow)) else plane)
+            if any(map(any, grow)):
+                plane = cast(Plane, np.pad(plane, grow, "edge"))
+            padded.append(plane)
         return padded
+
+
+def _has_full_range(stream: av.VideoStream) -> bool:
+    """Whether the pixel format itself says that samples have the full range."""
+    return (stream.pix_fmt or "").startswith("yuvj")
