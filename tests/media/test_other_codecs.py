@@ -122,7 +122,7 @@ def test_subrip_in_webm_is_text() -> None:
     [
         ({"codec": "mpeg4", "crf": 20}, "mpeg4 has no crf: give a bit rate"),
         ({"codec": "ffv1", "preset": "fast"}, "ffv1 has no preset"),
-        ({"codec": "libvpx-vp9", "maxrate": 500_000}, "beside a bit rate only"),
+        ({"codec": "libvpx-vp9", "maxrate": 500_000}, "only with a bit rate"),
     ],
 )
 def test_options_that_an_encoder_has_not(

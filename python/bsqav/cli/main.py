@@ -35,7 +35,6 @@ COMMANDS = (
     ("generate", "bsqav.cli.generate", "draw pictures with a masked LM (extra train)"),
 )
 
-EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 

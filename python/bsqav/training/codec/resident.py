@@ -24,8 +24,6 @@ from bsqav.training.codec.data import (
 )
 from bsqav.training.codec.pack import Samples
 
-Doubles = npt.NDArray[np.float64]
-
 
 def _together(shards: list[Samples], device: torch.device) -> Tensor:
     """All shards of a kind as one tensor on the device. Raises MediaError if sizes differ."""
