@@ -49,7 +49,7 @@ class ProgressDisplay:
         stream: where to; standard error where None.
     """
 
-    _shown: ProgressDisplay | None = None  # whose line stands on the terminal
+    _shown: ProgressDisplay | None = None  # whose line is on the terminal
 
     def __init__(self, *, quiet: bool = False, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
@@ -60,7 +60,7 @@ class ProgressDisplay:
 
     @classmethod
     def take_away(cls) -> None:
-        """Takes the progress line away that stands on the terminal."""
+        """Removes the progress line from the terminal."""
         if cls._shown is not None:
             cls._shown.clear()
 

@@ -164,7 +164,7 @@ def _model_and_batches(args: argparse.Namespace) -> tuple[Any, list[Any] | Itera
     from bsqav.training.paper.images import centre_squares, whole_pictures
 
     if args.fit != "squares" and args.side is not None:
-        raise UsageError("--side is of squares: leave it or --fit away")
+        raise UsageError("--side is for squares only: omit it, or --fit")
     model = tokens.load_tokenizer(
         args.tokenizer, published=args.published, attention=args.attention
     )

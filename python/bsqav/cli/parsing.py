@@ -112,7 +112,7 @@ class Parser(argparse.ArgumentParser):
             other = reason.removeprefix("not allowed with argument ")
             return f"{name} and {other} exclude each other: give one of them"
         if reason.startswith("ignored explicit argument "):
-            return f"{name} takes no value: leave {reason.split()[-1]} away"
+            return f"{name} takes no value: omit {reason.split()[-1]}"
         return f"{name}: {reason}"
 
     def _refuse(self, rest: Sequence[str]) -> NoReturn:

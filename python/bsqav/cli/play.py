@@ -38,7 +38,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("file", metavar="FILE", help="a file, or - for standard input")
     parser.add_argument("--start", type=seconds, metavar="T", help="begin there")
-    parser.add_argument("--model", metavar="NAME|FILE", help="model to try beside the installed")
+    parser.add_argument("--model", metavar="NAME|FILE", help="model to try with the installed ones")
     parser.add_argument("--video", type=int, metavar="N", help="the video track (see info)")
     parser.add_argument("--audio", default="all", metavar="LIST", help="sound, as in transcode")
     parser.add_argument("--threads", type=int, default=0, metavar="N")

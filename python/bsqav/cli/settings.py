@@ -34,7 +34,7 @@ def _help(setting: EncoderSetting) -> str:
 
 
 def metavar_of(setting: EncoderSetting) -> str:
-    """What stands for the value behind the option, with a space before it."""
+    """What is shown for the value after the option, with a space before it."""
     if setting.type == "boolean":
         return ""
     word = {"bits per second": "RATE", "seconds": "SECONDS"}.get(setting.unit, "N")

@@ -58,7 +58,7 @@ _LOUD = {"verbose", "debug", "trace", "40", "48", "56"}
 _SCALE = re.compile(r"scale=(?:w=)?(-?\d+)[:x](?:h=)?(-?\d+)")
 
 _FILTERS = (
-    "there are no filters beside --scale: ffmpeg filters into a pipe, "
+    "there are no filters except --scale: ffmpeg filters into a pipe, "
     "`ffmpeg -i IN ... -c:v ffv1 -c:a copy -f nut - | bsqav transcode - OUT`"
 )
 _SOUND = (
@@ -129,7 +129,7 @@ def translated(
     """The words of a command line with ffmpeg's options in ours.
 
     Args:
-        words: what stands behind the command.
+        words: what follows the command.
         takes_value: whether an option of the command takes one value; None for no option.
         prog: what messages call the command.
 

@@ -38,20 +38,20 @@ def add_parser(subparsers: Any) -> None:
     add(
         "input",
         metavar="IN",
-        help="any video that FFmpeg reads; - for standard input; in_%%04d.png for pictures",
+        help="any video that FFmpeg reads; - for standard input; in_%%04d.png for images",
     )
     add(
         "output",
         metavar="OUT",
-        help="a file; - for NUT on standard output; out_%%04d.png for pictures",
+        help="a file; - for NUT on standard output; out_%%04d.png for images",
     )
-    add("-c:v", dest="codec", metavar="CODEC", help="bsq, copy, or an encoder of FFmpeg's")
+    add("-c:v", dest="codec", metavar="CODEC", help="bsq, copy, or an FFmpeg encoder")
     add(
         "-c:a",
         dest="audio",
         default="copy",
         metavar="CODEC",
-        help="copy (default), none, or an encoder of FFmpeg's such as aac",
+        help="copy (default), none, or an FFmpeg encoder such as aac",
     )
     add_settings(parser)
     add("--two-pass", action="store_true", help="read IN twice to share the bit rate out evenly")
@@ -71,15 +71,15 @@ def add_parser(subparsers: Any) -> None:
         "--pix-fmt",
         dest="pixel_format",
         metavar="NAME",
-        help="convert pictures: yuv420p, yuv422p, yuv444p, gray, yuva420p (alpha), yuv420p10le "
+        help="convert frames: yuv420p, yuv422p, yuv444p, gray, yuva420p (alpha), yuv420p10le "
         "and so on; by default they stay what they are, and RGB becomes yuv420p",
     )
     add("--start", type=seconds, metavar="T", help="begin there: seconds or HH:MM:SS.s")
     end = parser.add_mutually_exclusive_group()
     end.add_argument("--duration", type=seconds, metavar="T", help="take that much")
     end.add_argument("--to", type=seconds, metavar="T", help="end there, instead")
-    add("--fps", type=frame_rate, metavar="N", help="of numbered pictures, default 25")
-    add("--start-number", type=int, metavar="N", help="of the first picture, default the lowest")
+    add("--fps", type=frame_rate, metavar="N", help="of numbered images, default 25")
+    add("--start-number", type=int, metavar="N", help="of the first image, default the lowest")
     add(
         "--device",
         choices=("auto", "cpu", "cuda"),

@@ -19,12 +19,12 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "verify",
         help="check every packet and print the conformance hash",
-        description="Checks the checksum of every BSQ packet, decodes every picture, looks for "
+        description="Checks the checksum of every BSQ packet, decodes every frame, looks for "
         "missing ones, and prints the SHA-256 of all decoded planes, which is the same on every "
         "machine. Damage and missing frames give the exit status 1 and the place.",
     )
     parser.add_argument("file", metavar="FILE", help="a file, or - for standard input")
-    parser.add_argument("--model", metavar="NAME|FILE", help="model to try beside the installed")
+    parser.add_argument("--model", metavar="NAME|FILE", help="model to try with the installed ones")
     parser.add_argument("--video", type=int, metavar="N", help="a BSQ track by its number in info")
     parser.add_argument("--threads", type=int, default=0, metavar="N")
     parser.add_argument(

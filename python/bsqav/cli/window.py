@@ -58,7 +58,7 @@ class Shown(NamedTuple):
 
 
 class Clock:
-    """Which time of the video it is: runs with the wall clock, and stands while paused.
+    """Which time of the video it is: runs with the wall clock, except while paused.
 
     Args:
         start: time of the video, in seconds, at which it starts at once.
@@ -71,7 +71,7 @@ class Clock:
 
     @property
     def paused(self) -> bool:
-        """True while it stands."""
+        """True while it is paused."""
         return self._paused_at is not None
 
     def wait(self, seconds: float, now: float) -> float:
@@ -79,7 +79,7 @@ class Clock:
         return seconds + self._offset - (now if self._paused_at is None else self._paused_at)
 
     def toggle(self, now: float) -> None:
-        """Stops it, or lets it go on from where it stands."""
+        """Stops it, or lets it continue."""
         if self._paused_at is None:
             self._paused_at = now
         else:

@@ -36,7 +36,7 @@ def default_gop(frame_rate: Fraction | None) -> int:
 
 
 def media_path(playlist: str | os.PathLike[str]) -> Path:
-    """The file beside a playlist that holds its packets; partial where the playlist is."""
+    """The file next to a playlist that holds its packets; partial where the playlist is."""
     path = Path(playlist)
     if path.suffix == PARTIAL:
         return path.with_name(Path(path.stem).stem + MEDIA_SUFFIX + PARTIAL)
@@ -44,7 +44,7 @@ def media_path(playlist: str | os.PathLike[str]) -> Path:
 
 
 class HlsMuxer(PyAvMuxer):
-    """Writes a playlist and the MOV beside it; see `BsqMuxer` for the methods.
+    """Writes a playlist and the MOV next to it; see `BsqMuxer` for the methods.
 
     Args:
         target: path of the playlist; PATH.m3u8.partial goes with PATH.mov.partial, whose name in
@@ -64,7 +64,7 @@ class HlsMuxer(PyAvMuxer):
         warn: Warn = lambda _: None,
     ) -> None:
         if not isinstance(target, str | os.PathLike):
-            raise UsageError("HLS is a playlist and a file beside it: write to a path, NAME.m3u8")
+            raise UsageError("HLS is a playlist and a media file: write to a path, NAME.m3u8")
         self._playlist = Path(target)
         if Path(self._playlist.name.removesuffix(PARTIAL)).suffix.lower() != ".m3u8":
             raise UsageError(f"{target}: the name of a playlist ends in .m3u8")

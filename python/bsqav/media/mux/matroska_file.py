@@ -18,7 +18,7 @@ MAX_CLUSTER_TIME = 5 * NANOSECONDS
 MAX_CLUSTER_BYTES = 5 << 20
 # A keyframe opens a cluster, unless the one before would stay smaller than this.
 MIN_CLUSTER_BYTES = 4096
-# Block times are 16 bits beside their cluster's.
+# Block times are 16 bits, relative to their cluster's.
 MAX_RELATIVE = 0x7FFF
 
 
@@ -29,7 +29,7 @@ class Block(NamedTuple):
     time: int
     data: bytes
     keyframe: bool
-    indexed: bool  # stands in the index and may open a cluster
+    indexed: bool  # is in the index and may open a cluster
     duration: int | None = None  # None: follows from the next block or from the track
     reference: int | None = None  # time of the block that this one needs
     discard: int = 0  # nanoseconds of sound to drop at the end

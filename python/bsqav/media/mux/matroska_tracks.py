@@ -188,7 +188,7 @@ def _colour(sequence: SequenceHeader, hdr: HdrMetadata) -> bytes:
 
 
 def _display(width: int, height: int, aspect: Fraction | None) -> list[bytes]:
-    """The size at which pictures are shown: one side stretched, or else the shape as a ratio."""
+    """The size at which frames are shown: one side stretched, or else the shape as a ratio."""
     shown, unit = (width, height), 0
     if aspect is not None:
         wide, high = width * aspect, height / aspect
@@ -227,7 +227,7 @@ def video_track(
     """The entry of a BSQ track. `header` are the sequence header's bytes."""
     width, height = sequence["width"], sequence["height"]
     if width < 1 or height < 1:
-        raise UsageError(f"a picture of {width}x{height} cannot be written")
+        raise UsageError(f"a frame of {width}x{height} cannot be written")
     details = [
         ebml.uint(ids.PIXEL_WIDTH, width),
         ebml.uint(ids.PIXEL_HEIGHT, height),

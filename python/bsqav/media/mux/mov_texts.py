@@ -66,7 +66,7 @@ class MovTexts:
             self._tracks[index] = TextTrack(tick, gapless=self._gapless)
 
     def add_text(self, index: int, start: Fraction, duration: Fraction, data: bytes) -> None:
-        """Takes a text; times in seconds, a duration of 0 stands for an unknown one."""
+        """Takes a text; times in seconds, a duration of 0 is an unknown one."""
         track = self._tracks[index]
         track.add(round(start / track.time_base), round(duration / track.time_base), data)
 

@@ -57,7 +57,7 @@ class TextTrack:
         self._keyframe = -1  # latest time at which a fragment may have ended
 
     def add(self, start: int, duration: int, data: bytes) -> None:
-        """Takes a text; a duration of 0 stands for an unknown one."""
+        """Takes a text; a duration of 0 is an unknown one."""
         is_open = duration <= 0
         length = round(OPEN_SECONDS / self.time_base) if is_open else min(duration, LONGEST)
         end = start + length

@@ -63,7 +63,7 @@ def transcode(
             only, and from a path only.
         model: name, id or file of the model; the default model where None.
         parallel: groups of pictures coded at the same time, 1 (or None) to 64, by encoders that
-            share the threads: faster where one picture leaves threads without work. Frames of so
+            share the threads: faster where one frame leaves threads without work. Frames of so
             many groups are held in memory, and the file is written in order; see `Encoder`. BSQ by
             quality only.
         device: where BSQ is decoded and encoded, as in `Decoder`: "cpu", "cuda", "cuda:1". Files
@@ -98,7 +98,7 @@ def transcode(
             stand for BSQ's. A warning at the end says so where a bit rate could not be kept. FFmpeg
             encoders take crf, bitrate, gop, threads and the settings that are names, with scales
             and names of their own; what one does not have is refused. x264, x265 and a few others
-            take maxrate with vbv_buffer, VP9 beside a bitrate.
+            take maxrate with vbv_buffer, VP9 with a bitrate.
 
     Raises:
         MediaError: the input cannot be read, or the output cannot be written; where the input is
