@@ -284,7 +284,8 @@ def test_sound_may_change_its_form_on_the_way() -> None:
     before = sum(map(len, packets))
     mono = av.AudioFrame.from_ndarray(np.zeros((1, 32000), np.int16), format="s16", layout="mono")
     mono.sample_rate, mono.pts, mono.time_base = 32000, 32000, Fraction(1, 32000)
-    made = converter.convert(SimpleNamespace(decode=lambda: [mono]))
+    packet: Any = SimpleNamespace(decode=lambda: [mono])
+    made = converter.convert(packet)
     made += converter.context.encode(None)
     assert before > 20
     assert len(made) == pytest.approx(48000 / 1024, abs=3)

@@ -138,10 +138,10 @@ class AudioConverter:
             context.format, context.layout, rate, frame_size=context.frame_size or None
         )
 
-    def convert(self, packet: AvPacket) -> list[AvPacket]:
+    def convert(self, packet: av.Packet[av.AudioStream]) -> list[AvPacket]:
         """Packets that are ready after one packet of the input."""
         try:
-            frames: list[AudioFrame] = self._stream.decode(packet)
+            frames = packet.decode()
         except av.FFmpegError:
             return []  # the gap is heard, and the track goes on
         return self._encode(frames)
