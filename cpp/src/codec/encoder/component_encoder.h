@@ -1,5 +1,5 @@
-// The components after the first at the encoder (docs/bitstream.md section 2.3): they follow the
-// decisions taken for the first one.
+// Encodes one component of a frame (docs/bitstream.md section 2.3): q, motion and layers, as the
+// plan of the frame and the role of the component say.
 #pragma once
 
 #include <cstdint>
@@ -13,64 +13,49 @@
 
 namespace bsq {
 
-// The encoder's result as a packet holds it, in `data`. `last_steps`: c of the layers in the packet
-// before, of which the packet is silent where they are the same; replaced by those of this one.
-void describe_frame(const EncodedFrame& encoded, bool keyframe, StepList& last_steps,
-                    FrameData& data);
-
-// What encoding took, summed up over components.
-struct FrameCounts {
-  SymbolCosts costs;
-  int64_t tokens = 0;
-  int64_t coded_tokens = 0;
-  int64_t coded_stages = 0;
-
-  void add(const EncodedFrame& encoded) {
-    costs += encoded.costs;
-    tokens += encoded.tokens;
-    coded_tokens += encoded.coded_tokens;
-    coded_stages += encoded.coded_stages;
-  }
-};
-
 // What was decided for the frame.
 struct FramePlan {
   int q = 0;
   bool keyframe = false;
   std::span<const int16_t> delta_q;  // of the first component's superblocks
-  int search_range = 0;
-  int keyframe_gain = 0;  // how much finer a keyframe ends
-
-  // q of the layers of a component at the step own_q, whose superblocks have these delta_q.
-  // `based`: keyframes have a base frame.
-  StepList steps(int own_q, std::span<const int16_t> own_delta_q, bool based) const;
+  int keyframe_gain = 0;             // by how much a keyframe ends finer
 };
 
+// The first component leads. Chroma components of 4:2:2 and 4:4:4 have its motion and delta q;
+// alpha has motion of its own, and no delta q, since no detail hides its errors.
 class ComponentEncoder {
  public:
-  enum class Kind { kChroma, kAlpha };
+  enum class Role { kFirst, kChroma, kAlpha };
 
-  ComponentEncoder(Kind kind, std::unique_ptr<FrameEncoder> encoder);
+  // `search_range`: in luma samples.
+  ComponentEncoder(Role role, std::unique_ptr<FrameEncoder> encoder, int search_range);
 
   const Geometry& geometry() const { return encoder_->geometry(); }
-  // The frame shown last.
-  const Frame& frame() const { return encoder_->frame(); }
-  // Adds to `sum`. Chroma moves as the first component does.
-  void encode(const FramePlan& plan, const FrameEncoder& first, FrameCounts& sum, FrameData& data);
+  FrameEncoder& frames() { return *encoder_; }
+
+  // The frame to encode, which must stay as it is until end_frame().
+  void begin(const Frame& source);
+  // Finds the motion at q, and predicts. encode() does so where it has not been done.
+  void predict(int q);
+  // Encodes the frame, or encodes it anew; afterwards a keyframe only. `first`: the first
+  // component, already encoded, or this one. Payloads in `data` last until the next call.
+  const EncodedFrame& encode(const FramePlan& plan, ComponentEncoder& first, FrameData& data);
   // The frame is done: the next one builds on it.
   void end_frame();
-
-  Frame source;
 
  private:
   int own_q(int q) const;
   void map_delta_q(const FramePlan& plan, const Geometry& first);
+  StepList layers(const FramePlan& plan) const;
+  void fill(const EncodedFrame& encoded, bool keyframe, FrameData& data);
 
-  const Kind kind_;
-  const std::unique_ptr<FrameEncoder> encoder_;
-  std::vector<int16_t> moved_;  // delta q of the frame at work
-  StepList last_steps_;
-  StepList steps_;  // of the frame at work
+  Role role_;
+  std::unique_ptr<FrameEncoder> encoder_;
+  int search_range_;
+  bool predicted_ = false;        // the frame at work
+  std::vector<int16_t> delta_q_;  // of its superblocks; empty: all 0
+  StepList steps_;                // of its layers
+  StepList last_steps_;           // of the frame before
 };
 
 }  // namespace bsq

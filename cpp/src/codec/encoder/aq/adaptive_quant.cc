@@ -1,11 +1,13 @@
-// Delta q by the variance of the source and by propagation cost.
+// Adaptive quantization by the variance of the source and by propagation cost.
 #include "codec/encoder/aq/adaptive_quant.h"
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
+#include "base/section_clock.h"
 #include "codec/encoder/mode/decisions.h"
+#include "codec/encoder/mode/layer_schedule.h"
 #include "network/token_steps.h"
 
 namespace bsq {
@@ -62,31 +64,47 @@ void log_variances(const Frame& source, const Geometry& geometry, ThreadPool& po
   for (double& b : busy) b -= mean;
 }
 
-void plan_delta_q(const Frame& source, const Geometry& geometry,
-                  std::span<const double> propagation, std::span<const int16_t> before,
-                  double variance_strength, bool shifts, ThreadPool& pool, DeltaQPlan& plan) {
-  plan.shift = 0;
-  std::vector<double>& wishes = plan.wishes;
-  log_variances(source, geometry, pool, wishes);
-  for (double& wish : wishes) wish *= variance_strength;
-  if (!propagation.empty()) {
-    for (size_t i = 0; i < wishes.size(); ++i) {
-      wishes[i] -=
-          kDecisions.propagation_strength * (propagation[i] - kDecisions.usual_propagation);
-    }
-    const double mean = mean_of(wishes);
-    if (shifts) plan.shift = kDeltaQUnit * static_cast<int>(std::lround(mean));
-    const double centre = shifts ? std::round(mean) : mean;
-    for (double& wish : wishes) wish -= centre;
+// Propagation cost lowers delta q. What all superblocks have in common becomes the frame's shift
+// where that is allowed.
+void AdaptiveQuant::add_propagation(std::span<const double> propagation, bool shifts) {
+  for (size_t i = 0; i < delta_q_.size(); ++i) {
+    delta_q_[i] -=
+        kDecisions.propagation_strength * (propagation[i] - kDecisions.usual_propagation);
   }
-  plan.superblocks.resize(wishes.size());
-  for (size_t i = 0; i < wishes.size(); ++i) {
-    auto delta_q = static_cast<int>(std::lround(wishes[i]));
-    const bool stays = !before.empty() && !propagation.empty() &&
-                       std::abs(wishes[i] - before[i]) <= kDecisions.delta_q_inertia;
+  const double mean = mean_of(delta_q_);
+  if (shifts) plan_.shift = kDeltaQUnit * static_cast<int>(std::lround(mean));
+  const double centre = shifts ? std::round(mean) : mean;
+  for (double& d : delta_q_) d -= centre;
+}
+
+// `before`: empty, or what stays within the inertia.
+void AdaptiveQuant::round_delta_q(std::span<const int16_t> before) {
+  plan_.superblocks.resize(delta_q_.size());
+  for (size_t i = 0; i < delta_q_.size(); ++i) {
+    auto delta_q = static_cast<int>(std::lround(delta_q_[i]));
+    const bool stays =
+        !before.empty() && std::abs(delta_q_[i] - before[i]) <= kDecisions.delta_q_inertia;
     if (stays) delta_q = before[i];
-    plan.superblocks[i] = static_cast<int16_t>(std::clamp(delta_q, -kMaxDeltaQ, kMaxDeltaQ));
+    plan_.superblocks[i] = static_cast<int16_t>(std::clamp(delta_q, -kMaxDeltaQ, kMaxDeltaQ));
   }
+}
+
+const DeltaQPlan& AdaptiveQuant::plan(const AqFrame& frame) {
+  const bool has_lookahead = !frame.costs.empty();
+  std::span<const double> propagation;
+  if (has_lookahead) {
+    const SectionScope scope(Section::kLookahead);
+    propagation = propagation_.of(frame.costs, geometry_);
+  }
+  const SectionScope scope(Section::kDeciding);
+  plan_.shift = 0;
+  log_variances(frame.source, geometry_, pool_, delta_q_);
+  for (double& d : delta_q_) d *= variance_strength_;
+  if (has_lookahead) add_propagation(propagation, frame.shifts);
+  const bool has_inertia = has_lookahead && !frame.keyframe;
+  round_delta_q(has_inertia ? frame.delta_q_before : std::span<const int16_t>());
+  if (has_inertia && frame.shifts) plan_.shift += q_cascade(frame.index);
+  return plan_;
 }
 
 }  // namespace bsq

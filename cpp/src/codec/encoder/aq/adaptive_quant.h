@@ -1,5 +1,5 @@
-// Adaptive quantization: delta q of each superblock by variance and by MB-tree propagation. Not
-// normative.
+// Adaptive quantization: delta q of each superblock by variance and by MB-tree propagation, and
+// the shift of the frame's q with the q cascade. Not normative.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 #include "base/plane.h"
 #include "base/thread_pool.h"
 #include "codec/common/geometry.h"
+#include "codec/encoder/aq/lookahead.h"
 
 namespace bsq {
 
@@ -17,20 +18,45 @@ namespace bsq {
 void log_variances(const Frame& source, const Geometry& geometry, ThreadPool& pool,
                    std::vector<double>& busy);
 
+// The frame to plan for.
+struct AqFrame {
+  const Frame& source;
+  // Of the frame and of those that follow, in order; empty without a lookahead.
+  std::span<const FrameCosts* const> costs;
+  // The delta q that the superblocks have: each stays where it would hardly change.
+  std::span<const int16_t> delta_q_before;
+  int index = 0;  // in its group
+  bool keyframe = false;
+  bool shifts = false;  // whether the frame's q may move; else the superblocks' move around it
+};
+
 // What is added to q: `shift` to that of the frame, and in units of kDeltaQUnit to that of every
 // superblock.
 struct DeltaQPlan {
   int shift = 0;
   std::vector<int16_t> superblocks;
-  std::vector<double> wishes;  // before they are rounded
 };
 
-// `source`: the frame; `propagation`: of its superblocks (see lookahead.h), or empty where nothing
-// is known; `before`: the delta q that the superblocks have, which stays where it would
-// hardly change, or empty in keyframes. `variance_strength`: see Tuning. `shifts`: whether the
-// frame's q may move; else the superblocks' move around it.
-void plan_delta_q(const Frame& source, const Geometry& geometry,
-                  std::span<const double> propagation, std::span<const int16_t> before,
-                  double variance_strength, bool shifts, ThreadPool& pool, DeltaQPlan& plan);
+// Keeps its memory from frame to frame.
+class AdaptiveQuant {
+ public:
+  // `variance_strength`: see Tuning. The pool must outlive the object.
+  AdaptiveQuant(const Geometry& geometry, double variance_strength, ThreadPool& pool)
+      : geometry_(geometry), variance_strength_(variance_strength), pool_(pool) {}
+
+  // The result lasts until the next call.
+  const DeltaQPlan& plan(const AqFrame& frame);
+
+ private:
+  void add_propagation(std::span<const double> propagation, bool shifts);
+  void round_delta_q(std::span<const int16_t> before);
+
+  const Geometry geometry_;
+  const double variance_strength_;
+  ThreadPool& pool_;
+  PropagationCost propagation_;
+  std::vector<double> delta_q_;  // of the superblocks, before rounding
+  DeltaQPlan plan_;
+};
 
 }  // namespace bsq

@@ -7,8 +7,10 @@
 #include <numeric>
 #include <vector>
 
+#include "base/section_clock.h"
 #include "base/tokens.h"
 #include "codec/encoder/mode/decisions.h"
+#include "motion/compensate.h"
 
 namespace bsq {
 namespace {
@@ -37,7 +39,13 @@ int64_t luma_spread(const ConstPlaneView& a, int x, int y) {
   return spread;
 }
 
-}  // namespace
+Frame luma_frame(const Geometry& geometry) {
+  Frame frame;
+  frame.bit_depth = geometry.bit_depth;
+  frame.plane_count = 1;
+  frame.planes[0] = Plane(geometry.coded_width(), geometry.coded_height());
+  return frame;
+}
 
 bool is_scene_cut(const Frame& source, const Frame& previous, const Frame& compensated,
                   ThreadPool& pool) {
@@ -63,6 +71,23 @@ bool is_scene_cut(const Frame& source, const Frame& previous, const Frame& compe
   const double samples = static_cast<double>(luma.width) * luma.height;
   const double floor = kDecisions.cut_floor * static_cast<double>(1 << (source.bit_depth - 8));
   return all_missed >= floor * samples && all_missed >= kDecisions.cut_ratio * all_spread;
+}
+
+}  // namespace
+
+SceneCutDetector::SceneCutDetector(const Geometry& geometry, ThreadPool& pool)
+    : superblocks_y_(geometry.superblocks_y),
+      pool_(pool),
+      previous_(luma_frame(geometry)),
+      compensated_(luma_frame(geometry)) {}
+
+bool SceneCutDetector::is_cut(const Frame& source, const MotionField& motion) {
+  const SectionScope scope(Section::kDeciding);
+  pool_.parallel_rows(static_cast<size_t>(superblocks_y_), [&](size_t row) {
+    const int y = static_cast<int>(row);
+    motion_compensate_rows(previous_, motion, y, y + 1, compensated_);
+  });
+  return is_scene_cut(source, previous_, compensated_, pool_);
 }
 
 }  // namespace bsq

@@ -1,15 +1,33 @@
 // Scene cut detection of the encoder. Not normative.
 #pragma once
 
+#include <utility>
+
 #include "base/plane.h"
 #include "base/thread_pool.h"
+#include "codec/common/geometry.h"
+#include "motion/motion_field.h"
 
 namespace bsq {
 
-// Whether the frame is better begun anew than predicted. Looks at luma only, and at the source of
-// the frame before, since how coarsely that was coded says nothing about the scene: as it is, and
-// with motion.
-bool is_scene_cut(const Frame& source, const Frame& previous, const Frame& compensated,
-                  ThreadPool& pool);
+// Looks at luma only, and at the source of the frame before, since how coarsely that was coded says
+// nothing about the scene: as it is, and with motion.
+class SceneCutDetector {
+ public:
+  // The pool must outlive the object.
+  SceneCutDetector(const Geometry& geometry, ThreadPool& pool);
+
+  // Whether the frame is better begun anew than predicted from the frame kept. `motion`: between
+  // the two.
+  bool is_cut(const Frame& source, const MotionField& motion);
+  // Takes the luma of a frame that is coded, in exchange for that of the frame before.
+  void keep(Frame& source) { std::swap(source.planes[0], previous_.planes[0]); }
+
+ private:
+  const int superblocks_y_;
+  ThreadPool& pool_;
+  Frame previous_;     // luma only, as is the other one
+  Frame compensated_;  // the previous frame, with motion
+};
 
 }  // namespace bsq

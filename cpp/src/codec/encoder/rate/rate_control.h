@@ -58,6 +58,7 @@ class RateControl {
   // cap has none.
   RateControl(const RateGoal& goal, int gop, RatePlan plan);
 
+  const RateGoal& goal() const { return goal_; }
   bool is_cap() const { return goal_.is_cap; }
 
   // The next frame is due `since` seconds after the one before, and shows for `length` seconds.

@@ -1,0 +1,91 @@
+// Components into packets, and their statistics.
+#include "codec/encoder/packet_encoder.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/sha256.h"
+#include "codec/common/frame_io.h"
+#include "codec/encoder/mode/decisions.h"
+
+namespace bsq {
+namespace {
+
+constexpr int kSearchRangeMedium = 64;
+constexpr int kSearchRangeFast = 32;
+
+using Role = ComponentEncoder::Role;
+
+Role role_of(size_t component, size_t count, const bsq_sequence& sequence) {
+  if (component == 0) return Role::kFirst;
+  return sequence.alpha != 0 && component + 1 == count ? Role::kAlpha : Role::kChroma;
+}
+
+double psnr(int64_t squared_error, const Geometry& g) {
+  if (squared_error == 0) return 100.0;
+  const double peak = (1 << g.bit_depth) - 1;
+  const double samples = static_cast<double>(g.width) * g.height;
+  return std::min(100.0,
+                  10.0 * std::log10(peak * peak * samples / static_cast<double>(squared_error)));
+}
+
+void add(const EncodedFrame& encoded, SymbolCosts& costs, bsq_packet_stats& stats) {
+  costs += encoded.costs;
+  stats.tokens += encoded.tokens;
+  stats.coded_tokens += encoded.coded_tokens;
+  stats.coded_stages += encoded.coded_stages;
+}
+
+}  // namespace
+
+PacketEncoder::PacketEncoder(const bsq_encoder_config& config, const Model& model,
+                             const FrameEncoderFactory& factory, ThreadPool& pool) {
+  const std::vector<Geometry> geometries = component_geometries(config.sequence);
+  const EncodingStyle style{kTunings[static_cast<size_t>(config.tune)], config.preset};
+  const int range = config.preset == BSQ_PRESET_FAST ? kSearchRangeFast : kSearchRangeMedium;
+  components_.reserve(geometries.size());
+  for (size_t i = 0; i < geometries.size(); ++i) {
+    components_.emplace_back(role_of(i, geometries.size(), config.sequence),
+                             factory(geometries[i], model, style, pool), range);
+  }
+  data_.resize(components_.size());
+}
+
+void PacketEncoder::begin(std::span<const Frame> sources) {
+  for (size_t i = 0; i < components_.size(); ++i) components_[i].begin(sources[i]);
+}
+
+CodedPacket PacketEncoder::encode(PacketHeader header, const FramePlan& plan) {
+  CodedPacket coded;
+  SymbolCosts costs;
+  for (size_t i = 0; i < components_.size(); ++i) {
+    add(components_[i].encode(plan, components_.front(), data_[i]), costs, coded.stats);
+  }
+  header.frame = data_.front().header;
+  coded.bytes = writer_.write(header, data_);
+  coded.stats.motion_bits = costs.motion;
+  coded.stats.skip_bits = costs.flags;
+  coded.stats.token_bits = costs.tokens;
+  coded.stats.ideal_bits = costs.all();
+  coded.stats.psnr_y = psnr(first().luma_error(), first().geometry());
+  return coded;
+}
+
+void PacketEncoder::end_frame() {
+  for (ComponentEncoder& component : components_) component.end_frame();
+  started_ = true;
+}
+
+std::string PacketEncoder::reconstruction_hash() {
+  Sha256 hash;
+  if (!started_) return to_hex(hash.digest());
+  bsq_frame frame{};
+  for (ComponentEncoder& component : components_) {
+    FrameBuffer buffer;
+    buffer.export_frame(component.frames().frame(), component.geometry(), frame);
+    for (const auto& samples : buffer.samples) hash.update(samples);
+  }
+  return to_hex(hash.digest());
+}
+
+}  // namespace bsq
