@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "arrays.h"
+#include "base/quant_step.h"
 #include "bitstream/limits.h"
 #include "network/samples.h"
 #include "network_arrays.h"

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <span>
 
+#include "base/quant_step.h"
 #include "entropy/bit_cost.h"
 #include "entropy/logistic.h"
 #include "network/samples.h"

@@ -9,7 +9,6 @@ inline constexpr int kCodestreamVersion = 1;
 inline constexpr int kMaxFrameSide = 8192;
 inline constexpr int kMaxLevel = 28;  // 8192 x 8192 in 4:4:4 with alpha
 inline constexpr int kMaxLayers = 8;
-inline constexpr int kMaxLayerQ = 504;  // c of docs/numerics.md section 3
 inline constexpr uint32_t kMaxIndex = 0x7FFFFFFF;
 inline constexpr uint32_t kMaxTicksPerFrame = 0x7FFFFFFF;
 // Timestamps lie within +- this many ticks, so that sums of two of them cannot overflow.

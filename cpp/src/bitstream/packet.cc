@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/crc32.h"
+#include "base/quant_step.h"
 #include "base/status.h"
 
 namespace bsq {

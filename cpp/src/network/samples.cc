@@ -5,6 +5,7 @@
 #include <bit>
 #include <string>
 
+#include "base/quant_step.h"
 #include "base/status.h"
 
 namespace bsq {
@@ -14,16 +15,6 @@ constexpr int kLuma = 64;
 constexpr int kChroma = 16;
 constexpr int kChromaSize = kTokenSize / 2;
 constexpr size_t kTokensPerTask = 64;
-
-// round(65536 * 2^(i / 64))
-constexpr int32_t kPow2[64] = {
-    65536,  66250,  66971,  67700,  68438,  69183,  69936,  70698,  71468,  72246,  73032,
-    73828,  74632,  75444,  76266,  77096,  77936,  78785,  79642,  80510,  81386,  82273,
-    83169,  84074,  84990,  85915,  86851,  87796,  88752,  89719,  90696,  91684,  92682,
-    93691,  94711,  95743,  96785,  97839,  98905,  99982,  101070, 102171, 103283, 104408,
-    105545, 106694, 107856, 109031, 110218, 111418, 112631, 113858, 115098, 116351, 117618,
-    118899, 120194, 121502, 122825, 124163, 125515, 126882, 128263, 129660,
-};
 
 // Step in units of the samples' own depth, Q8.
 int64_t sample_step(int q, int bit_depth) { return int64_t{step_q8(q)} << (bit_depth - 8); }
@@ -89,14 +80,6 @@ uint16_t reconstructed(uint16_t prediction, int16_t output, int64_t step, int32_
 
 }  // namespace
 
-int32_t step_q8(int q) {
-  if (q < 0 || q > kMaxQ) {
-    throw Error(BSQ_ERROR_ARGUMENT,
-                "step index " + std::to_string(q) + " is not within 0.." + std::to_string(kMaxQ));
-  }
-  return static_cast<int32_t>(((int64_t{kPow2[q % 64]} << (q / 64)) + 256) >> 9);
-}
-
 void side_vectors(const Frame& prediction, const ActiveTokens& active, const TokenSteps& steps,
                   const LayerPlace& place, ThreadPool& pool, int16_t* out) {
   const int middle = 1 << (prediction.bit_depth - 1);
@@ -130,7 +113,7 @@ void residual_vectors(const Frame& source, const Frame& prediction, const Active
   for_tokens(active, pool, [&](size_t t, TokenPosition token) {
     const int q = steps.at(token.y, token.x);
     const Residual luma(q, source.bit_depth);
-    const Residual chroma(steps.chroma(q), source.bit_depth);
+    const Residual chroma(chroma_q(q), source.bit_depth);
     int16_t* vector = out + t * kSampleVector;
     std::fill_n(vector + kLuma, kSampleVector - kLuma, int16_t{0});
     for_rows(token, source.plane_count, [&](int first, int plane, int y, int x, int count) {
@@ -150,7 +133,7 @@ void reconstruct(const int16_t* output, const ActiveTokens& active, const TokenS
   for_tokens(active, pool, [&](size_t t, TokenPosition token) {
     const int q = steps.at(token.y, token.x);
     const int64_t luma_step = sample_step(q, frame.bit_depth);
-    const int64_t chroma_step = sample_step(steps.chroma(q), frame.bit_depth);
+    const int64_t chroma_step = sample_step(chroma_q(q), frame.bit_depth);
     const int16_t* vector = output + t * kSampleVector;
     for_rows(token, frame.plane_count, [&](int first, int plane, int y, int x, int count) {
       uint16_t* samples = planes[plane].row(y) + x;

@@ -13,10 +13,6 @@
 
 namespace bsq {
 
-// Quantization step of q in 0..568, Q8: 256 is one 8-bit sample value. Throws
-// Error(BSQ_ERROR_ARGUMENT) outside of that range.
-int32_t step_q8(int q);
-
 // The place of a layer in its packet.
 struct LayerPlace {
   bool first_of_keyframe = false;

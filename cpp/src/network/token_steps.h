@@ -5,15 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/quant_step.h"
 #include "base/tokens.h"
 
 namespace bsq {
-
-constexpr int kMaxQ = 568;        // the largest q
-constexpr int kQOffset = 64;      // q of c = 0: q is the c of packets and this
-constexpr int kMaxDeltaQ = 16;    // delta q of superblocks lie within +- this
-constexpr int kDeltaQUnit = 8;    // what one of them adds to q
-constexpr int kChromaKnee = 320;  // q up to which chroma has the step of luma
 
 // q of the layer, moved by the delta q of the token's superblock; that of chroma is smaller where q
 // is large.
@@ -33,8 +28,6 @@ class TokenSteps {
                                  x / kSuperblockTokens];
     return std::clamp(q_ + kDeltaQUnit * delta_q, 0, kMaxQ);
   }
-  // q of the chroma samples of a token with that q.
-  static int chroma(int q) { return q - (std::max(0, q - kChromaKnee) >> 1); }
 
  private:
   int q_;

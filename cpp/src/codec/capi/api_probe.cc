@@ -1,4 +1,5 @@
 // C API: packets without encoder or decoder.
+#include "base/quant_step.h"
 #include "codec/capi/api.h"
 #include "codec/common/geometry.h"
 
@@ -16,7 +17,7 @@ bsq_status bsq_packet_probe(const uint8_t* data, size_t size, bsq_packet_info* i
     const bsq::FrameHeader& frame = header.frame;
     info->layers = frame.layers;
     const auto last = static_cast<size_t>(frame.layers - 1);
-    info->crf = frame.has_steps ? frame.steps[last] / 8.0 : -1.0;
+    info->crf = frame.has_steps ? bsq::crf_of_c(frame.steps[last]) : -1.0;
     info->pts = header.keyframe ? header.pts : header.deviation;
     info->group_toggle = header.group_toggle ? 1 : 0;
     info->duration = header.has_duration ? static_cast<int64_t>(header.duration) : -1;

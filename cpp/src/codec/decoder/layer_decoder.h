@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/quant_step.h"
 #include "base/section_clock.h"
 #include "codec/common/symbols.h"
 #include "codec/decoder/frame_decoder.h"
@@ -46,7 +47,7 @@ class LayerDecoder {
     for (size_t i = 0; i < coders_.size(); ++i) {
       if (!coders_[i].ended()) coders_[i].check_end(place(i).c_str());
     }
-    state_.filter(list_.steps.back() + kQOffset, list_.keyframe);
+    state_.filter(q_of_c(list_.steps.back()), list_.keyframe);
   }
 
  private:
@@ -54,7 +55,7 @@ class LayerDecoder {
     const bool keyframe = list_.keyframe;
     const bool first = index == 0;
     const int c = list_.steps[index];
-    const int q = c + kQOffset;
+    const int q = q_of_c(c);
     const bool moves = first && !keyframe;
     MotionSymbols* motion = moves && !list_.has_motion ? &state_.motion : nullptr;
     const int type = flag_type(keyframe, index + 1 == list_.steps.size());

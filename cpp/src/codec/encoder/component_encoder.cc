@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "network/token_steps.h"
+#include "base/quant_step.h"
 
 namespace bsq {
 
@@ -22,8 +22,8 @@ void ComponentEncoder::predict(int q) {
   predicted_ = true;
 }
 
-// Chroma has a finer step where steps are coarse, by half as much as in 4:2:0 (TokenSteps::chroma):
-// errors of its flat areas show. Alpha is as fine as luma.
+// Chroma has a finer step where steps are coarse, by half as much as in 4:2:0 (chroma_q of
+// base/quant_step.h): errors of its flat areas show. Alpha is as fine as luma.
 int ComponentEncoder::own_q(int q) const {
   return role_ == Role::kChroma ? q - (std::max(0, q - kChromaKnee) >> 2) : q;
 }
@@ -71,7 +71,7 @@ const EncodedFrame& ComponentEncoder::encode(const FramePlan& plan, ComponentEnc
 
 // The packet omits the steps where they are those of the frame before.
 void ComponentEncoder::fill(const EncodedFrame& encoded, bool keyframe, FrameData& data) {
-  const auto c = [](int q) { return static_cast<uint16_t>(q - kQOffset); };
+  const auto c = [](int q) { return static_cast<uint16_t>(c_of_q(q)); };
   steps_ = encoded.steps;
   FrameHeader header;
   header.layers = static_cast<int>(steps_.size());

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string>
 
+#include "base/quant_step.h"
 #include "base/status.h"
 #include "bitstream/limits.h"
 #include "codec/common/reserved.h"
@@ -44,8 +45,8 @@ std::vector<PassRecord> checked_records(const bsq_encoder_config& config) {
     require_unreserved(r, name.c_str());
     require(r.seconds >= 0.0 && r.seconds <= 1e9, name + ".seconds is out of range");
     require(r.bits >= 1.0 && r.bits <= 1e12, name + ".bits is out of range");
-    require(r.crf >= 0.0 && r.crf <= kMaxLayerQ / 8.0, name + ".crf must be 0 to 63");
-    records.push_back({r.seconds, r.bits, 8.0 * r.crf, r.keyframe != 0});
+    require(r.crf >= 0.0 && r.crf <= kMaxCrf, name + ".crf must be 0 to 63");
+    records.push_back({r.seconds, r.bits, c_of_crf(r.crf), r.keyframe != 0});
   }
   return records;
 }

@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/quant_step.h"
 #include "base/status.h"
 #include "codec/common/threads.h"
 
@@ -67,7 +68,7 @@ constexpr bsq_setting in_files(bsq_setting setting, double value) {
 using Config = bsq_encoder_config;
 
 constexpr Row kRows[] = {
-    {number("crf", 0, 63, 32, "", "quality, from 0 (finest) to 63 (coarsest)"), &Config::crf},
+    {number("crf", 0, kMaxCrf, 32, "", "quality, from 0 (finest) to 63 (coarsest)"), &Config::crf},
     {rate("bitrate", "mean rate of the video, instead of a quality"), &Config::bitrate},
     {rate("maxrate", "rate at which a receiver reads: caps crf, or gives a bitrate more freedom"),
      &Config::maxrate},

@@ -4,7 +4,7 @@
 
 #include <array>
 
-#include "network/token_steps.h"
+#include "base/quant_step.h"
 
 namespace bsq {
 
@@ -14,23 +14,23 @@ struct Decisions {
   // at most down to the step asked for: most bits say "a step up" or "a step down", so that a
   // layer's step is less than half of that of the layer before. Remainders up to `layer_slack` are
   // not worth a layer. The models are trained like this.
-  int coarse_intra = 8 * 55;
+  int coarse_intra = kQPerCrf * 55;
   // The same where it is predicted from a base frame, and how much finer than the keyframe that
   // is. Keyframes of fewer tokens than `base_tokens` have none.
-  int coarse_based = 8 * 56;
-  int base_gain = 8 * 12;
+  int coarse_based = kQPerCrf * 56;
+  int base_gain = kQPerCrf * 12;
   int base_tokens = 16;
   // So much finer than the rest of the first layer a superblock may begin; else all begin coarser.
-  int coarse_reach = 8 * 7;
+  int coarse_reach = kQPerCrf * 7;
   int finest = kQOffset;  // no step is finer: that of c = 0
   // How much finer a keyframe ends than the frames that are predicted from it.
-  int keyframe_gain = 8 * 6;
+  int keyframe_gain = kQPerCrf * 6;
   // The same where it goes on with the scene before it: more would be seen as a pulse.
-  int renewal_gain = 8 * 2;
+  int renewal_gain = kQPerCrf * 2;
   // A frame goes on with a scene if motion from the one before saves so much of its cost.
   double continued = 0.3;
-  int layer_spacing = 8 * 10;
-  int layer_slack = 8 * 2;
+  int layer_spacing = kQPerCrf * 10;
+  int layer_slack = kQPerCrf * 2;
   // Frames between keyframes begin with at most so many coarse layers, for tokens that one layer
   // cannot bring all the way.
   int coarse_layers = 5;
@@ -48,7 +48,7 @@ struct Decisions {
   double flag_bits = 1.0;
   // The q cascade: what is added to q of frames between keyframes in turn, by their number in the
   // group. Those after a finer one are predicted from it, and take its detail almost for nothing.
-  std::array<int, 4> q_cascade{-8 * 3, 12, 0, 12};
+  std::array<int, 4> q_cascade{-kQPerCrf * 3, 12, 0, 12};
   // With a lookahead: by how many delta q falls for each octave of propagation cost, and how many
   // octaves leave the q of the stream as it is.
   double propagation_strength = 2.0;

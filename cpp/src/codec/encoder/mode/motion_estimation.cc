@@ -5,6 +5,7 @@
 #include <array>
 #include <vector>
 
+#include "base/quant_step.h"
 #include "base/section_clock.h"
 #include "codec/encoder/mode/decisions.h"
 #include "entropy/bit_cost.h"

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "base/quant_step.h"
 #include "codec/encoder/mode/distortion.h"
 #include "codec/encoder/mode/quantization.h"
 #include "network/samples.h"
@@ -16,7 +17,7 @@ constexpr int kLumaSamples = 64;
 TokenScale token_scale(const TokenSteps& steps, int y, int x, int bit_depth) {
   const int q = steps.at(y, x);
   return {TokenScale::of_step(step_q8(q), bit_depth),
-          TokenScale::of_step(step_q8(steps.chroma(q)), bit_depth)};
+          TokenScale::of_step(step_q8(chroma_q(q)), bit_depth)};
 }
 
 double weighted_error(const TokenSamples& wanted, const TokenSamples& samples,
@@ -35,7 +36,7 @@ class TokenDistortion {
         depth_(source.bit_depth),
         gray_(source.plane_count == 1),
         q_(steps.at(at.y, at.x)),
-        chroma_q_(steps.chroma(q_)),
+        chroma_q_(chroma_q(q_)),
         own_(token_scale(steps, at.y, at.x, source.bit_depth)),
         wanted_(token_samples(source, at.y, at.x)),
         predicted_(token_samples(prediction, at.y, at.x)) {}

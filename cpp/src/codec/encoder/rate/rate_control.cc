@@ -20,7 +20,7 @@ constexpr double kBehind = 0.4;
 // that of a size of so many seconds of the bit rate; but a high rate mostly goes with frames that
 // move a lot, and a low one with frames that hardly do, and so it is half that and half crf 32.
 constexpr double kFirstKeyframe = 0.45;
-constexpr double kFirstStep = 8 * 32;
+constexpr double kFirstStep = c_of_crf(32);
 constexpr double kFirstMost = 0.9;
 constexpr double kLeastKeyframe = 0.2;
 // Parts of the buffer that a keyframe and another frame may ask for.
@@ -67,7 +67,7 @@ constexpr RateModel kIntraModel{12.5, 40.0, 1.5};
 constexpr RateModel kInterModel{2.9, 20.0, 2.5};
 
 double model_bits(const RateModel& model, const EnergyHistogram& energies, double step) {
-  const double squared_step = std::exp2(2.0 * step / kOctave);
+  const double squared_step = std::exp2(2.0 * step / kQPerOctave);
   double bits = 0;
   for (size_t b = 0; b < energies.counts.size(); ++b) {
     if (energies.counts[b] == 0) continue;
@@ -81,8 +81,8 @@ double model_bits(const RateModel& model, const EnergyHistogram& energies, doubl
 // The lowest q from `step` on at which the model stays within `bits`.
 double q_within(const RateModel& model, const EnergyHistogram& energies, double ratio, double bits,
                 double step) {
-  while (step < kLargestQ && ratio * model_bits(model, energies, step) > bits) step += 2.0;
-  return std::min(step, kLargestQ);
+  while (step < kMaxC && ratio * model_bits(model, energies, step) > bits) step += 2.0;
+  return std::min(step, kMaxC);
 }
 
 double blend_ratio(double ratio, double measured, double weight) {
@@ -140,7 +140,7 @@ double RateControl::keyframe_budget() const {
 }
 
 int RateControl::set_q(double step) {
-  step_ = static_cast<int>(std::lround(std::clamp(step, double(floor_), kLargestQ)));
+  step_ = static_cast<int>(std::lround(std::clamp(step, double(floor_), kMaxC)));
   return step_;
 }
 
@@ -162,7 +162,7 @@ std::optional<int> RateControl::retry_keyframe(double bits) {
   if (bits <= kRetryExcess * budget || ++tries_ > kMaxTries) return std::nullopt;
   const int before = step_;
   const double octaves = std::log2(bits / std::max(budget, 1.0)) / kKeyframeSlope;
-  if (set_q(before + kOctave * octaves) == before) return std::nullopt;
+  if (set_q(before + kQPerOctave * octaves) == before) return std::nullopt;
   return step_;
 }
 
@@ -172,7 +172,7 @@ void RateControl::failed_inter(double bits) {
 }
 
 bool RateControl::would_underflow(double bits) const {
-  const double octaves = kKeyframeSlope * (keyframe_q_ - kLargestQ) / kOctave;
+  const double octaves = kKeyframeSlope * (keyframe_q_ - kMaxC) / kQPerOctave;
   const double keyframe = keyframe_bits_ * std::exp2(octaves);  // as coarse as can be
   return bits > buffer_.fullness() && keyframe < buffer_.fullness();
 }
@@ -190,7 +190,7 @@ double RateControl::wanted_rate(int left) const {
   const double rest = left * mean;
   // Before a keyframe that is known to come, the buffer is filled for it.
   const double weight = std::clamp((1.5 * kLongest - rest) / (0.5 * kLongest), 0.0, 1.0);
-  const double octaves = kKeyframeSlope * (keyframe_excess_ - inter_q_) / kOctave;
+  const double octaves = kKeyframeSlope * (keyframe_excess_ - inter_q_) / kQPerOctave;
   const double next = keyframe_bits_ * std::exp2(octaves);
   const double goal = -weight * std::min(0.5 * next, kBehind * bitrate_);
   const double rate = bitrate_ + (goal - debt()) / payback_seconds(rest);
@@ -201,7 +201,7 @@ double RateControl::wanted_rate(int left) const {
 
 double RateControl::steady_q(int left) const {
   const double rate = std::max(fading_bits_, 1.0) / std::max(fading_seconds_, 1e-6);
-  return kOctave / kInterSlope * std::log2(rate / wanted_rate(left));
+  return kQPerOctave / kInterSlope * std::log2(rate / wanted_rate(left));
 }
 
 double RateControl::planned_q() const {
@@ -213,7 +213,7 @@ double RateControl::planned_q() const {
   const double ahead = std::max(plan_.bits_ahead(index_, horizon), 0.5 * horizon * bitrate_);
   const double wanted = ahead - (bits_ - planned_bits_);
   const double octaves = std::log2(ahead / std::clamp(wanted, ahead / 4, ahead * 4));
-  return plan_.frames[index_].step + kOctave / kInterSlope * octaves;
+  return plan_.frames[index_].step + kQPerOctave / kInterSlope * octaves;
 }
 
 int RateControl::inter_q(const EnergyHistogram& energies, int floor, int left) {
@@ -232,7 +232,7 @@ int RateControl::inter_q(const EnergyHistogram& energies, int floor, int left) {
     budget = kInterShare * buffer_.fullness();
     if (!goal_.is_cap) budget = std::min(budget, peak);
   }
-  inter_q_ = std::clamp(inter_q_, 0.0, kLargestQ);
+  inter_q_ = std::clamp(inter_q_, 0.0, kMaxC);
   // Under a cap nothing keeps a frame coarser once the quality asked for fits again.
   const bool free = goal_.is_cap && inter_q_ <= 0;
   const bool near = !free && std::abs(inter_q_ - last_q_) < kLeastChange && group_ > 1;
@@ -249,7 +249,7 @@ void RateControl::learn_keyframe(double bits) {
   if (index_ == 0) {
     inter_q_ = keyframe_excess_;
     fading_seconds_ = kFirstWeight;
-    fading_bits_ = kFirstWeight * bitrate_ * std::exp2(kInterSlope * inter_q_ / kOctave);
+    fading_bits_ = kFirstWeight * bitrate_ * std::exp2(kInterSlope * inter_q_ / kQPerOctave);
   } else if (group_ < gop_) {
     fading_seconds_ *= kCutWeight;
     fading_bits_ *= kCutWeight;
@@ -267,14 +267,14 @@ void RateControl::learn_inter(double bits) {
   const double fade = std::exp(-length_ / kFade);
   fading_seconds_ = fade * fading_seconds_ + length_;
   last_q_ = step_ - floor_;
-  fading_bits_ = fade * fading_bits_ + bits * std::exp2(kInterSlope * last_q_ / kOctave);
+  fading_bits_ = fade * fading_bits_ + bits * std::exp2(kInterSlope * last_q_ / kQPerOctave);
 }
 
 void RateControl::done(bool keyframe, double bits) {
   buffer_.take(bits);
   bits_ += bits;
   if (is_planned()) planned_bits_ += plan_.frames[index_].bits;
-  if (step_ == static_cast<int>(kLargestQ)) ++frames_at_max_q_;
+  if (step_ == static_cast<int>(kMaxC)) ++frames_at_max_q_;
   if (goal_.is_cap && step_ > floor_) ++frames_capped_;
   if (keyframe) {
     learn_keyframe(bits);

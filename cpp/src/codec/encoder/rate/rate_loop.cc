@@ -6,20 +6,15 @@
 #include <string>
 #include <utility>
 
-#include "bitstream/limits.h"
-#include "network/token_steps.h"
+#include "base/quant_step.h"
 
 namespace bsq {
 
 RateLoop::RateLoop(double crf, std::unique_ptr<RateControl> control, ThreadPool& pool,
                    const Log& log)
-    : crf_q_(static_cast<int>(std::lround(crf * 8.0)) + kQOffset),
-      control_(std::move(control)),
-      pool_(pool),
-      log_(log),
-      q_(crf_q_) {}
+    : crf_q_(q_of_crf(crf)), control_(std::move(control)), pool_(pool), log_(log), q_(crf_q_) {}
 
-double RateLoop::crf() const { return std::clamp(q_ - kQOffset, 0, kMaxLayerQ) / 8.0; }
+double RateLoop::crf() const { return crf_of_q(q_); }
 
 std::optional<bool> RateLoop::planned_keyframe() const {
   return control_ ? control_->planned_keyframe() : std::nullopt;
@@ -34,7 +29,7 @@ void RateLoop::choose_q(RateLoopFrame& frame) {
   shift_ = frame.q_shift();
   if (!control_) return;
   const bool is_cap = control_->is_cap();
-  const int floor = is_cap ? std::clamp(crf_q_ + shift_ - kQOffset, 0, kMaxLayerQ) : 0;
+  const int floor = is_cap ? std::clamp(c_of_q(crf_q_ + shift_), 0, kMaxLayerQ) : 0;
   const int c =
       frame.keyframe()
           ? control_->keyframe_q(energies_.intra(frame.source(), pool_), floor)
@@ -49,7 +44,7 @@ void RateLoop::choose_q(RateLoopFrame& frame) {
 
 // The control's q, which has the shift in it already.
 void RateLoop::set_q(int c) {
-  q_ = c + kQOffset;
+  q_ = q_of_c(c);
   shift_ = 0;
 }
 

@@ -21,7 +21,7 @@ constexpr int kSearches = 24;
 
 double slope(const PassRecord& record) { return record.keyframe ? kKeyframeSlope : kInterSlope; }
 
-double octaves(double from, double to, double slope) { return slope * (from - to) / kOctave; }
+double octaves(double from, double to, double slope) { return slope * (from - to) / kQPerOctave; }
 
 // Offsets of the frames' steps from the common one, by how hard their surroundings are.
 std::vector<double> compression_offsets(std::span<const PassRecord> records) {
@@ -53,7 +53,7 @@ std::vector<double> compression_offsets(std::span<const PassRecord> records) {
     mean += std::log2(hardness[i]) / static_cast<double>(records.size());
     now += records[i].seconds;
   }
-  for (double& h : hardness) h = kCompression * kOctave / kInterSlope * (std::log2(h) - mean);
+  for (double& h : hardness) h = kCompression * kQPerOctave / kInterSlope * (std::log2(h) - mean);
   return hardness;
 }
 
@@ -101,8 +101,8 @@ struct Planner {
   bool raise(size_t first, size_t last) {
     bool any = false;
     for (size_t i = first; i <= last; ++i) {
-      if (steps[i] >= kLargestQ) continue;
-      steps[i] = std::min(kLargestQ, steps[i] + kFixStep);
+      if (steps[i] >= kMaxC) continue;
+      steps[i] = std::min(kMaxC, steps[i] + kFixStep);
       any = true;
     }
     return any;
@@ -112,7 +112,7 @@ struct Planner {
   double set(double common) {
     double bits = 0;
     for (size_t i = 0; i < records.size(); ++i) {
-      steps[i] = std::clamp(common + offsets[i], 0.0, kLargestQ);
+      steps[i] = std::clamp(common + offsets[i], 0.0, kMaxC);
     }
     fix_underflows();
     for (size_t i = 0; i < records.size(); ++i) bits += bits_of(i);
@@ -142,8 +142,8 @@ RatePlan plan_rate(std::span<const PassRecord> records, const PlanGoal& goal) {
   planner.steps.resize(records.size());
   double seconds = 0;
   for (const PassRecord& record : records) seconds += record.seconds;
-  double low = -kLargestQ;
-  double high = 2 * kLargestQ;
+  double low = -kMaxC;
+  double high = 2 * kMaxC;
   for (int i = 0; i < kSearches; ++i) {
     const double middle = (low + high) / 2;
     (planner.set(middle) > goal.bitrate * seconds ? low : high) = middle;

@@ -5,14 +5,14 @@
 #include <span>
 #include <vector>
 
+#include "base/quant_step.h"
+
 namespace bsq {
 
 // By how many octaves the bits of a frame fall where the step of the whole stream rises by one.
 inline constexpr double kInterSlope = 1.5;
 inline constexpr double kKeyframeSlope = 1.0;
-// Steps are counted in 64ths of an octave.
-inline constexpr double kOctave = 64.0;
-inline constexpr double kLargestQ = 504.0;
+inline constexpr double kMaxC = kMaxLayerQ;  // the largest c, in computations
 // The part of the buffer that is full before the first frame is due.
 inline constexpr double kStartFullness = 0.9;
 
