@@ -1,4 +1,4 @@
-"""Pictures that an encoder looks at without coding them, and the parity of packets."""
+"""Frames that an encoder takes as context without coding them, and the group toggle of packets."""
 
 from __future__ import annotations
 
