@@ -1,4 +1,4 @@
-// The choice of tokens on a device.
+// Token selection on a device.
 #include "cuda/token_selection.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// The choice of tokens on a device, for LayerEncoder (codec/encoder/layer_encoder.h).
+// Token selection on a device, for LayerEncoder (codec/encoder/layer_encoder.h).
 //
 // Tokens and bits are chosen by kernels and stay on the device; the host learns which superblocks
 // are active and how many stages tokens have, which it needs for its lists, and in the end the bits
@@ -21,7 +21,7 @@ class DeviceTokenSelection {
   // The frame to choose for.
   void set_source(const Planes& source) { source_ = source; }
 
-  // See LayerEncoder.
+  // See codec/encoder/token_selection_concept.h.
   static constexpr bool kTraces = false;
   void begin_frame() const {}
   void shrink_to(DeviceTokenSelection& base);
@@ -38,7 +38,7 @@ class DeviceTokenSelection {
   void end_trials();
   bool zero_out(const Layer& layer);
   void begin_symbols();
-  template <class Coder>
+  template <TokenCoder Coder>
   void code_bits(Coder& coder, LogitCorrections& corrections, DeviceTileState&, size_t tile) {
     coder.tokens();
     if (state_.active.count() == 0) return;
@@ -100,5 +100,7 @@ class DeviceTokenSelection {
   DeviceArray<uint64_t> best_rates_;
   bool tried_ = false;  // best_ holds a trial
 };
+
+static_assert(TokenSelection<DeviceTokenSelection, DeviceState>);
 
 }  // namespace bsq::cuda

@@ -1,19 +1,7 @@
 // The symbols of a layer in a tile: order and contexts, once for encoder and decoder
 // (docs/bitstream.md sections 3.1 to 3.4 and 4).
 //
-// The walks are templates over a coder. An encoder's coder writes the value that it is given and
-// returns it; a decoder's ignores the value and returns what it reads. A coder has
-//
-//   bool adaptive(AdaptiveBit& context, bool bit)
-//   int32_t number(SignedContexts& contexts, int32_t value)
-//   bool bit(uint32_t probability, bool bit)
-//   static constexpr bool kLearns   whether corrections of logits follow what is coded; copies of a
-//                                   coder that does not may code tokens at the same time
-//   static constexpr bool kKnows    whether the bits of tokens are known before they are coded
-//   void checkpoint()          throws when a decoder has read far past the end of its data
-//   void motion(), flags(), tokens()   tell what the symbols from here on belong to
-//   void token(int32_t index, int first)  tells whose bits follow, as an index of an active token,
-//                                         and the number of the first of them
+// The walks are templates over a coder: symbol_coder.h.
 #pragma once
 
 #include <algorithm>
@@ -27,6 +15,7 @@
 #include "base/status.h"
 #include "codec/common/geometry.h"
 #include "codec/common/motion_contexts.h"
+#include "codec/common/symbol_coder.h"
 #include "entropy/adaptive_bit.h"
 #include "entropy/logistic.h"
 #include "motion/motion_field.h"
@@ -74,7 +63,7 @@ struct TileContexts {
 constexpr int flag_type(bool keyframe, bool last) { return !keyframe && last ? 0 : 1; }
 
 // One bit under a logit of the prior.
-template <class Coder>
+template <TokenCoder Coder>
 bool code_logit(Coder& coder, LogitCorrection& correction, int32_t logit, bool bit) {
   const uint32_t p = correction.probability(logit);
   const bool coded = coder.bit(p, bit);
@@ -105,7 +94,7 @@ size_t count_near(const Tile& tile, const MotionSquare& square, const Fn& fn) {
 }
 
 // The vector of a square, left in the field.
-template <class Coder>
+template <SymbolCoder Coder>
 void code_vector(Coder& coder, MotionContexts& contexts, const Tile& tile, MotionSymbols& motion,
                  const MotionSquare& square) {
   MotionField& field = motion.field;
@@ -132,7 +121,7 @@ void code_vector(Coder& coder, MotionContexts& contexts, const Tile& tile, Motio
   });
 }
 
-template <class Coder>
+template <SymbolCoder Coder>
 void code_superblock_motion(Coder& coder, MotionContexts& contexts, const Tile& tile,
                             MotionSymbols& motion, int sx, int sy) {
   MotionField& field = motion.field;
@@ -189,7 +178,7 @@ struct SuperblockFlags {
 
 // The delta q of a superblock that is active for the first time in its packet: docs/bitstream.md
 // section 3.1.
-template <class Coder>
+template <SymbolCoder Coder>
 void code_delta_q(Coder& coder, TileContexts& contexts, const Geometry& g, const Tile& tile,
                   bool keyframe, int sx, int sy, SuperblockFlags& flags) {
   const size_t at = g.superblock_index(sx, sy);
@@ -224,7 +213,7 @@ struct SuperblockLayer {
 };
 
 // Step 1: the superblocks of the tile.
-template <class Coder>
+template <SymbolCoder Coder>
 void code_superblocks(Coder& coder, TileContexts& contexts, const Geometry& g, const Tile& tile,
                       const SuperblockLayer& layer, SuperblockFlags& flags) {
   for (int sy = tile.y_begin; sy < tile.y_end; ++sy) {
@@ -258,7 +247,7 @@ inline TokenRect token_rect(const Geometry& g, const Tile& b) {
 
 // Step 2: stage counts of the active tokens of the tile, from the logits [active.count(), 3 S] of
 // the prior's trunk. Tokens of inactive superblocks must hold 0 stages.
-template <class Coder>
+template <SymbolCoder Coder>
 void code_stage_counts(Coder& coder, LogitCorrections& corrections, const TokenRect& rect,
                        const ActiveTokens& active, const int16_t* logits, TokenField& tokens) {
   coder.flags();
@@ -285,7 +274,7 @@ void code_stage_counts(Coder& coder, LogitCorrections& corrections, const TokenR
 }
 
 // Eight bits of one token under their logits. `pair` is that of TilePrior.
-template <class Coder>
+template <TokenCoder Coder>
 uint8_t code_byte(Coder& coder, LogitCorrection* corrections, const int16_t* logits,
                   const int16_t* pair, unsigned value) {
   ByteLogits moving(logits, pair);
@@ -300,7 +289,7 @@ uint8_t code_byte(Coder& coder, LogitCorrection* corrections, const int16_t* log
 
 // The bits of sub-group j of a stage of the tokens in `list`, indices in `active`, with the logits
 // [list.size(), 8]; `bytes` receives them, one per token.
-template <class Coder>
+template <TokenCoder Coder>
 void code_subgroup(Coder& coder, LogitCorrections& all, const ActiveTokens& active,
                    std::span<const int32_t> list, int stage, int j, const int16_t* logits,
                    const int16_t* pair, TokenField& tokens, uint8_t* bytes) {
@@ -319,7 +308,7 @@ void code_subgroup(Coder& coder, LogitCorrections& all, const ActiveTokens& acti
 }
 
 // The bits of a stage of the tokens in `list`, of which `prior` has begun the stage.
-template <class Coder>
+template <TokenCoder Coder>
 void code_stage(Coder& coder, LogitCorrections& corrections, TilePrior& prior,
                 const ActiveTokens& active, std::span<const int32_t> list, int stage,
                 TokenField& tokens) {
@@ -354,7 +343,7 @@ void code_stage(Coder& coder, LogitCorrections& corrections, TilePrior& prior,
 }
 
 // Step 3: the bits of the tile's tokens, group by group. `prior` has begun the layer.
-template <class Coder>
+template <TokenCoder Coder>
 void code_token_bits(Coder& coder, LogitCorrections& corrections, TilePrior& prior,
                      const ActiveTokens& active, TokenField& tokens) {
   coder.tokens();

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "base/status.h"
+#include "codec/common/symbol_coder.h"
 #include "entropy/dec_adaptive_bit.h"
 #include "entropy/dec_range_coder.h"
 
@@ -39,5 +40,7 @@ class SymbolDecoder {
  private:
   RangeDecoder decoder_;
 };
+
+static_assert(SymbolCoder<SymbolDecoder>);
 
 }  // namespace bsq

@@ -21,6 +21,8 @@ int64_t squared_error(const ConstPlaneView& a, const ConstPlaneView& b, int widt
   return sum;
 }
 
+static_assert(TokenSelection<CpuTokenSelection, LayerState>);
+
 class CpuFrameEncoder : public FrameEncoder {
  public:
   CpuFrameEncoder(const Geometry& geometry, const std::shared_ptr<const Networks>& networks,

@@ -17,32 +17,12 @@
 #include "codec/encoder/mode/layer_schedule.h"
 #include "codec/encoder/mode/layer_trace.h"
 #include "codec/encoder/symbol_encoder.h"
+#include "codec/encoder/token_selection_concept.h"
 
 namespace bsq {
 
-// A state has what LayerState has. A Selection, made from a state and what else the encoder hands
-// over, chooses the state's tokens:
-//
-//   begin_frame()
-//   shrink_to(selection)        makes the source of the base frame's selection
-//   find_coded_tokens(q, energy)  gives a stage to the tokens that may have bits, and marks
-//   superblocks;
-//                               returns whether there are any
-//   analyse(q)                  the encoder network's bits of the coded tokens
-//   mark_superblocks()              sets the active superblocks: those of which a token has stages
-//   keep_latents(before)        the active tokens are no longer those that analyse() saw
-//   run_trunk()                 of the state; may go on while the host does
-//   rdoq(layer, latent_per_bit)        chooses the bits of every token by their latents and costs
-//   begin_trials(), begin_trial(), end_trial(layer), end_trials()
-//                               around several rdoq() of which each token takes the best
-//   zero_out(layer)                 takes the stages from tokens that are not propagation their
-//   bits;
-//                               returns whether there are such
-//   begin_symbols()             all is chosen
-//   code_bits(coder, corrections, tile, i)   step 3 of tile i
-//   end_layer()                 after the state's
-//   kTraces, trace(q, place)    whether there is a LayerTrace to be had, and where there is, it
-template <class State, class Selection>
+// `Selection` decides on the tokens of the state.
+template <class State, TokenSelection<State> Selection>
 class LayerEncoder {
  public:
   // `state` must outlive the object; so must what the selection is made from.

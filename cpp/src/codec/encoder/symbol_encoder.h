@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "codec/common/symbol_coder.h"
 #include "entropy/bit_cost.h"
 #include "entropy/enc_adaptive_bit.h"
 #include "entropy/enc_range_coder.h"
@@ -75,5 +76,7 @@ class SymbolEncoder {
   uint64_t tokens_ = 0;
   uint64_t* cost_ = &flags_;
 };
+
+static_assert(SymbolCoder<SymbolEncoder>);
 
 }  // namespace bsq

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "codec/common/symbol_coder.h"
 #include "codec/encoder/mode/quantization.h"
 #include "entropy/bit_cost.h"
 
@@ -45,5 +46,7 @@ class RdoqCoder {
   uint64_t* rate_ = nullptr;
   const int8_t* z_at_ = nullptr;
 };
+
+static_assert(TokenCoder<RdoqCoder>);
 
 }  // namespace bsq

@@ -30,16 +30,15 @@ double weighted_error(const TokenSamples& wanted, const TokenSamples& samples,
 // What a token's error is, in squared steps, with and without what the decoder network gives.
 class TokenDistortion {
  public:
-  TokenDistortion(const Frame& source, const Frame& prediction, TokenPosition at,
-                  const TokenSteps& steps, const Tuning& tuning)
+  TokenDistortion(const LayerInput& layer, const Tuning& tuning, TokenPosition at)
       : tuning_(tuning),
-        depth_(source.bit_depth),
-        gray_(source.plane_count == 1),
-        q_(steps.at(at.y, at.x)),
+        depth_(layer.source.bit_depth),
+        gray_(layer.source.plane_count == 1),
+        q_(layer.steps.at(at.y, at.x)),
         chroma_q_(chroma_q(q_)),
-        own_(token_scale(steps, at.y, at.x, source.bit_depth)),
-        wanted_(token_samples(source, at.y, at.x)),
-        predicted_(token_samples(prediction, at.y, at.x)) {}
+        own_(token_scale(layer.steps, at.y, at.x, depth_)),
+        wanted_(token_samples(layer.source, at.y, at.x)),
+        predicted_(token_samples(layer.prediction, at.y, at.x)) {}
 
   double error_without() const { return weighted_error(wanted_, predicted_, own_, tuning_); }
   double error_with(const int16_t* output) const {
@@ -64,23 +63,24 @@ class TokenDistortion {
 
 }  // namespace
 
-bool find_coded_tokens(const Frame& source, const Frame& prediction, const TokenSteps& steps,
-                       double energy, ThreadPool& pool, DifferenceField& differences,
+bool find_coded_tokens(const LayerInput& layer, double energy, DifferenceField& differences,
                        TokenField& tokens) {
+  const Frame& source = layer.source;
   std::atomic<bool> any = false;
-  pool.parallel_rows(static_cast<size_t>(tokens.height), [&](size_t row) {
+  layer.pool.parallel_rows(static_cast<size_t>(tokens.height), [&](size_t row) {
     const int y = static_cast<int>(row);
     bool found = false;
     for (int x = 0; x < tokens.width; ++x) {
       const size_t at = tokens.at(y, x);
       TokenDifference& difference = differences.tokens[at];
       if (differences.stale[at] != 0) {
-        difference = {token_samples(source, y, x), token_samples(prediction, y, x)};
+        difference = {token_samples(source, y, x), token_samples(layer.prediction, y, x)};
         differences.stale[at] = 0;
       }
       const bool candidate =
           token_energy(difference.luma_sum, difference.error.luma, difference.error.chroma,
-                       token_scale(steps, y, x, source.bit_depth), kDecisions.mean_limit) >= energy;
+                       token_scale(layer.steps, y, x, source.bit_depth),
+                       kDecisions.mean_limit) >= energy;
       tokens.stages[at] = candidate ? 1 : 0;
       found |= candidate;
     }
@@ -100,38 +100,33 @@ void mark_superblocks(const TokenField& tokens, const Geometry& geometry,
   }
 }
 
-bool zero_out_tokens(const Frame& source, const Frame& prediction, const int16_t* output,
-                     std::span<const uint64_t> token_rates, const ActiveTokens& active,
-                     const TokenSteps& steps, const Tuning& tuning, double lambda, ThreadPool& pool,
-                     TokenField& tokens) {
+bool zero_out_tokens(const RdInput& input, const CodedTokens& coded, TokenField& tokens) {
   std::atomic<bool> changed = false;
-  pool.parallel_for(static_cast<size_t>(active.count()), [&](size_t i) {
-    const TokenPosition at = active.tokens()[i];
+  input.layer.pool.parallel_for(static_cast<size_t>(input.active.count()), [&](size_t i) {
+    const TokenPosition at = input.active.tokens()[i];
     uint8_t& stages = tokens.stages[tokens.at(at.y, at.x)];
     if (stages == 0) return;
-    const TokenDistortion distortion(source, prediction, at, steps, tuning);
+    const TokenDistortion distortion(input.layer, input.tuning, at);
     const double gain =
-        distortion.error_without() - distortion.error_with(output + i * kSampleVector);
-    const double bits = bits_of(token_rates[i]) + kDecisions.flag_bits;
-    if (gain >= lambda * bits) return;
+        distortion.error_without() - distortion.error_with(coded.output + i * kSampleVector);
+    const double bits = bits_of(coded.token_rates[i]) + kDecisions.flag_bits;
+    if (gain >= input.lambda * bits) return;
     stages = 0;
     changed = true;
   });
   return changed;
 }
 
-void keep_lower_cost(const Frame& source, const Frame& prediction, const TokenCoding& other,
-                     const ActiveTokens& active, const TokenSteps& steps, const Tuning& tuning,
-                     double lambda, ThreadPool& pool, TokenCoding& best) {
-  pool.parallel_for(static_cast<size_t>(active.count()), [&](size_t i) {
-    const TokenPosition at = active.tokens()[i];
+void keep_lower_cost(const RdInput& input, const TokenCoding& other, TokenCoding& best) {
+  input.layer.pool.parallel_for(static_cast<size_t>(input.active.count()), [&](size_t i) {
+    const TokenPosition at = input.active.tokens()[i];
     const size_t token = best.tokens.at(at.y, at.x);
     const int stages = other.tokens.stages[token];
     if (stages == 0) return;
-    const TokenDistortion distortion(source, prediction, at, steps, tuning);
+    const TokenDistortion distortion(input.layer, input.tuning, at);
     const auto cost = [&](const TokenCoding& choice) {
       return distortion.error_with(&choice.output[i * kSampleVector]) +
-             lambda * bits_of(choice.token_rates[i]);
+             input.lambda * bits_of(choice.token_rates[i]);
     };
     if (cost(other) >= cost(best)) return;
     best.tokens.stages[token] = static_cast<uint8_t>(stages);

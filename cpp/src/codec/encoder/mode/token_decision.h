@@ -16,10 +16,17 @@
 
 namespace bsq {
 
+// A layer before it is coded.
+struct LayerInput {
+  const Frame& source;
+  const Frame& prediction;
+  TokenSteps steps;
+  ThreadPool& pool;
+};
+
 // The coded-token decision: sets the stage counts of all tokens, 1 for those whose residual energy
 // is at least `energy`, else 0. Returns whether there are any. Brings the differences up to date.
-bool find_coded_tokens(const Frame& source, const Frame& prediction, const TokenSteps& steps,
-                       double energy, ThreadPool& pool, DifferenceField& differences,
+bool find_coded_tokens(const LayerInput& layer, double energy, DifferenceField& differences,
                        TokenField& tokens);
 
 // The number of stages up to the last one with a bit that is 1.
@@ -32,13 +39,23 @@ inline int count_stages(const uint32_t* words, int stages) {
 void mark_superblocks(const TokenField& tokens, const Geometry& geometry,
                       std::vector<uint8_t>& superblocks);
 
-// Zeroes out tokens whose RD cost is lower without bits; `output` [active.count(), 96]
-// is the decoder network's for the tokens as they are, `token_rates` [active.count()] their bits in
-// 2^-24, `lambda` in squared steps for a bit. Returns whether any token has changed.
-bool zero_out_tokens(const Frame& source, const Frame& prediction, const int16_t* output,
-                     std::span<const uint64_t> token_rates, const ActiveTokens& active,
-                     const TokenSteps& steps, const Tuning& tuning, double lambda, ThreadPool& pool,
-                     TokenField& tokens);
+// What RD costs are measured by.
+struct RdInput {
+  LayerInput layer;
+  const ActiveTokens& active;
+  const Tuning& tuning;
+  double lambda = 0;  // in squared steps for a bit
+};
+
+// What active tokens decode to, and cost.
+struct CodedTokens {
+  const int16_t* output;                  // [active.count(), 96], of the decoder network
+  std::span<const uint64_t> token_rates;  // [active.count()], in 2^-24 bits
+};
+
+// Zeroes out tokens whose RD cost is lower without bits. `coded`: the tokens as they are. Returns
+// whether any token has changed.
+bool zero_out_tokens(const RdInput& input, const CodedTokens& coded, TokenField& tokens);
 
 // A way to code the tokens of a layer, with the output of the decoder network and the rates.
 struct TokenCoding {
@@ -48,8 +65,6 @@ struct TokenCoding {
 };
 
 // Mode decision: takes every token of `other` over into `best` that has a lower RD cost.
-void keep_lower_cost(const Frame& source, const Frame& prediction, const TokenCoding& other,
-                     const ActiveTokens& active, const TokenSteps& steps, const Tuning& tuning,
-                     double lambda, ThreadPool& pool, TokenCoding& best);
+void keep_lower_cost(const RdInput& input, const TokenCoding& other, TokenCoding& best);
 
 }  // namespace bsq

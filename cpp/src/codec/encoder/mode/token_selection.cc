@@ -1,4 +1,4 @@
-// The choice of tokens on the processor.
+// Token selection on the processor.
 #include "codec/encoder/mode/token_selection.h"
 
 #include <algorithm>
@@ -25,9 +25,16 @@ void CpuTokenSelection::shrink_to(CpuTokenSelection& base) {
   base.set_source(base.base_source_);
 }
 
+LayerInput CpuTokenSelection::layer_input(int q) const {
+  return {*source_, state_.current, state_.steps(q), state_.pool()};
+}
+
+RdInput CpuTokenSelection::rd_input(const Layer& layer) const {
+  return {layer_input(layer.q), state_.active, tuning_, layer.lambda()};
+}
+
 bool CpuTokenSelection::find_coded_tokens(int q, double energy) {
-  const bool any = bsq::find_coded_tokens(*source_, state_.current, state_.steps(q), energy,
-                                          state_.pool(), differences_, state_.tokens);
+  const bool any = bsq::find_coded_tokens(layer_input(q), energy, differences_, state_.tokens);
   mark_superblocks();
   return any;
 }
@@ -100,8 +107,7 @@ void CpuTokenSelection::end_trial(const Layer& layer) {
   choice.output = state_.output;
   choice.token_rates = token_rates_;
   if (&choice == &best_) return;
-  keep_lower_cost(*source_, state_.current, choice, state_.active, state_.steps(layer.q), tuning_,
-                  layer.lambda(), state_.pool(), best_);
+  keep_lower_cost(rd_input(layer), choice, best_);
 }
 
 void CpuTokenSelection::end_trials() {
@@ -110,9 +116,7 @@ void CpuTokenSelection::end_trials() {
 }
 
 bool CpuTokenSelection::zero_out(const Layer& layer) {
-  return zero_out_tokens(*source_, state_.current, state_.output.data(), token_rates_,
-                         state_.active, state_.steps(layer.q), tuning_, layer.lambda(),
-                         state_.pool(), state_.tokens);
+  return zero_out_tokens(rd_input(layer), {state_.output.data(), token_rates_}, state_.tokens);
 }
 
 void CpuTokenSelection::end_layer() {

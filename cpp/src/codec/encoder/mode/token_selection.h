@@ -1,4 +1,4 @@
-// The choice of tokens on the processor, for LayerEncoder.
+// Token selection on the processor, for LayerEncoder: which tokens are coded, and with which bits.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,7 @@ class CpuTokenSelection {
   // The frame to choose for; it must outlive the choice.
   void set_source(const Frame& source) { source_ = &source; }
 
-  // See LayerEncoder.
+  // See codec/encoder/token_selection_concept.h.
   static constexpr bool kTraces = true;
   void begin_frame();
   void shrink_to(CpuTokenSelection& base);
@@ -40,7 +40,7 @@ class CpuTokenSelection {
   void end_trials();
   bool zero_out(const Layer& layer);
   void begin_symbols() { state_.begin_bits(); }
-  template <class Coder>
+  template <TokenCoder Coder>
   void code_bits(Coder& coder, LogitCorrections& corrections, TileState& tile, size_t) {
     code_token_bits(coder, corrections, tile.prior, state_.active, state_.tokens);
   }
@@ -48,6 +48,9 @@ class CpuTokenSelection {
   LayerTrace trace(int q, const LayerPlace& place) const;
 
  private:
+  LayerInput layer_input(int q) const;
+  RdInput rd_input(const Layer& layer) const;
+
   LayerState& state_;
   TokenizerEncoder tokenizer_;
   const Tuning& tuning_;

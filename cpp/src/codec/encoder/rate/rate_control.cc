@@ -1,13 +1,14 @@
-// One pass: a step that would spend what is left up to the end of the group, were all frames like
-// those of the last second. Two passes: the plan's step, shifted by how far the bits are off it. A
-// cap: the same as one pass, with what the buffer has above its middle as what is left to spend.
+// Rate control in one pass: a step that would spend what is left up to the end of the group, were
+// all frames like those of the last second. Two passes: the plan's step, shifted by how far the
+// bits are off it. A cap: the same as one pass, with what the buffer has above its middle as what
+// is left to spend.
 #include "codec/encoder/rate/rate_control.h"
 
 #include <algorithm>
 #include <cmath>
 #include <utility>
 
-#include "network/token_field.h"
+#include "codec/encoder/rate/rate_model.h"
 
 namespace bsq {
 namespace {
@@ -56,49 +57,7 @@ constexpr double kLeastChange = 3.0;
 constexpr double kRetryExcess = 1.15;
 constexpr int kMaxTries = 3;
 
-// Bits by energy, fitted to what the encoder needs: a token with a mean square of e samples costs
-// scale * log2(1 + gain * e / step^2)^power.
-struct RateModel {
-  double scale;
-  double gain;
-  double power;
-};
-constexpr RateModel kIntraModel{12.5, 40.0, 1.5};
-constexpr RateModel kInterModel{2.9, 20.0, 2.5};
-
-double model_bits(const RateModel& model, const EnergyHistogram& energies, double step) {
-  const double squared_step = std::exp2(2.0 * step / kQPerOctave);
-  double bits = 0;
-  for (size_t b = 0; b < energies.counts.size(); ++b) {
-    if (energies.counts[b] == 0) continue;
-    const double energy = std::exp2((static_cast<double>(b) + 0.5) / 2.0) / kSampleVector;
-    const double cost = std::pow(std::log2(1.0 + model.gain * energy / squared_step), model.power);
-    bits += static_cast<double>(energies.counts[b]) * cost;
-  }
-  return 64.0 + model.scale * bits;
-}
-
-// The lowest q from `step` on at which the model stays within `bits`.
-double q_within(const RateModel& model, const EnergyHistogram& energies, double ratio, double bits,
-                double step) {
-  while (step < kMaxC && ratio * model_bits(model, energies, step) > bits) step += 2.0;
-  return std::min(step, kMaxC);
-}
-
-double blend_ratio(double ratio, double measured, double weight) {
-  const double next = std::exp2((1 - weight) * std::log2(ratio) + weight * std::log2(measured));
-  return std::clamp(next, 1.0 / 16, 16.0);
-}
-
 }  // namespace
-
-void VbvBuffer::fill(double bits) { fullness_ = std::min(capacity_, fullness_ + bits); }
-
-void VbvBuffer::take(double bits) {
-  fullness_ -= bits;
-  if (fullness_ < 0) ++underflows_;
-  min_fullness_ = std::min(min_fullness_, fullness_);
-}
 
 RateControl::RateControl(const RateGoal& goal, int gop, RatePlan plan)
     : goal_(goal),

@@ -7,33 +7,9 @@
 
 #include "codec/encoder/rate/energy_histogram.h"
 #include "codec/encoder/rate/rate_plan.h"
+#include "codec/encoder/rate/vbv.h"
 
 namespace bsq {
-
-// The VBV buffer, a receiver's buffer before its decoder: it fills at maxrate, loses the bits of
-// every frame when that is due, and at `capacity` it is full, and the sender waits.
-class VbvBuffer {
- public:
-  explicit VbvBuffer(double capacity)
-      : capacity_(capacity),
-        fullness_(kStartFullness * capacity),
-        min_fullness_(kStartFullness * capacity) {}
-
-  double capacity() const { return capacity_; }
-  double fullness() const { return fullness_; }
-  double min_fullness() const { return min_fullness_; }
-  // Frames whose bits were not complete when they were due.
-  int64_t underflows() const { return underflows_; }
-
-  void fill(double bits);
-  void take(double bits);
-
- private:
-  double capacity_;
-  double fullness_;
-  double min_fullness_;
-  int64_t underflows_ = 0;
-};
 
 // What is to be kept.
 struct RateGoal {
