@@ -9,15 +9,8 @@ import numpy as np
 from bsqav import _core
 from bsqav.codec.settings import EncoderSettings
 from bsqav.evaluation.bench.kernels import peak_rate
-from bsqav.evaluation.bench.result import (
-    Part,
-    Settings,
-    Spread,
-    columns,
-    in_turn,
-    ratios,
-    seconds_of,
-)
+from bsqav.evaluation.bench.result import Part, Settings, columns
+from bsqav.evaluation.bench.timing import Spread, in_turn, ratios, seconds_of
 from bsqav.evaluation.io.coding import decode, encode
 from bsqav.evaluation.io.errors import EvaluationError
 from bsqav.evaluation.io.frames import moving_texture, read_frames

@@ -8,15 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bsqav import _core
-from bsqav.evaluation.bench.result import (
-    Part,
-    Settings,
-    Spread,
-    columns,
-    in_turn,
-    ratios,
-    seconds_of,
-)
+from bsqav.evaluation.bench.result import Part, Settings, columns
+from bsqav.evaluation.bench.timing import Spread, in_turn, ratios, seconds_of
 from bsqav.evaluation.io.errors import EvaluationError
 
 BITS = 1_000_000

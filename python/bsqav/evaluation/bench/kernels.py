@@ -6,7 +6,8 @@ from functools import partial
 from bsqav import _core
 from bsqav.codec.modelspec import SAMPLE_VECTOR, SIDE_VECTOR, STAGE_BITS, token_width
 from bsqav.errors import UnsupportedError
-from bsqav.evaluation.bench.result import Part, Settings, Spread, columns, in_turn, ratios
+from bsqav.evaluation.bench.result import Part, Settings, columns
+from bsqav.evaluation.bench.timing import Spread, in_turn, ratios
 
 ROWS = 1024
 # Calls in a row whose middle time counts as one measurement.

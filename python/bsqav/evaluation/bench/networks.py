@@ -6,15 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bsqav import _core
-from bsqav.evaluation.bench.result import (
-    Part,
-    Settings,
-    Spread,
-    columns,
-    in_turn,
-    ratios,
-    seconds_of,
-)
+from bsqav.evaluation.bench.result import Part, Settings, columns
+from bsqav.evaluation.bench.timing import Spread, in_turn, ratios, seconds_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

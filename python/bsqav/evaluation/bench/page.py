@@ -3,7 +3,8 @@
 from html import escape
 
 from bsqav.evaluation.bench.report import Report, shown, spoken
-from bsqav.evaluation.bench.result import Column, Part, Spread, Value
+from bsqav.evaluation.bench.result import Column, Part, Value
+from bsqav.evaluation.bench.timing import Spread
 from bsqav.evaluation.compare.report import style
 
 _PAGE = """<!DOCTYPE html>

@@ -4,7 +4,8 @@ import tempfile
 from pathlib import Path
 
 from bsqav.evaluation.bench.codec import WAYS, frames_of
-from bsqav.evaluation.bench.result import Part, Settings, Spread, columns, in_turn
+from bsqav.evaluation.bench.result import Part, Settings, columns
+from bsqav.evaluation.bench.timing import Spread, in_turn
 from bsqav.evaluation.compare.bsq import PublicBsq
 from bsqav.evaluation.compare.reference_encoders import (
     REFERENCES,

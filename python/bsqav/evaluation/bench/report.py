@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bsqav.evaluation.bench.machine import Machine
-from bsqav.evaluation.bench.result import Part, Spread, Value
+from bsqav.evaluation.bench.result import Part, Value
+from bsqav.evaluation.bench.timing import Spread
 from bsqav.evaluation.io.text import align
 
 WIDTH = 80

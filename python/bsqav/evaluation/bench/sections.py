@@ -6,7 +6,8 @@ from bsqav import _core
 from bsqav.codec.modelspec import SAMPLE_VECTOR, SIDE_VECTOR, STAGE_BITS, token_width
 from bsqav.evaluation.bench.codec import WAYS, Coding, frames_of
 from bsqav.evaluation.bench.kernels import peak_rate
-from bsqav.evaluation.bench.result import Part, Settings, Spread, Value, columns
+from bsqav.evaluation.bench.result import Part, Settings, Value, columns
+from bsqav.evaluation.bench.timing import Spread
 
 PEAK_SECONDS = 0.05
 _TAPS = 25

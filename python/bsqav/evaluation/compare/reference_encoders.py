@@ -5,7 +5,7 @@ and two-way prediction where the format has it. Constant quality throughout, so 
 list of qualities.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bsqav.evaluation.io.errors import EvaluationError, MissingEncoderError
@@ -44,87 +44,50 @@ _SEARCH = ("-mbd", "rd", "-trellis", "2")
 # short clip at a low rate; the bitstream filter drops that message.
 _NO_TEXT = ("-bsf:v", "filter_units=remove_types=6")
 
-REFERENCES: dict[str, Reference] = {
-    reference.name: reference
-    for reference in (
-        Reference(
-            "mjpeg",
-            "Motion JPEG",
-            "mjpeg",
-            # without this ffmpeg stretches limited-range video to full range and back
-            ("-strict", "unofficial", "-huffman", "optimal"),
-            "-q:v",
-            (2, 4, 7, 12, 20, 31),
-            step=0.1,
-            intra_only=True,
-        ),
-        Reference(
-            "mpeg2",
-            "MPEG-2",
-            "mpeg2video",
-            ("-bf", "2", *_SEARCH),
-            "-q:v",
-            (2, 4, 7, 12, 20, 31),
-            step=0.1,
-        ),
-        Reference(
-            "mpeg4",
-            "MPEG-4 ASP",
-            "mpeg4",
-            ("-bf", "2", *_SEARCH),
-            "-q:v",
-            (2, 4, 7, 12, 20, 31),
-            step=0.1,
-        ),
-        Reference(
-            "x264",
-            "x264 medium",
-            "libx264",
-            ("-preset", "medium", *_NO_TEXT),
-            "-crf",
-            (18, 23, 28, 33, 39, 45),
-            even_only=True,
-            step=0.1,
-        ),
-        Reference(
-            "x265",
-            "x265 medium",
-            "libx265",
-            ("-preset", "medium", "-x265-params", "log-level=error:info=0"),
-            "-crf",
-            (18, 23, 28, 33, 39, 45),
-            even_only=True,
-            step=0.1,
-        ),
-        Reference(
-            "svtav1",
-            "SVT-AV1 preset 6",
-            "libsvtav1",
-            ("-preset", "6"),
-            "-crf",
-            (20, 28, 36, 44, 53, 62),
-        ),
-        Reference(
-            "vp9",
-            "libvpx-vp9 cpu-used 2",
-            "libvpx-vp9",
-            ("-b:v", "0", "-deadline", "good", "-cpu-used", "2", "-row-mt", "1"),
-            "-crf",
-            (22, 30, 38, 46, 54, 62),
-        ),
-        Reference(
-            "vvenc",
-            "VVenC faster",
-            "libvvenc",
-            ("-preset", "faster"),
-            "-qp",
-            (22, 27, 32, 37, 42, 47),
-            even_only=True,
-            pixel_format="yuv420p10le",
-            least_gop=16,
-        ),
+# Without "unofficial" ffmpeg stretches limited-range video to full range and back.
+_MJPEG = ("-strict", "unofficial", "-huffman", "optimal")
+_X265 = ("-preset", "medium", "-x265-params", "log-level=error:info=0")
+_VP9 = ("-b:v", "0", "-deadline", "good", "-cpu-used", "2", "-row-mt", "1")
+_SCALES = (2, 4, 7, 12, 20, 31)
+
+
+def _mpeg(name: str, title: str, encoder: str, arguments: tuple[str, ...]) -> Reference:
+    """One of FFmpeg's MPEG encoders, whose quality is a quantizer scale."""
+    return Reference(name, title, encoder, arguments, "-q:v", _SCALES, step=0.1)
+
+
+def _x26x(name: str, arguments: tuple[str, ...]) -> Reference:
+    """x264 or x265, whose crf are of one scale."""
+    points = (18, 23, 28, 33, 39, 45)
+    return Reference(
+        name, f"{name} medium", f"lib{name}", arguments, "-crf", points, even_only=True, step=0.1
     )
-}
+
+
+_AV1_POINTS = (20, 28, 36, 44, 53, 62)
+_VP9_POINTS = (22, 30, 38, 46, 54, 62)
+_VVENC = Reference(
+    "vvenc",
+    "VVenC faster",
+    "libvvenc",
+    ("-preset", "faster"),
+    "-qp",
+    (22, 27, 32, 37, 42, 47),
+    even_only=True,
+    pixel_format="yuv420p10le",
+    least_gop=16,
+)
+_ALL = (
+    replace(_mpeg("mjpeg", "Motion JPEG", "mjpeg", _MJPEG), intra_only=True),
+    _mpeg("mpeg2", "MPEG-2", "mpeg2video", ("-bf", "2", *_SEARCH)),
+    _mpeg("mpeg4", "MPEG-4 ASP", "mpeg4", ("-bf", "2", *_SEARCH)),
+    _x26x("x264", ("-preset", "medium", *_NO_TEXT)),
+    _x26x("x265", _X265),
+    Reference("svtav1", "SVT-AV1 preset 6", "libsvtav1", ("-preset", "6"), "-crf", _AV1_POINTS),
+    Reference("vp9", "libvpx-vp9 cpu-used 2", "libvpx-vp9", _VP9, "-crf", _VP9_POINTS),
+    _VVENC,
+)
+REFERENCES: dict[str, Reference] = {reference.name: reference for reference in _ALL}
 
 
 def check_reference(reference: Reference, width: int, height: int, gop: int = 250) -> None:

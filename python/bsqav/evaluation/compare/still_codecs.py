@@ -92,61 +92,42 @@ def _pillow_codec(
     return StillCodec(name, title, encode, _load, settings, text, check, option, step)
 
 
+def _by_quality(name: str, title: str, settings: tuple[float, ...], **options: Any) -> StillCodec:
+    """A codec of Pillow's with a whole number for the quality, and options that stay the same."""
+    shown = ", ".join(["quality=Q", *(f"{key}={value!r}" for key, value in options.items())])
+    return _pillow_codec(
+        name, title, name.upper(), lambda q: {"quality": int(q), **options}, settings, shown
+    )
+
+
 # OpenJPEG without the component transform, Pillow's default, loses 2.5 dB at 0.3 bpp; the
 # irreversible wavelet gains 0.4 dB. AVIF is 4:4:4 because pictures are compared in 4:4:4.
-REFERENCES = {
-    codec.name: codec
-    for codec in (
-        _pillow_codec(
-            "jpeg",
-            "JPEG",
-            "JPEG",
-            lambda q: {"quality": int(q), "optimize": True, "progressive": True},
-            (5, 8, 12, 20, 35, 55, 75, 88),
-            "quality=Q, optimize=True, progressive=True",
-        ),
-        _pillow_codec(
-            "webp",
-            "WebP",
-            "WEBP",
-            lambda q: {"quality": int(q), "method": 6},
-            (1, 5, 10, 20, 35, 50, 70, 85),
-            "quality=Q, method=6",
-        ),
-        _pillow_codec(
-            "jpeg2000",
-            "JPEG 2000",
-            "JPEG2000",
-            lambda bpp: {
-                "quality_mode": "rates",
-                "quality_layers": [24.0 / bpp],
-                "irreversible": True,
-                "mct": 1,
-                "no_jp2": True,
-            },
-            (0.1, 0.15, 0.21, 0.28, 0.4, 0.6, 0.9, 1.4),
-            "quality_mode='rates', quality_layers=[24/Q], irreversible=True, mct=1, no_jp2=True",
-            option="bpp",
-            step=0.0,
-        ),
-        _pillow_codec(
-            "jxl",
-            "JPEG XL",
-            "JXL",
-            lambda q: {"quality": int(q), "effort": 7},
-            (10, 20, 30, 45, 60, 72, 84, 92),
-            "quality=Q, effort=7",
-        ),
-        _pillow_codec(
-            "avif",
-            "AVIF",
-            "AVIF",
-            lambda q: {"quality": int(q), "speed": 6, "subsampling": "4:4:4"},
-            (10, 20, 30, 40, 50, 60, 72, 84),
-            "quality=Q, speed=6, subsampling='4:4:4'",
-        ),
-    )
-}
+_JPEG2000 = _pillow_codec(
+    "jpeg2000",
+    "JPEG 2000",
+    "JPEG2000",
+    lambda bpp: {
+        "quality_mode": "rates",
+        "quality_layers": [24.0 / bpp],
+        "irreversible": True,
+        "mct": 1,
+        "no_jp2": True,
+    },
+    (0.1, 0.15, 0.21, 0.28, 0.4, 0.6, 0.9, 1.4),
+    "quality_mode='rates', quality_layers=[24/Q], irreversible=True, mct=1, no_jp2=True",
+    option="bpp",
+    step=0.0,
+)
+_JPEG_SETTINGS = (5, 8, 12, 20, 35, 55, 75, 88)
+_AVIF_SETTINGS = (10, 20, 30, 40, 50, 60, 72, 84)
+_ALL = (
+    _by_quality("jpeg", "JPEG", _JPEG_SETTINGS, optimize=True, progressive=True),
+    _by_quality("webp", "WebP", (1, 5, 10, 20, 35, 50, 70, 85), method=6),
+    _JPEG2000,
+    _by_quality("jxl", "JPEG XL", (10, 20, 30, 45, 60, 72, 84, 92), effort=7),
+    _by_quality("avif", "AVIF", _AVIF_SETTINGS, speed=6, subsampling="4:4:4"),
+)
+REFERENCES = {codec.name: codec for codec in _ALL}
 
 
 def bsq_codec(crfs: Sequence[float], model: str | None = None, threads: int = 0) -> StillCodec:

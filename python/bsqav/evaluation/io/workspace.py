@@ -51,35 +51,14 @@ class ClipSource:
         self._read = False
         known = cache.read_json(self.key, ".source.json")
         if known is None:
-            self._source = self._read_source()
-            cache.write_json(self.key, _to_json(self._source), ".source.json")
+            source = self._read_source()
+            cache.write_json(self.key, _to_json(source), ".source.json")
         else:
-            self._source = _from_json(cast(_Record, known), self._target)
-
-    @property
-    def header(self) -> Y4mHeader:
-        """Size, rate and chroma of the raw form."""
-        return self._source.header
-
-    @property
-    def frames(self) -> int:
-        """Number of frames."""
-        return self._source.frames
-
-    @property
-    def notes(self) -> tuple[str, ...]:
+            source = _from_json(cast(_Record, known), self._target)
+        self.header, self.frames = source.header, source.frames
+        self.matrix, self.full_range = source.matrix, source.full_range
+        self.notes = source.notes
         """What was done to the input on the way."""
-        return self._source.notes
-
-    @property
-    def matrix(self) -> str:
-        """See `sources.Source`."""
-        return self._source.matrix
-
-    @property
-    def full_range(self) -> bool:
-        """See `sources.Source`."""
-        return self._source.full_range
 
     def y4m(self) -> Path:
         """The raw form, decoded now where it has not been yet."""
