@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -16,6 +17,7 @@ from bsqav.errors import UnsupportedError
 __all__ = [
     "Colour",
     "FrameConverter",
+    "HasLayout",
     "PlaneFormat",
     "coded_format",
     "frame_planes",
@@ -136,6 +138,32 @@ class PlaneFormat:
             across, down = _SUBSAMPLING[self.chroma]
             sizes += [(-(-self.width >> across), -(-self.height >> down))] * 2
         return [*sizes, *[luma] * self.alpha]
+
+
+class HasLayout(ABC):
+    """What has frames of one format: their size and FFmpeg's name of it."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def layout(self) -> PlaneFormat:
+        """Size, chroma and bit depth of the planes."""
+
+    @property
+    def width(self) -> int:
+        """Luma samples in a row."""
+        return self.layout.width
+
+    @property
+    def height(self) -> int:
+        """Rows of luma samples."""
+        return self.layout.height
+
+    @property
+    def pix_fmt(self) -> str:
+        """FFmpeg's name of the pixel format of decoded frames."""
+        return self.layout.pixel_format
 
 
 def _has_alpha(frame: av.VideoFrame) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from av.video.frame import PictureType
 
-from bsqav.codec.picture import PlaneFormat, planes_to_frame
+from bsqav.codec.picture import HasLayout, PlaneFormat, planes_to_frame
 from bsqav.codec.sequence import SequenceHeader, colour_of, plane_format_of, time_base_of
 
 __all__ = ["Frame", "Packet", "Plane"]
@@ -37,7 +37,7 @@ class Packet:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Frame:
+class Frame(HasLayout):
     """One decoded picture."""
 
     planes: tuple[Plane, ...]  # height x width each, uint8 or (above 8 bits) uint16
@@ -51,21 +51,6 @@ class Frame:
     def layout(self) -> PlaneFormat:
         """Size, chroma and bit depth of the planes."""
         return plane_format_of(self.sequence)
-
-    @property
-    def width(self) -> int:
-        """Luma samples in a row."""
-        return self.layout.width
-
-    @property
-    def height(self) -> int:
-        """Rows of luma samples."""
-        return self.layout.height
-
-    @property
-    def pix_fmt(self) -> str:
-        """FFmpeg's name of the pixel format."""
-        return self.layout.pixel_format
 
     @property
     def time_base(self) -> Fraction:

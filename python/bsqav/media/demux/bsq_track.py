@@ -14,6 +14,7 @@ from math import floor, lcm
 from av.stream import Stream
 
 from bsqav import _core
+from bsqav.codec.picture import HasLayout, PlaneFormat
 from bsqav.codec.sequence import (
     PacketHeader,
     SequenceHeader,
@@ -63,7 +64,7 @@ class BsqPacket:
         return None if self.pts is None else self.pts * self.time_base
 
 
-class BsqTrack:
+class BsqTrack(HasLayout):
     """A BSQ track of an open file; its properties are those of the latest sequence header."""
 
     def __init__(self, stream: Stream, sequence: SequenceHeader, header: bytes) -> None:
@@ -82,19 +83,9 @@ class BsqTrack:
         self._use(sequence)
 
     @property
-    def width(self) -> int:
-        """Luma samples in a row."""
-        return int(self.sequence["width"])
-
-    @property
-    def height(self) -> int:
-        """Rows of luma samples."""
-        return int(self.sequence["height"])
-
-    @property
-    def pix_fmt(self) -> str:
-        """FFmpeg's name of the pixel format of decoded frames."""
-        return plane_format_of(self.sequence).pixel_format
+    def layout(self) -> PlaneFormat:
+        """Size, chroma and bit depth of the planes."""
+        return plane_format_of(self.sequence)
 
     @property
     def frame_rate(self) -> Fraction | None:

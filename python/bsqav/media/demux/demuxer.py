@@ -12,11 +12,9 @@ from fractions import Fraction
 from typing import TypeAlias
 
 import av
-from av.container import InputContainer
 from av.stream import Stream
 
 from bsqav.codec.models import Model
-from bsqav.codec.picture_metadata import PictureMetadata
 from bsqav.errors import MediaError, UnsupportedError, UsageError
 from bsqav.media.demux.av_reader import AvReader
 from bsqav.media.demux.bsq_track import BsqPacket, BsqTrack
@@ -63,6 +61,16 @@ class Demuxer(Closing):
         except BaseException:
             self._reader.close()
             raise
+        self.name = self._reader.name
+        """What messages call the input."""
+        self.container = self._reader.container
+        """PyAV's container; for a `.bsq` file an object with the same attributes."""
+        self.format = self._reader.format
+        """The container's name, FFmpeg's where it has one."""
+        self.foreign_tags = self._reader.foreign_tags
+        """Whether tags that are not UTF-8 were read as Latin-1."""
+        self.image_metadata = self._reader.image_metadata
+        """Exif, colour profile and XMP of a `.bsq` file, None for all other inputs."""
         self.tracks: list[BsqTrack] = probe.tracks
         self.lead = probe.lead
         """Seconds taken off the container's times, see above; packets come without them."""
@@ -72,33 +80,6 @@ class Demuxer(Closing):
         """Closes the input; a file object given by the caller stays open."""
         self._ahead.clear()
         self._reader.close()
-
-    # ---- what the input says of itself ----
-
-    @property
-    def name(self) -> str:
-        """What messages call the input."""
-        return self._reader.name
-
-    @property
-    def container(self) -> InputContainer:
-        """PyAV's container; for a `.bsq` file an object with the same attributes."""
-        return self._reader.container
-
-    @property
-    def format(self) -> str:
-        """The container's name, FFmpeg's where it has one."""
-        return self._reader.format
-
-    @property
-    def foreign_tags(self) -> bool:
-        """Whether tags that are not UTF-8 were read as Latin-1."""
-        return self._reader.foreign_tags
-
-    @property
-    def image_metadata(self) -> PictureMetadata | None:
-        """Exif, colour profile and XMP of a `.bsq` file, None for all other inputs."""
-        return self._reader.image_metadata
 
     def track_of(self, stream: Stream | int) -> BsqTrack | None:
         """The BSQ track that a stream (or its index) is, None for any other stream."""

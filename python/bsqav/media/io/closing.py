@@ -16,6 +16,10 @@ class Closing(ABC):
     def close(self) -> None:
         """Ends the work; nothing happens where it has ended."""
 
+    def _close_after_error(self) -> None:
+        """What happens instead where the block has raised."""
+        self.close()
+
     def __enter__(self) -> Self:
         return self
 
@@ -25,4 +29,7 @@ class Closing(ABC):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.close()
+        if exc_type is None:
+            self.close()
+        else:
+            self._close_after_error()

@@ -7,14 +7,14 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 
 import av
 from av.stream import Stream
 
 from bsqav.codec.models import ModelLike
 from bsqav.errors import BsqWarning, UnsupportedError, UsageError
+from bsqav.media.io.closing import Closing
 from bsqav.media.io.output_file import OutputFile
 from bsqav.media.io.types import AvPacket, MediaFile
 from bsqav.media.metadata.embedded_model import carries, check_can_embed, model_attachment
@@ -50,7 +50,7 @@ def _warn(message: str) -> None:
     warnings.warn(message, BsqWarning, stacklevel=2)
 
 
-class OutputContainer:
+class OutputContainer(Closing):
     """A file that is being written, with the interface of PyAV's output container.
 
     A path is written as PATH.partial and renamed by close(); where a `with` block ends in an
@@ -101,19 +101,8 @@ class OutputContainer:
         self.metadata: dict[str, str] = {}
         self._chapters: list[Chapter] = []
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if exc_type is None:
-            self.close()
-        else:
-            self.abort()
+    def _close_after_error(self) -> None:
+        self.abort()
 
     @property
     def streams(self) -> StreamList[BsqOutputStream]:

@@ -19,7 +19,7 @@ from bsqav.media.demux.demuxer import BsqPacket, BsqTrack
 from bsqav.media.metadata.file_metadata import metadata_of
 from bsqav.media.metadata.hdr import NO_HDR, HdrMetadata
 from bsqav.media.pyav_api.packets import InputPacket
-from bsqav.media.pyav_api.stream_attributes import CodecAttributes, range_of
+from bsqav.media.pyav_api.stream_attributes import CodecAttributes
 
 if TYPE_CHECKING:
     from bsqav.media.pyav_api.container_read import InputContainer
@@ -124,25 +124,7 @@ class BsqInputStream(CodecAttributes):
         """Frames per second: as stated, or as the container reckons."""
         return self.track.frame_rate or self._container_rate
 
-    @property
-    def base_rate(self) -> Fraction | None:
-        """The same as average_rate."""
-        return self.average_rate
-
-    @property
-    def guessed_rate(self) -> Fraction | None:
-        """The same as average_rate."""
-        return self.average_rate
-
-    @property
-    def rate(self) -> Fraction | None:
-        """The same as average_rate."""
-        return self.average_rate
-
-    @property
-    def framerate(self) -> Fraction | None:
-        """The same as average_rate."""
-        return self.average_rate
+    base_rate = guessed_rate = rate = framerate = average_rate
 
     @property
     def sample_aspect_ratio(self) -> Fraction | None:  # type: ignore[override]  # as width
@@ -200,28 +182,8 @@ class BsqInputStream(CodecAttributes):
     # ---- what a codec context has ----
 
     @property
-    def _colour(self) -> Colour:
+    def _colour(self) -> Colour:  # type: ignore[override]  # as width
         return colour_of(self.sequence)
-
-    @property
-    def color_range(self) -> int:
-        """FFmpeg's AVColorRange: 0 unspecified, 1 limited, 2 full."""
-        return range_of(self._colour)
-
-    @property
-    def color_primaries(self) -> int:
-        """A code point of ISO/IEC 23091-2, 2 where unspecified."""
-        return self._colour.primaries
-
-    @property
-    def color_trc(self) -> int:
-        """The transfer curve, likewise."""
-        return self._colour.transfer
-
-    @property
-    def colorspace(self) -> int:
-        """The matrix, likewise."""
-        return self._colour.matrix
 
     @property
     def extradata(self) -> bytes:  # type: ignore[override]  # as width

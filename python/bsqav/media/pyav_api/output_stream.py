@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,7 +13,7 @@ import av
 from bsqav.codec.encoder import Encoder, EncoderInput
 from bsqav.codec.encoder_options import encoder_arguments
 from bsqav.codec.models import ModelLike
-from bsqav.codec.picture import Colour, FrameConverter
+from bsqav.codec.picture import UNSPECIFIED, Colour, FrameConverter
 from bsqav.codec.sequence import SequenceHeader, sequence_header
 from bsqav.codec.settings import SETTINGS
 from bsqav.codec.units import Packet, Plane
@@ -21,7 +21,7 @@ from bsqav.errors import BsqWarning, UsageError
 from bsqav.media.metadata.hdr import HdrMetadata, hdr_of_frame
 from bsqav.media.pyav_api.input_stream import BsqInputStream
 from bsqav.media.pyav_api.packets import OutputPacket
-from bsqav.media.pyav_api.stream_attributes import CodecAttributes, range_of
+from bsqav.media.pyav_api.stream_attributes import CodecAttributes
 
 if TYPE_CHECKING:
     from bsqav.media.pyav_api.container_write import OutputContainer
@@ -74,7 +74,7 @@ class BsqOutputStream(CodecAttributes):
         self.disposition = 0
         self.hdr: HdrMetadata | None = None
         self._rate = Fraction(rate) if rate else None
-        self._stated = Colour()
+        self._colour = Colour()  # as set; what is unspecified is that of the frames
         self._flags = 0
         self._encoder: Encoder | None = None
         self._copied: tuple[bytes, SequenceHeader] | None = None
@@ -139,51 +139,10 @@ class BsqOutputStream(CodecAttributes):
         """The sequence header, None before the first frame."""
         return self.header[0] if self.is_open else None
 
-    @property
-    def color_range(self) -> int:
-        """FFmpeg's AVColorRange: 0 that of the frames, 1 limited, 2 full."""
-        return range_of(self._stated)
-
-    @color_range.setter
-    def color_range(self, value: int) -> None:
-        self._stated = replace(self._stated, full_range={1: 0, 2: 1}.get(int(value), 2))
-
-    @property
-    def color_primaries(self) -> int:
-        """A code point of ISO/IEC 23091-2, 2 for that of the frames."""
-        return self._stated.primaries
-
-    @color_primaries.setter
-    def color_primaries(self, value: int) -> None:
-        self._stated = replace(self._stated, primaries=int(value))
-
-    @property
-    def color_trc(self) -> int:
-        """The transfer curve, likewise."""
-        return self._stated.transfer
-
-    @color_trc.setter
-    def color_trc(self, value: int) -> None:
-        self._stated = replace(self._stated, transfer=int(value))
-
-    @property
-    def colorspace(self) -> int:
-        """The matrix, likewise."""
-        return self._stated.matrix
-
-    @colorspace.setter
-    def colorspace(self, value: int) -> None:
-        self._stated = replace(self._stated, matrix=int(value))
-
     def _with_stated(self, colour: Colour) -> Colour:
         """A colour with what was set on the stream in its place."""
-        found = self._stated
-        return Colour(
-            colour.primaries if found.primaries == 2 else found.primaries,
-            colour.transfer if found.transfer == 2 else found.transfer,
-            colour.matrix if found.matrix == 2 else found.matrix,
-            colour.full_range if found.full_range == 2 else found.full_range,
-        )
+        stated = {key: code for key, code in asdict(self._colour).items() if code != UNSPECIFIED}
+        return replace(colour, **stated)
 
     def set_display_rotation(
         self, degrees: float, hflip: bool = False, vflip: bool = False
@@ -242,7 +201,7 @@ class BsqOutputStream(CodecAttributes):
         self.width, self.height = template.width, template.height
         self.pix_fmt, self.time_base = template.pix_fmt, template.time_base
         self.rate, self.rotation = template.track.frame_rate, template.rotation
-        self._stated = template._colour
+        self._colour = template._colour
         self.sample_aspect_ratio = template.sample_aspect_ratio
         self.metadata.update(template.metadata)
         self.disposition = int(template.disposition)
@@ -295,7 +254,7 @@ class BsqOutputStream(CodecAttributes):
     def _open_for_arrays(self, first: EncoderInput) -> Encoder:
         self._take_size(first)
         plain = _RGB_COLOUR if getattr(first, "ndim", 0) == 3 else Colour()
-        colour = None if self._stated == Colour() else self._with_stated(plain)
+        colour = None if self._colour == Colour() else self._with_stated(plain)
         return self._open_as(colour, self._stated_time_base() or DEFAULT_TIME_BASE)
 
     def _open_for_frames(self, first: av.VideoFrame) -> Encoder:

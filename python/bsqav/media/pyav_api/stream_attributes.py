@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
 import av
 from av.codec.context import ThreadType
 
-from bsqav.codec.picture import Colour
+from bsqav.codec.picture import UNSPECIFIED, Colour
 from bsqav.errors import UsageError
 from bsqav.media.io.codec_tag import CODEC_TAG
 
@@ -35,6 +35,19 @@ class CodecDescription:
 
 
 CODEC = CodecDescription()
+
+
+class ColourCode:
+    """A code point of ISO/IEC 23091-2 in a stream's colour, 2 where unspecified."""
+
+    def __init__(self, field: Literal["primaries", "transfer", "matrix"]) -> None:
+        self._field = field
+
+    def __get__(self, stream: CodecAttributes, owner: object = None) -> int:
+        return int(getattr(stream._colour, self._field))
+
+    def __set__(self, stream: CodecAttributes, value: int) -> None:
+        stream._colour = replace(stream._colour, **{self._field: int(value)})
 
 
 class CodecAttributes:
@@ -71,6 +84,21 @@ class CodecAttributes:
     pix_fmt: str | None
     sample_aspect_ratio: Fraction | None
     extradata: bytes | None
+
+    _colour: Colour
+    color_primaries = ColourCode("primaries")
+    color_trc = ColourCode("transfer")
+    colorspace = ColourCode("matrix")
+
+    @property
+    def color_range(self) -> int:
+        """FFmpeg's AVColorRange: 0 unspecified, 1 limited, 2 full."""
+        return {0: 1, 1: 2}.get(self._colour.full_range, 0)
+
+    @color_range.setter
+    def color_range(self, value: int) -> None:
+        full_range = {1: 0, 2: 1}.get(int(value), UNSPECIFIED)
+        self._colour = replace(self._colour, full_range=full_range)
 
     _thread_type = ThreadType.SLICE
 
@@ -123,8 +151,3 @@ class CodecAttributes:
         if not self.width or not self.height:
             return None
         return Fraction(self.width, self.height) * (self.sample_aspect_ratio or 1)
-
-
-def range_of(colour: Colour) -> int:
-    """FFmpeg's AVColorRange: 0 unspecified, 1 limited, 2 full."""
-    return {0: 1, 1: 2}.get(colour.full_range, 0)
