@@ -43,15 +43,10 @@ DeviceState::Fields DeviceState::make_fields() const {
 
 DeviceState::DeviceState(const Geometry& geometry, const std::shared_ptr<const Weights>& weights,
                          Device& device, ThreadPool& pool, bool encodes, bool is_base)
-    : motion(geometry),
-      superblocks(geometry.superblocks()),
-      tokens(geometry.tokens_y, geometry.tokens_x, weights->layout().stages),
-      active(geometry.tokens_y, geometry.tokens_x),
+    : LayerStateBase(geometry, weights->layout().stages, pool),
       flag_logits(device, geometry.tokens() * static_cast<size_t>(weights->layout().flags())),
-      geometry_(geometry),
       weights_(weights),
       device_(device),
-      pool_(pool),
       runner_(device, *weights, geometry, encodes),
       prior_(device, *weights, geometry, rects(geometry), runner_),
       current_(std::make_unique<DeviceFrame>(device, geometry)),
@@ -75,8 +70,7 @@ DeviceState::DeviceState(const Geometry& geometry, const std::shared_ptr<const W
 }
 
 void DeviceState::begin_frame() {
-  superblocks.before = superblocks.delta_q;
-  std::fill(superblocks.delta_q_coded.begin(), superblocks.delta_q_coded.end(), uint8_t{0});
+  superblocks.begin_frame();
   coded_.clear();
 }
 
@@ -84,11 +78,7 @@ void DeviceState::begin_keyframe() {
   const FillKernel fill{current_->planes(), 1 << (geometry_.bit_depth - 1)};
   device_.launch(fill, fill.blocks());
   previous_.stages.clear();
-  std::fill(superblocks.previous.begin(), superblocks.previous.end(), uint8_t{0});
-  std::fill(superblocks.delta_q.begin(), superblocks.delta_q.end(), int16_t{0});
-  std::fill(superblocks.before.begin(), superblocks.before.end(), int16_t{0});
-  for (DeviceTileState& tile : tiles) tile.contexts = TileContexts();
-  std::fill(motion.field.mv.begin(), motion.field.mv.end(), Mv{});
+  reset_symbols();
 }
 
 void DeviceState::predict_from_base() {
@@ -218,7 +208,7 @@ void DeviceState::end_layer(int q, bool decoded) {
     device_.launch(kernel, kernel.blocks());
   }
   std::swap(fields_, previous_);
-  std::swap(superblocks.active, superblocks.previous);
+  superblocks.end_layer();
 }
 
 void DeviceState::filter(int q, bool keyframe) {

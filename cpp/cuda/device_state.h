@@ -1,8 +1,8 @@
-// What a decoder keeps of a sequence on a device from frame to frame, and the steps of a layer.
+// What encoder and decoder keep of a sequence on a device from frame to frame, and the steps of a
+// layer.
 //
-// It has the interface of LayerState (codec/common/layer_state.h) that LayerDecoder needs: symbols,
-// contexts and flags are the host's, samples, tokens and networks the device's. The host waits for
-// the device where the range decoder needs logits, and nowhere else.
+// Symbols, contexts and flags are the host's, samples, tokens and networks the device's. The host
+// waits for the device where the range decoder needs logits, and nowhere else.
 #pragma once
 
 #include <array>
@@ -12,18 +12,13 @@
 
 #include "base/thread_pool.h"
 #include "codec/common/geometry.h"
+#include "codec/common/layer_state_base.h"
 #include "codec/common/symbols.h"
 #include "cuda/group_prior.h"
 #include "cuda/stack.h"
 #include "network/samples.h"
 
 namespace bsq::cuda {
-
-struct DeviceTileState {
-  Tile area;
-  TokenRect rect;
-  TileContexts contexts;
-};
 
 // Samples of one frame in the device's memory.
 class DeviceFrame {
@@ -36,18 +31,15 @@ class DeviceFrame {
   Planes planes_{};
 };
 
-class DeviceState {
+class DeviceState : public LayerStateBase<DeviceState, SymbolTile> {
  public:
   // Device and pool must outlive the state.
   DeviceState(const Geometry& geometry, const std::shared_ptr<const Weights>& weights,
               Device& device, ThreadPool& pool, bool encodes, bool is_base = false);
 
   // As in LayerState.
-  const Geometry& geometry() const { return geometry_; }
   void begin_frame();
   void begin_keyframe();
-  DeviceState* base() { return base_.get(); }
-  const DeviceState* base() const { return base_.get(); }
   void predict_from_base();
   void compensate();
   // For encoders, which look at tokens before they are listed: the superblocks' delta q to the
@@ -66,17 +58,8 @@ class DeviceState {
   const TokenField& coded_tokens() const { return tokens; }
   void filter(int q, bool keyframe);
   void end_frame() { std::swap(current_, reference_); }
-  template <class Fn>
-  void for_each_tile(const Fn& fn) {
-    if (tiles.size() == 1) {
-      fn(tiles[0], size_t{0});
-    } else {
-      pool_.parallel_for(tiles.size(), [&](size_t i) { fn(tiles[i], i); });
-    }
-  }
 
   Device& device() { return device_; }
-  ThreadPool& pool() const { return pool_; }
   const Weights& weights() const { return *weights_; }
   NetworkRunner& runner() { return runner_; }
   GroupPrior& prior() { return prior_; }
@@ -89,11 +72,6 @@ class DeviceState {
   // Tokens of this layer, by place.
   TokenArrays fields() const { return fields_.arrays(); }
 
-  std::vector<DeviceTileState> tiles;
-  MotionSymbols motion;
-  SuperblockFlags superblocks;
-  TokenField tokens;  // of this layer; inactive tokens hold 0 stages
-  ActiveTokens active;
   Mirror<int16_t> flag_logits;
 
  private:
@@ -108,10 +86,8 @@ class DeviceState {
   void put_delta_q();
   void expand(const Fields& fields);
 
-  const Geometry geometry_;
   const std::shared_ptr<const Weights> weights_;
   Device& device_;
-  ThreadPool& pool_;
   NetworkRunner runner_;
   GroupPrior prior_;
   std::unique_ptr<DeviceFrame> current_;
@@ -125,8 +101,9 @@ class DeviceState {
   Mirror<Vector> vectors_;
   DeviceArray<int16_t> left_edges_;
   DeviceArray<int16_t> upper_edges_;
-  std::unique_ptr<DeviceState> base_;
 };
+
+static_assert(LayerCodingState<DeviceState>);
 
 // Step 3 of a layer, for LayerDecoder: all tiles take a sub-group at a time.
 template <class Loop>
@@ -138,7 +115,7 @@ void decode_bits(DeviceState& state, int type, const Loop& each_tile) {
     for (int stage = 0; stage < state.tokens.max_stages && prior.begin_stage(stage); ++stage) {
       for (int j = 0; j < kSubgroups; ++j) {
         prior.logits(j);
-        each_tile([&](DeviceTileState& tile, auto& coder) {
+        each_tile([&](SymbolTile& tile, TokenCoder auto& coder) {
           const auto b = static_cast<size_t>(&tile - state.tiles.data());
           code_subgroup(coder, tile.contexts.of_type(type), state.active, prior.tokens_of(b), stage,
                         j, prior.logits_of(b), prior.pair(), state.tokens, prior.bytes_of(b));

@@ -39,7 +39,7 @@ class DeviceTokenSelection {
   bool zero_out(const Layer& layer);
   void begin_symbols();
   template <TokenCoder Coder>
-  void code_bits(Coder& coder, LogitCorrections& corrections, DeviceTileState&, size_t tile) {
+  void code_bits(Coder& coder, LogitCorrections& corrections, SymbolTile&, size_t tile) {
     coder.tokens();
     if (state_.active.count() == 0) return;
     std::vector<uint8_t>& bytes = bytes_[tile];

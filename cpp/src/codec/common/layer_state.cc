@@ -1,4 +1,4 @@
-// The steps of a layer that encoder and decoder take alike.
+// The steps of a layer on the processor.
 #include "codec/common/layer_state.h"
 
 #include <algorithm>
@@ -20,25 +20,19 @@ constexpr int kMovedApart = 4;
 
 LayerState::LayerState(const Geometry& geometry, const std::shared_ptr<const Networks>& networks,
                        ThreadPool& pool, bool is_base)
-    : motion(geometry),
-      superblocks(geometry.superblocks()),
-      tokens(geometry.tokens_y, geometry.tokens_x, networks->layout.stages),
-      active(geometry.tokens_y, geometry.tokens_x),
+    : LayerStateBase(geometry, networks->layout.stages, pool),
       current(geometry.make_frame()),
       reference(geometry.make_frame()),
-      geometry_(geometry),
       networks_(networks),
-      pool_(pool),
       prior_(networks, pool),
       decoder_(networks, pool),
       previous_(geometry.tokens_y, geometry.tokens_x, networks->layout.stages),
       coded_(geometry.tokens()) {
   edges_ = {geometry.tokens_x, geometry.tokens_y, std::vector<int16_t>(geometry.tokens()),
             std::vector<int16_t>(geometry.tokens())};
-  tiles.reserve(geometry_.tiles.size());
   for (const Tile& area : geometry_.tiles) {
     const TokenRect rect = token_rect(geometry_, area);
-    tiles.push_back({area, rect, TileContexts(), TilePrior(networks, rect)});
+    tiles.push_back({{area, rect, TileContexts()}, TilePrior(networks, rect)});
   }
   if (!is_base) {
     base_ = std::make_unique<LayerState>(base_geometry(geometry_), networks_, pool_, true);
@@ -46,8 +40,7 @@ LayerState::LayerState(const Geometry& geometry, const std::shared_ptr<const Net
 }
 
 void LayerState::begin_frame() {
-  superblocks.before = superblocks.delta_q;
-  std::fill(superblocks.delta_q_coded.begin(), superblocks.delta_q_coded.end(), uint8_t{0});
+  superblocks.begin_frame();
   std::fill(coded_.begin(), coded_.end(), uint8_t{0});
 }
 
@@ -58,12 +51,7 @@ void LayerState::begin_keyframe() {
     for (int y = 0; y < plane.height; ++y) std::fill_n(plane.row(y), plane.width, middle);
   }
   previous_.clear();
-  std::fill(superblocks.previous.begin(), superblocks.previous.end(), uint8_t{0});
-  std::fill(superblocks.delta_q.begin(), superblocks.delta_q.end(), int16_t{0});
-  std::fill(superblocks.before.begin(), superblocks.before.end(), int16_t{0});
-  for (TileState& tile : tiles) tile.contexts = TileContexts();
-  // Where the search for motion begins: a group's coding follows from its frames alone.
-  std::fill(motion.field.mv.begin(), motion.field.mv.end(), Mv{});
+  reset_symbols();
 }
 
 void LayerState::predict_from_base() {
@@ -124,7 +112,7 @@ void LayerState::end_layer(int q, bool decoded) {
     coded_[i] = static_cast<uint8_t>(coded_[i] | (tokens.stages[i] != 0 ? 1 : 0));
   }
   std::swap(tokens, previous_);
-  std::swap(superblocks.active, superblocks.previous);
+  superblocks.end_layer();
 }
 
 // q at the edge between the token and the one that is so far to the left or above.

@@ -1,5 +1,5 @@
-// What encoder and decoder keep of a sequence from frame to frame, and the steps of a layer
-// that both take alike: prediction, networks, reconstruction.
+// What encoder and decoder keep of a sequence from frame to frame, on the processor, and the steps
+// of a layer that both take alike: prediction, networks, reconstruction.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 #include "base/thread_pool.h"
 #include "codec/common/deblock.h"
 #include "codec/common/geometry.h"
-#include "codec/common/symbols.h"
+#include "codec/common/layer_state_base.h"
 #include "network/layers.h"
 #include "network/prior.h"
 #include "network/samples.h"
@@ -19,33 +19,22 @@
 
 namespace bsq {
 
-struct TileState {
-  Tile area;
-  TokenRect rect;
-  TileContexts contexts;
+struct TileState : SymbolTile {
   TilePrior prior;
 };
 
-// A frame goes through begin_keyframe() or, once `motion` is known, compensate(); then every
-// layer through list_active() with the active superblocks set, run_trunk(), begin_bits() with the
-// stage counts set, end_layer() with the bits set; then filter() and end_frame().
-class LayerState {
+class LayerState : public LayerStateBase<LayerState, TileState> {
  public:
   // The pool must outlive the state.
   LayerState(const Geometry& geometry, const std::shared_ptr<const Networks>& networks,
              ThreadPool& pool, bool is_base = false);
 
-  const Geometry& geometry() const { return geometry_; }
-  ThreadPool& pool() const { return pool_; }
   const KernelTable& kernels() const { return networks_->kernels; }
 
   // Call before every frame.
   void begin_frame();
   // Middle values as the prediction, no earlier tokens, new contexts.
   void begin_keyframe();
-  // Of the base frame of a keyframe; null in that one's own.
-  LayerState* base() { return base_.get(); }
-  const LayerState* base() const { return base_.get(); }
   // After begin_keyframe(): the prediction from the base frame.
   void predict_from_base();
   // The prediction from the reference by `motion`.
@@ -72,22 +61,6 @@ class LayerState {
   // Makes the reconstruction the reference.
   void end_frame();
 
-  // fn(TileState&, size_t index) for every tile; over the pool if there are several, else on the
-  // calling thread so that the networks inside have the pool.
-  template <class Fn>
-  void for_each_tile(const Fn& fn) {
-    if (tiles.size() == 1) {
-      fn(tiles[0], size_t{0});
-    } else {
-      pool_.parallel_for(tiles.size(), [&](size_t i) { fn(tiles[i], i); });
-    }
-  }
-
-  std::vector<TileState> tiles;
-  MotionSymbols motion;
-  SuperblockFlags superblocks;
-  TokenField tokens;  // of this layer; inactive tokens hold 0 stages
-  ActiveTokens active;
   Frame current;    // the prediction, and after end_layer() the reconstruction
   Frame reference;  // the previous frame
   std::vector<int16_t> side;
@@ -98,9 +71,7 @@ class LayerState {
   int16_t edge_step(const TokenSteps& steps, bool keyframe, int y, int x, int up, int left) const;
   size_t count() const { return static_cast<size_t>(active.count()); }
 
-  const Geometry geometry_;
   const std::shared_ptr<const Networks> networks_;
-  ThreadPool& pool_;
   Prior prior_;
   TokenizerDecoder decoder_;
   TokenField previous_;
@@ -108,7 +79,8 @@ class LayerState {
   std::vector<uint8_t> stages_;  // of the active tokens
   std::vector<uint8_t> coded_;   // per token: whether a layer of this frame has bits for it
   DeblockEdges edges_;
-  std::unique_ptr<LayerState> base_;
 };
+
+static_assert(LayerCodingState<LayerState>);
 
 }  // namespace bsq

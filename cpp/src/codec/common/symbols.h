@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "base/section_clock.h"
@@ -168,6 +169,18 @@ struct SuperblockFlags {
         before(superblocks),
         delta_q_coded(superblocks) {}
 
+  // Before the flags of a packet.
+  void begin_frame() {
+    before = delta_q;
+    std::fill(delta_q_coded.begin(), delta_q_coded.end(), uint8_t{0});
+  }
+  // Before those of a keyframe: there are no earlier ones.
+  void reset() {
+    std::fill(previous.begin(), previous.end(), uint8_t{0});
+    std::fill(delta_q.begin(), delta_q.end(), int16_t{0});
+    std::fill(before.begin(), before.end(), int16_t{0});
+  }
+  void end_layer() { std::swap(active, previous); }
   // Those that were not coded become those of before.
   void keep_delta_q() {
     for (size_t i = 0; i < delta_q.size(); ++i) {

@@ -8,6 +8,15 @@
 #include "codec/decoder/layer_decoder.h"
 
 namespace bsq {
+
+// Step 3 of a layer, for LayerDecoder: each tile has its own prior.
+template <class Loop>
+void decode_bits(LayerState& state, int type, const Loop& each_tile) {
+  each_tile([&](TileState& tile, SymbolDecoder& coder) {
+    code_token_bits(coder, tile.contexts.of_type(type), tile.prior, state.active, state.tokens);
+  });
+}
+
 namespace {
 
 class CpuFrameDecoder : public FrameDecoder {
@@ -34,14 +43,6 @@ class CpuFrameDecoder : public FrameDecoder {
 };
 
 }  // namespace
-
-// Step 3 of a layer, for LayerDecoder: each tile has its own prior.
-template <class Loop>
-void decode_bits(LayerState& state, int type, const Loop& each_tile) {
-  each_tile([&](TileState& tile, SymbolDecoder& coder) {
-    code_token_bits(coder, tile.contexts.of_type(type), tile.prior, state.active, state.tokens);
-  });
-}
 
 FrameDecoderFactory decode_on_cpu(const KernelTable& kernels) {
   return [&kernels](const Geometry& geometry, const Model& model, ThreadPool& pool) {

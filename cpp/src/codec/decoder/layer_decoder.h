@@ -1,5 +1,5 @@
 // The layers of one packet, or of its base frame: symbols by tile, networks over the whole
-// frame. Once for every kind of state that holds the frames: LayerState, or one on a device.
+// frame. Once for every state that holds the frames: LayerState, or one on a device.
 #pragma once
 
 #include <cstddef>
@@ -10,6 +10,7 @@
 
 #include "base/quant_step.h"
 #include "base/section_clock.h"
+#include "codec/common/layer_state_base.h"
 #include "codec/common/symbols.h"
 #include "codec/decoder/frame_decoder.h"
 #include "codec/decoder/symbol_decoder.h"
@@ -23,12 +24,22 @@ struct LayerList {
   std::span<const uint16_t> steps;
 };
 
-// A state has what LayerState has, and a function
+// A state for LayerDecoder has a function
 //
 //   decode_bits(state, type, for_each_tile)
 //
 // that decodes step 3 of a layer; for_each_tile(fn) calls fn(tile, coder) for every tile.
+struct EachTile {
+  template <class Fn>
+  void operator()(const Fn& fn) const;
+};
 template <class State>
+concept LayerDecodingState =
+    LayerCodingState<State> && requires(State& state, int type, const EachTile& each_tile) {
+      decode_bits(state, type, each_tile);
+    };
+
+template <LayerDecodingState State>
 class LayerDecoder {
  public:
   // All arguments must outlive the object. `is_base`: the base frame of `coded`.
@@ -105,7 +116,7 @@ class LayerDecoder {
 };
 
 // The whole packet: see FrameDecoder::decode() in frame_decoder.h.
-template <class State>
+template <LayerDecodingState State>
 void decode_layers(State& state, const CodedFrame& coded, std::vector<TokenField>* layers) {
   const FrameHeader& header = coded.header;
   if (layers != nullptr) layers->clear();

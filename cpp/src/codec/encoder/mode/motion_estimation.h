@@ -16,7 +16,7 @@ MotionRates motion_rates(const MotionContexts& contexts);
 MotionSearchConfig motion_config(int q, int range);
 
 // The tiles of a state, with their rates.
-template <class State>
+template <LayerCodingState State>
 void motion_tiles(const State& state, std::vector<MotionSearchTile>& tiles) {
   tiles.clear();
   for (const auto& b : state.tiles) {
