@@ -28,8 +28,8 @@ concept TokenCoder = requires(C coder, uint32_t probability, bool bit, int32_t i
 
 // Codes all symbols of a layer.
 template <class C>
-concept SymbolCoder = TokenCoder<C> &&
-    requires(C coder, AdaptiveBit& context, bool bit, SignedContexts& contexts, int32_t value) {
+concept SymbolCoder = TokenCoder<C> && requires(C coder, AdaptiveBit& context, bool bit,
+                                                SignedContexts& contexts, int32_t value) {
   { coder.adaptive(context, bit) } -> std::same_as<bool>;
   { coder.number(contexts, value) } -> std::same_as<int32_t>;
   // The symbols from here on belong to motion, or to flags.

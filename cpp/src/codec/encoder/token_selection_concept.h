@@ -46,8 +46,7 @@ concept TokenSelection = requires(S s, S& base, const Layer& layer, int q, doubl
   s.begin_symbols();
   // After the state's.
   s.end_layer();
-}
-&&requires(S s, State state, SymbolEncoder& coder, LogitCorrections& corrections, size_t tile) {
+} && requires(S s, State state, SymbolEncoder& coder, LogitCorrections& corrections, size_t tile) {
   // Step 3 of the layer in a tile.
   s.code_bits(coder, corrections, state.tiles[tile], tile);
 };
