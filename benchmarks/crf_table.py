@@ -13,7 +13,7 @@ import argparse
 import statistics
 from typing import Any
 
-from bsqav.codec.models import default_model, find_model
+from bsqav.codec.models import find_model
 from bsqav.codec.settings import EncoderSettings
 from bsqav.evaluation.io.coding import encode
 from bsqav.evaluation.io.frames import read_frames
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--model")
     args = parser.parse_args()
     width, height = map(int, args.size.split("x"))
-    model = find_model(args.model) if args.model else default_model()
+    model = find_model(args.model)
     clips = [read_frames(path, width, height, args.frames) for path in args.clips]
     print("| crf | bits per pixel | kb/s | PSNR-Y |\n|---|---|---|---|")
     for crf in map(float, args.crf.split(",")):

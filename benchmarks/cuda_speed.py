@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from bsqav import Decoder, Encoder
-from bsqav.codec.models import default_model, find_model
+from bsqav.codec.models import find_model
 from bsqav.evaluation.io.frames import moving_texture, read_frames
 
 
@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     args = parser.parse_args()
     width, height = (int(part) for part in args.size.split("x"))
-    model = find_model(args.model) if args.model else default_model()
+    model = find_model(args.model)
     if args.clip:
         frames = read_frames(args.clip, width, height, args.frames)
     else:

@@ -14,7 +14,7 @@ import argparse
 import statistics
 from typing import Any
 
-from bsqav.codec.models import default_model, find_model
+from bsqav.codec.models import find_model
 from bsqav.codec.settings import EncoderSettings
 from bsqav.evaluation.io.coding import encode
 from bsqav.evaluation.io.frames import read_frames
@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--model")
     args = parser.parse_args()
     width, height = map(int, args.size.split("x"))
-    model = find_model(args.model) if args.model else default_model()
+    model = find_model(args.model)
     print(
         "| clip | crf | last 60, one group | with keyframes | difference | keyframe over others |"
     )

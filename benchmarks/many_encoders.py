@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 import bsqav
-from bsqav.codec.models import default_model, find_model
+from bsqav.codec.models import find_model
 from bsqav.codec.settings import EncoderSettings
 
 Planes = list[npt.NDArray[np.uint8]]
@@ -48,7 +48,7 @@ def main() -> None:
     args = parser.parse_args()
     width, height = (int(side) for side in args.size.split("x"))
     frames = args.frames or args.lookahead + 4
-    model = find_model(args.model) if args.model else default_model()
+    model = find_model(args.model)
     smooth = np.random.default_rng(1).integers(0, 256, (height // 8 + 1, width // 8 + 1))
     texture = np.kron(smooth, np.ones((8, 8), np.int64)).astype(np.uint8)
 

@@ -20,7 +20,7 @@ import av
 import numpy as np
 
 import bsqav
-from bsqav.codec.models import default_model, find_model
+from bsqav.codec.models import find_model
 from bsqav.codec.picture import FrameConverter
 from bsqav.codec.settings import EncoderSettings
 from bsqav.codec.units import Plane
@@ -96,7 +96,7 @@ def main() -> None:
         width, height = (int(side) for side in args.size.split("x"))
         size = width, height
     pictures = read(args.clip, size, args.frames)
-    model = find_model(args.model) if args.model else default_model()
+    model = find_model(args.model)
     curves: dict[int, list[tuple[float, float]]] = {1: [], args.parallel: []}
     ratios = []
     for crf in map(float, args.crf.split(",")):

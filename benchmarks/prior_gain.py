@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bsqav import _core
-from bsqav.codec.models import default_model, find_model
+from bsqav.codec.models import find_model
 from bsqav.codec.modelspec import MAX_STAGES, STAGE_BITS
 from bsqav.evaluation.io.coding import encode
 from bsqav.evaluation.io.frames import read_frames
@@ -131,7 +131,7 @@ def main() -> None:
     parser.add_argument("--gop", type=int, default=250)
     parser.add_argument("--model", default=None)
     args = parser.parse_args()
-    model = default_model() if args.model is None else find_model(args.model)
+    model = find_model(args.model)
     rows = {path: measure(path, model, args) for path in args.clips}
     overall = {key: sum(row[key] for row in rows.values()) for key in next(iter(rows.values()))}
     result = {"clips": {path: summary(row) for path, row in rows.items()}, "all": summary(overall)}

@@ -18,6 +18,8 @@ from bsqav.integrations import gstreamer
 from tests.media.clips import ClipSpec, bsq_stream, pictures, seconds
 from tests.support import find_tool, skip_or_fail
 
+pytestmark = pytest.mark.host
+
 VIDEO = "videotestsrc num-buffers=12 ! video/x-raw,format=I420,width=50,height=38,framerate=25/1"
 Launch = Callable[..., str]
 
@@ -96,7 +98,6 @@ def raw_pictures(path: Path) -> list[list[bytes]]:
     return found
 
 
-@pytest.mark.host
 def test_gstreamer_knows_both(registry: Path) -> None:
     for name, kind in (("bsqenc", "Encoder"), ("bsqdec", "Decoder")):
         output = run(registry, "gst-inspect-1.0", name)
@@ -105,7 +106,6 @@ def test_gstreamer_knows_both(registry: Path) -> None:
         assert "threads" in output
 
 
-@pytest.mark.host
 def test_a_file_with_sound_round_trips(launch: Launch, tmp_path: Path) -> None:
     path = tmp_path / "a.mkv"
     launch(
@@ -129,7 +129,6 @@ def test_a_file_with_sound_round_trips(launch: Launch, tmp_path: Path) -> None:
     assert raw_pictures(tmp_path / "a.yuv") == expected
 
 
-@pytest.mark.host
 @pytest.mark.parametrize("name", ["a.mkv", "a.mov"])
 def test_decodebin_finds_the_decoder_for_bsqavs_files(
     name: str, launch: Launch, tmp_path: Path
@@ -142,7 +141,6 @@ def test_decodebin_finds_the_decoder_for_bsqavs_files(
     assert raw_pictures(tmp_path / "a.yuv") == expected
 
 
-@pytest.mark.host
 @pytest.mark.parametrize(
     "kind", ["I420", "I420_10LE", "GRAY8", "Y42B", "Y444_10LE", "A420", "A444_10LE"]
 )
@@ -156,7 +154,6 @@ def test_each_format_goes_through(kind: str, launch: Launch, tmp_path: Path) -> 
     assert (tmp_path / "a.yuv").stat().st_size > 3 * 50 * 38
 
 
-@pytest.mark.host
 def test_errors_say_what_is_wrong(launch: Launch, tmp_path: Path) -> None:
     output = launch(f"{VIDEO} ! bsqenc model=nothing ! fakesink", status=1)
     assert "model 'nothing' is not installed" in output
@@ -190,7 +187,6 @@ def script(registry: Path) -> Callable[[str], str]:
     return lambda body: run(registry, "/usr/bin/python3", "-c", SCRIPT.replace("{body}", body))
 
 
-@pytest.mark.host
 def test_seeking_shows_the_right_picture(script: Callable[[str], str], tmp_path: Path) -> None:
     expected = written(tmp_path / "a.mkv")
     script(f"""
@@ -213,7 +209,6 @@ pipeline.set_state(Gst.State.NULL)
     assert shown == {str(number): expected[number] for number in (2, 6, 9)}
 
 
-@pytest.mark.host
 def test_keyframes_on_demand_and_losses_flagged(script: Callable[[str], str]) -> None:
     output = script(f"""
 pipeline = Gst.parse_launch("{VIDEO} ! bsqenc name=e ! identity name=i ! bsqdec ! appsink name=a")
@@ -249,7 +244,6 @@ print("damaged", [n for n, bad in enumerate(damaged) if bad], len(damaged))
     assert "damaged [2] 11" in output
 
 
-@pytest.mark.host
 def test_properties_hold_from_the_next_picture_on(script: Callable[[str], str]) -> None:
     output = script(f"""
 pipeline = Gst.parse_launch("{VIDEO} ! bsqenc name=e crf=20 ! identity name=i ! fakesink")
@@ -278,7 +272,6 @@ print("smaller", sizes[5][1] < sizes[0][1])
     assert "smaller True" in output
 
 
-@pytest.mark.host
 def test_hdr_metadata_and_rotation_are_carried(launch: Launch, tmp_path: Path) -> None:
     path = tmp_path / "a.mkv"
     launch(
@@ -292,7 +285,6 @@ def test_hdr_metadata_and_rotation_are_carried(launch: Launch, tmp_path: Path) -
         assert len(list(container.decode(stream))) == 12
 
 
-@pytest.mark.host
 def test_a_picture_without_a_time_of_its_own_is_named(script: Callable[[str], str]) -> None:
     script("""
 source = Gst.parse_launch("appsrc name=s format=time caps=video/x-raw,format=GRAY8,width=16,"
@@ -310,7 +302,6 @@ source.set_state(Gst.State.NULL)
 """)
 
 
-@pytest.mark.host
 def test_the_command_prints_what_a_shell_needs(tmp_path: Path) -> None:
     result = subprocess.run(
         [sys.executable, "-m", "bsqav.integrations.gstreamer"],
@@ -331,26 +322,3 @@ def test_the_command_prints_what_a_shell_needs(tmp_path: Path) -> None:
     folders = shown[1].split(os.pathsep)
     assert folders[-1] == "/given"
     assert all(any(Path(f, name).is_dir() for f in folders) for name in ("bsqav", "numpy", "av"))
-
-
-# ---- what needs no GStreamer ----
-
-
-def test_an_editable_install_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bsqav, "__path__", ["/elsewhere/bsqav"])
-    with pytest.raises(UnsupportedError, match="editable"):
-        gstreamer.environment()
-
-
-@pytest.mark.parametrize(
-    ("answer", "message"),
-    [("echo 3.1; echo /usr/gi", r"runs Python 3\.1 "), ("exit 1", "python3-gst-1.0")],
-)
-def test_another_python_is_refused(answer: str, message: str, tmp_path: Path) -> None:
-    python = tmp_path / "python"
-    python.write_text(f"#!/bin/sh\n{answer}\n")
-    python.chmod(0o755)
-    with pytest.raises(UnsupportedError, match=message):
-        gstreamer.environment(str(python))
-    with pytest.raises(UnsupportedError, match="no GStreamer"):
-        gstreamer.environment(str(tmp_path / "none"))

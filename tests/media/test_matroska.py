@@ -100,23 +100,28 @@ def test_metadata_chapters_and_attachments_survive() -> None:
         assert font.metadata["filename"] == "schrift ä.ttf"
 
 
+def beside_video(container: Any, stream: Any, count: int) -> tuple[io.BytesIO, list[Any]]:
+    """A file with so many frames of BSQ and a copy of a stream, and the stream's packets."""
+    file = io.BytesIO()
+    muxer = MatroskaMuxer(file)
+    video = muxer.add_video(HEADER, SEQUENCE)
+    track = muxer.copy_stream(stream)
+    packets = packets_of(container, stream)
+    for packet in packets:
+        muxer.mux_packet(track, packet)
+    mux_video(muxer, video, count=count)
+    muxer.close()
+    file.seek(0)
+    return file, packets
+
+
 @pytest.mark.parametrize("kind", SOUNDS)
 def test_sound_is_copied_byte_for_byte(kind: str) -> None:
     source = sound(kind)
-    file = io.BytesIO()
     with av.open(source) as container:
-        stream = container.streams.audio[0]
-        muxer = MatroskaMuxer(file)
-        video = muxer.add_video(HEADER, SEQUENCE)
-        track = muxer.copy_stream(stream)
-        packets = packets_of(container, stream)
+        file, packets = beside_video(container, container.streams.audio[0], count=12)
         times = [packet.pts * packet.time_base for packet in packets]
-        for packet in packets:
-            muxer.mux_packet(track, packet)
-        mux_video(muxer, video, count=12)
-        muxer.close()
         payloads = [bytes(packet) for packet in packets]
-    file.seek(0)
     with av.open(file, "r") as container:
         stream = container.streams.audio[0]
         found = packets_of(container, stream)
@@ -130,18 +135,8 @@ def test_sound_is_copied_byte_for_byte(kind: str) -> None:
 
 def test_sound_before_zero_keeps_the_video_at_zero() -> None:
     with av.open(sound("aac")) as container:
-        stream = container.streams.audio[0]
-        packets = packets_of(container, stream)
+        file, packets = beside_video(container, container.streams.audio[0], count=5)
         assert packets[0].pts == -1024
-        file = io.BytesIO()
-        muxer = MatroskaMuxer(file)
-        track = muxer.copy_stream(stream)
-        video = muxer.add_video(HEADER, SEQUENCE)
-        for packet in packets:
-            muxer.mux_packet(track, packet)
-        mux_video(muxer, video, count=5)
-        muxer.close()
-    file.seek(0)
     with av.open(file, "r") as container:
         times = {p.stream.type: p.pts for p in reversed([p for p in container.demux() if p.size])}
         assert times == {"audio": -21, "video": 0}
@@ -177,20 +172,11 @@ SUBTITLES = {
 
 @pytest.mark.parametrize("kind", SUBTITLES)
 def test_subtitles_keep_text_and_times(kind: str) -> None:
-    file = io.BytesIO()
     with av.open(io.BytesIO(SUBTITLES[kind]), format=kind) as container:
         stream = container.streams.subtitles[0]
         extradata = stream.codec_context.extradata
-        muxer = MatroskaMuxer(file)
-        video = muxer.add_video(HEADER, SEQUENCE)
-        track = muxer.copy_stream(stream)
-        sent = packets_of(container, stream)
-        for packet in sent:
-            muxer.mux_packet(track, packet)
-        mux_video(muxer, video, count=90)
-        muxer.close()
+        file, sent = beside_video(container, stream, count=90)
         sent_data = [bytes(packet) for packet in sent]
-    file.seek(0)
     with av.open(file, "r") as container:
         stream = container.streams.subtitles[0]
         found = packets_of(container, stream)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bsqav.cli.display import show
 from bsqav.cli.values import pixel_size
-from bsqav.codec.models import default_model, find_model
+from bsqav.codec.models import find_model
 from bsqav.errors import UsageError
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _settings(args: argparse.Namespace) -> Settings:
     if any(height % 2 for height in heights):
         raise UsageError(f"--heights {args.heights}: even numbers")
     return Settings(
-        model=default_model() if args.model is None else find_model(args.model),
+        model=find_model(args.model),
         model_name=args.model,
         clip=args.clip,
         size=args.size,

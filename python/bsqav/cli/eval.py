@@ -195,7 +195,7 @@ def _reconstruction(args: argparse.Namespace) -> Outcome:
 
 
 def _compression(args: argparse.Namespace) -> Outcome:
-    from bsqav.codec.models import default_model, find_model
+    from bsqav.codec.models import find_model
     from bsqav.evaluation.research import research_tables, tokens
     from bsqav.evaluation.research.integer_prior import integer_prior
 
@@ -205,7 +205,7 @@ def _compression(args: argparse.Namespace) -> Outcome:
     prior = tokens.load_prior(args.prior)
     codec = None
     if args.crf:
-        codec = default_model() if args.codec is None else find_model(args.codec)
+        codec = find_model(args.codec)
         batches = list(batches)
     tiles = args.fit == "tiles"
     found = tokens.compression(model, prior, iter(batches), args.device, tiles=tiles)

@@ -25,6 +25,14 @@ whatever -c:v says. Sound is copied; subtitles, chapters, attachments, metadata,
 and timestamps are carried over. OUT is written as OUT.partial and renamed at the end."""
 
 
+# Options that `bsqav.transcode` takes by the same names, besides the settings.
+_SAME_NAMES = (
+    *("codec", "two_pass", "model", "embed_model", "parallel", "start", "scale", "pixel_format"),
+    *("audio", "video_track", "audio_tracks", "subtitle_tracks", "strict", "overwrite"),
+    *("format", "input_format", "fps", "start_number"),
+)
+
+
 def add_parser(subparsers: Any) -> None:
     """Register the subcommand."""
     parser = subparsers.add_parser(
@@ -57,10 +65,22 @@ def add_parser(subparsers: Any) -> None:
     add("--two-pass", action="store_true", help="read IN twice to share the bit rate out evenly")
     add("--model", metavar="NAME|FILE", help="model to use, see `bsqav models`")
     add("--embed-model", action="store_true", help="attach the model to OUT (.mkv)")
-    add("--video", type=int, metavar="N", help="the video track, by its number in `bsqav info`")
+    add(
+        "--video",
+        dest="video_track",
+        type=int,
+        metavar="N",
+        help="the video track, by its number in `bsqav info`",
+    )
     tracks = "all (default), none, or numbers and languages, as in 1,eng"
     add("--audio", dest="audio_tracks", default="all", metavar="LIST", help=f"sound: {tracks}")
-    add("--subtitles", default="all", metavar="LIST", help="subtitles: likewise")
+    add(
+        "--subtitles",
+        dest="subtitle_tracks",
+        default="all",
+        metavar="LIST",
+        help="subtitles: likewise",
+    )
     add(
         "--scale",
         type=size,
@@ -109,32 +129,14 @@ def run(args: argparse.Namespace) -> int:
     """Carry out the command."""
     display = ProgressDisplay(quiet=args.quiet)
     duration = _duration(args)
-    given: Any = {name: getattr(args, name) for name in SETTINGS}
+    given: Any = {name: getattr(args, name) for name in (*SETTINGS, *_SAME_NAMES)}
     with interruptible() as stop:
         try:
             result = transcode(
                 args.input,
                 args.output,
-                codec=args.codec,
-                two_pass=args.two_pass,
-                model=args.model,
-                parallel=args.parallel,
                 device="cuda" if args.device == "cuda" else "cpu",
-                start=args.start,
                 duration=duration,
-                scale=args.scale,
-                pixel_format=args.pixel_format,
-                audio=args.audio,
-                video_track=args.video,
-                audio_tracks=args.audio_tracks,
-                subtitle_tracks=args.subtitles,
-                embed_model=args.embed_model,
-                strict=args.strict,
-                overwrite=args.overwrite,
-                format=args.format,
-                input_format=args.input_format,
-                fps=args.fps,
-                start_number=args.start_number,
                 progress=display.progress,
                 warn=display.warn,
                 cancelled=stop.is_set,

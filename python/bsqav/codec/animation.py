@@ -20,11 +20,12 @@ from bsqav.codec.animation_file import (
 )
 from bsqav.codec.decoder import Decoder
 from bsqav.codec.encoder import Encoder
-from bsqav.codec.image import Chroma, GivenPicture, Output, picture_frame, shown_picture
+from bsqav.codec.image import Chroma, GivenPicture, Output, picture_frame
 from bsqav.codec.models import ModelLike
 from bsqav.codec.picture_metadata import PictureMetadata
 from bsqav.codec.sequence import SequenceHeader, sequence_header, sequence_of
 from bsqav.codec.settings import AnimationArguments, EncoderSettings, given_settings
+from bsqav.codec.shown_frames import ShownFrames
 from bsqav.codec.still import StillConverter, check_still, is_still
 from bsqav.codec.units import Frame, Packet
 from bsqav.errors import BitstreamError, BsqWarning, UsageError
@@ -154,7 +155,7 @@ def _ticks(durations: Fraction | float | Sequence[Fraction | float], number: int
     return ticks
 
 
-class Animation:
+class Animation(ShownFrames):
     """An animation's pictures in any order.
 
     `len()` gives their number, an index a picture as `decode_image` gives it. Going on from one
@@ -202,13 +203,6 @@ class Animation:
 
     def __len__(self) -> int:
         return len(self._packets)
-
-    def __getitem__(self, index: int) -> Any:
-        return shown_picture(self.frame(index), self._output)
-
-    def __iter__(self) -> Iterator[Any]:
-        for index in range(len(self)):
-            yield self[index]
 
     def duration(self, index: int) -> Fraction:
         """Seconds for which a picture shows, 0 where unknown. Decodes the picture."""

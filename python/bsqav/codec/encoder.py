@@ -14,7 +14,7 @@ import numpy as np
 from bsqav import _core
 from bsqav.codec.device import DeviceFrame
 from bsqav.codec.encoder_checks import check_first_pass, check_parallel, place_options
-from bsqav.codec.models import ModelLike, default_model, find_model
+from bsqav.codec.models import ModelLike, find_model
 from bsqav.codec.parallel import ParallelCore, memory_limit, plan_parallel
 from bsqav.codec.picture import Colour, FrameConverter, PlaneFormat
 from bsqav.codec.planes import SupportsDLPack, as_arrays, device_planes, rgb_frame
@@ -143,7 +143,7 @@ class Encoder:
         self._sequence = SequenceHeader(**sequence)
         self._layout = plane_format_of(self._sequence)
         self._time_base = time_base_of(self._sequence)
-        self._model = default_model() if model is None else find_model(model)
+        self._model = find_model(model)
         self._first_pass = list(first_pass)
         self._place = place_options(device, stream)
         self._wanted_parallel, self._while_waiting = int(parallel), while_waiting

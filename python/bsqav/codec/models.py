@@ -136,16 +136,18 @@ def _not_found(message: str, which: str) -> ModelNotFoundError:
     return error
 
 
-def find_model(which: ModelLike) -> Model:
+def find_model(which: ModelLike | None) -> Model:
     """The model of that name, id (or unique beginning of an id, 8 digits or more), or path.
 
-    A `Model` is returned as it is.
+    A `Model` is returned as it is; None stands for the default model.
 
     Raises:
         ModelNotFoundError: no such model; the message says where it was looked for.
         ModelError: the file found is damaged or has the wrong hash.
         UsageError: the beginning of an id fits several models.
     """
+    if which is None:
+        return default_model()
     if isinstance(which, Model):
         return which
     text = os.fspath(which)

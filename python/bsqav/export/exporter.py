@@ -149,31 +149,32 @@ def _encoder(out: Tensors, net: CodecNet) -> None:
     _linear(out, "enc.head", enc.head, feature, LATENT_UNIT)
 
 
+def _of_tokens(out: Tensors, name: str, network: Any) -> float:
+    """What decoder and prior begin with: tokens and side, blocks; returns the features' unit."""
+    _linear(out, f"{name}.tok", network.tok, TOKEN_UNIT, STREAM_UNIT)
+    _linear(out, f"{name}.side", network.side, STREAM_UNIT, STREAM_UNIT)
+    feature = _blocks(out, name, network)
+    _requant(out, f"{name}.f", np.array(STREAM_UNIT / feature), network.tok.out_features)
+    return feature
+
+
 def _decoder(out: Tensors, net: CodecNet) -> None:
-    dec = net.dec
-    _linear(out, "dec.tok", dec.tok, TOKEN_UNIT, STREAM_UNIT)
-    _linear(out, "dec.side", dec.side, STREAM_UNIT, STREAM_UNIT)
-    feature = _blocks(out, "dec", dec)
-    _requant(out, "dec.f", np.array(STREAM_UNIT / feature), dec.tok.out_features)
-    _linear(out, "dec.out", dec.out, feature, STREAM_UNIT)
+    feature = _of_tokens(out, "dec", net.dec)
+    _linear(out, "dec.out", net.dec.out, feature, STREAM_UNIT)
 
 
 def _prior(out: Tensors, net: CodecNet) -> None:
     prior = net.prior
-    width = prior.tok.out_features
-    _linear(out, "prior.tok", prior.tok, TOKEN_UNIT, STREAM_UNIT)
-    _linear(out, "prior.side", prior.side, STREAM_UNIT, STREAM_UNIT)
-    feature = _blocks(out, "prior", prior)
-    _requant(out, "prior.f", np.array(STREAM_UNIT / feature), width)
+    feature = _of_tokens(out, "prior", prior)
     _linear(out, "prior.flag", prior.flag, feature, STREAM_UNIT)
     cur, ctx = float(_scale(prior.cur_out)[0]), float(_scale(prior.ctx_out)[0])
     _linear(out, "prior.cur", prior.cur, TOKEN_UNIT, cur)
     _depthwise(out, "prior.ctx", prior.ctx, np.array(cur), ctx)
     _linear(out, "prior.mix", prior.mix, ctx, STREAM_UNIT)
     into = float(_scale(prior.ffn_in)[0])
-    _requant(out, "prior.ffn.in", np.array(STREAM_UNIT / into), width)
+    _requant(out, "prior.ffn.in", np.array(STREAM_UNIT / into), prior.tok.out_features)
     _ffn(out, "prior.ffn", prior.ffn, into)
-    _heads(out, net, width)
+    _heads(out, net, prior.tok.out_features)
 
 
 def _heads(out: Tensors, net: CodecNet, width: int) -> None:

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from bsqav import _core
-from bsqav.codec.models import default_model, find_model
+from bsqav.codec.models import find_model
 from bsqav.codec.settings import EncoderSettings
 from bsqav.evaluation.bench.codec import WAYS, frames_of
 from bsqav.evaluation.bench.result import Part, Settings, columns
@@ -70,7 +70,7 @@ def _run(*arguments: str) -> dict[str, float]:
 
 
 def _code(way: str, source: Path, packets: Path, crf: float, threads: int, name: str) -> None:
-    model: _core.Model = find_model(name) if name else default_model()
+    model: _core.Model = find_model(name)
     before = peak_megabytes()
     if way == "encode":
         clip = Y4mFile(source)

@@ -98,13 +98,16 @@ def _halves(settings: Settings, tokens: tuple[int, int]) -> "dict[str, nn.Module
     net = CodecNet(ModelConfig(**settings.model.config)).eval()
     mask = torch.ones(1, *tokens, 1)
 
-    class Analysis(nn.Module):
-        """To the latents: their signs cost nothing."""
+    class Half(nn.Module):
+        """One network, and the mask of every token."""
 
-        def __init__(self) -> None:
+        def __init__(self, part: nn.Module) -> None:
             super().__init__()
-            self.net = net.enc
+            self.net: Any = part
             self.register_buffer("mask", mask)
+
+    class Analysis(Half):
+        """To the latents: their signs cost nothing."""
 
         def forward(self, residual: torch.Tensor, side: torch.Tensor) -> torch.Tensor:
             x = self.net.into(torch.cat([residual, side], dim=-1))
@@ -113,19 +116,14 @@ def _halves(settings: Settings, tokens: tuple[int, int]) -> "dict[str, nn.Module
             latents: torch.Tensor = self.net.head(self.net.feature(x))
             return latents
 
-    class Synthesis(nn.Module):
+    class Synthesis(Half):
         """The decoder as it is."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.net = net.dec
-            self.register_buffer("mask", mask)
 
         def forward(self, token: torch.Tensor, side: torch.Tensor) -> torch.Tensor:
             samples: torch.Tensor = self.net(token, side, self.mask)
             return samples
 
-    return {"analysis": Analysis().eval(), "synthesis": Synthesis().eval()}
+    return {"analysis": Analysis(net.enc).eval(), "synthesis": Synthesis(net.dec).eval()}
 
 
 def _pytorch(settings: Settings, tokens: tuple[int, int], threads: int) -> Runs:

@@ -64,9 +64,9 @@ class PublicBsq:
 
         Raises ModelNotFoundError where there is no such model.
         """
-        from bsqav.codec.models import default_model, find_model
+        from bsqav.codec.models import find_model
 
-        model = default_model() if self.model is None else find_model(self.model)
+        model = find_model(self.model)
         return {"program": program_hash(), "model": model.id}
 
     def encode(self, y4m: Path, crf: float, gop: int, out: Path) -> Encoded:

@@ -8,11 +8,11 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 from bsqav.codec.decoder import Decoder
-from bsqav.codec.image import Output, shown_picture
+from bsqav.codec.image import Output
 from bsqav.codec.models import ModelLike
+from bsqav.codec.shown_frames import ShownFrames
 from bsqav.codec.units import Frame
 from bsqav.errors import BitstreamError, BsqWarning, MediaError, UsageError
 from bsqav.media.demux.bsq_track import ROUNDING, skipped_notice
@@ -33,7 +33,7 @@ class FrameIndex:
     time_base: Fraction  # seconds per tick
 
 
-class FrameReader(Closing):
+class FrameReader(ShownFrames, Closing):
     """A BSQ track as a sequence: an index gives a frame as `decode_image` does.
 
     Opening reads the file once, without decoding, unless `index` is given. Going on from one
@@ -87,13 +87,6 @@ class FrameReader(Closing):
 
     def __len__(self) -> int:
         return len(self.index.times)
-
-    def __getitem__(self, number: int) -> Any:
-        return shown_picture(self.frame(number), self._output)
-
-    def __iter__(self) -> Iterator[Any]:
-        for number in range(len(self)):
-            yield self[number]
 
     def time(self, number: int) -> Fraction:
         """When a frame is due, in seconds."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 
@@ -11,7 +10,7 @@ import av
 
 from bsqav.codec import Decoder, Frame
 from bsqav.codec.models import ModelLike
-from bsqav.errors import BitstreamError, BsqWarning, MediaError, UsageError
+from bsqav.errors import BitstreamError, MediaError, UsageError
 from bsqav.media.demux.bsq_track import skipped_notice
 from bsqav.media.demux.demuxer import BsqPacket, BsqTrack, Demuxer
 from bsqav.media.demux.gaps import Gap, named, places
@@ -19,6 +18,7 @@ from bsqav.media.demux.inputs import input_name, open_input
 from bsqav.media.inspect.conformance import ConformanceHash
 from bsqav.media.io.progress import Progress, ProgressCallback
 from bsqav.media.io.types import Cancelled, MediaFile, Warn
+from bsqav.media.io.warning_log import WarningLog
 
 __all__ = ["Verification", "verify"]
 
@@ -89,21 +89,6 @@ class _Verifier:
             pixel_format=first.pix_fmt,
             model=first.sequence["model_id"],
         )
-
-
-class _Warnings:
-    """Says what is odd, and keeps it."""
-
-    def __init__(self, say: Warn | None) -> None:
-        self._say = say
-        self.all: list[str] = []
-
-    def __call__(self, message: str) -> None:
-        self.all.append(message)
-        if self._say is not None:
-            self._say(message)
-        else:
-            warnings.warn(message, BsqWarning, stacklevel=4)
 
 
 def _track(demuxer: Demuxer, number: int | None, name: str) -> BsqTrack:
@@ -208,7 +193,7 @@ def verify(
         ModelNotFoundError, ModelError, UnsupportedError: it cannot be decoded here.
     """
     name = input_name(file)
-    said = _Warnings(warn)
+    said = WarningLog(warn)
     with open_input(file, cancelled=cancelled) as demuxer:
         track = _track(demuxer, video_track, name)
         verifier = _Verifier((*models, *demuxer.models(said)), threads)

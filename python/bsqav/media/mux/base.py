@@ -99,9 +99,22 @@ class Muxer(ABC):
     def mux_packet(self, index: int, packet: AvPacket) -> None:
         """Takes a PyAV packet of a copied stream, or of an encoder; the packet is not changed."""
 
-    @abstractmethod
     def close(self) -> None:
-        """Finishes the file; a file object given by the caller stays open."""
+        """Finishes the file; a file object given by the caller stays open.
+
+        Raises:
+            OSError: the output cannot take it (the disk is full, the pipe is closed).
+        """
+        if self._closed:
+            return
+        try:
+            self._finish()
+        finally:
+            self._closed = True
+
+    @abstractmethod
+    def _finish(self) -> None:
+        """Writes what is left and closes what was opened here; called once."""
 
     def abort(self) -> None:
         """Ends early: what has been written stays playable as far as possible. Never raises."""

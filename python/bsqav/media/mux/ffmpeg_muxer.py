@@ -351,21 +351,13 @@ class FFmpegMuxer(Muxer):
                 f"{error_message(error, lines)}"
             ) from error
 
-    def close(self) -> None:
-        """Finishes the file.
-
-        Raises:
-            OSError: the output cannot take it.
-        """
-        if self._closed:
-            return
+    def _finish(self) -> None:
         try:
             if len(self.container.streams):
                 self.start()
             for text in self._texts.finish():
                 self._write(text.stream_index, text)
         finally:
-            self._closed = True
             self.container.close()
         for times in self._times.values():
             if remark := times.remark():

@@ -94,15 +94,9 @@ class HlsMuxer(PyAvMuxer):
             self._end = max(self._end, end)
         super()._mux_video(index, packet)
 
-    def close(self) -> None:
-        """Finishes the file and writes the playlist.
-
-        Raises:
-            OSError: the output cannot take it.
-        """
-        if self._closed:
-            return
-        super().close()
+    def _finish(self) -> None:
+        """Finishes the file and writes the playlist."""
+        super()._finish()
         with self._media.open("rb") as file:
             init, fragments = _fragments(file)
         # Fragments wait for every track to begin: the first one may hold several groups.

@@ -274,15 +274,8 @@ class MatroskaMuxer(BsqMuxer):
             discard=entry.discard,
         )
 
-    def close(self) -> None:
-        """Writes what is left, the index and the sizes, and closes the file if it was opened here.
-
-        Raises:
-            OSError: the output cannot take it (the disk is full, the pipe is closed).
-        """
-        if self._closed:
-            return
-        self._closed = True
+    def _finish(self) -> None:
+        """Writes what is left, the index and the sizes, and closes the file if opened here."""
         try:
             self._release(everything=True)
             if self._writer is None:

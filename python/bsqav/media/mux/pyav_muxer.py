@@ -181,21 +181,13 @@ class PyAvMuxer(FFmpegMuxer, BsqMuxer):
         for action in held:
             action()
 
-    def close(self) -> None:
-        """Finishes the file.
-
-        Raises:
-            OSError: the output cannot take it.
-        """
-        if self._closed:
-            return
+    def _finish(self) -> None:
         try:
             if self._held is not None:
                 self._fix_shift()
-            super().close()
+            super()._finish()
             self._file.flush()
         finally:
-            self._closed = True
             if self._owned:
                 self._file.close()
 

@@ -11,7 +11,7 @@ from av.stream import Discard, Stream
 
 from bsqav.codec.decoder import Decoder
 from bsqav.codec.models import ModelLike, find_model
-from bsqav.codec.picture import Colour
+from bsqav.codec.picture import Colour, HasLayout, PlaneFormat
 from bsqav.codec.sequence import SequenceHeader, colour_of
 from bsqav.errors import BitstreamError, BsqWarning, UsageError
 from bsqav.media.demux.bsq_track import skipped_notice
@@ -39,7 +39,7 @@ _SKIPPED = {
 }
 
 
-class BsqInputStream(CodecAttributes):
+class BsqInputStream(HasLayout, CodecAttributes):  # type: ignore[misc, override]  # size is fixed
     """A BSQ stream with the attributes of av.VideoStream.
 
     What the container says of it is read when the file is opened, and stays true after close().
@@ -105,19 +105,9 @@ class BsqInputStream(CodecAttributes):
         return self.track.time_base
 
     @property
-    def width(self) -> int:  # type: ignore[override]  # computed here, set in an encoder's stream
-        """Luma samples in a row."""
-        return self.track.width
-
-    @property
-    def height(self) -> int:  # type: ignore[override]  # likewise
-        """Rows of luma samples."""
-        return self.track.height
-
-    @property
-    def pix_fmt(self) -> str:  # type: ignore[override]  # likewise
-        """FFmpeg's name of the pixel format."""
-        return self.track.pix_fmt
+    def layout(self) -> PlaneFormat:
+        """Size, chroma and bit depth of the frames."""
+        return self.track.layout
 
     @property
     def average_rate(self) -> Fraction | None:
@@ -127,7 +117,7 @@ class BsqInputStream(CodecAttributes):
     base_rate = guessed_rate = rate = framerate = average_rate
 
     @property
-    def sample_aspect_ratio(self) -> Fraction | None:  # type: ignore[override]  # as width
+    def sample_aspect_ratio(self) -> Fraction | None:  # type: ignore[override]  # computed here, set in an encoder's stream
         """Width over height of one sample, None where unknown."""
         return self.track.sample_aspect
 
@@ -182,11 +172,11 @@ class BsqInputStream(CodecAttributes):
     # ---- what a codec context has ----
 
     @property
-    def _colour(self) -> Colour:  # type: ignore[override]  # as width
+    def _colour(self) -> Colour:  # type: ignore[override]  # likewise
         return colour_of(self.sequence)
 
     @property
-    def extradata(self) -> bytes:  # type: ignore[override]  # as width
+    def extradata(self) -> bytes:  # type: ignore[override]  # likewise
         """The sequence header, as containers hold it."""
         return self.track.header
 

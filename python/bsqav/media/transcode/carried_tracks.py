@@ -5,6 +5,8 @@ The one place that decides this, for every container and every video codec.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import av
 from av.stream import Stream
 
@@ -84,22 +86,34 @@ class CarriedTracks:
         return sum(packet.size for packet in packets)
 
 
+class TrackSettings(Protocol):
+    """What happens to the tracks beside the video."""
+
+    @property
+    def audio(self) -> str:
+        """What becomes of sound: "copy", "none", or FFmpeg's name of an encoder."""
+
+    @property
+    def strict(self) -> bool:
+        """Refuse what would be left out, or converted without being asked."""
+
+
 def carry_tracks(
-    muxer: Muxer, streams: list[Stream], *, audio: str, strict: bool, warn: Warn
+    muxer: Muxer, streams: list[Stream], settings: TrackSettings, warn: Warn
 ) -> CarriedTracks:
     """Decides what happens to every track but the video.
 
     Args:
         muxer: where they go, see `bsqav.media.mux.base.Muxer`.
         streams: PyAV streams of the input.
-        audio: "copy", "none", or FFmpeg's name of an encoder.
-        strict: refuse what would be left out, or converted without being asked.
+        settings: what happens to sound, and whether a loss is an error.
         warn: takes a sentence on everything that is changed or left out.
 
     Raises:
         UnsupportedError: strict, and a track would be left out; or the encoder that is named
             does not do.
     """
+    audio, strict = settings.audio, settings.strict
     tracks = CarriedTracks(muxer, warn)
     left = unused_streams(streams)
     for stream in streams:

@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import os
 import time
-import warnings as python_warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -19,12 +18,13 @@ from bsqav.codec.encoder_options import with_bsq_preset
 from bsqav.codec.picture import FrameConverter
 from bsqav.codec.settings import EncoderSettings
 from bsqav.codec.still import StillConverter
-from bsqav.errors import BsqError, BsqWarning, MediaError
+from bsqav.errors import BsqError, MediaError
 from bsqav.media.demux.inputs import input_name
 from bsqav.media.inspect.conformance import ConformanceHash
 from bsqav.media.io.pipes import name_of
 from bsqav.media.io.progress import Progress, ProgressCallback
 from bsqav.media.io.types import Cancelled, MediaFile, Warn
+from bsqav.media.io.warning_log import WarningLog
 from bsqav.media.mux.hls import default_gop
 from bsqav.media.mux.muxers import format_of
 from bsqav.media.transcode.destination import Destination
@@ -57,9 +57,8 @@ class Pipeline:
         cancelled: Cancelled,
     ) -> None:
         self._src, self._dst, self._options = src, dst, options
-        self._warn_user = warn
+        self._warn = WarningLog(warn)
         self._progress, self._cancelled = progress, cancelled
-        self._warnings: list[str] = []
         self._began = self._pass_began = time.monotonic()
         self._end = Fraction(0)
         self._hash: ConformanceHash | None = None
@@ -73,13 +72,6 @@ class Pipeline:
             self._source.close()
         if self._target is not None:
             self._target.close()
-
-    def _warn(self, message: str) -> None:
-        self._warnings.append(message)
-        if self._warn_user is not None:
-            self._warn_user(message)
-        else:
-            python_warnings.warn(message, BsqWarning, stacklevel=2)
 
     def run(self, input_format: str | None) -> TranscodeResult:
         """Transcodes, and says what was done."""
@@ -342,7 +334,7 @@ class Pipeline:
             duration=float(self._end),
             seconds=time.monotonic() - self._began,
             hash=self._hash.hexdigest() if self._hash is not None else None,
-            warnings=tuple(self._warnings),
+            warnings=tuple(self._warn.all),
         )
 
 

@@ -78,13 +78,7 @@ class MuxedSink(Sink):
             )
             if source.info.hdr and self._muxer.format == "nut":
                 warn("mastering display and content light level are left out: nut holds none")
-            self._tracks = carry_tracks(
-                self._muxer,
-                source.other_streams(),
-                audio=settings.audio,
-                strict=settings.strict,
-                warn=warn,
-            )
+            self._tracks = carry_tracks(self._muxer, source.other_streams(), settings, warn)
             model, embed = str(sequence["model_id"]), settings.embed_model
             carry_metadata(self._muxer, source, warn, model=model, embed=embed)
         except BaseException:

@@ -141,13 +141,7 @@ class VideoSink(Sink):
                 info = turned(info)
             self._encoder = VideoEncoder(self._muxer.container, self.codec, info, settings, warn)
             self._encoder.stream.metadata.update(metadata_of(source.stream))
-            self._tracks = carry_tracks(
-                self._muxer,
-                source.other_streams(),
-                audio=settings.audio,
-                strict=settings.strict,
-                warn=warn,
-            )
+            self._tracks = carry_tracks(self._muxer, source.other_streams(), settings, warn)
             carry_metadata(self._muxer, source, warn, add_cover=self._add_cover)
             self._muxer.start()
             for index, cover in self._covers:
