@@ -14,7 +14,7 @@ import pytest
 import bsqav
 from bsqav.codec import Animation, encode_animation
 from bsqav.codec.animation import read_animation, write_animation
-from bsqav.codec.picture_metadata import PictureMetadata
+from bsqav.codec.image_metadata import ImageMetadata
 from bsqav.errors import BitstreamError, UnsupportedError, UsageError
 from tests.codec.streams import TINY_MODEL, Format, clip, tiny_model
 
@@ -59,7 +59,7 @@ def test_the_file_is_as_it_is_written_down() -> None:
 
 
 def test_metadata_are_in_the_header_with_checksums() -> None:
-    metadata = PictureMetadata(exif=b"II*\0", icc=b"profile", xmp=b"<x/>")
+    metadata = ImageMetadata(exif=b"II*\0", icc=b"profile", xmp=b"<x/>")
     data = encode(loops=3, metadata=metadata)
     # As docs/bitstream.md 10 has it: kind, size, so many bytes, checksum.
     chunks = b"".join(
@@ -80,7 +80,7 @@ def test_metadata_are_in_the_header_with_checksums() -> None:
 
 @pytest.mark.parametrize("place", range(7, 18))
 def test_damaged_metadata_are_faults_and_no_errors(place: int) -> None:
-    data = bytearray(encode(metadata=PictureMetadata(exif=b"II*\0\0")))
+    data = bytearray(encode(metadata=ImageMetadata(exif=b"II*\0\0")))
     data[place] ^= 0x40
     file = read_animation(bytes(data))
     assert not file.metadata
@@ -89,7 +89,7 @@ def test_damaged_metadata_are_faults_and_no_errors(place: int) -> None:
 
 
 def test_a_still_with_metadata_is_read_as_a_still() -> None:
-    metadata = PictureMetadata(icc=b"\0" * 36 + b"acsp")
+    metadata = ImageMetadata(icc=b"\0" * 36 + b"acsp")
     still = bsqav.encode_image(GRAY[0], model=TINY_MODEL)
     data = bsqav.encode_image(GRAY[0], model=TINY_MODEL, metadata=metadata)
     assert read_animation(data).packets == (still,)

@@ -38,7 +38,7 @@ def units(data: bytes) -> list[bytes]:
 
 
 def with_messages(data: bytes, head: bytes, slices: set[int], kind: Any, payload: bytes) -> bytes:
-    """A bare stream with a T.35 message before each slice."""
+    """An elementary stream with a T.35 message before each slice."""
     message = head + escaped(bytes([4, len(payload)]) + payload + b"\x80")
     out = bytearray()
     for unit in units(data):

@@ -5,6 +5,7 @@ from bsqav.codec.decoder import Decoder
 from bsqav.codec.device import DeviceFrame
 from bsqav.codec.encoder import Encoder
 from bsqav.codec.image import decode_image, encode_image
+from bsqav.codec.image_metadata import ImageMetadata
 from bsqav.codec.models import (
     Model,
     ModelInfo,
@@ -15,7 +16,6 @@ from bsqav.codec.models import (
     model_folders,
 )
 from bsqav.codec.picture import Colour, FrameConverter, PlaneFormat
-from bsqav.codec.picture_metadata import PictureMetadata
 from bsqav.codec.sequence import SequenceHeader, sequence_header
 from bsqav.codec.settings import EncoderSettings
 from bsqav.codec.units import Frame, Packet
@@ -29,10 +29,10 @@ __all__ = [
     "EncoderSettings",
     "Frame",
     "FrameConverter",
+    "ImageMetadata",
     "Model",
     "ModelInfo",
     "Packet",
-    "PictureMetadata",
     "PlaneFormat",
     "SequenceHeader",
     "decode_image",

@@ -21,8 +21,8 @@ from bsqav.codec.animation_file import (
 from bsqav.codec.decoder import Decoder
 from bsqav.codec.encoder import Encoder
 from bsqav.codec.image import Chroma, GivenPicture, Output, picture_frame
+from bsqav.codec.image_metadata import ImageMetadata
 from bsqav.codec.models import ModelLike
-from bsqav.codec.picture_metadata import PictureMetadata
 from bsqav.codec.sequence import SequenceHeader, sequence_header, sequence_of
 from bsqav.codec.settings import AnimationArguments, EncoderSettings, given_settings
 from bsqav.codec.shown_frames import ShownFrames
@@ -50,7 +50,7 @@ def encode_animation(
     durations: Fraction | float | Sequence[Fraction | float] = DEFAULT_DURATION,
     loops: int = 0,
     chroma: Chroma | None = None,
-    metadata: PictureMetadata | None = None,
+    metadata: ImageMetadata | None = None,
     model: ModelLike | None = None,
     **arguments: Unpack[AnimationArguments],
 ) -> bytes:

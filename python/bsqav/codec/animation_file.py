@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from bsqav.codec.picture_metadata import NO_METADATA, PictureMetadata, read_chunks
+from bsqav.codec.image_metadata import NO_METADATA, ImageMetadata, read_chunks
 from bsqav.codec.still import is_still
 from bsqav.codec.units import Packet
 from bsqav.codec.varint import read_varint, varint
@@ -40,7 +40,7 @@ class AnimationFile:
     packets: tuple[bytes, ...]
     loops: int  # how often it is shown, 0 for ever
     complete: bool  # False: it was cut short
-    metadata: PictureMetadata = NO_METADATA
+    metadata: ImageMetadata = NO_METADATA
     faults: tuple[str, ...] = field(default=(), compare=False)  # what is damaged of the metadata
 
 
@@ -49,7 +49,7 @@ def write_animation(
     packets: Iterable[bytes | Packet],
     *,
     loops: int = 0,
-    metadata: PictureMetadata = NO_METADATA,
+    metadata: ImageMetadata = NO_METADATA,
 ) -> None:
     """Writes packets, the first of them a keyframe, as an animation.
 
@@ -129,7 +129,7 @@ def _read_head(data: bytes, where: str) -> tuple[int, bytes, int]:
     return loops, data[after:place], place
 
 
-def still_with_metadata(packet: bytes, metadata: PictureMetadata) -> bytes:
+def still_with_metadata(packet: bytes, metadata: ImageMetadata) -> bytes:
     """The content of a `.bsq` file: a keyframe packet as it is, or with metadata before it."""
     if not metadata:
         return packet

@@ -16,9 +16,9 @@ import numpy.typing as npt
 from bsqav.codec.animation_file import is_animation, read_animation, still_with_metadata
 from bsqav.codec.decoder import Decoder
 from bsqav.codec.encoder import Encoder
+from bsqav.codec.image_metadata import NO_METADATA, ImageMetadata
 from bsqav.codec.models import ModelLike
 from bsqav.codec.picture import Colour, Plane, PlaneFormat, planes_to_frame
-from bsqav.codec.picture_metadata import NO_METADATA, PictureMetadata
 from bsqav.codec.pillow_image import EXIF_TURNS, is_pillow, pillow_picture
 from bsqav.codec.sequence import colour_of, sequence_header
 from bsqav.codec.settings import EncoderSettings, StillArguments, given_settings
@@ -55,7 +55,7 @@ def encode_image(
     picture: Any,
     *,
     chroma: Chroma | None = None,
-    metadata: PictureMetadata | None = None,
+    metadata: ImageMetadata | None = None,
     model: ModelLike | None = None,
     **arguments: Unpack[StillArguments],
 ) -> bytes:
@@ -193,7 +193,7 @@ def decode_image(
     return shown
 
 
-def pillow_info(metadata: PictureMetadata) -> dict[str, bytes]:
+def pillow_info(metadata: ImageMetadata) -> dict[str, bytes]:
     """What Pillow's images have in `info`, by Pillow's names."""
     found = {"exif": metadata.exif, "icc_profile": metadata.icc, "xmp": metadata.xmp}
     return {name: data for name, data in found.items() if data}
@@ -208,7 +208,7 @@ def shown_picture(frame: Frame, output: Output) -> Any:
     return pixels if output == "array" else _pillow().fromarray(pixels)
 
 
-def _only_packet(data: Any) -> tuple[bytes, PictureMetadata]:
+def _only_packet(data: Any) -> tuple[bytes, ImageMetadata]:
     """The packet of a still, and what its file says beside it."""
     if isinstance(data, str | os.PathLike):
         raise UsageError(f"{os.fspath(data)!r} is a path: give the bytes of the file")
@@ -281,10 +281,10 @@ class GivenPicture:
 
     frame: av.VideoFrame
     rotation: int  # degrees clockwise for display
-    metadata: PictureMetadata
+    metadata: ImageMetadata
 
 
-def picture_frame(picture: Any, metadata: PictureMetadata | None = None) -> GivenPicture:
+def picture_frame(picture: Any, metadata: ImageMetadata | None = None) -> GivenPicture:
     """A picture of any kind as a PyAV frame with what is said of it beside its samples."""
     if is_pillow(picture):
         image = pillow_picture(picture, metadata=metadata, warn=_warn)

@@ -13,7 +13,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from bsqav.codec.picture_metadata import EXIF_PREFIX, PictureMetadata
+from bsqav.codec.image_metadata import EXIF_PREFIX, ImageMetadata
 from bsqav.errors import UnsupportedError
 
 __all__ = [
@@ -51,7 +51,7 @@ class PillowPicture:
     frame: av.VideoFrame | None  # of deep gray
     pixels: npt.NDArray[np.uint8] | None  # of everything else
     rotation: int  # degrees clockwise for display
-    metadata: PictureMetadata
+    metadata: ImageMetadata
 
 
 def is_pillow(picture: Any) -> bool:
@@ -60,12 +60,12 @@ def is_pillow(picture: Any) -> bool:
     return module is not None and isinstance(picture, module.Image)
 
 
-def metadata_of_image(image: Any) -> PictureMetadata:
+def metadata_of_image(image: Any) -> ImageMetadata:
     """Exif, colour profile and XMP that an image came with."""
     image.load()  # TIFF images are turned upright by that
     info = image.info
     xmp = info.get("xmp") or info.get("XML:com.adobe.xmp") or b""
-    found = PictureMetadata(
+    found = ImageMetadata(
         exif=info["exif"] if isinstance(info.get("exif"), bytes) else b"",
         icc=info.get("icc_profile") or b"",
         xmp=xmp.encode() if isinstance(xmp, str) else bytes(xmp),
@@ -91,7 +91,7 @@ def _exif_of(image: Any) -> bytes:
 
 
 def pillow_picture(
-    image: Any, *, metadata: PictureMetadata | None = None, warn: Callable[[str], None]
+    image: Any, *, metadata: ImageMetadata | None = None, warn: Callable[[str], None]
 ) -> PillowPicture:
     """An image as the codec takes it.
 
@@ -160,8 +160,8 @@ def _deep_gray(image: Any) -> av.VideoFrame:
 
 
 def in_rgb(
-    image: Any, metadata: PictureMetadata, warn: Callable[[str], None]
-) -> tuple[Any, PictureMetadata]:
+    image: Any, metadata: ImageMetadata, warn: Callable[[str], None]
+) -> tuple[Any, ImageMetadata]:
     """An image in RGB where it has another space of colours, by its profile where it has one."""
     mode = image.mode
     if mode not in _CONVERTED:

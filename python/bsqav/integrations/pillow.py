@@ -19,7 +19,7 @@ import numpy as np
 
 from bsqav.codec.animation import DEFAULT_DURATION, Animation, encode_animation, is_animation
 from bsqav.codec.image import encode_image, pillow_info
-from bsqav.codec.picture_metadata import NO_METADATA, PictureMetadata
+from bsqav.codec.image_metadata import NO_METADATA, ImageMetadata
 from bsqav.codec.pillow_image import in_rgb, metadata_of_image
 from bsqav.codec.sequence import SequenceHeader
 from bsqav.codec.settings import StillArguments
@@ -210,7 +210,7 @@ def _say_ignored(info: dict[str, Any], *, animation: bool) -> None:
         _warn(f"a still takes no {', '.join(lonely)}: save_all=True saves an animation")
 
 
-def _metadata(image: Image.Image, info: dict[str, Any]) -> PictureMetadata:
+def _metadata(image: Image.Image, info: dict[str, Any]) -> ImageMetadata:
     """What the options give, else what the image came with; None or no bytes leave it out."""
     found = metadata_of_image(image)
     given = {

@@ -17,7 +17,7 @@ from bsqav.media.demux.matroska_check import check_matroska
 from bsqav.media.demux.mov_check import check_mov
 from bsqav.media.demux.nut_check import UnreadBytes, check_nut
 from bsqav.media.io.file_access import read_seekable
-from bsqav.media.io.truncation import Announced
+from bsqav.media.io.truncation import StatedContents
 from bsqav.media.io.types import AvPacket, MediaFile
 
 __all__ = ["PacketTally", "container_faults", "shortfall"]
@@ -82,13 +82,13 @@ def container_faults(
     """
     if not tally.is_whole:
         return []
-    announced = _announced(file, tally)
-    found = [] if announced is None else announced.faults_of(track)
-    expected = None if announced is None else announced.packets.get(track)
+    stated = _stated_contents(file, tally)
+    found = [] if stated is None else stated.faults_of(track)
+    expected = None if stated is None else stated.packets.get(track)
     came = tally.counts[track]
     if expected is not None and came != expected and not found:
         found.append(f"{expected} packets are in the file, and {came} can be read")
-    if announced is not None and announced.cut_inside and not _duration(container):
+    if stated is not None and stated.cut_inside and not _duration(container):
         found.append(CUT_INSIDE)
     if not found and (early := _early_end(container, tally, None)):
         found.append(early)
@@ -107,30 +107,30 @@ def shortfall(
     Returns:
         What is missing; None where every frame came that the container announces.
     """
-    announced = _announced(file, tally)
+    stated = _stated_contents(file, tally)
     came, index = tally.counts[stream.index], stream.index
     expected = stream.frames
-    if announced is not None:
-        if faults := announced.faults_of(index):
+    if stated is not None:
+        if faults := stated.faults_of(index):
             return faults[0]
-        expected = announced.packets.get(index, expected)
+        expected = stated.packets.get(index, expected)
     if tally.is_whole and expected and came < expected:
         return f"{expected - came} of its {expected} frames are missing"
-    if announced is not None and announced.is_exact and tally.is_whole and expected:
-        short = any(tally.counts[at] < count for at, count in announced.packets.items())
-        return "it ends inside a fragment" if announced.in_parts and short else None
-    if early := _early_end(container, tally, stream if _is_cut(announced) else None):
+    if stated is not None and stated.is_exact and tally.is_whole and expected:
+        short = any(tally.counts[at] < count for at, count in stated.packets.items())
+        return "it ends inside a fragment" if stated.in_parts and short else None
+    if early := _early_end(container, tally, stream if _is_cut(stated) else None):
         return early
     if container.format.name == "hls":
         return None  # each part that it names has come
-    if _is_cut(announced) and not _duration(container):
+    if _is_cut(stated) and not _duration(container):
         return CUT_INSIDE
     return None
 
 
-def _is_cut(announced: Announced | None) -> bool:
+def _is_cut(stated: StatedContents | None) -> bool:
     """Whether a packet may be missing at the end."""
-    return announced is None or announced.cut_inside
+    return stated is None or stated.cut_inside
 
 
 def _duration(container: InputContainer) -> Fraction | None:
@@ -156,20 +156,20 @@ def _early_end(container: InputContainer, tally: PacketTally, stream: Stream | N
     return f"it ends at {float(end):.3f} s of {float(said):.3f} s"
 
 
-def _announced(file: MediaFile, tally: PacketTally) -> Announced | None:
+def _stated_contents(file: MediaFile, tally: PacketTally) -> StatedContents | None:
     """What the structure of a file says; None for pipes and for formats that are not read."""
     if isinstance(file, str | os.PathLike) and Path(file).suffix.lower() == ".m3u8":
         return read_seekable(file, lambda opened: _playlist(Path(file), opened))
     return read_seekable(file, lambda opened: _check(opened, tally))
 
 
-def _check(file: BinaryIO, tally: PacketTally) -> Announced | None:
+def _check(file: BinaryIO, tally: PacketTally) -> StatedContents | None:
     if tally.unread is not None:
         return check_nut(file, tally.unread)
     return check_matroska(file) or check_mov(file)
 
 
-def _playlist(path: Path, opened: BinaryIO) -> Announced | None:
+def _playlist(path: Path, opened: BinaryIO) -> StatedContents | None:
     """What the MOV file behind a playlist says, and which parts of it the playlist leaves out."""
     text = opened.read(MAX_PLAYLIST).decode("utf-8", "replace")
     names = {line.strip() for line in text.splitlines() if line.strip() and line[0] != "#"}

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from bsqav.media.io import matroska_ids as ids
 from bsqav.media.io.ebml import ElementHead, children, integer, read_head, read_segment_head
-from bsqav.media.io.truncation import Announced
+from bsqav.media.io.truncation import StatedContents
 from bsqav.media.metadata.matroska_header import STREAM_TYPES
 
 __all__ = ["check_matroska"]
@@ -33,7 +33,7 @@ _IN_CLUSTER = {
 MAX_BYTES = 64 << 20
 
 
-def check_matroska(file: BinaryIO) -> Announced | None:
+def check_matroska(file: BinaryIO) -> StatedContents | None:
     """What a file says that it holds; None for what is no Matroska file.
 
     Args:
@@ -58,7 +58,7 @@ class _Walk:
         self._start = segment.start
         self._end = size if segment.end is None else min(segment.end, size)
         self._is_short = segment.end is not None and segment.end > size
-        self._found = Announced()
+        self._found = StatedContents()
         self._numbers: list[int] = []  # of tracks, in FFmpeg's order of streams
         self._videos: set[int] = set()  # numbers of those of video
         self._blocks: Counter[int] = Counter()
@@ -68,7 +68,7 @@ class _Walk:
         self._void: int | None = None  # offset of a Void after a cluster
         self._begin = 0  # of the latest cluster, in timestamp units
 
-    def run(self) -> Announced:
+    def run(self) -> StatedContents:
         """Reads everything."""
         place: int | None = self._start
         while place is not None and place < self._end:

@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import BinaryIO
 
 from bsqav.media.io.boxes import Span, box_at, boxes, find_box
-from bsqav.media.io.truncation import Announced
+from bsqav.media.io.truncation import StatedContents
 
 __all__ = ["check_mov"]
 
@@ -41,7 +41,7 @@ class _Track:
     next_time: int | None = None  # where the next fragment should begin, in ticks
 
 
-def check_mov(file: BinaryIO) -> Announced | None:
+def check_mov(file: BinaryIO) -> StatedContents | None:
     """What a file says that it holds; None for what is no MOV or MP4 file.
 
     Args:
@@ -57,7 +57,7 @@ class _Check:
 
     def __init__(self, file: BinaryIO, size: int, moov: Span) -> None:
         self._file, self._size = file, size
-        self._found = Announced(is_exact=True)
+        self._found = StatedContents(is_exact=True)
         self._scale = self._movie_scale(moov)
         self._tracks = [self._track(span) for kind, span in boxes(file, moov) if kind == b"trak"]
         self._by_id = {track.id: track for track in self._tracks}
@@ -71,7 +71,7 @@ class _Check:
                 if track_id in self._by_id:
                     self._by_id[track_id].default = duration
 
-    def run(self) -> Announced:
+    def run(self) -> StatedContents:
         """Reads all boxes and answers what was found."""
         place: int | None = 0
         while place is not None and place < self._size:

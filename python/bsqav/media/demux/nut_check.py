@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import BinaryIO
 
-from bsqav.media.io.truncation import Announced
+from bsqav.media.io.truncation import StatedContents
 
 __all__ = ["UnreadBytes", "check_nut"]
 
@@ -44,7 +44,7 @@ class UnreadBytes:
         self.end = place + size
 
 
-def check_nut(file: BinaryIO, unread: UnreadBytes) -> Announced | None:
+def check_nut(file: BinaryIO, unread: UnreadBytes) -> StatedContents | None:
     """Faults of a NUT file; None for what is none.
 
     Args:
@@ -55,7 +55,7 @@ def check_nut(file: BinaryIO, unread: UnreadBytes) -> Announced | None:
     file.seek(0)
     if file.read(len(FILE_ID)) != FILE_ID:
         return None
-    found = Announced()
+    found = StatedContents()
     for start, end in unread.gaps:
         if end < start:
             found.faults.append(f"byte {end}: a packet begins inside another")

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from av.container import InputContainer
 from av.stream import Stream
 
-from bsqav.codec.picture_metadata import PictureMetadata
+from bsqav.codec.image_metadata import ImageMetadata
 from bsqav.media.io.types import AvPacket, Warn
 
 __all__ = ["PacketReader"]
@@ -19,7 +19,7 @@ class PacketReader(ABC):
     name: str  # what messages call the input
     container: InputContainer  # PyAV's, or an object that answers the same questions
     foreign_tags = False  # tags that are not UTF-8 were read as Latin-1
-    image_metadata: PictureMetadata | None = None  # of a `.bsq` file
+    image_metadata: ImageMetadata | None = None  # of a `.bsq` file
 
     @property
     @abstractmethod

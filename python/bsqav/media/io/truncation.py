@@ -11,7 +11,7 @@ from bsqav.media.io import matroska_ids as ids
 from bsqav.media.io.boxes import HEAD_BYTES, box_at, parse_box
 from bsqav.media.io.ebml import read_segment_head
 
-__all__ = ["Announced", "LengthWatch", "cut_short", "is_endless_playlist"]
+__all__ = ["LengthWatch", "StatedContents", "cut_short", "is_endless_playlist"]
 
 _EBML = ids.EBML.to_bytes(4, "big")
 _RIFF, _NO_SIZE = b"RIFF", 0xFFFFFFFF
@@ -25,7 +25,7 @@ MATROSKA_HEAD = 4096
 
 
 @dataclass
-class Announced:
+class StatedContents:
     """What a container's own structure says is in it. Tracks go by FFmpeg's numbers of streams."""
 
     packets: dict[int, int] = field(default_factory=dict)  # of every track, where it says so

@@ -29,7 +29,7 @@ __all__ = [
     "constant_rate",
     "even_rate",
     "first_times",
-    "is_bare",
+    "is_elementary_stream",
     "is_on_grid",
     "proportional",
     "rotation_of",
@@ -43,7 +43,7 @@ __all__ = [
 COUNTS_FRAMES = {"avi", "dv", "gxf", "ivf", "mxf", "ogg", "yuv4mpegpipe"}
 # Of these, the ones that cannot say that a frame lasts longer.
 NO_GAPS = {"dv", "gxf", "mxf", "yuv4mpegpipe"}
-# FFmpeg's AVFMT_NOTIMESTAMPS: bare streams.
+# FFmpeg's AVFMT_NOTIMESTAMPS: elementary streams.
 WITHOUT_TIMES = 0x0080
 # What is above this counts ticks of a clock (frames per second).
 MAX_RATE = Fraction(500)
@@ -118,7 +118,7 @@ def constant_rate(stream: Stream, times: Sequence[Fraction] = ()) -> Fraction | 
             states is no rate.
     """
     average, base, form = stream.average_rate, stream.base_rate, stream.container.format
-    if is_bare(stream.container):
+    if is_elementary_stream(stream.container):
         # What the stream itself says; FFmpeg puts 25 for the average where it reads no times.
         return _plain(stream.guessed_rate or average)
     if form.name in COUNTS_FRAMES and base and stream.time_base == 1 / base:
@@ -137,8 +137,8 @@ def constant_rate(stream: Stream, times: Sequence[Fraction] = ()) -> Fraction | 
     return found
 
 
-def is_bare(container: Container) -> bool:
-    """Whether a file is a bare stream (.h264, .m2v, ...), whose packets have no times."""
+def is_elementary_stream(container: Container) -> bool:
+    """Whether a file is an elementary stream (.h264, .m2v, ...), whose packets have no times."""
     return bool(int(container.format.flags) & WITHOUT_TIMES)
 
 

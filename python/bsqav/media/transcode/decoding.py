@@ -18,7 +18,7 @@ from bsqav.errors import BitstreamError
 from bsqav.media.demux.demuxer import BsqPacket, DemuxedPacket
 from bsqav.media.io.types import AvPacket, Warn
 from bsqav.media.metadata.dropped_side_data import SideDataWatch
-from bsqav.media.metadata.stream_info import is_bare
+from bsqav.media.metadata.stream_info import is_elementary_stream
 from bsqav.media.transcode.deinterlace import Deinterlacer
 
 __all__ = ["AvDecoding", "BsqDecoding", "Decoded", "Plane", "VideoDecoding"]
@@ -80,7 +80,7 @@ class AvDecoding:
         self._stream = stream
         self._deinterlacer = Deinterlacer(Fraction(stream.time_base or DEFAULT_TIME_BASE), warn)
         self._warn = warn
-        self._bare = is_bare(stream.container)
+        self._bare = is_elementary_stream(stream.container)
         self._in_order = stream.container.format.name == "avi"
         self._entry: int | None = None  # decoding time of the first keyframe
         self._delay: int | None = None  # ticks that the first frame came later

@@ -11,8 +11,8 @@ import av
 import numpy as np
 from av.stream import Stream
 
+from bsqav.codec.image_metadata import MIRRORED_TURNS, NO_METADATA, ImageMetadata
 from bsqav.codec.picture import FrameConverter
-from bsqav.codec.picture_metadata import MIRRORED_TURNS, NO_METADATA, PictureMetadata
 from bsqav.codec.units import Plane
 from bsqav.errors import BitstreamError, BsqError, MediaError
 from bsqav.media.demux.bsq_track import BsqPacket, BsqTrack
@@ -21,7 +21,7 @@ from bsqav.media.demux.gaps import named, places
 from bsqav.media.io.types import AvPacket, Warn
 from bsqav.media.metadata.file_metadata import Attachment, cover_attachment, is_cover
 from bsqav.media.metadata.hdr import NO_HDR, HdrMetadata, hdr_of_frame
-from bsqav.media.metadata.image_metadata import IMAGE_CODECS, read_image_metadata
+from bsqav.media.metadata.image_file_metadata import IMAGE_CODECS, read_image_metadata
 from bsqav.media.metadata.stream_info import proportional, rotation_of
 from bsqav.media.transcode.decoding import AvDecoding, Decoded, VideoDecoding
 from bsqav.media.transcode.events import Event, SourceFrame
@@ -118,7 +118,7 @@ class EventReader:
         """Cover art, by the index of its stream."""
 
     @property
-    def image_metadata(self) -> PictureMetadata:
+    def image_metadata(self) -> ImageMetadata:
         """Exif, colour profile and XMP of the first image, where the input is image files."""
         packet = self.first_packet
         if packet is None or self._stream.codec_context.name not in IMAGE_CODECS:

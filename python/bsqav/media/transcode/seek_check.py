@@ -15,7 +15,7 @@ from bsqav.media.demux.inputs import open_input
 from bsqav.media.demux.joined_files import is_joined
 from bsqav.media.io.types import AvPacket, Cancelled, MediaFile
 from bsqav.media.io.waiting import Direct, caller_for
-from bsqav.media.metadata.stream_info import is_bare
+from bsqav.media.metadata.stream_info import is_elementary_stream
 from bsqav.media.metadata.track_colour import of_file
 from bsqav.media.transcode.jump_scan import may_jump
 from bsqav.media.transcode.timestamp_repair import TimestampRepair
@@ -43,7 +43,7 @@ def must_read_on(
     Raises:
         KeyboardInterrupt: `cancelled` answered true.
     """
-    if is_bare(container):
+    if is_elementary_stream(container):
         return True  # no packet says where it belongs: frames are counted
     form = container.format.name
     joined = of_file(file, lambda opened: {0: is_joined(opened, form)}).get(0, False)

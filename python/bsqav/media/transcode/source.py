@@ -14,9 +14,9 @@ import av
 import av.stream
 from av.container import InputContainer
 
+from bsqav.codec.image_metadata import ImageMetadata
 from bsqav.codec.models import ModelLike
 from bsqav.codec.picture import FrameConverter
-from bsqav.codec.picture_metadata import PictureMetadata
 from bsqav.codec.sequence import colour_of, plane_format_of
 from bsqav.errors import MediaError, UsageError
 from bsqav.media.demux.bsq_track import skipped_notice
@@ -35,7 +35,7 @@ from bsqav.media.metadata.stream_info import (
     StreamInfo,
     constant_rate,
     first_times,
-    is_bare,
+    is_elementary_stream,
     is_on_grid,
     scaled_aspect,
     usual_rate,
@@ -150,7 +150,7 @@ class Source:
         return getattr(self._format.converter, "chroma_location", 0)
 
     @property
-    def image_metadata(self) -> PictureMetadata:
+    def image_metadata(self) -> ImageMetadata:
         """Exif, colour profile and XMP of an image file, or of the first of several."""
         if self._demuxer.image_metadata is not None:
             return self._demuxer.image_metadata
@@ -282,7 +282,7 @@ class Source:
         rate = self.track.frame_rate if self.track else constant_rate(self.stream)
         # From a pipe, frames are not waited for to see whether a stated rate is true.
         is_pipe = file == "-" or not can_seek(file)
-        if rate is not None and (self.track or is_bare(self.container) or is_pipe):
+        if rate is not None and (self.track or is_elementary_stream(self.container) or is_pipe):
             return rate, rate
         times = first_times(self._demuxer.peek(self.stream, RATE_PACKETS))
         if rate is not None and is_on_grid(times, rate):

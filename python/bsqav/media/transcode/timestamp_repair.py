@@ -21,7 +21,7 @@ from bsqav.errors import BsqError
 from bsqav.media.demux.bsq_track import BsqPacket, BsqTrack
 from bsqav.media.demux.demuxer import DemuxedPacket
 from bsqav.media.io.types import AvPacket, Warn
-from bsqav.media.metadata.stream_info import is_bare
+from bsqav.media.metadata.stream_info import is_elementary_stream
 from bsqav.media.transcode.jump_scan import (
     BACKWARD,
     FORWARD,
@@ -60,7 +60,7 @@ class TimestampRepair:
     """Moves packets behind a jump so that their track goes on.
 
     Args:
-        container: a PyAV input container; packets of a bare stream stay as they are.
+        container: a PyAV input container; packets of an elementary stream stay as they are.
         warn: takes a sentence at the first jump.
         tracks: the BSQ tracks among those that packets come from.
     """
@@ -68,7 +68,7 @@ class TimestampRepair:
     def __init__(
         self, container: InputContainer, warn: Warn, tracks: Iterable[BsqTrack] = ()
     ) -> None:
-        self._active = not is_bare(container)
+        self._active = not is_elementary_stream(container)
         self._leaps = allows_jumps(container)
         self._has_dts = has_decoding_times(container)
         streams = list(getattr(container, "streams", ()))

@@ -8,12 +8,12 @@ from pathlib import Path
 import av
 
 from bsqav.codec.files import written_whole
-from bsqav.codec.picture_metadata import NO_METADATA
+from bsqav.codec.image_metadata import NO_METADATA
 from bsqav.codec.still import shown_frame
 from bsqav.errors import MediaError, UnsupportedError, UsageError
 from bsqav.media.io.output_file import OutputExistsError
 from bsqav.media.io.types import Warn
-from bsqav.media.metadata.image_metadata import with_metadata
+from bsqav.media.metadata.image_file_metadata import with_metadata
 from bsqav.media.metadata.stream_info import turn_planes, turned
 from bsqav.media.transcode.events import SourceFrame
 from bsqav.media.transcode.options import Options

@@ -9,7 +9,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 
-from bsqav.codec.picture_metadata import EXIF_PREFIX, NO_METADATA, PictureMetadata
+from bsqav.codec.image_metadata import EXIF_PREFIX, NO_METADATA, ImageMetadata
 
 __all__ = ["IMAGE_CODECS", "read_image_metadata", "with_metadata"]
 
@@ -24,7 +24,7 @@ _APP0, _APP1, _APP2, _SOS = 0xE0, 0xE1, 0xE2, 0xDA
 _TIFF_XMP, _TIFF_ICC = 700, 34675
 
 
-def read_image_metadata(data: bytes) -> PictureMetadata:
+def read_image_metadata(data: bytes) -> ImageMetadata:
     """What an image file holds apart from its samples; nothing where it cannot be read."""
     try:
         if data.startswith(_JPEG):
@@ -58,7 +58,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, bytes]]:
         place += 2 + size
 
 
-def _of_jpeg(data: bytes) -> PictureMetadata:
+def _of_jpeg(data: bytes) -> ImageMetadata:
     exif = xmp = b""
     profile: dict[int, bytes] = {}
     for _, marker, content in _segments(data):
@@ -70,10 +70,10 @@ def _of_jpeg(data: bytes) -> PictureMetadata:
             number = content[len(_ICC_PREFIX)]
             profile[number] = content[len(_ICC_PREFIX) + 2 :]
     icc = b"".join(profile[number] for number in sorted(profile))
-    return PictureMetadata(exif, icc, xmp)
+    return ImageMetadata(exif, icc, xmp)
 
 
-def _into_jpeg(data: bytes, metadata: PictureMetadata, warn: Callable[[str], None]) -> bytes:
+def _into_jpeg(data: bytes, metadata: ImageMetadata, warn: Callable[[str], None]) -> bytes:
     parts: list[bytes] = []
 
     def add(marker: int, content: bytes, what: str) -> None:
@@ -112,7 +112,7 @@ def _png_chunks(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
         yield place, name, content
 
 
-def _of_png(data: bytes) -> PictureMetadata:
+def _of_png(data: bytes) -> ImageMetadata:
     found = {"exif": b"", "icc": b"", "xmp": b""}
     for _, name, content in _png_chunks(data):
         if name == b"eXIf":
@@ -126,10 +126,10 @@ def _of_png(data: bytes) -> PictureMetadata:
             if compressed:
                 text = zlib.decompressobj().decompress(text, _MAX_BYTES)
             found["xmp"] = text
-    return PictureMetadata(**found).without_prefix()
+    return ImageMetadata(**found).without_prefix()
 
 
-def _into_png(data: bytes, metadata: PictureMetadata) -> bytes:
+def _into_png(data: bytes, metadata: ImageMetadata) -> bytes:
     parts = []
     if metadata.icc:
         parts.append(_png_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(metadata.icc)))
@@ -156,7 +156,7 @@ def _png_chunk(name: bytes, content: bytes) -> bytes:
 # ---- WebP and TIFF ----
 
 
-def _of_webp(data: bytes) -> PictureMetadata:
+def _of_webp(data: bytes) -> ImageMetadata:
     found = {b"EXIF": b"", b"ICCP": b"", b"XMP ": b""}
     place = 12
     while place + 8 <= len(data):
@@ -164,10 +164,10 @@ def _of_webp(data: bytes) -> PictureMetadata:
         if name in found:
             found[name] = data[place + 8 : place + 8 + size]
         place += 8 + size + size % 2
-    return PictureMetadata(found[b"EXIF"], found[b"ICCP"], found[b"XMP "]).without_prefix()
+    return ImageMetadata(found[b"EXIF"], found[b"ICCP"], found[b"XMP "]).without_prefix()
 
 
-def _of_tiff(data: bytes) -> PictureMetadata:
+def _of_tiff(data: bytes) -> ImageMetadata:
     """Colour profile and XMP; the Exif of a TIFF file is spread all over it."""
     order = "<" if data.startswith(b"II") else ">"
     (first,) = struct.unpack_from(f"{order}I", data, 4)
@@ -177,14 +177,14 @@ def _of_tiff(data: bytes) -> PictureMetadata:
         tag, _, size, place = struct.unpack_from(f"{order}HHII", data, entry)
         if tag in found and size > 4:
             found[tag] = data[place : place + size]
-    return PictureMetadata(icc=found[_TIFF_ICC], xmp=found[_TIFF_XMP])
+    return ImageMetadata(icc=found[_TIFF_ICC], xmp=found[_TIFF_XMP])
 
 
 # ---- writing ----
 
 
 def with_metadata(
-    data: bytes, codec: str, metadata: PictureMetadata, warn: Callable[[str], None]
+    data: bytes, codec: str, metadata: ImageMetadata, warn: Callable[[str], None]
 ) -> bytes:
     """An image file with metadata; `warn` hears of what it cannot hold.
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from bsqav.codec.varint import read_varint, varint
 
-__all__ = ["MIRRORED_TURNS", "NO_METADATA", "PictureMetadata", "read_chunks"]
+__all__ = ["MIRRORED_TURNS", "NO_METADATA", "ImageMetadata", "read_chunks"]
 
 # Mirrored orientations of Exif: degrees clockwise, once left and right have changed places.
 MIRRORED_TURNS = MappingProxyType({2: 0, 4: 180, 5: 270, 7: 90})
@@ -23,7 +23,7 @@ _XMP_ORIENTATION = re.compile(rb"(tiff:Orientation\s*(?:=\s*[\"']|>)\s*)[1-8]")
 
 
 @dataclass(frozen=True)
-class PictureMetadata:
+class ImageMetadata:
     """Metadata of a picture or an animation; no bytes where it has none of a kind."""
 
     exif: bytes = b""  # a TIFF structure: from its byte order mark on
@@ -38,11 +38,11 @@ class PictureMetadata:
         """What there is, in words."""
         return ", ".join(_NAMES[name] for name in _KINDS.values() if getattr(self, name))
 
-    def without_prefix(self) -> PictureMetadata:
+    def without_prefix(self) -> ImageMetadata:
         """The same with Exif as it is kept here, where it came as JPEG has it."""
         return replace(self, exif=self.exif.removeprefix(EXIF_PREFIX))
 
-    def upright(self) -> PictureMetadata:
+    def upright(self) -> ImageMetadata:
         """The same with an orientation of 1: the sequence header says how the picture is turned.
 
         Exif that says nothing else is left out.
@@ -66,10 +66,10 @@ class PictureMetadata:
         return b"".join(parts)
 
 
-NO_METADATA = PictureMetadata()
+NO_METADATA = ImageMetadata()
 
 
-def read_chunks(data: bytes, fault: Callable[[str], None]) -> PictureMetadata:
+def read_chunks(data: bytes, fault: Callable[[str], None]) -> ImageMetadata:
     """The metadata at the end of an animation's head; kinds that are not known are passed over.
 
     Args:
@@ -98,7 +98,7 @@ def read_chunks(data: bytes, fault: Callable[[str], None]) -> PictureMetadata:
             fault(f"{_NAMES[name]} is damaged and left out")
         else:
             found.setdefault(name, content)
-    return PictureMetadata(**found)
+    return ImageMetadata(**found)
 
 
 def _orientation_place(exif: bytes) -> tuple[int, int, str] | None:
