@@ -37,26 +37,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="parts: codec, sections, kernels, entropy, networks, references, sizes, memory "
         "(default all)",
     )
-    parser.add_argument(
-        "--size",
-        type=pixel_size,
-        default=(640, 360),
-        metavar="WxH",
-        help="of frames (default 640x360)",
-    )
+    _add_size(parser, "--size", (640, 360), "of frames")
     parser.add_argument(
         "--heights",
         default="180,360,720,1080,2160",
         metavar="LIST",
         help="of the frames of the part sizes (default %(default)s)",
     )
-    parser.add_argument(
-        "--memory-size",
-        type=pixel_size,
-        default=(1920, 1080),
-        metavar="WxH",
-        help="of the frames of the part memory (default 1920x1080)",
-    )
+    _add_size(parser, "--memory-size", (1920, 1080), "of the frames of the part memory")
     parser.add_argument("--frames", type=int, default=48, metavar="N", help="default %(default)s")
     parser.add_argument(
         "--size-frames", type=int, default=12, metavar="N", help="in the part sizes (default 12)"
@@ -76,6 +64,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--markdown", action="store_true", help="print Markdown tables")
     parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
     parser.set_defaults(run=run)
+
+
+def _add_size(
+    parser: argparse.ArgumentParser, name: str, default: tuple[int, int], what: str
+) -> None:
+    """An option for a size in pixels."""
+    help_text = f"{what} (default {default[0]}x{default[1]})"
+    parser.add_argument(name, type=pixel_size, default=default, metavar="WxH", help=help_text)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -85,11 +85,6 @@ class BsqInputStream(HasLayout, CodecAttributes):  # type: ignore[misc, override
         self._bit_rate = _bit_rate(stream)
 
     @property
-    def codec_context(self) -> BsqInputStream:
-        """The stream itself, which has a codec context's attributes."""
-        return self
-
-    @property
     def sequence(self) -> SequenceHeader:
         """The latest sequence header; see `bsqav.codec.sequence`."""
         return self.track.sequence
@@ -117,7 +112,7 @@ class BsqInputStream(HasLayout, CodecAttributes):  # type: ignore[misc, override
     base_rate = guessed_rate = rate = framerate = average_rate
 
     @property
-    def sample_aspect_ratio(self) -> Fraction | None:  # type: ignore[override]  # computed here, set in an encoder's stream
+    def sample_aspect_ratio(self) -> Fraction | None:  # type: ignore[override]  # cannot be set
         """Width over height of one sample, None where unknown."""
         return self.track.sample_aspect
 

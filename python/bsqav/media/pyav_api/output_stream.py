@@ -86,11 +86,6 @@ class BsqOutputStream(CodecAttributes):
         super().__setattr__(name, value)
 
     @property
-    def codec_context(self) -> BsqOutputStream:
-        """The stream itself, which has a codec context's attributes."""
-        return self
-
-    @property
     def rate(self) -> Fraction | None:
         """Frames per second, None where they have times of their own."""
         return self._rate

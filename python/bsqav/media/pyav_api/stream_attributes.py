@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, Self
 
 import av
 from av.codec.context import ThreadType
@@ -101,6 +101,11 @@ class CodecAttributes:
         self._colour = replace(self._colour, full_range=full_range)
 
     _thread_type = ThreadType.SLICE
+
+    @property
+    def codec_context(self) -> Self:
+        """The stream itself, which has a codec context's attributes."""
+        return self
 
     @property
     def thread_type(self) -> ThreadType:

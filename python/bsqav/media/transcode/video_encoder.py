@@ -203,7 +203,7 @@ class VideoEncoder:
         if self._name == "libx265":
             return "x265-params", ["log-level=error", *hdr.x265_parameters()]
         if self._name == "libx264":
-            # Else elementary streams, and what trusts their headers, have ticks per second for a rate.
+            # Else an elementary stream, and what trusts its header, has ticks per second as rate.
             even = ["force-cfr=1"] if self._info.frame_rate or self._clock else []
             return "x264-params", [*even, *hdr.x264_parameters()]
         if self._name == "libsvtav1":
