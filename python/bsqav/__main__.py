@@ -1,8 +1,6 @@
 """`python -m bsqav`: the command line."""
 
-import sys
-
-from bsqav.cli.main import main
+from bsqav.cli.main import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

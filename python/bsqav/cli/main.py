@@ -10,7 +10,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 import bsqav
 from bsqav.cli import display
@@ -18,7 +18,7 @@ from bsqav.cli.interrupts import terminated_like_interrupted
 from bsqav.cli.parsing import Parser, did_you_mean
 from bsqav.errors import BsqError, BsqWarning, UsageError
 
-__all__ = ["COMMANDS", "main"]
+__all__ = ["COMMANDS", "main", "run"]
 
 # Command, its module, and its line in the overview. A module is loaded when its command is called,
 # so that one which needs an extra is in nobody's way.
@@ -174,5 +174,22 @@ def _leave_pipe() -> None:
     os.close(nowhere)
 
 
+def run() -> NoReturn:
+    """The program: `main`, and the end of the process with its exit status.
+
+    A call that was interrupted may still wait inside FFmpeg, in a thread of its own. Python cannot
+    end such a thread, and to take the interpreter down around it can crash: the process ends at
+    once.
+    """
+    status = main()
+    waiting = sys.modules.get("bsqav.media.io.waiting")
+    if waiting is not None and waiting.is_any_at_work():
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(status)
+    sys.exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

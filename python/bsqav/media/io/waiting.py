@@ -17,13 +17,14 @@ from typing import TypeVar, cast
 
 from bsqav.media.io.types import MediaFile
 
-__all__ = ["READ_TIMEOUT", "Direct", "Waiting", "caller_for"]
+__all__ = ["READ_TIMEOUT", "Direct", "Waiting", "caller_for", "is_any_at_work"]
 
 T = TypeVar("T")
 
 # Seconds after which a server that sends nothing counts as gone.
 READ_TIMEOUT = 60.0
 _POLL_SECONDS = 0.1
+_THREAD_NAME = "bsqav-input"
 # Playlists are regular files, and name what is not there yet.
 _PLAYLIST = b"#EXTM3U"
 
@@ -69,7 +70,7 @@ class Waiting:
             raise KeyboardInterrupt("interrupted")
         if self._thread is None:
             # A daemon: one that FFmpeg holds must not hold up the end of the program.
-            self._thread = threading.Thread(target=self._work, name="bsqav-input", daemon=True)
+            self._thread = threading.Thread(target=self._work, name=_THREAD_NAME, daemon=True)
             self._thread.start()
         self._calls.put(function)
         try:
@@ -107,6 +108,11 @@ class Waiting:
         else:
             close()
         self._calls.put(None)
+
+
+def is_any_at_work() -> bool:
+    """Whether a call in a thread of its own has not returned yet, be it abandoned or not."""
+    return any(thread.name == _THREAD_NAME for thread in threading.enumerate())
 
 
 def _quietly(function: Callable[[], None]) -> None:
