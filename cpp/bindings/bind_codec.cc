@@ -134,15 +134,9 @@ class PyDecoder {
 
   template <class Fn>
   bsq_status call(const Fn& fn) {
-    bsq_status status = BSQ_OK;
-    std::string message;
-    {
-      const py::gil_scoped_release release;
-      const std::lock_guard lock(mutex_);
-      status = fn(handle_.get());
-      if (status < 0) message = bsq_decoder_error(handle_.get());
-    }
-    return check(status, message.c_str());
+    return call_locked(
+        mutex_, [&] { return fn(handle_.get()); },
+        [&] { return bsq_decoder_error(handle_.get()); });
   }
 
   std::mutex mutex_;

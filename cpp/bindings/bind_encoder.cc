@@ -247,15 +247,7 @@ class PyEncoder {
   // fn without the GIL.
   template <class Fn>
   bsq_status call(const Fn& fn) {
-    bsq_status status = BSQ_OK;
-    std::string message;
-    {
-      const py::gil_scoped_release release;
-      const std::lock_guard lock(mutex_);
-      status = fn();
-      if (status < 0) message = handle_->error();
-    }
-    return check(status, message.c_str());
+    return call_locked(mutex_, fn, [&] { return handle_->error(); });
   }
 
   bsq_frame make_frame(const py::sequence& planes, int64_t pts, int64_t duration,

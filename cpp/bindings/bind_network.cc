@@ -65,43 +65,60 @@ Array<uint8_t> tokenizer_encode(const PyModel& model, const py::object& side_in,
       {side.shape(0), side.shape(1), py::ssize_t{layout.stages}, py::ssize_t{kStageBits}});
 }
 
+// Token and side vectors of the active tokens, row by row.
+struct InputRows {
+  InputRows(const PyModel& model, const py::object& tokens_in, const char* name,
+            const py::object& side_in, const py::object& superblocks)
+      : InputRows(require_tokens<int8_t>(tokens_in, name, layout_of(model).width()),
+                  require_tokens<int16_t>(side_in, "side", kSideVector), superblocks) {}
+
+  size_t count() const { return static_cast<size_t>(active.count()); }
+
+  ActiveTokens active;
+  std::vector<int8_t> tokens;
+  std::vector<int16_t> side;
+
+ private:
+  InputRows(const Array<int8_t>& token_array, const Array<int16_t>& side_array,
+            const py::object& superblocks)
+      : active(active_of(token_array, side_array, superblocks)),
+        tokens(gather(token_array, active)),
+        side(gather(side_array, active)) {}
+
+  static ActiveTokens active_of(const Array<int8_t>& token_array, const Array<int16_t>& side_array,
+                                const py::object& superblocks) {
+    require_same_frame(token_array, side_array);
+    return make_active(side_array.shape(0), side_array.shape(1), superblocks);
+  }
+};
+
 Array<int16_t> tokenizer_decode(const PyModel& model, const py::object& tokens_in,
                                 const py::object& side_in, const py::object& superblocks,
                                 const Name& kernels, int threads) {
-  const auto tokens = require_tokens<int8_t>(tokens_in, "tokens", layout_of(model).width());
-  const auto side = require_tokens<int16_t>(side_in, "side", kSideVector);
-  require_same_frame(tokens, side);
-  const ActiveTokens active = make_active(side.shape(0), side.shape(1), superblocks);
-  const auto token_rows = gather(tokens, active);
-  const auto side_rows = gather(side, active);
-  std::vector<int16_t> out(static_cast<size_t>(active.count()) * kSampleVector);
+  const InputRows in(model, tokens_in, "tokens", side_in, superblocks);
+  std::vector<int16_t> out(in.count() * kSampleVector);
   {
     const py::gil_scoped_release release;
     ThreadPool pool(threads);
     TokenizerDecoder decoder(networks_of(model, kernels), pool);
-    decoder.decode(active, token_rows.data(), side_rows.data(), out.data());
+    decoder.decode(in.active, in.tokens.data(), in.side.data(), out.data());
   }
-  return scatter(out, active, kSampleVector);
+  return scatter(out, in.active, kSampleVector);
 }
 
 Array<int16_t> prior_flags(const PyModel& model, const py::object& previous_in,
                            const py::object& side_in, const py::object& superblocks,
                            const Name& kernels, int threads) {
-  const auto previous = require_tokens<int8_t>(previous_in, "previous", layout_of(model).width());
-  const auto side = require_tokens<int16_t>(side_in, "side", kSideVector);
-  require_same_frame(previous, side);
-  const ActiveTokens active = make_active(side.shape(0), side.shape(1), superblocks);
-  const auto previous_rows = gather(previous, active);
-  const auto side_rows = gather(side, active);
+  const InputRows in(model, previous_in, "previous", side_in, superblocks);
   const int outputs = layout_of(model).flags();
-  std::vector<int16_t> flags(static_cast<size_t>(active.count()) * static_cast<size_t>(outputs));
+  std::vector<int16_t> flags(in.count() * static_cast<size_t>(outputs));
   {
     const py::gil_scoped_release release;
     ThreadPool pool(threads);
     Prior prior(networks_of(model, kernels), pool);
-    prior.trunk(active, previous_rows.data(), side_rows.data(), flags.data());
+    prior.trunk(in.active, in.tokens.data(), in.side.data(), flags.data());
   }
-  return scatter(flags, active, outputs);
+  return scatter(flags, in.active, outputs);
 }
 
 // Stages and bits of token vectors [T, V].

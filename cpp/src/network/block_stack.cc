@@ -96,6 +96,16 @@ void run_ffn(const KernelTable& kernels, const FfnWeights& ffn, const int8_t* d,
   kernels.linear8_rq16(fc2, hidden, fc2.k, rows, true, x, fc2.n);
 }
 
+void run_token_input(const KernelTable& kernels, const LinearView& from_tokens,
+                     const LinearView& from_side, const int8_t* tokens, const int16_t* side,
+                     int begin, int end, int16_t* x) {
+  const ptrdiff_t first = begin;
+  kernels.linear8_rq16(from_tokens, tokens + first * from_tokens.k, from_tokens.k, end - begin,
+                       false, x, from_tokens.n);
+  kernels.linear16_rq16(from_side, side + first * kSideVector, kSideVector, end - begin, true, x,
+                        from_side.n);
+}
+
 BlockStack::BlockStack(const KernelTable& kernels, const StackWeights& weights, ThreadPool& pool)
     : kernels_(kernels), weights_(weights), pool_(pool) {
   for (int i = 0; i < pool.threads(); ++i) scratch_.push_back(make_scratch(weights.size));

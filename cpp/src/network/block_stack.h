@@ -66,6 +66,12 @@ BatchScratch make_scratch(const NetworkSize& size);
 void run_ffn(const KernelTable& kernels, const FfnWeights& ffn, const int8_t* d, int rows,
              int8_t* hidden, int16_t* x);
 
+// x = add16(rq16(from_tokens(tokens)), rq16(from_side(side))) for tokens [begin, end): the input of
+// the decoder and of the prior.
+void run_token_input(const KernelTable& kernels, const LinearView& from_tokens,
+                     const LinearView& from_side, const int8_t* tokens, const int16_t* side,
+                     int begin, int end, int16_t* x);
+
 class BlockStack {
  public:
   // Writes the residual stream of tokens [begin, end) at x.

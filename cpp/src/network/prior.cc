@@ -28,15 +28,10 @@ void Prior::trunk(const ActiveTokens& active, const int8_t* previous, const int1
   const SectionScope scope(Section::kPriorTrunk, static_cast<size_t>(active.count()));
   const PriorWeights& weights = networks_->prior;
   const KernelTable& kernels = networks_->kernels;
-  const LinearView from_tokens = weights.tok.view();
-  const LinearView from_side = weights.side.view();
   const LinearView to_flags = weights.flag.view();
   const auto input = [&](int begin, int end, int16_t* x, BatchScratch&) {
-    const ptrdiff_t first = begin;
-    kernels.linear8_rq16(from_tokens, previous + first * from_tokens.k, from_tokens.k, end - begin,
-                         false, x, from_tokens.n);
-    kernels.linear16_rq16(from_side, side + first * kSideVector, kSideVector, end - begin, true, x,
-                          from_side.n);
+    run_token_input(kernels, weights.tok.view(), weights.side.view(), previous, side, begin, end,
+                    x);
   };
   const auto output = [&](int begin, int end, const int8_t* f, BatchScratch&) {
     kernels.linear8_rq16(to_flags, f, to_flags.k, end - begin, false,

@@ -41,15 +41,9 @@ void TokenizerDecoder::decode(const ActiveTokens& active, const int8_t* tokens, 
   const SectionScope scope(Section::kSynthesis, static_cast<size_t>(active.count()));
   const DecoderWeights& weights = networks_->decoder;
   const KernelTable& kernels = networks_->kernels;
-  const LinearView from_tokens = weights.tok.view();
-  const LinearView from_side = weights.side.view();
   const LinearView to_samples = weights.out.view();
   const auto input = [&](int begin, int end, int16_t* x, BatchScratch&) {
-    const ptrdiff_t first = begin;
-    kernels.linear8_rq16(from_tokens, tokens + first * from_tokens.k, from_tokens.k, end - begin,
-                         false, x, from_tokens.n);
-    kernels.linear16_rq16(from_side, side + first * kSideVector, kSideVector, end - begin, true, x,
-                          from_side.n);
+    run_token_input(kernels, weights.tok.view(), weights.side.view(), tokens, side, begin, end, x);
   };
   const auto output = [&](int begin, int end, const int8_t* f, BatchScratch&) {
     kernels.linear8_rq16(to_samples, f, to_samples.k, end - begin, false,
