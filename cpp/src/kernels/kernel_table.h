@@ -80,6 +80,11 @@ struct KernelTable {
   int64_t (*peak)(int64_t rounds, int32_t* sums);
 };
 
+// The members of a KernelTable whose functions have their names.
+#define BSQ_KERNELS_BY_NAME                                                             \
+  .linear8_s32 = linear8_s32, .linear8_rq8 = linear8_rq8, .linear8_rq16 = linear8_rq16, \
+  .linear16_rq16 = linear16_rq16, .dwconv5_rq8 = dwconv5_rq8, .requant8 = requant8
+
 // How the sets pack.
 
 // [n, k] and [25, channels] as they are.

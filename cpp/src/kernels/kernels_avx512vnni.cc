@@ -450,12 +450,7 @@ const KernelTable kKernelsAvx512Vnni = {
     .pack_linear8 = pack_linear8_vnni,
     .pack_linear16 = pack_linear16_vnni,
     .pack_depthwise = pack_depthwise_vnni,
-    .linear8_s32 = linear8_s32,
-    .linear8_rq8 = linear8_rq8,
-    .linear8_rq16 = linear8_rq16,
-    .linear16_rq16 = linear16_rq16,
-    .dwconv5_rq8 = dwconv5_rq8,
-    .requant8 = requant8,
+    BSQ_KERNELS_BY_NAME,
     .peak = peak_avx512vnni,
 };
 

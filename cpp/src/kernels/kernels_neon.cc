@@ -23,25 +23,19 @@ BSQ_INLINE void multiply(int32x4_t& low, int32x4_t& high, int8x16_t a, int8x16_t
       : "w"(a), "w"(wa), "w"(b), "w"(wb));
 }
 
-struct Input8 {
-  const int8_t* x;
-  ptrdiff_t stride;
+struct Product8 {
+  using Values = int16x4_t;
+
+  BSQ_INLINE static void load(const int8_t* x, Values& values) {
+    values = vreinterpret_s16_s8(vld1_s8(x));
+    asm("" : "+w"(values));  // or GCC 12 loads its elements through general registers
+  }
 
   template <int kR, int kQ>
-  BSQ_INLINE void accumulate(const LinearView& layer, int n, int t,
-                             int32x4_t (&sums)[kR][kQ]) const {
-    const int8_t* w = layer.w + static_cast<ptrdiff_t>(n) * layer.k;
-    const ptrdiff_t panel = static_cast<ptrdiff_t>(kPanel) * layer.k;
-    for (int k = 0; k < layer.k; k += 8, w += 8 * kPanel) {
-      int16x4_t values[kR];
-#pragma GCC unroll 4
-      for (int r = 0; r < kR; ++r) {
-        values[r] = vreinterpret_s16_s8(vld1_s8(x + (t + r) * stride + k));
-        asm("" : "+w"(values[r]));  // or GCC 12 loads its elements through general registers
-      }
-      four<0>(values, w, panel, sums);
-      four<2>(values, w + 4 * kPanel, panel, sums);
-    }
+  BSQ_INLINE static void add(const Values (&values)[kR], const int8_t* w, ptrdiff_t panel,
+                             int32x4_t (&sums)[kR][kQ]) {
+    four<0>(values, w, panel, sums);
+    four<2>(values, w + 4 * kPanel, panel, sums);
   }
 
  private:
@@ -63,6 +57,8 @@ struct Input8 {
     }
   }
 };
+
+using Input8 = Input<int8_t, Product8>;
 
 // ---- depthwise convolution ----
 
@@ -145,18 +141,7 @@ void dwconv5_rq8(const DepthwiseView& layer, const int8_t* x, ptrdiff_t row_stri
 
 }  // namespace
 
-const KernelTable kKernelsNeon = {
-    .name = "neon",
-    .pack_linear8 = pack_linear_pairs,
-    .pack_linear16 = pack_linear_pairs,
-    .pack_depthwise = pack_depthwise_scalar,
-    .linear8_s32 = linear8_s32<Input8>,
-    .linear8_rq8 = linear8_rq8<Input8>,
-    .linear8_rq16 = linear8_rq16<Input8>,
-    .linear16_rq16 = linear16_rq16_neon,
-    .dwconv5_rq8 = dwconv5_rq8,
-    .requant8 = requant8_neon,
-    .peak = nullptr,
-};
+const KernelTable kKernelsNeon =
+    neon_table<Input8>("neon", pack_linear_pairs, pack_depthwise_scalar, dwconv5_rq8);
 
 }  // namespace bsq

@@ -6,24 +6,18 @@ namespace bsq {
 namespace {
 
 // Weights stand in pairs of inputs; loading takes the pairs apart.
-struct Input16 {
-  const int16_t* x;
-  ptrdiff_t stride;
+struct Product16 {
+  using Values = int16x8_t;
+
+  BSQ_INLINE static void load(const int16_t* x, Values& values) { values = vld1q_s16(x); }
 
   template <int kR, int kQ>
-  BSQ_INLINE void accumulate(const LinearView& layer, int n, int t,
-                             int32x4_t (&sums)[kR][kQ]) const {
-    const int8_t* w = layer.w + static_cast<ptrdiff_t>(n) * layer.k;
-    const ptrdiff_t panel = static_cast<ptrdiff_t>(kPanel) * layer.k;
-    for (int k = 0; k < layer.k; k += 8, w += 8 * kPanel) {
-      int16x8_t values[kR];
-#pragma GCC unroll 4
-      for (int r = 0; r < kR; ++r) values[r] = vld1q_s16(x + (t + r) * stride + k);
-      two<0>(values, w, panel, sums);
-      two<2>(values, w + 2 * kPanel, panel, sums);
-      two<4>(values, w + 4 * kPanel, panel, sums);
-      two<6>(values, w + 6 * kPanel, panel, sums);
-    }
+  BSQ_INLINE static void add(const Values (&values)[kR], const int8_t* w, ptrdiff_t panel,
+                             int32x4_t (&sums)[kR][kQ]) {
+    two<0>(values, w, panel, sums);
+    two<2>(values, w + 2 * kPanel, panel, sums);
+    two<4>(values, w + 4 * kPanel, panel, sums);
+    two<6>(values, w + 6 * kPanel, panel, sums);
   }
 
  private:
@@ -48,6 +42,8 @@ struct Input16 {
     }
   }
 };
+
+using Input16 = Input<int16_t, Product16>;
 
 // rq8() of 8 channels from channel c on.
 BSQ_INLINE int8x8_t requantize8(const int16_t* x, const int32_t* m, const Rq& rq) {

@@ -7,22 +7,16 @@ namespace bsq {
 namespace {
 
 // Four products of bytes go into a 32-bit sum at once.
-struct Input8 {
-  const int8_t* x;
-  ptrdiff_t stride;
+struct Product8 {
+  using Values = int8x8_t;
+
+  BSQ_INLINE static void load(const int8_t* x, Values& values) { values = vld1_s8(x); }
 
   template <int kR, int kQ>
-  BSQ_INLINE void accumulate(const LinearView& layer, int n, int t,
-                             int32x4_t (&sums)[kR][kQ]) const {
-    const int8_t* w = layer.w + static_cast<ptrdiff_t>(n) * layer.k;
-    const ptrdiff_t panel = static_cast<ptrdiff_t>(kPanel) * layer.k;
-    for (int k = 0; k < layer.k; k += 8, w += 8 * kPanel) {
-      int8x8_t values[kR];
-#pragma GCC unroll 4
-      for (int r = 0; r < kR; ++r) values[r] = vld1_s8(x + (t + r) * stride + k);
-      four<0>(values, w, panel, sums);
-      four<1>(values, w + 4 * kPanel, panel, sums);
-    }
+  BSQ_INLINE static void add(const Values (&values)[kR], const int8_t* w, ptrdiff_t panel,
+                             int32x4_t (&sums)[kR][kQ]) {
+    four<0>(values, w, panel, sums);
+    four<1>(values, w + 4 * kPanel, panel, sums);
   }
 
  private:
@@ -40,6 +34,8 @@ struct Input8 {
     }
   }
 };
+
+using Input8 = Input<int8_t, Product8>;
 
 // ---- depthwise convolution ----
 
@@ -149,18 +145,7 @@ void dwconv5_rq8(const DepthwiseView& layer, const int8_t* x, ptrdiff_t row_stri
 
 }  // namespace
 
-const KernelTable kKernelsNeonDot = {
-    .name = "neondot",
-    .pack_linear8 = pack_linear_quads,
-    .pack_linear16 = pack_linear_pairs,
-    .pack_depthwise = pack_depthwise_quads,
-    .linear8_s32 = linear8_s32<Input8>,
-    .linear8_rq8 = linear8_rq8<Input8>,
-    .linear8_rq16 = linear8_rq16<Input8>,
-    .linear16_rq16 = linear16_rq16_neon,
-    .dwconv5_rq8 = dwconv5_rq8,
-    .requant8 = requant8_neon,
-    .peak = nullptr,
-};
+const KernelTable kKernelsNeonDot =
+    neon_table<Input8>("neondot", pack_linear_quads, pack_depthwise_quads, dwconv5_rq8);
 
 }  // namespace bsq

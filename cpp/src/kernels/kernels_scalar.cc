@@ -112,12 +112,7 @@ const KernelTable kKernelsScalar = {
     .pack_linear8 = pack_linear_scalar,
     .pack_linear16 = pack_linear_scalar,
     .pack_depthwise = pack_depthwise_scalar,
-    .linear8_s32 = linear8_s32,
-    .linear8_rq8 = linear8_rq8,
-    .linear8_rq16 = linear8_rq16,
-    .linear16_rq16 = linear16_rq16,
-    .dwconv5_rq8 = dwconv5_rq8,
-    .requant8 = requant8,
+    BSQ_KERNELS_BY_NAME,
     .peak = nullptr,
 };
 

@@ -162,6 +162,28 @@ struct Rq16Out {
   }
 };
 
+// Rows of inputs of type T, taken eight at a time. Product has
+//     load(x, values): eight inputs of a row to Values
+//     add(values, w, panel, sums): adds the products of kR rows of them to sums[kR][kQ].
+template <class T, class Product>
+struct Input {
+  const T* x;
+  ptrdiff_t stride;
+
+  template <int kR, int kQ>
+  BSQ_INLINE void accumulate(const LinearView& layer, int n, int t,
+                             int32x4_t (&sums)[kR][kQ]) const {
+    const int8_t* w = layer.w + static_cast<ptrdiff_t>(n) * layer.k;
+    const ptrdiff_t panel = static_cast<ptrdiff_t>(kPanel) * layer.k;
+    for (int k = 0; k < layer.k; k += 8, w += 8 * kPanel) {
+      typename Product::Values values[kR];
+#pragma GCC unroll 4
+      for (int r = 0; r < kR; ++r) Product::load(x + (t + r) * stride + k, values[r]);
+      Product::add(values, w, panel, sums);
+    }
+  }
+};
+
 // kR rows by kP panels. Input has x, stride and
 //     accumulate(layer, n, t, sums): adds the products of rows t to t + kR to sums[kR][2 kP].
 template <int kR, int kP, class Input, class Output>
@@ -227,6 +249,24 @@ template <class Input>
 void linear8_rq16(const LinearView& layer, const int8_t* x, ptrdiff_t x_stride, int rows, bool add,
                   int16_t* out, ptrdiff_t out_stride) {
   linear(layer, Input{x, x_stride}, rows, Rq16Out{out, out_stride, add});
+}
+
+// The table of a set whose Input multiplies bytes.
+template <class Input>
+consteval KernelTable neon_table(const char* name, decltype(KernelTable::pack_linear8) pack_linear8,
+                                 decltype(KernelTable::pack_depthwise) pack_depthwise,
+                                 decltype(KernelTable::dwconv5_rq8) dwconv5_rq8) {
+  return {name,
+          pack_linear8,
+          pack_linear_pairs,
+          pack_depthwise,
+          linear8_s32<Input>,
+          linear8_rq8<Input>,
+          linear8_rq16<Input>,
+          linear16_rq16_neon,
+          dwconv5_rq8,
+          requant8_neon,
+          nullptr};
 }
 
 }  // namespace
