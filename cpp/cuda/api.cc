@@ -91,11 +91,7 @@ void decoder_reset(bsq_cuda_decoder* decoder) {
 }
 
 bsq_status decoder_sequence(const bsq_cuda_decoder* decoder, bsq_sequence* sequence) {
-  if (decoder == nullptr || sequence == nullptr) return BSQ_ERROR_ARGUMENT;
-  const bsq_sequence* found = decoder->decoder.sequence();
-  if (found == nullptr) return BSQ_AGAIN;
-  *sequence = *found;
-  return BSQ_OK;
+  return bsq::get_sequence(decoder, sequence);
 }
 
 bsq_status decoder_receive(bsq_cuda_decoder* decoder, bsq_frame* frame) {

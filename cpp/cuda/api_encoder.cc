@@ -52,10 +52,7 @@ const char* encoder_error(const bsq_cuda_encoder* encoder) {
 }
 
 bsq_status encoder_header(const bsq_cuda_encoder* encoder, const uint8_t** data, size_t* size) {
-  if (encoder == nullptr || data == nullptr || size == nullptr) return BSQ_ERROR_ARGUMENT;
-  *data = encoder->encoder.header().data();
-  *size = encoder->encoder.header().size();
-  return BSQ_OK;
+  return get_header(encoder, data, size);
 }
 
 bsq_status encoder_send(bsq_cuda_encoder* encoder, const bsq_frame* frame) {
@@ -107,21 +104,15 @@ bsq_status encoder_receive(bsq_cuda_encoder* encoder, bsq_packet* packet) {
 }
 
 bsq_status encoder_stats(const bsq_cuda_encoder* encoder, bsq_packet_stats* stats) {
-  if (encoder == nullptr || stats == nullptr) return BSQ_ERROR_ARGUMENT;
-  *stats = encoder->encoder.stats();
-  return BSQ_OK;
+  return get(encoder, stats, &Encoder::stats);
 }
 
 bsq_status encoder_pass_record(const bsq_cuda_encoder* encoder, bsq_pass_record* record) {
-  if (encoder == nullptr || record == nullptr) return BSQ_ERROR_ARGUMENT;
-  *record = encoder->encoder.pass_record();
-  return BSQ_OK;
+  return get(encoder, record, &Encoder::pass_record);
 }
 
 bsq_status encoder_rate(const bsq_cuda_encoder* encoder, bsq_rate_report* report) {
-  if (encoder == nullptr || report == nullptr) return BSQ_ERROR_ARGUMENT;
-  *report = encoder->encoder.rate_report();
-  return BSQ_OK;
+  return get(encoder, report, &Encoder::rate_report);
 }
 
 }  // namespace

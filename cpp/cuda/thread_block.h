@@ -38,6 +38,21 @@ namespace bsq::cuda {
 
 constexpr int kWarp = 32;
 
+// Blocks of a kernel whose threads take one of `items` each.
+template <class Kernel>
+constexpr int64_t blocks_for(int64_t items) {
+  return (items + Kernel::kThreads - 1) / Kernel::kThreads;
+}
+
+// fn(item) in the thread of every item.
+template <class Kernel, class Block, class Fn>
+BSQ_DEVICE void each_item(Block& block, int64_t items, const Fn& fn) {
+  block.each_apart([&](int thread, typename Kernel::Local&) {
+    const int64_t item = static_cast<int64_t>(block.index()) * Kernel::kThreads + thread;
+    if (item < items) fn(item);
+  });
+}
+
 // One thread's part of a product of 16x32 by 32x8 bytes, added to 16x8 sums; the layout is that of
 // the PTX manual for mma.m16n8k32.
 struct Fragments {

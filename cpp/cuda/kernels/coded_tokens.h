@@ -119,15 +119,13 @@ struct MarkKernel {
   int superblocks_y;
   uint8_t* superblocks;
 
-  int64_t blocks() const {
-    return (static_cast<int64_t>(superblocks_x) * superblocks_y + kThreads - 1) / kThreads;
-  }
+  constexpr int64_t items() const { return static_cast<int64_t>(superblocks_x) * superblocks_y; }
+  int64_t blocks() const { return blocks_for<MarkKernel>(items()); }
 
   template <class Block>
   BSQ_DEVICE void run(Block& block) const {
-    block.each_apart([&](int thread, Local&) {
-      const int superblock = block.index() * kThreads + thread;
-      if (superblock >= superblocks_x * superblocks_y) return;
+    each_item<MarkKernel>(block, items(), [&](int64_t item) {
+      const auto superblock = static_cast<int>(item);
       const int x_first = superblock % superblocks_x * 4;
       const int y_first = superblock / superblocks_x * 4;
       uint8_t any = 0;
@@ -207,15 +205,12 @@ struct SignsKernel {
   int max_stages;
   TokenArrays tokens;
 
-  int64_t blocks() const {
-    return (static_cast<int64_t>(rows) * max_stages + kThreads - 1) / kThreads;
-  }
+  constexpr int64_t items() const { return static_cast<int64_t>(rows) * max_stages; }
+  int64_t blocks() const { return blocks_for<SignsKernel>(items()); }
 
   template <class Block>
   BSQ_DEVICE void run(Block& block) const {
-    block.each_apart([&](int thread, Local&) {
-      const int64_t item = static_cast<int64_t>(block.index()) * kThreads + thread;
-      if (item >= static_cast<int64_t>(rows) * max_stages) return;
+    each_item<SignsKernel>(block, items(), [&](int64_t item) {
       const Position at = positions[item / max_stages];
       const int64_t place = at.y * tokens_x + at.x;
       if (tokens.stages[place] == 0) return;
@@ -242,13 +237,12 @@ struct CountKernel {
   bool candidates;  // the stages are no counts yet, but 1 where there may be bits
   TokenArrays tokens;
 
-  int64_t blocks() const { return (static_cast<int64_t>(rows) + kThreads - 1) / kThreads; }
+  constexpr int64_t items() const { return rows; }
+  int64_t blocks() const { return blocks_for<CountKernel>(items()); }
 
   template <class Block>
   BSQ_DEVICE void run(Block& block) const {
-    block.each_apart([&](int thread, Local&) {
-      const int64_t row = static_cast<int64_t>(block.index()) * kThreads + thread;
-      if (row >= rows) return;
+    each_item<CountKernel>(block, items(), [&](int64_t row) {
       const int64_t place = positions[row].y * tokens_x + positions[row].x;
       int n = tokens.stages[place];
       if (candidates && n != 0) n = max_stages;

@@ -22,15 +22,12 @@ struct EdgeKernel {
   int16_t* left;
   int16_t* above;
 
-  int64_t blocks() const {
-    return (static_cast<int64_t>(tokens_x) * tokens_y + kThreads - 1) / kThreads;
-  }
+  constexpr int64_t items() const { return static_cast<int64_t>(tokens_x) * tokens_y; }
+  int64_t blocks() const { return blocks_for<EdgeKernel>(items()); }
 
   template <class Block>
   BSQ_DEVICE void run(Block& block) const {
-    block.each_apart([&](int thread, Local&) {
-      const int64_t place = static_cast<int64_t>(block.index()) * kThreads + thread;
-      if (place >= static_cast<int64_t>(tokens_x) * tokens_y) return;
+    each_item<EdgeKernel>(block, items(), [&](int64_t place) {
       const int x = static_cast<int>(place % tokens_x);
       const int y = static_cast<int>(place / tokens_x);
       left[place] = x > 0 ? edge(y, x, 0, 1) : kNoEdge;

@@ -33,18 +33,14 @@ struct DepthwiseKernel {
   int shift;
   int8_t* out;
 
-  int64_t blocks() const {
-    return (static_cast<int64_t>(rows) * (channels / 4) + kThreads - 1) / kThreads;
-  }
+  constexpr int64_t items() const { return static_cast<int64_t>(rows) * (channels / 4); }
+  int64_t blocks() const { return blocks_for<DepthwiseKernel>(items()); }
 
   template <class Block>
   BSQ_DEVICE void run(Block& block) const {
-    block.each_apart([&](int thread, Local&) {
-      const int64_t item = static_cast<int64_t>(block.index()) * kThreads + thread;
+    each_item<DepthwiseKernel>(block, items(), [&](int64_t item) {
       const int quads = channels / 4;
-      if (item < static_cast<int64_t>(rows) * quads) {
-        convolve(static_cast<int>(item / quads), static_cast<int>(item % quads) * 4);
-      }
+      convolve(static_cast<int>(item / quads), static_cast<int>(item % quads) * 4);
     });
   }
 

@@ -37,14 +37,12 @@ struct RdoqKernel {
   uint32_t* bits;         // [places, S]
   uint64_t* token_rates;  // by place
 
-  int64_t blocks() const { return (static_cast<int64_t>(rows) + kThreads - 1) / kThreads; }
+  constexpr int64_t items() const { return rows; }
+  int64_t blocks() const { return blocks_for<RdoqKernel>(items()); }
 
   template <class Block>
   BSQ_DEVICE void run(Block& block) const {
-    block.each_apart([&](int thread, Local&) {
-      const int64_t row = static_cast<int64_t>(block.index()) * kThreads + thread;
-      if (row < rows) choose(row);
-    });
+    each_item<RdoqKernel>(block, items(), [&](int64_t row) { choose(row); });
   }
 
  private:
@@ -304,15 +302,14 @@ struct ShrinkKernel {
   int width;  // samples that are means; those beyond repeat the last ones
   int height;
 
-  int64_t blocks() const {
-    return (static_cast<int64_t>(to.width[plane]) * to.height[plane] + kThreads - 1) / kThreads;
+  constexpr int64_t items() const {
+    return static_cast<int64_t>(to.width[plane]) * to.height[plane];
   }
+  int64_t blocks() const { return blocks_for<ShrinkKernel>(items()); }
 
   template <class Block>
   BSQ_DEVICE void run(Block& block) const {
-    block.each_apart([&](int thread, Local&) {
-      const int64_t item = static_cast<int64_t>(block.index()) * kThreads + thread;
-      if (item >= static_cast<int64_t>(to.width[plane]) * to.height[plane]) return;
+    each_item<ShrinkKernel>(block, items(), [&](int64_t item) {
       const auto x = static_cast<int>(item % to.width[plane]);
       const auto y = static_cast<int>(item / to.width[plane]);
       to.at(plane, x, y) = mean(clamp(x, 0, width - 1) * kScale, clamp(y, 0, height - 1) * kScale);

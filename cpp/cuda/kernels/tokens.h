@@ -27,18 +27,14 @@ struct ExpandTokensKernel {
   int8_t* out;  // [rows, pitch]
   int pitch;    // values from 33 * max_stages on are 0
 
-  int64_t blocks() const {
-    return (static_cast<int64_t>(rows) * (pitch / 4) + kThreads - 1) / kThreads;
-  }
+  constexpr int64_t items() const { return static_cast<int64_t>(rows) * (pitch / 4); }
+  int64_t blocks() const { return blocks_for<ExpandTokensKernel>(items()); }
 
   template <class Block>
   BSQ_DEVICE void run(Block& block) const {
-    block.each_apart([&](int thread, Local&) {
-      const int64_t item = static_cast<int64_t>(block.index()) * kThreads + thread;
+    each_item<ExpandTokensKernel>(block, items(), [&](int64_t item) {
       const int quads = pitch / 4;
-      if (item < static_cast<int64_t>(rows) * quads) {
-        expand(static_cast<int>(item / quads), static_cast<int>(item % quads) * 4);
-      }
+      expand(static_cast<int>(item / quads), static_cast<int>(item % quads) * 4);
     });
   }
 
@@ -76,16 +72,13 @@ struct StoreStagesKernel {
   int8_t* out;             // [rows, pitch]
   int pitch;
 
-  int64_t blocks() const {
-    return (static_cast<int64_t>(rows) * (pitch / 4) + kThreads - 1) / kThreads;
-  }
+  constexpr int64_t items() const { return static_cast<int64_t>(rows) * (pitch / 4); }
+  int64_t blocks() const { return blocks_for<StoreStagesKernel>(items()); }
 
   template <class Block>
   BSQ_DEVICE void run(Block& block) const {
-    block.each_apart([&](int thread, Local&) {
-      const int64_t item = static_cast<int64_t>(block.index()) * kThreads + thread;
+    each_item<StoreStagesKernel>(block, items(), [&](int64_t item) {
       const int quads = pitch / 4;
-      if (item >= static_cast<int64_t>(rows) * quads) return;
       const auto row = static_cast<int>(item / quads);
       const auto at = static_cast<int>(item % quads) * 4;
       const int64_t from = static_cast<int64_t>(counts[row]) * pitch + at;
@@ -113,15 +106,12 @@ struct StoreBitsKernel {
   int max_stages;
   uint32_t* bits;
 
-  int64_t blocks() const {
-    return (static_cast<int64_t>(rows) * max_stages + kThreads - 1) / kThreads;
-  }
+  constexpr int64_t items() const { return static_cast<int64_t>(rows) * max_stages; }
+  int64_t blocks() const { return blocks_for<StoreBitsKernel>(items()); }
 
   template <class Block>
   BSQ_DEVICE void run(Block& block) const {
-    block.each_apart([&](int thread, Local&) {
-      const int64_t item = static_cast<int64_t>(block.index()) * kThreads + thread;
-      if (item >= static_cast<int64_t>(rows) * max_stages) return;
+    each_item<StoreBitsKernel>(block, items(), [&](int64_t item) {
       const Position at = positions[list[item / max_stages]];
       const int64_t place = at.y * tokens_x + at.x;
       bits[place * max_stages + item % max_stages] = words[item];

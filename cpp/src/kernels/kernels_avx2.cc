@@ -302,13 +302,7 @@ void dwconv5_rq8(const DepthwiseView& layer, const int8_t* x, ptrdiff_t row_stri
 
 }  // namespace
 
-const KernelTable kKernelsAvx2 = {
-    .name = "avx2",
-    .pack_linear8 = pack_linear_pairs,
-    .pack_linear16 = pack_linear_pairs,
-    .pack_depthwise = pack_depthwise_avx2,
-    BSQ_KERNELS_BY_NAME,
-    .peak = peak_avx2,
-};
+const KernelTable kKernelsAvx2 =
+    BSQ_KERNEL_TABLE("avx2", pack_linear_pairs, pack_linear_pairs, pack_depthwise_avx2, peak_avx2);
 
 }  // namespace bsq

@@ -445,13 +445,7 @@ void dwconv5_rq8(const DepthwiseView& layer, const int8_t* x, ptrdiff_t row_stri
 
 }  // namespace
 
-const KernelTable kKernelsAvx512Vnni = {
-    .name = "avx512vnni",
-    .pack_linear8 = pack_linear8_vnni,
-    .pack_linear16 = pack_linear16_vnni,
-    .pack_depthwise = pack_depthwise_vnni,
-    BSQ_KERNELS_BY_NAME,
-    .peak = peak_avx512vnni,
-};
+const KernelTable kKernelsAvx512Vnni = BSQ_KERNEL_TABLE(
+    "avx512vnni", pack_linear8_vnni, pack_linear16_vnni, pack_depthwise_vnni, peak_avx512vnni);
 
 }  // namespace bsq

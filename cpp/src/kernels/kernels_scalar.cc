@@ -107,13 +107,7 @@ void requant8(const RequantView& requant, int channels, const int16_t* x, ptrdif
 
 }  // namespace
 
-const KernelTable kKernelsScalar = {
-    .name = "scalar",
-    .pack_linear8 = pack_linear_scalar,
-    .pack_linear16 = pack_linear_scalar,
-    .pack_depthwise = pack_depthwise_scalar,
-    BSQ_KERNELS_BY_NAME,
-    .peak = nullptr,
-};
+const KernelTable kKernelsScalar = BSQ_KERNEL_TABLE(
+    "scalar", pack_linear_scalar, pack_linear_scalar, pack_depthwise_scalar, nullptr);
 
 }  // namespace bsq

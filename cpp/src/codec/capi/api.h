@@ -58,6 +58,33 @@ bsq_status call(Handle* handle, const Fn& fn) noexcept {
   return guarded(handle->error, fn);
 }
 
+// What a getter of the encoder gives, into the caller's memory.
+template <class Handle, class Value, class Getter>
+bsq_status get(const Handle* handle, Value* value, const Getter& getter) {
+  if (handle == nullptr || value == nullptr) return BSQ_ERROR_ARGUMENT;
+  *value = (handle->encoder.*getter)();
+  return BSQ_OK;
+}
+
+// The sequence that the decoder has read, into the caller's memory.
+template <class Handle>
+bsq_status get_sequence(const Handle* handle, bsq_sequence* sequence) {
+  if (handle == nullptr || sequence == nullptr) return BSQ_ERROR_ARGUMENT;
+  const bsq_sequence* found = handle->decoder.sequence();
+  if (found == nullptr) return BSQ_AGAIN;
+  *sequence = *found;
+  return BSQ_OK;
+}
+
+// The header that the encoder writes, into the caller's memory.
+template <class Handle>
+bsq_status get_header(const Handle* handle, const uint8_t** data, size_t* size) {
+  if (handle == nullptr || data == nullptr || size == nullptr) return BSQ_ERROR_ARGUMENT;
+  *data = handle->encoder.header().data();
+  *size = handle->encoder.header().size();
+  return BSQ_OK;
+}
+
 inline void require_argument(bool good, const char* message) {
   if (!good) throw Error(BSQ_ERROR_ARGUMENT, message);
 }

@@ -64,11 +64,7 @@ void bsq_decoder_reset(bsq_decoder* decoder) {
 }
 
 bsq_status bsq_decoder_sequence(const bsq_decoder* decoder, bsq_sequence* sequence) {
-  if (decoder == nullptr || sequence == nullptr) return BSQ_ERROR_ARGUMENT;
-  const bsq_sequence* found = decoder->decoder.sequence();
-  if (found == nullptr) return BSQ_AGAIN;
-  *sequence = *found;
-  return BSQ_OK;
+  return bsq::get_sequence(decoder, sequence);
 }
 
 bsq_status bsq_decoder_tokens(const bsq_decoder* decoder, int32_t layer, bsq_tokens* tokens) {

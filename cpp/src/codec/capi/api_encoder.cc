@@ -72,10 +72,7 @@ const char* bsq_encoder_error(const bsq_encoder* encoder) {
 }
 
 bsq_status bsq_encoder_header(const bsq_encoder* encoder, const uint8_t** data, size_t* size) {
-  if (encoder == nullptr || data == nullptr || size == nullptr) return BSQ_ERROR_ARGUMENT;
-  *data = encoder->encoder.header().data();
-  *size = encoder->encoder.header().size();
-  return BSQ_OK;
+  return bsq::get_header(encoder, data, size);
 }
 
 bsq_status bsq_encoder_send(bsq_encoder* encoder, const bsq_frame* frame) {
@@ -100,21 +97,15 @@ bsq_status bsq_encoder_receive(bsq_encoder* encoder, bsq_packet* packet) {
 }
 
 bsq_status bsq_encoder_stats(const bsq_encoder* encoder, bsq_packet_stats* stats) {
-  if (encoder == nullptr || stats == nullptr) return BSQ_ERROR_ARGUMENT;
-  *stats = encoder->encoder.stats();
-  return BSQ_OK;
+  return bsq::get(encoder, stats, &bsq::Encoder::stats);
 }
 
 bsq_status bsq_encoder_pass_record(const bsq_encoder* encoder, bsq_pass_record* record) {
-  if (encoder == nullptr || record == nullptr) return BSQ_ERROR_ARGUMENT;
-  *record = encoder->encoder.pass_record();
-  return BSQ_OK;
+  return bsq::get(encoder, record, &bsq::Encoder::pass_record);
 }
 
 bsq_status bsq_encoder_rate(const bsq_encoder* encoder, bsq_rate_report* report) {
-  if (encoder == nullptr || report == nullptr) return BSQ_ERROR_ARGUMENT;
-  *report = encoder->encoder.rate_report();
-  return BSQ_OK;
+  return bsq::get(encoder, report, &bsq::Encoder::rate_report);
 }
 
 }  // extern "C"
