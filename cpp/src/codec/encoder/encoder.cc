@@ -5,7 +5,6 @@
 #include "base/status.h"
 #include "codec/common/threads.h"
 #include "codec/encoder/encoder_settings.h"
-#include "codec/encoder/mode/decisions.h"
 
 namespace bsq {
 
@@ -20,7 +19,7 @@ Encoder::Encoder(const bsq_encoder_config& config, const std::shared_ptr<const M
       input_(config_, search_kernels(kernels), pool_),
       gop_(config_, sequence_),
       scene_cut_(geometry_, pool_),
-      aq_(geometry_, kTunings[static_cast<size_t>(config.tune)].variance_strength, pool_),
+      aq_(geometry_, tuning_of(config_).variance_strength, pool_),
       rate_(config.crf, make_rate(config), pool_, log_),
       packets_(config_, *model, factory, pool_) {
   if (log_) {

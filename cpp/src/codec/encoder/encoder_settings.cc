@@ -64,6 +64,10 @@ std::unique_ptr<RateControl> make_rate(const bsq_encoder_config& config) {
       goal, config.gop, plan_rate(records, {goal.bitrate, maxrate, goal.vbv_buffer_bits()}));
 }
 
+const Tuning& tuning_of(const bsq_encoder_config& config) {
+  return kTunings[static_cast<size_t>(config.tune)];
+}
+
 SequenceHeader make_sequence(const bsq_encoder_config& config, const Model& model) {
   SequenceHeader sequence;
   sequence.info = config.sequence;

@@ -6,7 +6,7 @@
 
 #include "base/sha256.h"
 #include "codec/common/frame_io.h"
-#include "codec/encoder/mode/decisions.h"
+#include "codec/encoder/encoder_settings.h"
 
 namespace bsq {
 namespace {
@@ -41,7 +41,7 @@ void add(const EncodedFrame& encoded, SymbolCosts& costs, bsq_packet_stats& stat
 PacketEncoder::PacketEncoder(const bsq_encoder_config& config, const Model& model,
                              const FrameEncoderFactory& factory, ThreadPool& pool) {
   const std::vector<Geometry> geometries = component_geometries(config.sequence);
-  const EncodingStyle style{kTunings[static_cast<size_t>(config.tune)], config.preset};
+  const EncodingStyle style{tuning_of(config), config.preset};
   const int range = config.preset == BSQ_PRESET_FAST ? kSearchRangeFast : kSearchRangeMedium;
   components_.reserve(geometries.size());
   for (size_t i = 0; i < geometries.size(); ++i) {
