@@ -20,8 +20,8 @@ import av
 import numpy as np
 
 import bsqav
+from bsqav.codec.frame_format import FrameConverter
 from bsqav.codec.models import find_model
-from bsqav.codec.picture import FrameConverter
 from bsqav.codec.settings import EncoderSettings
 from bsqav.codec.units import Plane
 from bsqav.evaluation.metrics.bdrate import MIN_POINTS, bd_rate

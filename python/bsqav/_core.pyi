@@ -1,4 +1,4 @@
-"""Types of the compiled extension: a thin face over libbsq's C API (cpp/include/bsq/bsq.h)."""
+"""Types of the compiled extension: a thin interface to libbsq's C API (cpp/include/bsq/bsq.h)."""
 
 from collections.abc import Sequence
 from typing import Any, Literal, TypedDict

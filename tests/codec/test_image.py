@@ -14,7 +14,7 @@ import pytest
 import bsqav
 from bsqav import _core
 from bsqav.codec import Encoder, PlaneFormat
-from bsqav.codec.picture import planes_to_frame
+from bsqav.codec.frame_format import planes_to_frame
 from bsqav.codec.still import rgb_planes
 from bsqav.errors import (
     BitstreamError,

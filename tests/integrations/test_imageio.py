@@ -98,7 +98,7 @@ def test_pictures_are_written_one_by_one(tmp_path: Path) -> None:
     with iio.imopen(tmp_path / "a.mkv", "w", plugin=plugin, threads=1) as file:
         for picture in pictures(gray=True):
             file.write(picture[..., None], fps=10)
-        with pytest.raises(UsageError, match="first picture"):
+        with pytest.raises(UsageError, match="first image"):
             file.write(pictures()[0], fps=11)
     assert iio.imread(tmp_path / "a.mkv", plugin="bsqav").shape == (5, 24, 40)
     with iio.imopen(tmp_path / "b.bsq", "w") as file:
@@ -126,7 +126,7 @@ def test_unknown_options_are_refused(name: str, tmp_path: Path) -> None:
 
 def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:
     for name in ("a.bsq", "a.mkv"):
-        with pytest.raises(UsageError, match="no picture"):
+        with pytest.raises(UsageError, match="no image"):
             iio.imwrite(tmp_path / name, [], plugin="bsqav")
         with pytest.raises((UsageError, bsqav.UnsupportedError)):
             iio.imwrite(tmp_path / name, np.zeros((2, 8, 8), np.uint16), plugin="bsqav")

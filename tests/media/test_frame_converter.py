@@ -10,7 +10,7 @@ import av.filter
 import numpy as np
 import pytest
 
-from bsqav.codec.picture import (
+from bsqav.codec.frame_format import (
     Colour,
     FrameConverter,
     PlaneFormat,

@@ -98,7 +98,7 @@ _ANSWERS = {
 }
 _RATE = (
     "-r: every frame is kept with its time, and rates are not converted: leave it out "
-    "(in front of IN, or as --fps N, it is the rate of numbered pictures)"
+    "(in front of IN, or as --fps N, it is the rate of numbered images)"
 )
 
 

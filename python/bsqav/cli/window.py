@@ -4,7 +4,7 @@ It is a program of its own, at the end of a pipe as ffplay is:
 
     python -m bsqav.cli.window [TITLE] < video.nut
 
-Space pauses, Q and Escape close the window. Tk is what Python itself brings; it shows RGB pictures,
+Space pauses, Q and Escape close the window. Tk is what Python itself brings; it shows RGB frames,
 scaled down to the screen where they are larger.
 """
 
@@ -35,11 +35,11 @@ __all__ = [
     "portable_pixmap",
 ]
 
-# Part of the screen that a picture may take, which leaves room for the frame and a task bar.
+# Part of the screen that a frame may take: it leaves space for the window's border and a task bar.
 _SCREEN_PART = 0.9
-_QUEUED_PICTURES = 8
+_QUEUED_FRAMES = 8
 _POLL_SECONDS = 0.01
-# Untagged pictures of so many lines are taken for BT.709, smaller ones for BT.601, as players do.
+# Untagged frames of so many lines are taken for BT.709, smaller ones for BT.601, as players do.
 _HD_LINES = 720
 NO_DISPLAY = (
     "there is no display to play on (DISPLAY is not set): "
@@ -50,7 +50,7 @@ _SCREENS = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
 
 
 class Shown(NamedTuple):
-    """A picture ready to be shown."""
+    """A frame ready to be shown."""
 
     seconds: float  # its time
     frame: av.VideoFrame
@@ -90,7 +90,7 @@ class Clock:
 def fitting_size(
     width: int, height: int, aspect: float, screen: tuple[int, int]
 ) -> tuple[int, int]:
-    """Width and height in square pixels in which a picture is shown, less than `screen`."""
+    """Width and height in square pixels in which a frame is shown, less than `screen`."""
     wide = width * aspect
     part = min(1.0, _SCREEN_PART * screen[0] / wide, _SCREEN_PART * screen[1] / height)
     return max(1, round(wide * part)), max(1, round(height * part))
@@ -99,7 +99,7 @@ def fitting_size(
 def portable_pixmap(
     frame: av.VideoFrame, size: tuple[int, int], reformatter: VideoReformatter
 ) -> bytes:
-    """The picture as binary PPM, which Tk reads."""
+    """The frame as binary PPM, which Tk reads."""
     matrix = Colorspace.ITU709 if frame.height >= _HD_LINES else Colorspace.ITU601
     rgb = reformatter.reformat(
         frame, width=size[0], height=size[1], format="rgb24", src_colorspace=matrix
@@ -134,23 +134,23 @@ def check_display() -> None:
 
 
 class _Reader(threading.Thread):
-    """Reads pictures ahead; `items` ends with None, or with the error that ended it."""
+    """Reads frames ahead; `items` ends with None, or with the error that ended it."""
 
     def __init__(self, source: BinaryIO) -> None:
         super().__init__(daemon=True)
         self._source = source
-        self.items: queue.Queue[Shown | Exception | None] = queue.Queue(_QUEUED_PICTURES)
+        self.items: queue.Queue[Shown | Exception | None] = queue.Queue(_QUEUED_FRAMES)
 
     def run(self) -> None:
         try:
-            for item in self._pictures():
+            for item in self._frames():
                 self.items.put(item)
         except (av.FFmpegError, OSError, ValueError) as error:
             self.items.put(error)
         else:
             self.items.put(None)
 
-    def _pictures(self) -> Iterator[Shown]:
+    def _frames(self) -> Iterator[Shown]:
         with av.open(self._source, "r", format="nut") as container:
             stream = container.streams.video[0]
             for frame in container.decode(stream):
@@ -197,7 +197,7 @@ class _Window:
             self._clock.toggle(time.monotonic())
 
     def _peek(self) -> Shown | None:
-        """The next picture, where it has been read."""
+        """The next frame, where it has been read."""
         if self._next is None and not self._ended:
             try:
                 item = self._reader.items.get_nowait()
@@ -210,15 +210,15 @@ class _Window:
         return self._next
 
     def _step(self) -> None:
-        """Shows the last picture that is due, and comes back for the next one."""
+        """Shows the last frame that is due, and comes back for the next one."""
         now = time.monotonic()
         due = None
-        while (picture := self._peek()) is not None:
+        while (shown := self._peek()) is not None:
             if self._clock is None:
-                self._clock = Clock(picture.seconds, now)
-            if self._clock.paused or self._clock.wait(picture.seconds, now) > 0:
+                self._clock = Clock(shown.seconds, now)
+            if self._clock.paused or self._clock.wait(shown.seconds, now) > 0:
                 break
-            due, self._next = picture, None
+            due, self._next = shown, None
         if due is not None:
             self._show(due)
         seconds = _POLL_SECONDS
@@ -227,9 +227,9 @@ class _Window:
         ended = self._ended and self._next is None
         self._root.after(max(1, round(1000 * seconds)), self._close if ended else self._step)
 
-    def _show(self, picture: Shown) -> None:
-        frame = picture.frame
-        size = fitting_size(frame.width, frame.height, picture.aspect, self._screen)
+    def _show(self, shown: Shown) -> None:
+        frame = shown.frame
+        size = fitting_size(frame.width, frame.height, shown.aspect, self._screen)
         self._photo.configure(data=portable_pixmap(frame, size, self._reformatter))
 
     def _fail(self, _kind: type[BaseException], error: BaseException, _trace: Any) -> None:
@@ -246,7 +246,7 @@ def main() -> int:
         window = _Window(title, sys.stdin.buffer)
         window.run()
         if window.error is not None:
-            raise MediaError(f"the pictures cannot be read: {window.error}")
+            raise MediaError(f"the frames cannot be read: {window.error}")
     except (BsqError, KeyboardInterrupt) as error:
         say(str(error) or "interrupted")
         return 1

@@ -4,6 +4,7 @@ from bsqav.codec.animation import Animation, encode_animation
 from bsqav.codec.decoder import Decoder
 from bsqav.codec.device import DeviceFrame
 from bsqav.codec.encoder import Encoder
+from bsqav.codec.frame_format import Colour, FrameConverter, PlaneFormat
 from bsqav.codec.image import decode_image, encode_image
 from bsqav.codec.image_metadata import ImageMetadata
 from bsqav.codec.models import (
@@ -15,7 +16,6 @@ from bsqav.codec.models import (
     list_models,
     model_folders,
 )
-from bsqav.codec.picture import Colour, FrameConverter, PlaneFormat
 from bsqav.codec.sequence import SequenceHeader, sequence_header
 from bsqav.codec.settings import EncoderSettings
 from bsqav.codec.units import Frame, Packet

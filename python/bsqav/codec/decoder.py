@@ -25,13 +25,13 @@ class Decoder:
     Args:
         models: models to use beside the installed ones: names, ids, paths or Model objects.
         threads: 1 to 64, 0 for the number of processors.
-        max_level: refuse larger pictures: log2 of their samples, which are those of luma, with
+        max_level: refuse larger frames: log2 of their samples, which are those of luma, with
             alpha and the chroma of 4:2:2 and 4:4:4. 28 refuses none.
-        strict: damage is an error instead of a concealed picture.
+        strict: damage is an error instead of a concealed frame.
         device: "cpu", "cuda", "cuda:1", or "auto" for CUDA where it is there (docs/cuda.md); the
             samples are the same everywhere.
         stream: a cudaStream_t of that device as a number, on which all its work is done and which
-            outlives the decoder and its pictures; 0 is the default stream.
+            outlives the decoder and its frames; 0 is the default stream.
 
     Raises:
         UsageError: there is no device of that name.
@@ -76,7 +76,7 @@ class Decoder:
 
         Args:
             packet: its bytes, or anything that `bytes()` accepts, an av.Packet too.
-            pts: when the picture is due, in ticks of the stream; used only where the packet is
+            pts: when the frame is due, in ticks of the stream; used only where the packet is
                 so damaged that its own timestamp cannot be read.
 
         After an error the decoder goes on with the next keyframe. Intact packets before the first
@@ -95,12 +95,12 @@ class Decoder:
     def lost(self, *, pts: int | None = None) -> list[Frame]:
         """Says that a packet has not come, where that is known before the next one comes.
 
-        The last picture stands in for it at once, marked as concealed, and for the others of its
+        The last frame stands in for it at once, marked as concealed, and for the others of its
         group as their packets come. Without this call the next packet shows the gap by itself,
-        and what was lost has no picture.
+        and what was lost has no frame.
 
         Args:
-            pts: when the picture was due, in ticks of the stream; as it follows from the one before
+            pts: when the frame was due, in ticks of the stream; as it follows from the one before
                 where None.
 
         Raises:
@@ -139,7 +139,7 @@ class Decoder:
         return self._drain()
 
     def reset(self) -> None:
-        """Forgets all pictures, as before a seek; also allows decoding again after a flush."""
+        """Forgets all frames, as before a seek; also allows decoding again after a flush."""
         if self._core is not None:
             self._core.reset()
         self._flushed = self._begun = False

@@ -31,7 +31,7 @@ class Device:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DeviceFrame:
-    """One decoded picture in a device's memory.
+    """One decoded frame in a device's memory.
 
     Its planes cross to other libraries by DLPack, as in `torch.from_dlpack(frame.planes[0])`, and
     live as long as these use them.

@@ -14,9 +14,9 @@ import numpy as np
 from bsqav import _core
 from bsqav.codec.device import DeviceFrame
 from bsqav.codec.encoder_checks import check_first_pass, check_parallel, place_options
+from bsqav.codec.frame_format import Colour, FrameConverter, PlaneFormat
 from bsqav.codec.models import ModelLike, find_model
 from bsqav.codec.parallel import ParallelCore, memory_limit, plan_parallel
-from bsqav.codec.picture import Colour, FrameConverter, PlaneFormat
 from bsqav.codec.planes import SupportsDLPack, as_arrays, device_planes, rgb_frame
 from bsqav.codec.sequence import (
     SequenceHeader,
@@ -39,9 +39,9 @@ DEFAULT_TIME_BASE = Fraction(1, 90000)
 
 
 class PassRecord(NamedTuple):
-    """What a pass at a bit rate made of one picture, for a second pass."""
+    """What a pass at a bit rate made of one frame, for a second pass."""
 
-    seconds: float  # for which the picture shows
+    seconds: float  # for which the frame is shown
     bits: float  # of its packet
     crf: float
     keyframe: bool
@@ -75,7 +75,7 @@ class Encoder:
             of any other format are converted; RGB with the BT.709 matrix.
         sequence: all of that as a sequence header (see `bsqav.codec.sequence`) instead.
         time_base: seconds per tick of the timestamps.
-        frame_rate: pictures per second, where constant; frames without a pts are then spaced so.
+        frame_rate: frames per second, where constant; frames without a pts are then spaced so.
         sample_aspect: width over height of one sample.
         rotation: degrees clockwise for display: 0, 90, 180 or 270.
         colour: colour tags; where None, those of the first frame are taken over, as long as
@@ -86,7 +86,7 @@ class Encoder:
             an even quality.
         parallel: groups of pictures coded at the same time, 1 to 64, by encoders that share the
             threads and the weights of the model; with crf alone. The packets come late, up to
-            `parallel` groups after their pictures, of which so many are held in memory: fewer are
+            `parallel` groups after their frames, of which so many are held in memory: fewer are
             coded at a time where that would take more than half of it. The packets are the same for
             every number above 1, and nearly those for 1: above 1 some scene cuts are found before
             coding, by less, and a keyframe may stand elsewhere.
@@ -285,7 +285,7 @@ class Encoder:
         elif isinstance(self._core, _core.Encoder):
             self._core.send_device(there, tick, duration=duration, keyframe=keyframe)
         else:
-            raise UsageError("parallel groups take no pictures of a device: leave one of them away")
+            raise UsageError("parallel groups take no frames of a device: use one of the two")
 
     def flush(self) -> list[Packet]:
         """Ends the input and returns what was left. A second call returns nothing."""

@@ -16,9 +16,9 @@ import numpy.typing as npt
 from bsqav.codec.animation_file import is_animation, read_animation, still_with_metadata
 from bsqav.codec.decoder import Decoder
 from bsqav.codec.encoder import Encoder
+from bsqav.codec.frame_format import Colour, Plane, PlaneFormat, planes_to_frame
 from bsqav.codec.image_metadata import NO_METADATA, ImageMetadata
 from bsqav.codec.models import ModelLike
-from bsqav.codec.picture import Colour, Plane, PlaneFormat, planes_to_frame
 from bsqav.codec.pillow_image import EXIF_TURNS, is_pillow, pillow_picture
 from bsqav.codec.sequence import colour_of, sequence_header
 from bsqav.codec.settings import EncoderSettings, StillArguments, given_settings

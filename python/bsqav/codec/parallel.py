@@ -1,8 +1,8 @@
 """Several groups of pictures coded at the same time, for files: encoders in threads of their own.
 
-The pictures are cut into segments, where a scene begins (see `SceneCuts`) or a group is as long as
-it may be: where one encoder of all pictures would put a keyframe. Each segment has an encoder,
-which also looks at the picture before its first and at as many after its last as the look-ahead
+The frames are cut into segments, where a scene begins (see `SceneCuts`) or a group is as long as
+it may be: where one encoder of all frames would put a keyframe. Each segment has an encoder,
+which also looks at the frame before its first and at as many after its last as the look-ahead
 reaches, and so codes what one encoder of all would.
 """
 
@@ -28,13 +28,13 @@ from bsqav.errors import EndOfStreamError
 __all__ = ["MAX_PARALLEL", "ParallelCore", "Plan", "memory_limit", "plan_parallel"]
 
 MAX_PARALLEL = 64
-# Pictures in a segment at least: each costs a look-ahead more.
+# Frames in a segment at least: each costs a look-ahead more.
 _MIN_SEGMENT = 50
 # From one keyframe to a scene cut that is one too: as in the encoder.
 _CUT_DISTANCE = 8
-# What an encoder takes beside the pictures of its look-ahead, in pictures of 8 bits.
+# What an encoder takes besides the frames of its look-ahead, in frames of 8 bits.
 _ENCODER_PICTURES = 60
-_SLACK = 8  # pictures on the way
+_SLACK = 8  # frames on the way
 _POLL = 0.1  # seconds
 _UNKNOWN_MEMORY = 4 << 30
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
@@ -59,36 +59,36 @@ class Plan(NamedTuple):
     """How many encoders work at a time, and what they may hold."""
 
     workers: int
-    longest: int  # pictures of a segment
-    ahead: int  # pictures that an encoder looks at after its segment
-    held: int  # pictures that wait at most
+    longest: int  # frames of a segment
+    ahead: int  # frames that an encoder looks at after its segment
+    held: int  # frames that wait at most
     bytes: int  # of all that, roughly
 
 
-def plan_parallel(parallel: int, gop: int, lookahead: int, picture: int, limit: int) -> Plan:
+def plan_parallel(parallel: int, gop: int, lookahead: int, frame: int, limit: int) -> Plan:
     """What `parallel` encoders need: as many of them as memory allows, one at least.
 
     Args:
         parallel: encoders that are wanted.
         gop, lookahead: as in `Encoder`.
-        picture: bytes of a picture.
-        limit: bytes for pictures and encoders.
+        frame: bytes of a frame.
+        limit: bytes for frames and encoders.
     """
     longest = gop + _MIN_SEGMENT - 1
     ahead = min(lookahead, gop - 1)
     slack = ahead + _SLACK
     for workers in range(parallel, 0, -1):
-        # While one segment is coded, the others' pictures wait; half of them if they take turns.
+        # While one segment is coded, the others' frames wait; half of them if they take turns.
         most, least = (workers - 1) * longest, (workers - 1) * longest // 2
         fixed = workers * (2 * lookahead + _ENCODER_PICTURES) + slack
-        if (fixed + least) * picture <= limit or workers == 1:
-            held = max(least, min(most, limit // picture - fixed))
-            return Plan(workers, longest, ahead, held + slack, (fixed + held) * picture)
+        if (fixed + least) * frame <= limit or workers == 1:
+            held = max(least, min(most, limit // frame - fixed))
+            return Plan(workers, longest, ahead, held + slack, (fixed + held) * frame)
     raise AssertionError("one encoder is always allowed")
 
 
 @dataclass(eq=False)
-class _Picture:
+class _Frame:
     planes: list[Plane]
     pts: int
     duration: int
@@ -106,13 +106,13 @@ class _Coded(NamedTuple):
 
 @dataclass(eq=False)
 class _Segment:
-    """Pictures with what to do with them, and what has become of them."""
+    """Frames with what to do with them, and what has become of them."""
 
-    pictures: deque[tuple[_Picture, bool]] = field(default_factory=deque)  # look only
-    complete: bool = False  # no more pictures come
+    frames: deque[tuple[_Frame, bool]] = field(default_factory=deque)  # look only
+    complete: bool = False  # no more frames come
     packets: deque[_Coded] = field(default_factory=deque)
     done: bool = False
-    end: int | None = None  # number of the first picture after it
+    end: int | None = None  # number of the first frame after it
 
 
 class _Shared:
@@ -135,7 +135,7 @@ class _Shared:
             thread.start()
 
     def stop(self) -> None:
-        """Ends the threads after the picture that they are at."""
+        """Ends the threads after the frame that they are at."""
         with self.changed:
             self.stopped = True
             self.changed.notify_all()
@@ -145,22 +145,22 @@ class _Shared:
         for thread in self.threads:
             thread.join()
 
-    def push(self, segment: _Segment, picture: _Picture, *, context_only: bool) -> None:
-        """Hands a picture to a segment."""
-        self.held += not picture.uses
-        picture.uses += 1
-        segment.pictures.append((picture, context_only))
+    def push(self, segment: _Segment, frame: _Frame, *, context_only: bool) -> None:
+        """Hands a frame to a segment."""
+        self.held += not frame.uses
+        frame.uses += 1
+        segment.frames.append((frame, context_only))
 
     def _work(self) -> None:
         try:
             while (segment := self._next_segment()) is not None:
                 encoder = self.open_encoder()
-                for picture, context_only in self._pictures(segment):
+                for frame, context_only in self._frames(segment):
                     encoder.send(
-                        picture.planes,
-                        picture.pts,
-                        duration=picture.duration,
-                        keyframe=picture.keyframe,
+                        frame.planes,
+                        frame.pts,
+                        duration=frame.duration,
+                        keyframe=frame.keyframe,
                         context_only=context_only,
                     )
                     self._collect(encoder, segment)
@@ -180,17 +180,17 @@ class _Shared:
             self.changed.wait_for(lambda: self.waiting or self.stopped)
             return None if self.stopped else self.waiting.popleft()
 
-    def _pictures(self, segment: _Segment) -> Iterator[tuple[_Picture, bool]]:
+    def _frames(self, segment: _Segment) -> Iterator[tuple[_Frame, bool]]:
         while True:
             with self.changed:
-                self.changed.wait_for(lambda: segment.pictures or segment.complete or self.stopped)
-                if self.stopped or not segment.pictures:
+                self.changed.wait_for(lambda: segment.frames or segment.complete or self.stopped)
+                if self.stopped or not segment.frames:
                     return
-                picture, context_only = segment.pictures.popleft()
-                picture.uses -= 1
-                self.held -= not picture.uses
+                frame, context_only = segment.frames.popleft()
+                frame.uses -= 1
+                self.held -= not frame.uses
                 self.changed.notify_all()
-            yield picture, context_only
+            yield frame, context_only
 
     def _collect(self, encoder: _core.Encoder, segment: _Segment) -> None:
         while (packet := encoder.receive()) is not None:
@@ -217,8 +217,8 @@ def _join_all() -> None:
 class ParallelCore:
     """Has the place of a `_core.Encoder`, and codes several groups of pictures at the same time.
 
-    The packets come in the order of the pictures, and are the same for every number of encoders and
-    threads. send() waits while too many pictures are held; after flush(), receive() waits for the
+    The packets come in the order of the frames, and are the same for every number of encoders and
+    threads. send() waits while too many frames are held; after flush(), receive() waits for the
     next packet.
 
     Args:
@@ -253,42 +253,42 @@ class ParallelCore:
         self._cuts = SceneCuts(sequence.get("bit_depth", 8)) if settings.scene_cut else None
         self._gop = settings.gop
         self._count = 0
-        # Numbers of the first picture of the segment and of the group.
+        # Numbers of the first frame of the segment and of the group.
         self._begin = self._keyframe = 0
-        self._last: _Picture | None = None
-        self._open: deque[_Segment] = deque()  # that pictures still go to, the newest last
+        self._last: _Frame | None = None
+        self._open: deque[_Segment] = deque()  # that frames still go to, the newest last
         self._out: deque[_Segment] = deque()  # whose packets have not all been received
-        self._parity = 1  # of the group before
+        self._group_toggle = 1  # of the group before
         self._flushed = False
         self.stats: dict[str, float] = {}
 
     def send(
         self, planes: Sequence[Plane], pts: int, *, duration: int = 0, keyframe: bool = False
     ) -> None:
-        """Takes a picture; its samples are copied."""
-        picture = _Picture([plane.copy() for plane in planes], pts, duration, keyframe)
+        """Takes a frame; its samples are copied."""
+        frame = _Frame([plane.copy() for plane in planes], pts, duration, keyframe)
         if not self._shared.threads:
             self._shared.start(self.plan.workers)
         with self._shared.changed:
             self._wait(lambda: self._shared.held < self.plan.held)
-            if self._begins(picture):
+            if self._begins(frame):
                 self._begin_segment()
             *before, newest = self._open
-            self._shared.push(newest, picture, context_only=False)
+            self._shared.push(newest, frame, context_only=False)
             for segment in before:
-                self._shared.push(segment, picture, context_only=True)
+                self._shared.push(segment, frame, context_only=True)
             self._count += 1
-            self._last = picture
+            self._last = frame
             self._close_segments()
             self._shared.changed.notify_all()
 
-    def _begins(self, picture: _Picture) -> bool:
-        """Whether a segment begins with the picture; follows from the pictures alone."""
-        cut = self._cuts is not None and self._cuts.is_cut(picture.planes[0])
+    def _begins(self, frame: _Frame) -> bool:
+        """Whether a segment begins with the frame; follows from the frames alone."""
+        cut = self._cuts is not None and self._cuts.is_cut(frame.planes[0])
         if self._count == 0:
             return True
         length = self._count - self._keyframe
-        if length >= self._gop or (cut and length >= _CUT_DISTANCE) or picture.keyframe:
+        if length >= self._gop or (cut and length >= _CUT_DISTANCE) or frame.keyframe:
             self._keyframe = self._count
             return self._count - self._begin >= _MIN_SEGMENT
         return False
@@ -303,7 +303,7 @@ class ParallelCore:
             segments.append(segment)
 
     def _close_segments(self) -> None:
-        """Those whose look-ahead has been sent take no more pictures."""
+        """Those whose look-ahead has been sent take no more frames."""
         while (end := self._open[0].end) is not None and self._count >= end + self.plan.ahead:
             self._open.popleft().complete = True
 
@@ -329,8 +329,8 @@ class ParallelCore:
                 self.close()
             return None
         self.stats = packet.stats
-        self._parity ^= packet.keyframe
-        return packet._replace(data=_core.set_packet_group_toggle(packet.data, self._parity))
+        self._group_toggle ^= packet.keyframe
+        return packet._replace(data=_core.set_packet_group_toggle(packet.data, self._group_toggle))
 
     def close(self) -> None:
         """Ends the work; packets that have not been received are lost."""

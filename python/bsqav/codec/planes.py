@@ -1,4 +1,4 @@
-"""What an encoder takes as a picture beside PyAV's frames: arrays, and planes on a device."""
+"""What an encoder takes besides PyAV's frames: arrays, and planes on a device."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SupportsDLPack(Protocol):
 
 
 def device_planes(frame: Any) -> list[Any] | None:
-    """The planes of a picture in a CUDA device's memory, which speak DLPack; None for another."""
+    """The planes of a frame in a CUDA device's memory, which speak DLPack; None for another."""
     if isinstance(frame, DeviceFrame):
         return list(frame.planes)
     planes = list(frame) if isinstance(frame, list | tuple) else [frame]
@@ -31,7 +31,7 @@ def device_planes(frame: Any) -> list[Any] | None:
     if not any(on_device):
         return None
     if not all(on_device):
-        raise UsageError("some planes of the picture are on a CUDA device, others are not")
+        raise UsageError("some planes of the frame are on a CUDA device, others are not")
     return planes
 
 
@@ -59,7 +59,7 @@ def rgb_frame(array: Plane) -> av.VideoFrame:
     """An array of RGB or RGBA as a frame."""
     if array.shape[2] not in (3, 4) or array.dtype != np.uint8:
         raise UsageError(
-            f"an array of shape {array.shape} and type {array.dtype} is not a picture: RGB is "
+            f"an array of shape {array.shape} and type {array.dtype} is not a frame: RGB is "
             "height x width x 3, RGBA x 4, uint8; gray is height x width"
         )
     name = "rgb24" if array.shape[2] == 3 else "rgba"

@@ -1,4 +1,4 @@
-"""Scene cuts of source pictures, found at a glance: where parallel groups best begin."""
+"""Scene cuts of source frames, found at a glance: where parallel groups best begin."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _RATIO = 2.5  # over the largest before
 
 
 class SceneCuts:
-    """Tells where pictures change at once, from their blurred luma.
+    """Tells where frames change at once, from their blurred luma.
 
     An encoder knows more, since it has searched for motion, but only when all before is coded.
     """
@@ -31,7 +31,7 @@ class SceneCuts:
         self._differences: deque[float] = deque(maxlen=_BEFORE)
 
     def is_cut(self, luma: Plane) -> bool:
-        """Whether a scene begins with the next picture, of height x width samples."""
+        """Whether a scene begins with the next frame, of height x width samples."""
         blurred = _blurred(luma)
         last, self._last = self._last, blurred
         if last is None:

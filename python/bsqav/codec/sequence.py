@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import NotRequired, TypedDict
 
-from bsqav.codec.picture import Colour, PlaneFormat
+from bsqav.codec.frame_format import Colour, PlaneFormat
 from bsqav.errors import UsageError
 
 __all__ = [
@@ -90,16 +90,16 @@ def sequence_header(
     chroma_location: int = 0,
     rotation: int = 0,
 ) -> SequenceHeader:
-    """What an encoder needs to know before the first picture.
+    """What an encoder needs to know before the first frame.
 
     Args:
         layout: size, chroma and bit depth of the planes.
         colour: colour tags, unspecified where None.
         time_base: seconds per tick of the timestamps.
-        frame_rate: pictures per second, None where variable or unknown.
+        frame_rate: frames per second, None where variable or unknown.
         sample_aspect: width over height of one sample, None where unknown.
         chroma_location: FFmpeg's AVChromaLocation, 0 unspecified.
-        rotation: degrees clockwise to turn the picture for display: 0, 90, 180 or 270.
+        rotation: degrees clockwise to turn the frame for display: 0, 90, 180 or 270.
 
     Raises:
         UsageError: a fraction is negative or too fine, or the rotation is no quarter turn.
@@ -141,7 +141,7 @@ def time_base_of(sequence: SequenceHeader) -> Fraction:
 
 
 def frame_rate_of(sequence: SequenceHeader) -> Fraction | None:
-    """Pictures per second, None where variable or unknown."""
+    """Frames per second, None where variable or unknown."""
     return _fraction(sequence.get("frame_rate", (0, 1)))
 
 

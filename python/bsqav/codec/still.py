@@ -17,7 +17,7 @@ import numpy.typing as npt
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from bsqav import _core
-from bsqav.codec.picture import (
+from bsqav.codec.frame_format import (
     UNSPECIFIED,
     Colour,
     FrameConverter,

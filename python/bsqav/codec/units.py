@@ -1,4 +1,4 @@
-"""What goes between frames and streams: Packet, one coded picture, and Frame, one decoded one."""
+"""What goes between frames and streams: Packet, one coded frame, and Frame, one decoded one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from av.video.frame import PictureType
 
-from bsqav.codec.picture import HasLayout, PlaneFormat, planes_to_frame
+from bsqav.codec.frame_format import HasLayout, PlaneFormat, planes_to_frame
 from bsqav.codec.sequence import SequenceHeader, colour_of, plane_format_of, time_base_of
 
 __all__ = ["Frame", "Packet", "Plane"]
@@ -21,7 +21,7 @@ Plane: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """One coded picture. `bytes(packet)` gives its data."""
+    """One coded frame. `bytes(packet)` gives its data."""
 
     data: bytes
     pts: int  # ticks of time_base
@@ -38,7 +38,7 @@ class Packet:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame(HasLayout):
-    """One decoded picture."""
+    """One decoded frame."""
 
     planes: tuple[Plane, ...]  # height x width each, uint8 or (above 8 bits) uint16
     pts: int  # ticks of time_base
@@ -65,7 +65,7 @@ class Frame(HasLayout):
     def to_video_frame(self) -> av.VideoFrame:
         """A PyAV frame with a copy of the samples, with times, colour, key_frame and pict_type set.
 
-        A picture that is coded on its own is a key frame of type I, any other of type P.
+        A frame that is coded on its own is a key frame of type I, any other of type P.
         """
         frame = planes_to_frame(self.planes, self.layout)
         colour_of(self.sequence).tag(frame)

@@ -1,4 +1,4 @@
-"""Pictures of BSQ files as a map-style data set for torch.utils.data.DataLoader.
+"""Frames of BSQ files as a map-style data set for torch.utils.data.DataLoader.
 
     dataset = FrameDataset(["a.mkv", "b.mkv"], length=8)
     loader = torch.utils.data.DataLoader(dataset, batch_size=4, shuffle=True, num_workers=2)
@@ -30,7 +30,7 @@ _inherited: list[Any] = []
 
 
 class FrameDataset:
-    """Runs of pictures at any place of any of the files.
+    """Runs of frames at any place of any of the files.
 
     An item is an array [length, 3, height, width] of RGB, or [length, 1, height, width] of gray;
     without a length [3, height, width]. Samples are uint8, or uint16 over their whole range where
@@ -41,9 +41,9 @@ class FrameDataset:
 
     Args:
         files: paths of Matroska, MOV, NUT or `.bsq` files; each is read once, without decoding.
-        length: pictures of an item; None for one picture without that axis.
-        step: from one picture of an item to the next, 1 for neighbours.
-        every: from the first picture of an item to that of the next, 1 for all places.
+        length: frames of an item; None for one frame without that axis.
+        step: from one frame of an item to the next, 1 for neighbours.
+        every: from the first frame of an item to that of the next, 1 for all places.
         transform: called with each item; what it returns is the item.
         models: names or paths of models to use beside the installed ones.
         threads: for decoding in each process, 0 for the number of processors.
@@ -92,7 +92,7 @@ class FrameDataset:
         return self._ends[-1] if self._ends else 0
 
     def place(self, item: int) -> tuple[Path, int]:
-        """The file of an item and the number of its first picture.
+        """The file of an item and the number of its first frame.
 
         Raises:
             IndexError: there is no such item.
@@ -147,7 +147,7 @@ class FrameDataset:
         return {**self.__dict__, "_readers": OrderedDict(), "_process": 0}
 
 
-def _channels_first(picture: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _channels_first(frame: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """[H, W, C] or [H, W] -> [C, H, W]."""
-    axes = picture[np.newaxis] if picture.ndim == 2 else np.moveaxis(picture, -1, 0)
+    axes = frame[np.newaxis] if frame.ndim == 2 else np.moveaxis(frame, -1, 0)
     return np.ascontiguousarray(axes)

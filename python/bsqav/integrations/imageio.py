@@ -2,8 +2,8 @@
 
     import bsqav.integrations.imageio
     bsqav.integrations.imageio.register()
-    iio.imwrite("out.bsq", picture)
-    iio.imwrite("out.mkv", pictures, plugin="bsqav", fps=30)
+    iio.imwrite("out.bsq", image)
+    iio.imwrite("out.mkv", images, plugin="bsqav", fps=30)
 
 imageio finds plugins of other packages in no other way: one call per process. Afterwards every file
 with BSQ is read by it, and `.bsq` is written by it; videos are written by other plugins where this
@@ -120,41 +120,41 @@ class BsqPlugin(PluginV3):
     # ---- reading ----
 
     @property
-    def _pictures(self) -> Animation | FrameReader:
+    def _images(self) -> Animation | FrameReader:
         if self._reader is None:
             raise UsageError("the file was opened for writing")
         return self._reader
 
     def _default(self, index: Any) -> Any:
-        """No index means the only picture of a still, and all pictures of anything else."""
-        return index if index is not None else (0 if len(self._pictures) == 1 else ...)
+        """No index means the only image of a still, and all images of anything else."""
+        return index if index is not None else (0 if len(self._images) == 1 else ...)
 
     def read(self, *, index: Any = None) -> npt.NDArray[Any]:
-        """A picture, height x width x 3 or height x width; or all of them, stacked, for `...`.
+        """An image, height x width x 3 or height x width; or all of them, stacked, for `...`.
 
         Samples are uint8, and uint16 from 0 to 65535 where the file has 10 bits.
 
         Raises:
-            UsageError: there is no such picture.
+            UsageError: there is no such image.
             BitstreamError: it is damaged.
         """
         index = self._default(index)
         if index is Ellipsis:
-            return np.stack(list(self._pictures))
+            return np.stack(list(self._images))
         try:
-            picture: npt.NDArray[Any] = self._pictures[index]
+            image: npt.NDArray[Any] = self._images[index]
         except IndexError as error:
             raise UsageError(str(error)) from error
-        return picture
+        return image
 
     def iter(self) -> Iterator[npt.NDArray[Any]]:
-        """All pictures in order."""
-        yield from self._pictures
+        """All images in order."""
+        yield from self._images
 
     def properties(self, index: Any = None) -> ImageProperties:
-        """Shape and type of a picture or of all, as `read` gives them; nothing is decoded."""
+        """Shape and type of an image or of all, as `read` gives them; nothing is decoded."""
         index = self._default(index)
-        count = len(self._pictures)
+        count = len(self._images)
         sequence = self._sequence
         layout = plane_format_of(sequence)
         shape: tuple[int, ...] = (layout.height, layout.width)
@@ -171,15 +171,15 @@ class BsqPlugin(PluginV3):
 
     @property
     def _sequence(self) -> SequenceHeader:
-        pictures = self._pictures
-        return pictures.sequence if isinstance(pictures, Animation) else pictures.track.sequence
+        images = self._images
+        return images.sequence if isinstance(images, Animation) else images.track.sequence
 
     def metadata(self, index: Any = None, exclude_applied: bool = True) -> dict[str, Any]:
-        """Of the file: codec, model, fps, loop, tags, exif and so on; of a picture: time, duration.
+        """Of the file: codec, model, fps, loop, tags, exif and so on; of an image: time, duration.
 
         Both are in milliseconds.
         """
-        pictures, sequence = self._pictures, self._sequence
+        images, sequence = self._images, self._sequence
         if isinstance(index, int):
             return self._metadata_of(index)
         rate = frame_rate_of(sequence)
@@ -190,23 +190,23 @@ class BsqPlugin(PluginV3):
             **({"fps": float(rate)} if rate else {}),
             **({} if exclude_applied else {"rotation": sequence["rotation"]}),
         }
-        if isinstance(pictures, Animation):
-            found["loop"] = pictures.loops
-            found.update(pillow_info(pictures.metadata))
+        if isinstance(images, Animation):
+            found["loop"] = images.loops
+            found.update(pillow_info(images.metadata))
         else:
-            found.update(pictures.track.metadata)
+            found.update(images.track.metadata)
         return found
 
     def _metadata_of(self, index: int) -> dict[str, Any]:
-        pictures = self._pictures
-        if isinstance(pictures, Animation):
-            return {"duration": float(1000 * pictures.duration(index))}
-        return {"time": float(1000 * pictures.time(index))}
+        images = self._images
+        if isinstance(images, Animation):
+            return {"duration": float(1000 * images.duration(index))}
+        return {"time": float(1000 * images.time(index))}
 
     # ---- writing ----
 
     def write(self, ndimage: Any, *, is_batch: bool | None = None, **options: Any) -> bytes | None:
-        """Adds a picture, or a batch of them along the first axis, to the file.
+        """Adds an image, or a batch of them along the first axis, to the file.
 
         Args:
             ndimage: uint8, height x width x 3 for RGB or height x width for gray; a batch of
@@ -214,7 +214,7 @@ class BsqPlugin(PluginV3):
             is_batch: whether it is one; guessed from the shape where None.
             options: model and settings (see `bsqav.EncoderSettings`), those that `StillArguments`
                 and `AnimationArguments` name for a `.bsq` file and all of them for a video; of a
-                `.bsq` file also chroma, duration (ms, one or one for each picture) and loop; of a
+                `.bsq` file also chroma, duration (ms, one or one for each image) and loop; of a
                 video fps and pix_fmt. They hold from the first call.
 
         Returns:
@@ -222,14 +222,14 @@ class BsqPlugin(PluginV3):
         """
         if self._writer is None:
             raise UsageError("the file was opened for reading")
-        pictures = list(ndimage) if isinstance(ndimage, list | tuple) else np.asarray(ndimage)
+        images = list(ndimage) if isinstance(ndimage, list | tuple) else np.asarray(ndimage)
         if is_batch is None:
-            is_batch = isinstance(pictures, list) or _is_batch(pictures)
-        if is_batch and not len(pictures):
-            raise UsageError("there is no picture to write")
+            is_batch = isinstance(images, list) or _is_batch(images)
+        if is_batch and not len(images):
+            raise UsageError("there is no image to write")
         self._writer.set(options)
-        for picture in pictures if is_batch else [pictures]:
-            self._writer.add(np.asarray(picture))
+        for image in images if is_batch else [images]:
+            self._writer.add(np.asarray(image))
         if self.request._uri_type != URI_BYTES:
             return None
         self._writer.close()
@@ -282,14 +282,14 @@ def _is_batch(array: npt.NDArray[Any]) -> bool:
 
 
 class _BsqWriter:
-    """Collects pictures; they become a still or an animation at the end."""
+    """Collects images; they become a still or an animation at the end."""
 
     KNOWN = (*AnimationArguments.__annotations__, "chroma", "model", "duration", "loop")
 
     def __init__(self, file: Any, options: dict[str, Any]) -> None:
         self._file = file
         self._options: dict[str, Any] = {}
-        self._pictures: list[npt.NDArray[Any]] | None = []
+        self._images: list[npt.NDArray[Any]] | None = []
         self.set(options)
 
     def set(self, options: dict[str, Any]) -> None:
@@ -297,28 +297,28 @@ class _BsqWriter:
         _check_options(options, self.KNOWN)
         self._options.update(options)
 
-    def add(self, picture: npt.NDArray[Any]) -> None:
-        """Takes one picture."""
-        if self._pictures is None:
+    def add(self, image: npt.NDArray[Any]) -> None:
+        """Takes one image."""
+        if self._images is None:
             raise UsageError("the file is finished")
-        self._pictures.append(picture)
+        self._images.append(image)
 
     def close(self) -> None:
         """Writes the file."""
-        pictures, self._pictures = self._pictures, None
-        if pictures:
-            self._file.write(self._encode(pictures))
+        images, self._images = self._images, None
+        if images:
+            self._file.write(self._encode(images))
 
     def abort(self) -> None:
         """Writes nothing."""
-        self._pictures = None
+        self._images = None
 
-    def _encode(self, pictures: list[npt.NDArray[Any]]) -> bytes:
+    def _encode(self, images: list[npt.NDArray[Any]]) -> bytes:
         options = dict(self._options)
         duration, loop = options.pop("duration", None), options.pop("loop", 0)
-        if len(pictures) == 1:
+        if len(images) == 1:
             options.pop("gop", None)
-            return encode_image(pictures[0], **options)
+            return encode_image(images[0], **options)
         durations: Any = DEFAULT_DURATION
         if duration is not None:
             durations = (
@@ -326,11 +326,11 @@ class _BsqWriter:
                 if isinstance(duration, list | tuple)
                 else Fraction(duration) / 1000
             )
-        return encode_animation(pictures, durations=durations, loops=int(loop), **options)
+        return encode_animation(images, durations=durations, loops=int(loop), **options)
 
 
 class _VideoWriter:
-    """Codes pictures as they come."""
+    """Codes images as they come."""
 
     KNOWN = (*SettingArguments.__annotations__, "model", "fps", "pix_fmt")
 
@@ -343,20 +343,20 @@ class _VideoWriter:
         self.set(options)
 
     def set(self, options: dict[str, Any]) -> None:
-        """Options of the whole file, which hold from the first picture on."""
+        """Options of the whole file, which hold from the first image on."""
         _check_options(options, self.KNOWN)
         if self._container is not None and any(
             value != self._options.get(key) for key, value in options.items()
         ):
-            raise UsageError("the options hold from the first picture: they cannot change later")
+            raise UsageError("the options hold from the first image: they cannot change later")
         self._options.update(options)
 
-    def add(self, picture: npt.NDArray[Any]) -> None:
-        """Codes one picture."""
+    def add(self, image: npt.NDArray[Any]) -> None:
+        """Codes one image."""
         if self._done:
             raise UsageError("the file is finished")
-        if picture.dtype != np.uint8:
-            raise UsageError(f"an array of {picture.dtype} is no picture: samples are uint8")
+        if image.dtype != np.uint8:
+            raise UsageError(f"an array of {image.dtype} is no image: samples are uint8")
         if self._container is None:
             options = dict(self._options)
             rate = Fraction(options.pop("fps", DEFAULT_RATE)).limit_denominator(1001)
@@ -364,7 +364,7 @@ class _VideoWriter:
             pix_fmt = options.pop("pix_fmt", None)
             self._stream = self._container.add_stream("bsq", rate=rate, options=options)
             self._stream.pix_fmt = pix_fmt
-        self._container.mux(self._stream.encode(_plain(picture)))
+        self._container.mux(self._stream.encode(_plain(image)))
 
     def close(self) -> None:
         """Finishes the file."""
@@ -386,7 +386,7 @@ def _check_options(options: dict[str, Any], known: tuple[str, ...]) -> None:
         raise UsageError(f"there is no option {', '.join(unknown)}: take {', '.join(known)}")
 
 
-def _plain(picture: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """A picture without the axis that says that it is gray."""
-    gray = picture.ndim == 3 and picture.shape[-1] == 1
-    return np.ascontiguousarray(picture[..., 0] if gray else picture)
+def _plain(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """An image without the axis that says that it is gray."""
+    gray = image.ndim == 3 and image.shape[-1] == 1
+    return np.ascontiguousarray(image[..., 0] if gray else image)

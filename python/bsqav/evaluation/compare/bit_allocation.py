@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bsqav import _core
+from bsqav.codec.frame_format import planes_to_frame
 from bsqav.codec.models import Model, find_model
-from bsqav.codec.picture import planes_to_frame
 from bsqav.codec.sequence import plane_format_of
 from bsqav.errors import MediaError, UsageError
 from bsqav.evaluation.compare.plots import COLORS, new_figure, save
@@ -112,13 +112,13 @@ def _decode(
         if decoder is None:
             raise MediaError("the track does not begin with a keyframe")
         decoder.send(data)
-        picture = decoder.receive()
-        if picture is None:
+        frame = decoder.receive()
+        if frame is None:
             raise MediaError(f"packet {i} gave no frame")
         if source is not None and i < len(source):
-            found.psnr_y.append(_psnr_y(picture, source, i))
+            found.psnr_y.append(_psnr_y(frame, source, i))
         if i == found.shown:
-            _examine_frame(decoder, picture, found)
+            _examine_frame(decoder, frame, found)
             if source is None:
                 return
 

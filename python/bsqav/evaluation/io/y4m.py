@@ -1,8 +1,8 @@
-"""YUV4MPEG2 files of 8-bit pictures: the form in which clips pass between codecs here.
+"""YUV4MPEG2 files of 8-bit frames: the form in which clips pass between codecs here.
 
 Uncompressed and of constant frame size, so frames can be counted exactly and read in any order.
-Planes are cropped to the picture; chroma is (width + 1) // 2 by (height + 1) // 2 in 4:2:0 (video),
-of the picture's size in 4:4:4 (still pictures).
+Planes are cropped to the frame; chroma is (width + 1) // 2 by (height + 1) // 2 in 4:2:0 (video),
+of the frame's size in 4:4:4 (still images).
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ _CHROMA = {"420": "420", "420jpeg": "420", "420mpeg2": "420", "420paldv": "420",
 
 @dataclass(frozen=True)
 class Y4mHeader:
-    """Picture size in pixels, frames per second, chroma "420" or "444"."""
+    """Frame size in pixels, frames per second, chroma "420" or "444"."""
 
     width: int
     height: int
@@ -45,7 +45,7 @@ class Y4mHeader:
 
     @property
     def frame_bytes(self) -> int:
-        """Bytes of one picture's three planes."""
+        """Bytes of one frame's three planes."""
         chroma_width, chroma_height = self.chroma_size
         return self.width * self.height + 2 * chroma_width * chroma_height
 
@@ -62,7 +62,7 @@ class Y4mHeader:
 
 
 class Y4mWriter(Closing):
-    """Writes pictures one by one; a context manager."""
+    """Writes frames one by one; a context manager."""
 
     def __init__(self, path: Path, header: Y4mHeader) -> None:
         self.header = header
@@ -71,7 +71,7 @@ class Y4mWriter(Closing):
         self._file.write(header.line())
 
     def write(self, planes: Planes) -> None:
-        """Append one picture: uint8 planes Y (H, W), U and V (of the header's `chroma_size`).
+        """Append one frame: uint8 planes Y (H, W), U and V (of the header's `chroma_size`).
 
         Raises SourceError where a plane has another shape.
         """
@@ -81,7 +81,7 @@ class Y4mWriter(Closing):
         if shapes != expected:
             raise SourceError(
                 f"frame {self.frames} has planes of {shapes}, the clip's are {expected}: "
-                "the picture size changed"
+                "the frame size changed"
             )
         self._file.write(_FRAME)
         for plane in planes:

@@ -1,4 +1,4 @@
-"""The element bsqdec: BSQ packets to pictures."""
+"""The element bsqdec: BSQ packets to frames."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bsqav.integrations.gstreamer.pads import (
     Gst,
     GstVideo,
     copy_fields,
-    picture_buffer,
+    frame_buffer,
     raw_caps,
     raw_template,
 )
@@ -24,7 +24,7 @@ __all__ = ["BsqDecoder"]
 
 
 class BsqDecoder(BsqElement):
-    """Decodes; lost and damaged pictures are concealed and flagged as corrupted."""
+    """Decodes; lost and damaged frames are concealed and flagged as corrupted."""
 
     __gtype_name__ = "BsqDec"
     __gstmetadata__ = (
@@ -81,7 +81,7 @@ class BsqDecoder(BsqElement):
     def _give(self, frame: Frame, source: Any) -> Any:
         if frame.sequence != self._sequence and not self._announce(frame):
             return Gst.FlowReturn.NOT_NEGOTIATED
-        buffer = picture_buffer(frame.planes, self._info)
+        buffer = frame_buffer(frame.planes, self._info)
         # matroskademux gives packets of codecs that it does not know a DTS only; both are the same.
         known = source.pts != Gst.CLOCK_TIME_NONE
         buffer.pts = source.pts if known else source.dts
@@ -91,7 +91,7 @@ class BsqDecoder(BsqElement):
         return self.srcpad.push(buffer)
 
     def _announce(self, frame: Frame) -> bool:
-        """Tells what pictures come from here on."""
+        """Tells what frames come from here on."""
         sequence = frame.sequence
         rate = frame_rate_of(sequence) or self._rate
         caps = raw_caps(frame.layout, colour_of(sequence), rate, sample_aspect_of(sequence))
@@ -112,7 +112,7 @@ class BsqDecoder(BsqElement):
         return True
 
     def drain(self) -> Any:
-        """Nothing is left: a packet gives its picture at once."""
+        """Nothing is left: a packet gives its frame at once."""
         return Gst.FlowReturn.OK
 
     def forget(self) -> None:

@@ -1,4 +1,4 @@
-"""The element bsqenc: pictures to BSQ packets."""
+"""The element bsqenc: frames to BSQ packets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from bsqav._core import EncoderSetting
 from bsqav.codec.encoder import Encoder
-from bsqav.codec.picture import PlaneFormat
+from bsqav.codec.frame_format import PlaneFormat
 from bsqav.codec.sequence import sequence_header
 from bsqav.codec.settings import SETTINGS, EncoderSettings
 from bsqav.codec.units import Packet
@@ -51,7 +51,7 @@ def _property(setting: EncoderSetting) -> Any:
 
 
 class BsqEncoder(BsqElement):
-    """Encodes; a picture's packet leaves at once unless there is a look-ahead."""
+    """Encodes; a frame's packet leaves at once unless there is a look-ahead."""
 
     __gtype_name__ = "BsqEnc"
     __gstmetadata__ = (
@@ -93,14 +93,12 @@ class BsqEncoder(BsqElement):
             self._is_stale = True
 
     def take_caps(self, caps: Any) -> bool:
-        """Takes pictures like these from here on."""
+        """Takes frames like these from here on."""
         self.drain()
         self._caps = caps
         self._info = GstVideo.VideoInfo.new_from_caps(caps)
         if self._info.interlace_mode != GstVideo.VideoInterlaceMode.PROGRESSIVE:
-            raise UnsupportedError(
-                "interlaced pictures are not coded: put deinterlace before bsqenc"
-            )
+            raise UnsupportedError("interlaced frames are not coded: put deinterlace before bsqenc")
         self._layout = layout_of_info(self._info)
         return self._begin()
 
@@ -142,11 +140,11 @@ class BsqEncoder(BsqElement):
         return caps
 
     def take(self, buffer: Any) -> Any:
-        """Encodes one picture."""
+        """Encodes one frame."""
         if self._layout is None:
             return Gst.FlowReturn.NOT_NEGOTIATED
         if self._is_stale:
-            # Properties hold from the next picture on, which begins a group.
+            # Properties hold from the next frame on, which begins a group.
             self.drain()
             if not self._begin():
                 return Gst.FlowReturn.NOT_NEGOTIATED
@@ -160,7 +158,7 @@ class BsqEncoder(BsqElement):
                 self._dropped += 1
                 if self._dropped == 1:
                     self.warn(
-                        f"a picture at {pts / Gst.SECOND:.3f} s is left out, and others like it: "
+                        f"a frame at {pts / Gst.SECOND:.3f} s is left out, and others like it: "
                         "it comes at or before the time of the one before"
                     )
                 return Gst.FlowReturn.OK
@@ -188,7 +186,7 @@ class BsqEncoder(BsqElement):
         return Gst.FlowReturn.OK
 
     def take_event(self, event: Any) -> bool:
-        """Makes the next picture a keyframe where that is asked for; takes a tag's rotation."""
+        """Makes the next frame a keyframe where that is asked for; takes a tag's rotation."""
         if event.type == Gst.EventType.TAG:
             self._take_orientation(event.parse_tag())
         structure = event.get_structure()

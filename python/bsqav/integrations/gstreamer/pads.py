@@ -15,7 +15,7 @@ gi.require_version("Gst", "1.0")
 gi.require_version("GstVideo", "1.0")
 from gi.repository import GLib, GObject, Gst, GstVideo  # noqa: E402
 
-from bsqav.codec.picture import Colour, PlaneFormat  # noqa: E402
+from bsqav.codec.frame_format import Colour, PlaneFormat  # noqa: E402
 from bsqav.codec.units import Plane  # noqa: E402
 from bsqav.errors import UnsupportedError  # noqa: E402
 
@@ -28,8 +28,8 @@ __all__ = [
     "GstVideo",
     "colour_of_info",
     "copy_fields",
+    "frame_buffer",
     "layout_of_info",
-    "picture_buffer",
     "planes_of_buffer",
     "raw_caps",
     "raw_template",
@@ -61,13 +61,13 @@ CODED_CAPS = (
     "video/x-unknown, fourcc=(string)BSQ1",
     "video/x-gst-fourcc-BSQ1",
 )
-# How bright pictures may be shown, which containers hold beside the stream, and where chroma lies.
+# How bright frames may be shown, which containers hold beside the stream, and where chroma lies.
 _CARRIED = ("mastering-display-info", "content-light-level", "chroma-site")
 _RANGES = {0: 2, 1: 1, 2: 0}  # from the sequence header's to GStreamer's, which are 1 for full
 
 
 def raw_template() -> Any:
-    """Caps of the pictures that the elements know."""
+    """Caps of the frames that the elements know."""
     formats = ", ".join(RAW_FORMATS.values())
     side = f"(int)[1, {MAX_SIDE}]"
     return Gst.Caps.from_string(
@@ -77,7 +77,7 @@ def raw_template() -> Any:
 
 
 def layout_of_info(info: Any) -> PlaneFormat:
-    """Size, chroma and depth that GStreamer's description of pictures gives."""
+    """Size, chroma and depth that GStreamer's description of frames gives."""
     name = info.finfo.name
     for (chroma, depth, alpha), known in RAW_FORMATS.items():
         if name == known:
@@ -86,7 +86,7 @@ def layout_of_info(info: Any) -> PlaneFormat:
 
 
 def colour_of_info(info: Any) -> Colour:
-    """Colour tags that GStreamer's description of pictures gives."""
+    """Colour tags that GStreamer's description of frames gives."""
     given = info.colorimetry
     full = {int(value): key for key, value in _RANGES.items()}[int(given.range)]
     return Colour(
@@ -98,7 +98,7 @@ def colour_of_info(info: Any) -> Colour:
 
 
 def copy_fields(source: Any, target: Any) -> None:
-    """Carries what caps say of pictures beside their samples over to other caps."""
+    """Carries what caps say of frames beside their samples over to other caps."""
     given = source.get_structure(0)
     for name in _CARRIED:
         if given.has_field(name):
@@ -112,14 +112,14 @@ def _iso(convert: Callable[[Any], int], value: Any) -> int:
 def raw_caps(
     layout: PlaneFormat, colour: Colour, rate: Fraction | None, aspect: Fraction | None
 ) -> Any:
-    """Caps of pictures as they leave the decoder.
+    """Caps of frames as they leave the decoder.
 
     Raises:
         UnsupportedError: GStreamer has no such format.
     """
     name = RAW_FORMATS.get((layout.chroma, layout.bit_depth, layout.alpha))
     if name is None:
-        raise UnsupportedError(f"pictures of {layout.pixel_format} have no name in these elements")
+        raise UnsupportedError(f"frames of {layout.pixel_format} have no name in these elements")
     rate, aspect = rate or Fraction(0), aspect or Fraction(1)
     caps = Gst.Caps.from_string(
         f"video/x-raw, format=(string){name}, width=(int){layout.width}, "
@@ -150,7 +150,7 @@ def planes_of_buffer(buffer: Any, data: memoryview, info: Any, layout: PlaneForm
     return planes
 
 
-def picture_buffer(planes: Sequence[Plane], info: Any) -> Any:
+def frame_buffer(planes: Sequence[Plane], info: Any) -> Any:
     """A buffer with a copy of the planes, laid out as the caps imply."""
     held = bytearray(info.size)
     for number, plane in enumerate(planes):

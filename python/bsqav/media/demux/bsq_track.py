@@ -14,7 +14,7 @@ from math import floor, lcm
 from av.stream import Stream
 
 from bsqav import _core
-from bsqav.codec.picture import HasLayout, PlaneFormat
+from bsqav.codec.frame_format import HasLayout, PlaneFormat
 from bsqav.codec.sequence import (
     PacketHeader,
     SequenceHeader,

@@ -13,7 +13,7 @@ import numpy as np
 from av.container import Container
 from av.stream import Stream
 
-from bsqav.codec.picture import Colour, PlaneFormat
+from bsqav.codec.frame_format import Colour, PlaneFormat
 from bsqav.codec.sequence import SequenceHeader, sequence_header
 from bsqav.codec.units import Plane
 from bsqav.media.io.types import AvPacket

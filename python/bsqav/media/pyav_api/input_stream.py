@@ -10,8 +10,8 @@ import av
 from av.stream import Discard, Stream
 
 from bsqav.codec.decoder import Decoder
+from bsqav.codec.frame_format import Colour, HasLayout, PlaneFormat
 from bsqav.codec.models import ModelLike, find_model
-from bsqav.codec.picture import Colour, HasLayout, PlaneFormat
 from bsqav.codec.sequence import SequenceHeader, colour_of
 from bsqav.errors import BitstreamError, BsqWarning, UsageError
 from bsqav.media.demux.bsq_track import skipped_notice

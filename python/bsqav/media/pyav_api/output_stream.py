@@ -12,8 +12,8 @@ import av
 
 from bsqav.codec.encoder import Encoder, EncoderInput
 from bsqav.codec.encoder_options import encoder_arguments
+from bsqav.codec.frame_format import UNSPECIFIED, Colour, FrameConverter
 from bsqav.codec.models import ModelLike
-from bsqav.codec.picture import UNSPECIFIED, Colour, FrameConverter
 from bsqav.codec.sequence import SequenceHeader, sequence_header
 from bsqav.codec.settings import SETTINGS
 from bsqav.codec.units import Packet, Plane

@@ -9,7 +9,7 @@ from typing import Literal, Self
 import av
 from av.codec.context import ThreadType
 
-from bsqav.codec.picture import UNSPECIFIED, Colour
+from bsqav.codec.frame_format import UNSPECIFIED, Colour
 from bsqav.errors import UsageError
 from bsqav.media.io.codec_tag import CODEC_TAG
 

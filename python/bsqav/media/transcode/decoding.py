@@ -11,8 +11,8 @@ from typing import Protocol
 import av
 
 from bsqav.codec import Decoder, Frame
+from bsqav.codec.frame_format import FrameConverter
 from bsqav.codec.models import ModelLike
-from bsqav.codec.picture import FrameConverter
 from bsqav.codec.units import Plane
 from bsqav.errors import BitstreamError
 from bsqav.media.demux.demuxer import BsqPacket, DemuxedPacket

@@ -11,8 +11,8 @@ import av
 import numpy as np
 from av.stream import Stream
 
+from bsqav.codec.frame_format import FrameConverter
 from bsqav.codec.image_metadata import MIRRORED_TURNS, NO_METADATA, ImageMetadata
-from bsqav.codec.picture import FrameConverter
 from bsqav.codec.units import Plane
 from bsqav.errors import BitstreamError, BsqError, MediaError
 from bsqav.media.demux.bsq_track import BsqPacket, BsqTrack

@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 from bsqav._core import check_encoder_settings
 from bsqav.codec.encoder_checks import check_parallel
+from bsqav.codec.frame_format import PlaneFormat
 from bsqav.codec.models import ModelLike
-from bsqav.codec.picture import PlaneFormat
 from bsqav.codec.settings import check_rate
 from bsqav.errors import UnsupportedError, UsageError
 from bsqav.media.transcode.tracks import TrackChoice

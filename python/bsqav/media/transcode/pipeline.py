@@ -15,7 +15,7 @@ import av
 from bsqav.codec import Packet
 from bsqav.codec.encoder import PassRecord
 from bsqav.codec.encoder_options import with_bsq_preset
-from bsqav.codec.picture import FrameConverter
+from bsqav.codec.frame_format import FrameConverter
 from bsqav.codec.settings import EncoderSettings
 from bsqav.codec.still import StillConverter
 from bsqav.errors import BsqError, MediaError

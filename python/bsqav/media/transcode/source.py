@@ -14,9 +14,9 @@ import av
 import av.stream
 from av.container import InputContainer
 
+from bsqav.codec.frame_format import FrameConverter
 from bsqav.codec.image_metadata import ImageMetadata
 from bsqav.codec.models import ModelLike
-from bsqav.codec.picture import FrameConverter
 from bsqav.codec.sequence import colour_of, plane_format_of
 from bsqav.errors import MediaError, UsageError
 from bsqav.media.demux.bsq_track import skipped_notice

@@ -14,7 +14,7 @@ from av.container import OutputContainer
 from av.video.codeccontext import VideoCodecContext
 from av.video.reformatter import VideoReformatter
 
-from bsqav.codec.picture import PlaneFormat, planes_to_frame
+from bsqav.codec.frame_format import PlaneFormat, planes_to_frame
 from bsqav.codec.settings import SETTINGS
 from bsqav.errors import UnsupportedError, UsageError
 from bsqav.media.io.types import AvPacket, Warn

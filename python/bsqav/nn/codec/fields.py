@@ -25,7 +25,7 @@ CHROMA_KNEE = 320
 class LayerPlace:
     """Where a layer is: first of a keyframe; after another; q above the last's.
 
-    One value for all pictures, or one for each, [B], as numbers.
+    One value for all frames, or one for each, [B], as numbers.
     """
 
     intra: bool | Tensor = False
@@ -62,7 +62,7 @@ def step_of(q: Tensor) -> Tensor:
 
 
 def by_token(value: Tensor) -> Tensor:
-    """What every picture [B] or token [B, H, W] has, in a shape that broadcasts to [B, H, W]."""
+    """What every frame [B] or token [B, H, W] has, in a shape that broadcasts to [B, H, W]."""
     return value.view(-1, 1, 1) if value.dim() == 1 else value
 
 
@@ -83,8 +83,8 @@ def side_vector(pred_BHWS: Tensor, q: Tensor, place: "LayerPlace") -> Tensor:
     extra = pred_BHWS.new_zeros(b, h, w, SIDE_WIDTH - SAMPLES)
     extra[..., 0] = (by_token(q) - 256.0) / 256.0
     for channel, value in ((1, place.intra), (2, place.later), (3, place.above)):
-        by_picture = torch.as_tensor(value, dtype=extra.dtype, device=extra.device)
-        extra[..., channel] = by_picture.view(-1, 1, 1)
+        by_frame = torch.as_tensor(value, dtype=extra.dtype, device=extra.device)
+        extra[..., channel] = by_frame.view(-1, 1, 1)
     extra[..., 3] /= 256.0
     return torch.cat([(pred_BHWS - 128.0) / 64.0, extra], dim=-1)
 

@@ -1,7 +1,7 @@
 """Exact integer evaluation of a model file in PyTorch, as docs/numerics.md has it, bit for bit.
 
 Sums run in float64, where all of them are exact (below 2^53); everything else is int64. Meant for
-checking networks on many pictures at once and for equality with libbsq, not for speed.
+checking networks on many frames at once and for equality with libbsq, not for speed.
 """
 
 import torch
@@ -97,7 +97,7 @@ class IntegerNets:
         return self._linear(self._rq(trunk, "prior.f", INT8), "prior.flag", INT16)
 
     def bit_logits(self, trunk: Tensor, token: Tensor, mask: Tensor) -> Tensor:
-        """Teacher-forced logits [.., 32 stages], Q8, for token vectors of a picture of one block.
+        """Teacher-forced logits [.., 32 stages], Q8, for token vectors of a frame of one block.
 
         Tokens have logits for stages that are not coded, too; no decoder computes those.
         """

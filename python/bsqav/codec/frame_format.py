@@ -47,7 +47,7 @@ _SCALING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FU
 
 # Log2 of how many luma samples a chroma sample stands for in a row and in a column.
 _SUBSAMPLING = {"420": (1, 1), "422": (1, 0), "444": (0, 0)}
-# Chroma of RGB where nothing else is asked for, in videos and pictures alike: docs/cli.md says why.
+# Chroma of RGB where nothing else is asked for, in videos and images alike: docs/cli.md says why.
 RGB_CHROMA = "420"
 # What 4:4:0 and 4:1:1 lose nothing in, and 4:1:0 hardly anything.
 _NEAREST = {(0, 1): "444", (2, 0): "422", (2, 1): "420", (2, 2): "420"}
@@ -288,7 +288,7 @@ class FrameConverter:
         """Planes of one frame: height x width arrays that alias the frame where they can."""
         if (frame.width, frame.height) != self._source:
             self._warn_once(
-                f"the picture size changes on the way, from {self._source[0]}x{self._source[1]} "
+                f"the frame size changes on the way, from {self._source[0]}x{self._source[1]} "
                 f"to {frame.width}x{frame.height}: scaled to {self.format.width}x"
                 f"{self.format.height}"
             )
