@@ -12,13 +12,11 @@ import pytest
 from bsqav import Encoder, _core
 from bsqav.codec.encoder import PassRecord
 from bsqav.errors import UsageError
-from tests.codec.rates import FORM, Pictures, lowest_fullness, mean_rate
+from tests.codec.rates import FORM, Pictures, check_same_everywhere, lowest_fullness, mean_rate
 from tests.codec.streams import (
     Format,
     clip,
-    decode,
     encode,
-    picture_hash,
     ready,
     tiny_model,
 )
@@ -85,16 +83,7 @@ def test_times_count_and_not_pictures(scenes: Pictures) -> None:
 
 
 def test_threads_and_kernels_do_not_matter(scenes: Pictures) -> None:
-    options: dict[str, Any] = {"bitrate": 60_000, "gop": 20}
-    stream = encode(scenes[60:100], FORM, threads=1, **options)
-    assert encode(scenes[60:100], FORM, threads=2, **options).packets == stream.packets
-    try:
-        for name in _core.kernel_sets():
-            _core.set_kernels(name)
-            assert encode(scenes[60:100], FORM, **options).packets == stream.packets
-    finally:
-        _core.set_kernels(None)
-    assert [picture_hash(picture) for picture in decode(stream.packets)] == stream.hashes
+    check_same_everywhere(scenes[60:100], bitrate=60_000, gop=20)
 
 
 def test_a_still_picture_takes_what_it_needs() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from bsqav import Encoder, _core, transcode
 from bsqav.errors import UsageError
-from tests.codec.rates import FORM, Pictures, lowest_fullness, mean_rate
+from tests.codec.rates import FORM, Pictures, check_same_everywhere, lowest_fullness, mean_rate
 from tests.codec.streams import (
     TINY_MODEL,
     Stream,
@@ -107,16 +107,7 @@ def test_quality_recovers_after_a_hard_scene(scenes: Pictures, share: float) -> 
 
 
 def test_threads_and_kernels_do_not_matter(scenes: Pictures) -> None:
-    options: dict[str, Any] = {"maxrate": 40_000, "crf": 20, "gop": 20, "lookahead": 4}
-    stream = encode(scenes[30:60], FORM, threads=1, **options)
-    assert encode(scenes[30:60], FORM, threads=2, **options).packets == stream.packets
-    try:
-        for name in _core.kernel_sets():
-            _core.set_kernels(name)
-            assert encode(scenes[30:60], FORM, **options).packets == stream.packets
-    finally:
-        _core.set_kernels(None)
-    assert [picture_hash(picture) for picture in decode(stream.packets)] == stream.hashes
+    check_same_everywhere(scenes[30:60], maxrate=40_000, crf=20, gop=20, lookahead=4)
 
 
 def test_a_bit_rate_under_a_higher_maxrate(scenes: Pictures, free: Stream) -> None:

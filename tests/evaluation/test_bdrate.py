@@ -21,55 +21,40 @@ def points(rates: list[float], qualities: list[float]) -> Points:
 
 
 # Values in percent and in quality units from PyPI's bjontegaard 1.3.0 (SciPy 1.17.1), called with
-# require_matching_points=False and min_overlap=0.
-RECORDED = [
-    pytest.param(
-        points([180.3, 362.5, 745.1, 1520.0], [32.10, 35.02, 37.87, 40.11]),
-        points([140.2, 291.0, 610.7, 1290.4], [32.55, 35.31, 38.02, 40.21]),
-        {
-            "pchip": (-23.970082803523063, 0.985052043921077),
-            "cubic": (-23.958943752716788, 0.9884627042575773),
-        },
-        id="near",
-    ),
-    pytest.param(
-        points(
-            [96.2, 210.4, 333.3, 821.0, 1904.9, 4002.0], [27.31, 29.95, 31.2, 34.44, 37.02, 38.15]
-        ),
-        points([55.1, 140.9, 300.2, 910.6], [25.9, 29.9, 33.1, 36.7]),
-        {
-            "pchip": (-39.653940981364414, 1.8341430928394842),
-            "cubic": (-39.73073859065938, 1.8625115335992766),
-        },
-        id="uneven",
-    ),
-    pytest.param(
-        points([5200.0, 6900.0, 9100.0, 15000.0], [29.4, 31.1, 32.9, 36.2]),
-        points([1200.0, 2500.0, 4100.0, 8800.0], [28.8, 31.5, 33.8, 37.1]),
-        {
-            "pchip": (-63.24973038787769, 4.991190578607519),
-            "cubic": (-63.2786718279118, 5.049551063113419),
-        },
-        id="far",
-    ),
-    pytest.param(
-        points([96.2, 210.4, 333.3, 821.0, 1904.9], [9.21, 12.4, 14.01, 17.9, 21.2]),
-        points([88.0, 190.4, 350.0, 777.0, 1700.0], [8.9, 11.9, 14.6, 17.3, 20.9]),
-        {
-            "pchip": (1.3770256608770293, -0.05020109323209299),
-            "cubic": (-0.005867302800621754, 0.0016136651690826732),
-        },
-        id="crossing",
-    ),
+# require_matching_points=False and min_overlap=0: the deltas of rate and of quality.
+NEAR = (
+    points([180.3, 362.5, 745.1, 1520.0], [32.10, 35.02, 37.87, 40.11]),
+    points([140.2, 291.0, 610.7, 1290.4], [32.55, 35.31, 38.02, 40.21]),
+)
+UNEVEN = (
+    points([96.2, 210.4, 333.3, 821, 1904.9, 4002], [27.31, 29.95, 31.2, 34.44, 37.02, 38.15]),
+    points([55.1, 140.9, 300.2, 910.6], [25.9, 29.9, 33.1, 36.7]),
+)
+FAR = (
+    points([5200.0, 6900.0, 9100.0, 15000.0], [29.4, 31.1, 32.9, 36.2]),
+    points([1200.0, 2500.0, 4100.0, 8800.0], [28.8, 31.5, 33.8, 37.1]),
+)
+CROSSING = (
+    points([96.2, 210.4, 333.3, 821.0, 1904.9], [9.21, 12.4, 14.01, 17.9, 21.2]),
+    points([88.0, 190.4, 350.0, 777.0, 1700.0], [8.9, 11.9, 14.6, 17.3, 20.9]),
+)
+RECORDED: list[tuple[tuple[Points, Points], Method, float, float]] = [
+    (NEAR, "pchip", -23.970082803523063, 0.985052043921077),
+    (NEAR, "cubic", -23.958943752716788, 0.9884627042575773),
+    (UNEVEN, "pchip", -39.653940981364414, 1.8341430928394842),
+    (UNEVEN, "cubic", -39.73073859065938, 1.8625115335992766),
+    (FAR, "pchip", -63.24973038787769, 4.991190578607519),
+    (FAR, "cubic", -63.2786718279118, 5.049551063113419),
+    (CROSSING, "pchip", 1.3770256608770293, -0.05020109323209299),
+    (CROSSING, "cubic", -0.005867302800621754, 0.0016136651690826732),
 ]
 
 
-@pytest.mark.parametrize("method", ["pchip", "cubic"])
-@pytest.mark.parametrize(("anchor", "test", "expected"), RECORDED)
+@pytest.mark.parametrize(("curves", "method", "rate", "quality"), RECORDED)
 def test_equals_an_independent_implementation(
-    anchor: Points, test: Points, expected: dict[str, tuple[float, float]], method: Method
+    curves: tuple[Points, Points], method: Method, rate: float, quality: float
 ) -> None:
-    rate, quality = expected[method]
+    anchor, test = curves
     assert bd_rate(anchor, test, method).value == pytest.approx(rate, rel=1e-6, abs=1e-8)
     assert bd_quality(anchor, test, method).value == pytest.approx(quality, rel=1e-6, abs=1e-8)
 

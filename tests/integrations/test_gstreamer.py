@@ -59,6 +59,18 @@ def launch(registry: Path) -> Launch:
     return launch
 
 
+@pytest.fixture
+def recorded(launch: Launch, tmp_path: Path) -> Callable[[str], Path]:
+    """Runs a pipeline that ends in a muxer and returns the file it writes."""
+
+    def recorded(pipeline: str) -> Path:
+        path = tmp_path / "a.mkv"
+        launch(f"{pipeline} ! filesink location={path}")
+        return path
+
+    return recorded
+
+
 def written(path: Path) -> list[list[bytes]]:
     """Writes a clip with bsqav; gives its decoded planes."""
     with bsqav.open(path, "w") as container:
@@ -106,12 +118,13 @@ def test_gstreamer_knows_both(registry: Path) -> None:
         assert "threads" in output
 
 
-def test_a_file_with_sound_round_trips(launch: Launch, tmp_path: Path) -> None:
-    path = tmp_path / "a.mkv"
-    launch(
+def test_a_file_with_sound_round_trips(
+    recorded: Callable[[str], Path], launch: Launch, tmp_path: Path
+) -> None:
+    path = recorded(
         f"{VIDEO} ! queue ! bsqenc crf=20 gop=5 lookahead=3 ! queue ! mux. "
         "audiotestsrc num-buffers=40 ! audioconvert ! opusenc ! queue ! mux. "
-        f"matroskamux name=mux ! filesink location={path}"
+        "matroskamux name=mux"
     )
     with bsqav.open(path) as container:
         video, sound = container.streams.video[0], container.streams.audio[0]
@@ -272,12 +285,10 @@ print("smaller", sizes[5][1] < sizes[0][1])
     assert "smaller True" in output
 
 
-def test_hdr_metadata_and_rotation_are_carried(launch: Launch, tmp_path: Path) -> None:
-    path = tmp_path / "a.mkv"
-    launch(
+def test_hdr_metadata_and_rotation_are_carried(recorded: Callable[[str], Path]) -> None:
+    path = recorded(
         f"{VIDEO},content-light-level=(string)1000:300 ! "
-        "taginject tags=image-orientation=rotate-90 ! bsqenc ! matroskamux ! "
-        f"filesink location={path}"
+        "taginject tags=image-orientation=rotate-90 ! bsqenc ! matroskamux"
     )
     with bsqav.open(path) as container:
         stream = bsq_stream(container)

@@ -20,19 +20,9 @@ LAYER_SETS = [*SETS, CUDA]
 # Rows, inputs, outputs: single rows, rows that are no multiple of a tile, outputs that leave parts
 # of vectors and of blocks, and the limits.
 SHAPES = [
-    (1, 8, 1),
-    (1, 1024, 9),
-    (2, 8, 128),
-    (5, 104, 64),
-    (6, 24, 63),
-    (7, 192, 65),
-    (11, 200, 96),
-    (12, 256, 200),
-    (13, 40, 17),
-    (19, 384, 192),
-    (3, 72, 136),
-    (0, 16, 16),
-]
+    (1, 8, 1), (1, 1024, 9), (2, 8, 128), (5, 104, 64), (6, 24, 63), (7, 192, 65),
+    (11, 200, 96), (12, 256, 200), (13, 40, 17), (19, 384, 192), (3, 72, 136), (0, 16, 16),
+]  # fmt: skip
 KINDS = ["random", "extreme", "negative", "zero"]
 
 

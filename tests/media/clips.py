@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
+import pytest
 
+import bsqav
 from bsqav.media.demux.demuxer import BsqPacket, Demuxer
 from bsqav.media.pyav_api.container_read import InputContainer
 from bsqav.media.pyav_api.input_stream import BsqInputStream
@@ -237,6 +240,24 @@ def bsq_stream(container: InputContainer) -> BsqInputStream:
 def bsq_packets(demuxer: Demuxer, *tracks: Any) -> list[BsqPacket]:
     """The packets of BSQ of the tracks, by default of all."""
     return [packet for packet in demuxer.demux(*tracks) if isinstance(packet, BsqPacket)]
+
+
+def interrupt(
+    source: Path, target: Path, partial: Path, done: Callable[[list[int]], bool], **options: Any
+) -> None:
+    """Cancels a transcode once `done` accepts the frame counts reported so far.
+
+    The error must name the partial file.
+    """
+    counts: list[int] = []
+    with pytest.raises(KeyboardInterrupt, match=f"frames are in .*{re.escape(partial.name)}"):
+        bsqav.transcode(
+            source,
+            target,
+            progress=lambda state: counts.append(state.frames),
+            cancelled=lambda: done(counts),
+            **options,
+        )
 
 
 def payloads(path: Path, kind: str) -> list[bytes]:

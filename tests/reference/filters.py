@@ -10,18 +10,10 @@ import numpy.typing as npt
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 NO_EDGE = -1
-ENLARGE = np.array(
-    [
-        [-10, 65, 86, -13],
-        [-7, 44, 105, -14],
-        [-3, 24, 119, -12],
-        [-1, 7, 127, -5],
-        [-5, 127, 7, -1],
-        [-12, 119, 24, -3],
-        [-14, 105, 44, -7],
-        [-13, 86, 65, -10],
-    ]
-)
+ENLARGE = np.array([
+    [-10, 65, 86, -13], [-7, 44, 105, -14], [-3, 24, 119, -12], [-1, 7, 127, -5],
+    [-5, 127, 7, -1], [-12, 119, 24, -3], [-14, 105, 44, -7], [-13, 86, 65, -10],
+])  # fmt: skip
 
 
 def enlarge(base: IntArray, height: int, width: int, depth: int) -> IntArray:
