@@ -15,12 +15,15 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 from bsqav.errors import UnsupportedError
 
 __all__ = [
+    "SWS_MATRIX",
     "Colour",
     "FrameConverter",
     "HasLayout",
     "PlaneFormat",
     "coded_format",
     "frame_planes",
+    "has_transparent_pixels",
+    "is_rgb",
     "planes_to_frame",
 ]
 
@@ -32,7 +35,7 @@ MATRIX_RGB = 0
 MATRIX_BT709 = 1
 
 # From the matrix code points to libswscale's own numbers; the ones left out mean BT.601 to it.
-_SWS_MATRIX = {
+SWS_MATRIX = {
     1: Colorspace.ITU709,
     4: Colorspace.FCC,
     5: Colorspace.ITU601,
@@ -166,10 +169,15 @@ class HasLayout(ABC):
         return self.layout.pixel_format
 
 
+def has_transparent_pixels(frame: av.VideoFrame) -> bool:
+    """Whether any pixel is not opaque."""
+    return int(frame.reformat(format="rgba").to_ndarray()[..., 3].min()) < 255
+
+
 def _has_alpha(frame: av.VideoFrame) -> bool:
     """Whether frames of this kind can be transparent; a palette is looked at."""
     if frame.format.has_palette:
-        return int(frame.reformat(format="rgba").to_ndarray()[..., 3].min()) < 255
+        return has_transparent_pixels(frame)
     return any(part.is_alpha for part in frame.format.components)
 
 
@@ -181,7 +189,7 @@ def _subsampling(frame: av.VideoFrame) -> tuple[int, int]:
 
 def _coded_chroma(frame: av.VideoFrame) -> str:
     """Chroma in which frames of this kind are coded."""
-    if _is_rgb(frame):
+    if is_rgb(frame):
         return RGB_CHROMA
     if sum(not part.is_alpha for part in frame.format.components) == 1:
         return "gray"
@@ -203,10 +211,9 @@ def coded_format(frame: av.VideoFrame, max_bit_depth: int = 10) -> PlaneFormat:
     )
 
 
-def _is_rgb(frame: av.VideoFrame) -> bool:
-    if frame.format.has_palette or frame.format.is_bayer:
-        return True
-    return bool(frame.format.is_rgb)
+def is_rgb(frame: av.VideoFrame) -> bool:
+    """Whether samples are red, green and blue, also by a palette or in a Bayer pattern."""
+    return frame.format.has_palette or frame.format.is_bayer or bool(frame.format.is_rgb)
 
 
 class FrameConverter:
@@ -239,7 +246,7 @@ class FrameConverter:
         self.colour = Colour.of_frame(first)
         if colour is not None and (colour.matrix, colour.full_range) != (UNSPECIFIED, UNSPECIFIED):
             self.colour = colour
-        elif _is_rgb(first) and not gray:
+        elif is_rgb(first) and not gray:
             self.colour = replace(self.colour, matrix=MATRIX_BT709, full_range=0)
         elif self.colour.matrix == MATRIX_RGB and not gray:
             self.colour = replace(self.colour, matrix=UNSPECIFIED)
@@ -253,7 +260,7 @@ class FrameConverter:
         name, target = frame.format.name, self.format.pixel_format
         if not self._has_same_samples(frame):
             how = ""
-            if _is_rgb(frame) and self.format.chroma != "gray":
+            if is_rgb(frame) and self.format.chroma != "gray":
                 extent = "full" if self.colour.full_range == 1 else "limited"
                 matrix = _MATRIX_NAMES.get(self.colour.matrix, "BT.601")
                 how = f" with the {matrix} matrix, {extent} range"
@@ -271,7 +278,7 @@ class FrameConverter:
 
     def _has_same_samples(self, frame: av.VideoFrame) -> bool:
         """Whether the samples are those of the coded format, if in another order."""
-        if _is_rgb(frame) or _depth(frame) != self.format.bit_depth:
+        if is_rgb(frame) or _depth(frame) != self.format.bit_depth:
             return False
         if _coded_chroma(frame) != self.format.chroma:
             return False
@@ -308,11 +315,11 @@ class FrameConverter:
     def _reformat(self, frame: av.VideoFrame, pixel_format: str) -> av.VideoFrame:
         self._say_losses(frame)
         source = Colour.of_frame(frame)
-        target_matrix = _SWS_MATRIX.get(self.colour.matrix)
-        source_matrix = None if _is_rgb(frame) else _SWS_MATRIX.get(source.matrix, target_matrix)
+        target_matrix = SWS_MATRIX.get(self.colour.matrix)
+        source_matrix = None if is_rgb(frame) else SWS_MATRIX.get(source.matrix, target_matrix)
         target_range = _SWS_RANGE.get(self.colour.full_range)
         source_range = _SWS_RANGE.get(source.full_range)
-        if source_range is None and not _is_rgb(frame):
+        if source_range is None and not is_rgb(frame):
             source_range = target_range
         try:
             return self._reformatter.reformat(

@@ -14,16 +14,19 @@ from typing import Any
 import av
 import numpy as np
 import numpy.typing as npt
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 
 from bsqav import _core
 from bsqav.codec.frame_format import (
+    SWS_MATRIX,
     UNSPECIFIED,
     Colour,
     FrameConverter,
     Plane,
     PlaneFormat,
     coded_format,
+    has_transparent_pixels,
+    is_rgb,
     planes_to_frame,
 )
 from bsqav.codec.sequence import PacketHeader
@@ -51,8 +54,6 @@ STILL_COLOUR = Colour(primaries=1, transfer=13, matrix=5, full_range=1)
 CENTRED_CHROMA = 2
 
 _SHOWN = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
-# From the matrix code points to libswscale's own numbers.
-_MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 # Rows that are converted at a time; the intermediate sums take 40 bytes a pixel.
 _STRIP_ROWS = 256
 
@@ -159,16 +160,11 @@ def _sums(part: npt.NDArray[np.int32], down: int, across: int) -> npt.NDArray[np
     return part
 
 
-def _is_rgb(frame: av.VideoFrame) -> bool:
-    return frame.format.has_palette or frame.format.is_bayer or bool(frame.format.is_rgb)
-
-
 def _is_transparent(frame: av.VideoFrame) -> bool:
     """Whether a frame has an alpha channel that is not opaque throughout."""
     parts = frame.format.components
-    if not (frame.format.has_palette or any(part.is_alpha for part in parts)):
-        return False
-    return int(frame.reformat(format="rgba").to_ndarray()[..., 3].min()) < 255
+    may_be = frame.format.has_palette or any(part.is_alpha for part in parts)
+    return may_be and has_transparent_pixels(frame)
 
 
 class StillConverter(FrameConverter):
@@ -185,13 +181,12 @@ class StillConverter(FrameConverter):
         first: av.VideoFrame,
         *,
         scale: tuple[int, int] | None = None,
-        max_bit_depth: int = 10,
         pixel_format: str | None = None,
         chroma: str | None = None,
         warn: Callable[[str], None],
     ) -> None:
         if pixel_format is None:
-            layout = coded_format(first, max_bit_depth)
+            layout = coded_format(first)
             if layout.chroma != "gray":
                 layout = replace(layout, chroma=chroma or layout.chroma)
             pixel_format = replace(layout, alpha=_is_transparent(first)).pixel_format
@@ -202,7 +197,7 @@ class StillConverter(FrameConverter):
         if self.format.chroma == "gray":
             # Gray files have no matrix, and those that name no range are in full range.
             self.colour = _specified(replace(given, matrix=UNSPECIFIED))
-        elif _is_rgb(first):
+        elif is_rgb(first):
             self.colour = _specified(replace(given, matrix=STILL_COLOUR.matrix, full_range=1))
             self.chroma_location = CENTRED_CHROMA if self.format.chroma == "420" else 0
 
@@ -215,7 +210,7 @@ class StillConverter(FrameConverter):
 
     def convert(self, frame: av.VideoFrame) -> list[Plane]:
         """Planes of one frame: height x width arrays."""
-        if not _is_rgb(frame) or self.format.bit_depth != 8 or self.format.chroma == "gray":
+        if not is_rgb(frame) or self.format.bit_depth != 8 or self.format.chroma == "gray":
             return super().convert(frame)
         size = (self.format.width, self.format.height)
         wanted = "rgba" if self.format.alpha else "rgb24"
@@ -253,12 +248,13 @@ def shown_frame(
         pixel_format: FFmpeg's name: gray, RGB, with alpha or without, or that of a JPEG file, as
             yuvj420p.
     """
+    assumed = Colorspace.ITU709 if layout.height >= 720 else Colorspace.ITU601
     full = colour.full_range == 1 or layout.chroma == "gray"
     return VideoReformatter().reformat(
         planes_to_frame(planes, layout),
         format=pixel_format,
-        src_colorspace=_MATRICES.get(colour.matrix, 1 if layout.height >= 720 else 5),
-        dst_colorspace=5 if pixel_format.startswith("yuvj") else None,
+        src_colorspace=SWS_MATRIX.get(colour.matrix, assumed),
+        dst_colorspace=Colorspace.ITU601 if pixel_format.startswith("yuvj") else None,
         src_color_range=2 if full else 1,
         dst_color_range=2,
         interpolation=_SHOWN,
