@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bsqav.cli import train_paper
+from bsqav.cli.train_paper import SWITCH
 from bsqav.errors import MissingDependencyError, UsageError
 
 # Options that are fields of the recipe's configuration.
@@ -53,8 +54,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--run", dest="folder", type=Path, required=True, help="folder of the run; resumes there"
     )
     train.add_argument("--start", type=Path, help="weights to begin with (a .pt of an earlier run)")
-    train.add_argument("--steps", type=int, help="budget in steps, instead of the recipe's")
-    train.add_argument("--minutes", type=float, help="budget in minutes of training")
     _add_machine_options(train)
     train_paper.add_tokenizer_options(train)
     train_paper.add_token_jobs(jobs, _add_machine_options)
@@ -68,15 +67,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _add_machine_options(train: argparse.ArgumentParser) -> None:
-    """How and where a run computes; what is not given is the recipe's."""
+    """How long, how and where a run computes; what is not given is the recipe's."""
+    train.add_argument("--steps", type=int, help="budget in steps, instead of the recipe's")
+    train.add_argument("--minutes", type=float, help="budget in minutes of training")
     train.add_argument("--device", choices=("auto", "cpu", "cuda"), help="where to compute")
     train.add_argument("--batch", type=int, help="clips in a batch")
     train.add_argument("--threads", type=int, help="threads of the CPU's part")
     train.add_argument("--seed", type=int, help="of all random choices")
     train.add_argument(
         "--batched",
-        action="store_const",
-        const=True,
+        **SWITCH,
         help="work in large operations on the device, as on a GPU, on a CPU too",
     )
     train.add_argument(
@@ -89,14 +89,12 @@ def _add_machine_options(train: argparse.ArgumentParser) -> None:
     train.add_argument(
         "--compile",
         dest="compiled",
-        action="store_const",
-        const=True,
+        **SWITCH,
         help="let torch.compile fuse the networks' operations (minutes to begin with)",
     )
     train.add_argument(
         "--board",
-        action="store_const",
-        const=True,
+        **SWITCH,
         help="write TensorBoard files into the run's folder (needs tensorboard)",
     )
     train.add_argument(

@@ -25,6 +25,8 @@ CONFIGURED = (
 )
 POSITIVE = ("steps", "minutes", "batch", "threads", "check_minutes", "checkpoint_minutes")
 OTHERS = ("batched", "graphs", "check_minutes")
+# How argparse takes options that switch something on; None, the recipe's, where they are not given.
+SWITCH: Any = {"action": "store_const", "const": True}
 
 
 def add_tokenizer_options(train: argparse.ArgumentParser) -> None:
@@ -51,8 +53,7 @@ def add_common_options(train: Any) -> None:
     train.add_argument(
         "--fsdp",
         dest="sharded",
-        action="store_const",
-        const=True,
+        **SWITCH,
         help="under torchrun: spread weights over the processes (FSDP2), not gradients alone",
     )
     train.add_argument(
@@ -87,8 +88,6 @@ def add_token_jobs(
         job.add_argument(
             "--tokenizer", type=Path, required=True, help="weights.pt of a tokenizer's run"
         )
-        job.add_argument("--steps", type=int, help="budget in steps, instead of the recipe's")
-        job.add_argument("--minutes", type=float, help="budget in minutes of training")
         add_common_options(job)
         add_machine_options(job)
 
