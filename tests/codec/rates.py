@@ -31,14 +31,14 @@ def lowest_fullness(
     return lowest
 
 
-def check_same_everywhere(pictures: Pictures, **options: Any) -> None:
+def check_same_everywhere(frames: Pictures, **options: Any) -> None:
     """Threads and kernel sets change neither packets nor decoded frames."""
-    stream = encode(pictures, FORM, threads=1, **options)
-    assert encode(pictures, FORM, threads=2, **options).packets == stream.packets
+    stream = encode(frames, FORM, threads=1, **options)
+    assert encode(frames, FORM, threads=2, **options).packets == stream.packets
     try:
         for name in _core.kernel_sets():
             _core.set_kernels(name)
-            assert encode(pictures, FORM, **options).packets == stream.packets
+            assert encode(frames, FORM, **options).packets == stream.packets
     finally:
         _core.set_kernels(None)
     assert [picture_hash(frame) for frame in decode(stream.packets)] == stream.hashes

@@ -1,4 +1,4 @@
-"""A bit rate is kept: over ten seconds, by the receiver's buffer, in one pass and in two."""
+"""A bit rate is kept: over ten seconds, within the VBV buffer, in one pass and in two."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ SECONDS = 12
 @pytest.fixture(scope="module")
 def scenes() -> Pictures:
     """Four scenes of three seconds, of which one hardly moves."""
-    parts = [clip(FORM, 75, seed) for seed in range(4)]
-    parts[2] = [parts[2][i // 5] for i in range(75)]
-    return [planes for part in parts for planes in part]
+    scenes = [clip(FORM, 75, seed) for seed in range(4)]
+    scenes[2] = [scenes[2][i // 5] for i in range(75)]
+    return [planes for scene in scenes for planes in scene]
 
 
-def rate_at(pictures: Pictures, crf: float) -> float:
+def rate_at(frames: Pictures, crf: float) -> float:
     """Bits per second at a constant quality."""
-    sizes = [len(data) for data in encode(pictures, FORM, crf=crf, preset="fast").packets]
-    return 8 * sum(sizes) * 25 / len(pictures)
+    sizes = [len(data) for data in encode(frames, FORM, crf=crf, preset="fast").packets]
+    return 8 * sum(sizes) * 25 / len(frames)
 
 
 @pytest.mark.parametrize("crf", [28, 40])
@@ -72,12 +72,12 @@ def test_the_vbv_buffer_never_underflows(scenes: Pictures, vbv_buffer: float) ->
     assert report["actual_bitrate"] == pytest.approx(sum(map(len, packets)) * 8 / SECONDS)
 
 
-def test_times_count_and_not_pictures(scenes: Pictures) -> None:
-    """Every other second has a fifth of the pictures."""
+def test_times_count_and_not_frames(scenes: Pictures) -> None:
+    """Every other second has a fifth of the frames."""
     pts = [4 * i for i in range(len(scenes)) if i // 25 % 2 == 0 or i % 5 == 0]
-    pictures = [scenes[tick // 4] for tick in pts]
+    frames = [scenes[tick // 4] for tick in pts]
     bitrate = rate_at(scenes, 34)
-    stream = encode(pictures, FORM, pts=pts, bitrate=bitrate, preset="fast")
+    stream = encode(frames, FORM, pts=pts, bitrate=bitrate, preset="fast")
     assert 8 * sum(map(len, stream.packets)) / SECONDS == pytest.approx(bitrate, rel=0.05)
     assert lowest_fullness(stream.packets, stream.pts, bitrate, 1.5) >= 0
 
@@ -86,8 +86,8 @@ def test_threads_and_kernels_do_not_matter(scenes: Pictures) -> None:
     check_same_everywhere(scenes[60:100], bitrate=60_000, gop=20)
 
 
-def test_a_still_picture_takes_what_it_needs() -> None:
-    """No more bits are spent than there are steps for, and later pictures may not have them all."""
+def test_static_frames_take_what_they_need() -> None:
+    """The finest quantizer bounds the bits spent, and later frames may not have all the rest."""
     quiet = [clip(FORM, 1)[0]] * 100
     moving = clip(FORM, 50, 7)
     stream = encode(quiet + moving, FORM, bitrate=200_000, preset="fast", scene_cut=False)
@@ -95,7 +95,7 @@ def test_a_still_picture_takes_what_it_needs() -> None:
     assert lowest_fullness(stream.packets, stream.pts, 200_000, 1.5) >= 0
 
 
-def test_a_rate_that_no_step_reaches(scenes: Pictures) -> None:
+def test_a_rate_that_no_quantizer_reaches(scenes: Pictures) -> None:
     encoder = Encoder(
         sequence=FORM.sequence, model=tiny_model(), bitrate=200, preset="fast", gop=25
     )
@@ -108,9 +108,9 @@ def test_a_rate_that_no_step_reaches(scenes: Pictures) -> None:
     assert {record.crf for record in encoder.pass_records[20:]} == {63.0}
 
 
-def two_passes(pictures: Pictures, bitrate: float) -> tuple[Encoder, Encoder]:
+def two_passes(frames: Pictures, bitrate: float) -> tuple[Encoder, Encoder]:
     first = Encoder(sequence=FORM.sequence, model=tiny_model(), bitrate=bitrate, preset="fast")
-    for index, planes in enumerate(pictures):
+    for index, planes in enumerate(frames):
         first.encode(planes, pts=4 * index)
     second = Encoder(
         sequence=FORM.sequence,
@@ -119,7 +119,7 @@ def two_passes(pictures: Pictures, bitrate: float) -> tuple[Encoder, Encoder]:
         first_pass=first.pass_records,
         preset="fast",
     )
-    for index, planes in enumerate(pictures):
+    for index, planes in enumerate(frames):
         second.encode(planes, pts=4 * index)
     return first, second
 
@@ -140,7 +140,7 @@ def test_two_passes_are_within_five_percent(scenes: Pictures, crf: float) -> Non
     assert spread[1] < spread[0]
 
 
-def test_more_pictures_than_the_first_pass_had(scenes: Pictures) -> None:
+def test_more_frames_than_the_first_pass_had(scenes: Pictures) -> None:
     bitrate = rate_at(scenes, 34)
     first, _ = two_passes(scenes[:100], bitrate)
     second = encode(scenes, FORM, bitrate=bitrate, first_pass=first.pass_records, preset="fast")
@@ -196,13 +196,13 @@ def test_without_a_rate_there_is_no_report() -> None:
 def test_clips_forward_and_backward(data_dir: Path, name: str) -> None:
     form = Format(320, 180)
     with av.open(str(data_dir / name)) as container:
-        frames = [f.reformat(320, 180, "yuv420p").to_ndarray() for f in container.decode(video=0)]
-    shown = [[f[:180], f[180:225].reshape(90, 160), f[225:].reshape(90, 160)] for f in frames]
+        images = [f.reformat(320, 180, "yuv420p").to_ndarray() for f in container.decode(video=0)]
+    shown = [[f[:180], f[180:225].reshape(90, 160), f[225:].reshape(90, 160)] for f in images]
     turn = shown + shown[-2:0:-1]
-    pictures: Pictures = [
+    frames: Pictures = [
         [np.ascontiguousarray(p, np.uint8) for p in turn[i % len(turn)]] for i in range(250)
     ]
     for bitrate in (150_000, 600_000):
-        stream = encode(pictures, form, bitrate=bitrate)
+        stream = encode(frames, form, bitrate=bitrate)
         assert mean_rate(stream, 0, 250) == pytest.approx(bitrate, rel=0.05)
         assert lowest_fullness(stream.packets, stream.pts, bitrate, 1.5) >= 0

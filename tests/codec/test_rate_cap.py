@@ -1,4 +1,4 @@
-"""A cap on the rate under crf: the receiver's buffer never runs empty, and nothing else changes."""
+"""A cap on the rate under crf: the VBV buffer never underflows, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CRF = 28
 @pytest.fixture(scope="module")
 def scenes() -> Pictures:
     """Two seconds that hardly move, three that do, and one that hardly moves."""
-    quiet = [picture for picture in clip(FORM, 6, 2) for _ in range(12)]
+    quiet = [frame for frame in clip(FORM, 6, 2) for _ in range(12)]
     return [*quiet[:50], *clip(FORM, 75, 3), *quiet[:25]]
 
 
@@ -44,13 +44,13 @@ def peak(stream: Stream) -> float:
     return max(mean_rate(stream, first, first + 25) for first in range(len(stream.packets) - 25))
 
 
-def capped(pictures: Pictures, maxrate: float, **options: Any) -> tuple[Stream, dict[str, float]]:
+def capped(frames: Pictures, maxrate: float, **options: Any) -> tuple[Stream, dict[str, float]]:
     """A stream and the encoder's report on it."""
     settings = {"crf": CRF, "preset": "fast", "lookahead": 8, **options}
     encoder = _core.Encoder(FORM.sequence, tiny_model(), maxrate=maxrate, **settings)
     stream = Stream()
-    stream.packets = [packet.data for packet in coded_packets(encoder, pictures)]
-    stream.pts = list(range(0, 4 * len(pictures), 4))
+    stream.packets = [packet.data for packet in coded_packets(encoder, frames)]
+    stream.pts = list(range(0, 4 * len(frames), 4))
     return stream, encoder.rate
 
 
@@ -70,16 +70,16 @@ def test_no_second_exceeds_the_vbv_buffer(
     assert lowest >= 0
     assert report["vbv_min_fullness"] == pytest.approx(lowest)
     assert (report["underflows"], report["maxrate"]) == (0, maxrate)
-    # What a second can take is what comes in it and what the buffer held.
+    # What a second can take is what comes in it and what the VBV buffer held.
     assert peak(stream) <= maxrate * (1 + vbv_buffer)
     assert report["frames_capped"] > 0
     # The hard scene has about what it may.
     assert mean_rate(stream, 50, 125) > 0.7 * maxrate
-    assert [picture_hash(picture) for picture in decode(stream.packets)]
+    assert [picture_hash(frame) for frame in decode(stream.packets)]
 
 
 def test_easy_scenes_keep_the_quality_of_crf(scenes: Pictures, free: Stream) -> None:
-    """No picture is finer than without the cap, and those of quiet seconds are the same."""
+    """The cap lowers the rate of the moving scene only; packets of quiet seconds are the same."""
     stream, _ = capped(scenes, 0.5 * peak(free), scene_cut=False)
     whole = encode(scenes, FORM, crf=CRF, preset="fast", lookahead=8, scene_cut=False)
     assert stream.packets[:50] == whole.packets[:50]
@@ -87,7 +87,7 @@ def test_easy_scenes_keep_the_quality_of_crf(scenes: Pictures, free: Stream) -> 
 
 
 def qualities(packets: list[bytes]) -> list[float]:
-    """The crf of every picture."""
+    """The crf of every frame."""
     found: list[float] = []
     for packet in packets:
         crf = _core.probe_packet(packet)["crf"]
@@ -98,10 +98,10 @@ def qualities(packets: list[bytes]) -> list[float]:
 @pytest.mark.parametrize("share", [0.58, 0.62, 0.68])
 def test_quality_recovers_after_a_hard_scene(scenes: Pictures, share: float) -> None:
     quiet = (scenes[:50] + scenes[:50])[:100]
-    pictures = [*scenes[:25], *scenes[50:100], *quiet]
+    frames = [*scenes[:25], *scenes[50:100], *quiet]
     options: dict[str, Any] = {"lookahead": 0, "scene_cut": False}
-    whole = encode(pictures, FORM, crf=CRF, preset="fast", **options)
-    stream, report = capped(pictures, share * peak(whole), vbv_buffer=0.5, **options)
+    whole = encode(frames, FORM, crf=CRF, preset="fast", **options)
+    stream, report = capped(frames, share * peak(whole), vbv_buffer=0.5, **options)
     assert report["frames_capped"] > 0
     assert qualities(stream.packets)[-10:] == qualities(whole.packets)[-10:]
 
@@ -126,7 +126,7 @@ def test_a_bit_rate_under_a_higher_maxrate(scenes: Pictures, free: Stream) -> No
     assert report["vbv_buffer_bits"] == pytest.approx(2 * bitrate)
 
 
-def test_a_cap_that_no_step_reaches(scenes: Pictures) -> None:
+def test_a_cap_that_no_quantizer_reaches(scenes: Pictures) -> None:
     _, report = capped(scenes[50:100], 200)
     assert report["frames_at_max_q"] > 30
     assert report["underflows"] > 0

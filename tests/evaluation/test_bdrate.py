@@ -101,7 +101,7 @@ def test_curves_without_a_common_quality_give_no_value_and_a_reason() -> None:
     assert bd_quality(LINE, better).value == pytest.approx(100.0)
 
 
-def test_points_that_cost_more_and_look_no_better_are_left_out() -> None:
+def test_points_that_cost_more_and_are_no_better_are_omitted() -> None:
     worse = [*LINE, (4500.0, LINE[-1][1]), (600.0, 20.5)]
     result = bd_rate(LINE, worse)
     assert result.value == pytest.approx(0.0, abs=1e-8)

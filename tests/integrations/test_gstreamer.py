@@ -1,4 +1,4 @@
-"""bsqenc and bsqdec in GStreamer pipelines, beside sound, in and out of files."""
+"""bsqenc and bsqdec in GStreamer pipelines, with audio, to and from files."""
 
 from __future__ import annotations
 
@@ -97,8 +97,8 @@ def planes_of(frame: Any) -> list[np.ndarray]:
     ]
 
 
-def raw_pictures(path: Path) -> list[list[bytes]]:
-    """Planes of I420 pictures of 50x38, whose rows GStreamer pads to four bytes."""
+def raw_frames(path: Path) -> list[list[bytes]]:
+    """Planes of I420 frames of 50x38, whose rows GStreamer pads to four bytes."""
     data = np.frombuffer(path.read_bytes(), np.uint8)
     size = 52 * 38 + 2 * 28 * 19
     found = []
@@ -139,7 +139,7 @@ def test_a_file_with_sound_round_trips(
         f"d. ! video/x-raw ! queue ! filesink location={tmp_path}/a.yuv "
         "d. ! audio/x-raw ! queue ! fakesink"
     )
-    assert raw_pictures(tmp_path / "a.yuv") == expected
+    assert raw_frames(tmp_path / "a.yuv") == expected
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.mov"])
@@ -151,7 +151,7 @@ def test_decodebin_finds_the_decoder_for_bsqavs_files(
         f"filesrc location={tmp_path / name} ! decodebin ! video/x-raw,format=I420 ! "
         f"filesink location={tmp_path}/a.yuv"
     )
-    assert raw_pictures(tmp_path / "a.yuv") == expected
+    assert raw_frames(tmp_path / "a.yuv") == expected
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def script(registry: Path) -> Callable[[str], str]:
     return lambda body: run(registry, "/usr/bin/python3", "-c", SCRIPT.replace("{body}", body))
 
 
-def test_seeking_shows_the_right_picture(script: Callable[[str], str], tmp_path: Path) -> None:
+def test_seeking_shows_the_right_frame(script: Callable[[str], str], tmp_path: Path) -> None:
     expected = written(tmp_path / "a.mkv")
     script(f"""
 pipeline = Gst.parse_launch("filesrc location={tmp_path}/a.mkv ! decodebin ! appsink name=a")
@@ -218,7 +218,7 @@ for number in (9, 2, 6):
         open(f"{tmp_path}/{{number}}.yuv", "wb").write(mapped.data)
 pipeline.set_state(Gst.State.NULL)
 """)
-    shown = {path.stem: raw_pictures(path)[0] for path in tmp_path.glob("*.yuv")}
+    shown = {path.stem: raw_frames(path)[0] for path in tmp_path.glob("*.yuv")}
     assert shown == {str(number): expected[number] for number in (2, 6, 9)}
 
 
@@ -227,7 +227,7 @@ def test_keyframes_on_demand_and_losses_flagged(script: Callable[[str], str]) ->
 pipeline = Gst.parse_launch("{VIDEO} ! bsqenc name=e ! identity name=i ! bsqdec ! appsink name=a")
 keyframes, count = [], [0]
 
-def on_picture(pad, info):
+def on_frame(pad, info):
     if count[0] == 4:
         event = GstVideo.video_event_new_downstream_force_key_unit(0, 0, 0, True, 1)
         count[0] += 1
@@ -241,7 +241,7 @@ def on_packet(pad, info):
     keyframes.append(key)
     return Gst.PadProbeReturn.DROP if len(keyframes) == 3 else Gst.PadProbeReturn.OK
 
-pipeline.get_by_name("e").get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, on_picture)
+pipeline.get_by_name("e").get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, on_frame)
 pipeline.get_by_name("i").get_static_pad("src").add_probe(Gst.PadProbeType.BUFFER, on_packet)
 sink = pipeline.get_by_name("a")
 sink.set_property("sync", False)
@@ -257,12 +257,12 @@ print("damaged", [n for n, bad in enumerate(damaged) if bad], len(damaged))
     assert "damaged [2] 11" in output
 
 
-def test_properties_hold_from_the_next_picture_on(script: Callable[[str], str]) -> None:
+def test_properties_hold_from_the_next_frame_on(script: Callable[[str], str]) -> None:
     output = script(f"""
 pipeline = Gst.parse_launch("{VIDEO} ! bsqenc name=e crf=20 ! identity name=i ! fakesink")
 encoder, sizes, count = pipeline.get_by_name("e"), [], [0]
 
-def on_picture(pad, info):
+def on_frame(pad, info):
     count[0] += 1
     if count[0] == 6:
         encoder.set_property("crf", 55.0)
@@ -273,7 +273,7 @@ def on_packet(pad, info):
                   info.get_buffer().get_size()))
     return Gst.PadProbeReturn.OK
 
-encoder.get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, on_picture)
+encoder.get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, on_frame)
 pipeline.get_by_name("i").get_static_pad("src").add_probe(Gst.PadProbeType.BUFFER, on_packet)
 pipeline.set_state(Gst.State.PLAYING)
 wait(pipeline, Gst.MessageType.EOS)
@@ -296,7 +296,7 @@ def test_hdr_metadata_and_rotation_are_carried(recorded: Callable[[str], Path]) 
         assert len(list(container.decode(stream))) == 12
 
 
-def test_a_picture_without_a_time_of_its_own_is_named(script: Callable[[str], str]) -> None:
+def test_a_frame_without_a_timestamp_is_named(script: Callable[[str], str]) -> None:
     script("""
 source = Gst.parse_launch("appsrc name=s format=time caps=video/x-raw,format=GRAY8,width=16,"
                           "height=16,framerate=25/1 ! bsqenc ! fakesink")

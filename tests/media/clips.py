@@ -50,7 +50,7 @@ class ClipSpec:
 
 
 def pictures(spec: ClipSpec) -> Iterator[av.VideoFrame]:
-    """Frames of a moving test picture."""
+    """Frames of a moving test pattern."""
     width, height = spec.size
     seconds = float(spec.frames / spec.rate)
     source = f"testsrc2=s={max(width, 16)}x{max(height, 16)}:r={spec.rate}:d={seconds + 0.5}"

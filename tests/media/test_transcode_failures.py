@@ -1,4 +1,4 @@
-"""What goes wrong says where, and leaves the good part in the partial file."""
+"""Errors say where they occurred, and leave the decodable part in the partial file."""
 
 from __future__ import annotations
 
@@ -178,16 +178,16 @@ def test_outputs_that_cannot_be(tmp_path: Path, clip: Path) -> None:
 
 
 class FullDisk:
-    """A file that takes some bytes and then has no room."""
+    """A file that takes some bytes and then has no space."""
 
     name = "full.mkv"
 
-    def __init__(self, room: int, code: int) -> None:
-        self._room, self._code = room, code
+    def __init__(self, space: int, code: int) -> None:
+        self._space, self._code = space, code
 
     def write(self, data: Any) -> int:
-        self._room -= len(data)
-        if self._room < 0:
+        self._space -= len(data)
+        if self._space < 0:
             raise OSError(self._code, "No space left on device")
         return len(data)
 
@@ -201,10 +201,10 @@ class FullDisk:
         pass
 
 
-@pytest.mark.parametrize("room", [10, 3000])
+@pytest.mark.parametrize("space", [10, 3000])
 @pytest.mark.parametrize("form", ["matroska", "nut", "mov"])
-def test_a_full_disk_is_explained(clip: Path, room: int, form: str) -> None:
-    disk: Any = FullDisk(room, errno.ENOSPC)
+def test_a_full_disk_is_explained(clip: Path, space: int, form: str) -> None:
+    disk: Any = FullDisk(space, errno.ENOSPC)
     with pytest.raises(bsqav.MediaError, match="No space left"):
         bsqav.transcode(clip, disk, format=form, codec="bsq")
 

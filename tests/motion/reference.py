@@ -20,18 +20,18 @@ CHROMA = [
 
 
 def field_shapes(height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Shapes of the windows and of the parts of a luma plane."""
+    """Shapes of the superblocks and of the blocks of a luma plane."""
     return (-(-height // 32), -(-width // 32)), (-(-height // 16), -(-width // 16))
 
 
 def random_field(
     rng: np.random.Generator, height: int, width: int, low: int, high: int
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int16]]:
-    """A field of windows and parts whose components are uniform in [low, high]."""
-    windows, parts = field_shapes(height, width)
-    split = rng.integers(0, 2, windows, dtype=np.uint8)
-    mv = rng.integers(low, high + 1, (*parts, 2), dtype=np.int16)
-    for wy, wx in np.ndindex(*windows):
+    """A field of superblocks and blocks whose components are uniform in [low, high]."""
+    superblocks, blocks = field_shapes(height, width)
+    split = rng.integers(0, 2, superblocks, dtype=np.uint8)
+    mv = rng.integers(low, high + 1, (*blocks, 2), dtype=np.int16)
+    for wy, wx in np.ndindex(*superblocks):
         if not split[wy, wx]:
             mv[2 * wy : 2 * wy + 2, 2 * wx : 2 * wx + 2] = mv[2 * wy, 2 * wx]
     return split, mv
@@ -40,12 +40,12 @@ def random_field(
 def random_fine_field(
     rng: np.random.Generator, height: int, width: int, low: int, high: int
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int16]]:
-    """A field of windows, parts and cells whose components are uniform in [low, high]."""
-    windows, _ = field_shapes(height, width)
-    split = rng.integers(0, 2, windows, dtype=np.uint8)
-    split |= (rng.integers(0, 16, windows, dtype=np.uint8) << 1) * split
+    """A field of superblocks, blocks and sub-blocks whose components are uniform in [low, high]."""
+    superblocks, _ = field_shapes(height, width)
+    split = rng.integers(0, 2, superblocks, dtype=np.uint8)
+    split |= (rng.integers(0, 16, superblocks, dtype=np.uint8) << 1) * split
     mv = rng.integers(low, high + 1, (height // 8, width // 8, 2), dtype=np.int16)
-    for wy, wx in np.ndindex(*windows):
+    for wy, wx in np.ndindex(*superblocks):
         for x, y, size in squares(int(split[wy, wx]), wx, wy):
             if y < mv.shape[0] and x < mv.shape[1]:
                 mv[y : y + size, x : x + size] = mv[y, x]
@@ -53,9 +53,9 @@ def random_fine_field(
 
 
 def squares(how: int, wx: int, wy: int) -> list[tuple[int, int, int]]:
-    """(x, y, side) in cells of what has a vector of its own in a window, in coding order.
+    """(x, y, side) in sub-blocks of what has a vector of its own in a superblock, in coding order.
 
-    `how` is the window's entry of `split`: 0, or 1 and a bit 1 + i for every split part i.
+    `how` is the superblock's entry of `split`: 0, or 1 and a bit 1 + i for every split block i.
     """
     if not how:
         return [(4 * wx, 4 * wy, 4)]
@@ -74,7 +74,7 @@ def compensate_plane(
 ) -> IntArray:
     """The prediction of a plane, sample by sample of the formulas.
 
-    `mv` holds vectors per cell, or per part.
+    `mv` holds vectors per sub-block, or per block.
     """
     height, width = ref.shape
     filters, bits, size = (LUMA, 2, 8) if luma else (CHROMA, 3, 4)
@@ -99,19 +99,19 @@ def compensate_plane(
 def predictors(
     split: npt.NDArray[np.uint8],
     mv: npt.NDArray[np.int16],
-    block: tuple[int, int, int, int],
-    per_cell: bool = False,
+    tile: tuple[int, int, int, int],
+    per_subblock: bool = False,
 ) -> npt.NDArray[np.int16]:
-    """Predictors inside a block of windows (x_begin, y_begin, x_end, y_end), in coding order.
+    """Predictors inside a tile of superblocks (x_begin, y_begin, x_end, y_end), in coding order.
 
-    `mv` and the result have an entry per part, or per cell.
+    `mv` and the result have an entry per block, or per sub-block.
     """
-    # Cells beyond the right or lower edge are no neighbour of a window or a part.
-    fine = mv if per_cell else mv.repeat(2, axis=0).repeat(2, axis=1)
+    # Sub-blocks beyond the right or lower edge are no neighbour of a superblock or a block.
+    fine = mv if per_subblock else mv.repeat(2, axis=0).repeat(2, axis=1)
     known: dict[tuple[int, int], tuple[int, int]] = {}
     out = np.zeros_like(fine)
     rows, columns = fine.shape[:2]
-    x_begin, y_begin, x_end, y_end = block
+    x_begin, y_begin, x_end, y_end = tile
     for wy in range(y_begin, y_end):
         for wx in range(x_begin, x_end):
             for x, y, size in squares(int(split[wy, wx]), wx, wy):
@@ -122,7 +122,7 @@ def predictors(
                     for cx in range(x, min(x + size, columns)):
                         out[cy, cx] = vector
                         known[cx, cy] = (int(fine[cy, cx, 0]), int(fine[cy, cx, 1]))
-    step = 1 if per_cell else 2
+    step = 1 if per_subblock else 2
     result: npt.NDArray[np.int16] = out[::step, ::step]
     return result
 

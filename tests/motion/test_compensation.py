@@ -72,29 +72,29 @@ def test_random_fields_of_subblocks_equal_the_formulas(size: tuple[int, int], de
 def test_every_fraction_equals_the_formulas() -> None:
     rng = np.random.default_rng(1)
     planes = random_planes(rng, 48, 48, "420", 8)
-    windows, parts = field_shapes(48, 48)
+    superblocks, blocks = field_shapes(48, 48)
     for fy in range(8):
         for fx in range(8):
-            mv = np.broadcast_to(np.array([fx - 8, fy], np.int16), (*parts, 2))
-            check_against_formulas(planes, np.zeros(windows, np.uint8), np.array(mv), 8)
+            mv = np.broadcast_to(np.array([fx - 8, fy], np.int16), (*blocks, 2))
+            check_against_formulas(planes, np.zeros(superblocks, np.uint8), np.array(mv), 8)
 
 
 @pytest.mark.parametrize("vector", [(-2048, -2048), (2047, 2047), (-2048, 2047), (0, -2048)])
 def test_vectors_far_outside_give_edge_samples(vector: tuple[int, int]) -> None:
     planes = random_planes(np.random.default_rng(2), 24, 40, "420", 8)
-    windows, parts = field_shapes(24, 40)
-    mv = np.broadcast_to(np.array(vector, np.int16), (*parts, 2)).copy()
-    check_against_formulas(planes, np.ones(windows, np.uint8), mv, 8)
+    superblocks, blocks = field_shapes(24, 40)
+    mv = np.broadcast_to(np.array(vector, np.int16), (*blocks, 2)).copy()
+    check_against_formulas(planes, np.ones(superblocks, np.uint8), mv, 8)
 
 
 @pytest.mark.parametrize("depth", [8, 10])
 @pytest.mark.parametrize("size", SIZES)
 def test_zero_vectors_are_the_identity(size: tuple[int, int], depth: int) -> None:
     planes = random_planes(np.random.default_rng(3), *size, "420", depth)
-    windows, parts = field_shapes(*size)
+    superblocks, blocks = field_shapes(*size)
     for split in (0, 1):
         predicted = _core.motion_compensate(
-            planes, np.full(windows, split, np.uint8), np.zeros((*parts, 2), np.int16), depth
+            planes, np.full(superblocks, split, np.uint8), np.zeros((*blocks, 2), np.int16), depth
         )
         for plane, got in zip(planes, predicted, strict=True):
             np.testing.assert_array_equal(got, plane)

@@ -43,7 +43,7 @@ def test_whole_sample_shifts_are_found(shift: tuple[int, int]) -> None:
     dx, dy = shift
     cur, ref = moved_pair(np.random.default_rng(1), 192, 256, dx, dy)
     split, mv = _core.motion_search(cur, ref)
-    # Parts whose place in the reference is inside it; others have nothing to match.
+    # Blocks whose position in the reference is inside it; others have nothing to match.
     py, px = np.mgrid[0 : mv.shape[0], 0 : mv.shape[1]]
     inside = (
         (16 * px + dx >= 0)
@@ -51,7 +51,7 @@ def test_whole_sample_shifts_are_found(shift: tuple[int, int]) -> None:
         & (16 * py + dy >= 0)
         & (16 * py + dy + 16 <= 192)
     )
-    whole = np.ones_like(inside)  # windows that straddle the border may choose otherwise
+    whole = np.ones_like(inside)  # superblocks that straddle the border may choose otherwise
     for wy, wx in np.ndindex(*split.shape):
         at = np.s_[2 * wy : 2 * wy + 2, 2 * wx : 2 * wx + 2]
         whole[at] = inside[at].all()
@@ -64,9 +64,9 @@ def test_whole_sample_shifts_are_found(shift: tuple[int, int]) -> None:
 def test_fractional_motion_is_found(phase: tuple[int, int]) -> None:
     rng = np.random.default_rng(2)
     ref = np.rint(texture(rng, 128, 128)).astype(np.uint8)
-    windows, parts = field_shapes(128, 128)
-    truth = np.broadcast_to(np.array(phase, np.int16), (*parts, 2)).copy()
-    (cur,) = _core.motion_compensate([ref], np.zeros(windows, np.uint8), truth)
+    superblocks, blocks = field_shapes(128, 128)
+    truth = np.broadcast_to(np.array(phase, np.int16), (*blocks, 2)).copy()
+    (cur,) = _core.motion_compensate([ref], np.zeros(superblocks, np.uint8), truth)
     _, mv = _core.motion_search(cur, ref)
     np.testing.assert_array_equal(mv, truth)
 
@@ -75,7 +75,7 @@ def test_two_motions_split_a_superblock() -> None:
     rng = np.random.default_rng(3)
     left, ref = moved_pair(rng, 96, 96, 4, 0)
     cur = ref.copy()
-    cur[:, :48] = left[:, :48]  # the border runs through the middle of the second window
+    cur[:, :48] = left[:, :48]  # the border runs through the middle of the second superblock
     split, mv = _core.motion_search(cur, ref)
     assert split[1].tolist() == [0, 1, 0]
     assert mv[2, :, 0].tolist() == [16, 16, 16, 0, 0, 0]
@@ -95,7 +95,7 @@ def test_two_motions_split_a_block() -> None:
     rng = np.random.default_rng(3)
     left, ref = moved_pair(rng, 96, 96, 4, 0)
     cur = ref.copy()
-    cur[:, :40] = left[:, :40]  # the border runs through a quarter of the second window
+    cur[:, :40] = left[:, :40]  # the border runs through a quarter of the second superblock
     split, mv = _core.motion_search(cur, ref, fine=True)
     assert split[1].tolist() == [0, 0b01011, 0]
     assert mv[5, :, 0].tolist() == [16] * 5 + [0] * 7
@@ -124,8 +124,8 @@ def test_search_pays_on_moving_content() -> None:
 
 def test_previous_vectors_reach_beyond_the_range() -> None:
     cur, ref = moved_pair(np.random.default_rng(6), 128, 384, 88, 0)
-    parts = field_shapes(128, 384)[1]
-    previous = np.broadcast_to(np.array((4 * 87, 0), np.int16), (*parts, 2)).copy()
+    blocks = field_shapes(128, 384)[1]
+    previous = np.broadcast_to(np.array((4 * 87, 0), np.int16), (*blocks, 2)).copy()
     _, mv = _core.motion_search(cur, ref, range=16, previous=previous)
     assert (mv[:, :16] == (4 * 88, 0)).all()
 
@@ -185,23 +185,23 @@ def test_planes_of_different_sizes_are_refused() -> None:
         _core.motion_search(np.zeros((32, 32), np.uint8), np.zeros((32, 40), np.uint8))
 
 
-BLOCKS = [(0, 0, 2, 2), (2, 0, 4, 2), (0, 2, 2, 3), (2, 2, 4, 3)]
+TILES = [(0, 0, 2, 2), (2, 0, 4, 2), (0, 2, 2, 3), (2, 2, 4, 3)]
 
 
-def test_blocks_are_searched_alone_and_in_any_order() -> None:
+def test_tiles_are_searched_alone_and_in_any_order() -> None:
     cur, ref = moved_pair(np.random.default_rng(10), 96, 128, -6, 11)
-    split, mv = _core.motion_search(cur, ref, tiles=BLOCKS)
+    split, mv = _core.motion_search(cur, ref, tiles=TILES)
     for threads in (1, 2, 4):
-        again = _core.motion_search(cur, ref, tiles=BLOCKS[::-1], threads=threads)
+        again = _core.motion_search(cur, ref, tiles=TILES[::-1], threads=threads)
         np.testing.assert_array_equal(split, again[0])
         np.testing.assert_array_equal(mv, again[1])
 
 
-@pytest.mark.parametrize("blocks", [BLOCKS[:3], [*BLOCKS, (0, 0, 1, 1)], [(0, 0, 4, 4)]])
-def test_blocks_tile_the_frame(blocks: list[tuple[int, int, int, int]]) -> None:
+@pytest.mark.parametrize("tiles", [TILES[:3], [*TILES, (0, 0, 1, 1)], [(0, 0, 4, 4)]])
+def test_tiles_cover_the_frame(tiles: list[tuple[int, int, int, int]]) -> None:
     plane = np.zeros((96, 128), np.uint8)
     with pytest.raises(ValueError, match="tile"):
-        _core.motion_search(plane, plane, tiles=blocks)
+        _core.motion_search(plane, plane, tiles=tiles)
 
 
 @pytest.fixture
