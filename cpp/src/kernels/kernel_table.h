@@ -83,17 +83,17 @@ struct KernelTable {
 // A table of the functions in scope that have the names of its members, and of what else a set has.
 #define BSQ_KERNEL_TABLE(set, linear8, linear16, depthwise, measured) \
   {                                                                   \
-      .name = set,                                                    \
-      .pack_linear8 = linear8,                                        \
-      .pack_linear16 = linear16,                                      \
-      .pack_depthwise = depthwise,                                    \
+      .name = (set),                                                  \
+      .pack_linear8 = (linear8),                                      \
+      .pack_linear16 = (linear16),                                    \
+      .pack_depthwise = (depthwise),                                  \
       .linear8_s32 = linear8_s32,                                     \
       .linear8_rq8 = linear8_rq8,                                     \
       .linear8_rq16 = linear8_rq16,                                   \
       .linear16_rq16 = linear16_rq16,                                 \
       .dwconv5_rq8 = dwconv5_rq8,                                     \
       .requant8 = requant8,                                           \
-      .peak = measured,                                               \
+      .peak = (measured),                                             \
   }
 
 // How the sets pack.
