@@ -86,16 +86,16 @@ std::vector<T> gather(const Array<T>& array, const ActiveTokens& active) {
 
 // Rows of active tokens to an array [height, width, channels], 0 at the others.
 template <class T>
-Array<T> scatter(const std::vector<T>& rows, const ActiveTokens& active, size_t channels) {
-  auto array =
-      make_array<T>({active.height(), active.width(), static_cast<pybind11::ssize_t>(channels)});
+Array<T> scatter(const std::vector<T>& rows, const ActiveTokens& active, int channels) {
+  auto array = make_array<T>({active.height(), active.width(), pybind11::ssize_t{channels}});
   std::fill_n(array.mutable_data(), array.size(), T{0});
   const auto width = static_cast<size_t>(active.width());
+  const auto count = static_cast<size_t>(channels);
   const T* from = rows.data();
   for (const TokenPosition token : active.tokens()) {
     const size_t at = static_cast<size_t>(token.y) * width + static_cast<size_t>(token.x);
-    std::copy_n(from, channels, array.mutable_data() + at * channels);
-    from += channels;
+    std::copy_n(from, count, array.mutable_data() + at * count);
+    from += count;
   }
   return array;
 }

@@ -87,16 +87,6 @@ class LayerStateBase {
   ActiveTokens active;
 
  protected:
-  // The pool must outlive the state, which fills in its tiles.
-  LayerStateBase(const Geometry& geometry, int stages, ThreadPool& pool)
-      : motion(geometry),
-        superblocks(geometry.superblocks()),
-        tokens(geometry.tokens_y, geometry.tokens_x, stages),
-        active(geometry.tokens_y, geometry.tokens_x),
-        geometry_(geometry),
-        pool_(pool) {
-    tiles.reserve(geometry.tiles.size());
-  }
   ~LayerStateBase() = default;
   LayerStateBase(const LayerStateBase&) = delete;
   LayerStateBase& operator=(const LayerStateBase&) = delete;
@@ -112,6 +102,20 @@ class LayerStateBase {
   const Geometry geometry_;
   ThreadPool& pool_;
   std::unique_ptr<State> base_;  // made by `State`
+
+ private:
+  friend State;
+
+  // The pool must outlive the state, which fills in its tiles.
+  LayerStateBase(const Geometry& geometry, int stages, ThreadPool& pool)
+      : motion(geometry),
+        superblocks(geometry.superblocks()),
+        tokens(geometry.tokens_y, geometry.tokens_x, stages),
+        active(geometry.tokens_y, geometry.tokens_x),
+        geometry_(geometry),
+        pool_(pool) {
+    tiles.reserve(geometry.tiles.size());
+  }
 };
 
 }  // namespace bsq
