@@ -94,7 +94,7 @@ def measure(path: str, model: Any, args: argparse.Namespace) -> dict[str, float]
             plain.code(*layer)
             kind = last if index + 1 == len(layers) else earlier
             (key if packet.keyframe else kind).code(*layer)
-        coded += stats["skip_bits"] + stats["token_bits"]
+        coded += stats["flag_bits"] + stats["token_bits"]
     intra = encode(frames, model, args.crf, gop=1)
     total = 8.0 * sum(len(packet.data) for packet, _ in packets)
     ideal = sum(stats["ideal_bits"] for _, stats in packets)

@@ -185,7 +185,8 @@ class PyEncoder {
     call([&] { return handle_->stats(s); });
     py::dict d;
     d["motion_bits"] = s.motion_bits;
-    d["skip_bits"] = s.skip_bits;
+    d["flag_bits"] = s.flag_bits;
+    d["delta_q_bits"] = s.delta_q_bits;
     d["token_bits"] = s.token_bits;
     d["ideal_bits"] = s.ideal_bits;
     d["psnr_y"] = s.psnr_y;

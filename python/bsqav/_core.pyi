@@ -194,9 +194,9 @@ class Encoder:
         """None: more input is needed, or everything has been returned after flush()."""
     @property
     def stats(self) -> dict[str, float]:
-        """Of the last packet, with the keys of bsq_packet_stats: motion_bits, skip_bits and
-        token_bits, by the model's probabilities, and ideal_bits, their sum; psnr_y; tokens,
-        coded_tokens and coded_stages, of all layers."""
+        """Of the last packet, with the keys of bsq_packet_stats: motion_bits, flag_bits,
+        delta_q_bits and token_bits, by the model's probabilities, and ideal_bits, their sum;
+        psnr_y; tokens, coded_tokens and coded_stages, of all layers."""
     def trace(self) -> None:
         """Notes the layers of the first component from now on; for training."""
     def take_layers(self) -> list[dict[str, Any]]:

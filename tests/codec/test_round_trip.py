@@ -214,7 +214,7 @@ def test_statistics_add_up() -> None:
     stream = encode(clip(form, 3), form)
     most = tiny_model().stages
     for packet, stats in zip(stream.packets, stream.stats, strict=True):
-        parts = stats["motion_bits"] + stats["skip_bits"] + stats["token_bits"]
+        parts = sum(stats[f"{kind}_bits"] for kind in ("motion", "flag", "delta_q", "token"))
         assert stats["ideal_bits"] == pytest.approx(parts)
         # Header, timestamps, steps and checksum beside the coded symbols.
         overhead = 8 * len(packet) - stats["ideal_bits"]

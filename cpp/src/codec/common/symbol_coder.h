@@ -32,9 +32,10 @@ concept SymbolCoder = TokenCoder<C> && requires(C coder, AdaptiveBit& context, b
                                                 SignedContexts& contexts, int32_t value) {
   { coder.adaptive(context, bit) } -> std::same_as<bool>;
   { coder.number(contexts, value) } -> std::same_as<int32_t>;
-  // The symbols from here on belong to motion, or to flags.
+  // The symbols from here on belong to motion, to flags, or to delta q.
   coder.motion();
   coder.flags();
+  coder.delta_q();
 };
 
 }  // namespace bsq

@@ -243,6 +243,7 @@ void code_superblocks(Coder& coder, TileContexts& contexts, const Geometry& g, c
       AdaptiveBit& active = contexts.active[static_cast<size_t>(context)];
       flags.active[at] = coder.adaptive(active, flags.active[at] != 0) ? 1 : 0;
       if (flags.active[at] != 0 && flags.delta_q_coded[at] == 0) {
+        coder.delta_q();
         code_delta_q(coder, contexts, g, tile, layer.keyframe, sx, sy, flags);
       }
     }

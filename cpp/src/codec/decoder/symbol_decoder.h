@@ -34,6 +34,7 @@ class SymbolDecoder {
   // Statistics are the encoder's alone.
   void motion() {}
   void flags() {}
+  void delta_q() {}
   void tokens() {}
   void token(int32_t, int) {}
 

@@ -64,7 +64,8 @@ CodedPacket PacketEncoder::encode(PacketHeader header, const FramePlan& plan) {
   header.frame = data_.front().header;
   coded.bytes = writer_.write(header, data_);
   coded.stats.motion_bits = costs.motion;
-  coded.stats.skip_bits = costs.flags;
+  coded.stats.flag_bits = costs.flags;
+  coded.stats.delta_q_bits = costs.delta_q;
   coded.stats.token_bits = costs.tokens;
   coded.stats.ideal_bits = costs.all();
   coded.stats.psnr_y = psnr(first().luma_error(), first().geometry());

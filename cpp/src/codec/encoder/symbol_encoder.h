@@ -16,13 +16,15 @@ namespace bsq {
 struct SymbolCosts {
   double motion = 0;
   double flags = 0;
+  double delta_q = 0;
   double tokens = 0;
 
-  double all() const { return motion + flags + tokens; }
+  double all() const { return motion + flags + delta_q + tokens; }
 
   SymbolCosts& operator+=(const SymbolCosts& other) {
     motion += other.motion;
     flags += other.flags;
+    delta_q += other.delta_q;
     tokens += other.tokens;
     return *this;
   }
@@ -53,13 +55,16 @@ class SymbolEncoder {
   // What the symbols from here on count as.
   void motion() { cost_ = &motion_; }
   void flags() { cost_ = &flags_; }
+  void delta_q() { cost_ = &delta_q_; }
   void tokens() { cost_ = &tokens_; }
   void token(int32_t, int) const {}
 
-  SymbolCosts costs() const { return {in_bits(motion_), in_bits(flags_), in_bits(tokens_)}; }
+  SymbolCosts costs() const {
+    return {in_bits(motion_), in_bits(flags_), in_bits(delta_q_), in_bits(tokens_)};
+  }
   // Ends the code, whose bytes last until it ends again, and forgets the costs.
   std::span<const uint8_t> finish() {
-    motion_ = flags_ = tokens_ = 0;
+    motion_ = flags_ = delta_q_ = tokens_ = 0;
     return encoder_.finish();
   }
 
@@ -73,6 +78,7 @@ class SymbolEncoder {
   RangeEncoder encoder_;
   uint64_t motion_ = 0;
   uint64_t flags_ = 0;
+  uint64_t delta_q_ = 0;
   uint64_t tokens_ = 0;
   uint64_t* cost_ = &flags_;
 };

@@ -71,7 +71,7 @@ def integer_prior(batches: Iterable[Tensor], model: _core.Model, crf: float) -> 
                 decoder.send(packet.data)
                 came += _received(decoder)
                 plain += sum(_plain_bits(*layer) for layer in decoder.layer_tokens)
-                coded += stats["skip_bits"] + stats["token_bits"]
+                coded += stats["flag_bits"] + stats["token_bits"]
                 size += len(packet.data)
             decoder.flush()
             came += _received(decoder)
