@@ -42,7 +42,6 @@ def compared(folder: Path, sidecar: Path | None = None) -> tuple[CompareResult, 
         result = compare_with(
             [write_y4m(folder / "moving.y4m", HEADER, FRAMES)],
             codecs=CODECS,
-            metrics=["psnr_y", "ms_ssim", "vmaf"],
             bsq=Mpeg4(),
             crfs=(3, 5, 10, 31),
             viewer=viewer,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import dataclasses
 import json
 import subprocess
@@ -83,14 +84,19 @@ def test_table_and_json_file(
 ) -> None:
     out = tmp_path / "result.json"
     options = ["--codecs", "mjpeg", "--crf", "2,6,12,31", "--frames", "3", "--json", str(out)]
+    options += ["--csv", str(tmp_path / "points.csv")]
     assert run(str(clip), *options) == 0
     shown = capsys.readouterr()
-    for text in ("BD-rate", "overlap", "PSNR-Y", "MS-SSIM", "VMAF", "q:v 31", "crf 12", "ffmpeg -"):
+    titles = ("PSNR-Y ", "PSNR-YUV", "MS-SSIM", "VMAF")
+    for text in ("BD-rate", "overlap", *titles, "q:v 31", "crf 12", "ffmpeg -"):
         assert text in shown.out
     assert "mjpeg q:v 2" in shown.err
     content = json.loads(out.read_text(encoding="utf-8"))
     assert content["codecs"] == ["bsq", "mjpeg"]
     assert content["clips"][0]["deltas"][0]["rate"]["value"] < 0
+    assert content["metrics"] == ["psnr_y", "psnr_yuv", "ms_ssim", "vmaf"]
+    with (tmp_path / "points.csv").open(encoding="utf-8") as table:
+        assert all(0 < float(row["psnr_yuv"]) < 100 for row in csv.DictReader(table))
 
 
 @pytest.mark.usefixtures("mpeg4_as_bsq")

@@ -17,7 +17,7 @@ from bsqav.evaluation.compare.table import format_table
 from bsqav.evaluation.io.errors import EvaluationError
 from bsqav.evaluation.io.ffmpeg import Run, decode_to_y4m, packet_sizes
 from bsqav.evaluation.io.y4m import Y4mHeader
-from bsqav.evaluation.metrics.quality import Quality
+from bsqav.evaluation.metrics.quality import ALWAYS, Quality
 
 from .comparing import compare_with
 from .conftest import FRAMES, HEADER, write_y4m
@@ -67,7 +67,7 @@ def test_half_the_rate_at_equal_quality_is_minus_fifty_percent(clip: Path) -> No
     assert result.failures == []
     (measured,) = result.clips
     assert (measured.width, measured.height, measured.frames) == (192, 176, FRAMES)
-    assert [delta.metric for delta in measured.deltas] == ["psnr_y", "ms_ssim", "vmaf"]
+    assert [delta.metric for delta in measured.deltas] == list(ALWAYS)
     for delta in measured.deltas:
         assert delta.rate.value == pytest.approx(-50.0, abs=0.2)
         assert delta.rate.overlap == pytest.approx(1.0)
@@ -90,7 +90,7 @@ def test_figures_of_a_point_follow_from_its_packets(clip: Path) -> None:
         assert point.command.startswith("ffmpeg ")
         assert point.encode_fps == pytest.approx(5 / point.encode_seconds)
     assert "ms_ssim is not defined for 96x88" in measured.notes
-    assert [delta.metric for delta in measured.deltas] == ["psnr_y", "vmaf"]
+    assert [delta.metric for delta in measured.deltas] == ["psnr_y", "psnr_yuv", "vmaf"]
     assert result.failures == []
 
 

@@ -60,14 +60,19 @@ def test_psnr_through_a_codec_equals_numpy(clip: Path) -> None:
     encode_reference(REFERENCES["mpeg4"], clip, 8, 250, folder / "a.mkv")
     decode_to_y4m(folder / "a.mkv", folder / "a.y4m", HEADER)
     decoded = Y4mFile(folder / "a.y4m")
-    errors = [
-        np.mean((decoded[i][0].astype(float) - moving_planes(HEADER, i)[0]) ** 2)
-        for i in range(FRAMES)
-    ]
-    expected = [10 * math.log10(255**2 / error) for error in errors]
+    planes = []
+    for i in range(FRAMES):
+        pairs = zip(decoded[i], moving_planes(HEADER, i), strict=True)
+        errors = [np.mean((ours.astype(float) - source) ** 2) for ours, source in pairs]
+        planes.append([10 * math.log10(255**2 / error) for error in errors])
+    luma = [y for y, _, _ in planes]
+    weighted = [(6 * y + u + v) / 8 for y, u, v in planes]
     quality = measure(decoded.path, clip)
-    assert quality.per_frame["psnr_y"] == pytest.approx(expected, abs=1e-3)
-    assert quality.psnr_y == pytest.approx(np.mean(expected), abs=1e-3)
+    assert quality.per_frame["psnr_y"] == pytest.approx(luma, abs=1e-3)
+    assert quality.psnr_y == pytest.approx(np.mean(luma), abs=1e-3)
+    assert quality.per_frame["psnr_yuv"] == pytest.approx(weighted, abs=1e-3)
+    assert quality.psnr_yuv == pytest.approx(np.mean(weighted), abs=1e-3)
+    assert abs(quality.psnr_yuv - quality.psnr_y) > 0.1
 
 
 def test_metrics_equal_those_of_the_filters_themselves(clip: Path) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 DEFAULT_CODECS = "mjpeg,mpeg2,x264,x265,jpeg,webp,jpeg2000,jxl,avif"
 DEFAULT_CRFS = "26,32,38,44,50"
-DEFAULT_METRICS = "psnr,ms-ssim,vmaf"
+DEFAULT_METRICS = "psnr,psnr-yuv,ms-ssim,vmaf"
 # names on the command line -> names in results
 _METRIC_NAMES = {
     "psnr": "psnr_y",

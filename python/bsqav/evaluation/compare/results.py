@@ -14,8 +14,9 @@ SCHEMA = 1
 NOTES = (
     "sizes are sums of the encoded video's packets; container overhead and codec private data "
     "are not counted",
-    "PSNR-Y, MS-SSIM (luma) and VMAF are means over frames by libvmaf; BD of SSIM and MS-SSIM is "
-    "computed on -10 log10(1 - x)",
+    "PSNR-Y, MS-SSIM (luma) and VMAF are means over frames by libvmaf, and so is PSNR-YUV, "
+    "(6 Y + U + V) / 8 of the planes' PSNR; BD of SSIM and MS-SSIM is computed on "
+    "-10 log10(1 - x)",
     "BD by piecewise cubic Hermite interpolation over log rate; negative BD-rate: BSQ needs fewer "
     "bits than the reference",
     "seconds are wall clock, including program start and raw video input or output",

@@ -35,7 +35,7 @@ METRICS: Mapping[str, str] = MappingProxyType(
     }
 )
 # What is measured whatever is asked for, and what a comparison shows by default.
-ALWAYS = ("psnr_y", "ms_ssim", "vmaf")
+ALWAYS = ("psnr_y", "psnr_yuv", "ms_ssim", "vmaf")
 # Between 0 and 1 and crowded at one end: their curves are near straight in dB.
 IN_DB = frozenset(("ssim", "ms_ssim", "st_lpips"))
 # The smaller, the better.
