@@ -1,7 +1,7 @@
 // The arithmetic of docs/numerics.md section 2 and what all kernels share, for device and host.
 //
 // Kernels are written once. nvcc compiles them for the device; the host's compiler compiles the
-// same source for the emulation (emulated_block.h), in which they are tested without a device.
+// same source for the emulation (thread_block.h), in which they are tested without a device.
 #pragma once
 
 #include <stdint.h>

@@ -41,7 +41,8 @@ class Device {
   virtual void wait_mark() = 0;
 
   template <class Kernel>
-  void launch(const Kernel& kernel, int64_t blocks) {
+  void launch(const Kernel& kernel) {
+    const int64_t blocks = blocks_of(kernel);
     if (blocks > 0) launch_kernel(kKernelIndex<Kernel>, &kernel, blocks);
   }
 

@@ -1,7 +1,6 @@
 // A CUDA device, through the CUDA runtime: the launchers of all kernels.
 #include <cuda_runtime.h>
 
-#include <array>
 #include <string>
 
 #include "base/status.h"
@@ -53,22 +52,14 @@ class Chosen : public Current {
 template <class Kernel>
 __global__ void __launch_bounds__(Kernel::kThreads)
     run_kernel(const __grid_constant__ Kernel kernel) {
-  __shared__ typename Kernel::Shared shared;
-  DeviceBlock<Kernel> block(shared);
-  kernel.run(block);
-}
-
-template <class Kernel>
-void launch_on(const void* kernel, int64_t blocks, cudaStream_t stream) {
-  run_kernel<<<static_cast<unsigned>(blocks), Kernel::kThreads, 0, stream>>>(
-      *static_cast<const Kernel*>(kernel));
-}
-
-using Launch = void (*)(const void* kernel, int64_t blocks, cudaStream_t stream);
-
-template <size_t... I>
-constexpr std::array<Launch, sizeof...(I)> launch_table(std::index_sequence<I...>) {
-  return {launch_on<std::tuple_element_t<I, AllKernels>>...};
+  if constexpr (ItemKernel<Kernel>) {
+    const int64_t i = int64_t{blockIdx.x} * Kernel::kThreads + threadIdx.x;
+    if (i < kernel.items()) kernel.item(i);
+  } else {
+    __shared__ typename Kernel::Shared shared;
+    DeviceBlock<Kernel> block(shared);
+    kernel.run(block);
+  }
 }
 
 class CudaDevice : public Device {
@@ -93,24 +84,14 @@ class CudaDevice : public Device {
     check(cleared, "clearing memory");
     return memory;
   }
-  void release(void* memory) noexcept override {
-    const Current current(ordinal_);
-    if (current.error() != cudaSuccess) return;
-    cudaStreamSynchronize(stream_);
-    cudaFree(memory);
-  }
+  void release(void* memory) noexcept override { release_with(cudaFree, memory); }
   void* allocate_host(size_t bytes) override {
     const Chosen current(ordinal_);
     void* memory = nullptr;
     check(cudaMallocHost(&memory, bytes), "allocating memory of the host");
     return memory;
   }
-  void release_host(void* memory) noexcept override {
-    const Current current(ordinal_);
-    if (current.error() != cudaSuccess) return;
-    cudaStreamSynchronize(stream_);
-    cudaFreeHost(memory);
-  }
+  void release_host(void* memory) noexcept override { release_with(cudaFreeHost, memory); }
 
   void upload(void* to, const void* from, size_t bytes) override {
     move(to, from, bytes, cudaMemcpyHostToDevice);
@@ -140,10 +121,10 @@ class CudaDevice : public Device {
 
  protected:
   void launch_kernel(size_t index, const void* kernel, int64_t blocks) override {
-    static constexpr auto kTable =
-        launch_table(std::make_index_sequence<std::tuple_size_v<AllKernels>>());
     const Chosen current(ordinal_);
-    kTable[index](kernel, blocks, stream_);
+    with_kernel(index, kernel, [&]<class Kernel>(const Kernel& typed) {
+      run_kernel<<<static_cast<unsigned>(blocks), Kernel::kThreads, 0, stream_>>>(typed);
+    });
     check(cudaGetLastError(), "launching a kernel");
   }
 
@@ -151,6 +132,12 @@ class CudaDevice : public Device {
   void move(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
     const Chosen current(ordinal_);
     check(cudaMemcpyAsync(to, from, bytes, kind, stream_), "copying");
+  }
+  void release_with(cudaError_t (*free)(void*), void* memory) noexcept {
+    const Current current(ordinal_);
+    if (current.error() != cudaSuccess) return;
+    cudaStreamSynchronize(stream_);
+    free(memory);
   }
 
   const int ordinal_;

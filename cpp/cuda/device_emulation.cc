@@ -1,5 +1,4 @@
 // The emulation of a device on the host: every kernel runs as a loop over blocks and threads.
-#include <array>
 #include <cstring>
 #include <deque>
 #include <functional>
@@ -25,27 +24,16 @@ constexpr std::align_val_t kDeviceAlignment{256};
 
 template <class Kernel>
 void run_blocks(const Kernel& kernel, int64_t blocks, bool backwards) {
-  EmulatedBlock<Kernel> block(backwards);
-  for (int64_t i = 0; i < blocks; ++i) {
-    block.start(static_cast<int>(backwards ? blocks - 1 - i : i));
-    kernel.run(block);
+  if constexpr (ItemKernel<Kernel>) {
+    const int64_t items = kernel.items();
+    for (int64_t i = 0; i < items; ++i) kernel.item(backwards ? items - 1 - i : i);
+  } else {
+    EmulatedBlock<Kernel> block(backwards);
+    for (int64_t i = 0; i < blocks; ++i) {
+      block.start(static_cast<int>(backwards ? blocks - 1 - i : i));
+      kernel.run(block);
+    }
   }
-}
-
-using Task = std::function<void()>;
-
-template <class Kernel>
-Task launch_task(const void* kernel, int64_t blocks, bool backwards) {
-  return [copy = *static_cast<const Kernel*>(kernel), blocks, backwards] {
-    run_blocks(copy, blocks, backwards);
-  };
-}
-
-using MakeTask = Task (*)(const void* kernel, int64_t blocks, bool backwards);
-
-template <size_t... I>
-constexpr std::array<MakeTask, sizeof...(I)> task_table(std::index_sequence<I...>) {
-  return {launch_task<std::tuple_element_t<I, AllKernels>>...};
 }
 
 class EmulatedDevice : public Device {
@@ -76,16 +64,16 @@ class EmulatedDevice : public Device {
 
  protected:
   void launch_kernel(size_t index, const void* kernel, int64_t blocks) override {
-    static constexpr auto kTable =
-        task_table(std::make_index_sequence<std::tuple_size_v<AllKernels>>());
-    queue(kTable[index](kernel, blocks, order_.backwards));
+    with_kernel(index, kernel, [&](const auto& typed) {
+      queue([=, backwards = order_.backwards] { run_blocks(typed, blocks, backwards); });
+    });
   }
 
  private:
   void move(void* to, const void* from, size_t bytes) {
     queue([=] { std::memcpy(to, from, bytes); });
   }
-  void queue(Task task) {
+  void queue(std::function<void()> task) {
     ++queued_;
     tasks_.push_back(std::move(task));
     if (!order_.deferred) run_until(queued_);
@@ -99,7 +87,7 @@ class EmulatedDevice : public Device {
   }
 
   const Order order_;
-  std::deque<Task> tasks_;
+  std::deque<std::function<void()>> tasks_;
   int64_t queued_ = 0;
   int64_t done_ = 0;
   int64_t marked_ = 0;

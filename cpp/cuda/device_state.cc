@@ -76,7 +76,7 @@ void DeviceState::begin_frame() {
 
 void DeviceState::begin_keyframe() {
   const FillKernel fill{current_->planes(), 1 << (geometry_.bit_depth - 1)};
-  device_.launch(fill, fill.blocks());
+  device_.launch(fill);
   previous_.stages.clear();
   reset_symbols();
 }
@@ -90,7 +90,7 @@ void DeviceState::predict_from_base() {
     kernel.plane = p;
     kernel.width = g.plane_width(p);
     kernel.height = g.plane_height(p);
-    device_.launch(kernel, kernel.blocks());
+    device_.launch(kernel);
   }
 }
 
@@ -110,7 +110,7 @@ void DeviceState::compensate() {
   static_assert(sizeof kernel.chroma_filter == sizeof kChromaFilter);
   std::memcpy(kernel.luma_filter, kLumaFilter, sizeof kernel.luma_filter);
   std::memcpy(kernel.chroma_filter, kChromaFilter, sizeof kernel.chroma_filter);
-  device_.launch(kernel, kernel.blocks());
+  device_.launch(kernel);
 }
 
 Steps DeviceState::steps(int q) const {
@@ -158,7 +158,7 @@ void DeviceState::list_active(int q, const LayerPlace& place) {
                           place.above,
                           runner_.side(),
                           runner_.side_pitch()};
-  device_.launch(kernel, kernel.blocks());
+  device_.launch(kernel);
 }
 
 // Token vectors of the active tokens.
@@ -166,7 +166,7 @@ void DeviceState::expand(const Fields& fields) {
   const ExpandTokensKernel kernel{fields.arrays(),   weights_->layout().stages, active.count(),
                                   nullptr,           positions_.device(),       geometry_.tokens_x,
                                   runner_.vectors(), runner_.vector_pitch()};
-  device_.launch(kernel, kernel.blocks());
+  device_.launch(kernel);
 }
 
 void DeviceState::run_trunk() {
@@ -205,7 +205,7 @@ void DeviceState::end_layer(int q, bool decoded) {
                                    steps(q),
                                    weights_->steps(),
                                    current_->planes()};
-    device_.launch(kernel, kernel.blocks());
+    device_.launch(kernel);
   }
   std::swap(fields_, previous_);
   superblocks.end_layer();
@@ -215,12 +215,12 @@ void DeviceState::filter(int q, bool keyframe) {
   const EdgeKernel edges{steps(q),           keyframe,           coded_.data(),
                          vectors_.device(),  geometry_.tokens_x, geometry_.tokens_y,
                          left_edges_.data(), upper_edges_.data()};
-  device_.launch(edges, edges.blocks());
+  device_.launch(edges);
   for (const bool vertical : {true, false}) {
     const DeblockKernel kernel{current_->planes(),
                                vertical ? left_edges_.data() : upper_edges_.data(), vertical,
                                geometry_.tokens_x, geometry_.tokens_y};
-    device_.launch(kernel, kernel.blocks());
+    device_.launch(kernel);
   }
 }
 

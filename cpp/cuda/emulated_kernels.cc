@@ -59,7 +59,7 @@ void linear8_rq8(const LinearView& layer, const int8_t* x, ptrdiff_t x_stride, i
   kernel.table = table;
   kernel.out8 = out;
   kernel.out8_pitch = static_cast<int>(out_stride);
-  arrays.device().launch(kernel, kernel.blocks());
+  arrays.device().launch(kernel);
 }
 
 void run_rq16(Arrays& arrays, LinearKernel kernel, bool add, int16_t* out, ptrdiff_t out_stride) {
@@ -68,7 +68,7 @@ void run_rq16(Arrays& arrays, LinearKernel kernel, bool add, int16_t* out, ptrdi
   kernel.added_pitch = static_cast<int>(out_stride);
   kernel.out16 = out;
   kernel.out16_pitch = static_cast<int>(out_stride);
-  arrays.device().launch(kernel, kernel.blocks());
+  arrays.device().launch(kernel);
 }
 
 void linear8_rq16(const LinearView& layer, const int8_t* x, ptrdiff_t x_stride, int rows, bool add,
@@ -115,7 +115,7 @@ void dwconv5_rq8(const DepthwiseView& layer, const int8_t* x, ptrdiff_t row_stri
   const DepthwiseKernel kernel{input,   pitch,   count,          nullptr,     positions,
                                index,   nullptr, width,          5,           layer.w,
                                layer.b, layer.m, layer.channels, layer.shift, result};
-  arrays.device().launch(kernel, kernel.blocks());
+  arrays.device().launch(kernel);
   copy_rows(result, pitch, count, layer.channels, out, out_stride);
 }
 

@@ -51,7 +51,7 @@ class DeviceFrameDecoder : public FrameDecoder {
       const ptrdiff_t stride = own ? pitches_[at] : destination_.strides[plane];
       check_destination(to, stride, p);
       const ExportKernel kernel{state_.frame(), p, g.plane_width(p), g.plane_height(p), to, stride};
-      device_.launch(kernel, kernel.blocks());
+      device_.launch(kernel);
       frame.planes[plane] = to;
       frame.strides[plane] = stride;
     }

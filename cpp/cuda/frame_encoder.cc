@@ -64,7 +64,7 @@ class DeviceFrameEncoder : public FrameEncoder {
   int64_t luma_error() override {
     const ErrorKernel kernel{source_.planes(), state_.current(), geometry().width,
                              geometry().height, errors_.device()};
-    device_.launch(kernel, kernel.blocks());
+    device_.launch(kernel);
     errors_.fetch(device_, errors_.size());
     device_.wait();
     return std::accumulate(errors_.data(), errors_.data() + errors_.size(), int64_t{0});

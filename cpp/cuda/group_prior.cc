@@ -118,7 +118,7 @@ void GroupPrior::store_stages(uint8_t* coded) {
       counts_.device(),    list_.count,      list_.positions,
       tokens_x_,           fields_.stages,   coded,
       weights_.presence(), embedded_.data(), static_cast<int>(prior_pitch(weights_))};
-  device_.launch(kernel, kernel.blocks());
+  device_.launch(kernel);
 }
 
 bool GroupPrior::begin_group(int group) {
@@ -148,7 +148,7 @@ void GroupPrior::start_rows() {
   mix.next_shift = prior.ffn.in.shift;
   mix.out8 = runner_.narrow();
   mix.out8_pitch = pitch;
-  device_.launch(mix, mix.blocks());
+  device_.launch(mix);
   runner_.feed_forward(prior.ffn, runner_.narrow(), count, v_.data(), nullptr, nullptr);
 }
 
@@ -191,7 +191,7 @@ const int16_t* GroupPrior::logits(int subgroup) {
   HeadKernel kernel = head_kernel(subgroup);
   if (pending_ >= 0) kernel.bytes = slot_bytes_.data();
   kernel.logits = logits_.data();
-  device_.launch(kernel, kernel.blocks());
+  device_.launch(kernel);
   device_.wait();
   pending_ = -1;
   return logits_.data();
@@ -213,7 +213,7 @@ GroupPrior::Subgroup GroupPrior::queue_subgroup(int subgroup, int16_t* logits) {
   const auto j = static_cast<size_t>(subgroup);
   kernel.logits =
       logits + (rows.first * kSubgroups + j * rows.count()) * static_cast<size_t>(kSubgroupBits);
-  device_.launch(kernel, kernel.blocks());
+  device_.launch(kernel);
   pending_ = head_;
   return {stage_, subgroup, head_, kernel.rows, kernel.slots, list, kernel.logits};
 }
@@ -261,7 +261,7 @@ void GroupPrior::end_group(const TokenField& tokens) {
   const int32_t* list = group_tokens_.device() + rows.first;
   const StoreBitsKernel store{words_.device(), count,  list,        list_.positions,
                               tokens_x_,       stages, fields_.bits};
-  device_.launch(store, store.blocks());
+  device_.launch(store);
   if (group_ + 1 != kGroups) embed_group();
 }
 
@@ -273,12 +273,12 @@ void GroupPrior::embed_group() {
   const ExpandTokensKernel expand{
       fields_,           weights_.layout().stages, count, list, list_.positions, tokens_x_,
       runner_.vectors(), runner_.vector_pitch()};
-  device_.launch(expand, expand.blocks());
+  device_.launch(expand);
   LinearKernel embed = linear_kernel(weights_.prior().cur, runner_.vectors(), count);
   embed.out8 = embedded_.data();
   embed.out8_rows = list;
   embed.out8_pitch = static_cast<int>(prior_pitch(weights_));
-  device_.launch(embed, embed.blocks());
+  device_.launch(embed);
 }
 
 }  // namespace bsq::cuda

@@ -137,14 +137,14 @@ void DeviceSearch::send_previous(const MotionField& field) {
 void DeviceSearch::queue_coarse(const Planes& source, const Planes& reference, int range,
                                 int lambda) {
   const SearchFrameKernel pyramids{{source, reference}, {current_.levels, reference_.levels}};
-  device_.launch(pyramids, pyramids.blocks());
+  device_.launch(pyramids);
   PhaseKernel phases{reference_.levels.level[0], phases_, {}};
   static_assert(sizeof phases.filter == sizeof kLumaFilter);
   std::memcpy(phases.filter, kLumaFilter, sizeof phases.filter);
-  device_.launch(phases, phases.blocks());
+  device_.launch(phases);
   const CoarseKernel coarse{current_.levels,      reference_.levels,    range,         lambda,
                             shape_.superblocks_x, shape_.superblocks_y, coarse_.data()};
-  device_.launch(coarse, coarse.blocks());
+  device_.launch(coarse);
 }
 
 void DeviceSearch::queue_refinement(bool has_previous, int lambda) {
@@ -162,7 +162,7 @@ void DeviceSearch::queue_refinement(bool has_previous, int lambda) {
   for (size_t i = 0; i + 1 < diagonals_.size(); ++i) {
     kernel.superblocks = superblocks_.device() + diagonals_[i];
     kernel.count = diagonals_[i + 1] - diagonals_[i];
-    device_.launch(kernel, kernel.blocks());
+    device_.launch(kernel);
   }
 }
 

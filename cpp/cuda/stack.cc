@@ -72,7 +72,7 @@ const int8_t* NetworkRunner::convolve(const Depthwise& layer, const ActiveList& 
                                layer.channels,
                                layer.shift,
                                convolved_.data()};
-  device_.launch(kernel, kernel.blocks());
+  device_.launch(kernel);
   return convolved_.data();
 }
 
@@ -82,7 +82,7 @@ void NetworkRunner::feed_forward(const Ffn& ffn, const int8_t* d, int rows, int1
   first.table = ffn.table;
   first.out8 = hidden_.data();
   first.out8_pitch = ffn.fc2.k;
-  device_.launch(first, first.blocks());
+  device_.launch(first);
   LinearKernel second = linear_kernel(ffn.fc2, hidden_.data(), rows);
   second.wide = true;
   second.added = x;
@@ -95,7 +95,7 @@ void NetworkRunner::feed_forward(const Ffn& ffn, const int8_t* d, int rows, int1
     second.out8 = out8;
     second.out8_pitch = padded(ffn.fc2.n);
   }
-  device_.launch(second, second.blocks());
+  device_.launch(second);
 }
 
 // Leaves rq8(x; f) in narrow_.
@@ -106,7 +106,7 @@ void NetworkRunner::run(const Stack& stack, const Linear& tok, const Linear& sid
   from_tokens.wide = true;
   from_tokens.out16 = stream;
   from_tokens.out16_pitch = pitch;
-  device_.launch(from_tokens, from_tokens.blocks());
+  device_.launch(from_tokens);
   LinearKernel from_side = linear_kernel(side, side_.data(), active.count);
   from_side.split = true;
   from_side.added = stream;
@@ -125,7 +125,7 @@ void NetworkRunner::begin(const Stack& stack, LinearKernel& first, int16_t* stre
   first.next_shift = after(stack, 0).shift;
   first.out8 = narrow_.data();
   first.out8_pitch = pitch;
-  device_.launch(first, first.blocks());
+  device_.launch(first);
 }
 
 void NetworkRunner::blocks(const Stack& stack, const ActiveList& active, int16_t* stream) {
@@ -145,7 +145,7 @@ void NetworkRunner::analysis(const ActiveList& active) {
   LinearKernel head = linear_kernel(layers.head, narrow_.data(), active.count);
   head.out8 = latents_.data();
   head.out8_pitch = latent_pitch();
-  device_.launch(head, head.blocks());
+  device_.launch(head);
 }
 
 void NetworkRunner::synthesis(const ActiveList& active) {
@@ -155,7 +155,7 @@ void NetworkRunner::synthesis(const ActiveList& active) {
   out.wide = true;
   out.out16 = output_.data();
   out.out16_pitch = output_pitch();
-  device_.launch(out, out.blocks());
+  device_.launch(out);
 }
 
 void NetworkRunner::trunk(const ActiveList& active, int16_t* flags) {
@@ -165,7 +165,7 @@ void NetworkRunner::trunk(const ActiveList& active, int16_t* flags) {
   out.wide = true;
   out.out16 = flags;
   out.out16_pitch = layers.flag.n;
-  device_.launch(out, out.blocks());
+  device_.launch(out);
 }
 
 }  // namespace bsq::cuda

@@ -3,8 +3,17 @@
 // A kernel is a struct of parameters with
 //
 //   static constexpr int kThreads;       threads of a block, a multiple of 32
+//
+// and one of two kinds of programs. Where every thread works alone, on one item:
+//
+//   constexpr int64_t items() const;     how many there are
+//   BSQ_DEVICE void item(int64_t i) const;
+//
+// Where the threads of a block share memory, or a block is more than its threads:
+//
 //   struct Shared {};                    memory of a block
 //   struct Local {};                     memory of a thread, which lives through the block
+//   int64_t blocks() const;              of a launch
 //   template <class Block> BSQ_DEVICE void run(Block& block) const;
 //
 // run() is the program of a whole block: calls of
@@ -38,19 +47,18 @@ namespace bsq::cuda {
 
 constexpr int kWarp = 32;
 
-// Blocks of a kernel whose threads take one of `items` each.
+// A kernel whose threads take one item each.
 template <class Kernel>
-constexpr int64_t blocks_for(int64_t items) {
-  return (items + Kernel::kThreads - 1) / Kernel::kThreads;
-}
+concept ItemKernel = requires(const Kernel& kernel) { kernel.item(kernel.items()); };
 
-// fn(item) in the thread of every item.
-template <class Kernel, class Block, class Fn>
-BSQ_DEVICE void each_item(Block& block, int64_t items, const Fn& fn) {
-  block.each_apart([&](int thread, typename Kernel::Local&) {
-    const int64_t item = static_cast<int64_t>(block.index()) * Kernel::kThreads + thread;
-    if (item < items) fn(item);
-  });
+// Blocks of a launch.
+template <class Kernel>
+int64_t blocks_of(const Kernel& kernel) {
+  if constexpr (ItemKernel<Kernel>) {
+    return (kernel.items() + Kernel::kThreads - 1) / Kernel::kThreads;
+  } else {
+    return kernel.blocks();
+  }
 }
 
 // One thread's part of a product of 16x32 by 32x8 bytes, added to 16x8 sums; the layout is that of

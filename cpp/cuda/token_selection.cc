@@ -45,7 +45,7 @@ void DeviceTokenSelection::shrink_to(DeviceTokenSelection& base) {
   static_assert(ShrinkKernel::kScale == kBaseScale);
   for (int p = 0; p < g.plane_count; ++p) {
     const ShrinkKernel kernel{source_, base.source_, p, g.plane_width(p), g.plane_height(p)};
-    device_.launch(kernel, kernel.blocks());
+    device_.launch(kernel);
   }
 }
 
@@ -53,7 +53,7 @@ void DeviceTokenSelection::queue_marks() {
   const Geometry& g = state_.geometry();
   const MarkKernel kernel{state_.fields().stages, g.tokens_x,      g.tokens_y,
                           g.superblocks_x,        g.superblocks_y, superblocks_.device()};
-  device_.launch(kernel, kernel.blocks());
+  device_.launch(kernel);
   superblocks_.fetch(device_, g.superblocks());
   device_.download(stages_.data(), state_.fields().stages, g.tokens());
 }
@@ -71,7 +71,7 @@ bool DeviceTokenSelection::find_coded_tokens(int q, double energy) {
       source_,    state_.current(), steps(q),        energy,          kDecisions.mean_limit,
       g.tokens_x, g.tokens_y,       g.superblocks_x, g.superblocks_y, state_.fields().stages};
   state_.send_delta_q();
-  device_.launch(kernel, kernel.blocks());
+  device_.launch(kernel);
   marked_ = false;
   mark_superblocks();
   const std::vector<uint8_t>& active = state_.superblocks.active;
@@ -93,17 +93,17 @@ void DeviceTokenSelection::analyse(int q) {
   const FeaturesKernel features{
       source_,       state_.current(),    steps(q),          active.positions,      active.count,
       runner.side(), runner.side_pitch(), runner.features(), runner.feature_pitch()};
-  device_.launch(features, features.blocks());
+  device_.launch(features);
   runner.analysis(active);
   device_.copy(latent_rows_.data(), active.index, g.tokens() * sizeof(int32_t));
   const int stages = state_.tokens.max_stages;
   const SignsKernel signs{
       runner.latents(), runner.latent_pitch(), active.count, active.positions, g.tokens_x,
       stages,           state_.fields()};
-  device_.launch(signs, signs.blocks());
+  device_.launch(signs);
   const CountKernel count{active.count, active.positions, g.tokens_x, stages,
                           true,         state_.fields()};
-  device_.launch(count, count.blocks());
+  device_.launch(count);
   marked_ = false;
 }
 
@@ -151,11 +151,11 @@ void DeviceTokenSelection::rdoq(const Layer& layer, double latent_per_bit) {
     kernel.stage = at.stage;
     kernel.subgroup = at.number;
     kernel.pair = state_.weights().device_pair(at.head);
-    device_.launch(kernel, kernel.blocks());
+    device_.launch(kernel);
   });
   const CountKernel count{active.count, active.positions, g.tokens_x, state_.tokens.max_stages,
                           false,        state_.fields()};
-  device_.launch(count, count.blocks());
+  device_.launch(count);
   marked_ = false;
 }
 
@@ -209,7 +209,7 @@ void DeviceTokenSelection::end_trial(const Layer& layer) {
                                state_.geometry().tokens_x,
                                state_.tokens.max_stages,
                                layer.lambda()};
-  device_.launch(kernel, kernel.blocks());
+  device_.launch(kernel);
 }
 
 void DeviceTokenSelection::end_trials() {
@@ -230,7 +230,7 @@ bool DeviceTokenSelection::zero_out(const Layer& layer) {
                              layer.lambda(),
                              kDecisions.flag_bits,
                              changed_.device()};
-  device_.launch(kernel, kernel.blocks());
+  device_.launch(kernel);
   changed_.fetch(device_, 1);
   queue_marks();
   fetch_marks();

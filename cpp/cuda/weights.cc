@@ -92,7 +92,7 @@ void Weights::make_presence(Device& device) {
   LinearKernel kernel = linear_kernel(cur, input.data(), counts);
   kernel.out8 = presence_.data();
   kernel.out8_pitch = padded(cur.n);
-  device.launch(kernel, kernel.blocks());
+  device.launch(kernel);
   device.wait();
 }
 

@@ -35,4 +35,16 @@ template <class Kernel>
 inline constexpr size_t kKernelIndex =
     kernel_index<Kernel>(std::make_index_sequence<std::tuple_size_v<AllKernels>>());
 
+// fn(kernel) with the kernel as its own type, which is that of `index`.
+template <size_t kFrom = 0, class Fn>
+void with_kernel(size_t index, const void* kernel, const Fn& fn) {
+  if constexpr (kFrom < std::tuple_size_v<AllKernels>) {
+    if (index == kFrom) {
+      fn(*static_cast<const std::tuple_element_t<kFrom, AllKernels>*>(kernel));
+    } else {
+      with_kernel<kFrom + 1>(index, kernel, fn);
+    }
+  }
+}
+
 }  // namespace bsq::cuda

@@ -109,8 +109,6 @@ struct CodedTokensKernel {
 // A flag per superblock: whether a token of it has stages. A thread takes a superblock.
 struct MarkKernel {
   static constexpr int kThreads = 128;
-  struct Shared {};
-  struct Local {};
 
   const uint8_t* stages;  // by place
   int tokens_x;
@@ -120,22 +118,17 @@ struct MarkKernel {
   uint8_t* superblocks;
 
   constexpr int64_t items() const { return static_cast<int64_t>(superblocks_x) * superblocks_y; }
-  int64_t blocks() const { return blocks_for<MarkKernel>(items()); }
-
-  template <class Block>
-  BSQ_DEVICE void run(Block& block) const {
-    each_item<MarkKernel>(block, items(), [&](int64_t item) {
-      const auto superblock = static_cast<int>(item);
-      const int x_first = superblock % superblocks_x * 4;
-      const int y_first = superblock / superblocks_x * 4;
-      uint8_t any = 0;
-      for (int y = y_first; y < y_first + 4 && y < tokens_y; ++y) {
-        for (int x = x_first; x < x_first + 4 && x < tokens_x; ++x) {
-          if (stages[y * tokens_x + x] != 0) any = 1;
-        }
+  BSQ_DEVICE void item(int64_t i) const {
+    const auto superblock = static_cast<int>(i);
+    const int x_first = superblock % superblocks_x * 4;
+    const int y_first = superblock / superblocks_x * 4;
+    uint8_t any = 0;
+    for (int y = y_first; y < y_first + 4 && y < tokens_y; ++y) {
+      for (int x = x_first; x < x_first + 4 && x < tokens_x; ++x) {
+        if (stages[y * tokens_x + x] != 0) any = 1;
       }
-      superblocks[superblock] = any;
-    });
+    }
+    superblocks[superblock] = any;
   }
 };
 
@@ -172,9 +165,7 @@ struct FeaturesKernel {
         to[pitch] = from[side_pitch];
         return;
       }
-      const int32_t value = residual(positions[row], thread);
-      to[0] = static_cast<int8_t>(value >> 8);
-      to[pitch] = static_cast<int8_t>(value & 0xFF);
+      store_split(residual(positions[row], thread), to, pitch);
     });
   }
 
@@ -194,8 +185,6 @@ struct FeaturesKernel {
 // The signs of latents as the bits of the coded tokens. A thread makes the bits of a stage.
 struct SignsKernel {
   static constexpr int kThreads = 128;
-  struct Shared {};
-  struct Local {};
 
   const int8_t* latents;  // [rows, pitch]
   int pitch;
@@ -206,20 +195,15 @@ struct SignsKernel {
   TokenArrays tokens;
 
   constexpr int64_t items() const { return static_cast<int64_t>(rows) * max_stages; }
-  int64_t blocks() const { return blocks_for<SignsKernel>(items()); }
-
-  template <class Block>
-  BSQ_DEVICE void run(Block& block) const {
-    each_item<SignsKernel>(block, items(), [&](int64_t item) {
-      const Position at = positions[item / max_stages];
-      const int64_t place = at.y * tokens_x + at.x;
-      if (tokens.stages[place] == 0) return;
-      const int64_t stage = item % max_stages;
-      const int8_t* z = latents + item / max_stages * pitch + stage * 32;
-      uint32_t word = 0;
-      for (int i = 0; i < 32; ++i) word |= static_cast<uint32_t>(z[i] >= 0) << i;
-      tokens.bits[place * max_stages + stage] = word;
-    });
+  BSQ_DEVICE void item(int64_t i) const {
+    const Position at = positions[i / max_stages];
+    const int64_t place = at.y * tokens_x + at.x;
+    if (tokens.stages[place] == 0) return;
+    const int64_t stage = i % max_stages;
+    const int8_t* z = latents + i / max_stages * pitch + stage * 32;
+    uint32_t word = 0;
+    for (int k = 0; k < 32; ++k) word |= static_cast<uint32_t>(z[k] >= 0) << k;
+    tokens.bits[place * max_stages + stage] = word;
   }
 };
 
@@ -227,8 +211,6 @@ struct SignsKernel {
 // a token.
 struct CountKernel {
   static constexpr int kThreads = 128;
-  struct Shared {};
-  struct Local {};
 
   int rows;
   const Position* positions;
@@ -238,17 +220,12 @@ struct CountKernel {
   TokenArrays tokens;
 
   constexpr int64_t items() const { return rows; }
-  int64_t blocks() const { return blocks_for<CountKernel>(items()); }
-
-  template <class Block>
-  BSQ_DEVICE void run(Block& block) const {
-    each_item<CountKernel>(block, items(), [&](int64_t row) {
-      const int64_t place = positions[row].y * tokens_x + positions[row].x;
-      int n = tokens.stages[place];
-      if (candidates && n != 0) n = max_stages;
-      while (n > 0 && tokens.bits[place * max_stages + n - 1] == 0) --n;
-      tokens.stages[place] = static_cast<uint8_t>(n);
-    });
+  BSQ_DEVICE void item(int64_t row) const {
+    const int64_t place = positions[row].y * tokens_x + positions[row].x;
+    int n = tokens.stages[place];
+    if (candidates && n != 0) n = max_stages;
+    while (n > 0 && tokens.bits[place * max_stages + n - 1] == 0) --n;
+    tokens.stages[place] = static_cast<uint8_t>(n);
   }
 };
 

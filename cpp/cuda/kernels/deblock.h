@@ -10,8 +10,6 @@ constexpr int16_t kNoEdge = -1;
 // q at the left and at the upper edge of every token, or kNoEdge. A thread takes one token.
 struct EdgeKernel {
   static constexpr int kThreads = 128;
-  struct Shared {};
-  struct Local {};
 
   Steps steps;
   bool keyframe;
@@ -23,16 +21,11 @@ struct EdgeKernel {
   int16_t* above;
 
   constexpr int64_t items() const { return static_cast<int64_t>(tokens_x) * tokens_y; }
-  int64_t blocks() const { return blocks_for<EdgeKernel>(items()); }
-
-  template <class Block>
-  BSQ_DEVICE void run(Block& block) const {
-    each_item<EdgeKernel>(block, items(), [&](int64_t place) {
-      const int x = static_cast<int>(place % tokens_x);
-      const int y = static_cast<int>(place / tokens_x);
-      left[place] = x > 0 ? edge(y, x, 0, 1) : kNoEdge;
-      above[place] = y > 0 ? edge(y, x, 1, 0) : kNoEdge;
-    });
+  BSQ_DEVICE void item(int64_t place) const {
+    const int x = static_cast<int>(place % tokens_x);
+    const int y = static_cast<int>(place / tokens_x);
+    left[place] = x > 0 ? edge(y, x, 0, 1) : kNoEdge;
+    above[place] = y > 0 ? edge(y, x, 1, 0) : kNoEdge;
   }
 
  private:
@@ -52,8 +45,6 @@ struct EdgeKernel {
 // A thread takes one line across an edge: 8 of luma and 4 of each chroma plane per token.
 struct DeblockKernel {
   static constexpr int kThreads = 128;
-  struct Shared {};
-  struct Local {};
 
   Planes frame;
   const int16_t* edges;  // q by place
@@ -61,20 +52,12 @@ struct DeblockKernel {
   int tokens_x;
   int tokens_y;
 
-  BSQ_DEVICE int lines() const { return frame.count == 1 ? 8 : 16; }
-  int64_t blocks() const {
-    const int64_t all = static_cast<int64_t>(tokens_x) * tokens_y * (frame.count == 1 ? 8 : 16);
-    return (all + kThreads - 1) / kThreads;
-  }
-
-  template <class Block>
-  BSQ_DEVICE void run(Block& block) const {
-    block.each_apart([&](int thread, Local&) {
-      const int64_t item = static_cast<int64_t>(block.index()) * kThreads + thread;
-      const int64_t place = item / lines();
-      if (place >= static_cast<int64_t>(tokens_x) * tokens_y || edges[place] == kNoEdge) return;
-      filter(static_cast<int>(place), static_cast<int>(item % lines()));
-    });
+  constexpr int lines() const { return frame.count == 1 ? 8 : 16; }
+  constexpr int64_t items() const { return static_cast<int64_t>(tokens_x) * tokens_y * lines(); }
+  BSQ_DEVICE void item(int64_t i) const {
+    const int64_t place = i / lines();
+    if (edges[place] == kNoEdge) return;
+    filter(static_cast<int>(place), static_cast<int>(i % lines()));
   }
 
  private:

@@ -11,11 +11,19 @@ struct alignas(4) Position {
   int16_t x;
 };
 
+// Four values side by side of an array [rows, width], as one thread makes them.
+struct Quad {
+  int row;
+  int first;
+};
+BSQ_DEVICE Quad quad_of(int64_t i, int width) {
+  const int quads = width / 4;
+  return {static_cast<int>(i / quads), static_cast<int>(i % quads) * 4};
+}
+
 // out[i] = rq8(dwconv5(x)) at the tokens of a list. A thread makes four channels of a token.
 struct DepthwiseKernel {
   static constexpr int kThreads = 128;
-  struct Shared {};
-  struct Local {};
 
   const int8_t* x;  // [active tokens, pitch]
   int pitch;        // of x and of out
@@ -34,18 +42,8 @@ struct DepthwiseKernel {
   int8_t* out;
 
   constexpr int64_t items() const { return static_cast<int64_t>(rows) * (channels / 4); }
-  int64_t blocks() const { return blocks_for<DepthwiseKernel>(items()); }
-
-  template <class Block>
-  BSQ_DEVICE void run(Block& block) const {
-    each_item<DepthwiseKernel>(block, items(), [&](int64_t item) {
-      const int quads = channels / 4;
-      convolve(static_cast<int>(item / quads), static_cast<int>(item % quads) * 4);
-    });
-  }
-
- private:
-  BSQ_DEVICE void convolve(int row, int channel) const {
+  BSQ_DEVICE void item(int64_t quad) const {
+    const auto [row, channel] = quad_of(quad, channels);
     const Position at = positions[list != nullptr ? list[row] : row];
     const int place = at.y * tokens_x + at.x;
     int32_t sums[4] = {b[channel], b[channel + 1], b[channel + 2], b[channel + 3]};
@@ -64,6 +62,7 @@ struct DepthwiseKernel {
     *reinterpret_cast<Bytes4*>(out + static_cast<int64_t>(row) * pitch + channel) = result;
   }
 
+ private:
   // The active token there, or -1 where zeros are read.
   BSQ_DEVICE int neighbour(int place, int y, int x_there) const {
     if (x_there < 0 || x_there >= tokens_x) return -1;

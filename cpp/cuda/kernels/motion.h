@@ -90,8 +90,6 @@ struct CompensateKernel {
 // A plane of a base frame, eight times as large. A thread makes one sample.
 struct EnlargeKernel {
   static constexpr int kThreads = 128;
-  struct Shared {};
-  struct Local {};
 
   Planes base;
   Planes out;
@@ -100,19 +98,13 @@ struct EnlargeKernel {
   int height;
   int32_t filter[8][4];
 
-  int64_t blocks() const {
-    const int64_t samples = static_cast<int64_t>(out.width[plane]) * out.height[plane];
-    return (samples + kThreads - 1) / kThreads;
+  constexpr int64_t items() const {
+    return static_cast<int64_t>(out.width[plane]) * out.height[plane];
   }
-
-  template <class Block>
-  BSQ_DEVICE void run(Block& block) const {
-    block.each_apart([&](int thread, Local&) {
-      const int64_t item = static_cast<int64_t>(block.index()) * kThreads + thread;
-      const int x = static_cast<int>(item % out.width[plane]);
-      const int y = static_cast<int>(item / out.width[plane]);
-      if (y < out.height[plane]) out.at(plane, x, y) = enlarged(x, y);
-    });
+  BSQ_DEVICE void item(int64_t i) const {
+    const int x = static_cast<int>(i % out.width[plane]);
+    const int y = static_cast<int>(i / out.width[plane]);
+    out.at(plane, x, y) = enlarged(x, y);
   }
 
  private:

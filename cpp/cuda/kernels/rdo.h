@@ -13,8 +13,6 @@ namespace bsq::cuda {
 struct RdoqKernel {
   static constexpr int kThreads = 128;
   static constexpr int kBits = 8;
-  struct Shared {};
-  struct Local {};
 
   const int16_t* logits;  // [rows, 8]
   int rows;
@@ -38,15 +36,7 @@ struct RdoqKernel {
   uint64_t* token_rates;  // by place
 
   constexpr int64_t items() const { return rows; }
-  int64_t blocks() const { return blocks_for<RdoqKernel>(items()); }
-
-  template <class Block>
-  BSQ_DEVICE void run(Block& block) const {
-    each_item<RdoqKernel>(block, items(), [&](int64_t row) { choose(row); });
-  }
-
- private:
-  BSQ_DEVICE void choose(int64_t row) const {
+  BSQ_DEVICE void item(int64_t row) const {
     const Position at = positions[list[slots[row]]];
     const int64_t place = at.y * tokens_x + at.x;
     const int first = stage * 32 + subgroup * kBits;
@@ -293,8 +283,6 @@ struct ErrorKernel {
 struct ShrinkKernel {
   static constexpr int kThreads = 128;
   static constexpr int kScale = 8;
-  struct Shared {};
-  struct Local {};
 
   Planes from;
   Planes to;
@@ -305,15 +293,10 @@ struct ShrinkKernel {
   constexpr int64_t items() const {
     return static_cast<int64_t>(to.width[plane]) * to.height[plane];
   }
-  int64_t blocks() const { return blocks_for<ShrinkKernel>(items()); }
-
-  template <class Block>
-  BSQ_DEVICE void run(Block& block) const {
-    each_item<ShrinkKernel>(block, items(), [&](int64_t item) {
-      const auto x = static_cast<int>(item % to.width[plane]);
-      const auto y = static_cast<int>(item / to.width[plane]);
-      to.at(plane, x, y) = mean(clamp(x, 0, width - 1) * kScale, clamp(y, 0, height - 1) * kScale);
-    });
+  BSQ_DEVICE void item(int64_t i) const {
+    const auto x = static_cast<int>(i % to.width[plane]);
+    const auto y = static_cast<int>(i / to.width[plane]);
+    to.at(plane, x, y) = mean(clamp(x, 0, width - 1) * kScale, clamp(y, 0, height - 1) * kScale);
   }
 
  private:

@@ -55,6 +55,12 @@ BSQ_DEVICE int32_t reconstructed(int32_t prediction, int16_t output, int64_t ste
   return clamp(prediction + change, 0, largest);
 }
 
+// A 16-bit value as LinearKernel reads it: the upper byte, and `pitch` bytes on the lower one.
+BSQ_DEVICE void store_split(int32_t value, int8_t* to, int pitch) {
+  to[0] = static_cast<int8_t>(value >> 8);
+  to[pitch] = static_cast<int8_t>(value & 0xFF);
+}
+
 // All samples of all planes to one value.
 struct FillKernel {
   static constexpr int kThreads = 256;
@@ -102,11 +108,8 @@ struct SideKernel {
   BSQ_DEVICE void run(Block& block) const {
     block.each_apart([&](int thread, Local&) {
       if (thread >= kValues) return;
-      const int row = block.index();
-      const int32_t value = side(positions[row], thread);
-      int8_t* to = out + static_cast<int64_t>(row) * 2 * pitch + thread;
-      to[0] = static_cast<int8_t>(value >> 8);
-      to[pitch] = static_cast<int8_t>(value & 0xFF);
+      const int64_t row = block.index();
+      store_split(side(positions[row], thread), out + row * 2 * pitch + thread, pitch);
     });
   }
 

@@ -15,8 +15,6 @@ struct TokenArrays {
 // Token vectors (docs/numerics.md section 3) of listed tokens; a thread makes four values.
 struct ExpandTokensKernel {
   static constexpr int kThreads = 128;
-  struct Shared {};
-  struct Local {};
 
   TokenArrays tokens;
   int max_stages;
@@ -28,18 +26,8 @@ struct ExpandTokensKernel {
   int pitch;    // values from 33 * max_stages on are 0
 
   constexpr int64_t items() const { return static_cast<int64_t>(rows) * (pitch / 4); }
-  int64_t blocks() const { return blocks_for<ExpandTokensKernel>(items()); }
-
-  template <class Block>
-  BSQ_DEVICE void run(Block& block) const {
-    each_item<ExpandTokensKernel>(block, items(), [&](int64_t item) {
-      const int quads = pitch / 4;
-      expand(static_cast<int>(item / quads), static_cast<int>(item % quads) * 4);
-    });
-  }
-
- private:
-  BSQ_DEVICE void expand(int row, int first) const {
+  BSQ_DEVICE void item(int64_t quad) const {
+    const auto [row, first] = quad_of(quad, pitch);
     const Position at = positions[list != nullptr ? list[row] : row];
     const int64_t place = at.y * tokens_x + at.x;
     const int n = tokens.stages[place];
@@ -59,8 +47,6 @@ struct ExpandTokensKernel {
 // no bit is known. A thread makes four values of the latter.
 struct StoreStagesKernel {
   static constexpr int kThreads = 128;
-  struct Shared {};
-  struct Local {};
 
   const uint8_t* counts;  // by active token
   int rows;
@@ -73,30 +59,21 @@ struct StoreStagesKernel {
   int pitch;
 
   constexpr int64_t items() const { return static_cast<int64_t>(rows) * (pitch / 4); }
-  int64_t blocks() const { return blocks_for<StoreStagesKernel>(items()); }
-
-  template <class Block>
-  BSQ_DEVICE void run(Block& block) const {
-    each_item<StoreStagesKernel>(block, items(), [&](int64_t item) {
-      const int quads = pitch / 4;
-      const auto row = static_cast<int>(item / quads);
-      const auto at = static_cast<int>(item % quads) * 4;
-      const int64_t from = static_cast<int64_t>(counts[row]) * pitch + at;
-      *reinterpret_cast<Bytes4*>(out + static_cast<int64_t>(row) * pitch + at) =
-          *reinterpret_cast<const Bytes4*>(presence + from);
-      if (at != 0) return;
-      const int64_t place = positions[row].y * tokens_x + positions[row].x;
-      stages[place] = counts[row];
-      if (coded != nullptr && counts[row] != 0) coded[place] = 1;
-    });
+  BSQ_DEVICE void item(int64_t quad) const {
+    const auto [row, at] = quad_of(quad, pitch);
+    const int64_t from = static_cast<int64_t>(counts[row]) * pitch + at;
+    *reinterpret_cast<Bytes4*>(out + static_cast<int64_t>(row) * pitch + at) =
+        *reinterpret_cast<const Bytes4*>(presence + from);
+    if (at != 0) return;
+    const int64_t place = positions[row].y * tokens_x + positions[row].x;
+    stages[place] = counts[row];
+    if (coded != nullptr && counts[row] != 0) coded[place] = 1;
   }
 };
 
 // Bits of listed tokens to their places; a thread takes a word.
 struct StoreBitsKernel {
   static constexpr int kThreads = 128;
-  struct Shared {};
-  struct Local {};
 
   const uint32_t* words;  // [rows, S]
   int rows;
@@ -107,15 +84,10 @@ struct StoreBitsKernel {
   uint32_t* bits;
 
   constexpr int64_t items() const { return static_cast<int64_t>(rows) * max_stages; }
-  int64_t blocks() const { return blocks_for<StoreBitsKernel>(items()); }
-
-  template <class Block>
-  BSQ_DEVICE void run(Block& block) const {
-    each_item<StoreBitsKernel>(block, items(), [&](int64_t item) {
-      const Position at = positions[list[item / max_stages]];
-      const int64_t place = at.y * tokens_x + at.x;
-      bits[place * max_stages + item % max_stages] = words[item];
-    });
+  BSQ_DEVICE void item(int64_t i) const {
+    const Position at = positions[list[i / max_stages]];
+    const int64_t place = at.y * tokens_x + at.x;
+    bits[place * max_stages + i % max_stages] = words[i];
   }
 };
 
