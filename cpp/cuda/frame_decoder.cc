@@ -27,8 +27,6 @@ class DeviceFrameDecoder : public FrameDecoder {
     }
   }
 
-  size_t tile_count() const override { return state_.tiles.size(); }
-  size_t base_tile_count() const override { return state_.base()->tiles.size(); }
   void decode(const CodedFrame& coded, std::vector<TokenField>* layers) override {
     try {
       decode_layers(state_, coded, layers);

@@ -2,7 +2,6 @@
 #include "bitstream/sequence_header.h"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "base/status.h"
@@ -12,7 +11,6 @@
 namespace bsq {
 namespace {
 
-constexpr std::array<uint8_t, 4> kMagic = {'B', 'S', 'Q', '1'};
 constexpr uint32_t kMaxRational = 0x7FFFFFFF;
 
 [[noreturn]] void fail_unsupported(const std::string& what, size_t byte,
@@ -192,7 +190,7 @@ void write_sequence_header(const SequenceHeader& header, ByteWriter& fields, Byt
   fields.u8(static_cast<uint8_t>(s.color_matrix));
   fields.u8(display_byte(s));
   fields.span(s.model_id);
-  writer.span(kMagic);
+  writer.span(kSequenceMagic);
   writer.u8(kCodestreamVersion);
   writer.varint(fields.size());
   writer.span(fields.bytes());
@@ -200,8 +198,8 @@ void write_sequence_header(const SequenceHeader& header, ByteWriter& fields, Byt
 
 SequenceHeader parse_sequence_header(ByteReader& reader, const std::string& what) {
   ByteReader ahead = reader;
-  const auto magic = ahead.span(kMagic.size());
-  if (!std::equal(magic.begin(), magic.end(), kMagic.begin())) {
+  const auto magic = ahead.span(kSequenceMagic.size());
+  if (!std::equal(magic.begin(), magic.end(), kSequenceMagic.begin())) {
     reader.fail("the sequence header does not begin with BSQ1; this is no BSQ codestream");
   }
   const size_t at = ahead.offset();

@@ -1,6 +1,7 @@
 // The sequence header, which begins every keyframe packet and is a container's private data.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 
@@ -9,6 +10,8 @@
 #include "bsq/bsq.h"
 
 namespace bsq {
+
+inline constexpr std::array<uint8_t, 4> kSequenceMagic = {'B', 'S', 'Q', '1'};
 
 struct SequenceHeader {
   bsq_sequence info{};

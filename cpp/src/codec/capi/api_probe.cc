@@ -1,5 +1,7 @@
 // C API: packets without encoder or decoder.
 #include "base/quant_step.h"
+#include "bitstream/packet_reader.h"
+#include "bitstream/packet_writer.h"
 #include "codec/capi/api.h"
 #include "codec/common/geometry.h"
 
@@ -10,7 +12,8 @@ bsq_status bsq_packet_probe(const uint8_t* data, size_t size, bsq_packet_info* i
   return bsq::guarded(error, error_size, [&] {
     bsq::require_argument(data != nullptr || size == 0, "data is NULL");
     bsq::require_argument(info != nullptr, "info is NULL");
-    const bsq::PacketHeader header = bsq::parse_packet({data, size}, "packet").header;
+    bsq::PacketReader reader;
+    const bsq::PacketHeader& header = reader.open({data, size}, "packet");
     *info = bsq_packet_info{};
     info->keyframe = header.keyframe ? 1 : 0;
     info->index_in_group = static_cast<int32_t>(header.index);

@@ -76,12 +76,7 @@ inline int plane_count(const bsq_sequence& sequence) {
   return (sequence.chroma == BSQ_CHROMA_GRAY ? 1 : 3) + (sequence.alpha != 0 ? 1 : 0);
 }
 
-// 4:2:2 and 4:4:4 have one for each plane, and alpha is one.
-inline size_t component_count(const bsq_sequence& sequence) {
-  return (sequence.chroma > BSQ_CHROMA_420 ? 3U : 1U) + (sequence.alpha != 0 ? 1U : 0U);
-}
-
-// The components of a sequence's frames: one, or several in 4:2:2, 4:4:4 and with alpha.
+// The components of a sequence's frames: 4:2:2 and 4:4:4 have one for each plane, and alpha is one.
 std::vector<Geometry> component_geometries(const bsq_sequence& sequence);
 
 }  // namespace bsq

@@ -8,6 +8,7 @@
 #include "base/section_clock.h"
 #include "base/sha256.h"
 #include "base/status.h"
+#include "codec/common/base_frame.h"
 #include "codec/common/geometry.h"
 #include "codec/common/reserved.h"
 #include "codec/common/threads.h"
@@ -27,6 +28,14 @@ bool same_format(const bsq_sequence& a, const bsq_sequence& b) {
   throw Error(BSQ_ERROR_BITSTREAM, what + ", byte 1: " + which + " has " + std::to_string(layers) +
                                        " layers without steps, the one before had " +
                                        std::to_string(before));
+}
+
+std::vector<TileCounts> tile_counts(std::span<const Geometry> components) {
+  std::vector<TileCounts> counts;
+  for (const Geometry& geometry : components) {
+    counts.push_back({geometry.tiles.size(), base_geometry(geometry).tiles.size()});
+  }
+  return counts;
 }
 
 }  // namespace
@@ -56,9 +65,10 @@ bsq_status Decoder::send(const bsq_packet& packet) {
   }
   require_unreserved(packet, "packet");
   const std::string what = "packet " + std::to_string(packets_++);
-  std::optional<PacketHeader> header;
+  const PacketHeader* header = nullptr;
   try {
-    decode({packet.data, packet.size}, what, header);
+    header = &reader_.open({packet.data, packet.size}, what);
+    decode(what);
   } catch (const Error& error) {
     intact_ = false;
     if (error.status() != BSQ_ERROR_BITSTREAM) has_frame_ = false;
@@ -73,14 +83,11 @@ bsq_status Decoder::send(const bsq_packet& packet) {
   return BSQ_OK;
 }
 
-void Decoder::decode(std::span<const uint8_t> data, const std::string& what,
-                     std::optional<PacketHeader>& header) {
-  const PacketView view = parse_packet(data, what);
-  header = view.header;
-  if (view.header.keyframe) {
-    decode_keyframe(view, data.data(), what);
+void Decoder::decode(const std::string& what) {
+  if (reader_.header().keyframe) {
+    decode_keyframe(what);
   } else if (has_frame_) {
-    decode_between(view, data.data(), what);
+    decode_between(what);
   } else if (++dropped_ == 1) {
     log_(BSQ_LOG_WARNING, what + " and others before the first keyframe are dropped");
   }
@@ -104,60 +111,53 @@ void Decoder::check_level(const bsq_sequence& sequence, const std::string& what)
                                          std::to_string(config_.max_level) + " set by max_level");
 }
 
-Decoder::FrameDecoders Decoder::make_decoders(const bsq_sequence& sequence, const Model& model) {
+Decoder::FrameDecoders Decoder::make_decoders(std::span<const Geometry> components,
+                                              const Model& model) {
   FrameDecoders decoders;
-  for (const Geometry& geometry : component_geometries(sequence)) {
+  for (const Geometry& geometry : components) {
     decoders.push_back(factory_(geometry, model, pool_));
   }
   return decoders;
 }
 
-// The parts have their steps filled in.
-void Decoder::decode_components(const FrameDecoders& decoders, const PacketView& view,
-                                const uint8_t* data, const std::string& what) {
-  coded_.resize(parts_.size());
-  for (size_t i = 0; i < parts_.size(); ++i) {
-    const FrameView& part = parts_[i];
-    CodedFrame& coded = coded_[i];
-    coded.keyframe = view.header.keyframe;
-    coded.header = part.header;
-    coded.packet = data;
-    coded.what = what;
-    coded.first = nullptr;
-    coded.coders = &coders_;
-    split_payloads(part.body, decoders[i]->tile_count(), coded.payloads);
-    if (part.header.base.layers > 0) {
-      split_payloads(part.base, decoders[i]->base_tile_count(), coded.base);
-    }
-    if (i > 0) {
-      coded.what.append(", component ").append(std::to_string(i));
-      coded.first = decoders[0].get();
-    }
-    decoders[i]->decode(coded, i == 0 ? kept_layers() : nullptr);
+// The reader has the frame, and its headers have their steps filled in.
+void Decoder::decode_components(const FrameDecoders& decoders, const std::string& what) {
+  coded_.keyframe = reader_.header().keyframe;
+  coded_.packet = reader_.packet().data();
+  coded_.coders = &coders_;
+  for (size_t i = 0; i < decoders.size(); ++i) {
+    coded_.data = &reader_.read_payloads(i);
+    coded_.what = what;
+    if (i > 0) coded_.what.append(", component ").append(std::to_string(i));
+    coded_.first = i > 0 ? decoders[0].get() : nullptr;
+    decoders[i]->decode(coded_, i == 0 ? kept_layers() : nullptr);
   }
 }
 
-void Decoder::decode_keyframe(const PacketView& view, const uint8_t* data,
-                              const std::string& what) {
-  const SequenceHeader& sequence = view.header.sequence;
-  check_level(sequence.info, what);
-  const std::shared_ptr<const Model> model = find_model(sequence.info, what);
-  const bool reuse = !decoders_.empty() && same_format(sequence.info, sequence_.info);
-  split_components(view, component_count(sequence.info), parts_);
-  // The old decoders stay until the new ones stand: they may be needed for concealment.
-  FrameDecoders fresh;
-  if (!reuse) fresh = make_decoders(sequence.info, *model);
-  const FrameDecoders& decoders = reuse ? decoders_ : fresh;
-  decode_components(decoders, view, data, what);
-  if (!reuse) {
+void Decoder::decode_keyframe(const std::string& what) {
+  const PacketHeader& header = reader_.header();
+  const bsq_sequence& info = header.sequence.info;
+  check_level(info, what);
+  const std::shared_ptr<const Model> model = find_model(info, what);
+  if (!decoders_.empty() && same_format(info, sequence_.info)) {
+    reader_.read_frame(tiles_);
+    decode_components(decoders_, what);
+  } else {
+    const std::vector<Geometry> components = component_geometries(info);
+    std::vector<TileCounts> tiles = tile_counts(components);
+    reader_.read_frame(tiles);
+    // The old decoders stay until the frame is decoded: they may be needed for concealment.
+    FrameDecoders fresh = make_decoders(components, *model);
+    decode_components(fresh, what);
     decoders_ = std::move(fresh);
-    log_(BSQ_LOG_DEBUG, what + ": frames of " + std::to_string(sequence.info.width) + "x" +
-                            std::to_string(sequence.info.height) + ", model " + model->name());
+    tiles_ = std::move(tiles);
+    log_(BSQ_LOG_DEBUG, what + ": frames of " + std::to_string(info.width) + "x" +
+                            std::to_string(info.height) + ", model " + model->name());
   }
-  sequence_ = sequence;
+  sequence_ = header.sequence;
   has_sequence_ = true;
-  keyframe_pts_ = view.header.pts;
-  finish(view.header, keyframe_pts_);
+  keyframe_pts_ = header.pts;
+  finish(header, keyframe_pts_);
 }
 
 void Decoder::check_continuity(const PacketHeader& header, const std::string& what) const {
@@ -178,8 +178,9 @@ void Decoder::check_continuity(const PacketHeader& header, const std::string& wh
 
 // Of components that have the steps of the packet before.
 void Decoder::fill_steps(const std::string& what) {
-  for (size_t i = 0; i < parts_.size(); ++i) {
-    FrameHeader& header = parts_[i].header;
+  const std::span<FrameData> components = reader_.components();
+  for (size_t i = 0; i < components.size(); ++i) {
+    FrameHeader& header = components[i].header;
     const FrameHeader& before = last_headers_[i];
     if (header.has_steps) continue;
     if (header.layers != before.layers) fail_layers(what, i, header.layers, before.layers);
@@ -187,16 +188,16 @@ void Decoder::fill_steps(const std::string& what) {
   }
 }
 
-void Decoder::decode_between(const PacketView& view, const uint8_t* data, const std::string& what) {
-  const PacketHeader& header = view.header;
+void Decoder::decode_between(const std::string& what) {
+  const PacketHeader& header = reader_.header();
   check_continuity(header, what);
-  split_components(view, decoders_.size(), parts_);
+  reader_.read_frame(tiles_);
   fill_steps(what);
   const int64_t pts = packet_pts(header, keyframe_pts_, sequence_.ticks_per_frame, what);
   if (pts <= last_pts_) {
     throw Error(BSQ_ERROR_BITSTREAM, what + ", byte 1: the timestamp does not rise");
   }
-  decode_components(decoders_, view, data, what);
+  decode_components(decoders_, what);
   finish(header, pts);
 }
 
@@ -204,7 +205,7 @@ void Decoder::finish(const PacketHeader& header, int64_t pts) {
   for (const auto& decoder : decoders_) decoder->end_frame();
   last_ = header;
   last_headers_.clear();
-  for (const FrameView& part : parts_) last_headers_.push_back(part.header);
+  for (const FrameData& data : reader_.components()) last_headers_.push_back(data.header);
   has_frame_ = true;
   intact_ = true;
   const int64_t duration =
@@ -221,12 +222,11 @@ void Decoder::finish(const PacketHeader& header, int64_t pts) {
 
 // The packet's own time where it can be read, else the container's, else the next tick expected;
 // always later than the frame before.
-int64_t Decoder::concealed_pts(const bsq_packet& packet,
-                               const std::optional<PacketHeader>& header) const {
-  if (header && header->keyframe && header->pts > last_pts_) return header->pts;
+int64_t Decoder::concealed_pts(const bsq_packet& packet, const PacketHeader* header) const {
+  if (header != nullptr && header->keyframe && header->pts > last_pts_) return header->pts;
   // Another group toggle, or an index that does not go on, belongs to a group whose keyframe is
   // lost: its base is unknown.
-  if (header && !header->keyframe && header->group_toggle == last_.group_toggle &&
+  if (header != nullptr && !header->keyframe && header->group_toggle == last_.group_toggle &&
       header->index > last_.index) {
     const auto pts = packet_time(*header, keyframe_pts_, sequence_.ticks_per_frame);
     if (pts && *pts > last_pts_) return *pts;
@@ -235,9 +235,9 @@ int64_t Decoder::concealed_pts(const bsq_packet& packet,
   return last_pts_ + std::clamp<int64_t>(last_duration_, 1, kMaxTicksPerFrame);
 }
 
-void Decoder::conceal(const bsq_packet& packet, const std::optional<PacketHeader>& header) {
+void Decoder::conceal(const bsq_packet& packet, const PacketHeader* header) {
   const int64_t pts = concealed_pts(packet, header);
-  if (header && header->keyframe) {
+  if (header != nullptr && header->keyframe) {
     keyframe_pts_ = header->pts;
     last_.index = 0;
     last_.group_toggle = header->group_toggle;

@@ -11,7 +11,9 @@
 
 #include "base/thread_pool.h"
 #include "bitstream/packet.h"
+#include "bitstream/packet_reader.h"
 #include "bsq/bsq.h"
+#include "codec/common/geometry.h"
 #include "codec/common/log.h"
 #include "codec/decoder/frame_decoder.h"
 #include "network/model.h"
@@ -53,22 +55,22 @@ class Decoder {
     bool concealed = false;
   };
 
-  void decode(std::span<const uint8_t> data, const std::string& what,
-              std::optional<PacketHeader>& header);
   using FrameDecoders = std::vector<std::unique_ptr<FrameDecoder>>;  // by component
 
-  void decode_keyframe(const PacketView& view, const uint8_t* data, const std::string& what);
-  void decode_between(const PacketView& view, const uint8_t* data, const std::string& what);
-  void decode_components(const FrameDecoders& decoders, const PacketView& view, const uint8_t* data,
-                         const std::string& what);
+  // The packet that the reader has opened.
+  void decode(const std::string& what);
+  void decode_keyframe(const std::string& what);
+  void decode_between(const std::string& what);
+  void decode_components(const FrameDecoders& decoders, const std::string& what);
   void finish(const PacketHeader& header, int64_t pts);
-  FrameDecoders make_decoders(const bsq_sequence& sequence, const Model& model);
+  FrameDecoders make_decoders(std::span<const Geometry> components, const Model& model);
   void check_level(const bsq_sequence& sequence, const std::string& what) const;
   void fill_steps(const std::string& what);
   std::vector<TokenField>* kept_layers() { return config_.keep_layers != 0 ? &layers_ : nullptr; }
-  void conceal(const bsq_packet& packet, const std::optional<PacketHeader>& header);
+  // `header`: null if it could not be read.
+  void conceal(const bsq_packet& packet, const PacketHeader* header);
   void log_concealed(const char* why);
-  int64_t concealed_pts(const bsq_packet& packet, const std::optional<PacketHeader>& header) const;
+  int64_t concealed_pts(const bsq_packet& packet, const PacketHeader* header) const;
   std::shared_ptr<const Model> find_model(const bsq_sequence& sequence,
                                           const std::string& what) const;
   void check_continuity(const PacketHeader& header, const std::string& what) const;
@@ -80,7 +82,8 @@ class Decoder {
   ThreadPool pool_;
 
   FrameDecoders decoders_;
-  SequenceHeader sequence_;  // what decoders_ were made for
+  std::vector<TileCounts> tiles_;  // by component
+  SequenceHeader sequence_;        // what decoders_ were made for
   bool has_sequence_ = false;
   bool has_frame_ = false;  // the frame held can be shown
   bool intact_ = false;     // ... and the next packet of the group can be decoded on it
@@ -96,9 +99,9 @@ class Decoder {
   bool flushed_ = false;
   std::optional<Pending> pending_;
   std::vector<TokenField> layers_;  // of the last packet, if they are kept
-  // The packet at work, by component; kept for their memory.
-  std::vector<FrameView> parts_;
-  std::vector<CodedFrame> coded_;
+  // The packet at work; kept for their memory.
+  PacketReader reader_;
+  CodedFrame coded_;  // one component
   std::vector<SymbolDecoder> coders_;
 };
 

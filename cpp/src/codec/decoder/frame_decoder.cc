@@ -25,8 +25,6 @@ class CpuFrameDecoder : public FrameDecoder {
                   ThreadPool& pool)
       : state_(geometry, model.networks(kernels), pool) {}
 
-  size_t tile_count() const override { return state_.tiles.size(); }
-  size_t base_tile_count() const override { return state_.base()->tiles.size(); }
   void decode(const CodedFrame& coded, std::vector<TokenField>* layers) override {
     decode_layers(state_, coded, layers);
   }

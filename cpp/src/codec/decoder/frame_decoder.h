@@ -1,7 +1,6 @@
 // Decodes what a packet holds of one component into a frame.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -26,9 +25,7 @@ class FrameDecoder;
 // A component's frame as a packet has it.
 struct CodedFrame {
   bool keyframe = false;
-  FrameHeader header;  // with its steps filled in
-  PayloadSpans payloads;
-  PayloadSpans base;  // of the base frame, if there is one
+  const FrameData* data = nullptr;  // its header with the steps filled in
   const uint8_t* packet = nullptr;
   std::string what;                              // with which messages begin
   const FrameDecoder* first = nullptr;           // of the first component, if this is a later one
@@ -41,9 +38,6 @@ class FrameDecoder {
  public:
   virtual ~FrameDecoder() = default;
 
-  // Payloads of a packet, and of a base frame.
-  virtual size_t tile_count() const = 0;
-  virtual size_t base_tile_count() const = 0;
   // Between keyframes the frame held is the one before. end_frame() makes the result the
   // frame held. Throws Error(BSQ_ERROR_BITSTREAM) for damage, the message beginning with `what`
   // and the byte; the frame held is then untouched, all else needs a keyframe. `layers`: takes

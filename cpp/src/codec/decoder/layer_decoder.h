@@ -100,7 +100,9 @@ class LayerDecoder {
     });
   }
 
-  const PayloadSpans& payloads() const { return is_base_ ? coded_.base : coded_.payloads; }
+  const PayloadSpans& payloads() const {
+    return is_base_ ? coded_.data->base_payloads : coded_.data->payloads;
+  }
   // Of a tile, with which messages begin.
   std::string place(size_t tile) const {
     const auto byte = static_cast<size_t>(payloads()[tile].data() - coded_.packet);
@@ -118,7 +120,7 @@ class LayerDecoder {
 // The whole packet: see FrameDecoder::decode() in frame_decoder.h.
 template <LayerDecodingState State>
 void decode_layers(State& state, const CodedFrame& coded, std::vector<TokenField>* layers) {
-  const FrameHeader& header = coded.header;
+  const FrameHeader& header = coded.data->header;
   if (layers != nullptr) layers->clear();
   state.begin_frame();
   if (coded.keyframe) state.begin_keyframe();

@@ -9,6 +9,7 @@
 #include "base/plane.h"
 #include "base/thread_pool.h"
 #include "bitstream/packet.h"
+#include "bitstream/packet_writer.h"
 #include "bsq/bsq.h"
 #include "codec/encoder/component_encoder.h"
 #include "codec/encoder/frame_encoder.h"
