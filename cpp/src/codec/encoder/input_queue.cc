@@ -104,7 +104,7 @@ SourceFrame& InputQueue::next() {
   current_ = std::move(waiting_.front());
   waiting_.erase(waiting_.begin());
   current_.has_before = last_pts_.has_value();
-  current_.since = started_ ? seconds(current_.pts - *last_pts_) : 0.0;
+  current_.since = started_ && last_pts_ ? seconds(current_.pts - *last_pts_) : 0.0;
   current_.shown = shown_seconds(current_);
   return current_;
 }
