@@ -10,11 +10,13 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import bsqav.media.io.waiting as waiting_calls
 from bsqav.media.demux.demuxer import Demuxer
 from bsqav.media.io.waiting import Waiting
 from tests.media.clips import make_clip
@@ -82,7 +84,7 @@ def telling(ready: Path) -> list[str]:
         "        return cancelled()\n"
         "    init(self, polled)\n"
         "waiting.Waiting.__init__ = counting\n"
-        "sys.exit(entry.main(sys.argv[1:]))\n"
+        "entry.run()\n"
     )
     return [sys.executable, "-c", code]
 
@@ -155,6 +157,22 @@ def test_a_reader_that_takes_nothing(tmp_path: Path) -> None:
     assert "interrupted" in line
 
 
+def test_exit_handlers_run_after_a_pipe_was_read_to_its_end(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mkv", frames=4, audio=None)
+    code = (
+        "import atexit, bsqav.cli.main as entry\n"
+        "atexit.register(print, 'exit handlers ran')\n"
+        "entry.run()\n"
+    )
+    command = [sys.executable, "-c", code, "transcode", "-", str(tmp_path / "out.mkv")]
+    with (
+        clip.open("rb") as source,
+        subprocess.Popen(["cat"], stdin=source, stdout=subprocess.PIPE) as cat,
+    ):
+        done = subprocess.run(command, stdin=cat.stdout, capture_output=True, check=True)
+    assert done.stdout.endswith(b"exit handlers ran\n")
+
+
 def test_the_second_signal_ends_at_once() -> None:
     """Also inside calls of C code that go on: Python's own handlers wait for their end."""
     code = (
@@ -180,7 +198,8 @@ def test_the_second_signal_ends_at_once() -> None:
         assert process.wait(PATIENCE) in (128 + signal.SIGINT, -signal.SIGINT)
 
 
-def test_an_abandoned_call_closes_what_it_used() -> None:
+def test_an_abandoned_call_closes_what_it_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting_calls, "_abandoned", weakref.WeakSet())
     release, closed = threading.Event(), threading.Event()
     waiting = Waiting(lambda: True)
     with pytest.raises(KeyboardInterrupt):
@@ -190,8 +209,12 @@ def test_an_abandoned_call_closes_what_it_used() -> None:
         waiting.call(lambda: None)  # nothing is read any more
     waiting.close(closed.set)
     assert not closed.is_set()
+    assert waiting_calls.is_any_abandoned()
     release.set()
     assert closed.wait(PATIENCE)
+    assert waiting._thread is not None
+    waiting._thread.join(PATIENCE)
+    assert not waiting_calls.is_any_abandoned()
 
 
 def test_calls_come_back_with_what_they_return_or_raise() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -52,7 +53,7 @@ def test_a_resumed_run_meets_the_uninterrupted_one(
 
     def until_40() -> None:
         if trainer.progress.step >= 40:
-            trainer.run.interrupted = True
+            trainer.run.cancelled = lambda: True
         begin()
 
     trainer.advance = until_40  # type: ignore[method-assign]
@@ -100,10 +101,37 @@ def test_the_command_trains_in_the_given_folder(
 
     run = tmp_path / "run"
     words = ["train", "tokenizer", "codec-smoke", "--data", str(shards), "--run", str(run)]
-    assert main([*words, "--steps", "4", "--device", "cpu", "--batched", "--batch", "1"]) == 0
+    words += ["--threads", "1", "--device", "cpu"]
+    assert main([*words, "--steps", "4", "--batched", "--batch", "1"]) == 0
     assert (run / "weights.pt").exists()
     assert main([*words, "--batch", "0"]) == 2
     assert "--batch 0: more than 0" in capsys.readouterr().err
+
+
+def test_a_signal_ends_the_command_between_two_steps(
+    shards: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from bsqav.cli.main import main
+
+    begin = Trainer.advance
+
+    def interrupted_in_the_second(trainer: Trainer) -> None:
+        if trainer.progress.step > 0:
+            signal.raise_signal(signal.SIGTERM)
+        begin(trainer)
+
+    monkeypatch.setattr(Trainer, "advance", interrupted_in_the_second)
+    before = signal.getsignal(signal.SIGTERM)
+    words = ["train", "tokenizer", "codec-smoke", "--data", str(shards), "--run", str(tmp_path)]
+    assert main([*words, "--device", "cpu", "--threads", "1", "--batch", "1"]) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == "bsqav: interrupted"
+    assert signal.getsignal(signal.SIGTERM) is before
+    trainer = Trainer(replace(codec_smoke(), device="cpu"), shards, tmp_path)
+    assert trainer.resume()
+    assert trainer.progress.step == len(losses(tmp_path)) > 1
 
 
 SCRIPT = """

@@ -1,4 +1,8 @@
-"""Ctrl-C and SIGTERM: the first one asks the program to end well, the second ends it at once."""
+"""Signal handlers of the commands, for SIGINT (Ctrl-C) and SIGTERM.
+
+The first signal asks a command to end cleanly, the second ends the process at once. No other
+module of the package installs handlers.
+"""
 
 from __future__ import annotations
 

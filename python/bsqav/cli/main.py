@@ -178,12 +178,12 @@ def run() -> NoReturn:
     """The program: `main`, and the end of the process with its exit status.
 
     A call that was interrupted may still wait inside FFmpeg, in a thread of its own. Python cannot
-    end such a thread, and to take the interpreter down around it can crash: the process ends at
-    once.
+    end such a thread, and a normal exit while it runs can crash: the process then ends at once,
+    without exit handlers.
     """
     status = main()
-    waiting = sys.modules.get("bsqav.media.io.waiting")
-    if waiting is not None and waiting.is_any_at_work():
+    waiting = sys.modules.get("bsqav.media.io.waiting")  # PyAV is not loaded for this check
+    if waiting is not None and waiting.is_any_abandoned():
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()

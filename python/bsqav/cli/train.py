@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bsqav.cli import train_paper
+from bsqav.cli.interrupts import interruptible
 from bsqav.cli.train_paper import SWITCH
 from bsqav.errors import MissingDependencyError, UsageError
 
@@ -150,7 +151,9 @@ def _tokenizer(args: argparse.Namespace) -> int:
     if config.data.hold_out and math.isfinite(config.check_minutes):
         check = CodecCheck(held_out(args.data, config.data.hold_out))
     trainer = Trainer(config, args.data, args.folder, check, model_of)
-    run_process(trainer, None if args.start is None else partial(trainer.start_from, args.start))
+    begin = None if args.start is None else partial(trainer.start_from, args.start)
+    with interruptible() as stop:
+        run_process(trainer, stop.is_set, begin)
     return 0
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from bsqav.cli.interrupts import interruptible
 from bsqav.errors import UsageError
 
 # Recipes of these networks begin so; others are the codec's.
@@ -123,5 +124,6 @@ def run(args: argparse.Namespace) -> int:
         lpips=tuple(getattr(args, "lpips", ())),
         listed=args.listed,
     )
-    run_process(trainer)
+    with interruptible() as stop:
+        run_process(trainer, stop.is_set)
     return 0

@@ -11,22 +11,24 @@ import contextlib
 import os
 import queue
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar, cast
 
 from bsqav.media.io.types import MediaFile
 
-__all__ = ["READ_TIMEOUT", "Direct", "Waiting", "caller_for", "is_any_at_work"]
+__all__ = ["READ_TIMEOUT", "Direct", "Waiting", "caller_for", "is_any_abandoned"]
 
 T = TypeVar("T")
 
 # Seconds after which a server that sends nothing counts as gone.
 READ_TIMEOUT = 60.0
 _POLL_SECONDS = 0.1
-_THREAD_NAME = "bsqav-input"
 # Playlists are regular files, and name what is not there yet.
 _PLAYLIST = b"#EXTM3U"
+# Threads whose call was interrupted; each ends after that call and `close`.
+_abandoned: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 
 
 class Direct:
@@ -70,13 +72,14 @@ class Waiting:
             raise KeyboardInterrupt("interrupted")
         if self._thread is None:
             # A daemon: one that FFmpeg holds must not hold up the end of the program.
-            self._thread = threading.Thread(target=self._work, name=_THREAD_NAME, daemon=True)
+            self._thread = threading.Thread(target=self._work, name="bsqav-input", daemon=True)
             self._thread.start()
         self._calls.put(function)
         try:
             answer, error = self._wait()
         except BaseException:
             self.is_abandoned = True
+            _abandoned.add(self._thread)
             raise
         if self._cancelled():
             # A pipe that is called off looks like one that has ended.
@@ -110,9 +113,9 @@ class Waiting:
         self._calls.put(None)
 
 
-def is_any_at_work() -> bool:
-    """Whether a call in a thread of its own has not returned yet, be it abandoned or not."""
-    return any(thread.name == _THREAD_NAME for thread in threading.enumerate())
+def is_any_abandoned() -> bool:
+    """Whether a thread with an abandoned call has not ended yet, so that FFmpeg may run in it."""
+    return any(thread.is_alive() for thread in _abandoned)
 
 
 def _quietly(function: Callable[[], None]) -> None:

@@ -4,7 +4,6 @@ A trainer has networks and steps; the run decides when it saves, tells and ends.
 """
 
 import math
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -70,8 +69,8 @@ class Steps(Protocol):
 class Run:
     """The folder, progress and budget of a run in this process.
 
-    Where several processes share a run, the first one alone writes files and reports. interrupted:
-    set it to end the session after the current steps, with KeyboardInterrupt.
+    Where several processes share a run, the first one alone writes files and reports. cancelled:
+    polled after each step; true ends the session there, with KeyboardInterrupt.
     """
 
     def __init__(
@@ -83,7 +82,7 @@ class Run:
         self.progress = progress or Progress()
         self.journal = Journal(folder if place.leads else None, config.board)
         self.report: Report = print
-        self.interrupted = False
+        self.cancelled: Callable[[], bool] = lambda: False
 
     def say(self, line: str) -> None:
         """Reports a line."""
@@ -149,7 +148,7 @@ class Run:
                 elapsed = self.progress.elapsed + (time.monotonic() - began) / 60
                 self.progress.elapsed = self.place.agreed(elapsed)
                 trainer.tell(last=False)
-                if self.place.any_of(self.interrupted):
+                if self.place.any_of(self.cancelled()):
                     raise KeyboardInterrupt
                 for task in tasks:
                     task.run_if_due()
@@ -171,20 +170,15 @@ class _Periodic:
             self.done = time.monotonic()
 
 
-def run_process(trainer: Steps, begin: Callable[[], None] | None = None) -> None:
+def run_process(
+    trainer: Steps, cancelled: Callable[[], bool], begin: Callable[[], None] | None = None
+) -> None:
     """Resumes and trains in this process, with messages on standard error.
 
-    begin: called for a new run. Ctrl-C and SIGTERM end the session between steps, so that the
-    resumed run is the same as one that was never interrupted; a second signal ends it at once.
+    cancelled: true ends the session between steps, so that the resumed run is the same as one that
+    was never interrupted. begin: called for a new run.
     """
-
-    def interrupt(*_: object) -> None:
-        if trainer.run.interrupted:
-            raise KeyboardInterrupt
-        trainer.run.interrupted = True
-
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, interrupt) for number in signals]
+    trainer.run.cancelled = cancelled
     try:
         if trainer.resume():
             print(f"resumed at step {trainer.run.progress.step}", file=sys.stderr)
@@ -193,5 +187,3 @@ def run_process(trainer: Steps, begin: Callable[[], None] | None = None) -> None
         trainer.train(lambda line: print(line, file=sys.stderr, flush=True))
     finally:
         trainer.run.place.leave()
-        for number, handler in zip(signals, before, strict=True):
-            signal.signal(number, handler)
