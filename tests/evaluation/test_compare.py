@@ -148,7 +148,7 @@ def test_curves_without_overlap_are_reported(clip: Path, monkeypatch: pytest.Mon
     def far_apart(decoded: Path, source: Path, metrics: object) -> Quality:
         name, quality = decoded.stem.split("-")
         psnr = (20.0 if name == "bsq" else 40.0) - float(quality) / 10
-        return Quality(psnr, None, psnr, 2, {"psnr_y": [psnr] * 2, "vmaf": [psnr] * 2})
+        return Quality(psnr, psnr, None, psnr, 2, {"psnr_y": [psnr] * 2, "vmaf": [psnr] * 2})
 
     monkeypatch.setattr(points_module, "measure", far_apart)
     result = compare_mpeg2([clip], Borrowed(), frames=2, metrics=["psnr_y"])

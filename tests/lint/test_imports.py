@@ -65,6 +65,7 @@ SUBPACKAGES_MAY_IMPORT = {
         "compare": {"io", "metrics"},
         "research": {"io", "metrics"},
         "bench": {"io", "metrics", "compare"},
+        "ablation": {"io", "metrics", "compare"},
     },
 }
 # The command line imports these packages inside the function that runs the command, never before.

@@ -7,9 +7,10 @@ import functools
 import hashlib
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypedDict, cast
+from typing import Any, Protocol, TypedDict, cast
 
 from bsqav.evaluation.io.errors import EvaluationError
 from bsqav.evaluation.io.ffmpeg import Run, packet_sizes, shown_sizes
@@ -23,6 +24,7 @@ class Encoded:
 
     memory       the process's peak in bytes, None where it is not known
     frame_bytes  the packets' bytes in the order in which frames are shown; empty: as packet_bytes
+    packet_stats what the encoder tells of each packet, in file order; empty: nothing
     """
 
     packet_bytes: list[int]
@@ -30,6 +32,7 @@ class Encoded:
     command: str
     memory: int | None = None
     frame_bytes: list[int] = field(default_factory=list)
+    packet_stats: list[dict[str, Any]] = field(default_factory=list)
 
 
 class BsqCodec(Protocol):
@@ -101,9 +104,17 @@ def run_worker(job: str, **arguments: object) -> Report:
     Raises EvaluationError with the job's own message where it failed.
     """
     command = [sys.executable, "-m", "bsqav.evaluation.compare.worker", job, json.dumps(arguments)]
+    return cast(Report, run_reporting(command))
+
+
+def run_reporting(command: Sequence[str]) -> dict[str, Any]:
+    """Runs a program whose last line is a report in JSON, and returns that.
+
+    Raises EvaluationError with its `error` where it has one, or where there is no report.
+    """
     done = run_measured(command, Path.cwd())
     try:
-        report: dict[str, object] = json.loads(done.output.splitlines()[-1])
+        report: dict[str, Any] = json.loads(done.output.splitlines()[-1])
     except (IndexError, ValueError) as error:
         said = done.errors.decode("utf-8", "replace").strip().splitlines()[-1:]
         raise EvaluationError(
@@ -111,7 +122,7 @@ def run_worker(job: str, **arguments: object) -> Report:
         ) from error
     if "error" in report:
         raise EvaluationError(str(report["error"]))
-    return cast(Report, report)
+    return report
 
 
 @functools.cache

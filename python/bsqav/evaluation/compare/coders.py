@@ -80,13 +80,16 @@ class ReferenceCoder:
 
 
 class BsqCoder:
-    """BSQ, or what a caller puts in its place."""
+    """BSQ, or what a caller puts in its place; under another name, another one to compare with."""
 
-    name, title, suffix, step = "bsq", "BSQ", ".mkv", 0.0
+    suffix, step = ".mkv", 0.0
 
-    def __init__(self, codec: BsqCodec, crfs: Sequence[float]) -> None:
+    def __init__(
+        self, codec: BsqCodec, crfs: Sequence[float], name: str = "bsq", title: str = "BSQ"
+    ) -> None:
         self.codec = codec
         self.settings = crfs
+        self.name, self.title = name, title
 
     def check(self, source: ClipSource, gop: int) -> None:
         """See `Coder`."""

@@ -3,8 +3,8 @@
 import functools
 import platform
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bsqav.errors import BsqError, UsageError
@@ -45,6 +45,7 @@ __all__ = [
     "DEFAULT_GOP",
     "NOTES",
     "SCHEMA",
+    "ClipForm",
     "ClipResult",
     "CompareConfig",
     "CompareResult",
@@ -60,6 +61,14 @@ Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
+class ClipForm:
+    """How long and how large one input is measured; None leaves it as it is."""
+
+    frames: int | None = None
+    scale: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
 class CompareConfig:
     """What is measured.
 
@@ -69,6 +78,7 @@ class CompareConfig:
     frames   frames per clip; longer than a clip plays it forward and backward; None: as they are
     gop      the largest distance between keyframes, of all codecs
     scale    (width, height) in pixels; None keeps the size
+    forms    frames and scale of single inputs, in place of those
     jobs     how many measurements at a time; with more than one, speeds are those under load
     """
 
@@ -78,6 +88,7 @@ class CompareConfig:
     frames: int | None = None
     gop: int = DEFAULT_GOP
     scale: tuple[int, int] | None = None
+    forms: Mapping[Path, ClipForm] = field(default_factory=dict)
     jobs: int = 1
 
 
@@ -86,6 +97,7 @@ def compare(
     config: CompareConfig,
     *,
     bsq: BsqCodec | None = None,
+    anchors: Sequence[Coder] = (),
     progress: Progress | None = None,
     cache: Cache | None = None,
     viewer: Viewer | None = None,
@@ -93,6 +105,7 @@ def compare(
     """Measure BSQ at its crfs, and the named references at their own qualities, on every input.
 
     bsq       the codec under test, or None to measure references alone
+    anchors   further codecs of videos that it is compared with, before the named ones
     progress  called with one line of text per step
     cache     where results are kept and found again; None keeps nothing
     viewer    collects pictures of all codecs at matched rate for a report; None makes none
@@ -104,11 +117,11 @@ def compare(
     jobs below one and for BSQ without a crf, and MissingToolError where there is no ffmpeg at all.
     """
     _check(config, bsq)
-    result = _new_result(inputs, config, bsq)
+    result = _new_result(inputs, config, bsq, [anchor.name for anchor in anchors])
     with tempfile.TemporaryDirectory(prefix="bsqav-compare-") as scratch:
         kept = cache or Cache(Path(scratch) / "cache")
         session = _Session(result, kept, config.jobs, progress or _silent, viewer)
-        every = [_coders(path, config, bsq) for path in inputs]
+        every = [_coders(path, config, bsq, anchors) for path in inputs]
         for coders in every:
             result.titles |= {coder.name: coder.title for coder in coders}
             session.expect(coders)
@@ -117,8 +130,9 @@ def compare(
             result.clips.append(clip)
             with tempfile.TemporaryDirectory(prefix="clip-", dir=scratch) as folder:
                 try:
+                    form = config.forms.get(path, ClipForm(config.frames, config.scale))
                     source = ClipSource(
-                        path, Path(folder), kept, frames=config.frames, scale=config.scale
+                        path, Path(folder), kept, frames=form.frames, scale=form.scale
                     )
                 except EXPECTED as error:
                     session.fail(clip, _reason(error))
@@ -151,7 +165,7 @@ def _check(config: CompareConfig, bsq: BsqCodec | None) -> None:
 
 
 def _new_result(
-    inputs: Sequence[Path], config: CompareConfig, bsq: BsqCodec | None
+    inputs: Sequence[Path], config: CompareConfig, bsq: BsqCodec | None, anchors: Sequence[str]
 ) -> CompareResult:
     """A result without clips: the codecs that the inputs ask for, tools and notes."""
     stills = [is_picture(path) for path in inputs]
@@ -177,7 +191,7 @@ def _new_result(
         )
     if config.jobs > 1:
         notes.append(f"{config.jobs} measurements ran at a time: speeds are those under load")
-    names = ([] if bsq is None else ["bsq"]) + usable
+    names = [*([] if bsq is None else ["bsq"]), *anchors, *usable]
     return CompareResult([], names, list(config.metrics), config.gop, tools, notes)
 
 
@@ -210,12 +224,14 @@ class _Session:
         self.say(f"{clip.path}: {text}")
 
 
-def _coders(path: Path, config: CompareConfig, bsq: BsqCodec | None) -> list[Coder]:
+def _coders(
+    path: Path, config: CompareConfig, bsq: BsqCodec | None, anchors: Sequence[Coder]
+) -> list[Coder]:
     """The codecs for an input, the one under test first."""
     if not is_picture(path):
         video: list[Coder] = [BsqCoder(bsq, config.crfs)] if bsq is not None else []
         names = (name for name in config.codecs if name in REFERENCES)
-        return video + [ReferenceCoder(REFERENCES[name]) for name in names]
+        return [*video, *anchors, *(ReferenceCoder(REFERENCES[name]) for name in names)]
     still = None if bsq is None else bsq_still_coder(bsq, config.crfs)
     pictures: list[Coder] = [] if still is None else [still]
     names = (name for name in config.codecs if name in STILL_REFERENCES)

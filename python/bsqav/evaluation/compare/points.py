@@ -40,7 +40,9 @@ class PointMaker:
         known = self.cache.read_json(measured_key)
         if known is not None:
             self.hits += 1
-            return Point(**known)
+            # by whatever name it was measured
+            named = {"codec": coder.name, "setting": coder.label(setting)}
+            return Point(**known | named)
         stream = self.source.folder / f"{coder.name}-{setting:g}{coder.suffix}"
         decoded = self.source.folder / f"{coder.name}-{setting:g}.y4m"
         try:
@@ -119,6 +121,7 @@ def make_point(
         command=encoded.command,
         packet_bytes=encoded.packet_bytes,
         frame_bytes=encoded.frame_bytes,
+        packet_stats=encoded.packet_stats,
         encode_memory=encoded.memory,
         decode_memory=decoded.memory,
         **values,

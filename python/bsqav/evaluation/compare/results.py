@@ -35,8 +35,8 @@ class Point:
     bytes of its file); `bpp` is bits per luma pixel; seconds are wall clock and include starting
     the program and reading or writing raw video. Metrics are as in `metrics.Quality`, None where
     not asked for or not defined. packet_bytes are in file order, frame_bytes the same in the order
-    of display (empty: no difference). Memory is the peak of the process that encoded or decoded, in
-    bytes; None where the codec ran inside this one.
+    of display (empty: no difference); packet_stats is what the encoder told of each. Memory is the
+    peak of the process that encoded or decoded, in bytes; None where the codec ran inside this one.
     """
 
     codec: str
@@ -63,6 +63,7 @@ class Point:
     decode_memory: int | None = None
     frame_bytes: list[int] = field(default_factory=list)
     st_lpips: float | None = None
+    packet_stats: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ class CompareResult:
 
     def to_csv(self) -> str:
         """One line for each point of every clip; what a point has not is an empty cell."""
-        skipped = {"packet_bytes", "frame_bytes", "per_frame"}
+        skipped = {"packet_bytes", "frame_bytes", "per_frame", "packet_stats"}
         names = [f.name for f in dataclasses.fields(Point) if f.name not in skipped]
         out = io.StringIO()
         table = csv.writer(out, lineterminator="\n")

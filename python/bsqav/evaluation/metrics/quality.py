@@ -52,22 +52,22 @@ class Quality:
     """Quality of a clip against its source; None where not asked for or not defined for the size.
 
     psnr_y    dB, mean over frames of each frame's PSNR of luma (libvmaf caps a frame at 60 dB)
+    psnr_yuv  dB, mean over frames of (6 Y + U + V) / 8 in dB, as in JCT-VC's tables
     ms_ssim   0 to 1, mean over frames, luma
     vmaf      0 to 100, mean over frames, model `vmaf_v0.6.1`
     frames    number of frames compared
     per_frame metric -> one value a frame
-    psnr_yuv  dB, mean over frames of (6 Y + U + V) / 8 in dB, as in JCT-VC's tables
     ssim      0 to 1, mean over frames, luma
     xpsnr     dB, mean over frames, luma (Helmrich et al., ICASSP 2020; capped at 60 dB a frame)
     st_lpips  a distance, 0 where equal, mean over `perceptual.FRAMES` frames (not in per_frame)
     """
 
     psnr_y: float
+    psnr_yuv: float
     ms_ssim: float | None
     vmaf: float
     frames: int
     per_frame: dict[str, list[float]]
-    psnr_yuv: float | None = None
     ssim: float | None = None
     xpsnr: float | None = None
     st_lpips: float | None = None
@@ -109,11 +109,11 @@ def measure(decoded: Path, source: Path, metrics: Collection[str] = ALWAYS) -> Q
     means = {metric: sum(values) / len(values) for metric, values in per_frame.items()}
     return Quality(
         psnr_y=means["psnr_y"],
+        psnr_yuv=means["psnr_yuv"],
         ms_ssim=means.get("ms_ssim"),
         vmaf=means["vmaf"],
         frames=frames,
         per_frame=per_frame,
-        psnr_yuv=means.get("psnr_yuv"),
         ssim=means.get("ssim"),
         xpsnr=means.get("xpsnr"),
         st_lpips=_st_lpips(decoded, source) if "st_lpips" in wanted else None,
@@ -151,9 +151,8 @@ def _libvmaf(decoded: Path, source: Path, wanted: Collection[str]) -> dict[str, 
             raise EvaluationError(f"libvmaf's log has no {name}") from error
 
     found = {metric: column(_LIBVMAF[metric]) for metric in wanted if metric in _LIBVMAF}
-    if "psnr_yuv" in wanted:
-        planes = zip(column("psnr_y"), column("psnr_cb"), column("psnr_cr"), strict=True)
-        found["psnr_yuv"] = [(6 * y + u + v) / 8 for y, u, v in planes]
+    planes = zip(column("psnr_y"), column("psnr_cb"), column("psnr_cr"), strict=True)
+    found["psnr_yuv"] = [(6 * y + u + v) / 8 for y, u, v in planes]
     return {metric: found[metric] for metric in METRICS if metric in found}
 
 
