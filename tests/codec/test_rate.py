@@ -13,13 +13,7 @@ from bsqav import Encoder, _core
 from bsqav.codec.encoder import PassRecord
 from bsqav.errors import UsageError
 from tests.codec.rates import FORM, Pictures, check_same_everywhere, lowest_fullness, mean_rate
-from tests.codec.streams import (
-    Format,
-    clip,
-    encode,
-    ready,
-    tiny_model,
-)
+from tests.codec.streams import Format, clip, encode, ready, tiny_model
 from tests.media_data import DETAIL, WATER
 
 SECONDS = 12

@@ -13,9 +13,9 @@ import queue
 import threading
 import weakref
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar, cast
 
+from bsqav.media.io.file_access import read_seekable
 from bsqav.media.io.types import MediaFile
 
 __all__ = ["READ_TIMEOUT", "Direct", "Waiting", "caller_for", "is_any_abandoned"]
@@ -130,13 +130,10 @@ def caller_for(file: MediaFile, cancelled: Callable[[], bool]) -> Direct | Waiti
 
 def _may_wait(file: MediaFile) -> bool:
     """Whether an input is something else than a regular file, or a playlist."""
+    if isinstance(file, str | os.PathLike):
+        playlist = read_seekable(file, lambda opened: opened.read(len(_PLAYLIST)) == _PLAYLIST)
+        return playlist is not False
     try:
-        if isinstance(file, str | os.PathLike):
-            path = Path(file)
-            if not path.is_file():
-                return True
-            with path.open("rb") as opened:
-                return opened.read(len(_PLAYLIST)) == _PLAYLIST
         return not file.seekable()
     except (OSError, ValueError, AttributeError):
         return True
