@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,15 @@ from bsqav.codec.modelfile import read_model
 
 if TYPE_CHECKING:
     from bsqav.training.codec.loop import TrainConfig, Trainer
+
+
+def smoke(**changes: Any) -> TrainConfig:
+    """The recipe codec-smoke for a test: two stages, one clip per batch, one thread."""
+    from bsqav.recipes.codec import codec_smoke
+
+    config = codec_smoke()
+    model, data = replace(config.model, stages=2), replace(config.data, batch=1)
+    return replace(config, model=model, data=data, threads=1, **changes)
 
 
 def train(config: TrainConfig, shards: Path, run: Path) -> Trainer:

@@ -23,7 +23,7 @@ from bsqav.training.codec.loop import Trainer
 from bsqav.training.codec.objective import LayerInput, code_layer
 from bsqav.training.codec.resident import ResidentSampler
 from bsqav.training.common.placement import place
-from tests.training.models import assert_same_batches
+from tests.training.models import assert_same_batches, smoke
 
 
 def some_layer(seed: int = 0) -> tuple[CodecNet, LayerInput, torch.Tensor]:
@@ -101,8 +101,7 @@ def test_a_step_and_a_prediction_can_be_captured(shards: Path, tmp_path: Path) -
 
 
 def test_both_ways_start_alike_and_learn(shards: Path, tmp_path: Path) -> None:
-    config = codec_smoke()
-    config = replace(config, model=replace(config.model, stages=2), threads=1, steps=20)
+    config = smoke(steps=20)
     means = []
     for batched in (False, True):
         run = tmp_path / str(batched)

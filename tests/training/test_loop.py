@@ -23,7 +23,7 @@ from bsqav.training.codec.decisions import LAYER_SPACING
 from bsqav.training.codec.loop import Trainer
 from bsqav.training.codec.objective import code_layer
 from bsqav.training.codec.rollout import Rollout, RolloutConfig, layer_steps
-from tests.training.models import changed_networks, train
+from tests.training.models import changed_networks, smoke, train
 
 
 def losses(run: Path) -> list[float]:
@@ -31,7 +31,7 @@ def losses(run: Path) -> list[float]:
     return [json.loads(line)["distortion"] for line in lines]
 
 
-CONFIG = replace(codec_smoke(), threads=1)
+CONFIG = smoke()
 
 
 @pytest.fixture(scope="module")

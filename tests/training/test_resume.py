@@ -19,7 +19,7 @@ from bsqav.recipes.check import CodecCheck
 from bsqav.recipes.codec import codec_smoke
 from bsqav.training.codec.data import held_out
 from bsqav.training.codec.loop import TrainConfig, Trainer
-from tests.training.models import train
+from tests.training.models import smoke, train
 
 
 def losses(run: Path) -> list[float]:
@@ -27,10 +27,8 @@ def losses(run: Path) -> list[float]:
 
 
 def tiny(steps: int) -> TrainConfig:
-    config = codec_smoke()
-    data = replace(config.data, size=32, frames=2, batch=1)
-    model = replace(config.model, stages=2)
-    return replace(config, model=model, data=data, steps=steps, threads=1, quant_from=0.7)
+    config = smoke(steps=steps, quant_from=0.7)
+    return replace(config, data=replace(config.data, size=32, frames=2))
 
 
 def test_the_first_200_steps_repeat(shards: Path, tmp_path: Path) -> None:
@@ -45,29 +43,29 @@ def test_the_first_200_steps_repeat(shards: Path, tmp_path: Path) -> None:
 def test_a_resumed_run_meets_the_uninterrupted_one(
     shards: Path, tmp_path: Path, batched: bool
 ) -> None:
-    config = replace(tiny(90), batched=batched)
+    config = replace(tiny(48), batched=batched)
     train(config, shards, tmp_path / "whole")
     trainer = Trainer(config, shards, tmp_path / "parts")
 
     begin = trainer.advance
 
-    def until_40() -> None:
-        if trainer.progress.step >= 40:
+    def until_20() -> None:
+        if trainer.progress.step >= 20:
             trainer.run.cancelled = lambda: True
         begin()
 
-    trainer.advance = until_40  # type: ignore[method-assign]
+    trainer.advance = until_20  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
         trainer.train(lambda line: None)
     before = len(losses(tmp_path / "parts"))
-    assert 40 <= before < 90
+    assert 20 <= before < 48
     train(config, shards, tmp_path / "parts")
     whole, parts = losses(tmp_path / "whole"), losses(tmp_path / "parts")
     assert parts == pytest.approx(whole, rel=1e-3)
 
 
 def test_a_run_measures_itself_with_the_codec(shards: Path, tmp_path: Path) -> None:
-    config = tiny(30)
+    config = tiny(12)
     config = replace(config, data=replace(config.data, hold_out=1), check_minutes=1e-6)
     check = CodecCheck(held_out(shards, 1), (20.0, 40.0))
     said: list[str] = []
@@ -84,7 +82,7 @@ def test_a_run_measures_itself_with_the_codec(shards: Path, tmp_path: Path) -> N
 
 
 def test_a_run_from_weights_counts_the_rate_at_once(shards: Path, tmp_path: Path) -> None:
-    train(tiny(30), shards, tmp_path / "first")
+    train(tiny(12), shards, tmp_path / "first")
     trainer = Trainer(tiny(20), shards, tmp_path / "second")
     assert trainer._rate_share() == 0.0
     trainer.start_from(tmp_path / "first" / "weights.pt")

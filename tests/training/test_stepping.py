@@ -15,6 +15,7 @@ import torch
 from bsqav.recipes.codec import codec_smoke
 from bsqav.training.codec.loop import Trainer
 from bsqav.training.codec.stepping import Replayed
+from tests.training.models import smoke
 
 
 class Graph:
@@ -78,9 +79,7 @@ def losses(run: Path) -> list[float]:
 
 
 def train(shards: Path, run: Path, captured: bool) -> Trainer:
-    config = codec_smoke()
-    model = replace(config.model, stages=2)
-    trainer = Trainer(replace(config, model=model, batched=True, threads=1, drop=1.0), shards, run)
+    trainer = Trainer(smoke(batched=True, drop=1.0), shards, run)
     for part in (trainer.engine.coded, trainer.engine.trained, trainer.engine.moved):
         part.enabled = captured
     trainer.train(lambda line: None)

@@ -20,7 +20,7 @@ from bsqav.recipes.codec import codec_smoke
 from bsqav.training.codec.loop import Trainer
 from bsqav.training.codec.traces import TraceConfig, batch_of, forward_and_backward, layer_of
 from tests.codec.streams import Format, clip, tiny_model
-from tests.training.models import changed_networks
+from tests.training.models import changed_networks, smoke
 
 FORM = Format(70, 54)
 
@@ -72,7 +72,7 @@ def test_a_canvas_changes_nothing() -> None:
 
 
 def test_decoder_and_prior_learn_and_the_encoder_stays(shards: Path, tmp_path: Path) -> None:
-    config = replace(codec_smoke(), threads=1)
+    config = smoke()
     short = replace(config, steps=20, quant_from=0.3)
     start = Trainer(short, shards, tmp_path / "start")
     start.train(lambda line: None)
