@@ -111,6 +111,6 @@ def test_clang_tidy_on_changed_files(tmp_path: Path) -> None:
         run_clang_tidy(sources, tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.host
 def test_clang_tidy_on_all_files(tmp_path: Path) -> None:
     run_clang_tidy(cpp_sources(), tmp_path)
