@@ -151,6 +151,10 @@ def test_another_build_is_imported_and_told_apart(
     assert encoded.packet_bytes == result.clips[0].curve(ANCHOR)[-1].packet_bytes
     theirs.decode(tmp_path / "stream", tmp_path / "decoded.y4m", HEADER)
     assert len(Y4mFile(tmp_path / "decoded.y4m")) == FRAMES
+    with (copied_build / "python" / "bsqav" / Path(str(_core.__file__)).name).open("ab") as library:
+        library.write(b"\0")
+    with pytest.raises(EvaluationError, match="changed while it was measured"):
+        theirs.encode(clip, 20, 250, tmp_path / "stream")
 
 
 def test_an_interpreter_is_a_build() -> None:
@@ -167,7 +171,7 @@ def test_what_is_no_build_or_setting_is_refused(tmp_path: Path, copied_build: Pa
     with pytest.raises(UsageError, match="crf is no setting of one side"):
         codec(crf="3")
     (copied_build / "python" / "bsqav" / Path(str(_core.__file__)).name).unlink()
-    with pytest.raises(EvaluationError, match=f"{copied_build.name}: .*_core"):
+    with pytest.raises(UsageError, match="has no extension in"):
         codec(copied_build)
 
 

@@ -33,8 +33,15 @@ class Build:
         Raises UsageError where there is none of these.
         """
         for folder in (path / "python", path):
-            if (folder / "bsqav" / "__init__.py").is_file():
-                return cls(folder=folder.resolve(), title=str(path))
+            if not (folder / "bsqav" / "__init__.py").is_file():
+                continue
+            if not any((folder / "bsqav").glob("_core.*[!i]")):
+                raise UsageError(
+                    f"{path} has no extension in {folder / 'bsqav'}: build it with "
+                    "-DBSQ_BUILD_PYTHON=ON and link it there, or give the virtual environment "
+                    "that it is installed in"
+                )
+            return cls(folder=folder.resolve(), title=str(path))
         python = path if path.is_file() else path / "bin" / "python"
         if not python.is_file():
             raise UsageError(
@@ -77,11 +84,14 @@ class BuildCodec:
         self.model = settings.get(MODEL)
         shown = [f"{name}={text}" for name, text in settings.items()]
         self.title = ", ".join(shown if shown and build == Build() else [build.title, *shown])
-        self._identity = build.run("identify", settings=self.settings, model=self.model)
+        self._identity = self._identify()
 
     def identity(self) -> dict[str, object]:
         """See `BsqCodec`."""
         return {"ablation": self._identity}
+
+    def _identify(self) -> dict[str, Any]:
+        return self.build.run("identify", settings=self.settings, model=self.model)
 
     def encode(self, y4m: Path, crf: float, gop: int, out: Path) -> Encoded:
         """See `BsqCodec`."""
@@ -89,6 +99,8 @@ class BuildCodec:
         report = self.build.run(
             "encode", y4m=str(y4m), out=str(out), settings=settings, model=self.model
         )
+        if self._identify() != self._identity:
+            raise EvaluationError(f"{self.build.title} changed while it was measured")
         shown = " ".join(f"{name}={text}" for name, text in settings.items())
         return Encoded(
             report["sizes"],
