@@ -144,39 +144,19 @@ class PyDecoder {
   Handle<bsq_decoder> handle_;
 };
 
-void bind_units(py::module_& m) {
-  const auto field = [](auto member) {
-    return [member](const PyFrame& p) { return p.info.*member; };
-  };
-  py::class_<PyFrame>(m, "Frame")
-      .def_readonly("planes", &PyFrame::planes)
-      .def_property_readonly("width", field(&bsq_frame::width))
-      .def_property_readonly("height", field(&bsq_frame::height))
-      .def_property_readonly("chroma", [](const PyFrame& p) { return chroma_name(p.info.chroma); })
-      .def_property_readonly("bit_depth", field(&bsq_frame::bit_depth))
-      .def_property_readonly("pts", field(&bsq_frame::pts))
-      .def_property_readonly("duration", field(&bsq_frame::duration))
-      .def_property_readonly("keyframe", [](const PyFrame& p) { return p.info.keyframe != 0; })
-      .def_property_readonly("concealed", [](const PyFrame& p) { return p.info.concealed != 0; });
-}
-
 }  // namespace
 
 void bind_encoder(py::module_& m);
 
 void bind_codec(py::module_& m) {
-  bind_units(m);
+  bind_frame<PyFrame>(m, "Frame");
   bind_encoder(m);
-  py::class_<PyDecoder>(m, "Decoder", "send() packets, receive() frames until None.")
+  py::class_<PyDecoder> decoder(m, "Decoder", "send() packets, receive() frames until None.");
+  bind_decoding(decoder);
+  decoder
       .def(py::init<const std::vector<const PyModel*>&, int, int, bool, bool>(), py::arg("models"),
            py::kw_only(), py::arg("threads") = 0, py::arg("max_level") = kMaxLevel,
            py::arg("strict") = false, py::arg("keep_layers") = false)
-      .def("send", &PyDecoder::send, py::arg("data"), py::arg("pts") = 0, py::kw_only(),
-           py::arg("duration") = 0)
-      .def("flush", &PyDecoder::flush)
-      .def("receive", &PyDecoder::receive)
-      .def("reset", &PyDecoder::reset)
-      .def_property_readonly("sequence", &PyDecoder::sequence)
       .def_property_readonly("tokens", &PyDecoder::tokens)
       .def_property_readonly("layer_tokens", &PyDecoder::layer_tokens);
 }

@@ -258,7 +258,7 @@ class PyCudaDecoder {
   bool may_wait_ = false;  // a frame to be received, so that making room for one pays
 };
 
-void bind_frames(py::module_& m) {
+void bind_plane(py::module_& m) {
   py::class_<CudaPlane>(m, "CudaPlane", "Samples [H, W] in the device's memory, by DLPack.")
       .def_property_readonly(
           "shape", [](const CudaPlane& p) { return py::make_tuple(p.shape[0], p.shape[1]); })
@@ -268,26 +268,13 @@ void bind_frames(py::module_& m) {
       .def("__dlpack__", &to_dlpack, py::kw_only(), py::arg("stream") = py::none())
       .def("__dlpack_device__",
            [](const CudaPlane& p) { return py::make_tuple(p.device().type, p.device().id); });
-  const auto field = [](auto member) {
-    return [member](const CudaFrame& p) { return p.info.*member; };
-  };
-  py::class_<CudaFrame>(m, "CudaFrame")
-      .def_readonly("planes", &CudaFrame::planes)
-      .def_property_readonly("width", field(&bsq_frame::width))
-      .def_property_readonly("height", field(&bsq_frame::height))
-      .def_property_readonly("chroma",
-                             [](const CudaFrame& p) { return chroma_name(p.info.chroma); })
-      .def_property_readonly("bit_depth", field(&bsq_frame::bit_depth))
-      .def_property_readonly("pts", field(&bsq_frame::pts))
-      .def_property_readonly("duration", field(&bsq_frame::duration))
-      .def_property_readonly("keyframe", [](const CudaFrame& p) { return p.info.keyframe != 0; })
-      .def_property_readonly("concealed", [](const CudaFrame& p) { return p.info.concealed != 0; });
 }
 
 }  // namespace
 
 void bind_cuda(py::module_& m) {
-  bind_frames(m);
+  bind_plane(m);
+  bind_frame<CudaFrame>(m, "CudaFrame");
   py::class_<CudaLibrary>(m, "CudaLibrary", "The CUDA backend, or without a path its emulation.")
       .def(py::init([](const std::optional<std::string>& path) {
              return CudaLibrary(path.value_or(""));
@@ -296,19 +283,16 @@ void bind_cuda(py::module_& m) {
       .def_property_readonly("emulated", [](const CudaLibrary& l) { return l.api().emulated != 0; })
       .def_property_readonly("version", [](const CudaLibrary& l) { return l.api().version; })
       .def("device_count", [](const CudaLibrary& l) { return l.api().device_count(); });
-  py::class_<PyCudaDecoder>(m, "CudaDecoder", "Decoder on a device: send(), receive() until None.")
+  py::class_<PyCudaDecoder> decoder(m, "CudaDecoder",
+                                    "Decoder on a device: send(), receive() until None.");
+  bind_decoding(decoder);
+  decoder
       .def(py::init<const CudaLibrary&, const std::vector<const PyModel*>&, int, uintptr_t, int,
                     int, bool>(),
            py::arg("library"), py::arg("models"), py::kw_only(), py::arg("device") = 0,
            py::arg("stream") = 0, py::arg("threads") = 0, py::arg("max_level") = kMaxLevel,
            py::arg("strict") = false)
-      .def("send", &PyCudaDecoder::send, py::arg("data"), py::arg("pts") = 0, py::kw_only(),
-           py::arg("duration") = 0)
-      .def("flush", &PyCudaDecoder::flush)
-      .def("receive", &PyCudaDecoder::receive)
-      .def("receive_host", &PyCudaDecoder::receive_host)
-      .def("reset", &PyCudaDecoder::reset)
-      .def_property_readonly("sequence", &PyCudaDecoder::sequence);
+      .def("receive_host", &PyCudaDecoder::receive_host);
 }
 
 }  // namespace bsq

@@ -5,6 +5,7 @@
 #include "codec/encoder/mode/decisions.h"
 
 namespace py = pybind11;
+using pybind11::literals::operator""_a;
 
 namespace bsq {
 
@@ -14,19 +15,15 @@ void bind_decisions(py::module_& m) {
   m.def(
       "encoder_decisions",
       [] {
-        py::dict out;
-        out["lambda"] = kDecisions.lambda;
-        out["keyframe_lambda"] = kDecisions.keyframe_lambda;
-        out["motion_lambda"] = kDecisions.motion_lambda;
-        out["layer_spacing"] = kDecisions.layer_spacing;
-        out["layer_slack"] = kDecisions.layer_slack;
-        out["coarse_layers"] = kDecisions.coarse_layers;
-        out["coarse_energy"] = kDecisions.coarse_energy;
-        out["keyframe_gain"] = kDecisions.keyframe_gain;
-        out["base_gain"] = kDecisions.base_gain;
-        out["token_energy"] = kTunings[0].token_energy;
-        out["mean_weights"] = kTunings[0].mean_weights;
-        return out;
+        return py::dict(
+            "lambda"_a = kDecisions.lambda, "keyframe_lambda"_a = kDecisions.keyframe_lambda,
+            "motion_lambda"_a = kDecisions.motion_lambda,
+            "layer_spacing"_a = kDecisions.layer_spacing, "layer_slack"_a = kDecisions.layer_slack,
+            "coarse_layers"_a = kDecisions.coarse_layers,
+            "coarse_energy"_a = kDecisions.coarse_energy,
+            "keyframe_gain"_a = kDecisions.keyframe_gain, "base_gain"_a = kDecisions.base_gain,
+            "token_energy"_a = kTunings[0].token_energy,
+            "mean_weights"_a = kTunings[0].mean_weights);
       },
       "The constants of the encoder's decisions that concern training, with the balanced tuning.");
 }

@@ -20,6 +20,7 @@
 #include "trace_arrays.h"
 
 namespace py = pybind11;
+using pybind11::literals::operator""_a;
 
 namespace bsq {
 namespace {
@@ -183,17 +184,12 @@ class PyEncoder {
   py::dict stats() {
     bsq_packet_stats s{};
     call([&] { return handle_->stats(s); });
-    py::dict d;
-    d["motion_bits"] = s.motion_bits;
-    d["flag_bits"] = s.flag_bits;
-    d["delta_q_bits"] = s.delta_q_bits;
-    d["token_bits"] = s.token_bits;
-    d["ideal_bits"] = s.ideal_bits;
-    d["psnr_y"] = s.psnr_y;
-    d["tokens"] = static_cast<double>(s.tokens);
-    d["coded_tokens"] = static_cast<double>(s.coded_tokens);
-    d["coded_stages"] = static_cast<double>(s.coded_stages);
-    return d;
+    return py::dict("motion_bits"_a = s.motion_bits, "flag_bits"_a = s.flag_bits,
+                    "delta_q_bits"_a = s.delta_q_bits, "token_bits"_a = s.token_bits,
+                    "ideal_bits"_a = s.ideal_bits, "psnr_y"_a = s.psnr_y,
+                    "tokens"_a = static_cast<double>(s.tokens),
+                    "coded_tokens"_a = static_cast<double>(s.coded_tokens),
+                    "coded_stages"_a = static_cast<double>(s.coded_stages));
   }
 
   PassTuple pass_record() {
@@ -205,16 +201,12 @@ class PyEncoder {
   py::dict rate() {
     bsq_rate_report r{};
     call([&] { return handle_->rate(r); });
-    py::dict d;
-    d["bitrate"] = r.bitrate;
-    d["maxrate"] = r.maxrate;
-    d["actual_bitrate"] = r.actual_bitrate;
-    d["vbv_buffer_bits"] = r.vbv_buffer_bits;
-    d["vbv_min_fullness"] = r.vbv_min_fullness;
-    d["underflows"] = static_cast<double>(r.underflows);
-    d["frames_at_max_q"] = static_cast<double>(r.frames_at_max_q);
-    d["frames_capped"] = static_cast<double>(r.frames_capped);
-    return d;
+    return py::dict("bitrate"_a = r.bitrate, "maxrate"_a = r.maxrate,
+                    "actual_bitrate"_a = r.actual_bitrate, "vbv_buffer_bits"_a = r.vbv_buffer_bits,
+                    "vbv_min_fullness"_a = r.vbv_min_fullness,
+                    "underflows"_a = static_cast<double>(r.underflows),
+                    "frames_at_max_q"_a = static_cast<double>(r.frames_at_max_q),
+                    "frames_capped"_a = static_cast<double>(r.frames_capped));
   }
 
   void trace() {

@@ -161,11 +161,17 @@ Array<int8_t> linear8_rq8(const std::string& set, const py::object& x_in, const 
   return out.take({x.shape(0), packed.n});
 }
 
-// Both widths of input; `add` is what the result is added to, or None.
-template <class T, class Pack, class Run>
-Array<int16_t> linear_rq16(const Array<T>& x, const LinearArguments& layer,
-                           const py::object& add_in, const Pack& pack, const Run& run) {
-  const PackedLinear packed = pack(layer.source);
+// linear8_rq16 for int8 inputs, linear16_rq16 for int16; `add` is what the result is added to, or
+// None.
+template <class T>
+Array<int16_t> linear_rq16(const std::string& set, const py::object& x_in, const py::object& w,
+                           const py::object& b, const py::object& m, int n,
+                           const py::object& add_in) {
+  constexpr bool kWide = sizeof(T) == 2;
+  const KernelTable& kernels = kernel_set(set);
+  const auto x = require_rows<T>(x_in);
+  const LinearArguments layer(w, b, m, n, x.shape(1), kWide ? kMaxInputs16 : kMaxInputs8);
+  const PackedLinear packed = (kWide ? kernels.pack_linear16 : kernels.pack_linear8)(layer.source);
   Guarded<int16_t> out(x.shape(0), packed.n);
   if (!add_in.is_none()) {
     const auto add = require_array<int16_t>(add_in, "add", 2, 2);
@@ -175,27 +181,16 @@ Array<int16_t> linear_rq16(const Array<T>& x, const LinearArguments& layer,
     }
     out.fill(add.data());
   }
-  run(packed.view(), x.data(), x.shape(1), static_cast<int>(x.shape(0)), !add_in.is_none(),
-      out.data(), out.stride());
+  const auto run = [&](const auto& kernel) {
+    kernel(packed.view(), x.data(), x.shape(1), static_cast<int>(x.shape(0)), !add_in.is_none(),
+           out.data(), out.stride());
+  };
+  if constexpr (kWide) {
+    run(kernels.linear16_rq16);
+  } else {
+    run(kernels.linear8_rq16);
+  }
   return out.take({x.shape(0), packed.n});
-}
-
-Array<int16_t> linear8_rq16(const std::string& set, const py::object& x_in, const py::object& w,
-                            const py::object& b, const py::object& m, int n,
-                            const py::object& add) {
-  const KernelTable& kernels = kernel_set(set);
-  const auto x = require_rows<int8_t>(x_in);
-  const LinearArguments layer(w, b, m, n, x.shape(1), kMaxInputs8);
-  return linear_rq16(x, layer, add, kernels.pack_linear8, kernels.linear8_rq16);
-}
-
-Array<int16_t> linear16_rq16(const std::string& set, const py::object& x_in, const py::object& w,
-                             const py::object& b, const py::object& m, int n,
-                             const py::object& add) {
-  const KernelTable& kernels = kernel_set(set);
-  const auto x = require_rows<int16_t>(x_in);
-  const LinearArguments layer(w, b, m, n, x.shape(1), kMaxInputs16);
-  return linear_rq16(x, layer, add, kernels.pack_linear16, kernels.linear16_rq16);
 }
 
 Array<int8_t> dwconv5(const std::string& set, const py::object& x_in, const py::object& w_in,
@@ -256,10 +251,10 @@ void bind_kernels(py::module_& m) {
         "Sums int32 [T, N] of int8 x [T, K], w [N, K], int32 b [N]; K a multiple of 8.");
   m.def("kernel_linear8_rq8", &linear8_rq8, set, py::arg("x"), py::arg("w"), py::arg("b"),
         py::arg("m"), py::arg("n"), table, "table(rq8(linear8(x))), int8 [T, N].");
-  m.def("kernel_linear8_rq16", &linear8_rq16, set, py::arg("x"), py::arg("w"), py::arg("b"),
+  m.def("kernel_linear8_rq16", &linear_rq16<int8_t>, set, py::arg("x"), py::arg("w"), py::arg("b"),
         py::arg("m"), py::arg("n"), add, "add16(add, rq16(linear8(x))), int16 [T, N].");
-  m.def("kernel_linear16_rq16", &linear16_rq16, set, py::arg("x"), py::arg("w"), py::arg("b"),
-        py::arg("m"), py::arg("n"), add, "The same with int16 x.");
+  m.def("kernel_linear16_rq16", &linear_rq16<int16_t>, set, py::arg("x"), py::arg("w"),
+        py::arg("b"), py::arg("m"), py::arg("n"), add, "The same with int16 x.");
   m.def("kernel_dwconv5", &dwconv5, set, py::arg("x"), py::arg("w"), py::arg("b"), py::arg("m"),
         py::arg("n"), "rq8(dwconv5(x)) int8 [H, W, C] of x [H + 4, W + 4, C] with its border.");
   m.def("kernel_requant8", &requant8, set, py::arg("x"), py::arg("m"), py::arg("n"), table,

@@ -13,6 +13,7 @@
 #include "sequence_dict.h"
 
 namespace py = pybind11;
+using pybind11::literals::operator""_a;
 
 namespace bsq {
 namespace {
@@ -84,18 +85,12 @@ py::dict probe_packet(const py::object& data) {
   check(bsq_packet_probe(bytes.span().data(), bytes.span().size(), &info, &sequence, error,
                          sizeof error),
         error);
-  py::dict d;
-  d["keyframe"] = info.keyframe != 0;
-  d["index_in_group"] = info.index_in_group;
-  d["layers"] = info.layers;
-  d["crf"] = info.crf;
-  d["tiles"] = info.tiles;
-  d["pts"] = info.pts;
-  d["ticks_per_frame"] = info.ticks_per_frame;
-  d["group_toggle"] = info.group_toggle;
-  d["duration"] = info.duration;
-  d["sequence"] = info.keyframe != 0 ? py::object(sequence_dict(sequence)) : py::none();
-  return d;
+  return py::dict(
+      "keyframe"_a = info.keyframe != 0, "index_in_group"_a = info.index_in_group,
+      "layers"_a = info.layers, "crf"_a = info.crf, "tiles"_a = info.tiles, "pts"_a = info.pts,
+      "ticks_per_frame"_a = info.ticks_per_frame, "group_toggle"_a = info.group_toggle,
+      "duration"_a = info.duration,
+      "sequence"_a = info.keyframe != 0 ? py::object(sequence_dict(sequence)) : py::none());
 }
 
 py::dict probe_sequence(const py::object& data) {
