@@ -9,7 +9,7 @@ from typing import Any
 
 from bsqav.errors import UsageError
 from bsqav.evaluation.ablation import worker
-from bsqav.evaluation.compare.bsq import Encoded, run_reporting
+from bsqav.evaluation.compare.bsq import Encoded, decode_arguments, run_reporting
 from bsqav.evaluation.io.errors import EvaluationError
 from bsqav.evaluation.io.ffmpeg import Run
 from bsqav.evaluation.io.y4m import Y4mHeader
@@ -112,12 +112,5 @@ class BuildCodec:
 
     def decode(self, stream: Path, y4m: Path, header: Y4mHeader) -> Run:
         """See `BsqCodec`."""
-        report = self.build.run(
-            "decode",
-            stream=str(stream),
-            y4m=str(y4m),
-            model=self.model,
-            size=(header.width, header.height),
-            rate=(header.rate.numerator, header.rate.denominator),
-        )
+        report = self.build.run("decode", **decode_arguments(stream, y4m, header, self.model))
         return Run(f"{self.build.title}: decode", report["seconds"], report["memory"])

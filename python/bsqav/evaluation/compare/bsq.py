@@ -85,15 +85,21 @@ class PublicBsq:
 
     def decode(self, stream: Path, y4m: Path, header: Y4mHeader) -> Run:
         """See `BsqCodec`."""
-        report = run_worker(
-            "decode",
-            stream=str(stream),
-            y4m=str(y4m),
-            model=self.model,
-            size=(header.width, header.height),
-            rate=(header.rate.numerator, header.rate.denominator),
-        )
+        report = run_worker("decode", **decode_arguments(stream, y4m, header, self.model))
         return Run(f"bsqav.open({stream.name!r})", report["seconds"], report["memory"])
+
+
+def decode_arguments(
+    stream: Path, y4m: Path, header: Y4mHeader, model: str | None
+) -> dict[str, object]:
+    """What a worker's job "decode" is given."""
+    return {
+        "stream": str(stream),
+        "y4m": str(y4m),
+        "model": model,
+        "size": (header.width, header.height),
+        "rate": (header.rate.numerator, header.rate.denominator),
+    }
 
 
 def run_worker(job: str, **arguments: object) -> Report:
