@@ -114,7 +114,7 @@ void DeviceState::compensate() {
 }
 
 Steps DeviceState::steps(int q) const {
-  return {q, delta_q_.device(), geometry_.superblocks_x, kMaxQ, kDeltaQUnit, kChromaKnee};
+  return {q, delta_q_.device(), geometry_.superblocks_x};
 }
 
 // After wait_mark().

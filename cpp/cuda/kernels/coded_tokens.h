@@ -20,7 +20,7 @@ struct StepTable {
   BSQ_DEVICE TokenScale scale(const Position& token) const {
     const int q = steps.at(token.y, token.x);
     return {TokenScale::of_step(values[q], bit_depth),
-            TokenScale::of_step(values[steps.chroma(q)], bit_depth)};
+            TokenScale::of_step(values[chroma_q(q)], bit_depth)};
   }
 };
 
@@ -175,7 +175,7 @@ struct FeaturesKernel {
     const SamplePlace p = sample_place(token, i);
     if (p.plane >= source.count) return 0;
     const int q = steps.steps.at(token.y, token.x);
-    const int64_t step = steps.step(p.plane == 0 ? q : steps.steps.chroma(q));
+    const int64_t step = steps.step(p.plane == 0 ? q : chroma_q(q));
     const int64_t d = source.at(p.plane, p.x, p.y) - prediction.at(p.plane, p.x, p.y);
     const int64_t scaled = d * 65536 + step / 2;
     return saturate(scaled >= 0 ? scaled / step : -((step - 1 - scaled) / step), 32767);

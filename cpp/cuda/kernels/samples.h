@@ -1,6 +1,7 @@
 // Between samples and networks on the device: docs/numerics.md sections 3 and 4.
 #pragma once
 
+#include "base/quant_step.h"
 #include "cuda/kernels/depthwise.h"
 
 namespace bsq::cuda {
@@ -24,15 +25,9 @@ struct Steps {
   int q;
   const int16_t* delta_q;  // by superblock
   int superblocks_x;
-  int largest;      // q
-  int unit;         // of delta q, in q
-  int chroma_knee;  // q above which chroma has a finer step
 
   BSQ_DEVICE int at(int y, int x) const {
-    return clamp(q + unit * delta_q[y / 4 * superblocks_x + x / 4], 0, largest);
-  }
-  BSQ_DEVICE int chroma(int luma) const {
-    return luma <= chroma_knee ? luma : luma - ((luma - chroma_knee) >> 1);
+    return clamp(q + kDeltaQUnit * delta_q[y / 4 * superblocks_x + x / 4], 0, kMaxQ);
   }
 };
 
@@ -159,7 +154,7 @@ struct ReconstructKernel {
       const SamplePlace p = sample_place(token, thread);
       if (p.plane >= frame.count) return;
       const int luma = steps.at(token.y, token.x);
-      const int64_t step = int64_t{step_values[p.plane == 0 ? luma : steps.chroma(luma)]}
+      const int64_t step = int64_t{step_values[p.plane == 0 ? luma : chroma_q(luma)]}
                            << (frame.bit_depth - 8);
       const int16_t value = output[static_cast<int64_t>(block.index()) * pitch + thread];
       uint16_t& sample = frame.at(p.plane, p.x, p.y);

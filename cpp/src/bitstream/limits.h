@@ -6,8 +6,8 @@
 namespace bsq {
 
 inline constexpr int kCodestreamVersion = 1;
-inline constexpr int kMaxFrameSide = 8192;
-inline constexpr int kMaxLevel = 28;  // 8192 x 8192 in 4:4:4 with alpha
+inline constexpr int kMaxFrameSide = 8192;  // luma samples
+inline constexpr int kMaxLevel = 28;        // 8192 x 8192 in 4:4:4 with alpha
 inline constexpr int kMaxLayers = 8;
 inline constexpr uint32_t kMaxIndex = 0x7FFFFFFF;
 inline constexpr uint32_t kMaxTicksPerFrame = 0x7FFFFFFF;

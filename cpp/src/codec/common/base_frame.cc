@@ -5,7 +5,7 @@
 #include <array>
 #include <cstdint>
 
-#include "codec/common/tile_grid.h"
+#include "bitstream/limits.h"
 
 namespace bsq {
 namespace {
@@ -56,7 +56,7 @@ void enlarge(const Frame& base, const Geometry& g, ThreadPool& pool, Frame& fram
     const int height = g.plane_height(p);
     pool.parallel_for(static_cast<size_t>(to.height), [&](size_t row) {
       const int y = static_cast<int>(row);
-      std::array<int32_t, kMaxFrameSize / kBaseScale> column;
+      std::array<int32_t, kMaxFrameSide / kBaseScale> column;
       std::fill_n(column.begin(), width, 0);
       for (int b = 0; b < kBaseTaps; ++b) {
         const uint16_t* samples = from.row(std::clamp(first_tap(y) + b, 0, height - 1));

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/status.h"
+#include "bitstream/limits.h"
 
 namespace bsq {
 namespace {
@@ -48,7 +49,7 @@ Cut choose_cut(int superblocks_x, int superblocks_y) {
 }  // namespace
 
 TileGrid tile_grid(int width, int height) {
-  if (width < 1 || height < 1 || width > kMaxFrameSize || height > kMaxFrameSize) {
+  if (width < 1 || height < 1 || width > kMaxFrameSide || height > kMaxFrameSide) {
     throw Error(BSQ_ERROR_ARGUMENT, "the frame size is " + std::to_string(width) + "x" +
                                         std::to_string(height) +
                                         ", it must be from 1x1 to 8192x8192");

@@ -21,7 +21,6 @@
 
 namespace bsq {
 
-constexpr int kMaxFrameSize = 8192;                // luma samples, either way
 constexpr int kMaxSingleTileSamples = 1280 * 720;  // luma samples of a frame that is one tile
 constexpr int kMaxTileSuperblocks = kMaxSingleTileSamples / (kSuperblockSize * kSuperblockSize);
 

@@ -10,6 +10,7 @@
 
 #include "base/section_clock.h"
 #include "bsq/bsq.h"
+#include "codec/common/layer_state_base.h"
 #include "codec/common/symbols.h"
 #include "codec/encoder/frame_encoder.h"
 #include "codec/encoder/mode/decisions.h"
@@ -22,7 +23,7 @@
 namespace bsq {
 
 // `Selection` decides on the tokens of the state.
-template <class State, TokenSelection<State> Selection>
+template <LayerCodingState State, TokenSelection<State> Selection>
 class LayerEncoder {
  public:
   // `state` must outlive the object; so must what the selection is made from.

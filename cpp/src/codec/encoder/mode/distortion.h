@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "base/quant_step.h"
+
 namespace bsq {
 
 // Steps of a token, in sample values of the depth. `step_q8`: as step_q8() gives it.
@@ -12,7 +14,7 @@ struct TokenScale {
   double chroma;
 
   static constexpr double of_step(int64_t step_q8, int bit_depth) {
-    return static_cast<double>(step_q8 << (bit_depth - 8)) / 256.0;
+    return static_cast<double>(step_q8 << (bit_depth - 8)) / kStepOne;
   }
 
   // Sums of squares in squared steps.

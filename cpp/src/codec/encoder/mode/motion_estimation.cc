@@ -51,7 +51,7 @@ MotionRates motion_rates(const MotionContexts& contexts) {
 
 MotionSearchConfig motion_config(int q, int range) {
   MotionSearchConfig config;
-  config.lambda = std::max(kDecisions.motion_lambda * step_q8(q) / 256.0, 0.5);
+  config.lambda = std::max(kDecisions.motion_lambda * step_q8(q) / kStepOne, 0.5);
   config.range = range;
   return config;
 }
