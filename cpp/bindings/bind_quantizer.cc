@@ -88,7 +88,10 @@ Array<uint64_t> unpack_array(const py::object& data, int64_t count, int bits) {
 
 py::list tile_tuples(const TileGrid& grid) {
   py::list list;
-  for (const TileRect& b : grid.tiles) list.append(py::make_tuple(b.x, b.y, b.width, b.height));
+  for (const SuperblockRect& tile : grid.tiles) {
+    list.append(py::make_tuple(tile.x_begin, tile.y_begin, tile.x_end - tile.x_begin,
+                               tile.y_end - tile.y_begin));
+  }
   return list;
 }
 

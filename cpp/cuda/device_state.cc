@@ -31,7 +31,7 @@ DeviceFrame::DeviceFrame(Device& device, const Geometry& g) {
 std::vector<TokenRect> DeviceState::rects(const Geometry& geometry) {
   std::vector<TokenRect> rects;
   rects.reserve(geometry.tiles.size());
-  for (const Tile& area : geometry.tiles) rects.push_back(token_rect(geometry, area));
+  for (const SuperblockRect& area : geometry.tiles) rects.push_back(token_rect(geometry, area));
   return rects;
 }
 
@@ -60,7 +60,7 @@ DeviceState::DeviceState(const Geometry& geometry, const std::shared_ptr<const W
       vectors_(device, geometry.tokens()),
       left_edges_(device, geometry.tokens()),
       upper_edges_(device, geometry.tokens()) {
-  for (const Tile& area : geometry_.tiles) {
+  for (const SuperblockRect& area : geometry_.tiles) {
     tiles.push_back({area, token_rect(geometry_, area), TileContexts()});
   }
   if (!is_base) {
@@ -113,9 +113,7 @@ void DeviceState::compensate() {
   device_.launch(kernel);
 }
 
-Steps DeviceState::steps(int q) const {
-  return {q, delta_q_.device(), geometry_.superblocks_x};
-}
+Steps DeviceState::steps(int q) const { return {q, delta_q_.device(), geometry_.superblocks_x}; }
 
 // After wait_mark().
 void DeviceState::put_delta_q() {

@@ -94,14 +94,14 @@ DeviceSearch::DeviceSearch(Device& device, const Geometry& geometry)
 // last is on the diagonal i + 2 j = constant before its own.
 void DeviceSearch::list_superblocks() {
   int count = 0;
-  for (const Tile& b : areas_) {
+  for (const SuperblockRect& b : areas_) {
     count = std::max(count, b.x_end - b.x_begin + 2 * (b.y_end - b.y_begin - 1));
   }
   int64_t next = 0;
   for (int diagonal = 0; diagonal < count; ++diagonal) {
     diagonals_.push_back(next);
     for (size_t b = 0; b < areas_.size(); ++b) {
-      const Tile& area = areas_[b];
+      const SuperblockRect& area = areas_[b];
       for (int y = area.y_begin; y < area.y_end; ++y) {
         const int x = area.x_begin + diagonal - 2 * (y - area.y_begin);
         if (x < area.x_begin || x >= area.x_end) continue;
@@ -117,10 +117,7 @@ void DeviceSearch::list_superblocks() {
 void DeviceSearch::send_tiles(std::span<const MotionSearchTile> tiles) {
   bool same = tiles.size() == areas_.size();
   for (size_t i = 0; same && i < tiles.size(); ++i) {
-    const SuperblockRect& r = tiles[i].superblocks;
-    const Tile& area = areas_[i];
-    same = r.x_begin == area.x_begin && r.y_begin == area.y_begin && r.x_end == area.x_end &&
-           r.y_end == area.y_end;
+    same = tiles[i].superblocks == areas_[i];
     tiles_.data()[i] = tile_of(tiles[i]);
   }
   if (!same) {

@@ -42,7 +42,7 @@ class DeviceSearch {
 
   Device& device_;
   const MotionField shape_;
-  const std::vector<Tile> areas_;
+  const std::vector<SuperblockRect> areas_;
   Pyramid current_;
   Pyramid reference_;
   PhasePlanes phases_{};

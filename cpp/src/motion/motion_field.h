@@ -135,14 +135,7 @@ struct MotionField {
 // equally high: docs/bitstream.md section 4.5.
 void take_motion(const MotionField& from, int narrower, MotionField& out);
 
-// A rectangle of superblocks, ends excluded: the tile inside which vectors are predicted.
-struct SuperblockRect {
-  int x_begin = 0;
-  int y_begin = 0;
-  int x_end = 0;
-  int y_end = 0;
-};
-
+// A tile as large as the frame.
 inline SuperblockRect whole_frame(const MotionField& field) {
   return {0, 0, field.superblocks_x, field.superblocks_y};
 }
@@ -155,8 +148,8 @@ struct MotionNeighbours {
   Mv median() const;
 };
 
-// Reads only vectors that precede the square's in coding order inside `tile`, so encoder and
-// decoder may call it with the rest still unset.
+// `tile`: inside which vectors are predicted. Reads only vectors that precede the square's in
+// coding order inside it, so encoder and decoder may call it with the rest still unset.
 MotionNeighbours motion_neighbours(const MotionField& field, const SuperblockRect& tile,
                                    const MotionSquare& square);
 

@@ -16,14 +16,12 @@ Geometry Geometry::of(int width, int height, int chroma, int bit_depth) {
   g.plane_count = g.chroma == BSQ_CHROMA_GRAY ? 1 : 3;
   const int coded_width = (g.width + 7) / 8 * 8;
   const int coded_height = (g.height + 7) / 8 * 8;
-  const TileGrid grid = tile_grid(coded_width, coded_height);
+  TileGrid grid = tile_grid(coded_width, coded_height);
   g.tokens_x = grid.tokens_x;
   g.tokens_y = grid.tokens_y;
   g.superblocks_x = grid.superblocks_x;
   g.superblocks_y = grid.superblocks_y;
-  for (const TileRect& b : grid.tiles) {
-    g.tiles.push_back({b.x, b.y, b.x + b.width, b.y + b.height});
-  }
+  g.tiles = std::move(grid.tiles);
   return g;
 }
 

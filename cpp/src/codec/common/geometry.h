@@ -7,17 +7,10 @@
 #include <vector>
 
 #include "base/plane.h"
+#include "base/tokens.h"
 #include "bsq/bsq.h"
 
 namespace bsq {
-
-// The part of a frame that is entropy-coded on its own: superblocks [x_begin, x_end) x ...
-struct Tile {
-  int x_begin = 0;
-  int y_begin = 0;
-  int x_end = 0;
-  int y_end = 0;
-};
 
 struct Geometry {
   int width = 0;  // luma samples shown
@@ -31,7 +24,7 @@ struct Geometry {
   int tokens_y = 0;
   int superblocks_x = 0;
   int superblocks_y = 0;
-  std::vector<Tile> tiles;
+  std::vector<SuperblockRect> tiles;  // each is entropy-coded on its own
 
   // Sides are 1 .. 8192 already; gray or 4:2:0.
   static Geometry of(int width, int height, int chroma, int bit_depth);

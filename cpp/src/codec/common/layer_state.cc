@@ -30,7 +30,7 @@ LayerState::LayerState(const Geometry& geometry, const std::shared_ptr<const Net
       coded_(geometry.tokens()) {
   edges_ = {geometry.tokens_x, geometry.tokens_y, std::vector<int16_t>(geometry.tokens()),
             std::vector<int16_t>(geometry.tokens())};
-  for (const Tile& area : geometry_.tiles) {
+  for (const SuperblockRect& area : geometry_.tiles) {
     const TokenRect rect = token_rect(geometry_, area);
     tiles.push_back({{area, rect, TileContexts()}, TilePrior(networks, rect)});
   }

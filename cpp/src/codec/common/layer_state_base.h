@@ -19,7 +19,7 @@ namespace bsq {
 
 // A tile, as the symbols know it.
 struct SymbolTile {
-  Tile area;
+  SuperblockRect area;
   TokenRect rect;
   TileContexts contexts;
 };

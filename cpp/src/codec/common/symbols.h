@@ -82,13 +82,9 @@ struct MotionSymbols {
       : field(g.coded_width(), g.coded_height()), differs(field.mv.size()) {}
 };
 
-inline SuperblockRect superblock_rect(const Tile& b) {
-  return {b.x_begin, b.y_begin, b.x_end, b.y_end};
-}
-
 // What the sub-blocks to the left of and above a square's first one say, added; 0 outside the tile.
 template <class Fn>
-size_t count_near(const Tile& tile, const MotionSquare& square, const Fn& fn) {
+size_t count_near(const SuperblockRect& tile, const MotionSquare& square, const Fn& fn) {
   const bool left = square.x > kSuperblockSubblocks * tile.x_begin && fn(square.x - 1, square.y);
   const bool above = square.y > kSuperblockSubblocks * tile.y_begin && fn(square.x, square.y - 1);
   return size_t{left} + size_t{above};
@@ -96,10 +92,10 @@ size_t count_near(const Tile& tile, const MotionSquare& square, const Fn& fn) {
 
 // The vector of a square, left in the field.
 template <SymbolCoder Coder>
-void code_vector(Coder& coder, MotionContexts& contexts, const Tile& tile, MotionSymbols& motion,
-                 const MotionSquare& square) {
+void code_vector(Coder& coder, MotionContexts& contexts, const SuperblockRect& tile,
+                 MotionSymbols& motion, const MotionSquare& square) {
   MotionField& field = motion.field;
-  const Mv predictor = predict_mv(field, superblock_rect(tile), square);
+  const Mv predictor = predict_mv(field, tile, square);
   const Mv actual = field.mv_at(square.x, square.y);
   const size_t near = count_near(tile, square, [&](int cx, int cy) {
     return motion.differs[field.subblock_index(cx, cy)] != 0;
@@ -123,7 +119,7 @@ void code_vector(Coder& coder, MotionContexts& contexts, const Tile& tile, Motio
 }
 
 template <SymbolCoder Coder>
-void code_superblock_motion(Coder& coder, MotionContexts& contexts, const Tile& tile,
+void code_superblock_motion(Coder& coder, MotionContexts& contexts, const SuperblockRect& tile,
                             MotionSymbols& motion, int sx, int sy) {
   MotionField& field = motion.field;
   const MotionSquare superblock{kSuperblockSubblocks * sx, kSuperblockSubblocks * sy,
@@ -192,8 +188,9 @@ struct SuperblockFlags {
 // The delta q of a superblock that is active for the first time in its packet: docs/bitstream.md
 // section 3.1.
 template <SymbolCoder Coder>
-void code_delta_q(Coder& coder, TileContexts& contexts, const Geometry& g, const Tile& tile,
-                  bool keyframe, int sx, int sy, SuperblockFlags& flags) {
+void code_delta_q(Coder& coder, TileContexts& contexts, const Geometry& g,
+                  const SuperblockRect& tile, bool keyframe, int sx, int sy,
+                  SuperblockFlags& flags) {
   const size_t at = g.superblock_index(sx, sy);
   const size_t left = at - 1;
   const size_t above = at - static_cast<size_t>(g.superblocks_x);
@@ -227,8 +224,9 @@ struct SuperblockLayer {
 
 // Step 1: the superblocks of the tile.
 template <SymbolCoder Coder>
-void code_superblocks(Coder& coder, TileContexts& contexts, const Geometry& g, const Tile& tile,
-                      const SuperblockLayer& layer, SuperblockFlags& flags) {
+void code_superblocks(Coder& coder, TileContexts& contexts, const Geometry& g,
+                      const SuperblockRect& tile, const SuperblockLayer& layer,
+                      SuperblockFlags& flags) {
   for (int sy = tile.y_begin; sy < tile.y_end; ++sy) {
     for (int sx = tile.x_begin; sx < tile.x_end; ++sx) {
       coder.motion();
@@ -252,11 +250,11 @@ void code_superblocks(Coder& coder, TileContexts& contexts, const Geometry& g, c
 }
 
 // The tokens of a tile.
-inline TokenRect token_rect(const Geometry& g, const Tile& b) {
-  const int x = b.x_begin * kSuperblockTokens;
-  const int y = b.y_begin * kSuperblockTokens;
-  return {y, x, std::min(b.y_end * kSuperblockTokens, g.tokens_y) - y,
-          std::min(b.x_end * kSuperblockTokens, g.tokens_x) - x};
+inline TokenRect token_rect(const Geometry& g, const SuperblockRect& tile) {
+  const int x = tile.x_begin * kSuperblockTokens;
+  const int y = tile.y_begin * kSuperblockTokens;
+  return {y, x, std::min(tile.y_end * kSuperblockTokens, g.tokens_y) - y,
+          std::min(tile.x_end * kSuperblockTokens, g.tokens_x) - x};
 }
 
 // Step 2: stage counts of the active tokens of the tile, from the logits [active.count(), 3 S] of

@@ -71,7 +71,7 @@ TileGrid tile_grid(int width, int height) {
     for (int c = 0; c < cut.columns; ++c) {
       const int x0 = c * grid.superblocks_x / cut.columns;
       const int x1 = (c + 1) * grid.superblocks_x / cut.columns;
-      grid.tiles.push_back({x0, y0, x1 - x0, y1 - y0});
+      grid.tiles.push_back({x0, y0, x1, y1});
     }
   }
   return grid;

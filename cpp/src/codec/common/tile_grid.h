@@ -24,14 +24,6 @@ namespace bsq {
 constexpr int kMaxSingleTileSamples = 1280 * 720;  // luma samples of a frame that is one tile
 constexpr int kMaxTileSuperblocks = kMaxSingleTileSamples / (kSuperblockSize * kSuperblockSize);
 
-// In superblocks.
-struct TileRect {
-  int x = 0;
-  int y = 0;
-  int width = 0;
-  int height = 0;
-};
-
 struct TileGrid {
   int tokens_x = 0;
   int tokens_y = 0;
@@ -39,7 +31,7 @@ struct TileGrid {
   int superblocks_y = 0;
   int columns = 0;
   int rows = 0;
-  std::vector<TileRect> tiles;  // raster order
+  std::vector<SuperblockRect> tiles;  // raster order
 };
 
 // Throws Error(BSQ_ERROR_ARGUMENT) unless width and height, in luma samples, are 1 .. 8192.

@@ -20,7 +20,7 @@ template <LayerCodingState State>
 void motion_tiles(const State& state, std::vector<MotionSearchTile>& tiles) {
   tiles.clear();
   for (const auto& b : state.tiles) {
-    tiles.push_back({superblock_rect(b.area), motion_rates(b.contexts.motion)});
+    tiles.push_back({b.area, motion_rates(b.contexts.motion)});
   }
 }
 
