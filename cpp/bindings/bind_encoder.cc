@@ -211,7 +211,7 @@ class PyEncoder {
 
   void trace() {
     call([&] {
-      handle_->processor()->encoder.trace();
+      handle_->processor()->codec.trace();
       return BSQ_OK;
     });
   }
@@ -219,7 +219,7 @@ class PyEncoder {
   py::list take_layers() {
     std::vector<LayerTrace> layers;
     call([&] {
-      layers = handle_->processor()->encoder.take_layers();
+      layers = handle_->processor()->codec.take_layers();
       return BSQ_OK;
     });
     py::list list;
@@ -230,7 +230,7 @@ class PyEncoder {
   std::string reconstruction_hash() {
     std::string hash;
     call([&] {
-      hash = handle_->processor()->encoder.reconstruction_hash();
+      hash = handle_->processor()->codec.reconstruction_hash();
       return BSQ_OK;
     });
     return hash;

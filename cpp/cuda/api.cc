@@ -16,14 +16,14 @@
 struct bsq_cuda_decoder {
   std::shared_ptr<bsq::cuda::Device> device;
   bsq::cuda::Destination destination;
-  bsq::Decoder decoder;
+  bsq::Decoder codec;
   std::vector<uint8_t> samples[BSQ_MAX_PLANES];
   std::string error;
 
   bsq_cuda_decoder(std::shared_ptr<bsq::cuda::Device> opened, const bsq_decoder_config& config,
                    std::vector<std::shared_ptr<const bsq::Model>> models)
       : device(std::move(opened)),
-        decoder(config, std::move(models), bsq::cuda::decode_on_device(*device, destination)) {}
+        codec(config, std::move(models), bsq::cuda::decode_on_device(*device, destination)) {}
 };
 
 namespace {
@@ -73,21 +73,13 @@ const char* decoder_error(const bsq_cuda_decoder* decoder) {
 }
 
 bsq_status decoder_send(bsq_cuda_decoder* decoder, const bsq_packet* packet) {
-  return call(decoder, [&] {
-    require_argument(packet != nullptr, "packet is NULL");
-    return decoder->decoder.send(*packet);
-  });
+  return bsq::send(decoder, packet, "packet is NULL");
 }
 
-bsq_status decoder_flush(bsq_cuda_decoder* decoder) {
-  return call(decoder, [&] {
-    decoder->decoder.flush();
-    return BSQ_OK;
-  });
-}
+bsq_status decoder_flush(bsq_cuda_decoder* decoder) { return bsq::flush(decoder); }
 
 void decoder_reset(bsq_cuda_decoder* decoder) {
-  if (decoder != nullptr) decoder->decoder.reset();
+  if (decoder != nullptr) decoder->codec.reset();
 }
 
 bsq_status decoder_sequence(const bsq_cuda_decoder* decoder, bsq_sequence* sequence) {
@@ -98,7 +90,7 @@ bsq_status decoder_receive(bsq_cuda_decoder* decoder, bsq_frame* frame) {
   return call(decoder, [&] {
     require_argument(frame != nullptr, "frame is NULL");
     decoder->destination = {};
-    return decoder->decoder.receive(*frame);
+    return decoder->codec.receive(*frame);
   });
 }
 
@@ -110,7 +102,7 @@ bsq_status decoder_receive_into(bsq_cuda_decoder* decoder, void* const planes[BS
     require_argument(planes[0] != nullptr, "plane 0 is NULL");
     std::copy_n(planes, BSQ_MAX_PLANES, decoder->destination.planes);
     std::copy_n(strides, BSQ_MAX_PLANES, decoder->destination.strides);
-    return decoder->decoder.receive(*frame);
+    return decoder->codec.receive(*frame);
   });
 }
 
@@ -118,7 +110,7 @@ bsq_status decoder_receive_host(bsq_cuda_decoder* decoder, bsq_frame* frame) {
   return call(decoder, [&] {
     require_argument(frame != nullptr, "frame is NULL");
     decoder->destination = {};
-    const bsq_status status = decoder->decoder.receive(*frame);
+    const bsq_status status = decoder->codec.receive(*frame);
     if (status != BSQ_OK) return status;
     for (int p = 0; p < BSQ_MAX_PLANES && frame->planes[p] != nullptr; ++p) {
       std::vector<uint8_t>& samples = decoder->samples[p];

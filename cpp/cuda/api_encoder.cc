@@ -16,7 +16,7 @@
 struct bsq_cuda_encoder {
   std::shared_ptr<bsq::cuda::Device> device;
   bsq_sequence sequence;
-  bsq::Encoder encoder;
+  bsq::Encoder codec;
   std::vector<uint8_t> samples[BSQ_MAX_PLANES];
   std::string error;
 
@@ -24,7 +24,7 @@ struct bsq_cuda_encoder {
                    const std::shared_ptr<const bsq::Model>& model)
       : device(std::move(opened)),
         sequence(settings.sequence),
-        encoder(settings, model, bsq::current_kernels(), bsq::cuda::encode_on_device(*device)) {}
+        codec(settings, model, bsq::current_kernels(), bsq::cuda::encode_on_device(*device)) {}
 };
 
 namespace bsq::cuda {
@@ -56,10 +56,7 @@ bsq_status encoder_header(const bsq_cuda_encoder* encoder, const uint8_t** data,
 }
 
 bsq_status encoder_send(bsq_cuda_encoder* encoder, const bsq_frame* frame) {
-  return call(encoder, [&] {
-    require_argument(frame != nullptr, "frame is NULL");
-    return encoder->encoder.send(*frame);
-  });
+  return send(encoder, frame, "frame is NULL");
 }
 
 // The planes of a frame in the device's memory, copied to the host.
@@ -85,22 +82,14 @@ bsq_frame fetch_frame(bsq_cuda_encoder& encoder, const bsq_frame& frame) {
 bsq_status encoder_send_device(bsq_cuda_encoder* encoder, const bsq_frame* frame) {
   return call(encoder, [&] {
     require_argument(frame != nullptr, "frame is NULL");
-    return encoder->encoder.send(fetch_frame(*encoder, *frame));
+    return encoder->codec.send(fetch_frame(*encoder, *frame));
   });
 }
 
-bsq_status encoder_flush(bsq_cuda_encoder* encoder) {
-  return call(encoder, [&] {
-    encoder->encoder.flush();
-    return BSQ_OK;
-  });
-}
+bsq_status encoder_flush(bsq_cuda_encoder* encoder) { return flush(encoder); }
 
 bsq_status encoder_receive(bsq_cuda_encoder* encoder, bsq_packet* packet) {
-  return call(encoder, [&] {
-    require_argument(packet != nullptr, "packet is NULL");
-    return encoder->encoder.receive(*packet);
-  });
+  return receive(encoder, packet, "packet is NULL");
 }
 
 bsq_status encoder_stats(const bsq_cuda_encoder* encoder, bsq_packet_stats* stats) {

@@ -17,16 +17,20 @@ struct bsq_model {
 };
 
 struct bsq_encoder {
-  bsq::Encoder encoder;
+  bsq::Encoder codec;
   std::string error;
 };
 
 struct bsq_decoder {
-  bsq::Decoder decoder;
+  bsq::Decoder codec;
   std::string error;
 };
 
 namespace bsq {
+
+inline void require_argument(bool good, const char* message) {
+  if (!good) throw Error(BSQ_ERROR_ARGUMENT, message);
+}
 
 // Runs fn() -> bsq_status; an exception becomes its status and `message` its sentence.
 template <class Fn>
@@ -51,18 +55,46 @@ bsq_status guarded(char* error, size_t error_size, const Fn& fn) noexcept {
   return status;
 }
 
-// The same on an encoder or a decoder, which keeps the sentence.
+// A `Handle` is an encoder or a decoder of the C API: it has a `codec` and an `error`.
+
+// The same on a handle, which keeps the sentence.
 template <class Handle, class Fn>
 bsq_status call(Handle* handle, const Fn& fn) noexcept {
   if (handle == nullptr) return BSQ_ERROR_ARGUMENT;
   return guarded(handle->error, fn);
 }
 
+// Frames or packets into the codec; `missing` is the error where there is none.
+template <class Handle, class Input>
+bsq_status send(Handle* handle, const Input* input, const char* missing) noexcept {
+  return call(handle, [&] {
+    require_argument(input != nullptr, missing);
+    return handle->codec.send(*input);
+  });
+}
+
+template <class Handle>
+bsq_status flush(Handle* handle) noexcept {
+  return call(handle, [&] {
+    handle->codec.flush();
+    return BSQ_OK;
+  });
+}
+
+// Packets or frames out of the codec.
+template <class Handle, class Output>
+bsq_status receive(Handle* handle, Output* output, const char* missing) noexcept {
+  return call(handle, [&] {
+    require_argument(output != nullptr, missing);
+    return handle->codec.receive(*output);
+  });
+}
+
 // What a getter of the encoder gives, into the caller's memory.
 template <class Handle, class Value, class Getter>
 bsq_status get(const Handle* handle, Value* value, const Getter& getter) {
   if (handle == nullptr || value == nullptr) return BSQ_ERROR_ARGUMENT;
-  *value = (handle->encoder.*getter)();
+  *value = (handle->codec.*getter)();
   return BSQ_OK;
 }
 
@@ -70,7 +102,7 @@ bsq_status get(const Handle* handle, Value* value, const Getter& getter) {
 template <class Handle>
 bsq_status get_sequence(const Handle* handle, bsq_sequence* sequence) {
   if (handle == nullptr || sequence == nullptr) return BSQ_ERROR_ARGUMENT;
-  const bsq_sequence* found = handle->decoder.sequence();
+  const bsq_sequence* found = handle->codec.sequence();
   if (found == nullptr) return BSQ_AGAIN;
   *sequence = *found;
   return BSQ_OK;
@@ -80,13 +112,9 @@ bsq_status get_sequence(const Handle* handle, bsq_sequence* sequence) {
 template <class Handle>
 bsq_status get_header(const Handle* handle, const uint8_t** data, size_t* size) {
   if (handle == nullptr || data == nullptr || size == nullptr) return BSQ_ERROR_ARGUMENT;
-  *data = handle->encoder.header().data();
-  *size = handle->encoder.header().size();
+  *data = handle->codec.header().data();
+  *size = handle->codec.header().size();
   return BSQ_OK;
-}
-
-inline void require_argument(bool good, const char* message) {
-  if (!good) throw Error(BSQ_ERROR_ARGUMENT, message);
 }
 
 }  // namespace bsq

@@ -39,28 +39,17 @@ const char* bsq_decoder_error(const bsq_decoder* decoder) {
 }
 
 bsq_status bsq_decoder_send(bsq_decoder* decoder, const bsq_packet* packet) {
-  return bsq::call(decoder, [&] {
-    bsq::require_argument(packet != nullptr, "packet is NULL");
-    return decoder->decoder.send(*packet);
-  });
+  return bsq::send(decoder, packet, "packet is NULL");
 }
 
-bsq_status bsq_decoder_flush(bsq_decoder* decoder) {
-  return bsq::call(decoder, [&] {
-    decoder->decoder.flush();
-    return BSQ_OK;
-  });
-}
+bsq_status bsq_decoder_flush(bsq_decoder* decoder) { return bsq::flush(decoder); }
 
 bsq_status bsq_decoder_receive(bsq_decoder* decoder, bsq_frame* frame) {
-  return bsq::call(decoder, [&] {
-    bsq::require_argument(frame != nullptr, "frame is NULL");
-    return decoder->decoder.receive(*frame);
-  });
+  return bsq::receive(decoder, frame, "frame is NULL");
 }
 
 void bsq_decoder_reset(bsq_decoder* decoder) {
-  if (decoder != nullptr) decoder->decoder.reset();
+  if (decoder != nullptr) decoder->codec.reset();
 }
 
 bsq_status bsq_decoder_sequence(const bsq_decoder* decoder, bsq_sequence* sequence) {
@@ -69,7 +58,7 @@ bsq_status bsq_decoder_sequence(const bsq_decoder* decoder, bsq_sequence* sequen
 
 bsq_status bsq_decoder_tokens(const bsq_decoder* decoder, int32_t layer, bsq_tokens* tokens) {
   if (decoder == nullptr || tokens == nullptr) return BSQ_ERROR_ARGUMENT;
-  const std::span<const bsq::TokenField> layers = decoder->decoder.tokens();
+  const std::span<const bsq::TokenField> layers = decoder->codec.tokens();
   if (layers.empty()) return BSQ_AGAIN;
   const auto count = static_cast<int64_t>(layers.size());
   const int64_t index = layer < 0 ? layer + count : layer;

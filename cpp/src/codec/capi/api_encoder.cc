@@ -76,24 +76,13 @@ bsq_status bsq_encoder_header(const bsq_encoder* encoder, const uint8_t** data, 
 }
 
 bsq_status bsq_encoder_send(bsq_encoder* encoder, const bsq_frame* frame) {
-  return bsq::call(encoder, [&] {
-    bsq::require_argument(frame != nullptr, "frame is NULL");
-    return encoder->encoder.send(*frame);
-  });
+  return bsq::send(encoder, frame, "frame is NULL");
 }
 
-bsq_status bsq_encoder_flush(bsq_encoder* encoder) {
-  return bsq::call(encoder, [&] {
-    encoder->encoder.flush();
-    return BSQ_OK;
-  });
-}
+bsq_status bsq_encoder_flush(bsq_encoder* encoder) { return bsq::flush(encoder); }
 
 bsq_status bsq_encoder_receive(bsq_encoder* encoder, bsq_packet* packet) {
-  return bsq::call(encoder, [&] {
-    bsq::require_argument(packet != nullptr, "packet is NULL");
-    return encoder->encoder.receive(*packet);
-  });
+  return bsq::receive(encoder, packet, "packet is NULL");
 }
 
 bsq_status bsq_encoder_stats(const bsq_encoder* encoder, bsq_packet_stats* stats) {

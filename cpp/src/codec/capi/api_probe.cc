@@ -25,7 +25,7 @@ bsq_status bsq_packet_probe(const uint8_t* data, size_t size, bsq_packet_info* i
     info->group_toggle = header.group_toggle ? 1 : 0;
     info->duration = header.has_duration ? static_cast<int64_t>(header.duration) : -1;
     if (header.keyframe) {
-      info->ticks_per_frame = header.sequence.ticks_per_frame;
+      info->ticks_per_frame = static_cast<int32_t>(header.sequence.ticks_per_frame);
       const auto components = bsq::component_geometries(header.sequence.info);
       info->tiles = static_cast<int32_t>(components.front().tiles.size());
       if (sequence != nullptr) *sequence = header.sequence.info;
