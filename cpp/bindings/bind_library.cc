@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "arrays.h"
+#include "base/quant_step.h"
+#include "bitstream/packet_reader.h"
 #include "codec/capi/api.h"
 #include "errors.h"
 #include "handles.h"
@@ -87,10 +89,30 @@ py::dict probe_packet(const py::object& data) {
         error);
   return py::dict(
       "keyframe"_a = info.keyframe != 0, "index_in_group"_a = info.index_in_group,
-      "layers"_a = info.layers, "crf"_a = info.crf, "tiles"_a = info.tiles, "pts"_a = info.pts,
+      "frames"_a = info.frames, "held_frames"_a = info.held_frames, "layers"_a = info.layers,
+      "crf"_a = info.crf, "tiles"_a = info.tiles, "pts"_a = info.pts,
       "ticks_per_frame"_a = info.ticks_per_frame, "group_toggle"_a = info.group_toggle,
       "duration"_a = info.duration,
       "sequence"_a = info.keyframe != 0 ? py::object(sequence_dict(sequence)) : py::none());
+}
+
+py::list probe_frames(const py::object& data) {
+  const BytesView bytes(data, "data");
+  const std::string what = "the packet";  // as long as the reader
+  PacketReader reader;
+  reader.open(bytes.span(), what);
+  const PacketHeader& header = reader.list_frames();
+  const TileCounts one;  // all payloads together
+  py::list frames;
+  for (int i = 0; i < header.frames; ++i) {
+    const FrameHeader& frame = reader.read_frame({&one, 1});
+    const ComponentHeader& coded = reader.components().front().header;
+    const int last = coded.steps[static_cast<size_t>(coded.layers - 1)];
+    frames.append(py::dict("ahead"_a = frame.ahead, "back"_a = frame.back, "forth"_a = frame.forth,
+                           "bytes"_a = reader.frame_size(),
+                           "crf"_a = coded.has_steps ? crf_of_c(last) : -1.0));
+  }
+  return frames;
 }
 
 py::dict probe_sequence(const py::object& data) {
@@ -136,6 +158,8 @@ void bind_library(py::module_& m) {
                              "Sizes of the networks, by the names of codec.modelspec.ModelConfig.");
   m.def("probe_packet", &probe_packet, py::arg("data"),
         "Headers of a packet, checksum verified. Raises BitstreamError, UnsupportedError.");
+  m.def("probe_frames", &probe_frames, py::arg("data"),
+        "The coded frames of a packet, in order. Raises BitstreamError, UnsupportedError.");
   m.def("probe_sequence", &probe_sequence, py::arg("data"),
         "The sequence header in a container's private data. Raises BitstreamError, "
         "UnsupportedError.");

@@ -16,8 +16,6 @@
 #include "base/thread_pool.h"
 #include "bitstream/limits.h"
 #include "codec/common/geometry.h"
-#include "codec/encoder/aq/lookahead.h"
-#include "codec/encoder/aq/lowres_analysis.h"
 #include "cuda/device_state.h"
 #include "cuda/motion_search.h"
 #include "cuda/open_device.h"
@@ -26,25 +24,12 @@
 #include "motion/motion_field.h"
 #include "motion/search.h"
 #include "motion_arrays.h"
+#include "search_arrays.h"
 
 namespace py = pybind11;
 
 namespace bsq {
 namespace {
-
-MotionSearchConfig search_config(double lam, int range) {
-  if (!(lam >= 0.0 && lam <= 4096.0)) fail("lam must be 0 to 4096");
-  if (range < 4 || range > 512) fail("range must be 4 to 512 luma samples");
-  return {lam, range, &search_kernels(current_kernels())};
-}
-
-// The depth of the samples only scales them to the 8 bits of the search: 16-bit arrays whose
-// largest sample fits 8 bits would be searched as black, so the caller states it.
-SearchFrame search_frame(const Samples& samples, size_t index, int bit_depth, const char* name) {
-  Plane plane;
-  load_or_fail(samples, index, bit_depth, name, plane);
-  return SearchFrame(std::as_const(plane).view(), bit_depth);
-}
 
 void check_pair(const Samples& cur, const Samples& ref) {
   check_luma(cur, "cur");
@@ -52,38 +37,6 @@ void check_pair(const Samples& cur, const Samples& ref) {
       !std::equal(cur.array.shape(), cur.array.shape() + cur.array.ndim(), ref.array.shape())) {
     fail("cur and ref must have the same shape");
   }
-}
-
-// A rectangle of superblocks given as (x_begin, y_begin, x_end, y_end).
-SuperblockRect superblock_rect(const std::vector<int>& tile, const MotionField& field) {
-  if (tile.size() != 4) fail("tile: expected (x_begin, y_begin, x_end, y_end) in superblocks");
-  const SuperblockRect rect{tile[0], tile[1], tile[2], tile[3]};
-  if (rect.x_begin < 0 || rect.y_begin < 0 || rect.x_end > field.superblocks_x ||
-      rect.y_end > field.superblocks_y || rect.x_begin >= rect.x_end ||
-      rect.y_begin >= rect.y_end) {
-    fail("tile: must be a rectangle of superblocks inside the frame");
-  }
-  return rect;
-}
-
-std::vector<SuperblockRect> superblock_rects(
-    const std::optional<std::vector<std::vector<int>>>& tiles, const MotionField& field) {
-  if (!tiles) return {whole_frame(field)};
-  std::vector<SuperblockRect> rects;
-  std::vector<uint8_t> covered(field.split.size());
-  for (const std::vector<int>& tile : *tiles) {
-    rects.push_back(superblock_rect(tile, field));
-    const SuperblockRect& r = rects.back();
-    for (int sy = r.y_begin; sy < r.y_end; ++sy) {
-      for (int sx = r.x_begin; sx < r.x_end; ++sx) {
-        if (std::exchange(covered[static_cast<size_t>(sy * field.superblocks_x + sx)], 1) != 0) {
-          fail("tiles: must not overlap");
-        }
-      }
-    }
-  }
-  if (std::count(covered.begin(), covered.end(), 0) != 0) fail("tiles: must cover the frame");
-  return rects;
 }
 
 // At the rates of fresh contexts, which are those of an Elias gamma code.
@@ -151,8 +104,8 @@ py::tuple search_one(const py::object& cur_in, const py::object& ref_in, double 
       found = search_emulated(*device, cur, ref, bit_depth, config, before, areas);
     } else {
       const SearchFrame a = search_frame(cur, 0, bit_depth, "cur");
-      const SearchFrame b = search_frame(ref, 0, bit_depth, "ref");
       ThreadPool pool(threads);
+      const SearchReference b = search_reference(ref, 0, bit_depth, "ref", pool);
       found = MotionSearch().run(a, b, config, before ? &*before : nullptr, areas, pool);
     }
   }
@@ -184,8 +137,8 @@ py::tuple search_batch(const py::object& cur_in, const py::object& ref_in, doubl
     ThreadPool pool(threads);
     pool.parallel_for(batch, [&](size_t i) {
       const SearchFrame a = search_frame(cur, i, bit_depth, "cur");
-      const SearchFrame b = search_frame(ref, i, bit_depth, "ref");
       ThreadPool alone(1);
+      const SearchReference b = search_reference(ref, i, bit_depth, "ref", alone);
       write_field(MotionSearch().run(a, b, config, nullptr, areas, alone), fine,
                   split_out + i * shape.split.size(), mv_out + i * vectors * 2);
     });
@@ -229,11 +182,13 @@ std::vector<py::array> compensate(const std::vector<Samples>& planes, const Fiel
     ref.bit_depth = bit_depth;
     ref.plane_count = static_cast<int>(planes.size());
     Frame result;
+    result.bit_depth = bit_depth;
+    result.plane_count = ref.plane_count;
     for (size_t p = 0; p < planes.size(); ++p) {
       load_or_fail(planes[p], i, bit_depth, "reference", ref.planes[p]);
       result.planes[p] = Plane(planes[p].width, planes[p].height);
     }
-    motion_compensate(ref, field, result);
+    motion_compensate({&ref, nullptr}, field, result);
     for (size_t p = 0; p < planes.size(); ++p) planes[p].store(result.planes[p], out_data[p], i);
   });
   return out;
@@ -288,37 +243,6 @@ Array<int16_t> predictors(int width, int height, const py::object& split, const 
   return result;
 }
 
-// What the lookahead makes of the first of some frames.
-Array<double> lookahead_propagation(const py::object& frames, int bit_depth, int threads) {
-  const Samples samples(frames, 3, "frames");
-  check_luma(samples, "frames");
-  const auto count = static_cast<size_t>(samples.array.shape(0));
-  if (count == 0) fail("frames: there must be one at least");
-  const Geometry geometry = Geometry::of(samples.width, samples.height, BSQ_CHROMA_GRAY, bit_depth);
-  std::vector<double> propagation;
-  {
-    const py::gil_scoped_release release;
-    ThreadPool pool(threads);
-    LowresAnalysis analysis(geometry, search_kernels(current_kernels()), pool);
-    Frame frame = geometry.make_frame();
-    std::vector<FrameCosts> costs;
-    costs.reserve(count);
-    for (size_t i = 0; i < count; ++i) {
-      load_or_fail(samples, i, bit_depth, "frames", frame.planes[0]);
-      analysis.measure(frame, costs.emplace_back());
-    }
-    std::vector<const FrameCosts*> pointers;
-    pointers.reserve(count);
-    for (const FrameCosts& c : costs) pointers.push_back(&c);
-    PropagationCost map;
-    const std::span<const double> found = map.of(pointers, geometry);
-    propagation.assign(found.begin(), found.end());
-  }
-  Array<double> result(Shape{geometry.superblocks_y, geometry.superblocks_x});
-  std::copy(propagation.begin(), propagation.end(), result.mutable_data());
-  return result;
-}
-
 }  // namespace
 
 void bind_motion(py::module_& m) {
@@ -366,12 +290,6 @@ Returns (y, u, v) of the same types and shapes.)");
 width, height: luma samples. tile: (x_begin, y_begin, x_end, y_end) in superblocks, ends excluded;
 predictors are found inside it, and are zero outside; the whole frame if None.
 Returns int16 in the shape of mv. Raises UsageError for what does not fit.)");
-  m.def("lookahead_propagation", &lookahead_propagation, py::arg("frames"),
-        py::arg("bit_depth") = 8, py::arg("threads") = 1,
-        R"(What the encoder's lookahead finds of the first of some luma planes.
-
-frames: uint8 or uint16 [N, H, W], H and W multiples of 8. Returns float64
-[ceil(H/32), ceil(W/32)]: of every superblock, in octaves, its propagation cost.)");
 }
 
 }  // namespace bsq

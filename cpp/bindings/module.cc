@@ -14,7 +14,9 @@ namespace bsq {
 
 void bind_entropy(py::module_& m);
 void bind_quantizer(py::module_& m);
+void bind_lookahead(py::module_& m);
 void bind_motion(py::module_& m);
+void bind_b_motion(py::module_& m);
 void bind_network(py::module_& m);
 void bind_library(py::module_& m);
 void bind_codec(py::module_& m);
@@ -121,7 +123,9 @@ PYBIND11_MODULE(_core, m) {
   bsq::bind_library(m);
   bsq::bind_entropy(m);
   bsq::bind_quantizer(m);
+  bsq::bind_lookahead(m);
   bsq::bind_motion(m);
+  bsq::bind_b_motion(m);
   bsq::bind_network(m);
   bsq::bind_codec(m);
   bsq::bind_decisions(m);

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstring>
 #include <iterator>
+#include <memory>
+#include <utility>
 
 #include "codec/common/base_frame.h"
 #include "motion/interpolate.h"
@@ -35,12 +37,6 @@ std::vector<TokenRect> DeviceState::rects(const Geometry& geometry) {
   return rects;
 }
 
-DeviceState::Fields DeviceState::make_fields() const {
-  const auto stages = static_cast<size_t>(weights_->layout().stages);
-  return {DeviceArray<uint8_t>(device_, geometry_.tokens()),
-          DeviceArray<uint32_t>(device_, geometry_.tokens() * stages)};
-}
-
 DeviceState::DeviceState(const Geometry& geometry, const std::shared_ptr<const Weights>& weights,
                          Device& device, ThreadPool& pool, bool encodes, bool is_base)
     : LayerStateBase(geometry, weights->layout().stages, pool),
@@ -50,14 +46,15 @@ DeviceState::DeviceState(const Geometry& geometry, const std::shared_ptr<const W
       runner_(device, *weights, geometry, encodes),
       prior_(device, *weights, geometry, rects(geometry), runner_),
       current_(std::make_unique<DeviceFrame>(device, geometry)),
-      reference_(std::make_unique<DeviceFrame>(device, geometry)),
-      fields_(make_fields()),
-      previous_(make_fields()),
+      fields_(device, geometry, weights->layout().stages),
+      previous_(device, geometry, weights->layout().stages),
       coded_(device, geometry.tokens()),
       positions_(device, geometry.tokens()),
       index_(device, geometry.tokens()),
       delta_q_(device, geometry.superblocks()),
-      vectors_(device, geometry.tokens()),
+      vectors_{Mirror<Vector>(device, geometry.tokens()),
+               Mirror<Vector>(device, geometry.tokens())},
+      direction_(device, geometry.tokens()),
       left_edges_(device, geometry.tokens()),
       upper_edges_(device, geometry.tokens()) {
   for (const SuperblockRect& area : geometry_.tiles) {
@@ -69,16 +66,29 @@ DeviceState::DeviceState(const Geometry& geometry, const std::shared_ptr<const W
   }
 }
 
-void DeviceState::begin_frame() {
-  superblocks.begin_frame();
+void DeviceState::begin_frame(const FrameRole& role) {
+  begin_symbols(role);
   coded_.clear();
-}
-
-void DeviceState::begin_keyframe() {
+  if (!role.keyframe) {
+    copy_tokens(held(role.coding)->tokens, previous_);
+    return;
+  }
   const FillKernel fill{current_->planes(), 1 << (geometry_.bit_depth - 1)};
   device_.launch(fill);
   previous_.stages.clear();
-  reset_symbols();
+}
+
+void DeviceState::copy_tokens(const DeviceTokens& from, DeviceTokens& to) {
+  device_.copy(to.stages.data(), from.stages.data(), to.stages.size());
+  device_.copy(to.bits.data(), from.bits.data(), to.bits.size() * sizeof(uint32_t));
+}
+
+void DeviceState::end_frame() {
+  std::shared_ptr<Held> done =
+      spare([&] { return std::make_shared<Held>(device_, geometry_, weights_->layout().stages); });
+  std::swap(current_, done->frame);
+  if (role_.hold >= 0) copy_tokens(previous_, done->tokens);
+  end_symbols(std::move(done));
 }
 
 void DeviceState::predict_from_base() {
@@ -94,14 +104,27 @@ void DeviceState::predict_from_base() {
   }
 }
 
-void DeviceState::compensate() {
+void DeviceState::send_motion() {
+  const MotionField& field = motion.field;
   device_.wait_mark();
-  std::memcpy(vectors_.data(), motion.field.mv.data(), motion.field.mv.size() * sizeof(Mv));
-  vectors_.send(device_, motion.field.mv.size());
+  for (size_t i = 0; i < (field.is_b() ? 2U : 1U); ++i) {
+    const std::vector<Mv>& vectors = field.vectors(i);
+    std::memcpy(vectors_[i].data(), vectors.data(), vectors.size() * sizeof(Mv));
+    vectors_[i].send(device_, vectors.size());
+  }
+  if (field.is_b()) {
+    std::memcpy(direction_.data(), field.direction.data(), field.direction.size());
+    direction_.send(device_, field.direction.size());
+  }
   device_.mark();
-  CompensateKernel kernel{reference_->planes(),
+}
+
+CompensateKernel DeviceState::compensation(size_t i) const {
+  CompensateKernel kernel{reference(i).frame->planes(),
                           current_->planes(),
-                          vectors_.device(),
+                          vectors_[i].device(),
+                          role_.is_b() ? direction_.device() : nullptr,
+                          i == 0 ? kFirstReference : kSecondReference,
                           geometry_.tokens_x,
                           geometry_.tokens_y,
                           {},
@@ -110,7 +133,15 @@ void DeviceState::compensate() {
   static_assert(sizeof kernel.chroma_filter == sizeof kChromaFilter);
   std::memcpy(kernel.luma_filter, kLumaFilter, sizeof kernel.luma_filter);
   std::memcpy(kernel.chroma_filter, kChromaFilter, sizeof kernel.chroma_filter);
-  device_.launch(kernel);
+  return kernel;
+}
+
+void DeviceState::compensate() {
+  send_motion();
+  for (size_t i = 0; i < (role_.is_b() ? 2U : 1U); ++i) {
+    const CompensateKernel kernel = compensation(i);
+    device_.launch(kernel);
+  }
 }
 
 Steps DeviceState::steps(int q) const { return {q, delta_q_.device(), geometry_.superblocks_x}; }
@@ -160,7 +191,7 @@ void DeviceState::list_active(int q, const LayerPlace& place) {
 }
 
 // Token vectors of the active tokens.
-void DeviceState::expand(const Fields& fields) {
+void DeviceState::expand(const DeviceTokens& fields) {
   const ExpandTokensKernel kernel{fields.arrays(),   weights_->layout().stages, active.count(),
                                   nullptr,           positions_.device(),       geometry_.tokens_x,
                                   runner_.vectors(), runner_.vector_pitch()};
@@ -209,10 +240,17 @@ void DeviceState::end_layer(int q, bool decoded) {
   superblocks.end_layer();
 }
 
-void DeviceState::filter(int q, bool keyframe) {
-  const EdgeKernel edges{steps(q),           keyframe,           coded_.data(),
-                         vectors_.device(),  geometry_.tokens_x, geometry_.tokens_y,
-                         left_edges_.data(), upper_edges_.data()};
+void DeviceState::filter(int q) {
+  const EdgeKernel edges{steps(q),
+                         role_.keyframe,
+                         coded_.data(),
+                         vectors_[0].device(),
+                         vectors_[1].device(),
+                         role_.is_b() ? direction_.device() : nullptr,
+                         geometry_.tokens_x,
+                         geometry_.tokens_y,
+                         left_edges_.data(),
+                         upper_edges_.data()};
   device_.launch(edges);
   for (const bool vertical : {true, false}) {
     const DeblockKernel kernel{current_->planes(),

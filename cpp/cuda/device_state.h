@@ -15,6 +15,7 @@
 #include "codec/common/layer_state_base.h"
 #include "codec/common/symbols.h"
 #include "cuda/group_prior.h"
+#include "cuda/kernels/motion.h"
 #include "cuda/stack.h"
 #include "network/samples.h"
 
@@ -31,15 +32,35 @@ class DeviceFrame {
   Planes planes_{};
 };
 
-class DeviceState : public LayerStateBase<DeviceState, SymbolTile> {
+// Tokens of a frame, by place.
+struct DeviceTokens {
+  DeviceTokens(Device& device, const Geometry& geometry, int max_stages)
+      : stages(device, geometry.tokens()),
+        bits(device, geometry.tokens() * static_cast<size_t>(max_stages)) {}
+
+  TokenArrays arrays() const { return {stages.data(), bits.data()}; }
+
+  DeviceArray<uint8_t> stages;
+  DeviceArray<uint32_t> bits;
+};
+
+// Of a held frame.
+struct DeviceSamples {
+  DeviceSamples(Device& device, const Geometry& geometry, int stages)
+      : frame(std::make_unique<DeviceFrame>(device, geometry)), tokens(device, geometry, stages) {}
+
+  std::unique_ptr<DeviceFrame> frame;
+  DeviceTokens tokens;
+};
+
+class DeviceState : public LayerStateBase<DeviceState, SymbolTile, DeviceSamples> {
  public:
   // Device and pool must outlive the state.
   DeviceState(const Geometry& geometry, const std::shared_ptr<const Weights>& weights,
               Device& device, ThreadPool& pool, bool encodes, bool is_base = false);
 
   // As in LayerState.
-  void begin_frame();
-  void begin_keyframe();
+  void begin_frame(const FrameRole& role);
   void predict_from_base();
   void compensate();
   // For encoders, which look at tokens before they are listed: the superblocks' delta q to the
@@ -56,15 +77,14 @@ class DeviceState : public LayerStateBase<DeviceState, SymbolTile> {
   void end_layer(int q, bool decoded);
   // The tokens of the layer that ended last.
   const TokenField& coded_tokens() const { return tokens; }
-  void filter(int q, bool keyframe);
-  void end_frame() { std::swap(current_, reference_); }
+  void filter(int q);
+  void end_frame();
 
   Device& device() { return device_; }
   const Weights& weights() const { return *weights_; }
   NetworkRunner& runner() { return runner_; }
   GroupPrior& prior() { return prior_; }
-  // The frame that end_frame() left, and the one at work.
-  const Planes& frame() const { return reference_->planes(); }
+  // The frame at work.
   const Planes& current() const { return current_->planes(); }
   // The layer at work as kernels see it.
   ActiveList active_list() const { return {positions_.device(), index_.device(), active.count()}; }
@@ -75,30 +95,26 @@ class DeviceState : public LayerStateBase<DeviceState, SymbolTile> {
   Mirror<int16_t> flag_logits;
 
  private:
-  struct Fields {
-    DeviceArray<uint8_t> stages;
-    DeviceArray<uint32_t> bits;
-    TokenArrays arrays() const { return {stages.data(), bits.data()}; }
-  };
-
   static std::vector<TokenRect> rects(const Geometry& geometry);
-  Fields make_fields() const;
   void put_delta_q();
-  void expand(const Fields& fields);
+  void expand(const DeviceTokens& fields);
+  void copy_tokens(const DeviceTokens& from, DeviceTokens& to);
+  void send_motion();
+  CompensateKernel compensation(size_t reference) const;
 
   const std::shared_ptr<const Weights> weights_;
   Device& device_;
   NetworkRunner runner_;
   GroupPrior prior_;
   std::unique_ptr<DeviceFrame> current_;
-  std::unique_ptr<DeviceFrame> reference_;
-  Fields fields_;
-  Fields previous_;
+  DeviceTokens fields_;
+  DeviceTokens previous_;
   DeviceArray<uint8_t> coded_;  // by place: whether a layer of this frame has bits there
   Mirror<Position> positions_;
   Mirror<int32_t> index_;
   Mirror<int16_t> delta_q_;
-  Mirror<Vector> vectors_;
+  std::array<Mirror<Vector>, 2> vectors_;  // by reference
+  Mirror<uint8_t> direction_;
   DeviceArray<int16_t> left_edges_;
   DeviceArray<int16_t> upper_edges_;
 };

@@ -39,6 +39,7 @@ class DeviceFrameDecoder : public FrameDecoder {
   const MotionField& motion() const override { return state_.motion.field; }
   const TokenField& coded_tokens() const override { return state_.coded_tokens(); }
 
+  void present(int slot) override { presented_ = state_.share(slot); }
   void show(bsq_frame& frame) override {
     const Geometry& g = state_.geometry();
     for (int p = 0; p < g.plane_count; ++p) {
@@ -48,7 +49,8 @@ class DeviceFrameDecoder : public FrameDecoder {
       void* to = own ? shown_[at].data() : destination_.planes[plane];
       const ptrdiff_t stride = own ? pitches_[at] : destination_.strides[plane];
       check_destination(to, stride, p);
-      const ExportKernel kernel{state_.frame(), p, g.plane_width(p), g.plane_height(p), to, stride};
+      const ExportKernel kernel{presented_->frame->planes(), p,  g.plane_width(p),
+                                g.plane_height(p),           to, stride};
       device_.launch(kernel);
       frame.planes[plane] = to;
       frame.strides[plane] = stride;
@@ -71,6 +73,7 @@ class DeviceFrameDecoder : public FrameDecoder {
   Device& device_;
   const Destination& destination_;
   DeviceState state_;
+  std::shared_ptr<const DeviceState::Held> presented_;
   std::array<DeviceArray<uint8_t>, 3> shown_;
   std::array<ptrdiff_t, 3> pitches_{};
 };

@@ -1,6 +1,7 @@
 // Encoding of frames on a device.
 #include "cuda/frame_encoder.h"
 
+#include <array>
 #include <memory>
 #include <numeric>
 #include <optional>
@@ -10,6 +11,7 @@
 #include "codec/encoder/mode/motion_estimation.h"
 #include "cuda/motion_search.h"
 #include "cuda/token_selection.h"
+#include "kernels/dispatch.h"
 
 namespace bsq::cuda {
 namespace {
@@ -32,19 +34,23 @@ class DeviceFrameEncoder : public FrameEncoder {
     throw Error(BSQ_ERROR_UNSUPPORTED, "layers cannot be traced on a device: encode without one");
   }
 
-  void begin(const Frame& source) override {
+  void begin(const Frame& source, const FrameRole& role) override {
     const Planes& to = source_.planes();
     for (int p = 0; p < to.count; ++p) {
       device_.upload(to.data[p], source.planes[p].view().data, plane_bytes(p));
     }
     layers_.selection().set_source(to);
+    state_.begin_frame(role);
   }
-  void begin_keyframe() override { state_.begin_keyframe(); }
   void predict(int q, int range) override {
-    if (!search_) search_.emplace(device_, geometry());
-    motion_tiles(state_, tiles_);
-    search_->run(source_.planes(), state_.frame(), motion_config(q, range), tiles_,
-                 state_.motion.field);
+    if (state_.role().is_b()) {
+      search_b(b_motion_config(q, range));
+    } else {
+      if (!search_) search_.emplace(device_, geometry());
+      motion_tiles(state_, tiles_);
+      search_->run(source_.planes(), state_.reference(0).frame->planes(), motion_config(q, range),
+                   tiles_, state_.motion.field);
+    }
     state_.compensate();
   }
   void predict_as(const MotionField& first) override {
@@ -70,13 +76,32 @@ class DeviceFrameEncoder : public FrameEncoder {
     return std::accumulate(errors_.data(), errors_.data() + errors_.size(), int64_t{0});
   }
   void end_frame() override { state_.end_frame(); }
-  const Frame& frame() override { return show(state_.frame()); }
+  const Frame& frame(int slot) override { return show(state_.held(slot)->frame->planes()); }
 
  private:
   size_t plane_bytes(int p) const {
     const Planes& planes = source_.planes();
     return static_cast<size_t>(planes.width[p]) * static_cast<size_t>(planes.height[p]) *
            sizeof(uint16_t);
+  }
+
+  // The motion of a B frame, which the host searches for.
+  void search_b(MotionSearchConfig config) {
+    const SearchKernels& kernels = search_kernels(current_kernels());
+    ThreadPool& pool = state_.pool();
+    if (!host_search_) host_search_ = std::make_unique<HostSearch>();
+    HostSearch& host = *host_search_;
+    const Frame& source = show(source_.planes());
+    host.search.current().fill(source.planes[0].view(), source.bit_depth);
+    for (size_t i = 0; i < 2; ++i) {
+      host.references[i].fill(show(state_.reference(i).frame->planes()), kernels, pool);
+    }
+    motion_tiles(state_, host.search.tiles());
+    config.kernels = &kernels;
+    MotionSymbols& motion = state_.motion;
+    motion.field =
+        host.search.run(host.search.current(), {&host.references[0], &host.references[1]}, config,
+                        motion.temporal, motion.distances, host.search.tiles(), pool);
   }
 
   const Frame& show(const Planes& planes) {
@@ -87,6 +112,11 @@ class DeviceFrameEncoder : public FrameEncoder {
     return shown_;
   }
 
+  struct HostSearch {
+    BMotionSearch search;
+    std::array<SearchReference, 2> references;
+  };
+
   Device& device_;
   DeviceState state_;
   LayerEncoder<DeviceState, DeviceTokenSelection> layers_;
@@ -94,7 +124,8 @@ class DeviceFrameEncoder : public FrameEncoder {
   Mirror<int64_t> errors_;
   Frame shown_;
   std::vector<MotionSearchTile> tiles_;
-  std::optional<DeviceSearch> search_;  // of components with motion of their own
+  std::optional<DeviceSearch> search_;       // of components with motion of their own
+  std::unique_ptr<HostSearch> host_search_;  // likewise, where there are B frames
 };
 
 }  // namespace

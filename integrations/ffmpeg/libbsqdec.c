@@ -200,7 +200,7 @@ static void report_concealment(AVCodecContext* avctx, AVFrame* frame, const AVPa
       bsq_packet_probe(avpkt->data, (size_t)avpkt->size, &info, NULL, error, sizeof(error));
   if (status == BSQ_OK) snprintf(error, sizeof(error), "packets before it are lost or damaged");
   av_log(avctx, s->concealing ? AV_LOG_VERBOSE : AV_LOG_WARNING,
-         "the frame at pts %lld shows the one before again, up to the next keyframe: %s\n",
+         "the frame at pts %lld is lost and shows the one before again: %s\n",
          (long long)frame->pts, error);
   frame->decode_error_flags |= FF_DECODE_ERROR_CONCEALMENT_ACTIVE;
   frame->flags |= AV_FRAME_FLAG_CORRUPT;
@@ -238,6 +238,17 @@ static int fill_frame(AVCodecContext* avctx, AVFrame* frame, const AVPacket* avp
   return add_rotation(frame, sequence->rotation);
 }
 
+/* Whether skip_frame leaves the packet out: from NONREF on where no other frame refers to its own,
+ * from NONINTRA on between keyframes. */
+static int is_skipped(const AVCodecContext* avctx, const AVPacket* avpkt) {
+  bsq_packet_info info;
+  if (avctx->skip_frame < AVDISCARD_NONREF) return 0;
+  if (avctx->skip_frame >= AVDISCARD_ALL) return 1;
+  if (avctx->skip_frame >= AVDISCARD_NONINTRA) return !(avpkt->data[0] & KEYFRAME_BIT);
+  return bsq_packet_probe(avpkt->data, (size_t)avpkt->size, &info, NULL, NULL, 0) == BSQ_OK &&
+         info.frames > 0 && info.held_frames == 0;
+}
+
 static int decode_frame(AVCodecContext* avctx, AVFrame* frame, int* got_frame, AVPacket* avpkt) {
   LibBSQDecoder* const s = avctx->priv_data;
   bsq_frame decoded;
@@ -246,10 +257,7 @@ static int decode_frame(AVCodecContext* avctx, AVFrame* frame, int* got_frame, A
   int ret;
   *got_frame = 0;
   if (avpkt->size <= 0) return 0;
-  if (avctx->skip_frame >= AVDISCARD_ALL ||
-      (avctx->skip_frame >= AVDISCARD_NONINTRA && !(avpkt->data[0] & KEYFRAME_BIT))) {
-    return avpkt->size;
-  }
+  if (is_skipped(avctx, avpkt)) return avpkt->size;
   ret = send_packet(avctx, avpkt);
   if (ret < 0) return ret;
   status = bsq_decoder_receive(s->decoder, &decoded);

@@ -190,7 +190,8 @@ static int encode_receive(AVCodecContext* avctx, AVPacket* avpkt) {
   }
 }
 
-static const FFCodecDefault defaults[] = {{"b", "0"}, {"g", "250"}, {"keyint_min", "-1"}, {NULL}};
+static const FFCodecDefault defaults[] = {
+    {"b", "0"}, {"bf", "-1"}, {"g", "250"}, {"keyint_min", "-1"}, {NULL}};
 
 #define PIX_FMT(name, chroma, bit_depth, alpha) AV_PIX_FMT_##name,
 static const enum AVPixelFormat pix_fmts[] = {FF_BSQ_FORMATS(PIX_FMT) AV_PIX_FMT_NONE};

@@ -300,8 +300,7 @@ static void warn_of_ignored(AVCodecContext* avctx) {
     const char* name;
     const char* why;
   } ignored[] = {
-      {"bf", "there are no B frames"},
-      {"refs", "a frame is predicted from the one before"},
+      {"refs", "references follow from the B frames"},
       {"minrate", "a rate has no lower bound"},
       {"slices", "blocks follow from the size"},
       {"qmin", NULL},
@@ -332,11 +331,12 @@ static void warn_of_ignored(AVCodecContext* avctx) {
   }
 }
 
-static void configure_keyframes(AVCodecContext* avctx, bsq_encoder_config* config) {
+static void configure_groups(AVCodecContext* avctx, bsq_encoder_config* config) {
   const LibBSQEncoder* const s = avctx->priv_data;
   if (avctx->gop_size == 0) avctx->gop_size = 1; /* FFmpeg's word for keyframes alone */
   config->gop = avctx->gop_size;
   config->scene_cut = s->scene_cut && s->sc_threshold != 0;
+  if (avctx->max_b_frames >= 0) config->bframes = avctx->max_b_frames;
   if (avctx->keyint_min >= avctx->gop_size) {
     config->scene_cut = 0; /* none fits between the regular ones */
   } else if (avctx->keyint_min > 1 && config->scene_cut) {
@@ -358,7 +358,7 @@ int ff_bsq_configure(AVCodecContext* avctx, bsq_encoder_config* config) {
   if (ret < 0) return ret;
   ret = configure_tune(avctx, config);
   if (ret < 0) return ret;
-  configure_keyframes(avctx, config);
+  configure_groups(avctx, config);
   config->threads = ff_bsq_threads(avctx->thread_count);
   config->lookahead = s->lookahead;
   if (s->lookahead == FF_BSQ_NOT_GIVEN) {

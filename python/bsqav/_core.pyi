@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import CapsuleType
 
-from bsqav.codec.sequence import PacketHeader, SequenceHeader
+from bsqav.codec.sequence import CodedFrame, PacketHeader, SequenceHeader
 
 __version__: str
 
@@ -193,10 +193,11 @@ class Encoder:
     def receive(self) -> Packet | None:
         """None: more input is needed, or everything has been returned after flush()."""
     @property
-    def stats(self) -> dict[str, float]:
-        """Of the last packet, with the keys of bsq_packet_stats: motion_bits, flag_bits,
-        delta_q_bits and token_bits, by the model's probabilities, and ideal_bits, their sum;
-        psnr_y; tokens, coded_tokens and coded_stages, of all layers."""
+    def stats(self) -> dict[str, Any]:
+        """Of the last packet, all its frames, with the keys of bsq_packet_stats: motion_bits,
+        flag_bits, delta_q_bits and token_bits, by the model's probabilities, and ideal_bits, their
+        sum; tokens, coded_tokens and coded_stages, of all layers. psnr_y, of the frame shown;
+        level_bits, a list: bits of frames by level in their group of B frames."""
     def trace(self) -> None:
         """Notes the layers of the first component from now on; for training."""
     def take_layers(self) -> list[dict[str, Any]]:
@@ -239,20 +240,28 @@ class Decoder:
         """The last sequence header, None before the first keyframe."""
     @property
     def tokens(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint32]] | None:
-        """Of the last layer decoded: stages [H, W] (0..S per 8x8 token) and bits [H, W, S], bit i
-        of a word being bit i of that stage. None before the first frame and while frames are
-        concealed."""
+        """Of the last layer of the frame shown: stages [H, W] (0..S per 8x8 token) and bits
+        [H, W, S], bit i of a word being bit i of that stage. None before the first frame, while
+        frames are concealed and, without keep_layers, where an earlier packet has the frame."""
     @property
     def layer_tokens(self) -> list[tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint32]]]:
-        """The same of all layers of the last packet, in coding order; none where `tokens` is None.
+        """The same of all its layers, in coding order; none where `tokens` is None.
         Needs keep_layers=True: raises BsqError without."""
 
 def probe_packet(data: bytes) -> PacketHeader:
-    """Headers of a packet, checksum verified: keyframe, index_in_group, layers, crf, tiles, pts,
-    ticks_per_frame, group_toggle, duration (-1 where the packet states none) and `sequence` (a
-    dictionary, or None between keyframes). Between keyframes tiles and ticks_per_frame are 0, pts
-    is the deviation from the regular time, and crf is -1 where the packet has the steps of the one
-    before: only the stream tells.
+    """Headers of a packet, checksum verified: keyframe, index_in_group, frames (coded in it, 0
+    where it shows a held one), held_frames (of these, those that others may refer to), layers and
+    crf of the frame shown, tiles, pts, ticks_per_frame, group_toggle, duration (-1 where the packet
+    states none) and `sequence` (a dictionary, or None between keyframes). Between keyframes tiles
+    and ticks_per_frame are 0 and pts is the deviation from the regular time. Without coded frames
+    layers is 0. crf is -1 where the packet does not say: only the stream tells.
+
+    Raises BitstreamError, UnsupportedError."""
+
+def probe_frames(data: bytes) -> list[CodedFrame]:
+    """The coded frames of a packet, in order: by how many frames each is ahead of the one that the
+    packet shows, the distances `back` and `forth` to its references, 0 for none, its bytes, and its
+    crf, -1 where it has the steps of the reference that was decoded later.
 
     Raises BitstreamError, UnsupportedError."""
 
@@ -533,13 +542,91 @@ def motion_predict_batch(
     """motion_compensate over a batch of 4:2:0 frames, without the GIL: y [B, H, W], u and v
     [B, H/2, W/2]."""
 
-def lookahead_propagation(
-    frames: _Samples, bit_depth: int = 8, threads: int = 1
-) -> npt.NDArray[np.float64]:
-    """What the encoder's lookahead finds of the first of some luma planes.
+# B frames. distances: of the two references, in frames. temporal: (mv [H/8, W/8, 2], distance,
+# shared), the vectors that temporal vectors are made of, the frames that they span, and whether
+# they are those of the first reference into the second; None: there are none.
 
-    frames: uint8 or uint16 [N, H, W], H and W multiples of 8. Returns [ceil(H/32), ceil(W/32)]:
-    of every superblock, in octaves, its propagation cost."""
+_BField = tuple[_U8, _U8, _S16]  # split, direction [H/8, W/8], mv [2, H/8, W/8, 2]
+_Temporal = tuple[_S16, int, bool] | None
+_Vector = tuple[int, int]
+
+class _BPlace(TypedDict):
+    square: tuple[int, int, int]  # x, y, side in sub-blocks
+    predictor: tuple[_Vector, _Vector]
+    merged: int
+    both: int
+    side: int
+    differs: list[int]
+    candidates: list[tuple[int, tuple[_Vector, _Vector]]]
+
+def b_motion_search(
+    cur: _Samples,
+    first: _Samples,
+    second: _Samples,
+    distances: tuple[int, int] = (1, 1),
+    lam: float = 4.0,
+    range: int = 64,  # noqa: A002 - the word of the C++ side
+    pair_rounds: int = 2,
+    temporal: _Temporal = None,
+    bit_depth: int = 8,
+    tiles: Sequence[Sequence[int]] | None = None,
+    threads: int = 1,
+) -> _BField:
+    """Searches the motion of a luma plane against two references, as that of a B frame.
+
+    pair_rounds: of the refinement of both vectors; the rest as motion_search.
+    """
+
+def b_motion_places(
+    split: _U8,
+    direction: _U8,
+    mv: _S16,
+    distances: tuple[int, int] = (1, 1),
+    temporal: _Temporal = None,
+    tiles: Sequence[Sequence[int]] | None = None,
+) -> list[_BPlace]:
+    """What is known of each square of a B frame's field before it is coded, in coding order."""
+
+def b_motion_code(
+    split: _U8,
+    direction: _U8,
+    mv: _S16,
+    distances: tuple[int, int] = (1, 1),
+    temporal: _Temporal = None,
+    tiles: Sequence[Sequence[int]] | None = None,
+) -> tuple[int, _BField]:
+    """Codes a B frame's field with fresh contexts and decodes it: bytes, and the decoded field."""
+
+def scale_motion_vector(v: Sequence[int], n: int, d: int) -> _Vector:
+    """scale(v, n, d) of docs/bitstream.md section 4.6, in x and y."""
+
+_PlannedFrame = tuple[int, int | None, int | None, int, int | None]
+
+def group_frames(begin: int, end: int, slot: int = 0) -> list[_PlannedFrame]:
+    """The frames of a hierarchical group in coding order.
+
+    begin: index in the GOP of the anchor before it, which is held in `slot`; end: that of the
+    group's own. Returns tuples (index, first reference, second reference, level, slot), None where
+    there is none."""
+
+def planned_packets(
+    frames: _Samples,
+    *,
+    lookahead: int = 24,
+    bframes: int = 7,
+    gop: int = 250,
+    scene_cut: bool = True,
+    keyframes: Sequence[int] = (),
+    context_from: int | None = None,
+    threads: int = 1,
+) -> list[list[tuple[_PlannedFrame, npt.NDArray[np.float64] | None]]]:
+    """What an encoder's lookahead plans for each packet of a stream of luma planes.
+
+    frames: uint8, or uint16 of 10 bits [N, H, W], H and W multiples of 8. keyframes: numbers of
+    frames that are asked to be one. context_from: number of the first frame that is context only.
+    Returns for each packet a list of pairs: a tuple of a frame as group_frames() gives it, and its
+    propagation cost on every superblock in octaves, [ceil(H/32), ceil(W/32)], or None without a
+    lookahead."""
 
 def motion_vector_predictors(
     width: int, height: int, split: _U8, mv: _S16, tile: Sequence[int] | None = None

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-KEYFRAME, QUANTIZERS, DEVIATION, DURATION, GROUP_TOGGLE = 0x80, 0x08, 0x04, 0x02, 0x01
+KEYFRAME, DEVIATION, DURATION, GROUP_TOGGLE = 0x80, 0x04, 0x02, 0x01  # of packets
+B_FRAME, QUANTIZERS, FIRST_COMPONENT_MOTION = 0x80, 0x08, 0x01  # of frames and components
 
 
 def varint(value: int) -> bytes:
@@ -66,29 +69,106 @@ class Header:
         return self.magic + bytes([self.version]) + varint(len(fields)) + fields
 
 
+def write_quantizers(quantizers: Sequence[int], ladder: bool = True) -> bytes:
+    """Quantizer indices, which must not rise; by the ladder's mask where that is possible."""
+    last = quantizers[-1]
+    rises = [a - b for a, b in itertools.pairwise(quantizers)]
+    places = {(c - last) // 80 for c in quantizers[:-1]}
+    on_ladder = all((c - last) % 80 == 0 for c in quantizers) and places <= set(range(1, 8))
+    if ladder and on_ladder and len(places) == len(rises):
+        mask = sum(1 << (k - 1) for k in places)
+        return (last | mask << 9).to_bytes(2, "little")
+    return last.to_bytes(2, "little") + b"".join(map(varint, reversed(rises)))
+
+
+@dataclass
+class ComponentFields:
+    """A component after the first; the defaults are a valid one with an empty payload."""
+
+    layers: int = 1
+    quantizers: list[int] | None = field(default_factory=lambda: [256])
+    ladder: bool = True  # quantizers that are on it are coded by its mask
+    base: bytes = b""  # of keyframes
+    body: bytes = b""
+    first_motion: bool = False
+
+    def write(self, keyframe: bool) -> bytes:
+        """The component's bytes."""
+        flags = self.layer_flags() | (FIRST_COMPONENT_MOTION if self.first_motion else 0)
+        data = bytes([flags]) + self.write_quantizers()
+        return data + (self.write_base() if keyframe else b"") + self.body
+
+    def layer_flags(self) -> int:
+        """Bits 6..3 of the flags of a component or a frame."""
+        return (self.layers - 1) << 4 | (0 if self.quantizers is None else QUANTIZERS)
+
+    def write_quantizers(self) -> bytes:
+        """The quantizers, where there are any."""
+        return write_quantizers(self.quantizers, self.ladder) if self.quantizers else b""
+
+    def write_base(self) -> bytes:
+        """The base frame with its size."""
+        return varint(len(self.base)) + self.base
+
+
+@dataclass
+class FrameFields(ComponentFields):
+    """A coded frame; the defaults are a valid frame of a keyframe packet with an empty payload."""
+
+    hold: int = 1
+    ahead: int | None = None  # of all frames of a packet but the last
+    b_frame: bool = False
+    back: int = 1  # from here on between keyframes
+    forth: int = 0
+    escape: bool = False  # distances follow the references also where four bits hold them
+    others: list[bytes] = field(default_factory=list)  # components after the first
+
+    def write(self, keyframe: bool) -> bytes:
+        """The frame's bytes."""
+        flags = self.layer_flags() | (B_FRAME if self.b_frame else 0) | self.hold
+        data = bytes([flags])
+        if self.ahead is not None:
+            data += varint(self.ahead)
+        if not keyframe:
+            data += self.write_references()
+        data += self.write_quantizers()
+        if keyframe:
+            data += self.write_base()
+        for other in self.others:
+            data += varint(len(other)) + other
+        return data + self.body
+
+    def write_references(self) -> bytes:
+        """The distances of the references."""
+        distances = [self.back, self.forth]
+        short = [0 if self.escape or distance > 15 else distance for distance in distances]
+        data = bytes([short[0] << 4 | short[1]])
+        if not short[0]:
+            data += varint(self.back)
+        if self.b_frame and not short[1]:
+            data += varint(self.forth)
+        return data
+
+
 @dataclass
 class PacketFields:
-    """A packet; the defaults are a valid keyframe header with an empty payload."""
+    """A packet; the defaults are a valid keyframe with an empty payload."""
 
     keyframe: bool = True
     header: Header = field(default_factory=Header)
-    layers: int = 1
     pts: int = 0
     index: int = 1
     deviation: int | None = None
     duration: int | None = None
-    quantizers: list[int] | None = field(default_factory=lambda: [256])
-    base: bytes = b""  # of keyframes
-    others: list[bytes] = field(default_factory=list)  # components after the first
-    body: bytes = b""
+    frames: list[FrameFields] = field(default_factory=lambda: [FrameFields()])
     group_toggle: bool = False
+    flags: int = 0  # wrong ones
     checksum_error: int = 0
 
     def write(self) -> bytes:
         """The packet's bytes, with a checksum that fits unless an error is asked for."""
-        flags = (self.layers - 1) << 4
+        flags = len(self.frames) << 4 | self.flags
         flags |= KEYFRAME if self.keyframe else 0
-        flags |= QUANTIZERS if self.quantizers is not None else 0
         flags |= DEVIATION if self.deviation is not None else 0
         flags |= DURATION if self.duration is not None else 0
         flags |= GROUP_TOGGLE if self.group_toggle else 0
@@ -98,13 +178,10 @@ class PacketFields:
             data += zigzag(self.deviation)
         if self.duration is not None:
             data += varint(self.duration)
-        for c in self.quantizers or []:
-            data += c.to_bytes(2, "little")
-        if self.keyframe:
-            data += varint(len(self.base)) + self.base
-        for other in self.others:
-            data += varint(len(other)) + other
-        data += self.body
+        frames = [frame.write(self.keyframe) for frame in self.frames]
+        for frame in frames[:-1]:
+            data += varint(len(frame)) + frame
+        data += b"".join(frames[-1:])
         checksum = zlib.crc32(data) ^ self.checksum_error
         size = 4 if self.keyframe else 2
         return data + (checksum & (1 << 8 * size) - 1).to_bytes(size, "little")

@@ -49,7 +49,7 @@ namespace {
 
 constexpr int kWidth = 320;
 constexpr int kHeight = 180;
-constexpr int kGroup = 6;
+constexpr int kGroup = 9;  // with B frames of three levels, where there is a lookahead
 constexpr int kGroups = 6;
 
 [[noreturn]] void fail(const std::string& what, const char* why) {

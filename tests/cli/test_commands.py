@@ -50,7 +50,8 @@ def one_line_of_error(capsys: pytest.CaptureFixture[str]) -> str:
 def test_info_shows_streams_and_bits(coded: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(coded)]) == 0
     text = capsys.readouterr().out
-    for part in ("video bsq", "audio aac", "64x48 yuv420p", "rotation 90", "12, 3 of them", "crf"):
+    stream = ("video bsq", "audio aac", "64x48 yuv420p", "rotation 90")
+    for part in (*stream, "12, 3 of them", "frames coded ahead", "crf"):
         assert part in text, part
 
 
@@ -62,6 +63,8 @@ def test_info_json(coded: Path, clip: Path, capsys: pytest.CaptureFixture[str]) 
     assert (report["chapters"], report["metadata"]["title"]) == (2, "A clip")
     (track,) = report["bsq"]
     assert (track["packets"], track["keyframes"], track["longest_group"]) == (FRAMES, 3, GOP)
+    assert 0 < track["frames_ahead"] < FRAMES
+    assert track["layers"][0] >= 1
     assert track["sequence"]["rotation"] == 90
     assert track["bits"]["min"] <= track["bits"]["mean"] <= track["bits"]["max"]
     assert track["model_name"]

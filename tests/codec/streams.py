@@ -63,9 +63,11 @@ class Format:
         return [luma, *chroma[self.chroma], *[luma] * self.alpha]
 
 
-def clip(form: Format, frames: int, seed: int = 0) -> list[list[Plane]]:
+def clip(form: Format, frames: int, seed: int = 0, *, calm: bool = False) -> list[list[Plane]]:
     """Pictures of a smooth texture that drifts by (2, 1) luma samples, with a square that jumps.
 
+    calm: it drifts by a sample every second frame and every fourth one, without a square, so that
+    an encoder makes its groups as long as it may.
     The samples come from integer arithmetic alone, so that they are the same everywhere.
     """
     rng = np.random.default_rng(seed)
@@ -75,10 +77,12 @@ def clip(form: Format, frames: int, seed: int = 0) -> list[list[Plane]]:
         planes: list[Plane] = []
         for index, (height, width) in enumerate(form.plane_shapes):
             divisor = 2 if index in (1, 2) and form.chroma in ("420", "422") else 1
-            dy, dx = t // divisor % 64, 2 * t // divisor % 64
+            moved = (t // 4, t // 2) if calm else (t, 2 * t)
+            dy, dx = moved[0] // divisor % 64, moved[1] // divisor % 64
             plane = fields[index][dy : dy + height, dx : dx + width].copy()
             y, x = (5 * t + 3) % max(1, height - 4), (11 * t + 1) % max(1, width - 4)
-            plane[y : y + 12 // divisor, x : x + 12 // divisor] = (40 * t + 90) % 256
+            if not calm:
+                plane[y : y + 12 // divisor, x : x + 12 // divisor] = (40 * t + 90) % 256
             if form.bit_depth > 8:
                 planes.append(((plane << 2) + (plane & 3)).astype(np.uint16))
             else:
@@ -105,7 +109,7 @@ class Stream:
     pts: list[int] = field(default_factory=list)
     keyframes: list[bool] = field(default_factory=list)
     hashes: list[str] = field(default_factory=list)
-    stats: list[dict[str, float]] = field(default_factory=list)
+    stats: list[dict[str, Any]] = field(default_factory=list)
     header: bytes = b""
 
 

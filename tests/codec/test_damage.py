@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import zlib
+from collections.abc import Collection, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -17,8 +19,10 @@ from bsqav.errors import (
     ModelNotFoundError,
     UnsupportedError,
 )
-from tests.bitstream.packets import Header, PacketFields, zigzag
+from tests.bitstream.packets import FrameFields, Header, PacketFields, zigzag
 from tests.codec.streams import Format, Stream, clip, decode, encode, picture_hash, tiny_model
+from tests.reference.bitstream import Frame, PacketParser
+from tests.reference.groups import lost_packets
 
 FORM = Format(64, 48)
 
@@ -37,6 +41,18 @@ def stream() -> Stream:
 def deep_stream() -> Stream:
     """Two groups of four pictures of several components."""
     return encode(clip(DEEP, 8), DEEP, gop=4, scene_cut=False, crf=30, preset="fast")
+
+
+# Of the groups with B frames below: a keyframe and two groups of eight.
+GOP = 17
+
+
+@pytest.fixture(scope="module", params=["one component", "four"])
+def b_stream(request: pytest.FixtureRequest) -> Stream:
+    """Two groups of pictures with B frames."""
+    form = FORM if request.param == "one component" else DEEP
+    options: dict[str, Any] = {"gop": GOP, "scene_cut": False, "crf": 30, "preset": "fast"}
+    return encode(clip(form, 2 * GOP, calm=True), form, lookahead=24, bframes=7, **options)
 
 
 def flip(data: bytes, bit: int) -> bytes:
@@ -178,7 +194,8 @@ def test_pictures_above_the_level_are_refused(level: int, size: tuple[int, int],
 def test_a_large_picture_of_little_data_ends_at_once(body: bytes) -> None:
     header = Header(1920, 1080, format=0, model=bytes.fromhex(tiny_model().id))
     sizes = bytes([0, 0])
-    packet = PacketFields(header=header, layers=8, quantizers=[0] * 8, body=sizes + body).write()
+    frame = FrameFields(layers=8, quantizers=[0] * 8, body=sizes + body)
+    packet = PacketFields(header=header, frames=[frame]).write()
     with pytest.raises(BitstreamError):
         _core.Decoder([tiny_model()]).send(packet)
 
@@ -190,6 +207,10 @@ def test_random_damage_behind_a_good_checksum_is_survived(stream: Stream) -> Non
 
 def test_random_damage_of_several_components_is_survived(deep_stream: Stream) -> None:
     check_damaged(deep_stream, 200)
+
+
+def test_random_damage_of_b_frames_is_survived(b_stream: Stream) -> None:
+    check_damaged(b_stream, 150, 10)
 
 
 def test_damage_in_one_component_conceals_the_whole_picture(deep_stream: Stream) -> None:
@@ -218,10 +239,10 @@ def test_a_component_of_the_packet_that_reaches_too_far() -> None:
         ([good, b"\x0a" + good[1:], good], "component has the flags 10"),
         ([good, b"\x09" + good[1:], good], "component of a keyframe with motion"),
         ([b"\x00" + good[1:], good, good], "component of a keyframe without steps"),
-        ([b"\x08\xff\xff\x00", good, good], "step 65535"),
+        ([b"\x08\xff\xff\x00", good, good], "step 511"),
         ([b"\x08\x00\x01\x09", good, good], "base frame reaches past"),
     ]:
-        packet = PacketFields(header=header, others=others).write()
+        packet = PacketFields(header=header, frames=[FrameFields(others=others)]).write()
         with pytest.raises(BitstreamError, match=message) as caught:
             _core.Decoder([tiny_model()]).send(packet)
         assert caught.value.byte is not None
@@ -232,23 +253,23 @@ def test_a_component_keeps_its_number_of_layers_without_steps() -> None:
     decoder = _core.Decoder([tiny_model()], strict=True)
     decoder.send(encode(clip(form, 1), form, crf=40).packets[0])
     assert decoder.receive() is not None
-    between = PacketFields(keyframe=False, others=[bytes([0x71])])
+    between = PacketFields(keyframe=False, frames=[FrameFields(others=[bytes([0x71])])])
     with pytest.raises(BitstreamError, match="component 1 has 8 layers without steps"):
         decoder.send(between.write())
 
 
-def check_damaged(stream: Stream, times: int) -> None:
+def check_damaged(stream: Stream, times: int, count: int = 4) -> None:
     """Packets with changed bits and checksums that fit neither crash nor hang a decoder."""
     rng = random.Random(7)
     decoder = _core.Decoder([tiny_model()])
     for _ in range(times):
-        packets = list(stream.packets[:4])
-        at = rng.randrange(4)
+        packets = list(stream.packets[:count])
+        at = rng.randrange(count)
         data = packets[at]
         for _ in range(rng.choice([1, 1, 2, 8])):
             data = flip(data, rng.randrange(8 * len(data)))
         if rng.random() < 0.3:
-            data = data[: rng.randrange(5, len(data) + 1)]
+            data = data[: rng.randrange(min(5, len(data)), len(data) + 1)]
         packets[at] = seal(data)
         decoder.reset()
         for packet in packets:
@@ -277,6 +298,113 @@ def test_times_that_leave_their_range_are_damage(stream: Stream, limit: int) -> 
     assert second.pts > first.pts
 
 
+def coded_frames(stream: Stream) -> list[Sequence[Frame]]:
+    """The frames coded in every packet."""
+    parser = PacketParser()
+    return [parser.parse(packet).frames for packet in stream.packets]
+
+
+def check_shown(stream: Stream, packets: dict[int, bytes], lost: Collection[int]) -> None:
+    """What the packets of these numbers show: the frame before of those lost, else their own."""
+    shown = decode(packets.values())
+    assert [frame.concealed for frame in shown] == [number in lost for number in packets]
+    assert [frame.pts for frame in shown] == [stream.pts[number] for number in packets]
+    expected: list[str] = []
+    for number in packets:
+        expected.append(expected[-1] if number in lost else stream.hashes[number])
+    assert [picture_hash(frame) for frame in shown] == expected
+
+
+def test_a_lost_packet_costs_exactly_the_frames_that_depend_on_it(b_stream: Stream) -> None:
+    frames = coded_frames(b_stream)
+    assert [len(packet) for packet in frames[:GOP]] == [1, *[4, 0, 1, 0, 2, 0, 1, 0] * 2]
+    for missing in range(1, GOP):
+        lost = lost_packets(frames, {missing})
+        # A frame that is not held, or nothing but what the packet shows.
+        if missing % 4 == 3 or missing % 2 == 0:
+            assert lost == {missing}
+        elif missing % 8 == 1:
+            assert lost == set(range(missing, GOP)), "of an anchor"
+        else:
+            assert lost == {missing, missing + 1, missing + 2}
+        packets = dict(enumerate(b_stream.packets))
+        del packets[missing]
+        check_shown(b_stream, packets, lost)
+        data = b_stream.packets[missing]
+        packets = dict(enumerate(b_stream.packets))
+        packets[missing] = flip(data, 8 * len(data) // 2)
+        check_shown(b_stream, packets, lost)
+
+
+def test_packets_of_frames_that_are_not_held_may_be_left_out(b_stream: Stream) -> None:
+    infos = [_core.probe_packet(packet) for packet in b_stream.packets]
+    spare = [i for i, info in enumerate(infos) if info["frames"] and not info["held_frames"]]
+    assert spare == [3, 7, 11, 15, 20, 24, 28, 32]
+    left = [i for i in range(2 * GOP) if i not in spare]
+    frames = decode([b_stream.packets[i] for i in left], strict=True)
+    assert [picture_hash(frame) for frame in frames] == [b_stream.hashes[i] for i in left]
+    assert [frame.pts for frame in frames] == [b_stream.pts[i] for i in left]
+
+
+def test_several_lost_packets_cost_what_depends_on_any_of_them(b_stream: Stream) -> None:
+    frames = coded_frames(b_stream)
+    rng = random.Random(5)
+    for _ in range(12):
+        missing = rng.sample(range(1, GOP), 4)
+        packets = {i: data for i, data in enumerate(b_stream.packets) if i not in missing}
+        check_shown(b_stream, packets, lost_packets(frames, missing))
+
+
+def test_a_lost_keyframe_costs_its_group_of_b_frames(b_stream: Stream) -> None:
+    packets = dict(enumerate(b_stream.packets))
+    del packets[GOP]
+    check_lost_group(b_stream, packets)
+    # Also where packets of the first group come late, between those of the second one.
+    late = dict(enumerate([*b_stream.packets[:9], b_stream.packets[18], *b_stream.packets[9:17]]))
+    shown = decode(late.values())
+    assert [frame.concealed for frame in shown] == [False] * 9 + [True] * 9
+
+
+def check_lost_group(stream: Stream, packets: dict[int, bytes]) -> None:
+    shown = decode(packets.values())
+    assert [frame.concealed for frame in shown] == [number > GOP for number in packets]
+    assert {picture_hash(frame) for frame in shown[GOP:]} == {stream.hashes[GOP - 1]}
+    ticks = [frame.pts for frame in shown]
+    assert ticks == sorted(set(ticks))
+
+
+def test_a_group_that_ends_early_is_followed_by_the_next(b_stream: Stream) -> None:
+    """Frames that were coded ahead are then not shown."""
+    for end in range(1, GOP):
+        left = [*range(end), *range(GOP, GOP + 3)]
+        packets = [b_stream.packets[i] for i in left]
+        if end % 2 == 1 and end > 1:
+            assert _core.probe_packet(packets[end - 1])["frames"] == 0
+        frames = decode(packets, strict=True)
+        assert [picture_hash(frame) for frame in frames] == [b_stream.hashes[i] for i in left]
+
+
+def test_a_packet_that_breaks_a_rule_costs_no_more_than_its_group(b_stream: Stream) -> None:
+    rng = random.Random(3)
+    concealed = 0
+    for _ in range(60):
+        packets = list(b_stream.packets[: GOP + 2])
+        at = rng.randrange(1, GOP)
+        data = packets[at]
+        for _ in range(rng.choice([1, 1, 2, 8])):
+            data = flip(data, rng.randrange(8 * len(data)))
+        packets[at] = seal(bytes([data[0] & 0x7F]) + data[1:])
+        frames = decode(packets)
+        hashes = [picture_hash(frame) for frame in frames]
+        assert hashes[:at] == b_stream.hashes[:at]
+        assert hashes[-2:] == b_stream.hashes[GOP : GOP + 2]
+        assert [frame.concealed for frame in frames[-2:]] == [False, False]
+        concealed += any(frame.concealed for frame in frames)
+        # A frame is the right one, or concealed, or of damage that kept the rules.
+        assert len(frames) == GOP + 2
+    assert concealed > 20
+
+
 def test_concealed_pictures_have_no_tokens(stream: Stream) -> None:
     """Those of the damaged packet may have been decoded in part."""
     decoder = _core.Decoder([tiny_model()])
@@ -292,14 +420,14 @@ def test_concealed_pictures_have_no_tokens(stream: Stream) -> None:
 @given(st.data())
 def test_any_payload_is_survived(data: st.DataObject) -> None:
     header = Header(70, 40, model=bytes.fromhex(tiny_model().id))
-    layers = data.draw(st.integers(1, 3))
-    quantizers = data.draw(st.lists(st.integers(0, 504), min_size=layers, max_size=layers))
+    quantizers = sorted(
+        data.draw(st.lists(st.integers(0, 504), min_size=1, max_size=3)), reverse=True
+    )
     body = data.draw(st.binary(max_size=200))
     decoder = _core.Decoder([tiny_model()])
     try:
-        decoder.send(
-            PacketFields(header=header, layers=layers, quantizers=quantizers, body=body).write()
-        )
+        frame = FrameFields(layers=len(quantizers), quantizers=quantizers, body=body)
+        decoder.send(PacketFields(header=header, frames=[frame]).write())
     except BitstreamError as error:
         assert error.packet == 0
         assert error.byte is not None

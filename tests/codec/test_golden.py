@@ -47,6 +47,16 @@ def test_pictures_between_keyframes_have_one_to_three_layers() -> None:
     assert layers >= {1, 2, 3}
 
 
+def test_streams_with_b_frames_are_of_all_formats() -> None:
+    with_b_frames = [entry for entry in ENTRIES.values() if entry["b_frames"]]
+    assert {entry["chroma"] for entry in with_b_frames} == {"gray", "420", "422", "444"}
+    assert {entry["bit_depth"] for entry in with_b_frames} == {8, 10}
+    assert {entry["alpha"] for entry in with_b_frames} == {0, 1}
+    assert {name for name, entry in ENTRIES.items() if entry["b_frames"]} == {
+        name for name, recipe in RECIPES.items() if recipe.options.get("bframes")
+    }
+
+
 @pytest.mark.parametrize("name", ENTRIES)
 def test_a_golden_stream_has_its_hash(name: str) -> None:
     entry = ENTRIES[name]

@@ -103,6 +103,7 @@ def test_the_options_of_the_ffmpeg_wrapper() -> None:
     assert numbers["scene_cut"] == f"{int(SETTINGS['scene_cut'].default)}, 0, 1"
     header = (folder / "libbsqenc.h").read_text()
     assert f"#define FF_BSQ_MAX_CRF {maximum('crf')}\n" in header
+    assert '{"bf", "-1"}' in (folder / "libbsqenc.c").read_text()
     assert f'{{"g", "{SETTINGS["gop"].default}"}}' in (folder / "libbsqenc.c").read_text()
     for name in (name for name, setting in SETTINGS.items() if setting.type == "choice"):
         choices = re.search(rf'#define {name.upper()}_HELP "(.*)"', table)

@@ -102,10 +102,14 @@ def test_decoding_goes_on_after_damage(library: _core.CudaLibrary, number: int) 
 def test_packets_are_those_of_the_processor(
     library: _core.CudaLibrary, form: Format, preset: str
 ) -> None:
-    pictures = list(clip(form, 4))
-    options = {"preset": preset, "lookahead": 1, "gop": 3}
-    expected = encode_all(form, pictures, **options)
-    assert encode_all(form, pictures, library=library, **options) == expected
+    pictures = list(clip(form, 7))
+    for options in ({"lookahead": 1, "gop": 3}, {"lookahead": 8, "bframes": 3}):
+        coding = {"preset": preset, **options}
+        expected = encode_all(form, pictures, **coding)
+        assert encode_all(form, pictures, library=library, **coding) == expected
+        packets = [packet[0] for packet in expected]
+        found = decode_all(packets, open_decoder(library=library, strict=True))
+        assert stream_hash(found) == stream_hash(decode(packets))
 
 
 @pytest.mark.parametrize("crf", [16, 32, 48])

@@ -100,7 +100,12 @@ def test_bits_are_those_of_the_packets_by_kind(made: Made) -> None:
             expected = sum(s[f"{kind}_bits"] for packet, s in coded if not packet.keyframe)
             assert kinds[kind.replace("_", " ")] == pytest.approx(expected)
         levels = bits.by_level(point)
-        assert levels == {"keyframes": sum(intra), "level 0": point.bits - sum(intra)}
+        assert levels["keyframes"] == sum(intra)
+        assert sum(levels.values()) == pytest.approx(point.bits)
+        empty = [8 * len(p.data) for p, _ in coded if _core.probe_packet(p.data)["frames"] == 0]
+        assert levels["overhead"] == sum(empty)
+        deepest = 3 if keyframes == 1 else 2  # groups of eight frames; of three
+        assert list(levels)[1:-1] == [f"level {n}" for n in range(deepest + 1)]
 
 
 def test_levels_are_those_that_the_statistics_have(made: Made) -> None:
@@ -108,8 +113,12 @@ def test_levels_are_those_that_the_statistics_have(made: Made) -> None:
     more = [{**stats, "level_bits": [5.0, 0.0, 2.0]} for stats in point.packet_stats]
     point = dataclasses.replace(point, packet_stats=more)
     levels = bits.by_level(point)
-    assert list(levels)[1:] == ["level 0", "level 1", "level 2"]
+    assert list(levels)[1:] == ["level 0", "level 2", "overhead"]
     assert levels["level 2"] == 2 * (FRAMES - 1)
+    older = [{"keyframe": stats["keyframe"]} for stats in point.packet_stats]
+    levels = bits.by_level(dataclasses.replace(point, packet_stats=older))
+    assert levels == {"keyframes": levels["keyframes"], "level 0": levels["level 0"]}
+    assert sum(levels.values()) == point.bits
     assert list(bits.by_kind(point)) == KINDS
 
 

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import bsqav
+from bsqav import _core
 from bsqav.cli.main import main
 from bsqav.errors import MediaError, UsageError
 from bsqav.evaluation.compare.bit_allocation import examine
@@ -26,6 +27,10 @@ def coded(clip: Path, tmp_path: Path) -> Path:
 
 def test_bits_are_those_of_the_packets(coded: Path) -> None:
     found = examine(coded)
+    with bsqav.open(coded) as container:
+        packets = [bytes(p) for p in container.demux(video=0) if p.size]
+    assert sum(found.bits) == 8 * sum(map(len, packets))
+    assert found.bits[0] == 8 * len(packets[0])
     assert found.keyframes == [i % 5 == 0 for i in range(FRAMES)]
     assert found.psnr_y == []
     assert len(found.crf) == FRAMES and all(0 <= crf <= 63 for crf in found.crf)
@@ -37,6 +42,28 @@ def test_bits_are_those_of_the_packets(coded: Path) -> None:
     assert found.token_bits.shape == (22, 24)
     assert found.token_bits.min() >= 0
     assert found.token_bits.sum() == pytest.approx(found.bits[found.shown])
+
+
+def test_frames_have_their_bits_wherever_they_are_coded(coded: Path) -> None:
+    """Groups of a keyframe and four frames: packet 1 has P4, B2 and B1; packet 3 has B3."""
+    with bsqav.open(coded) as container:
+        packets = [bytes(p) for p in container.demux(video=0) if p.size]
+    frames = [_core.probe_frames(data) for data in packets]
+    assert [len(found) for found in frames[:5]] == [1, 3, 0, 1, 0]
+    assert [frame["ahead"] for frame in frames[1]] == [3, 1, 0]
+    assert [(frame["back"], frame["forth"]) for frame in frames[1]] == [(4, 0), (2, 2), (1, 1)]
+    found = examine(coded)
+    anchor, middle, _ = frames[1]
+    empty = [8 * len(packets[i]) for i in (2, 4)]
+    assert [found.bits[i] for i in (2, 4)] == [
+        8 * middle["bytes"] + empty[0],
+        8 * anchor["bytes"] + empty[1],
+    ]
+    assert (found.crf[4], found.crf[2]) == (anchor["crf"], middle["crf"])
+    assert 0 < found.crf[4] < found.crf[2]
+    for shown in (1, 2, 4):
+        mapped = examine(coded, frame=shown)
+        assert mapped.token_bits.sum() == pytest.approx(found.bits[shown])
 
 
 def test_quality_is_that_against_the_original(coded: Path, clip: Path) -> None:

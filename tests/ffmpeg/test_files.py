@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from bsqav.media.demux.demuxer import Demuxer
 from bsqav.media.inspect.verification import verify
 from tests.ffmpeg.program import FFmpeg
-from tests.media.clips import make_clip
+from tests.media.clips import bsq_packets, make_clip
 from tests.support import run
 
 pytestmark = pytest.mark.host
@@ -121,15 +122,44 @@ def test_the_installed_model_is_the_default(ffmpeg: FFmpeg, tmp_path: Path) -> N
     assert "SHA256=" in ffmpeg("-i", "new.mkv", "-f", "hash", "-", environment=nowhere)
 
 
+def without(ffmpeg: FFmpeg, coded: Path, number: int) -> str:
+    """The file without one packet."""
+    drop = ("-bsf:v", rf"noise=drop=eq(n\,{number})")
+    ffmpeg("-i", coded, "-map", "0:v", "-c", "copy", *drop, "gap.nut")
+    return "gap.nut"
+
+
 def test_damage_is_concealed_and_reported(ffmpeg: FFmpeg, coded: Path) -> None:
+    """The packet holds an anchor, to which all others up to the keyframe refer."""
     whole = ffmpeg.frames("-i", coded)
-    ffmpeg("-i", coded, "-map", "0:v", "-c", "copy", "-bsf:v", r"noise=drop=eq(n\,13)", "gap.nut")
-    said = ffmpeg.warnings("-i", "gap.nut", "-f", "null", "-")
-    assert said.count("shows the one before again") == 1
-    pictures = ffmpeg.frames("-i", "gap.nut")
-    assert pictures == [*whole[:13], *[whole[12]] * 6, *whole[20:]]
-    strict = ("-xerror", "-err_detect", "explode", "-i", "gap.nut", "-f", "null", "-")
-    assert "packets are missing" in ffmpeg(*strict, fails=True)
+    gap = without(ffmpeg, coded, 11)
+    said = ffmpeg.warnings("-i", gap, "-f", "null", "-")
+    assert said.count("is lost and shows the one before again") == 1
+    assert "packets before it are lost or damaged" in said
+    pictures = ffmpeg.frames("-i", gap)
+    assert pictures == [*whole[:11], *[whole[10]] * 8, *whole[20:]]
+    strict = ("-xerror", "-err_detect", "explode", "-i", gap, "-f", "null", "-")
+    assert "is lost" in ffmpeg(*strict, fails=True)
+
+
+def test_a_lost_b_frame_costs_itself_alone(ffmpeg: FFmpeg, coded: Path) -> None:
+    whole = ffmpeg.frames("-i", coded)
+    gap = without(ffmpeg, coded, 13)
+    assert ffmpeg.warnings("-i", gap, "-f", "null", "-") == ""
+    assert ffmpeg.frames("-i", gap) == [*whole[:13], *whole[14:]]
+
+
+def test_frames_are_skipped_as_asked(ffmpeg: FFmpeg, coded: Path) -> None:
+    """noref and bidir: what no other frame refers to; the others are the same as without."""
+    whole = ffmpeg.frames("-i", coded)
+    with Demuxer(coded) as demuxer:
+        found = bsq_packets(demuxer, demuxer.tracks[0])
+    held = [picture for picture, packet in zip(whole, found, strict=True) if not packet.disposable]
+    assert len(whole) // 2 < len(held) < len(whole)
+    for word in ("noref", "bidir"):
+        assert ffmpeg.frames("-skip_frame", word, "-i", coded) == held
+    assert ffmpeg.frames("-skip_frame", "nokey", "-i", coded) == whole[::10]
+    assert ffmpeg.frames("-skip_frame", "all", "-i", coded) == []
 
 
 def test_a_flipped_bit_is_found(ffmpeg: FFmpeg, coded: Path, tmp_path: Path) -> None:

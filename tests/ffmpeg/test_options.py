@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from bsqav._core import probe_packet
 from tests.ffmpeg.program import FFmpeg
+from tests.media.clips import packets
 from tests.support import ROOT, run
 
 pytestmark = pytest.mark.host
@@ -39,8 +41,8 @@ def lowest_fullness(ffmpeg: FFmpeg, file: str, rate: float, buffer: float) -> fl
 
 
 def test_a_capped_crf(ffmpeg: FFmpeg) -> None:
-    """-crf with -maxrate and -bufsize: the buffer is never empty; a high cap changes nothing."""
-    ffmpeg(*SOURCE, "-c:v", "libbsq", "-crf", "12", "free.mkv")
+    """-crf with -maxrate and -bufsize: the buffer is never empty; a high cap has P frames alone."""
+    ffmpeg(*SOURCE, "-c:v", "libbsq", "-crf", "12", "-bf", "0", "free.mkv")
     free = sum(8 * int(packet["size"]) for packet in ffmpeg.packets("free.mkv")) / 2
     ffmpeg(*SOURCE, "-c:v", "libbsq", "-crf", "12", "-maxrate", str(round(20 * free)), "high.mkv")
     assert ffmpeg.hash("-i", "high.mkv") == ffmpeg.hash("-i", "free.mkv")
@@ -94,6 +96,26 @@ def test_the_same_by_another_name(
     assert coded(ffmpeg, *theirs) == coded(ffmpeg, *ours) != coded(ffmpeg)
 
 
+def test_b_frames(ffmpeg: FFmpeg, tmp_path: Path) -> None:
+    """-bf is the setting bframes, 7 without it; packets stay in the order of their times."""
+    ffmpeg(*SOURCE, "-c:v", "libbsq", "out.mkv")
+    own = ffmpeg.hash("-i", "out.mkv")
+    for count, same in (("7", True), ("3", False), ("0", False)):
+        ffmpeg(*SOURCE, "-c:v", "libbsq", "-bf", count, "out.mkv")
+        assert (ffmpeg.hash("-i", "out.mkv") == own) is same
+        found = ffmpeg.packets("out.mkv")
+        assert [packet["pts"] for packet in found] == [packet["dts"] for packet in found]
+        frames = {
+            probe_packet(data)["frames"] for _, data in packets(tmp_path / "out.mkv", "video")
+        }
+        assert frames == {"7": {0, 1, 2, 4}, "3": {0, 1, 3}, "0": {1}}[count]
+    ffmpeg(*SOURCE, "-c:v", "libbsq", "-bf", "0", "low.mkv")
+    expected = ffmpeg.hash("-i", "low.mkv")
+    ffmpeg(*SOURCE, "-c:v", "libbsq", "-bf", "7", "-maxrate", "50M", "low.mkv")
+    assert ffmpeg.hash("-i", "low.mkv") == expected
+    assert "bframes" in ffmpeg(*SOURCE, "-c:v", "libbsq", "-bf", "16", "out.mkv", fails=True)
+
+
 def test_scene_cuts(ffmpeg: FFmpeg) -> None:
     """-sc_threshold 0, and a -keyint_min of the whole group, leave them out."""
     graph = (
@@ -115,7 +137,6 @@ def test_scene_cuts(ffmpeg: FFmpeg) -> None:
 
 def test_what_has_no_effect_is_named(ffmpeg: FFmpeg) -> None:
     given = {
-        "bf": "2",
         "refs": "4",
         "q:v": "3",
         "keyint_min": "12",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from av.video.frame import PictureType
 
 import bsqav
 from bsqav.errors import BsqWarning, UsageError
+from bsqav.media.pyav_api.packets import InputPacket
 from tests.media.clips import ClipSpec, bsq_stream, pictures
 
 SPEC = ClipSpec(size=(48, 32), frames=7, gop=3)
@@ -174,6 +176,52 @@ def test_rgb_goes_by_the_matrix_that_was_set(tmp_path: Path) -> None:
     assert abs(bytes(frame.planes[0])[0] - 76) <= 4
 
 
+def write_groups(path: Path, **attributes: int) -> list[InputPacket]:
+    """A file of 40 frames, coded with a lookahead; its packets."""
+    with bsqav.open(path, "w") as output:
+        stream = output.add_stream("bsq", rate=RATE, options={"lookahead": "16"}, **attributes)
+        for picture in pictures(replace(SPEC, frames=40)):
+            output.mux(stream.encode(picture))
+        output.mux(stream.encode())
+    with bsqav.open(path) as source:
+        found = [packet for packet in source.demux(video=0) if packet.size]
+    return [packet for packet in found if isinstance(packet, InputPacket)]
+
+
+def decoded(path: Path, skipped: str = "DEFAULT") -> dict[int | None, bytes]:
+    """The luma of every frame by its time."""
+    with bsqav.open(path) as source:
+        stream = source.streams.video[0]
+        stream.codec_context.skip_frame = skipped
+        return {frame.pts: bytes(frame.planes[0]) for frame in source.decode(stream)}
+
+
+@pytest.mark.parametrize("skipped", ["NONREF", "BIDIR"])
+def test_frames_that_no_other_refers_to_are_skipped(skipped: str, tmp_path: Path) -> None:
+    """The others are decoded as they are without."""
+    packets = write_groups(tmp_path / "a.mkv")
+    disposable = {packet.pts for packet in packets if packet.is_disposable}
+    assert len(disposable) > 8
+    assert {0, 1} & disposable == set()
+    every = decoded(tmp_path / "a.mkv")
+    assert len(every) == 40
+    wanted = {pts: luma for pts, luma in every.items() if pts not in disposable}
+    assert decoded(tmp_path / "a.mkv", skipped) == wanted
+
+
+def test_b_frames_are_an_attribute(tmp_path: Path) -> None:
+    with bsqav.open(tmp_path / "a.mkv", "w") as output:
+        stream = output.add_stream("bsq", rate=RATE, options={"bf": "3"})
+        assert stream.codec_context.max_b_frames == 3
+        stream.codec_context.max_b_frames = 2
+        assert stream.options["bframes"] == 2
+        output.abort()
+    for count, found in ((0, False), (3, True)):
+        packets = write_groups(tmp_path / "b.mkv", max_b_frames=count)
+        assert any(packet.is_disposable for packet in packets) is found
+        assert [packet.dts for packet in packets] == [packet.pts for packet in packets]
+
+
 @pytest.mark.parametrize("skipped", ["NONKEY", "NONINTRA", "ALL", "NONREF", "DEFAULT"])
 def test_frames_are_skipped_as_asked(skipped: str, tmp_path: Path) -> None:
     write(tmp_path / "a.mkv", "bsq", bsqav.open)
@@ -257,6 +305,7 @@ def coded(tmp_path: Path, options: dict[str, str], **attributes: Any) -> list[by
         ({"g": "0"}, {"gop": "1"}),
         ({"b": "200k", "bufsize": "0.1M"}, {"bitrate": "200000", "vbv_buffer": "0.5"}),
         ({"rc-lookahead": "3"}, {"lookahead": "3"}),
+        ({"bf": "2"}, {"bframes": "2"}),
         ({"preset": "veryfast"}, {"preset": "fast"}),
         ({"preset": "veryslow"}, {"preset": "slow"}),
     ],
@@ -295,7 +344,7 @@ def test_wrong_options_are_named(options: dict[str, str], message: str, tmp_path
 def test_attributes_without_effect_are_refused(tmp_path: Path) -> None:
     with bsqav.open(tmp_path / "a.mkv", "w") as output:
         stream = output.add_stream("bsq", rate=RATE)
-        for name, given in (("qmin", 3), ("max_b_frames", 2), ("pixel_fmt", "gray")):
+        for name, given in (("qmin", 3), ("delay", 2), ("pixel_fmt", "gray")):
             with pytest.raises(AttributeError, match=name):
                 setattr(stream, name, given)
         with pytest.raises(AttributeError, match="speed"):

@@ -117,7 +117,7 @@ def predictors(
             for x, y, size in squares(int(split[wy, wx]), wx, wy):
                 if x >= columns or y >= rows:
                     continue
-                vector = _predict(known, x, y, size)
+                vector = predict_vector(known, x, y, size)
                 for cy in range(y, min(y + size, rows)):
                     for cx in range(x, min(x + size, columns)):
                         out[cy, cx] = vector
@@ -127,7 +127,7 @@ def predictors(
     return result
 
 
-def _predict(
+def predict_vector(
     known: dict[tuple[int, int], tuple[int, int]], x: int, y: int, size: int
 ) -> tuple[int, int]:
     corner = known.get((x + size, y - 1), known.get((x - 1, y - 1)))

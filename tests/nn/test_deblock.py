@@ -30,7 +30,7 @@ def test_equals_the_reference(rows: int, columns: int, contrast: int) -> None:
     planes = tuple(torch.from_numpy(np.stack(p)).float() for p in zip(*batch, strict=True))
     edges = edge_steps(torch.from_numpy(q), torch.from_numpy(coded))
     found = deblock(planes, *edges)
-    still = np.zeros((rows, columns, 2), np.int64)
+    still = np.zeros((rows, columns, 1, 2), np.int64)
     for i, source in enumerate(batch):
         left, above = filters.edges(q[i], coded[i], still)
         assert np.array_equal(edges[0][i], left) and np.array_equal(edges[1][i], above)

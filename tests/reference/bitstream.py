@@ -7,23 +7,36 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
 
 Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
-KEYFRAME, QUANTIZERS, DEVIATION, DURATION, GROUP_TOGGLE = 0x80, 0x08, 0x04, 0x02, 0x01
-FIRST_COMPONENT_MOTION = 0x01  # in the flags of a component after the first
+KEYFRAME, DEVIATION, DURATION, GROUP_TOGGLE = 0x80, 0x04, 0x02, 0x01  # of packets
+B_FRAME, QUANTIZERS = 0x80, 0x08  # of frames
+FIRST_COMPONENT_MOTION = 0x01  # of components after the first
 ALPHA = 0x10  # in the format
 ONE_TILE_SAMPLES = 1280 * 720
 TILE_SUPERBLOCKS = 900
 MAX_NUMBER = 2**31 - 1
 MAX_TIME = 2**62
+MAX_AHEAD = 255
+MAX_QUANTIZER = 504
+SLOTS = 6
 
 
 class DamageError(ValueError):
     """A stream that does not follow docs/bitstream.md."""
+
+
+class FrameError(DamageError):
+    """The coded frames of a packet break a rule, whose checksum holds."""
+
+
+class LostFrameError(DamageError):
+    """The frame that a packet shows is lost, since other packets are missing."""
 
 
 def require(condition: bool, message: str) -> None:
@@ -68,10 +81,20 @@ class Reader:
         require(value <= limit, f"byte {self.position}: {value} is more than {limit}")
         return value
 
-    def time(self) -> int:
-        """A timestamp or a deviation, a signed varint."""
+    def from_to(self, least: int, limit: int) -> int:
+        """A varint within these limits."""
+        value = self.up_to(limit)
+        require(value >= least, f"byte {self.position}: {value} is less than {least}")
+        return value
+
+    def signed(self) -> int:
+        """A zigzag number."""
         value = self.varint()
-        value = -(value + 1) // 2 if value & 1 else value // 2
+        return -(value + 1) // 2 if value & 1 else value // 2
+
+    def time(self) -> int:
+        """A timestamp or a deviation."""
+        value = self.signed()
         require(abs(value) <= MAX_TIME, f"byte {self.position}: time {value}")
         return value
 
@@ -140,7 +163,7 @@ def parse_header(reader: Reader) -> Header:
 
 
 def _components(width: int, chroma: int, alpha: bool) -> list[tuple[int, int, int]]:
-    """Width, chroma and width_shift of every component (section 2.3)."""
+    """Width, chroma and width_shift of every component (section 2.4)."""
     if chroma == 3:
         found = [(width, 0, 0)] * 3
     elif chroma == 2:
@@ -157,11 +180,67 @@ def components(header: Header) -> list[Header]:
 
 
 @dataclass(frozen=True)
-class Packet:
-    """The fields of a packet, or those of a component after the first.
+class BaseFrame:
+    """The fields of a base frame (section 3.6)."""
 
-    `header` is that of the component. `quantizers` are those of the packet before where the packet
-    has none.
+    header: Header
+    quantizers: tuple[int, ...]
+    payloads: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
+class Component:
+    """The fields of a component of a frame (sections 2.3 and 2.4).
+
+    `header` is that of the component; `own_quantizers` are None where the coding state has them.
+    """
+
+    header: Header
+    layers: int
+    own_quantizers: tuple[int, ...] | None
+    payloads: tuple[bytes, ...]
+    base: BaseFrame | None = None
+    first_motion: bool = False
+
+    def quantizers(self, before: tuple[int, ...]) -> tuple[int, ...]:
+        """The quantizer indices of the layers; `before`: those of the coding state."""
+        if self.own_quantizers is not None:
+            return self.own_quantizers
+        require(len(before) == self.layers, "the coding state has another number of layers")
+        return before
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The fields of a coded frame (section 2.3).
+
+    `back` and `forth` are the distances of the references, 0 for none; `slot` is None for a frame
+    that is not held.
+    """
+
+    index: int
+    slot: int | None
+    back: int
+    forth: int
+    components: tuple[Component, ...]
+
+    @property
+    def keyframe(self) -> bool:
+        """Whether the frame has no references."""
+        return self.back == 0
+
+    @property
+    def references(self) -> list[int]:
+        """The indices of the references."""
+        found = [self.index - self.back] if self.back else []
+        return found + ([self.index + self.forth] if self.forth else [])
+
+
+@dataclass(frozen=True)
+class Packet:
+    """The fields of a packet (section 2.1).
+
+    `foreign`: it belongs to a group whose keyframe is lost.
     """
 
     header: Header
@@ -170,11 +249,8 @@ class Packet:
     index: int
     pts: int
     duration: int
-    quantizers: tuple[int, ...]
-    payloads: tuple[bytes, ...]
-    base: Packet | None = None
-    first_motion: bool = False
-    others: tuple[Packet, ...] = ()
+    frames: tuple[Frame, ...]
+    foreign: bool = False
 
 
 class PacketParser:
@@ -182,102 +258,43 @@ class PacketParser:
 
     def __init__(self) -> None:
         self.previous: Packet | None = None
-        self.component_headers: list[Header] = []
         self.keyframe_pts = 0
 
     def parse(self, data: bytes) -> Packet:
-        """One packet; a gap is an error here."""
+        """One packet."""
         require(len(data) > 0, "an empty packet")
         flags, previous = data[0], self.previous
         keyframe = bool(flags & KEYFRAME)
-        body = self._check(data, keyframe)
-        reader = Reader(body)
+        reader = Reader(self._check(data, keyframe))
         reader.take(1)
-        group_toggle = bool(flags & GROUP_TOGGLE)
-        require(
-            not keyframe or flags & (QUANTIZERS | DEVIATION) == QUANTIZERS, "flags of a keyframe"
-        )
+        count, group_toggle = flags >> 4 & 7, bool(flags & GROUP_TOGGLE)
+        require(flags & 0x08 == 0, "bit 3 of a packet's flags")
+        foreign = False
         if keyframe:
-            self.component_headers = components(parse_header(reader))
-            header, index = self.component_headers[0], 0
+            require(count == 1 and not flags & DEVIATION, "flags of a keyframe")
+            header, index = parse_header(reader), 0
             pts = self.keyframe_pts = reader.time()
         else:
             require(previous is not None, "the stream does not begin with a keyframe")
             assert previous is not None
             header, index = previous.header, reader.up_to(MAX_NUMBER)
-            require(index == previous.index + 1, f"gap: index {index} follows {previous.index}")
-            require(group_toggle == previous.group_toggle, "gap: the group toggle differs")
+            foreign = previous.foreign or group_toggle != previous.group_toggle
             deviation = reader.time() if flags & DEVIATION else 0
-            pts = self.keyframe_pts + index * header.ticks_per_frame + deviation
+            pts = self.keyframe_pts + index * header.ticks_per_frame
+            require(abs(pts) <= MAX_TIME, f"timestamp {pts} without its deviation")
+            pts += deviation
             require(abs(pts) <= MAX_TIME, f"timestamp {pts}")
-        require(
-            keyframe or previous is None or pts > previous.pts, f"timestamp {pts} does not rise"
-        )
+            if not foreign:
+                require(index > previous.index, f"index {index} follows {previous.index}")
+                require(pts > previous.pts, f"timestamp {pts} does not rise")
         duration = reader.up_to(MAX_TIME) if flags & DURATION else header.ticks_per_frame
-        quantizers = self._quantizers(reader, flags, previous)
-        base = self._base(reader, header) if keyframe else None
-        before = (None,) * 3 if previous is None or keyframe else previous.others
-        others = tuple(
-            self._component(Reader(reader.take(reader.varint())), keyframe, own, last)
-            for own, last in zip(self.component_headers[1:], before, strict=False)
-        )
-        payloads = self._payloads(reader, len(tiles(*header.coded_size)))
-        packet = Packet(
-            header,
-            keyframe,
-            group_toggle,
-            index,
-            pts,
-            duration,
-            quantizers,
-            payloads,
-            base,
-            others=others,
-        )
+        try:
+            frames = FrameParser(components(header), keyframe, index).packet_frames(reader, count)
+        except DamageError as error:
+            raise FrameError(str(error)) from error
+        packet = Packet(header, keyframe, group_toggle, index, pts, duration, frames, foreign)
         self.previous = packet
         return packet
-
-    def _quantizers(self, reader: Reader, flags: int, previous: Packet | None) -> tuple[int, ...]:
-        """The quantizer index of every layer: the packet's, or those of the packet before."""
-        layers = (flags >> 4 & 7) + 1
-        if flags & QUANTIZERS:
-            quantizers = tuple(reader.number(2) for _ in range(layers))
-            require(max(quantizers) <= 504, f"quantizers {quantizers}")
-            return quantizers
-        assert previous is not None
-        require(
-            len(previous.quantizers) == layers, "the packet before has another number of layers"
-        )
-        return previous.quantizers
-
-    def _component(
-        self, reader: Reader, keyframe: bool, header: Header, previous: Packet | None
-    ) -> Packet:
-        """The fields of a component after the first (section 2.3)."""
-        flags = reader.number(1)
-        require(flags & ~0x79 == 0, f"flags {flags} of a component")
-        motion = bool(flags & FIRST_COMPONENT_MOTION)
-        require(
-            not keyframe or (bool(flags & QUANTIZERS) and not motion),
-            "flags of a keyframe's component",
-        )
-        quantizers = self._quantizers(reader, flags, previous)
-        base = self._base(reader, header) if keyframe else None
-        payloads = self._payloads(reader, len(tiles(*header.coded_size)))
-        return Packet(header, keyframe, False, 0, 0, 0, quantizers, payloads, base, motion)
-
-    def _base(self, whole: Reader, header: Header) -> Packet | None:
-        """The fields of the base frame (section 3.6)."""
-        reader = Reader(whole.take(whole.varint()))
-        if not reader.data:
-            return None
-        layers = reader.number(1) + 1
-        require(layers <= 8, f"{layers} layers of the base frame")
-        quantizers = tuple(reader.number(2) for _ in range(layers))
-        require(max(quantizers) <= 504, f"quantizers {quantizers} of the base frame")
-        header = base_header(header)
-        payloads = self._payloads(reader, len(tiles(*header.coded_size)))
-        return Packet(header, True, False, 0, 0, 0, quantizers, payloads)
 
     def _check(self, data: bytes, keyframe: bool) -> bytes:
         """The packet without its checksum, which is verified."""
@@ -287,10 +304,105 @@ class PacketParser:
         require(zlib.crc32(body) & (1 << 8 * size) - 1 == checksum, "wrong checksum")
         return body
 
-    def _payloads(self, reader: Reader, count: int) -> tuple[bytes, ...]:
-        sizes = [reader.varint() for _ in range(count - 1)]
-        payloads = [reader.take(size) for size in sizes]
-        return (*payloads, reader.data[reader.position :])
+
+class FrameParser:
+    """Parses the coded frames of one packet (sections 2.3, 2.4 and 3.6)."""
+
+    def __init__(self, headers: Sequence[Header], keyframe: bool, index: int) -> None:
+        """`headers`: of the components; `index`: of the packet."""
+        self.headers, self.keyframe, self.index = headers, keyframe, index
+
+    def packet_frames(self, reader: Reader, count: int) -> tuple[Frame, ...]:
+        """The frames of the packet, which end where the data end."""
+        frames = [
+            self._frame(Reader(reader.take(reader.varint())), last=False) for _ in range(count - 1)
+        ]
+        if count:
+            frames.append(self._frame(reader, last=True))
+        require(reader.position == len(reader.data), "bytes after the last field of a packet")
+        return tuple(frames)
+
+    def _frame(self, reader: Reader, *, last: bool) -> Frame:
+        flags = reader.number(1)
+        hold, b_frame = flags & 7, bool(flags & B_FRAME)
+        require(hold <= SLOTS, f"hold {hold}")
+        if self.keyframe:
+            require(hold == 1 and not b_frame and bool(flags & QUANTIZERS), "flags of a keyframe")
+        ahead = 0 if last else reader.from_to(1, MAX_AHEAD)
+        require(self.index + ahead <= MAX_NUMBER, "the index of a frame")
+        back, forth = (0, 0) if self.keyframe else self._distances(reader, b_frame)
+        require(back <= self.index + ahead, "a reference before the keyframe")
+        layers, quantizers = self._layers(reader, flags)
+        base = self._base(reader, self.headers[0]) if self.keyframe else None
+        others = [
+            self._component(Reader(reader.take(reader.varint())), header)
+            for header in self.headers[1:]
+        ]
+        first = Component(
+            self.headers[0], layers, quantizers, _payloads(reader, self.headers[0]), base
+        )
+        slot = hold - 1 if hold else None
+        return Frame(self.index + ahead, slot, back, forth, (first, *others))
+
+    def _distances(self, reader: Reader, b_frame: bool) -> tuple[int, int]:
+        """The distances of the references; the second is 0 in a P frame."""
+        references = reader.number(1)
+        back, forth = references >> 4, references & 15
+        if back == 0:
+            back = reader.from_to(1, MAX_NUMBER)
+        require(b_frame or forth == 0, "a second reference of a P frame")
+        if b_frame and forth == 0:
+            forth = reader.from_to(1, MAX_AHEAD)
+        return back, forth
+
+    def _layers(self, reader: Reader, flags: int) -> tuple[int, tuple[int, ...] | None]:
+        """The number of layers, and their quantizers where they are present."""
+        layers = (flags >> 4 & 7) + 1
+        return layers, _quantizers(reader, layers) if flags & QUANTIZERS else None
+
+    def _component(self, reader: Reader, header: Header) -> Component:
+        """The fields of a component after the first (section 2.4)."""
+        flags = reader.number(1)
+        require(flags & ~0x79 == 0, f"flags {flags} of a component")
+        motion = bool(flags & FIRST_COMPONENT_MOTION)
+        if self.keyframe:
+            require(bool(flags & QUANTIZERS) and not motion, "flags of a keyframe's component")
+        layers, quantizers = self._layers(reader, flags)
+        base = self._base(reader, header) if self.keyframe else None
+        return Component(header, layers, quantizers, _payloads(reader, header), base, motion)
+
+    def _base(self, whole: Reader, header: Header) -> BaseFrame | None:
+        """The fields of the base frame (section 3.6)."""
+        reader = Reader(whole.take(whole.varint()))
+        if not reader.data:
+            return None
+        layers = reader.number(1) + 1
+        require(layers <= 8, f"{layers} layers of the base frame")
+        quantizers = _quantizers(reader, layers)
+        header = base_header(header)
+        return BaseFrame(header, quantizers, _payloads(reader, header))
+
+
+def _quantizers(reader: Reader, layers: int) -> tuple[int, ...]:
+    """The quantizer indices of the layers (section 2.3)."""
+    value = reader.number(2)
+    last, ladder = value & 511, value >> 9
+    if ladder:
+        found = [last + 80 * k for k in range(7, 0, -1) if ladder >> (k - 1) & 1] + [last]
+        require(len(found) == layers, f"quantizers of {len(found)} layers, not of {layers}")
+    else:
+        rises = [reader.up_to(MAX_QUANTIZER) for _ in range(layers - 1)]
+        found = list(accumulate((last, *rises)))[::-1]
+    require(max(found) <= MAX_QUANTIZER, f"quantizers {found}")
+    return tuple(found)
+
+
+def _payloads(reader: Reader, header: Header) -> tuple[bytes, ...]:
+    """The payloads of the tiles, which end where the data end."""
+    count = len(tiles(*header.coded_size))
+    sizes = [reader.varint() for _ in range(count - 1)]
+    payloads = [reader.take(size) for size in sizes]
+    return (*payloads, reader.take(len(reader.data) - reader.position))
 
 
 def base_header(header: Header) -> Header:

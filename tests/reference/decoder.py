@@ -8,317 +8,210 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from bsqav.codec.modelfile import parse_model
 from tests.reference import filters, numerics
 from tests.reference.bitstream import (
+    SLOTS,
+    Component,
+    DamageError,
+    Frame,
+    FrameError,
     Header,
-    Packet,
+    LostFrameError,
     PacketParser,
     Plane,
-    Tile,
+    components,
     conformance_hash,
     require,
     tiles,
 )
-from tests.reference.motion import TileMotion, compensate, empty_field, take_motion
-from tests.reference.range_decoder import CorrectedBit, RangeDecoder, TileContexts
+from tests.reference.layers import IntArray, LayerDecoder, State
+from tests.reference.motion import BTileMotion, Motion, TileMotion, compensate
+from tests.reference.range_decoder import RangeDecoder, TileContexts
 
-__all__ = ["Decoder", "conformance_hash", "decode_stream"]
+__all__ = ["Decoder", "LostFrameError", "conformance_hash", "decode_stream"]
 
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
-SUPERBLOCK_TOKENS = 4  # tokens along the side of a superblock
+
+@dataclass(frozen=True)
+class DecodedComponent:
+    """A component of a decoded frame; the planes have the coded size, padding included."""
+
+    planes: list[IntArray]
+    motion: Motion | None  # None in a keyframe
+    state: State
+
+
+@dataclass(frozen=True)
+class DecodedFrame:
+    """A decoded frame; `number` counts the frames in decoding order."""
+
+    index: int
+    number: int
+    components: list[DecodedComponent]
 
 
 @dataclass
-class TokenField:
-    """The tokens of a frame after one layer.
+class Coders:
+    """The range decoders of a component's tiles and of those of its base frame."""
 
-    Attributes:
-        superblocks: bool [superblocks_y, superblocks_x], the active ones.
-        stages: int64 [rows, columns], n of every token.
-        bits: int64 [rows, columns, S, 32].
-    """
-
-    superblocks: BoolArray
-    stages: IntArray
-    bits: IntArray
+    tiles: list[RangeDecoder]
+    base: list[RangeDecoder]
 
     @classmethod
-    def empty(cls, width: int, height: int, stages: int) -> TokenField:
-        """A field without active superblocks, for a coded size in luma samples and S stages."""
-        rows, columns = height // 8, width // 8
-        return cls(
-            np.zeros((-(-rows // SUPERBLOCK_TOKENS), -(-columns // SUPERBLOCK_TOKENS)), np.bool_),
-            np.zeros((rows, columns), np.int64),
-            np.zeros((rows, columns, stages, 32), np.int64),
-        )
+    def of(cls, component: Component) -> Coders:
+        """Those of the component's payloads."""
+        base = component.base.payloads if component.base else ()
+        return cls([RangeDecoder(p) for p in component.payloads], [RangeDecoder(p) for p in base])
 
-    @property
-    def active(self) -> BoolArray:
-        """Bool [rows, columns]: the tokens of active superblocks."""
-        rows, columns = self.stages.shape
-        return _per_token(self.superblocks)[:rows, :columns]
-
-
-def _per_token(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Values of superblocks, repeated for their tokens."""
-    return values.repeat(SUPERBLOCK_TOKENS, 0).repeat(SUPERBLOCK_TOKENS, 1)
-
-
-class DeltaQ:
-    """Delta q of the superblocks (section 3.5).
-
-    Attributes:
-        values: int64 [superblocks_y, superblocks_x], the last that were coded.
-        coded: bool, the superblocks whose delta q this packet has coded.
-    """
-
-    def __init__(self, rows: int, columns: int) -> None:
-        self.values = np.zeros((rows, columns), np.int64)
-        self.coded = np.zeros((rows, columns), np.bool_)
+    def finish(self) -> None:
+        """Checks that all bytes were read."""
+        for coder in [*self.base, *self.tiles]:
+            coder.finish()
 
 
 class Decoder:
-    """Decodes the packets of a stream, one after the other."""
+    """Decodes the packets of a stream, one after the other.
+
+    After an error it goes on with the next packet: LostFrameError if frames that are missing are
+    needed for the one shown, else DamageError.
+    """
 
     def __init__(self, model: bytes) -> None:
         contents = parse_model(model)
         self.model_id = bytes.fromhex(contents.id)
         self.networks = numerics.Networks(contents.tensors)
         self.parser = PacketParser()
-        self._reset()
-
-    def _reset(self) -> None:
-        self.others: list[Decoder] = []
-        self.contexts: list[TileContexts] = []
-        self.planes: list[IntArray] = []
-        self.field: TokenField | None = None
-        self.delta_q = DeltaQ(0, 0)
-        self.coded: BoolArray = np.zeros((0, 0), np.bool_)
-        self.vectors: IntArray | None = None
+        self.slots: list[DecodedFrame | None] = [None] * SLOTS
+        self.decoded = 0
 
     def decode(self, data: bytes) -> list[Plane]:
-        """The planes of a packet's frame, cropped."""
-        packet = self.parser.parse(data)
-        planes = self._decode_component(packet, None)
-        for decoder, other in zip(self.further(packet), packet.others, strict=True):
-            planes += decoder._decode_component(other, self.vectors)
-        return planes
+        """The planes of the frame that a packet shows, cropped."""
+        try:
+            packet = self.parser.parse(data)
+        except FrameError:
+            self.slots = [None] * SLOTS
+            raise
+        if packet.keyframe or packet.foreign:
+            self.slots = [None] * SLOTS
+        require(packet.header.model == self.model_id, f"another model: {packet.header.model.hex()}")
+        shown = None if packet.frames else self.held(packet.index)
+        try:
+            for frame in packet.frames:
+                shown = self._decode_frame(frame)
+        except DamageError:
+            self.slots = [None] * SLOTS
+            raise
+        if shown is None:
+            raise LostFrameError(f"frame {packet.index} is lost")
+        return crop(shown, packet.header)
 
-    def further(self, packet: Packet) -> list[Decoder]:
-        """Decoders of the components after the first, new ones in a keyframe."""
-        if packet.keyframe:
-            self.others = [copy.copy(self) for _ in packet.others]
-            for other in self.others:
-                other._reset()
-        return self.others
+    def held(self, index: int) -> DecodedFrame | None:
+        """The held frame of that index, if any."""
+        return next((f for f in self.slots if f is not None and f.index == index), None)
 
-    def _decode_component(self, packet: Packet, vectors: IntArray | None) -> list[Plane]:
-        """`vectors`: of the first component, where this is a later one."""
-        coders = [RangeDecoder(payload) for payload in packet.payloads]
-        base = [RangeDecoder(payload) for payload in (packet.base.payloads if packet.base else ())]
-        planes = self.decode_symbols(packet, coders, base, vectors)
-        for coder in [*base, *coders]:
-            coder.finish()
-        return planes
+    def _decode_frame(self, frame: Frame) -> DecodedFrame | None:
+        """Decodes a frame; None if one of its references is not held."""
+        require(self.held(frame.index) is None, f"frame {frame.index} is held already")
+        references = self.references(frame)
+        if references is None:
+            return None
+        components: list[DecodedComponent] = []
+        for number, component in enumerate(frame.components):
+            decoder = ComponentDecoder(self.networks, frame, number, references, components)
+            coders = Coders.of(component)
+            components.append(decoder.decode(coders))
+            coders.finish()
+        return self.finish(frame, components)
 
-    def decode_symbols(
-        self,
-        packet: Packet,
-        coders: Sequence[RangeDecoder],
-        base: Sequence[RangeDecoder] = (),
-        first_vectors: IntArray | None = None,
-    ) -> list[Plane]:
-        """The planes of a component, with the symbols that the coders give.
+    def references(self, frame: Frame) -> list[DecodedFrame] | None:
+        """The references of a frame, or None if one is not held."""
+        held = [self.held(index) for index in frame.references]
+        found = [reference for reference in held if reference is not None]
+        return found if len(found) == len(held) else None
 
-        `base`: the coders of its base frame; `first_vectors`: the motion of the first component.
-        """
-        header = packet.header
-        start = _middle(header)
-        if packet.base is not None:
-            base_decoder = copy.copy(self)
-            base_decoder._reset()
-            planes = base_decoder.decode_symbols(packet.base, base)
-            start = [
-                filters.enlarge(plane.astype(np.int64), full.shape[0], full.shape[1], header.depth)
-                for plane, full in zip(planes, start, strict=True)
-            ]
-        if packet.keyframe:
-            require(header.model == self.model_id, f"another model: {header.model.hex()}")
-            self.field = None
-            self.contexts = [TileContexts() for _ in tiles(*header.coded_size)]
-            self.delta_q = DeltaQ(*(-(-side // 32) for side in reversed(header.coded_size)))
-            self.planes, self.vectors = start, None
-        elif packet.first_motion:
-            assert first_vectors is not None
-            self.vectors = take_motion(first_vectors, header.width_shift)
-        self.delta_q.coded[:] = False
-        self.coded = np.zeros([side // 8 for side in reversed(header.coded_size)], np.bool_)
-        for layer in range(len(packet.quantizers)):
-            self._decode_layer(packet, layer, coders)
-        q = self._token_q(packet, len(packet.quantizers) - 1)
-        edges = filters.edges(q, self.coded, self.vectors)
-        self.planes = filters.deblock(self.planes, *edges, header.depth)
-        return _crop(self.planes, header)
-
-    def _decode_layer(self, packet: Packet, layer: int, coders: Sequence[RangeDecoder]) -> None:
-        """Replaces `planes` and `field` by those of the layer."""
-        header, networks = packet.header, self.networks
-        size = header.coded_size
-        field = TokenField.empty(*size, networks.stages)
-        previous = self.field or TokenField.empty(*size, networks.stages)
-        context = self._active_context(packet, layer)
-        delta_q = (self.delta_q, packet.keyframe)
-        readers = [
-            _TileReader(tile, coder, contexts, field, delta_q)
-            for tile, coder, contexts in zip(tiles(*size), coders, self.contexts, strict=True)
-        ]
-        moves = layer == 0 and not packet.keyframe
-        vectors = empty_field(*size) if moves and not packet.first_motion else None
-        for reader in readers:
-            reader.read_superblocks(previous.superblocks, context, vectors)
-        if moves:
-            self.vectors = self.vectors if vectors is None else vectors
-            assert self.vectors is not None
-            self.planes = compensate(self.planes, self.vectors, header.depth)
-        q = self._token_q(packet, layer)
-        side = self._side_vectors(packet, layer, q)
-        before = numerics.token_vectors(previous.stages, previous.bits)
-        stream, flags = networks.trunk(before, side, field.active)
-        for reader in readers:
-            reader.read_stages(flags, networks.stages, context)
-            reader.read_bits(stream, networks, context)
-        tokens = numerics.token_vectors(field.stages, field.bits)
-        output = networks.decode(tokens, side, field.active)
-        self.planes = numerics.reconstruct(list(self.planes), output, header.depth, q, field.active)
-        self.field = field
-        self.coded |= field.stages > 0
-
-    def _active_context(self, packet: Packet, layer: int) -> int:
-        """t of section 3.1: which set of contexts the active flags of a layer use."""
-        return int(packet.keyframe or layer != len(packet.quantizers) - 1)
-
-    def _token_q(self, packet: Packet, layer: int) -> IntArray:
-        rows, columns = self.coded.shape
-        delta_q = _per_token(self.delta_q.values)[:rows, :columns]
-        return numerics.token_q(packet.quantizers[layer], delta_q)
-
-    def _side_vectors(self, packet: Packet, layer: int, q: IntArray) -> IntArray:
-        depth = packet.header.depth
-        later, above = layer > 0, packet.quantizers[layer] - packet.quantizers[-1]
-        first = packet.keyframe and layer == 0
-        return numerics.side_vectors(list(self.planes), depth, q, first, later, above)
+    def finish(self, frame: Frame, components: list[DecodedComponent]) -> DecodedFrame:
+        """The decoded frame, which is held if it says so."""
+        self.decoded += 1
+        decoded = DecodedFrame(frame.index, self.decoded, components)
+        if frame.slot is not None:
+            self.slots[frame.slot] = decoded
+        return decoded
 
 
-class _TileReader:
-    """Reads the symbols of one layer in one tile into the frame's token field (section 3.1)."""
+class ComponentDecoder:
+    """Decodes one component of a frame."""
 
     def __init__(
         self,
-        tile: Tile,
-        coder: RangeDecoder,
-        contexts: TileContexts,
-        field: TokenField,
-        delta_q: tuple[DeltaQ, bool],
+        networks: numerics.Networks,
+        frame: Frame,
+        number: int,
+        references: Sequence[DecodedFrame],
+        before: Sequence[DecodedComponent],
     ) -> None:
-        """`delta_q`: with whether the packet is a keyframe."""
-        self.tile, self.coder, self.contexts, self.field = tile, coder, contexts, field
-        self.delta_q = delta_q
-        side = SUPERBLOCK_TOKENS
-        self.tokens = (
-            slice(tile.y0 * side, min(tile.y1 * side, field.stages.shape[0])),
-            slice(tile.x0 * side, min(tile.x1 * side, field.stages.shape[1])),
-        )
+        """`before`: the components of the frame before this one, which is `number`."""
+        self.networks, self.frame = networks, frame
+        self.component = frame.components[number]
+        self.header = self.component.header
+        self.references = [reference.components[number] for reference in references]
+        self.motion: Motion | None = None
+        if self.component.first_motion:
+            first = before[0].motion
+            assert first is not None
+            self.motion = first.taken(self.header.width_shift)
+        if references:
+            later = max(references, key=lambda reference: reference.number)
+            self.state = later.components[number].state
+        else:
+            self.state = State.initial(self.header, networks.stages)
 
-    def read_superblocks(self, previous: BoolArray, t: int, vectors: IntArray | None) -> None:
-        """Motion, where there are `vectors` to fill, and active flags in the contexts of t."""
-        tile, active = self.tile, self.field.superblocks
-        motion = TileMotion(vectors, self.coder, self.contexts) if vectors is not None else None
-        for y in range(tile.y0, tile.y1):
-            for x in range(tile.x0, tile.x1):
-                if motion is not None:
-                    motion.read_superblock(x, y)
-                above = y > tile.y0 and bool(active[y - 1, x])
-                left = x > tile.x0 and bool(active[y, x - 1])
-                context = 6 * t + 2 * (above + left) + int(previous[y, x])
-                active[y, x] = self.contexts.active[context].read(self.coder)
-                if active[y, x]:
-                    self._read_delta_q(*self.delta_q, x, y)
+    def decode(self, coders: Coders) -> DecodedComponent:
+        """The component with the symbols that the coders give."""
+        state = copy.deepcopy(self.state)
+        state.quantizers = self.component.quantizers(state.quantizers)
+        layers = LayerDecoder(self.networks, self.header, state, coders.tiles, self.frame.keyframe)
+        if self.references:
+            motion = self._read_motion(state.contexts, coders.tiles)
+            planes = [reference.planes for reference in self.references]
+            prediction = compensate(planes, motion, self.header.depth)
+        else:
+            motion, prediction = None, self._start(coders.base)
+        return DecodedComponent(layers.decode(prediction, motion), motion, state)
 
-    def _read_delta_q(self, delta_q: DeltaQ, keyframe: bool, x: int, y: int) -> None:
-        """Delta q of a superblock, unless an earlier layer has coded it."""
-        values, coded = delta_q.values, delta_q.coded
-        if coded[y, x]:
-            return
-        predictor = int(values[y, x])
-        if keyframe:
-            predictor = 0
-            if x > self.tile.x0 and coded[y, x - 1]:
-                predictor = int(values[y, x - 1])
-            elif y > self.tile.y0 and coded[y - 1, x]:
-                predictor = int(values[y - 1, x])
-        difference = 0
-        if not self.contexts.same_delta_q[int(keyframe)].read(self.coder):
-            difference = self.contexts.delta_q.read(self.coder)
-        value = predictor + difference
-        require(-16 <= value <= 16, f"a delta q of {value}")
-        values[y, x], coded[y, x] = value, True
+    def _start(self, coders: Sequence[RangeDecoder]) -> list[IntArray]:
+        """The prediction of a keyframe's first layer."""
+        start, base, depth = _middle(self.header), self.component.base, self.header.depth
+        if base is None:
+            return start
+        state = State.initial(base.header, self.networks.stages)
+        state.quantizers = base.quantizers
+        layers = LayerDecoder(self.networks, base.header, state, coders, keyframe=True)
+        small = _crop(layers.decode(_middle(base.header), None), base.header)
+        return [
+            filters.enlarge(plane.astype(np.int64), full.shape[0], full.shape[1], depth)
+            for plane, full in zip(small, start, strict=True)
+        ]
 
-    def read_stages(self, flag_logits: IntArray, most: int, t: int) -> None:
-        """The stage counts up to `most`; `flag_logits` [rows, columns, 3 S] are the trunk's."""
-        logits, corrections = flag_logits[self.tokens], self.contexts.flags[t]
-        active, stages = self.field.active[self.tokens], self.field.stages[self.tokens]
-        for y, x in np.argwhere(active):
-            above = stages[y - 1, x] if y > 0 else 0
-            left = stages[y, x - 1] if x > 0 else 0
-            n = 0
-            while n < most:
-                near = int(above > n) + int(left > n)
-                output = 3 * n + near
-                if not corrections[output].read(self.coder, int(logits[y, x, output])):
-                    break
-                n += 1
-            stages[y, x] = n
-
-    def read_bits(self, stream: IntArray, networks: numerics.Networks, t: int) -> None:
-        """The bits of all stages; `stream` [rows, columns, P] is the trunk's."""
-        active, stages = self.field.active[self.tokens], self.field.stages[self.tokens]
-        bits = self.field.bits[self.tokens]
-        row, column = np.indices(stages.shape)
-        group = np.where(row % 2 != column % 2, 2, row % 2)
-        for g in range(3):
-            tokens = numerics.token_vectors(stages, bits)
-            v = networks.group_stream(stream[self.tokens], tokens, group < g, active)
-            for s in range(networks.stages):
-                coded = (group == g) & (stages > s)
-                if not coded.any():
-                    break
-                u = v[coded]
-                for j in range(4):
-                    logits = networks.head(u, 4 * s + j)
-                    first = 32 * s + 8 * j
-                    coded_bits = self.contexts.bits[t][first : first + 8]
-                    pair = networks.pair(4 * s + j)
-                    new = np.array([self._read_byte(coded_bits, row, pair) for row in logits])
-                    bits[coded, s, 8 * j : 8 * j + 8] = new
-                    u = networks.embed(u, new, 4 * s + j)
-                v[coded] = u
-
-    def _read_byte(
-        self, coded_bits: list[CorrectedBit], logits: IntArray, pair: IntArray
-    ) -> list[int]:
-        """Eight bits of a token; the known ones change the logits of the others."""
-        bits: list[int] = []
-        for i, coded_bit in enumerate(coded_bits):
-            known = int(pair[i, :i] @ np.array(bits, np.int64))
-            bits.append(coded_bit.read(self.coder, int(logits[i]) + known))
-        return bits
+    def _read_motion(
+        self, contexts: Sequence[TileContexts], coders: Sequence[RangeDecoder]
+    ) -> Motion:
+        """The motion of all tiles, unless it is that of the first component."""
+        if self.motion is not None:
+            return self.motion
+        frame, size = self.frame, self.header.coded_size
+        motion = Motion.empty(size, frame.index, frame.back, frame.forth)
+        known = [reference.motion for reference in self.references]
+        for tile, coder, own in zip(tiles(*size), coders, contexts, strict=True):
+            reader = TileMotion(motion, coder, own)
+            if frame.forth:
+                reader = BTileMotion(motion, coder, own, known)
+            for y in range(tile.y0, tile.y1):
+                for x in range(tile.x0, tile.x1):
+                    reader.read_superblock(x, y)
+        return motion
 
 
 def _middle(header: Header) -> list[IntArray]:
@@ -326,6 +219,12 @@ def _middle(header: Header) -> list[IntArray]:
     width, height = header.coded_size
     shapes = [(height, width)] + [(height // 2, width // 2)] * (2 * header.chroma)
     return [np.full(shape, 2 ** (header.depth - 1), np.int64) for shape in shapes]
+
+
+def crop(frame: DecodedFrame, header: Header) -> list[Plane]:
+    """The planes of all components without padding."""
+    pairs = zip(frame.components, components(header), strict=True)
+    return [plane for component, own in pairs for plane in _crop(component.planes, own)]
 
 
 def _crop(planes: list[IntArray], header: Header) -> list[Plane]:
@@ -342,7 +241,7 @@ def decode_stream(packets: Iterable[bytes], model: bytes) -> list[list[Plane]]:
     """The frames of a stream, each a list of cropped planes (uint8 for 8 bits, else uint16).
 
     Raises:
-        DamageError: the stream breaks a rule, has a gap, or needs another model.
+        DamageError: the stream breaks a rule, lacks a frame that is needed, or needs another model.
     """
     decoder = Decoder(model)
     return [decoder.decode(packet) for packet in packets]

@@ -33,15 +33,19 @@ def enlarge(base: IntArray, height: int, width: int, depth: int) -> IntArray:
     return enlarged
 
 
-def edges(q: IntArray, coded: BoolArray, vectors: IntArray | None) -> tuple[IntArray, IntArray]:
+def edges(
+    q: IntArray, coded: BoolArray, vectors: IntArray | None, directions: IntArray | None = None
+) -> tuple[IntArray, IntArray]:
     """Quantizer index at the left and at the upper edge of every token.
 
     It is NO_EDGE where nothing is filtered.
 
     Args:
         q: [rows, columns], quantizer indices of the tokens in the last layer.
-        coded: tokens that had stages in the packet.
-        vectors: [rows, columns, 2] between keyframes, None in one.
+        coded: tokens that had stages in the frame.
+        vectors: [rows, columns, reference, (x, y)] between keyframes, None in one.
+        directions: [rows, columns]; bit r is set where the vector of reference r is used. Only the
+            first ones are where it is None.
     """
     found = []
     for axis in (1, 0):
@@ -50,8 +54,10 @@ def edges(q: IntArray, coded: BoolArray, vectors: IntArray | None) -> tuple[IntA
         if vectors is None:
             filtered[:] = True
         else:
-            moved = abs(np.subtract(*_sides(vectors, axis))).max(-1)
-            filtered |= moved >= 4
+            one, other = _sides(np.ones_like(q) if directions is None else directions, axis)
+            moved = abs(np.subtract(*_sides(vectors, axis))).max(-1) >= 4
+            used = one[..., None] >> np.arange(vectors.shape[2]) & 1 == 1
+            filtered |= (one != other) | (moved & used).any(-1)
         inner = np.where(filtered, (a + b + 1) >> 1, NO_EDGE)
         found.append(np.insert(inner, 0, NO_EDGE, axis))
     return found[0], found[1]

@@ -121,7 +121,7 @@ def side_vectors(
     later: bool = False,
     above: int = 0,
 ) -> Int:
-    """[H, W, 104]; `later`: not the first layer of its packet; `above`: c minus the last layer's.
+    """[H, W, 104]; `later`: not the first layer of its frame; `above`: c minus the last layer's.
 
     `q` is one for all tokens or [H, W].
     """

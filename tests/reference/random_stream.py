@@ -6,16 +6,27 @@ probability; the range code of these records is the payload.
 
 from __future__ import annotations
 
-import copy
 import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from tests.bitstream.packets import QUANTIZERS, PacketFields, varint
+from tests.bitstream.packets import (
+    ComponentFields,
+    FrameFields,
+    PacketFields,
+    varint,
+    write_quantizers,
+)
 from tests.bitstream.packets import Header as HeaderFields
 from tests.entropy.range_code import encode
 from tests.reference.bitstream import (
+    MAX_QUANTIZER,
+    SLOTS,
+    BaseFrame,
+    Component,
     DamageError,
+    Frame,
     Header,
-    Packet,
     Plane,
     Reader,
     base_header,
@@ -23,8 +34,28 @@ from tests.reference.bitstream import (
     parse_header,
     tiles,
 )
-from tests.reference.decoder import Decoder, IntArray
+from tests.reference.decoder import (
+    Coders,
+    ComponentDecoder,
+    DecodedComponent,
+    DecodedFrame,
+    Decoder,
+    crop,
+)
 from tests.reference.range_decoder import RangeDecoder
+
+ATTEMPTS = 300
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a frame is before anything is drawn; `back` and `forth` are distances, 0 for none."""
+
+    index: int
+    back: int = 0
+    forth: int = 0
+    slot: int | None = None
+    layers: int = 1
 
 
 class RandomCoder(RangeDecoder):
@@ -44,18 +75,18 @@ class RandomCoder(RangeDecoder):
         return bit
 
 
-def _body(coders: list[RandomCoder]) -> bytes:
+def _body(coders: Sequence[RandomCoder]) -> bytes:
     """Sizes and payloads."""
     payloads = [encode(coder.symbols) for coder in coders]
     return b"".join([varint(len(payload)) for payload in payloads[:-1]] + payloads)
 
 
-def _base(packet: Packet, coders: list[RandomCoder]) -> bytes:
+def _base(base: BaseFrame | None, coders: Sequence[RandomCoder]) -> bytes:
     """The bytes of a base frame; empty without one."""
-    if packet.base is None:
+    if base is None:
         return b""
-    quantizers = b"".join(c.to_bytes(2, "little") for c in packet.base.quantizers)
-    return bytes([len(packet.base.quantizers) - 1]) + quantizers + _body(coders)
+    quantizers = write_quantizers(base.quantizers)
+    return bytes([len(base.quantizers) - 1]) + quantizers + _body(coders)
 
 
 class RandomStream:
@@ -63,8 +94,9 @@ class RandomStream:
 
     Attributes:
         packets: the stream.
-        frames: what its packets decode to.
+        frames: what its packets show.
         times: pts and duration of every packet.
+        shapes: the coded frames of every packet.
     """
 
     def __init__(
@@ -78,119 +110,130 @@ class RandomStream:
         self.decoder = Decoder(model)
         header.model = self.decoder.model_id
         self.fields = header
-        self.component_headers = components(parse_header(Reader(header.write())))
-        self.header = self.component_headers[0]
+        self.header = parse_header(Reader(header.write()))
+        self.component_headers = components(self.header)
         self.rng = random.Random(seed)
         self.ones = ones
-        self.start = start
         self.packets: list[bytes] = []
         self.frames: list[list[Plane]] = []
         self.times: list[tuple[int, int]] = []
-        self.previous: Packet | None = None
+        self.shapes: list[Sequence[Shape]] = []
+        self.index = 0
+        self.pts = start
         self.keyframe_pts = 0
+        self.group_toggle = self.rng.random() < 0.5
 
     def add(self, keyframe: bool, layers: int) -> None:
-        """Adds a packet with random times, quantizers and symbols."""
-        packet, fields = self._draw_fields(keyframe, layers)
-        coders, base = self._draw_symbols(self.decoder, packet, None)
-        self.frames.append(self.planes)
-        fields.base = _base(packet, base)
-        fields.body = _body(coders)
-        for decoder, component in zip(self.decoder.further(packet), packet.others, strict=True):
-            fields.others.append(self._draw_component(decoder, component))
-            self.frames[-1] = self.frames[-1] + self.planes
-        self.packets.append(fields.write())
-        self.times.append((packet.pts, packet.duration))
-        self.previous = packet
-
-    def _draw_fields(self, keyframe: bool, layers: int) -> tuple[Packet, PacketFields]:
-        rng, before, ticks = self.rng, self.previous, self.header.ticks_per_frame
-        index = 0 if keyframe or before is None else before.index + 1
-        pts = (before.pts if before else self.start) + rng.randint(1, 300)
-        group_toggle = rng.random() < 0.5 if keyframe or before is None else before.group_toggle
-        fields = PacketFields(keyframe, self.fields, layers, pts, index, group_toggle=group_toggle)
+        """Adds a packet of a keyframe, or of a P frame that refers to the frame before it."""
         if keyframe:
-            self.keyframe_pts = pts
+            self.add_packet([Shape(0, slot=0, layers=layers)])
         else:
-            deviation = pts - self.keyframe_pts - index * ticks
-            fields.deviation = deviation if deviation or rng.random() < 0.5 else None
-        known = () if keyframe or before is None else before.quantizers
-        quantizers = self._draw_quantizers(layers, known)
-        fields.quantizers = list(quantizers) if self.quantizers_present else None
-        fields.duration = rng.choice([None, 0, 1, 1000])
-        duration = ticks if fields.duration is None else fields.duration
-        base = self._draw_base(self.header, keyframe)
-        others = tuple(
-            self._draw_component_fields(i, keyframe, layers)
-            for i in range(1, len(self.component_headers))
+            self.add_packet([Shape(self.index + 1, back=1, slot=0, layers=layers)])
+
+    def add_packets(self, packets: Iterable[Sequence[Shape]]) -> None:
+        """Adds packets of these frames."""
+        for shapes in packets:
+            self.add_packet(shapes)
+
+    def add_packet(self, shapes: Sequence[Shape]) -> None:
+        """Adds a packet of these frames, the one shown last; without any it shows a held frame."""
+        packet = self._draw_packet(shapes[-1].index if shapes else self.index + 1)
+        if packet.keyframe:
+            self.decoder.slots = [None] * SLOTS
+        shown = self.decoder.held(self.index)
+        packet.frames = []
+        for shape in shapes:
+            fields, shown = self._draw_frame(shape)
+            fields.ahead = None if shape is shapes[-1] else shape.index - self.index
+            packet.frames.append(fields)
+        assert shown is not None
+        self.frames.append(crop(shown, self.header))
+        self.packets.append(packet.write())
+        self.shapes.append(shapes)
+
+    def _draw_packet(self, index: int) -> PacketFields:
+        """The fields before the frames, with random times."""
+        rng, ticks, keyframe = self.rng, self.header.ticks_per_frame, index == 0
+        self.index = index
+        self.pts += rng.randint(1, 300)
+        if keyframe:
+            self.keyframe_pts, self.group_toggle = self.pts, not self.group_toggle
+        packet = PacketFields(keyframe, self.fields, self.pts, index)
+        packet.group_toggle = self.group_toggle
+        deviation = self.pts - self.keyframe_pts - index * ticks
+        if not keyframe and (deviation or rng.random() < 0.5):
+            packet.deviation = deviation
+        packet.duration = rng.choice([None, 0, 1, 1000])
+        self.times.append((self.pts, ticks if packet.duration is None else packet.duration))
+        return packet
+
+    def _draw_frame(self, shape: Shape) -> tuple[FrameFields, DecodedFrame]:
+        """A frame of random quantizers and symbols, which is decoded and held."""
+        rng = self.rng
+        frame = Frame(shape.index, shape.slot, shape.back, shape.forth, ())
+        references = self.decoder.references(frame)
+        assert references is not None, f"references of {shape}"
+        fields = FrameFields(hold=0 if shape.slot is None else shape.slot + 1)
+        fields.b_frame, fields.back, fields.forth = shape.forth > 0, shape.back, shape.forth
+        fields.escape = rng.random() < 0.2
+        states: Sequence[DecodedComponent | None] = [None] * len(self.component_headers)
+        if references:
+            states = max(references, key=lambda reference: reference.number).components
+        drawn: list[tuple[ComponentFields, Component]] = []
+        for number, (header, last) in enumerate(zip(self.component_headers, states, strict=True)):
+            own = fields if number == 0 else ComponentFields()
+            own.layers = shape.layers if number == 0 else rng.choice([1, shape.layers])
+            own.first_motion = bool(number and references) and rng.random() < 0.5
+            drawn.append((own, self._draw_component(own, header, last)))
+        frame = Frame(
+            *(shape.index, shape.slot, shape.back, shape.forth), tuple(c for _, c in drawn)
         )
-        packet = Packet(
-            *(self.header, keyframe, group_toggle, index, pts, duration, quantizers),
-            payloads=(),
-            base=base,
-            others=others,
-        )
-        return packet, fields
+        decoded: list[DecodedComponent] = []
+        for number, (own, component) in enumerate(drawn):
+            decoder = ComponentDecoder(self.decoder.networks, frame, number, references, decoded)
+            decoded.append(self._draw_symbols(decoder, own, component))
+        fields.others = [own.write(frame.keyframe) for own, _ in drawn[1:]]
+        return fields, self.decoder.finish(frame, decoded)
 
-    def _draw_quantizers(self, layers: int, before: tuple[int, ...]) -> tuple[int, ...]:
-        """Quantizer indices: new ones where `quantizers_present`, else those of `before`."""
-        self.quantizers_present = len(before) != layers or self.rng.random() < 0.5
-        if not self.quantizers_present:
-            return before
-        return tuple(self.rng.randint(0, 504) for _ in range(layers))
+    def _draw_component(
+        self, fields: ComponentFields, header: Header, last: DecodedComponent | None
+    ) -> Component:
+        """Draws quantizers and base frame; `last`: the coding state's owner."""
+        rng, layers = self.rng, fields.layers
+        before = last.state.quantizers if last is not None else ()
+        own, base = None, None
+        if len(before) != layers or rng.random() < 0.5:
+            own = self._draw_quantizers(layers)
+        if last is None and rng.random() < 0.7:
+            base = BaseFrame(base_header(header), self._draw_quantizers(rng.randint(1, 8)), ())
+        fields.quantizers = None if own is None else list(own)
+        fields.ladder = rng.random() < 0.7
+        return Component(header, layers, own, (), base, fields.first_motion)
 
-    def _draw_base(self, header: Header, keyframe: bool) -> Packet | None:
-        if not keyframe or self.rng.random() > 0.7:
-            return None
-        quantizers = tuple(self.rng.randint(0, 504) for _ in range(self.rng.randint(1, 8)))
-        return Packet(base_header(header), True, False, 0, 0, 0, quantizers, ())
+    def _draw_quantizers(self, layers: int) -> tuple[int, ...]:
+        """Quantizer indices that do not rise; often on the ladder."""
+        rng = self.rng
+        last = rng.randint(0, MAX_QUANTIZER)
+        places = range(1, min(7, (MAX_QUANTIZER - last) // 80) + 1)
+        if len(places) >= layers - 1 and rng.random() < 0.5:
+            above = sorted(rng.sample(places, layers - 1), reverse=True)
+            return (*(last + 80 * k for k in above), last)
+        return tuple(sorted((rng.randint(0, MAX_QUANTIZER) for _ in range(layers)), reverse=True))
 
-    def _draw_component_fields(self, index: int, keyframe: bool, layers: int) -> Packet:
-        """Fields of a component after the first; `index` is 1 where it has quantizers."""
-        header, before = self.component_headers[index], self.previous
-        count = self.rng.choice([1, layers])
-        last = () if keyframe or before is None else before.others[index - 1].quantizers
-        motion = not keyframe and self.rng.random() < 0.5
-        quantizers = self._draw_quantizers(count, last)
-        base = self._draw_base(header, keyframe)
-        present = int(self.quantizers_present)
-        return Packet(header, keyframe, False, present, 0, 0, quantizers, (), base, motion)
-
-    def _draw_component(self, decoder: Decoder, component: Packet) -> bytes:
-        """The bytes of a component after the first."""
-        coders, base = self._draw_symbols(decoder, component, self.decoder.vectors)
-        flags = (len(component.quantizers) - 1) << 4 | component.first_motion
-        data = b""
-        if component.index:
-            flags |= QUANTIZERS
-            data = b"".join(c.to_bytes(2, "little") for c in component.quantizers)
-        if component.keyframe:
-            base_bytes = _base(component, base)
-            data += varint(len(base_bytes)) + base_bytes
-        return bytes([flags]) + data + _body(coders)
-
-    def _coders(self, packet: Packet | None) -> list[RandomCoder]:
-        if packet is None:
-            return []
-        count = len(tiles(*packet.header.coded_size))
-        return [RandomCoder(self.rng, self.ones) for _ in range(count)]
+    def _coders(self, header: Header) -> list[RandomCoder]:
+        return [RandomCoder(self.rng, self.ones) for _ in tiles(*header.coded_size)]
 
     def _draw_symbols(
-        self, decoder: Decoder, packet: Packet, vectors: IntArray | None
-    ) -> tuple[list[RandomCoder], list[RandomCoder]]:
-        """Coders with a component's symbols; sets `planes` to the decoded planes.
-
-        Vectors out of range are drawn again.
-        """
-        state = copy.deepcopy((decoder.planes, decoder.field, decoder.contexts, decoder.delta_q))
-        for _ in range(100):
-            coders, base = self._coders(packet), self._coders(packet.base)
+        self, decoder: ComponentDecoder, fields: ComponentFields, component: Component
+    ) -> DecodedComponent:
+        """Puts random symbols into the fields. Those that are not valid are drawn again."""
+        for _ in range(ATTEMPTS):
+            coders = self._coders(component.header)
+            base = self._coders(component.base.header) if component.base else []
             try:
-                self.planes = decoder.decode_symbols(packet, coders, base, vectors)
+                decoded = decoder.decode(Coders([*coders], [*base]))
             except DamageError:
-                decoder.planes, decoder.field, decoder.contexts, decoder.delta_q = copy.deepcopy(
-                    state
-                )
-            else:
-                return coders, base
-        raise AssertionError("no valid vectors were drawn in 100 attempts")
+                continue
+            fields.body, fields.base = _body(coders), _base(component.base, base)
+            return decoded
+        raise AssertionError(f"no valid symbols were drawn in {ATTEMPTS} attempts")

@@ -109,16 +109,42 @@ class AdaptiveInteger:
         raise AssertionError
 
 
+def _bits(count: int) -> list[AdaptiveBit]:
+    return [AdaptiveBit() for _ in range(count)]
+
+
+class MotionContexts:
+    """The contexts of motion in P frames (section 3.3)."""
+
+    def __init__(self) -> None:
+        self.split = _bits(3)
+        self.block_split = _bits(3)
+        self.same = _bits(9)
+        self.difference = (AdaptiveInteger(), AdaptiveInteger())
+
+
+class BMotionContexts:
+    """The contexts of motion in B frames (section 4.6)."""
+
+    def __init__(self) -> None:
+        self.split = _bits(3)
+        self.block_split = _bits(3)
+        self.merged = _bits(9)
+        self.number = _bits(4)
+        self.both = _bits(9)
+        self.second = _bits(3)
+        self.same = (_bits(9), _bits(9))
+        self.difference = tuple((AdaptiveInteger(), AdaptiveInteger()) for _ in range(2))
+
+
 class TileContexts:
     """The contexts and corrections of one tile (ends of sections 3.3 and 3.4)."""
 
     def __init__(self) -> None:
         self.flags = [[CorrectedBit() for _ in range(24)] for _ in range(2)]
         self.bits = [[CorrectedBit() for _ in range(256)] for _ in range(2)]
-        self.active = [AdaptiveBit() for _ in range(12)]
-        self.split = [AdaptiveBit() for _ in range(3)]
-        self.block_split = [AdaptiveBit() for _ in range(3)]
-        self.same = [AdaptiveBit() for _ in range(9)]
-        self.difference = (AdaptiveInteger(), AdaptiveInteger())
-        self.same_delta_q = [AdaptiveBit() for _ in range(2)]
+        self.active = _bits(12)
+        self.motion = MotionContexts()
+        self.b_motion = BMotionContexts()
+        self.same_delta_q = _bits(2)
         self.delta_q = AdaptiveInteger()

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from bsqav.recipes.check import model_of
 from bsqav.recipes.codec import codec_smoke
 from bsqav.training.codec.loop import Trainer
 from bsqav.training.codec.traces import TraceConfig, batch_of, forward_and_backward, layer_of
-from tests.codec.streams import Format, clip, tiny_model
+from tests.codec.streams import Format, Plane, clip, coded_packets, tiny_model
 from tests.training.models import changed_networks, smoke
 
 FORM = Format(70, 54)
@@ -47,6 +48,39 @@ def test_traced_layers_are_those_that_a_decoder_reads() -> None:
             np.testing.assert_array_equal(layer["source"][0][:54, :70], planes[0])
             assert layer["prediction"][1].shape == (28, 36)
         assert not encoder.take_layers()
+
+
+def test_packets_of_several_frames_have_the_layers_of_all() -> None:
+    """In coding order, each with the source of its own frame; a decoder tells them when shown."""
+    model = tiny_model()
+    frames = clip(FORM, 6)
+    encoder = _core.Encoder(FORM.sequence, model, crf=36, lookahead=8, bframes=3)
+    encoder.trace()
+    traced: list[list[dict[str, Any]]] = [[] for _ in frames]  # by the frame shown
+    counts = []
+    decoder = _core.Decoder([model], keep_layers=True)
+    decoded = []
+    for packet in coded_packets(encoder, frames):
+        layers = [t for t in encoder.take_layers() if t["stages"].shape == (7, 9)]
+        sources = [source_of(layer, frames) for layer in layers]
+        counts.append(len(set(sources)))
+        for number, layer in zip(sources, layers, strict=True):
+            traced[number].append(layer)
+        decoder.send(packet.data)
+        assert decoder.receive() is not None
+        decoded.append(decoder.layer_tokens)
+    assert counts == [1, 3, 0, 1, 0, 1]
+    for ours, theirs in zip(traced, decoded, strict=True):
+        assert len(ours) == len(theirs) > 0
+        for layer, (stages, _) in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(layer["stages"], stages)
+
+
+def source_of(layer: dict[str, Any], frames: list[list[Plane]]) -> int:
+    """Of which frame the layer is."""
+    luma = layer["source"][0][: FORM.height, : FORM.width]
+    (number,) = (i for i, planes in enumerate(frames) if np.array_equal(planes[0], luma))
+    return number
 
 
 def test_a_canvas_changes_nothing() -> None:

@@ -15,13 +15,23 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.codec.streams import Format, clip, decode, encode, stream_hash, tiny_model
+from tests.codec.streams import (
+    Format,
+    clip,
+    decode,
+    encode,
+    picture_hash,
+    stream_hash,
+    tiny_model,
+)
+from tests.reference.bitstream import PacketParser
 from tests.vectors.ivf import write_ivf
 
 FOLDER = Path(__file__).resolve().parent / "golden"
 INDEX = FOLDER / "golden.json"
 LIMIT = 400_000  # bytes of all files together
 
+B_FRAMES = {"lookahead": 24, "bframes": 7}
 FAST = {"preset": "fast"}  # codes tokens even where they are not worth their bits
 
 
@@ -35,6 +45,9 @@ class Recipe:
     options: dict[str, Any] = field(default_factory=dict)
     pts: tuple[int, ...] | None = None
     force: tuple[int, ...] = ()
+    calm: bool = False
+    cut: int | None = None  # the number of the frame from which on the clip is another one
+    left_out: tuple[int, ...] = ()  # packets that are not in the file
 
 
 RECIPES = {
@@ -60,30 +73,56 @@ RECIPES = {
     "35x54_422_alpha_10bit": Recipe(Format(35, 54, "422", 10, 1), 4, 26, FAST),
     "50x41_444_alpha_10bit": Recipe(Format(50, 41, "444", 10, 1), 4, 30, FAST),
     "1288x720_gray_alpha": Recipe(Format(1288, 720, "gray", 8, 1), 2, 60, FAST),
+    # With B frames.
+    "64x48_b7": Recipe(Format(64, 48), 20, 24, {**B_FRAMES, "preset": "slow"}),
+    "50x38_b15_10bit": Recipe(
+        Format(50, 38, "420", 10), 36, 32, {**B_FRAMES, "bframes": 15}, calm=True
+    ),
+    "35x27_422_b7": Recipe(Format(35, 27, "422"), 12, 22, {**B_FRAMES, **FAST}),
+    "44x36_444_alpha_b7": Recipe(Format(44, 36, "444", 8, 1), 10, 28, B_FRAMES, calm=True),
+    "57x33_gray_b7_cut": Recipe(Format(57, 33, "gray"), 21, 24, B_FRAMES, calm=True, cut=11),
+    "40x40_b3_irregular": Recipe(
+        *(Format(40, 40), 9, 26, {**B_FRAMES, **FAST, "bframes": 3}),
+        *((3, 4, 9, 100, 1000, 1001, 1007, 1020, 1021), (6,)),
+    ),
+    # Two groups of pictures; the first one ends before a frame that was coded ahead.
+    "48x40_b7_ends_early": Recipe(
+        Format(48, 40), 20, 26, {**B_FRAMES, "gop": 13}, calm=True, left_out=(10, 11, 12)
+    ),
+    # Without packets of frames to which no other one refers.
+    "48x40_b7_thinned": Recipe(Format(48, 40), 17, 26, B_FRAMES, left_out=(3, 7, 11, 15)),
+    "1288x720_gray_b7": Recipe(Format(1288, 720, "gray"), 9, 63, {**B_FRAMES, **FAST}),
 }
 
 
 def make(name: str, recipe: Recipe) -> dict[str, Any]:
     """Writes one stream and returns its entry in the index."""
     form = recipe.form
+    frames = clip(form, recipe.frames, calm=recipe.calm)
+    if recipe.cut is not None:
+        frames[recipe.cut :] = clip(form, recipe.frames - recipe.cut, seed=1, calm=recipe.calm)
     stream = encode(
-        clip(form, recipe.frames),
-        form,
-        pts=recipe.pts,
-        force=recipe.force,
-        crf=recipe.crf,
-        **recipe.options,
+        frames, form, pts=recipe.pts, force=recipe.force, crf=recipe.crf, **recipe.options
     )
-    pictures = decode(stream.packets)
-    size = (form.width, form.height)
-    write_ivf(FOLDER / f"{name}.ivf", stream.packets, stream.pts, size, (1, 100))
+    kept = [i for i in range(recipe.frames) if i not in recipe.left_out]
+    packets, pts = [stream.packets[i] for i in kept], [stream.pts[i] for i in kept]
+    decoded = decode(packets, strict=True)
+    assert [picture_hash(frame) for frame in decoded] == [stream.hashes[i] for i in kept]
+    write_ivf(FOLDER / f"{name}.ivf", packets, pts, (form.width, form.height), (1, 100))
     return {
         **asdict(form),
         "model": tiny_model().id,
-        "frames": len(pictures),
-        "keyframes": sum(stream.keyframes),
-        "hash": stream_hash(pictures),
+        "frames": len(packets),
+        "keyframes": sum(stream.keyframes[i] for i in kept),
+        "b_frames": b_frames(packets),
+        "hash": stream_hash(decoded),
     }
+
+
+def b_frames(packets: Sequence[bytes]) -> int:
+    """How many of the frames coded in a stream are B frames."""
+    parser = PacketParser()
+    return sum(frame.forth > 0 for packet in packets for frame in parser.parse(packet).frames)
 
 
 def names_to_make(

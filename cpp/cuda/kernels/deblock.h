@@ -13,8 +13,11 @@ struct EdgeKernel {
 
   Steps steps;
   bool keyframe;
-  const uint8_t* coded;   // by place
-  const Vector* vectors;  // by place: sub-blocks are tokens
+  const uint8_t* coded;  // by place
+  // By place: sub-blocks are tokens.
+  const Vector* vectors;
+  const Vector* second;      // into the second reference
+  const uint8_t* direction;  // null in a P frame
   int tokens_x;
   int tokens_y;
   int16_t* left;
@@ -29,13 +32,22 @@ struct EdgeKernel {
   }
 
  private:
+  BSQ_DEVICE static bool far_apart(Vector a, Vector b) {
+    return magnitude(a.x - b.x) >= 4 || magnitude(a.y - b.y) >= 4;
+  }
+
+  BSQ_DEVICE bool moved_apart(int a, int b) const {
+    if (direction == nullptr) return far_apart(vectors[a], vectors[b]);
+    if (direction[a] != direction[b]) return true;
+    return ((direction[a] & 1) != 0 && far_apart(vectors[a], vectors[b])) ||
+           ((direction[a] & 2) != 0 && far_apart(second[a], second[b]));
+  }
+
   BSQ_DEVICE int16_t edge(int y, int x, int up, int back) const {
     const int here = y * tokens_x + x;
     const int there = here - up * tokens_x - back;
-    if (!keyframe && coded[here] == 0 && coded[there] == 0) {
-      const Vector a = vectors[here];
-      const Vector b = vectors[there];
-      if (magnitude(a.x - b.x) < 4 && magnitude(a.y - b.y) < 4) return kNoEdge;
+    if (!keyframe && coded[here] == 0 && coded[there] == 0 && !moved_apart(here, there)) {
+      return kNoEdge;
     }
     return static_cast<int16_t>((steps.at(y, x) + steps.at(y - up, x - back) + 1) >> 1);
   }

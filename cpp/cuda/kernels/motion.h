@@ -12,7 +12,8 @@ struct alignas(4) Vector {
   int16_t y;
 };
 
-// A block makes one 8x8 sub-block of luma and its chroma.
+// From one reference; a B frame has a launch for the first and then one for the second. A block
+// makes one 8x8 sub-block of luma and its chroma.
 struct CompensateKernel {
   static constexpr int kThreads = 64;
   static constexpr int kLumaRows = 8 + 7;  // that the columns of a sub-block are made from
@@ -25,7 +26,9 @@ struct CompensateKernel {
 
   Planes reference;
   Planes out;
-  const Vector* vectors;  // by sub-block
+  const Vector* vectors;     // by sub-block
+  const uint8_t* direction;  // likewise: the bits of the references; null where all have the first
+  uint8_t own;               // the bit of this one
   int subblocks_x;
   int subblocks_y;
   int16_t luma_filter[4][8];
@@ -35,12 +38,16 @@ struct CompensateKernel {
 
   template <class Block>
   BSQ_DEVICE void run(Block& block) const {
+    const int used = direction == nullptr ? 1 : direction[block.index()];
+    if ((used & own) == 0) return;
+    // The first reference's prediction is in place, to be averaged with.
+    const bool averages = used == 3 && own == 2;
     const int cx = block.index() % subblocks_x;
     const int cy = block.index() / subblocks_x;
     const Vector v = vectors[block.index()];
     block.each([&](int thread, Local&) { filter_rows(thread, cx, cy, v, block.shared()); });
     block.each_apart(
-        [&](int thread, Local&) { filter_columns(thread, cx, cy, v, block.shared()); });
+        [&](int thread, Local&) { filter_columns(thread, cx, cy, v, averages, block.shared()); });
   }
 
  private:
@@ -72,10 +79,15 @@ struct CompensateKernel {
     return static_cast<uint16_t>(clamp((sum + 2048) >> 12, 0, out.largest()));
   }
 
-  BSQ_DEVICE void filter_columns(int thread, int cx, int cy, Vector v, const Shared& shared) const {
+  BSQ_DEVICE static void put(uint16_t& sample, uint16_t value, bool averages) {
+    sample = averages ? static_cast<uint16_t>((sample + value + 1) >> 1) : value;
+  }
+
+  BSQ_DEVICE void filter_columns(int thread, int cx, int cy, Vector v, bool averages,
+                                 const Shared& shared) const {
     int32_t sum = 0;
     for (int t = 0; t < 8; ++t) sum += luma_filter[v.y & 3][t] * shared.luma[thread + 8 * t];
-    out.at(0, cx * 8 + thread % 8, cy * 8 + thread / 8) = rounded(sum);
+    put(out.at(0, cx * 8 + thread % 8, cy * 8 + thread / 8), rounded(sum), averages);
     const int plane = thread / 16;
     if (plane >= out.count - 1) return;
     const int j = thread % 16;
@@ -83,7 +95,7 @@ struct CompensateKernel {
     for (int t = 0; t < 4; ++t) {
       sum += chroma_filter[v.y & 7][t] * shared.chroma[plane][j + 4 * t];
     }
-    out.at(plane + 1, cx * 4 + j % 4, cy * 4 + j / 4) = rounded(sum);
+    put(out.at(plane + 1, cx * 4 + j % 4, cy * 4 + j / 4), rounded(sum), averages);
   }
 };
 

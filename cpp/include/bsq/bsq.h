@@ -215,6 +215,9 @@ typedef struct bsq_encoder_config {
    * many frames are sent before the first packet comes, and their samples are kept. 0: low delay,
    * every frame's packet can be received at once. */
   int32_t lookahead;
+  /* The most B frames between two frames that are not; they are coded from the frames before and
+   * after them. With a lookahead only, which bounds them too; 0: none. */
+  int32_t bframes;
   int32_t preset;  /* bsq_preset */
   int32_t tune;    /* bsq_tune */
   int32_t threads; /* 0 picks the number of processors */
@@ -285,8 +288,11 @@ typedef struct bsq_packet_stats {
   double delta_q_bits; /* of superblocks */
   double token_bits;
   double ideal_bits;    /* sum of -log2 p over all coded symbols */
-  double psnr_y;        /* dB against the source, 100 for identical frames */
-  int64_t tokens;       /* tokens in the frame, all layers */
+  double psnr_y;        /* of the frame shown, dB against its source, 100 where identical */
+  double level_bits[5]; /* of the coded frames by level in their group of B frames: 0 for P frames,
+                           1 for the frame in the middle, and so on; what the packet has besides its
+                           frames is counted with the first one. All 0 in a keyframe */
+  int64_t tokens;       /* in the packet's frames, all layers */
   int64_t coded_tokens; /* tokens with at least one stage */
   int64_t coded_stages;
   int64_t reserved[4]; /* 0 */
@@ -342,7 +348,7 @@ BSQ_API void bsq_decoder_reset(bsq_decoder* decoder);
 /* The sequence header of the last keyframe; BSQ_AGAIN before the first. */
 BSQ_API bsq_status bsq_decoder_sequence(const bsq_decoder* decoder, bsq_sequence* sequence);
 
-/* Tokens of 8x8 luma samples in raster order, as one layer of the last packet decoded them. */
+/* Tokens of 8x8 luma samples in raster order, as one layer of the frame shown last decoded them. */
 typedef struct bsq_tokens {
   int32_t width; /* tokens in a row */
   int32_t height;
@@ -353,10 +359,11 @@ typedef struct bsq_tokens {
   int64_t reserved[4];   /* 0 */
 } bsq_tokens;
 /* For analysis. `layer` counts from 0, or from -1 for the last one backwards; without keep_layers
- * there is only the last one. Of frames with 4:2:2, 4:4:4 or alpha they are those of the first
- * component, luma or the frame without its alpha. The arrays stay valid until the next call on
- * this decoder. BSQ_AGAIN before the first frame and while frames are concealed,
- * BSQ_ERROR_ARGUMENT for a layer that is not there. */
+ * there is only the last one, and none of a frame that an earlier packet held. Of frames with
+ * 4:2:2, 4:4:4 or alpha they are those of the first component, luma or the frame without its alpha.
+ * The arrays stay valid until the next call on this decoder. BSQ_AGAIN before the first frame and
+ * where there is none, as while frames are concealed, BSQ_ERROR_ARGUMENT for a layer that is not
+ * there. */
 BSQ_API bsq_status bsq_decoder_tokens(const bsq_decoder* decoder, int32_t layer,
                                       bsq_tokens* tokens);
 
@@ -365,11 +372,15 @@ BSQ_API bsq_status bsq_decoder_tokens(const bsq_decoder* decoder, int32_t layer,
 typedef struct bsq_packet_info {
   int32_t keyframe;
   int32_t index_in_group; /* 0 at a keyframe */
-  int32_t layers;
-  double crf; /* of the first component's last layer; -1 where that of the packet before holds on */
-  int32_t tiles;           /* entropy-coded tiles per layer; 0 between keyframes */
-  int64_t pts;             /* at a keyframe its tick; otherwise the deviation from that keyframe's
-                              tick + index_in_group * ticks_per_frame */
+  int32_t frames;      /* coded in the packet: 0 where it shows a frame that an earlier one coded */
+  int32_t held_frames; /* of these, those that others may refer to. A packet with frames, but none
+                          of these, may be left out: it costs the frame that it shows */
+  int32_t layers;      /* of the frame shown; 0 without coded frames */
+  double crf;    /* of the first component's last layer of the frame shown; -1 where the packet does
+                    not say */
+  int32_t tiles; /* entropy-coded tiles per layer; 0 between keyframes */
+  int64_t pts;   /* at a keyframe its tick; otherwise the deviation from that keyframe's
+                    tick + index_in_group * ticks_per_frame */
   int32_t ticks_per_frame; /* of the sequence header; 0 between keyframes or when unknown */
   int32_t group_toggle;    /* 0 or 1, the same in a whole group and another in the next one */
   int64_t duration;        /* in ticks; -1 where the packet states none: ticks_per_frame holds */

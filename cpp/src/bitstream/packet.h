@@ -24,9 +24,9 @@ struct BaseHeader {
 using PayloadSpans = std::vector<std::span<const uint8_t>>;
 
 // How the frame of one component is coded.
-struct FrameHeader {
+struct ComponentHeader {
   int layers = 1;
-  bool has_steps = false;
+  bool has_steps = false;                    // else those of the coding state
   bool first_motion = false;                 // the motion is that of the first component
   std::array<uint16_t, kMaxLayers> steps{};  // c of the first `layers` layers
   BaseHeader base;                           // keyframes only
@@ -41,12 +41,24 @@ struct PacketHeader {
   int64_t deviation = 0;      // from keyframe pts + index * ticks per frame
   bool has_duration = false;
   uint64_t duration = 0;
-  FrameHeader frame;  // of the first component
+  int frames = 1;   // coded in the packet
+  int held = 0;     // of these, those that are held: others may refer to them
+  int layers = 0;   // of the frame shown, if it is among them
+  double crf = -1;  // of the last layer of the frame shown; -1 where the packet does not say
+};
+
+// What a packet says of a frame as a whole.
+struct FrameHeader {
+  bool is_b = false;
+  int hold = 0;       // 0: the frame is not held, else 1 + its slot
+  int ahead = 0;      // its index minus that of the packet; 0 for the last frame of a packet
+  uint32_t back = 0;  // frames to the first reference; 0 in a keyframe
+  int forth = 0;      // to the second, in a B frame
 };
 
 // What a packet holds of the frame of one component.
 struct FrameData {
-  FrameHeader header;
+  ComponentHeader header;
   PayloadSpans payloads;       // one per tile
   PayloadSpans base_payloads;  // of the base frame, if there is one
 };

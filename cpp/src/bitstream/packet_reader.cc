@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <utility>
 
 #include "base/crc32.h"
@@ -57,27 +58,58 @@ int64_t read_timestamp(ByteReader& reader, const char* name) {
   return value;
 }
 
+void set_step(const ByteReader& reader, int layer, int c, std::array<uint16_t, kMaxLayers>& steps) {
+  if (c > kMaxLayerQ) {
+    reader.fail("step " + std::to_string(c) + " of layer " + std::to_string(layer) +
+                " is above the limit of 504");
+  }
+  steps[static_cast<size_t>(layer)] = static_cast<uint16_t>(c);
+}
+
+// c of the layers by a mask of the ladder: bit k - 1 for a layer of kLadderSpacing * k above.
+void read_ladder(const ByteReader& reader, int layers, int mask,
+                 std::array<uint16_t, kMaxLayers>& steps) {
+  if (std::popcount(static_cast<unsigned>(mask)) != layers - 1) {
+    reader.fail("the quantizers are those of " +
+                std::to_string(std::popcount(static_cast<unsigned>(mask)) + 1) +
+                " layers, not of " + std::to_string(layers));
+  }
+  const int last = steps[static_cast<size_t>(layers - 1)];
+  int layer = layers - 2;
+  for (int k = 1; k < kMaxLayers; ++k) {
+    if ((mask >> (k - 1) & 1) != 0) set_step(reader, layer--, last + kLadderSpacing * k, steps);
+  }
+}
+
 void read_steps(ByteReader& reader, int layers, std::array<uint16_t, kMaxLayers>& steps) {
-  for (int i = 0; i < layers; ++i) {
-    ByteReader ahead = reader;
-    const uint16_t step = ahead.u16();
-    if (step > kMaxLayerQ) {
-      reader.fail("step " + std::to_string(step) + " of layer " + std::to_string(i) +
-                  " is above the limit of 504");
-    }
-    steps[static_cast<size_t>(i)] = step;
+  ByteReader ahead = reader;
+  const int v = ahead.u16();
+  set_step(reader, layers - 1, v & ((1 << kLadderShift) - 1), steps);
+  const int mask = v >> kLadderShift;
+  if (mask != 0) read_ladder(reader, layers, mask, steps);
+  reader = std::move(ahead);
+  if (mask != 0) return;
+  for (int i = layers - 2; i >= 0; --i) {
+    ahead = reader;
+    const auto above = static_cast<int>(ahead.varint_up_to(kMaxLayerQ, "a quantizer's distance"));
+    set_step(reader, i, steps[static_cast<size_t>(i + 1)] + above, steps);
     reader = std::move(ahead);
   }
 }
 
-// Returns the reader of its payloads.
-ByteReader read_base(ByteReader& reader, BaseHeader& base) {
+// A part that its size precedes. `name`: with which the message begins if it does not fit.
+ByteReader sized_part(ByteReader& reader, const std::string& name) {
   ByteReader ahead = reader;
   const uint64_t size = ahead.varint();
-  if (size > ahead.remaining()) reader.fail("the base frame reaches past the packet's end");
+  if (size > ahead.remaining()) reader.fail(name + " reaches past the packet's end");
   reader = std::move(ahead);
-  ByteReader part = reader.part(static_cast<size_t>(size));
-  if (size == 0) return part;
+  return reader.part(static_cast<size_t>(size));
+}
+
+// Returns the reader of its payloads.
+ByteReader read_base(ByteReader& reader, BaseHeader& base) {
+  ByteReader part = sized_part(reader, "the base frame");
+  if (part.remaining() == 0) return part;
   ByteReader start = part;
   const uint8_t layers = part.u8();
   if (layers >= kMaxLayers) {
@@ -90,7 +122,7 @@ ByteReader read_base(ByteReader& reader, BaseHeader& base) {
 
 // The header of a component after the first, up to its table of sizes. Returns the reader of its
 // base frame's payloads.
-ByteReader read_component(ByteReader& reader, bool keyframe, FrameHeader& header) {
+ByteReader read_component(ByteReader& reader, bool keyframe, ComponentHeader& header) {
   header = {};
   ByteReader start = reader;
   const uint8_t flags = reader.u8();
@@ -127,26 +159,58 @@ PacketHeader read_header(ByteReader& reader, const std::string& what) {
   ByteReader start = reader;
   const uint8_t flags = reader.u8();
   header.keyframe = (flags & kFlagKeyframe) != 0;
-  header.frame.layers = ((flags >> kLayersShift) & 7) + 1;
-  header.frame.has_steps = (flags & kFlagSteps) != 0;
+  header.frames = (flags >> kFramesShift) & 7;
   header.group_toggle = (flags & kFlagGroupToggle) != 0;
-  if (header.keyframe && !header.frame.has_steps) start.fail("a keyframe without steps");
+  if ((flags & kReservedFlags) != 0) start.fail("the packet has a flag that means nothing");
+  if (header.keyframe && header.frames != 1) {
+    start.fail("a keyframe's packet with " + std::to_string(header.frames) + " frames");
+  }
   if (header.keyframe && (flags & kFlagDeviation) != 0) start.fail("a keyframe with a deviation");
   if (header.keyframe) header.sequence = parse_sequence_header(reader, what);
   read_times(reader, flags, header);
-  if (header.frame.has_steps) read_steps(reader, header.frame.layers, header.frame.steps);
   return header;
 }
 
-// The bytes of component `index`, which is not the first.
-ByteReader component_bytes(ByteReader& reader, size_t index) {
-  ByteReader ahead = reader;
-  const uint64_t size = ahead.varint();
-  if (size > ahead.remaining()) {
-    reader.fail("component " + std::to_string(index) + " reaches past the packet's end");
+void read_references(ByteReader& reader, FrameHeader& frame) {
+  const ByteReader start = reader;
+  const uint8_t references = reader.u8();
+  frame.back = references >> 4;
+  frame.forth = references & 15;
+  if (!frame.is_b && frame.forth != 0) start.fail("a P frame with a second reference");
+  if (frame.back == 0) {
+    frame.back = static_cast<uint32_t>(reader.varint_up_to(kMaxIndex, "a reference's distance"));
   }
-  reader = std::move(ahead);
-  return reader.part(static_cast<size_t>(size));
+  if (frame.is_b && frame.forth == 0) {
+    frame.forth = static_cast<int>(reader.varint_up_to(kMaxAhead, "a reference's distance"));
+  }
+  if (frame.back == 0 || (frame.is_b && frame.forth == 0)) {
+    start.fail("a frame that refers to itself");
+  }
+}
+
+// Up to the quantizers. `last`: of its packet.
+FrameHeader read_frame_header(ByteReader& reader, bool keyframe, bool last,
+                              ComponentHeader& component) {
+  FrameHeader frame;
+  const ByteReader start = reader;
+  const uint8_t flags = reader.u8();
+  frame.is_b = (flags & kFlagB) != 0;
+  frame.hold = flags & kHoldMask;
+  component = {};
+  component.layers = ((flags >> kLayersShift) & 7) + 1;
+  component.has_steps = (flags & kFlagSteps) != 0;
+  if (frame.hold > kSlots) start.fail("there is no slot " + std::to_string(frame.hold - 1));
+  if (keyframe && !component.has_steps) start.fail("a keyframe without steps");
+  if (keyframe && frame.is_b) start.fail("a keyframe with references");
+  if (keyframe && frame.hold != 1) start.fail("a keyframe that is not held in the first slot");
+  if (!last) {
+    const ByteReader at = reader;
+    frame.ahead = static_cast<int>(reader.varint_up_to(kMaxAhead, "a frame's distance"));
+    if (frame.ahead == 0) at.fail("two frames to show in one packet");
+  }
+  if (!keyframe) read_references(reader, frame);
+  if (component.has_steps) read_steps(reader, component.layers, component.steps);
+  return frame;
 }
 
 // Splits all that is left by the table of sizes.
@@ -181,23 +245,48 @@ const PacketHeader& PacketReader::open(std::span<const uint8_t> packet, const st
   packet_ = packet;
   rest_ = ByteReader(packet.first(packet.size() - checksum_size(keyframe)), what);
   header_ = read_header(rest_, what);
-  base_ = keyframe ? read_base(rest_, header_.frame.base) : rest_.part(0);
   return header_;
 }
 
-std::span<FrameData> PacketReader::read_frame(std::span<const TileCounts> tiles) {
+const PacketHeader& PacketReader::list_frames() {
+  ByteReader& rest = rest_;
+  frames_.clear();
+  next_ = 0;
+  const auto count = static_cast<size_t>(header_.frames);
+  if (count == 0) rest.expect_end();
+  for (size_t i = 0; i < count; ++i) {
+    const bool last = i + 1 == count;
+    frames_.push_back(last ? rest.part(rest.remaining())
+                           : sized_part(rest, "frame " + std::to_string(i)));
+    ByteReader reader = frames_.back();
+    ComponentHeader component;
+    const FrameHeader frame = read_frame_header(reader, header_.keyframe, last, component);
+    if (frame.hold != 0) ++header_.held;
+    if (last) header_.layers = component.layers;
+    if (last && component.has_steps) {
+      header_.crf = crf_of_c(component.steps[static_cast<size_t>(component.layers - 1)]);
+    }
+  }
+  return header_;
+}
+
+const FrameHeader& PacketReader::read_frame(std::span<const TileCounts> tiles) {
+  ByteReader rest = frames_[next_++];
+  frame_size_ = rest.remaining();
   components_.resize(tiles.size());
-  components_.front().header = header_.frame;
   parts_.clear();
-  parts_.push_back({rest_, base_, tiles.front()});
+  ComponentHeader& first = components_.front().header;
+  frame_ = read_frame_header(rest, header_.keyframe, next_ == frames_.size(), first);
+  ByteReader first_base = header_.keyframe ? read_base(rest, first.base) : rest.part(0);
+  parts_.push_back({rest, std::move(first_base), tiles.front()});
   for (size_t i = 1; i < tiles.size(); ++i) {
-    ByteReader body = component_bytes(rest_, i);
+    ByteReader body = sized_part(rest, "component " + std::to_string(i));
     ByteReader base = read_component(body, header_.keyframe, components_[i].header);
     parts_.push_back({std::move(body), std::move(base), tiles[i]});
   }
   // The sizes and payloads of the first component come last and extend to the end.
-  parts_.front().body = rest_.part(rest_.remaining());
-  return components_;
+  parts_.front().body = rest.part(rest.remaining());
+  return frame_;
 }
 
 const FrameData& PacketReader::read_payloads(size_t component) {

@@ -1,4 +1,4 @@
-// Reads packets: checksum, header, the components of a frame and their payloads.
+// Reads packets: checksum, header, frames, their components and payloads.
 #pragma once
 
 #include <cstddef>
@@ -18,18 +18,22 @@ struct TileCounts {
   size_t base = 1;  // of the base frame of a keyframe
 };
 
-// open(), read_frame(), then read_payloads() of each component. What is read refers to the packet's
-// bytes and lasts until the next packet, whose memory it becomes. Every step throws
-// Error(BSQ_ERROR_BITSTREAM) for damage, with the place in the packet.
+// open() and list_frames(); then for each of the header's frames in turn read_frame(), and
+// read_payloads() of each of its components. What is read refers to the packet's bytes and lasts
+// until the next packet, whose memory it becomes. Every step throws Error(BSQ_ERROR_BITSTREAM) for
+// damage, with the place in the packet.
 class PacketReader {
  public:
   // Verifies the checksum and reads the header. `what` names the packet in messages ("packet 7").
   // Throws BSQ_ERROR_UNSUPPORTED for other versions.
   const PacketHeader& open(std::span<const uint8_t> packet, const std::string& what);
 
-  // Reads the frame's headers, one per component. `tiles`: by component, at least one. Where
-  // has_steps is false the caller fills the steps in.
-  std::span<FrameData> read_frame(std::span<const TileCounts> tiles);
+  // Finds the frames, and completes the header by what they say of the packet as a whole.
+  const PacketHeader& list_frames();
+
+  // Reads the next frame's header and those of its components. `tiles`: by component, at least one.
+  // Where has_steps is false the caller fills the steps in.
+  const FrameHeader& read_frame(std::span<const TileCounts> tiles);
 
   // Splits the payloads of a component. To be called just before they are decoded, so that the
   // first error of a packet is the one reported.
@@ -37,6 +41,8 @@ class PacketReader {
 
   const PacketHeader& header() const { return header_; }
   std::span<const uint8_t> packet() const { return packet_; }
+  // Bytes of the frame read last.
+  size_t frame_size() const { return frame_size_; }
   std::span<FrameData> components() { return components_; }
 
  private:
@@ -48,9 +54,12 @@ class PacketReader {
 
   std::span<const uint8_t> packet_;
   PacketHeader header_;
-  ByteReader rest_{std::span<const uint8_t>()};  // not read yet, without the checksum
-  ByteReader base_{std::span<const uint8_t>()};  // of the first component's base frame
-  std::vector<Part> parts_;                      // by component, as are
+  ByteReader rest_{std::span<const uint8_t>()};  // after the header, without the checksum
+  std::vector<ByteReader> frames_;
+  size_t next_ = 0;  // of these
+  size_t frame_size_ = 0;
+  FrameHeader frame_;
+  std::vector<Part> parts_;  // by component, as are
   std::vector<FrameData> components_;
 };
 

@@ -1,6 +1,9 @@
 // Packets as bytes.
 #include "bitstream/packet_writer.h"
 
+#include <optional>
+#include <utility>
+
 #include "base/crc32.h"
 #include "bitstream/packet_reader.h"
 #include "bitstream/packet_syntax.h"
@@ -8,14 +11,18 @@
 namespace bsq {
 namespace {
 
-uint8_t flags_of(const PacketHeader& header) {
-  int flags = (header.frame.layers - 1) << kLayersShift;
+uint8_t flags_of(const PacketHeader& header, int frames) {
+  int flags = frames << kFramesShift;
   if (header.keyframe) flags |= kFlagKeyframe;
-  if (header.frame.has_steps) flags |= kFlagSteps;
   if (header.deviation != 0) flags |= kFlagDeviation;
   if (header.has_duration) flags |= kFlagDuration;
   if (header.group_toggle) flags |= kFlagGroupToggle;
   return static_cast<uint8_t>(flags);
+}
+
+uint8_t flags_of(const ComponentHeader& header) {
+  const int flags = (header.layers - 1) << kLayersShift;
+  return static_cast<uint8_t>(header.has_steps ? flags | kFlagSteps : flags);
 }
 
 void write_payloads(const PayloadSpans& payloads, ByteWriter& writer) {
@@ -23,9 +30,32 @@ void write_payloads(const PayloadSpans& payloads, ByteWriter& writer) {
   for (const auto& payload : payloads) writer.span(payload);
 }
 
-void write_steps(const FrameHeader& header, ByteWriter& writer) {
-  if (!header.has_steps) return;
-  for (size_t i = 0; i < static_cast<size_t>(header.layers); ++i) writer.u16(header.steps[i]);
+// Which layers of the ladder there are before the last one; nothing where one is not on it.
+std::optional<int> ladder(std::span<const uint16_t> steps) {
+  int mask = 0;
+  int before = 8;
+  for (const uint16_t c : steps.first(steps.size() - 1)) {
+    const int above = c - steps.back();
+    const int k = above / kLadderSpacing;
+    if (above % kLadderSpacing != 0 || k < 1 || k >= before) return std::nullopt;
+    mask |= 1 << (k - 1);
+    before = k;
+  }
+  return mask;
+}
+
+void write_steps(std::span<const uint16_t> steps, ByteWriter& writer) {
+  const std::optional<int> mask = ladder(steps);
+  writer.u16(static_cast<uint16_t>(steps.back() | mask.value_or(0) << kLadderShift));
+  if (mask) return;
+  for (size_t i = steps.size() - 1; i > 0; --i) {
+    writer.varint(static_cast<uint64_t>(steps[i - 1] - steps[i]));
+  }
+}
+
+template <class Header>
+std::span<const uint16_t> steps_of(const Header& header) {
+  return std::span<const uint16_t>(header.steps).first(static_cast<size_t>(header.layers));
 }
 
 // `part`: memory for the base frame's bytes.
@@ -34,7 +64,7 @@ void write_base(const FrameData& frame, ByteWriter& part, ByteWriter& writer) {
   part.clear();
   if (base.layers > 0) {
     part.u8(static_cast<uint8_t>(base.layers - 1));
-    for (size_t i = 0; i < static_cast<size_t>(base.layers); ++i) part.u16(base.steps[i]);
+    write_steps(steps_of(base), part);
     write_payloads(frame.base_payloads, part);
   }
   writer.varint(part.size());
@@ -43,14 +73,21 @@ void write_base(const FrameData& frame, ByteWriter& part, ByteWriter& writer) {
 
 // A component after the first.
 void write_component(const FrameData& frame, bool keyframe, ByteWriter& base, ByteWriter& writer) {
-  const FrameHeader& header = frame.header;
-  int flags = (header.layers - 1) << kLayersShift;
-  if (header.has_steps) flags |= kFlagSteps;
-  if (header.first_motion) flags |= kFlagFirstMotion;
-  writer.u8(static_cast<uint8_t>(flags));
-  write_steps(header, writer);
+  const ComponentHeader& header = frame.header;
+  writer.u8(static_cast<uint8_t>(flags_of(header) | (header.first_motion ? kFlagFirstMotion : 0)));
+  if (header.has_steps) write_steps(steps_of(header), writer);
   if (keyframe) write_base(frame, base, writer);
   write_payloads(frame.payloads, writer);
+}
+
+// The bytes of distances that have no room in the byte of both.
+void write_references(const FrameHeader& frame, ByteWriter& writer) {
+  constexpr uint32_t kShort = 15;
+  const uint32_t back = frame.back <= kShort ? frame.back : 0;
+  const int forth = frame.forth <= static_cast<int>(kShort) ? frame.forth : 0;
+  writer.u8(static_cast<uint8_t>(back << 4 | static_cast<uint32_t>(forth)));
+  if (back == 0) writer.varint(frame.back);
+  if (frame.is_b && forth == 0) writer.varint(static_cast<uint64_t>(frame.forth));
 }
 
 }  // namespace
@@ -67,30 +104,61 @@ void set_group_toggle(std::span<uint8_t> data, bool group_toggle, const std::str
   }
 }
 
-std::span<const uint8_t> PacketWriter::write(const PacketHeader& header,
-                                             std::span<const FrameData> components) {
-  ByteWriter& writer = packet_;
+void PacketWriter::begin(const PacketHeader& header) {
+  header_ = header;
+  frames_.clear();
+  count_ = 0;
+  is_set_ = false;
+}
+
+void PacketWriter::set_frame(const FrameHeader& frame, std::span<const FrameData> components) {
+  const FrameData& first = components.front();
+  const bool keyframe = header_.keyframe;
+  ByteWriter& writer = frame_;
   writer.clear();
-  writer.u8(flags_of(header));
-  if (header.keyframe) {
-    write_sequence_header(header.sequence, base_, writer);
-    writer.signed_varint(header.pts);
-  } else {
-    writer.varint(header.index);
-  }
-  if (header.deviation != 0) writer.signed_varint(header.deviation);
-  if (header.has_duration) writer.varint(header.duration);
-  write_steps(header.frame, writer);
-  if (header.keyframe) write_base(components.front(), base_, writer);
-  for (const FrameData& frame : components.subspan(1)) {
+  writer.u8(static_cast<uint8_t>(flags_of(first.header) | frame.hold | (frame.is_b ? kFlagB : 0)));
+  if (frame.ahead > 0) writer.varint(static_cast<uint64_t>(frame.ahead));
+  if (!keyframe) write_references(frame, writer);
+  if (first.header.has_steps) write_steps(steps_of(first.header), writer);
+  if (keyframe) write_base(first, base_, writer);
+  for (const FrameData& component : components.subspan(1)) {
     part_.clear();
-    write_component(frame, header.keyframe, base_, part_);
+    write_component(component, keyframe, base_, part_);
     writer.varint(part_.size());
     writer.span(part_.bytes());
   }
-  write_payloads(components.front().payloads, writer);
+  write_payloads(first.payloads, writer);
+  if (frame.ahead > 0) {
+    part_.clear();
+    part_.varint(frame_.size());
+    part_.span(frame_.bytes());
+    std::swap(part_, frame_);
+  }
+  is_set_ = true;
+}
+
+void PacketWriter::add_frame() {
+  frames_.span(frame_.bytes());
+  ++count_;
+  is_set_ = false;
+}
+
+std::span<const uint8_t> PacketWriter::finish() {
+  ByteWriter& writer = packet_;
+  writer.clear();
+  writer.u8(flags_of(header_, count_ + (is_set_ ? 1 : 0)));
+  if (header_.keyframe) {
+    write_sequence_header(header_.sequence, base_, writer);
+    writer.signed_varint(header_.pts);
+  } else {
+    writer.varint(header_.index);
+  }
+  if (header_.deviation != 0) writer.signed_varint(header_.deviation);
+  if (header_.has_duration) writer.varint(header_.duration);
+  writer.span(frames_.bytes());
+  if (is_set_) writer.span(frame_.bytes());
   const uint32_t checksum = crc32(writer.bytes());
-  if (header.keyframe) {
+  if (header_.keyframe) {
     writer.u32(checksum);
   } else {
     writer.u16(static_cast<uint16_t>(checksum));

@@ -10,17 +10,30 @@
 
 namespace bsq {
 
-// Writes packets; keeps its memory from one to the next.
+// Writes packets, frame by frame; keeps its memory from one packet to the next.
 class PacketWriter {
  public:
-  // A packet, which lasts until the next call. `components`: by component, the first of them
-  // described by header.frame too.
-  std::span<const uint8_t> write(const PacketHeader& header, std::span<const FrameData> components);
+  // Of the packet; counts of frames are left out.
+  void begin(const PacketHeader& header);
+  // The next frame of the packet, in place of the one set before unless that was added.
+  // `components`: at least one.
+  void set_frame(const FrameHeader& frame, std::span<const FrameData> components);
+  // The frame that was set stays.
+  void add_frame();
+  // Whether frames were added.
+  bool has_frames() const { return count_ > 0; }
+  // The packet with the frames so far, the one just set too. It lasts until the next call.
+  std::span<const uint8_t> finish();
 
  private:
+  PacketHeader header_;
+  ByteWriter frames_;  // those added
+  ByteWriter frame_;   // the one set
   ByteWriter packet_;
   ByteWriter part_;  // of one component
   ByteWriter base_;  // of one base frame, or the fields of the sequence header
+  int count_ = 0;    // of the frames added
+  bool is_set_ = false;
 };
 
 // Changes the group toggle of a packet and its checksum. Verifies it first, and throws as

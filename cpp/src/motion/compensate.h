@@ -1,24 +1,30 @@
 // Motion compensation: the prediction of a frame from a decoded one. Normative.
 #pragma once
 
+#include <array>
+
 #include "base/plane.h"
 #include "motion/motion_field.h"
 
 namespace bsq {
 
-// Predicts the samples of one superblock in every plane. `out` has the sizes, plane count and bit
-// depth of `ref` and does not share its samples; `field` was made for its luma size. A plane as
-// large as the luma plane is compensated as luma, one of half the size each way as 4:2:0 chroma.
-// Any vector is safe: samples outside the reference are its nearest edge samples.
-void motion_compensate_superblock(const Frame& ref, const MotionField& field, int sx, int sy,
-                                  Frame& out);
+// The first and the second reference; the latter is read where the field has a B frame's motion.
+using ReferenceFrames = std::array<const Frame*, 2>;
+
+// Predicts the samples of one superblock in every plane of `out`, which has the sizes and the bit
+// depth of the references, perhaps fewer planes, and does not share their samples; `field` was made
+// for its luma size. A plane as large as the luma plane is compensated as luma, one of half the
+// size each way as 4:2:0 chroma. Any vector is safe: samples outside the reference are its nearest
+// edge samples.
+void motion_compensate_superblock(const ReferenceFrames& refs, const MotionField& field, int sx,
+                                  int sy, Frame& out);
 
 // The same for the superblocks of the rows [row_begin, row_end). Distinct rows may run in parallel.
-void motion_compensate_rows(const Frame& ref, const MotionField& field, int row_begin, int row_end,
-                            Frame& out);
+void motion_compensate_rows(const ReferenceFrames& refs, const MotionField& field, int row_begin,
+                            int row_end, Frame& out);
 
-inline void motion_compensate(const Frame& ref, const MotionField& field, Frame& out) {
-  motion_compensate_rows(ref, field, 0, field.superblocks_y, out);
+inline void motion_compensate(const ReferenceFrames& refs, const MotionField& field, Frame& out) {
+  motion_compensate_rows(refs, field, 0, field.superblocks_y, out);
 }
 
 }  // namespace bsq

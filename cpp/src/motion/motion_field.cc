@@ -37,10 +37,16 @@ void take_motion(const MotionField& from, int narrower, MotionField& out) {
     out = from;
     return;
   }
+  out.set_b(from.is_b());
+  const auto narrowed = [&](Mv v) { return Mv{static_cast<int16_t>(v.x >> narrower), v.y}; };
   for (int y = 0; y < out.subblocks_y; ++y) {
     for (int x = 0; x < out.subblocks_x; ++x) {
-      const Mv& v = from.mv_at(x << narrower, y);
-      out.mv_at(x, y) = {static_cast<int16_t>(v.x >> narrower), v.y};
+      const size_t source = from.subblock_index(x << narrower, y);
+      const size_t at = out.subblock_index(x, y);
+      out.mv[at] = narrowed(from.mv[source]);
+      if (!from.is_b()) continue;
+      out.second[at] = narrowed(from.second[source]);
+      out.direction[at] = from.direction[source];
     }
   }
   // Superblocks of one vector are predicted at once, others sub-block by sub-block.
@@ -49,28 +55,35 @@ void take_motion(const MotionField& from, int narrower, MotionField& out) {
     for (int sx = 0; sx < out.superblocks_x; ++sx) {
       const MotionSquare superblock{kSuperblockSubblocks * sx, kSuperblockSubblocks * sy,
                                     kSuperblockSubblocks};
+      const size_t first = out.subblock_index(superblock.x, superblock.y);
       bool same = true;
       out.for_subblocks(superblock, [&](int x, int y) {
-        same = same && out.mv_at(x, y) == out.mv_at(superblock.x, superblock.y);
+        same = same && out.same_motion(out.subblock_index(x, y), first);
       });
       out.split_at(sx, sy) = same ? uint8_t{0} : kAllSplit;
     }
   }
 }
 
-MotionNeighbours motion_neighbours(const MotionField& field, const SuperblockRect& tile,
-                                   const MotionSquare& square) {
-  MotionNeighbours found;
-  const auto take = [&](int slot, int nx, int ny) {
+NeighbourPlaces neighbour_places(const MotionField& field, const SuperblockRect& tile,
+                                 const MotionSquare& square) {
+  NeighbourPlaces found;
+  const auto take = [&](size_t slot, int nx, int ny) {
     if (!available(field, tile, square, nx, ny)) return;
-    found.mv[slot] = field.mv_at(nx, ny);
-    found.has[slot] = true;
+    found.at[slot] = static_cast<int>(field.subblock_index(nx, ny));
   };
   take(0, square.x - 1, square.y);
   take(1, square.x, square.y - 1);
   take(2, square.x + square.size, square.y - 1);
-  if (!found.has[2]) take(2, square.x - 1, square.y - 1);
+  if (found.at[2] < 0) take(2, square.x - 1, square.y - 1);
   return found;
+}
+
+MotionNeighbours::MotionNeighbours(const NeighbourPlaces& places, const std::vector<Mv>& vectors) {
+  for (size_t i = 0; i < 3; ++i) {
+    has[i] = places.at[i] >= 0;
+    if (has[i]) mv[i] = vectors[static_cast<size_t>(places.at[i])];
+  }
 }
 
 Mv MotionNeighbours::median() const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -33,6 +34,11 @@ struct MotionSquare {
   int size = kSuperblockSubblocks;
 };
 
+// Directions: the references that a square of a B frame is predicted from, a bit each.
+inline constexpr uint8_t kFirstReference = 1;
+inline constexpr uint8_t kSecondReference = 2;
+inline constexpr uint8_t kBothReferences = 3;
+
 // 0 for a superblock, 1 for a block, 2 for a sub-block.
 inline size_t size_class(const MotionSquare& s) {
   return s.size == kSuperblockSubblocks ? 0U : s.size == kBlockSubblocks ? 1U : 2U;
@@ -48,7 +54,11 @@ struct MotionField {
   // Per superblock in raster order: 0, or 1 if its blocks are coded alone, and then bit 1 + i is
   // set if so are the sub-blocks of block i.
   std::vector<uint8_t> split;
-  std::vector<Mv> mv;  // per 8x8 sub-block in raster order; all sub-blocks of a square equal
+  // Per 8x8 sub-block in raster order, into the first reference; all sub-blocks of a square equal.
+  std::vector<Mv> mv;
+  // Likewise of a B frame, into the second reference, and a direction; empty in a P frame.
+  std::vector<Mv> second;
+  std::vector<uint8_t> direction;
 
   MotionField() = default;
   // One unsplit superblock after the other with zero vectors, for a luma plane of this size, of
@@ -63,7 +73,17 @@ struct MotionField {
     subblocks_y = (height + kSubblockSize - 1) / kSubblockSize;
     split.assign(static_cast<size_t>(superblocks_x) * static_cast<size_t>(superblocks_y), 0);
     mv.assign(static_cast<size_t>(subblocks_x) * static_cast<size_t>(subblocks_y), Mv{});
+    second.clear();
+    direction.clear();
   }
+  bool is_b() const { return !direction.empty(); }
+  // Makes the field that of a B frame, or of a P frame; keeps the vectors into the first reference.
+  void set_b(bool is_b) {
+    second.resize(is_b ? mv.size() : 0);
+    direction.resize(is_b ? mv.size() : 0, kFirstReference);
+  }
+  // Into the first reference, or the second.
+  const std::vector<Mv>& vectors(size_t reference) const { return reference == 0 ? mv : second; }
 
   uint8_t& split_at(int sx, int sy) { return split[superblock_index(sx, sy)]; }
   uint8_t split_at(int sx, int sy) const { return split[superblock_index(sx, sy)]; }
@@ -91,6 +111,10 @@ struct MotionField {
     for (int cy = s.y; cy < std::min(s.y + s.size, subblocks_y); ++cy) {
       for (int cx = s.x; cx < std::min(s.x + s.size, subblocks_x); ++cx) fn(cx, cy);
     }
+  }
+  // Whether two sub-blocks have the same vectors, used or not, and direction.
+  bool same_motion(size_t a, size_t b) const {
+    return mv[a] == mv[b] && (!is_b() || (second[a] == second[b] && direction[a] == direction[b]));
   }
   // Gives all sub-blocks of the square this vector.
   void set(const MotionSquare& s, Mv v) {
@@ -140,18 +164,31 @@ inline SuperblockRect whole_frame(const MotionField& field) {
   return {0, 0, field.superblocks_x, field.superblocks_y};
 }
 
-// The vectors A, B and C of docs/bitstream.md section 4.2 that are available.
+// The sub-blocks A, B and C of docs/bitstream.md section 4.2, as indices, or -1 where there is
+// none.
+struct NeighbourPlaces {
+  std::array<int, 3> at{-1, -1, -1};
+};
+
+// Only sub-blocks that precede the square in coding order inside `tile`, so encoder and decoder may
+// call it with the rest still unset.
+NeighbourPlaces neighbour_places(const MotionField& field, const SuperblockRect& tile,
+                                 const MotionSquare& square);
+
+// Their vectors, where they are available.
 struct MotionNeighbours {
   Mv mv[3];
   bool has[3] = {};
 
+  MotionNeighbours() = default;
+  MotionNeighbours(const NeighbourPlaces& places, const std::vector<Mv>& vectors);
   Mv median() const;
 };
 
-// `tile`: inside which vectors are predicted. Reads only vectors that precede the square's in
-// coding order inside it, so encoder and decoder may call it with the rest still unset.
-MotionNeighbours motion_neighbours(const MotionField& field, const SuperblockRect& tile,
-                                   const MotionSquare& square);
+inline MotionNeighbours motion_neighbours(const MotionField& field, const SuperblockRect& tile,
+                                          const MotionSquare& square) {
+  return {neighbour_places(field, tile, square), field.mv};
+}
 
 // The predictor of the square's vector; same rules.
 inline Mv predict_mv(const MotionField& field, const SuperblockRect& tile,

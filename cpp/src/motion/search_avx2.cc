@@ -50,15 +50,8 @@ BSQ_INLINE void transpose(__m256i (&d)[8]) {
   }
 }
 
-// A sub-block in each lane; the steps are those of satd_8x8().
-void satd_pair(const uint8_t* a, ptrdiff_t a_stride, const uint8_t* b, ptrdiff_t b_stride,
-               uint16_t costs[2]) {
-  __m256i d[8];
-#pragma GCC unroll 8
-  for (int y = 0; y < 8; ++y) {
-    d[y] = _mm256_sub_epi16(_mm256_cvtepu8_epi16(load16(a + y * a_stride)),
-                            _mm256_cvtepu8_epi16(load16(b + y * b_stride)));
-  }
+// Of the differences of two sub-blocks, one in each lane; the steps are those of satd_8x8().
+BSQ_INLINE void satd_of(__m256i (&d)[8], uint16_t costs[2]) {
   butterfly(d, 1);
   butterfly(d, 2);
   butterfly(d, 4);
@@ -76,6 +69,29 @@ void satd_pair(const uint8_t* a, ptrdiff_t a_stride, const uint8_t* b, ptrdiff_t
   sum = _mm256_add_epi32(sum, _mm256_shuffle_epi32(sum, 0xB1));
   costs[0] = static_cast<uint16_t>(_mm_cvtsi128_si32(_mm256_castsi256_si128(sum)) / 2);
   costs[1] = static_cast<uint16_t>(_mm_cvtsi128_si32(_mm256_extracti128_si256(sum, 1)) / 2);
+}
+
+void satd_pair(const uint8_t* a, ptrdiff_t a_stride, const uint8_t* b, ptrdiff_t b_stride,
+               uint16_t costs[2]) {
+  __m256i d[8];
+#pragma GCC unroll 8
+  for (int y = 0; y < 8; ++y) {
+    d[y] = _mm256_sub_epi16(_mm256_cvtepu8_epi16(load16(a + y * a_stride)),
+                            _mm256_cvtepu8_epi16(load16(b + y * b_stride)));
+  }
+  satd_of(d, costs);
+}
+
+void satd_pair_mean(const uint8_t* a, ptrdiff_t a_stride, const uint8_t* b, const uint8_t* c,
+                    ptrdiff_t stride, uint16_t costs[2]) {
+  __m256i d[8];
+#pragma GCC unroll 8
+  for (int y = 0; y < 8; ++y) {
+    const __m128i mean = _mm_avg_epu8(load16(b + y * stride), load16(c + y * stride));
+    d[y] = _mm256_sub_epi16(_mm256_cvtepu8_epi16(load16(a + y * a_stride)),
+                            _mm256_cvtepu8_epi16(mean));
+  }
+  satd_of(d, costs);
 }
 
 void accumulate_sad4(const uint8_t* a, const uint8_t* b, int count, uint16_t* sums) {
@@ -234,6 +250,7 @@ void filter_sums(const int16_t* src, ptrdiff_t src_stride, uint8_t* dst, ptrdiff
 
 const SearchKernels kSearchAvx2 = {
     .satd_pair = satd_pair,
+    .satd_pair_mean = satd_pair_mean,
     .accumulate_sad4 = accumulate_sad4,
     .filter_rows = filter_rows,
     .filter_columns = filter_columns,

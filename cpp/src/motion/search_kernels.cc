@@ -20,6 +20,14 @@ void satd_pair(const uint8_t* a, ptrdiff_t a_stride, const uint8_t* b, ptrdiff_t
   }
 }
 
+void satd_pair_mean(const uint8_t* a, ptrdiff_t a_stride, const uint8_t* b, const uint8_t* c,
+                    ptrdiff_t stride, uint16_t costs[2]) {
+  for (int i = 0; i < 2; ++i) {
+    const int at = i * kSide;
+    costs[i] = static_cast<uint16_t>(satd_8x8_mean(a + at, a_stride, b + at, c + at, stride));
+  }
+}
+
 void accumulate_sad4(const uint8_t* a, const uint8_t* b, int count, uint16_t* sums) {
   accumulate_sad(a, b, 4, count, sums);
 }
@@ -45,6 +53,7 @@ void sums(const int16_t* src, ptrdiff_t src_stride, uint8_t* dst, ptrdiff_t dst_
 
 const SearchKernels kSearchBase = {
     .satd_pair = satd_pair,
+    .satd_pair_mean = satd_pair_mean,
     .accumulate_sad4 = accumulate_sad4,
     .filter_rows = rows,
     .filter_columns = columns,

@@ -14,6 +14,9 @@ struct SearchKernels {
   // satd_8x8() of two sub-blocks side by side.
   void (*satd_pair)(const uint8_t* a, ptrdiff_t a_stride, const uint8_t* b, ptrdiff_t b_stride,
                     uint16_t costs[2]);
+  // satd_8x8_mean() of two sub-blocks side by side.
+  void (*satd_pair_mean)(const uint8_t* a, ptrdiff_t a_stride, const uint8_t* b, const uint8_t* c,
+                         ptrdiff_t stride, uint16_t costs[2]);
   // accumulate_sad() of four samples.
   void (*accumulate_sad4)(const uint8_t* a, const uint8_t* b, int count, uint16_t* sums);
   // The luma filters of interpolate.h, taps [8], for samples of 8 bits. src points at the first

@@ -158,6 +158,15 @@ int satd_8x8(const uint8_t* a, ptrdiff_t a_stride, const uint8_t* b, ptrdiff_t b
 
 #endif
 
+int satd_8x8_mean(const uint8_t* a, ptrdiff_t a_stride, const uint8_t* b, const uint8_t* c,
+                  ptrdiff_t stride) {
+  uint8_t mean[8 * 8];
+  for (int y = 0; y < 8; ++y, b += stride, c += stride) {
+    for (int x = 0; x < 8; ++x) mean[8 * y + x] = static_cast<uint8_t>((b[x] + c[x] + 1) >> 1);
+  }
+  return satd_8x8(a, a_stride, mean, 8);
+}
+
 void accumulate_sad(const uint8_t* a, const uint8_t* b, int width, int count, uint16_t* sums) {
   if (width == 4) {
     accumulate<4>(a, b, count, sums);

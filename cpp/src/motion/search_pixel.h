@@ -15,6 +15,10 @@ int block_sad(const uint8_t* a, ptrdiff_t a_stride, const uint8_t* b, ptrdiff_t 
 // where it is smooth.
 int satd_8x8(const uint8_t* a, ptrdiff_t a_stride, const uint8_t* b, ptrdiff_t b_stride);
 
+// The same of `a` and the mean of `b` and `c`, rounded up, which have one stride.
+int satd_8x8_mean(const uint8_t* a, ptrdiff_t a_stride, const uint8_t* b, const uint8_t* c,
+                  ptrdiff_t stride);
+
 // Sums of absolute differences at `count` neighbouring places at once: sums[i] grows by the
 // difference of a[0..width) and b[i..i + width). Width is 2 or 4; count is rounded up to 16.
 void accumulate_sad(const uint8_t* a, const uint8_t* b, int width, int count, uint16_t* sums);

@@ -95,9 +95,9 @@ class Decoder:
     def lost(self, *, pts: int | None = None) -> list[Frame]:
         """Says that a packet has not come, where that is known before the next one comes.
 
-        The last frame stands in for it at once, marked as concealed, and for the others of its
-        group as their packets come. Without this call the next packet shows the gap by itself,
-        and what was lost has no frame.
+        The last frame stands in for it at once, marked as concealed, and for others of its group
+        that refer to what it held as their packets come. Without this call what was lost has no
+        frame.
 
         Args:
             pts: when the frame was due, in ticks of the stream; as it follows from the one before

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from typing import NamedTuple, TypeAlias, Unpack
+from typing import Any, NamedTuple, TypeAlias, Unpack
 
 import av
 import numpy as np
@@ -213,7 +213,7 @@ class Encoder:
         return self._time_base
 
     @property
-    def stats(self) -> dict[str, float]:
+    def stats(self) -> dict[str, Any]:
         """What the last packet was made of, in bits: the keys of bsq_packet_stats in bsq.h."""
         return self._core.stats
 

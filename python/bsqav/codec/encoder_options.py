@@ -51,6 +51,7 @@ _OPTIONS: Mapping[str, Callable[[Any], Any]] = {
 # FFmpeg's and x264's names of settings, where they differ from ours.
 FFMPEG_NAMES = {
     "bitrate": "b",
+    "bframes": "bf",
     "gop": "g",
     "lookahead": "rc-lookahead",
     "scene_cut": "sc_threshold",

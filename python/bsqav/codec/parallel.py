@@ -101,7 +101,7 @@ class _Coded(NamedTuple):
     pts: int
     duration: int
     keyframe: bool
-    stats: dict[str, float]
+    stats: dict[str, Any]
 
 
 @dataclass(eq=False)
@@ -260,7 +260,7 @@ class ParallelCore:
         self._out: deque[_Segment] = deque()  # whose packets have not all been received
         self._group_toggle = 1  # of the group before
         self._flushed = False
-        self.stats: dict[str, float] = {}
+        self.stats: dict[str, Any] = {}
 
     def send(
         self, planes: Sequence[Plane], pts: int, *, duration: int = 0, keyframe: bool = False

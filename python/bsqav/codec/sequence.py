@@ -53,6 +53,8 @@ class PacketHeader(TypedDict):
 
     keyframe: int
     index_in_group: int
+    frames: int
+    held_frames: int
     layers: int
     crf: float
     tiles: int
@@ -61,6 +63,16 @@ class PacketHeader(TypedDict):
     group_toggle: int
     duration: int
     sequence: SequenceHeader | None
+
+
+class CodedFrame(TypedDict):
+    """What `_core.probe_frames` reads of a frame in a packet; see there."""
+
+    ahead: int
+    back: int
+    forth: int
+    bytes: int
+    crf: float
 
 
 def sequence_of(packet: PacketHeader) -> SequenceHeader:

@@ -60,6 +60,7 @@ class SettingArguments(AnimationArguments, total=False):
     vbv_buffer: float | None
     scene_cut: bool | None
     lookahead: int | None
+    bframes: int | None
 
 
 def _default(name: str) -> Any:
@@ -77,6 +78,7 @@ class EncoderSettings:
     gop: int = _default("gop")
     scene_cut: bool = _default("scene_cut")
     lookahead: int = _default("lookahead")
+    bframes: int = _default("bframes")
     preset: str = _default("preset")
     tune: str = _default("tune")
     threads: int = _default("threads")

@@ -1,4 +1,4 @@
-"""What goes between frames and streams: Packet, one coded frame, and Frame, one decoded one."""
+"""What goes between frames and streams: Packet, which shows a frame, and Frame, that."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Plane: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """One coded frame. `bytes(packet)` gives its data."""
+    """What is to be decoded to show one frame. `bytes(packet)` gives its data."""
 
     data: bytes
     pts: int  # ticks of time_base

@@ -1,5 +1,4 @@
 // C API: packets without encoder or decoder.
-#include "base/quant_step.h"
 #include "bitstream/packet_reader.h"
 #include "bitstream/packet_writer.h"
 #include "codec/capi/api.h"
@@ -14,13 +13,14 @@ bsq_status bsq_packet_probe(const uint8_t* data, size_t size, bsq_packet_info* i
     bsq::require_argument(info != nullptr, "info is NULL");
     bsq::PacketReader reader;
     const bsq::PacketHeader& header = reader.open({data, size}, "packet");
+    reader.list_frames();
     *info = bsq_packet_info{};
     info->keyframe = header.keyframe ? 1 : 0;
     info->index_in_group = static_cast<int32_t>(header.index);
-    const bsq::FrameHeader& frame = header.frame;
-    info->layers = frame.layers;
-    const auto last = static_cast<size_t>(frame.layers - 1);
-    info->crf = frame.has_steps ? bsq::crf_of_c(frame.steps[last]) : -1.0;
+    info->frames = header.frames;
+    info->held_frames = header.held;
+    info->layers = header.layers;
+    info->crf = header.crf;
     info->pts = header.keyframe ? header.pts : header.deviation;
     info->group_toggle = header.group_toggle ? 1 : 0;
     info->duration = header.has_duration ? static_cast<int64_t>(header.duration) : -1;

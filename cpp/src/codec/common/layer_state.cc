@@ -16,13 +16,24 @@ namespace {
 // Vectors so many quarter samples apart or more leave an edge: docs/bitstream.md section 4.4.
 constexpr int kMovedApart = 4;
 
+bool far_apart(Mv a, Mv b) {
+  return std::abs(a.x - b.x) >= kMovedApart || std::abs(a.y - b.y) >= kMovedApart;
+}
+
+bool moved_apart(const MotionField& field, size_t a, size_t b) {
+  if (!field.is_b()) return far_apart(field.mv[a], field.mv[b]);
+  const uint8_t direction = field.direction[a];
+  if (direction != field.direction[b]) return true;
+  return ((direction & kFirstReference) != 0 && far_apart(field.mv[a], field.mv[b])) ||
+         ((direction & kSecondReference) != 0 && far_apart(field.second[a], field.second[b]));
+}
+
 }  // namespace
 
 LayerState::LayerState(const Geometry& geometry, const std::shared_ptr<const Networks>& networks,
                        ThreadPool& pool, bool is_base)
     : LayerStateBase(geometry, networks->layout.stages, pool),
       current(geometry.make_frame()),
-      reference(geometry.make_frame()),
       networks_(networks),
       prior_(networks, pool),
       decoder_(networks, pool),
@@ -39,19 +50,19 @@ LayerState::LayerState(const Geometry& geometry, const std::shared_ptr<const Net
   }
 }
 
-void LayerState::begin_frame() {
-  superblocks.begin_frame();
+void LayerState::begin_frame(const FrameRole& role) {
+  begin_symbols(role);
   std::fill(coded_.begin(), coded_.end(), uint8_t{0});
-}
-
-void LayerState::begin_keyframe() {
+  if (!role.keyframe) {
+    previous_ = held(role.coding)->tokens;
+    return;
+  }
+  previous_.clear();
   const auto middle = static_cast<uint16_t>(1 << (geometry_.bit_depth - 1));
   for (int p = 0; p < geometry_.plane_count; ++p) {
     const PlaneView plane = current.planes[p].view();
     for (int y = 0; y < plane.height; ++y) std::fill_n(plane.row(y), plane.width, middle);
   }
-  previous_.clear();
-  reset_symbols();
 }
 
 void LayerState::predict_from_base() {
@@ -61,9 +72,11 @@ void LayerState::predict_from_base() {
 
 void LayerState::compensate() {
   const SectionScope scope(Section::kPrediction);
+  const ReferenceFrames references{&reference(0).frame,
+                                   role_.is_b() ? &reference(1).frame : nullptr};
   pool_.parallel_rows(static_cast<size_t>(geometry_.superblocks_y), [&](size_t row) {
     const int y = static_cast<int>(row);
-    motion_compensate_rows(reference, motion.field, y, y + 1, current);
+    motion_compensate_rows(references, motion.field, y, y + 1, current);
   });
 }
 
@@ -116,21 +129,17 @@ void LayerState::end_layer(int q, bool decoded) {
 }
 
 // q at the edge between the token and the one that is so far to the left or above.
-int16_t LayerState::edge_step(const TokenSteps& steps, bool keyframe, int y, int x, int up,
-                              int left) const {
+int16_t LayerState::edge_step(const TokenSteps& steps, int y, int x, int up, int left) const {
   const size_t here = geometry_.token_index(x, y);
   const size_t there = geometry_.token_index(x - left, y - up);
-  if (!keyframe && coded_[here] == 0 && coded_[there] == 0) {
-    const Mv a = motion.field.mv[here];
-    const Mv b = motion.field.mv[there];
-    if (std::abs(a.x - b.x) < kMovedApart && std::abs(a.y - b.y) < kMovedApart) {
-      return DeblockEdges::kNoEdge;
-    }
+  if (!role_.keyframe && coded_[here] == 0 && coded_[there] == 0 &&
+      !moved_apart(motion.field, here, there)) {
+    return DeblockEdges::kNoEdge;
   }
   return static_cast<int16_t>((steps.at(y, x) + steps.at(y - up, x - left) + 1) >> 1);
 }
 
-void LayerState::filter(int q, bool keyframe) {
+void LayerState::filter(int q) {
   const SectionScope scope(Section::kDeblocking);
   const TokenSteps all = steps(q);
   pool_.parallel_rows(static_cast<size_t>(geometry_.tokens_y), [&](size_t row) {
@@ -138,13 +147,19 @@ void LayerState::filter(int q, bool keyframe) {
     for (int x = 0; x < geometry_.tokens_x; ++x) {
       const size_t at = geometry_.token_index(x, y);
       constexpr int16_t kNone = DeblockEdges::kNoEdge;
-      edges_.left[at] = x > 0 ? edge_step(all, keyframe, y, x, 0, 1) : kNone;
-      edges_.above[at] = y > 0 ? edge_step(all, keyframe, y, x, 1, 0) : kNone;
+      edges_.left[at] = x > 0 ? edge_step(all, y, x, 0, 1) : kNone;
+      edges_.above[at] = y > 0 ? edge_step(all, y, x, 1, 0) : kNone;
     }
   });
   deblock(edges_, pool_, current);
 }
 
-void LayerState::end_frame() { std::swap(current, reference); }
+void LayerState::end_frame() {
+  std::shared_ptr<Held> done =
+      spare([&] { return std::make_shared<Held>(geometry_, networks_->layout.stages); });
+  std::swap(current, done->frame);
+  if (role_.hold >= 0) done->tokens = previous_;
+  end_symbols(std::move(done));
+}
 
 }  // namespace bsq

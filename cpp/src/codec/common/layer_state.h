@@ -23,7 +23,16 @@ struct TileState : SymbolTile {
   TilePrior prior;
 };
 
-class LayerState : public LayerStateBase<LayerState, TileState> {
+// Of a held frame.
+struct FrameSamples {
+  explicit FrameSamples(const Geometry& geometry, int stages)
+      : frame(geometry.make_frame()), tokens(geometry.tokens_y, geometry.tokens_x, stages) {}
+
+  Frame frame;
+  TokenField tokens;  // of the last layer
+};
+
+class LayerState : public LayerStateBase<LayerState, TileState, FrameSamples> {
  public:
   // The pool must outlive the state.
   LayerState(const Geometry& geometry, const std::shared_ptr<const Networks>& networks,
@@ -31,13 +40,12 @@ class LayerState : public LayerStateBase<LayerState, TileState> {
 
   const KernelTable& kernels() const { return networks_->kernels; }
 
-  // Call before every frame.
-  void begin_frame();
-  // Middle values as the prediction, no earlier tokens, new contexts.
-  void begin_keyframe();
-  // After begin_keyframe(): the prediction from the base frame.
+  // Begins a frame with its coding state; may be called again for the same frame. The prediction of
+  // a keyframe is middle values.
+  void begin_frame(const FrameRole& role);
+  // The prediction of a keyframe from its base frame.
   void predict_from_base();
-  // The prediction from the reference by `motion`.
+  // The prediction from the references by `motion`.
   void compensate();
   // q of the tokens of a layer.
   TokenSteps steps(int q) const { return {q, superblocks.delta_q.data(), geometry_.superblocks_x}; }
@@ -55,20 +63,19 @@ class LayerState : public LayerStateBase<LayerState, TileState> {
   // The tokens of the layer that ended last.
   const TokenField& coded_tokens() const { return previous_; }
   // After the last layer: the deblocking filter. `q`: of the last layer.
-  void filter(int q, bool keyframe);
+  void filter(int q);
   // For encoders, after the last layer: delta q that were not coded are those of before.
   void keep_delta_q() { superblocks.keep_delta_q(); }
-  // Makes the reconstruction the reference.
+  // The reconstruction is done: the frame takes its slot.
   void end_frame();
 
-  Frame current;    // the prediction, and after end_layer() the reconstruction
-  Frame reference;  // the previous frame
+  Frame current;  // the prediction, and after end_layer() the reconstruction
   std::vector<int16_t> side;
   std::vector<int16_t> flag_logits;
   std::vector<int16_t> output;
 
  private:
-  int16_t edge_step(const TokenSteps& steps, bool keyframe, int y, int x, int up, int left) const;
+  int16_t edge_step(const TokenSteps& steps, int y, int x, int up, int left) const;
   size_t count() const { return static_cast<size_t>(active.count()); }
 
   const std::shared_ptr<const Networks> networks_;

@@ -15,11 +15,10 @@
 #include "base/section_clock.h"
 #include "base/status.h"
 #include "codec/common/geometry.h"
-#include "codec/common/motion_contexts.h"
+#include "codec/common/motion_symbols.h"
 #include "codec/common/symbol_coder.h"
 #include "entropy/adaptive_bit.h"
 #include "entropy/logistic.h"
-#include "motion/motion_field.h"
 #include "network/prior.h"
 #include "network/token_field.h"
 #include "network/token_steps.h"
@@ -70,83 +69,6 @@ bool code_logit(Coder& coder, LogitCorrection& correction, int32_t logit, bool b
   const bool coded = coder.bit(p, bit);
   if (Coder::kLearns) correction.learn(coded, p);
   return coded;
-}
-
-// Motion of one frame as it is coded: vectors, and which sub-blocks differ from their predictor.
-struct MotionSymbols {
-  MotionField field;
-  std::vector<uint8_t> differs;  // per 8x8 sub-block, 0 or 1
-
-  MotionSymbols() = default;
-  explicit MotionSymbols(const Geometry& g)
-      : field(g.coded_width(), g.coded_height()), differs(field.mv.size()) {}
-};
-
-// What the sub-blocks to the left of and above a square's first one say, added; 0 outside the tile.
-template <class Fn>
-size_t count_near(const SuperblockRect& tile, const MotionSquare& square, const Fn& fn) {
-  const bool left = square.x > kSuperblockSubblocks * tile.x_begin && fn(square.x - 1, square.y);
-  const bool above = square.y > kSuperblockSubblocks * tile.y_begin && fn(square.x, square.y - 1);
-  return size_t{left} + size_t{above};
-}
-
-// The vector of a square, left in the field.
-template <SymbolCoder Coder>
-void code_vector(Coder& coder, MotionContexts& contexts, const SuperblockRect& tile,
-                 MotionSymbols& motion, const MotionSquare& square) {
-  MotionField& field = motion.field;
-  const Mv predictor = predict_mv(field, tile, square);
-  const Mv actual = field.mv_at(square.x, square.y);
-  const size_t near = count_near(tile, square, [&](int cx, int cy) {
-    return motion.differs[field.subblock_index(cx, cy)] != 0;
-  });
-  const bool same = coder.adaptive(contexts.same[size_class(square)][near], actual == predictor);
-  int x = predictor.x;
-  int y = predictor.y;
-  if (!same) {
-    x += coder.number(contexts.difference_x, actual.x - predictor.x);
-    y += coder.number(contexts.difference_y, actual.y - predictor.y);
-  }
-  if (x < kMvMin || x > kMvMax || y < kMvMin || y > kMvMax) {
-    throw Error(BSQ_ERROR_BITSTREAM, "a motion vector is out of range");
-  }
-  const Mv v{static_cast<int16_t>(x), static_cast<int16_t>(y)};
-  field.for_subblocks(square, [&](int cx, int cy) {
-    const size_t at = field.subblock_index(cx, cy);
-    field.mv[at] = v;
-    motion.differs[at] = same ? 0 : 1;
-  });
-}
-
-template <SymbolCoder Coder>
-void code_superblock_motion(Coder& coder, MotionContexts& contexts, const SuperblockRect& tile,
-                            MotionSymbols& motion, int sx, int sy) {
-  MotionField& field = motion.field;
-  const MotionSquare superblock{kSuperblockSubblocks * sx, kSuperblockSubblocks * sy,
-                                kSuperblockSubblocks};
-  uint8_t& how = field.split_at(sx, sy);
-  const int wanted = how;
-  const size_t near = count_near(tile, superblock, [&](int cx, int cy) {
-    return field.split_at(cx / kSuperblockSubblocks, cy / kSuperblockSubblocks) != 0;
-  });
-  how = coder.adaptive(contexts.split[near], wanted != 0) ? 1 : 0;
-  if (how == 0) {
-    code_vector(coder, contexts, tile, motion, superblock);
-    return;
-  }
-  field.for_quarters(superblock, [&](const MotionSquare& block, int i) {
-    const int bit = 1 << (1 + i);
-    const size_t subblocks =
-        count_near(tile, block, [&](int cx, int cy) { return field.subblock_split_at(cx, cy); });
-    if (!coder.adaptive(contexts.subblock_split[subblocks], (wanted & bit) != 0)) {
-      code_vector(coder, contexts, tile, motion, block);
-      return;
-    }
-    how = static_cast<uint8_t>(how | bit);
-    field.for_quarters(block, [&](const MotionSquare& subblock, int) {
-      code_vector(coder, contexts, tile, motion, subblock);
-    });
-  });
 }
 
 // What is known of superblocks, one entry each: the active flags of a layer, and the flags they are
@@ -222,23 +144,20 @@ struct SuperblockLayer {
   bool keyframe = false;
 };
 
-// Step 1: the superblocks of the tile.
+// Step 1: the motion and then the flags of the superblocks of the tile.
 template <SymbolCoder Coder>
 void code_superblocks(Coder& coder, TileContexts& contexts, const Geometry& g,
                       const SuperblockRect& tile, const SuperblockLayer& layer,
                       SuperblockFlags& flags) {
+  if (layer.motion != nullptr) code_motion(coder, contexts.motion, tile, *layer.motion);
   for (int sy = tile.y_begin; sy < tile.y_end; ++sy) {
     for (int sx = tile.x_begin; sx < tile.x_end; ++sx) {
-      coder.motion();
-      if (layer.motion != nullptr) {
-        code_superblock_motion(coder, contexts.motion, tile, *layer.motion, sx, sy);
-      }
-      coder.flags();
       const size_t at = g.superblock_index(sx, sy);
       const int left = sx > tile.x_begin ? flags.active[at - 1] : 0;
       const int above = sy > tile.y_begin ? flags.active[g.superblock_index(sx, sy - 1)] : 0;
       const int context = 6 * layer.type + 2 * (left + above) + flags.previous[at];
       AdaptiveBit& active = contexts.active[static_cast<size_t>(context)];
+      coder.flags();
       flags.active[at] = coder.adaptive(active, flags.active[at] != 0) ? 1 : 0;
       if (flags.active[at] != 0 && flags.delta_q_coded[at] == 0) {
         coder.delta_q();

@@ -1,4 +1,4 @@
-// Packets to frames: gaps in groups of groups, sequence changes, concealment.
+// Packets to frames: lost frames, sequence changes, concealment.
 #include "codec/decoder/decoder.h"
 
 #include <algorithm>
@@ -65,18 +65,18 @@ bsq_status Decoder::send(const bsq_packet& packet) {
   }
   require_unreserved(packet, "packet");
   const std::string what = "packet " + std::to_string(packets_++);
+  has_tokens_ = false;
   const PacketHeader* header = nullptr;
   try {
     header = &reader_.open({packet.data, packet.size}, what);
     decode(what);
   } catch (const Error& error) {
-    intact_ = false;
     if (error.status() != BSQ_ERROR_BITSTREAM) has_frame_ = false;
+    if (header != nullptr) note_lost(*header);
     if (!has_frame_ || config_.strict != 0) throw;
     conceal(packet, header);
     log_concealed(error.what());
   } catch (...) {
-    intact_ = false;
     has_frame_ = false;
     throw;
   }
@@ -121,8 +121,9 @@ Decoder::FrameDecoders Decoder::make_decoders(std::span<const Geometry> componen
 }
 
 // The reader has the frame, and its headers have their steps filled in.
-void Decoder::decode_components(const FrameDecoders& decoders, const std::string& what) {
-  coded_.keyframe = reader_.header().keyframe;
+void Decoder::decode_components(const FrameDecoders& decoders, const FrameRole& role,
+                                const std::string& what) {
+  coded_.role = role;
   coded_.packet = reader_.packet().data();
   coded_.coders = &coders_;
   for (size_t i = 0; i < decoders.size(); ++i) {
@@ -134,21 +135,34 @@ void Decoder::decode_components(const FrameDecoders& decoders, const std::string
   }
 }
 
+void Decoder::end_frame(const FrameRole& role) {
+  for (const auto& decoder : decoders_) decoder->end_frame();
+  headers_.clear();
+  for (const FrameData& data : reader_.components()) headers_.push_back(data.header);
+  slots_.done(role, headers_);
+  if (config_.keep_layers != 0 && role.hold >= 0) {
+    held_layers_[static_cast<size_t>(role.hold)] = layers_;
+  }
+}
+
 void Decoder::decode_keyframe(const std::string& what) {
   const PacketHeader& header = reader_.header();
   const bsq_sequence& info = header.sequence.info;
   check_level(info, what);
   const std::shared_ptr<const Model> model = find_model(info, what);
+  FrameRole role;
+  role.hold = 0;
+  reader_.list_frames();
   if (!decoders_.empty() && same_format(info, sequence_.info)) {
     reader_.read_frame(tiles_);
-    decode_components(decoders_, what);
+    decode_components(decoders_, role, what);
   } else {
     const std::vector<Geometry> components = component_geometries(info);
     std::vector<TileCounts> tiles = tile_counts(components);
     reader_.read_frame(tiles);
     // The old decoders stay until the frame is decoded: they may be needed for concealment.
     FrameDecoders fresh = make_decoders(components, *model);
-    decode_components(fresh, what);
+    decode_components(fresh, role, what);
     decoders_ = std::move(fresh);
     tiles_ = std::move(tiles);
     log_(BSQ_LOG_DEBUG, what + ": frames of " + std::to_string(info.width) + "x" +
@@ -157,57 +171,94 @@ void Decoder::decode_keyframe(const std::string& what) {
   sequence_ = header.sequence;
   has_sequence_ = true;
   keyframe_pts_ = header.pts;
-  finish(header, keyframe_pts_);
+  group_toggle_ = header.group_toggle;
+  end_frame(role);
+  show(-1, keyframe_pts_);
 }
 
 void Decoder::check_continuity(const PacketHeader& header, const std::string& what) const {
   const auto fail = [&](const std::string& message) {
     throw Error(BSQ_ERROR_BITSTREAM, what + ", byte 1: " + message);
   };
-  if (!intact_) {
-    fail("the packet builds on one that was lost or damaged; decoding goes on at a keyframe");
-  }
-  if (header.group_toggle != last_.group_toggle) {
+  if (header.group_toggle != group_toggle_) {
     fail("the packet belongs to another group than the frame before: a keyframe is missing");
   }
-  if (header.index != last_.index + 1) {
-    fail("the packet has index " + std::to_string(header.index) + " in its group where " +
-         std::to_string(last_.index + 1) + " should follow: packets are missing");
+  if (header.index <= last_index_) {
+    fail("the packet has index " + std::to_string(header.index) + " in its group after index " +
+         std::to_string(last_index_));
   }
 }
 
-// Of components that have the steps of the packet before.
-void Decoder::fill_steps(const std::string& what) {
+// Of components that have the steps of the coding state.
+void Decoder::fill_steps(const FrameRole& role, const std::string& what) {
   const std::span<FrameData> components = reader_.components();
   for (size_t i = 0; i < components.size(); ++i) {
-    FrameHeader& header = components[i].header;
-    const FrameHeader& before = last_headers_[i];
+    ComponentHeader& header = components[i].header;
     if (header.has_steps) continue;
+    const ComponentHeader& before = slots_.components(role.coding)[i];
     if (header.layers != before.layers) fail_layers(what, i, header.layers, before.layers);
     header.steps = before.steps;
   }
 }
 
+// The next frame of the packet. Returns whether it could be decoded: not where it is lost.
+bool Decoder::decode_frame(const std::string& what) {
+  const FrameHeader& frame = reader_.read_frame(tiles_);
+  const uint64_t index = uint64_t{reader_.header().index} + static_cast<uint64_t>(frame.ahead);
+  const auto fail = [&](const std::string& message) {
+    throw Error(BSQ_ERROR_BITSTREAM, what + ", byte 1: " + message);
+  };
+  if (index > kMaxIndex) fail("the index of a frame in the group is out of range");
+  std::optional<FrameRole> role;
+  try {
+    role = slots_.role(frame, false, static_cast<uint32_t>(index));
+  } catch (const Error& error) {
+    fail(error.what());
+  }
+  if (!role) return false;
+  fill_steps(*role, what);
+  decode_components(decoders_, *role, what);
+  end_frame(*role);
+  return true;
+}
+
+// Returns whether the last frame, which the packet shows, could be decoded.
+bool Decoder::decode_frames(const std::string& what) {
+  bool decoded = true;
+  try {
+    reader_.list_frames();
+    for (int i = 0; i < reader_.header().frames; ++i) decoded = decode_frame(what);
+  } catch (...) {
+    slots_.clear();
+    throw;
+  }
+  return decoded;
+}
+
 void Decoder::decode_between(const std::string& what) {
   const PacketHeader& header = reader_.header();
   check_continuity(header, what);
-  reader_.read_frame(tiles_);
-  fill_steps(what);
   const int64_t pts = packet_pts(header, keyframe_pts_, sequence_.ticks_per_frame, what);
   if (pts <= last_pts_) {
     throw Error(BSQ_ERROR_BITSTREAM, what + ", byte 1: the timestamp does not rise");
   }
-  decode_components(decoders_, what);
-  finish(header, pts);
+  const bool decoded = decode_frames(what);
+  const std::optional<int> slot = header.frames > 0 ? -1 : slots_.find(header.index);
+  if (!decoded || !slot) {
+    throw Error(BSQ_ERROR_BITSTREAM,
+                what + ", byte 1: the frame, or one that it refers to, is lost or not held");
+  }
+  show(*slot, pts);
 }
 
-void Decoder::finish(const PacketHeader& header, int64_t pts) {
-  for (const auto& decoder : decoders_) decoder->end_frame();
-  last_ = header;
-  last_headers_.clear();
-  for (const FrameData& data : reader_.components()) last_headers_.push_back(data.header);
+// The packet shows the frame in the slot; -1: the frame that ended last.
+void Decoder::show(int slot, int64_t pts) {
+  const PacketHeader& header = reader_.header();
+  for (const auto& decoder : decoders_) decoder->present(slot);
+  has_tokens_ = slot < 0 || config_.keep_layers != 0;
+  if (slot >= 0 && has_tokens_) layers_ = held_layers_[static_cast<size_t>(slot)];
+  last_index_ = header.index;
   has_frame_ = true;
-  intact_ = true;
   const int64_t duration =
       header.has_duration ? static_cast<int64_t>(header.duration) : sequence_.ticks_per_frame;
   pending_ = Pending{pts, duration, header.keyframe, false};
@@ -224,10 +275,8 @@ void Decoder::finish(const PacketHeader& header, int64_t pts) {
 // always later than the frame before.
 int64_t Decoder::concealed_pts(const bsq_packet& packet, const PacketHeader* header) const {
   if (header != nullptr && header->keyframe && header->pts > last_pts_) return header->pts;
-  // Another group toggle, or an index that does not go on, belongs to a group whose keyframe is
-  // lost: its base is unknown.
-  if (header != nullptr && !header->keyframe && header->group_toggle == last_.group_toggle &&
-      header->index > last_.index) {
+  // Another group toggle belongs to a group whose keyframe is lost: its base is unknown.
+  if (header != nullptr && !header->keyframe && header->group_toggle == group_toggle_) {
     const auto pts = packet_time(*header, keyframe_pts_, sequence_.ticks_per_frame);
     if (pts && *pts > last_pts_) return *pts;
   }
@@ -235,13 +284,22 @@ int64_t Decoder::concealed_pts(const bsq_packet& packet, const PacketHeader* hea
   return last_pts_ + std::clamp<int64_t>(last_duration_, 1, kMaxTicksPerFrame);
 }
 
+// The packet could be read, but not what it shows.
+void Decoder::note_lost(const PacketHeader& header) {
+  if (header.keyframe) {
+    slots_.clear();
+    keyframe_pts_ = header.pts;
+    last_index_ = 0;
+    group_toggle_ = header.group_toggle;
+  } else if (header.group_toggle == group_toggle_) {
+    last_index_ = std::max(last_index_, header.index);
+  } else {
+    slots_.clear();  // of a group that is over
+  }
+}
+
 void Decoder::conceal(const bsq_packet& packet, const PacketHeader* header) {
   const int64_t pts = concealed_pts(packet, header);
-  if (header != nullptr && header->keyframe) {
-    keyframe_pts_ = header->pts;
-    last_.index = 0;
-    last_.group_toggle = header->group_toggle;
-  }
   pending_ = Pending{pts, last_duration_, false, true};
   last_pts_ = pts;
 }
@@ -280,7 +338,8 @@ bsq_status Decoder::receive(bsq_frame& frame) {
 void Decoder::reset() {
   has_sequence_ = false;
   has_frame_ = false;
-  intact_ = false;
+  has_tokens_ = false;
+  slots_.clear();
   flushed_ = false;
   packets_ = 0;
   concealed_ = 0;

@@ -15,14 +15,15 @@
 #include "bsq/bsq.h"
 #include "codec/common/geometry.h"
 #include "codec/common/log.h"
+#include "codec/common/reference_slots.h"
 #include "codec/decoder/frame_decoder.h"
 #include "network/model.h"
 
 namespace bsq {
 
-// After a gap or damage the last good frame is shown, marked as concealed, until the next
-// keyframe; a strict decoder throws instead. Without a frame to show, damage is an error in any
-// case, and intact packets before the first keyframe are dropped.
+// Where a frame is lost - its packet is, or a frame it refers to - the last complete frame is shown
+// again, marked as concealed; a strict decoder throws instead. Without a frame to show, damage is
+// an error in any case, and intact packets before the first keyframe are dropped.
 class Decoder {
  public:
   // `factory` makes what decodes frames. Throws Error(BSQ_ERROR_ARGUMENT) for settings out of
@@ -39,10 +40,10 @@ class Decoder {
   // The header of the last keyframe that was decoded, or null.
   const bsq_sequence* sequence() const { return has_sequence_ ? &sequence_.info : nullptr; }
 
-  // By layers, of the first component of the frame that was decoded last; empty without one, also
-  // when packets after it were damaged: they may have got as far as the tokens.
+  // By layers, of the first component of the frame that the last packet shows; empty where that is
+  // lost or, without keep_layers, was in an earlier packet.
   std::span<const TokenField> tokens() const {
-    if (!has_frame_ || !intact_) return {};
+    if (!has_tokens_) return {};
     return config_.keep_layers != 0 ? std::span<const TokenField>(layers_)
                                     : std::span<const TokenField>(&decoders_[0]->coded_tokens(), 1);
   }
@@ -61,12 +62,17 @@ class Decoder {
   void decode(const std::string& what);
   void decode_keyframe(const std::string& what);
   void decode_between(const std::string& what);
-  void decode_components(const FrameDecoders& decoders, const std::string& what);
-  void finish(const PacketHeader& header, int64_t pts);
+  bool decode_frames(const std::string& what);
+  bool decode_frame(const std::string& what);
+  void decode_components(const FrameDecoders& decoders, const FrameRole& role,
+                         const std::string& what);
+  void end_frame(const FrameRole& role);
+  void show(int slot, int64_t pts);
   FrameDecoders make_decoders(std::span<const Geometry> components, const Model& model);
   void check_level(const bsq_sequence& sequence, const std::string& what) const;
-  void fill_steps(const std::string& what);
+  void fill_steps(const FrameRole& role, const std::string& what);
   std::vector<TokenField>* kept_layers() { return config_.keep_layers != 0 ? &layers_ : nullptr; }
+  void note_lost(const PacketHeader& header);
   // `header`: null if it could not be read.
   void conceal(const bsq_packet& packet, const PacketHeader* header);
   void log_concealed(const char* why);
@@ -85,10 +91,12 @@ class Decoder {
   std::vector<TileCounts> tiles_;  // by component
   SequenceHeader sequence_;        // what decoders_ were made for
   bool has_sequence_ = false;
-  bool has_frame_ = false;  // the frame held can be shown
-  bool intact_ = false;     // ... and the next packet of the group can be decoded on it
-  PacketHeader last_;       // of the last packet decoded
-  std::vector<FrameHeader> last_headers_;  // its components
+  ReferenceSlots slots_;
+  bool has_frame_ = false;   // there is a frame to show
+  bool has_tokens_ = false;  // of the frame that the last packet shows
+  // Of the last packet that was read.
+  uint32_t last_index_ = 0;
+  bool group_toggle_ = false;
   int64_t keyframe_pts_ = 0;
   int64_t last_pts_ = 0;  // of the last frame shown
   int64_t last_duration_ = 0;
@@ -98,10 +106,13 @@ class Decoder {
   uint64_t dropped_ = 0;  // before the first keyframe
   bool flushed_ = false;
   std::optional<Pending> pending_;
-  std::vector<TokenField> layers_;  // of the last packet, if they are kept
+  // If layers are kept: of the frame decoded or shown last, and of those held.
+  std::vector<TokenField> layers_;
+  std::array<std::vector<TokenField>, kSlots> held_layers_;
   // The packet at work; kept for their memory.
   PacketReader reader_;
   CodedFrame coded_;  // one component
+  std::vector<ComponentHeader> headers_;
   std::vector<SymbolDecoder> coders_;
 };
 

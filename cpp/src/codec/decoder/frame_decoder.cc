@@ -1,6 +1,7 @@
 // Decoding of frames on the processor.
 #include "codec/decoder/frame_decoder.h"
 
+#include <memory>
 #include <vector>
 
 #include "codec/common/frame_io.h"
@@ -31,12 +32,14 @@ class CpuFrameDecoder : public FrameDecoder {
   void end_frame() override { state_.end_frame(); }
   const MotionField& motion() const override { return state_.motion.field; }
   const TokenField& coded_tokens() const override { return state_.coded_tokens(); }
+  void present(int slot) override { shown_ = state_.share(slot); }
   void show(bsq_frame& frame) override {
-    buffer_.export_frame(state_.reference, state_.geometry(), frame);
+    buffer_.export_frame(shown_->frame, state_.geometry(), frame);
   }
 
  private:
   LayerState state_;
+  std::shared_ptr<const LayerState::Held> shown_;
   FrameBuffer buffer_;
 };
 

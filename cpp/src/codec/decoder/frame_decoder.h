@@ -12,6 +12,7 @@
 #include "bitstream/packet.h"
 #include "bsq/bsq.h"
 #include "codec/common/geometry.h"
+#include "codec/common/reference_slots.h"
 #include "codec/decoder/symbol_decoder.h"
 #include "kernels/kernel_table.h"
 #include "motion/motion_field.h"
@@ -24,7 +25,7 @@ class FrameDecoder;
 
 // A component's frame as a packet has it.
 struct CodedFrame {
-  bool keyframe = false;
+  FrameRole role;
   const FrameData* data = nullptr;  // its header with the steps filled in
   const uint8_t* packet = nullptr;
   std::string what;                              // with which messages begin
@@ -32,24 +33,25 @@ struct CodedFrame {
   std::vector<SymbolDecoder>* coders = nullptr;  // memory for the range decoders of its tiles
 };
 
-// Decodes the frames of one component and model, and holds the last one: on the processor, or on
-// a device (cpp/cuda).
+// Decodes the frames of one component and model, and holds those that others refer to: on the
+// processor, or on a device (cpp/cuda).
 class FrameDecoder {
  public:
   virtual ~FrameDecoder() = default;
 
-  // Between keyframes the frame held is the one before. end_frame() makes the result the
-  // frame held. Throws Error(BSQ_ERROR_BITSTREAM) for damage, the message beginning with `what`
-  // and the byte; the frame held is then untouched, all else needs a keyframe. `layers`: takes
-  // the tokens of every layer, or null.
+  // The slots of the references hold frames. end_frame() puts the result into its slot. Throws
+  // Error(BSQ_ERROR_BITSTREAM) for damage, the message beginning with `what` and the byte; the
+  // frames held are then untouched. `layers`: takes the tokens of every layer, or null.
   virtual void decode(const CodedFrame& coded, std::vector<TokenField>* layers) = 0;
   virtual void end_frame() = 0;
   // Of the frame that decode() has made; not of keyframes.
   virtual const MotionField& motion() const = 0;
-  // The tokens of the last layer.
+  // The tokens of the last layer of that frame.
   virtual const TokenField& coded_tokens() const = 0;
-  // Fills the component's planes and strides for the frame held, cropped: one byte a sample for 8
-  // bits, two above. The samples stay until the next call.
+  // The frame to show from now on: the one in the slot, or the one that ended last (slot -1).
+  virtual void present(int slot) = 0;
+  // Fills the component's planes and strides for the frame to show, cropped: one byte a sample for
+  // 8 bits, two above. The samples stay until the next call.
   virtual void show(bsq_frame& frame) = 0;
 };
 

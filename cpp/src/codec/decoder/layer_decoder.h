@@ -58,7 +58,7 @@ class LayerDecoder {
     for (size_t i = 0; i < coders_.size(); ++i) {
       if (!coders_[i].ended()) coders_[i].check_end(place(i).c_str());
     }
-    state_.filter(q_of_c(list_.steps.back()), list_.keyframe);
+    state_.filter(q_of_c(list_.steps.back()));
   }
 
  private:
@@ -117,27 +117,25 @@ class LayerDecoder {
   std::vector<SymbolDecoder>& coders_;  // by tile
 };
 
-// The whole packet: see FrameDecoder::decode() in frame_decoder.h.
+// A frame: see FrameDecoder::decode() in frame_decoder.h.
 template <LayerDecodingState State>
 void decode_layers(State& state, const CodedFrame& coded, std::vector<TokenField>* layers) {
-  const FrameHeader& header = coded.data->header;
+  const ComponentHeader& header = coded.data->header;
   if (layers != nullptr) layers->clear();
-  state.begin_frame();
-  if (coded.keyframe) state.begin_keyframe();
+  state.begin_frame(coded.role);
   if (header.first_motion) {
     take_motion(coded.first->motion(), state.geometry().narrower, state.motion.field);
   }
   if (header.base.layers > 0) {
     State& small = *state.base();
-    small.begin_frame();
-    small.begin_keyframe();
+    small.begin_frame(FrameRole());
     const std::span<const uint16_t> steps = header.base.steps;
     const LayerList list{true, false, steps.first(static_cast<size_t>(header.base.layers))};
     LayerDecoder(small, list, coded, true).decode(nullptr);
     state.predict_from_base();
   }
   const std::span<const uint16_t> steps = header.steps;
-  const LayerList list{coded.keyframe, header.first_motion,
+  const LayerList list{coded.role.keyframe, header.first_motion,
                        steps.first(static_cast<size_t>(header.layers))};
   LayerDecoder(state, list, coded, false).decode(layers);
 }

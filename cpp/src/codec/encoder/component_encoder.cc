@@ -12,9 +12,11 @@ ComponentEncoder::ComponentEncoder(Role role, std::unique_ptr<FrameEncoder> enco
                                    int search_range)
     : role_(role), encoder_(std::move(encoder)), search_range_(search_range) {}
 
-void ComponentEncoder::begin(const Frame& source) {
-  encoder_->begin(source);
+void ComponentEncoder::begin(const Frame& source, const FrameRole& role,
+                             const ComponentHeader* before) {
+  encoder_->begin(source, role);
   predicted_ = false;
+  before_ = before;
 }
 
 void ComponentEncoder::predict(int q) {
@@ -45,7 +47,7 @@ void ComponentEncoder::map_delta_q(const FramePlan& plan, const Geometry& first)
 // q of the layers.
 StepList ComponentEncoder::layers(const FramePlan& plan) const {
   const int q = own_q(plan.q);
-  if (!plan.keyframe) return inter_layers(q);
+  if (!plan.role.keyframe) return inter_layers(q);
   int finer = 0;
   for (const int16_t d : delta_q_) finer = std::max(finer, -kDeltaQUnit * d);
   return keyframe_layers(q - plan.keyframe_gain, finer, encoder_->has_base());
@@ -54,40 +56,33 @@ StepList ComponentEncoder::layers(const FramePlan& plan) const {
 const EncodedFrame& ComponentEncoder::encode(const FramePlan& plan, ComponentEncoder& first,
                                              FrameData& data) {
   const bool own_motion = role_ != Role::kChroma;
-  if (plan.keyframe) {
-    encoder_->begin_keyframe();
-  } else if (!own_motion) {
+  const bool keyframe = plan.role.keyframe;
+  if (!keyframe && !own_motion) {
     encoder_->predict_as(first.frames().motion());
-  } else if (!predicted_) {
+  } else if (!keyframe && !predicted_) {
     predict(own_q(plan.q));
   }
   map_delta_q(plan, first.geometry());
-  const EncodedFrame& encoded =
-      encoder_->encode({layers(plan), delta_q_, plan.keyframe, own_motion});
-  fill(encoded, plan.keyframe, data);
-  data.header.first_motion = !plan.keyframe && !own_motion;
+  const EncodedFrame& encoded = encoder_->encode({layers(plan), delta_q_, keyframe, own_motion});
+  fill(encoded, data);
+  data.header.first_motion = !keyframe && !own_motion;
   return encoded;
 }
 
-// The packet omits the steps where they are those of the frame before.
-void ComponentEncoder::fill(const EncodedFrame& encoded, bool keyframe, FrameData& data) {
+// The packet omits the steps where they are those of the coding state.
+void ComponentEncoder::fill(const EncodedFrame& encoded, FrameData& data) const {
   const auto c = [](int q) { return static_cast<uint16_t>(c_of_q(q)); };
-  steps_ = encoded.steps;
-  FrameHeader header;
-  header.layers = static_cast<int>(steps_.size());
-  header.has_steps = keyframe || !(steps_ == last_steps_);
-  std::transform(steps_.begin(), steps_.end(), header.steps.begin(), c);
+  ComponentHeader header;
+  header.layers = static_cast<int>(encoded.steps.size());
+  std::transform(encoded.steps.begin(), encoded.steps.end(), header.steps.begin(), c);
+  header.has_steps =
+      before_ == nullptr || before_->layers != header.layers || before_->steps != header.steps;
   header.base.layers = static_cast<int>(encoded.base_steps.size());
   std::transform(encoded.base_steps.begin(), encoded.base_steps.end(), header.base.steps.begin(),
                  c);
   data.header = header;
   data.payloads = encoded.payloads;
   data.base_payloads = encoded.base_payloads;
-}
-
-void ComponentEncoder::end_frame() {
-  encoder_->end_frame();
-  last_steps_ = steps_;
 }
 
 }  // namespace bsq

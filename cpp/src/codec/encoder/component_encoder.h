@@ -16,7 +16,7 @@ namespace bsq {
 // What was decided for the frame.
 struct FramePlan {
   int q = 0;
-  bool keyframe = false;
+  FrameRole role;
   std::span<const int16_t> delta_q;  // of the first component's superblocks
   int keyframe_gain = 0;             // by how much a keyframe ends finer
 };
@@ -33,29 +33,29 @@ class ComponentEncoder {
   const Geometry& geometry() const { return encoder_->geometry(); }
   FrameEncoder& frames() { return *encoder_; }
 
-  // The frame to encode, which must stay as it is until end_frame().
-  void begin(const Frame& source);
+  // The frame to encode, which must stay as it is until end_frame(). `before`: the header of this
+  // component in the coding state; null for a keyframe.
+  void begin(const Frame& source, const FrameRole& role, const ComponentHeader* before);
   // Finds the motion at q, and predicts. encode() does so where it has not been done.
   void predict(int q);
-  // Encodes the frame, or encodes it anew; afterwards a keyframe only. `first`: the first
-  // component, already encoded, or this one. Payloads in `data` last until the next call.
+  // Encodes the frame; once only after begin(). `first`: the first component, already encoded, or
+  // this one. Payloads in `data` last until the next call.
   const EncodedFrame& encode(const FramePlan& plan, ComponentEncoder& first, FrameData& data);
-  // The frame is done: the next one builds on it.
-  void end_frame();
+  // The frame is done: it takes its slot.
+  void end_frame() { encoder_->end_frame(); }
 
  private:
   int own_q(int q) const;
   void map_delta_q(const FramePlan& plan, const Geometry& first);
   StepList layers(const FramePlan& plan) const;
-  void fill(const EncodedFrame& encoded, bool keyframe, FrameData& data);
+  void fill(const EncodedFrame& encoded, FrameData& data) const;
 
   Role role_;
   std::unique_ptr<FrameEncoder> encoder_;
   int search_range_;
   bool predicted_ = false;        // the frame at work
   std::vector<int16_t> delta_q_;  // of its superblocks; empty: all 0
-  StepList steps_;                // of its layers
-  StepList last_steps_;           // of the frame before
+  const ComponentHeader* before_ = nullptr;
 };
 
 }  // namespace bsq

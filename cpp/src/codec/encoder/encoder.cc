@@ -1,12 +1,51 @@
 // The steps of a frame through the encoder.
 #include "codec/encoder/encoder.h"
 
+#include <iterator>
+#include <utility>
+
 #include "base/section_clock.h"
 #include "base/status.h"
 #include "codec/common/threads.h"
 #include "codec/encoder/encoder_settings.h"
 
 namespace bsq {
+namespace {
+
+// The most frames from one anchor to the next. Rate control knows P frames only.
+size_t group_of(const bsq_encoder_config& config) {
+  return config.bitrate > 0 || config.maxrate > 0 ? 1 : GopPlanner::group_of(config);
+}
+
+void add(const bsq_packet_stats& of_frame, bsq_packet_stats& stats) {
+  stats.motion_bits += of_frame.motion_bits;
+  stats.flag_bits += of_frame.flag_bits;
+  stats.delta_q_bits += of_frame.delta_q_bits;
+  stats.token_bits += of_frame.token_bits;
+  stats.ideal_bits += of_frame.ideal_bits;
+  stats.tokens += of_frame.tokens;
+  stats.coded_tokens += of_frame.coded_tokens;
+  stats.coded_stages += of_frame.coded_stages;
+}
+
+// A frame of this level, with which the packet has so many bits.
+void add_level(int level, double packet_bits, bsq_packet_stats& stats) {
+  static_assert(kMaxGroup >> std::size(bsq_packet_stats{}.level_bits) == 0);
+  for (const double earlier : stats.level_bits) packet_bits -= earlier;
+  stats.level_bits[level] += packet_bits;
+}
+
+FrameHeader header_of(const GopFrame& frame) {
+  FrameHeader header;
+  header.is_b = frame.two_sided();
+  header.hold = frame.slot + 1;
+  header.ahead = frame.ahead();
+  if (!frame.keyframe()) header.back = static_cast<uint32_t>(frame.index - frame.first);
+  if (header.is_b) header.forth = frame.second - frame.index;
+  return header;
+}
+
+}  // namespace
 
 Encoder::Encoder(const bsq_encoder_config& config, const std::shared_ptr<const Model>& model,
                  const KernelTable& kernels, const FrameEncoderFactory& factory)
@@ -16,8 +55,9 @@ Encoder::Encoder(const bsq_encoder_config& config, const std::shared_ptr<const M
       sequence_(make_sequence(config, *model)),
       header_(header_bytes(sequence_)),
       pool_(thread_count(config.threads)),
-      input_(config_, search_kernels(kernels), pool_),
+      input_(config_, group_of(config), search_kernels(kernels), pool_),
       gop_(config_, sequence_),
+      planner_(config, group_of(config), geometry_, gop_, input_),
       scene_cut_(geometry_, pool_),
       aq_(geometry_, tuning_of(config_).variance_strength, pool_),
       rate_(config.crf, make_rate(config), pool_, log_),
@@ -59,73 +99,123 @@ void Encoder::encode_next() {
   input_.done();
 }
 
-// Leaves the frame predicted if the answer is no.
-bool Encoder::wants_keyframe(const SourceFrame& frame) {
-  if (gop_.needs_keyframe(frame)) return true;
-  const std::optional<bool> planned = rate_.planned_keyframe();
-  if (planned.value_or(false)) return true;
-  packets_.predict(rate_.q());
-  if (planned) return false;
-  return gop_.allows_scene_cut() &&
-         scene_cut_.is_cut(frame.components.front(), packets_.first().motion());
-}
-
-// Plans and codes a frame for the rate loop.
+// Plans and codes a frame of a packet for the rate loop.
 class Encoder::FrameAtWork final : public RateLoopFrame {
  public:
-  FrameAtWork(Encoder& encoder, const SourceFrame& frame, bool keyframe)
-      : encoder_(encoder), frame_(frame) {
-    begin(keyframe);
+  // `place`: of the frame among those of its packet.
+  FrameAtWork(Encoder& encoder, const GopFrame& frame, size_t place)
+      : encoder_(encoder),
+        frame_(frame),
+        place_(place),
+        source_(encoder.input_.frame(encoder.input_.begin() +
+                                     static_cast<size_t>(frame.index - frame.packet))) {
+    if (!frame.keyframe()) {
+      begin();
+    } else {
+      begin_keyframe();
+    }
   }
 
-  int64_t pts() const override { return frame_.pts; }
-  bool keyframe() const override { return keyframe_; }
-  const Frame& source() const override { return frame_.components.front(); }
+  int64_t pts() const override { return source_.pts; }
+  bool keyframe() const override { return frame_.keyframe(); }
+  const Frame& source() const override { return source_.components.front(); }
   const Frame& prediction() override { return encoder_.packets_.first().prediction(); }
   int frames_left() const override { return encoder_.gop_.frames_left(); }
   int q_shift() const override { return plan_->shift; }
-  void make_keyframe() override { begin(true); }
+  // Only of the first frame of a packet.
+  void make_keyframe() override {
+    frame_ = encoder_.planner_.make_keyframe().front();
+    begin_keyframe();
+  }
   double code(int q) override {
-    const GopControl& gop = encoder_.gop_;
-    packet_ = encoder_.packets_.encode(gop.header(frame_, keyframe_),
-                                       {q, keyframe_, plan_->superblocks, gop.keyframe_gain()});
+    if (std::exchange(coded_, true)) begin();
+    packet_ = encoder_.packets_.encode(
+        header_of(frame_), {q, role_, plan_->superblocks, encoder_.gop_.keyframe_gain()});
     return packet_.bits();
   }
   const CodedPacket& packet() const { return packet_; }
 
+  // Decides on adaptive quantization. A frame that is no keyframe may become one before.
+  void plan() {
+    Encoder& e = encoder_;
+    plan_ = &e.aq_.plan({source(), e.planner_.propagation(place_), e.packets_.first().delta_q(),
+                         frame_.index, frame_.level, e.planner_.has_b_frames(), frame_.keyframe(),
+                         e.rate_.follows_crf()});
+  }
+
  private:
-  void begin(bool keyframe) {
+  void begin() {
+    role_ = encoder_.packets_.role(header_of(frame_), frame_.keyframe(),
+                                   static_cast<uint32_t>(frame_.index));
+    encoder_.packets_.begin(source_.components, role_);
+    coded_ = false;
+  }
+  void begin_keyframe() {
     GopControl& gop = encoder_.gop_;
-    keyframe_ = keyframe;
-    if (keyframe) gop.begin_group(frame_);
-    plan_ = &encoder_.aq_.plan({source(), encoder_.input_.costs(gop.lookahead_horizon()),
-                                encoder_.packets_.first().delta_q(), gop.index(), keyframe,
-                                encoder_.rate_.follows_crf()});
+    gop.begin_group(source_);
+    encoder_.packets_.begin_packet(gop.header(source_, true));
+    begin();
+    plan();
   }
 
   Encoder& encoder_;
-  const SourceFrame& frame_;
-  bool keyframe_ = false;
+  GopFrame frame_;
+  const size_t place_;
+  const SourceFrame& source_;
+  FrameRole role_;
   const DeltaQPlan* plan_ = nullptr;
+  bool coded_ = false;
   CodedPacket packet_;
 };
 
-void Encoder::encode(SourceFrame& frame) {
-  rate_.arrive(frame.since, frame.shown);
-  packets_.begin(frame.components);
-  const bool keyframe = wants_keyframe(frame);
-  gop_.begin_frame();
-  FrameAtWork work(*this, frame, keyframe);
+// Without a lookahead: whether the frame, which is predicted, is a keyframe for what it shows.
+bool Encoder::is_scene_cut(const SourceFrame& frame) {
+  return config_.lookahead == 0 && !planner_.has_first_pass() &&
+         gop_.allows_scene_cut(gop_.place()) &&
+         scene_cut_.is_cut(frame.components.front(), input_.previous().components.front(),
+                           packets_.first().motion());
+}
+
+// A frame of the packet that shows `shown`. Returns whether it is a keyframe.
+bool Encoder::encode_frame(const GopFrame& frame, size_t place, const SourceFrame& shown) {
+  FrameAtWork work(*this, frame, place);
+  if (!frame.keyframe()) {
+    // Searched for at the q of the stream, whose frames are all alike.
+    if (!planner_.has_b_frames()) packets_.predict(rate_.q());
+    if (is_scene_cut(shown)) {
+      work.make_keyframe();
+    } else {
+      work.plan();
+    }
+  }
   rate_.code(work);
-  const CodedPacket& coded = work.packet();
-  next_.data.assign(coded.bytes.begin(), coded.bytes.end());
-  next_.pts = frame.pts;
-  next_.duration = frame.duration;
-  next_.keyframe = work.keyframe();
-  next_.stats = coded.stats;
-  next_.record = {frame.shown, coded.bits(), rate_.crf(), work.keyframe() ? 1 : 0, {}};
+  add(work.packet().stats, next_.stats);
+  if (!work.keyframe()) add_level(frame.level, work.packet().bits(), next_.stats);
   packets_.end_frame();
-  scene_cut_.keep(frame.components.front());
+  return work.keyframe();
+}
+
+void Encoder::encode(SourceFrame& shown) {
+  rate_.arrive(shown.since, shown.shown);
+  packet_.assign(planner_.plan().begin(), planner_.plan().end());
+  gop_.begin_frame();
+  packets_.begin_packet(gop_.header(shown, false));
+  next_.keyframe = false;
+  next_.stats = {};
+  for (size_t i = 0; i < packet_.size(); ++i) {
+    next_.keyframe = encode_frame(packet_[i], i, shown);
+  }
+  const std::span<const uint8_t> bytes = packets_.finish(static_cast<uint32_t>(gop_.index()));
+  next_.data.assign(bytes.begin(), bytes.end());
+  next_.pts = shown.pts;
+  next_.duration = shown.duration;
+  next_.stats.psnr_y = packets_.shown_psnr();
+  next_.record = {shown.shown,
+                  8.0 * static_cast<double>(bytes.size()),
+                  rate_.crf(),
+                  next_.keyframe ? 1 : 0,
+                  {}};
+  planner_.end_packet();
   gop_.end_frame();
   waits_ = true;  // nobody may receive half of it after an exception
 }

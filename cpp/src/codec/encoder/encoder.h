@@ -1,5 +1,5 @@
-// The encoder: frames in, packets out. A facade over the input queue, group control, adaptive
-// quantization, the rate loop and the packet encoder.
+// The encoder: frames in, packets out. A facade over the input queue, the planning of groups,
+// adaptive quantization, the rate loop and the packet encoder.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +15,7 @@
 #include "codec/encoder/aq/adaptive_quant.h"
 #include "codec/encoder/frame_encoder.h"
 #include "codec/encoder/gop_control.h"
+#include "codec/encoder/gop_planner.h"
 #include "codec/encoder/input_queue.h"
 #include "codec/encoder/mode/scene_cut.h"
 #include "codec/encoder/packet_encoder.h"
@@ -58,7 +59,8 @@ class Encoder {
     bsq_pass_record record{};
   };
 
-  bool wants_keyframe(const SourceFrame& frame);
+  bool is_scene_cut(const SourceFrame& frame);
+  bool encode_frame(const GopFrame& frame, size_t place, const SourceFrame& shown);
   void encode_next();
   void encode(SourceFrame& frame);
 
@@ -70,10 +72,12 @@ class Encoder {
   ThreadPool pool_;
   InputQueue input_;
   GopControl gop_;
+  GopPlanner planner_;
   SceneCutDetector scene_cut_;
   AdaptiveQuant aq_;
   RateLoop rate_;
   PacketEncoder packets_;
+  std::vector<GopFrame> packet_;  // the frames of the packet at work
   bool flushed_ = false;
   bool waits_ = false;  // `next_` is to be received
   Output next_;

@@ -1,11 +1,16 @@
 // Encoding of frames on the processor.
 #include "codec/encoder/frame_encoder.h"
 
+#include <array>
+#include <utility>
+
+#include "base/section_clock.h"
 #include "codec/common/layer_state.h"
 #include "codec/encoder/layer_encoder.h"
 #include "codec/encoder/mode/motion_estimation.h"
 #include "codec/encoder/mode/token_selection.h"
 #include "motion/search.h"
+#include "motion/search_reference.h"
 
 namespace bsq {
 namespace {
@@ -34,13 +39,20 @@ class CpuFrameEncoder : public FrameEncoder {
   std::span<const int16_t> delta_q() const override { return state_.superblocks.delta_q; }
   void trace(std::vector<LayerTrace>* layers) override { layers_.trace(layers); }
 
-  void begin(const Frame& source) override {
+  void begin(const Frame& source, const FrameRole& role) override {
     source_ = &source;
     layers_.selection().set_source(source);
+    state_.begin_frame(role);
   }
-  void begin_keyframe() override { state_.begin_keyframe(); }
   void predict(int q, int range) override {
-    estimate_motion(search_, *source_, q, range, state_);
+    const FrameRole& role = state_.role();
+    const SearchReference& first = reference(role.first);
+    if (role.is_b()) {
+      estimate_b_motion(b_search_, *source_, {&first, &reference(role.second)},
+                        b_motion_config(q, range), state_);
+    } else {
+      estimate_motion(search_, *source_, first, motion_config(q, range), state_);
+    }
     state_.compensate();
   }
   void predict_as(const MotionField& first) override {
@@ -54,13 +66,32 @@ class CpuFrameEncoder : public FrameEncoder {
     return squared_error(source_->planes[0].view(), state_.current.planes[0].view(),
                          geometry().width, geometry().height);
   }
-  void end_frame() override { state_.end_frame(); }
-  const Frame& frame() override { return state_.reference; }
+  void end_frame() override {
+    const FrameRole& role = state_.role();
+    if (role.keyframe) filled_ = {};
+    if (role.hold >= 0) filled_[static_cast<size_t>(role.hold)] = false;
+    state_.end_frame();
+  }
+  const Frame& frame(int slot) override { return state_.held(slot)->frame; }
 
  private:
+  // What searches keep of the frame in the slot.
+  const SearchReference& reference(int slot) {
+    const auto at = static_cast<size_t>(slot);
+    if (!std::exchange(filled_[at], true)) {
+      const SectionScope scope(Section::kMotionSearch);
+      references_[at].fill(state_.held(slot)->frame, search_kernels(state_.kernels()),
+                           state_.pool());
+    }
+    return references_[at];
+  }
+
   LayerState state_;
   LayerEncoder<LayerState, CpuTokenSelection> layers_;
   MotionSearch search_;
+  BMotionSearch b_search_;
+  std::array<SearchReference, kSlots> references_;  // by slot
+  std::array<bool, kSlots> filled_{};
   const Frame* source_ = nullptr;
 };
 

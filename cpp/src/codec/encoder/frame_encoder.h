@@ -11,6 +11,7 @@
 #include "base/thread_pool.h"
 #include "bitstream/packet.h"
 #include "codec/common/geometry.h"
+#include "codec/common/reference_slots.h"
 #include "codec/encoder/mode/decisions.h"
 #include "codec/encoder/mode/layer_schedule.h"
 #include "codec/encoder/mode/layer_trace.h"
@@ -43,11 +44,11 @@ struct LayerPlan {
   bool tells_motion = true;  // between keyframes, whether the motion is among the symbols
 };
 
-// Encodes the frames of one component with one model, and holds the last one: on the processor,
-// or on a device (cpp/cuda). Both give the same packets.
+// Encodes the frames of one component with one model, and holds those that others refer to: on the
+// processor, or on a device (cpp/cuda). Both give the same packets.
 //
-// A frame goes through begin(); begin_keyframe(), predict() or predict_as(); encode(), after
-// begin_keyframe() once more where the result is not wanted; end_frame().
+// A frame goes through begin(); predict() or predict_as(), unless it is a keyframe; encode();
+// end_frame(). begin() once more where the result is not wanted.
 class FrameEncoder {
  public:
   virtual ~FrameEncoder() = default;
@@ -55,16 +56,15 @@ class FrameEncoder {
   virtual const Geometry& geometry() const = 0;
   // Whether keyframes have a base frame.
   virtual bool has_base() const = 0;
-  // Of the superblocks, after the last frame.
+  // Of the superblocks; after begin() those of the coding state.
   virtual std::span<const int16_t> delta_q() const = 0;
   // Where the layers of frames are noted from now on; null: nowhere. Throws
   // Error(BSQ_ERROR_UNSUPPORTED) where they cannot be.
   virtual void trace(std::vector<LayerTrace>* layers) = 0;
 
   // The frame to encode, which must stay as it is until end_frame().
-  virtual void begin(const Frame& source) = 0;
-  virtual void begin_keyframe() = 0;
-  // Finds the motion from the frame held, `range` in luma samples, for the step q, and predicts.
+  virtual void begin(const Frame& source, const FrameRole& role) = 0;
+  // Finds the motion from the references, `range` in luma samples, for the step q, and predicts.
   virtual void predict(int q, int range) = 0;
   // Predicts by the motion of the first component, which is 2^narrower times as wide.
   virtual void predict_as(const MotionField& first) = 0;
@@ -76,10 +76,10 @@ class FrameEncoder {
   virtual const EncodedFrame& encode(const LayerPlan& plan) = 0;
   // The sum of squared errors of the luma shown.
   virtual int64_t luma_error() = 0;
-  // The result is the frame held from now on.
+  // The result takes its slot.
   virtual void end_frame() = 0;
-  // The frame held, likewise.
-  virtual const Frame& frame() = 0;
+  // The frame in the slot, or the one that ended last (slot -1), likewise.
+  virtual const Frame& frame(int slot) = 0;
 };
 
 // How frames are encoded.

@@ -13,39 +13,38 @@ GopControl::GopControl(const bsq_encoder_config& config, const SequenceHeader& s
       scene_cut_(config.scene_cut != 0),
       has_lookahead_(config.lookahead > 0) {}
 
-int64_t GopControl::deviation(int64_t pts) const {
-  return pts - keyframe_pts_ - static_cast<int64_t>(index_) * sequence_.ticks_per_frame;
+int64_t GopControl::deviation(int64_t pts, const Place& place) const {
+  return pts - place.keyframe_pts - static_cast<int64_t>(place.index) * sequence_.ticks_per_frame;
 }
 
-bool GopControl::needs_keyframe(const SourceFrame& frame) const {
-  if (broken_ || frame.keyframe || index_ >= gop_) return true;
-  const int64_t d = deviation(frame.pts);
+bool GopControl::needs_keyframe(const SourceFrame& frame, const Place& place) const {
+  if (frame.keyframe || is_over(place)) return true;
+  const int64_t d = deviation(frame.pts, place);
   return d > kMaxTimestamp || d < -kMaxTimestamp;
 }
 
-bool GopControl::allows_scene_cut() const {
-  return scene_cut_ && index_ >= kDecisions.cut_distance;
+bool GopControl::allows_scene_cut(const Place& place) const {
+  return scene_cut_ && place.index >= kDecisions.cut_distance;
 }
 
 // Whether a keyframe shows the scene of the frame before it, which was predicted. Where all
 // frames are keyframes they are all alike.
 bool GopControl::continues_scene(const SourceFrame& keyframe) const {
   if (gop_ == 1) return false;
-  if (!has_lookahead_) return started_ ? index_ >= gop_ : keyframe.has_before;
+  if (!has_lookahead_) return started_ ? is_over(place_) : keyframe.has_before;
   return keyframe.has_before && continues(keyframe.costs);
 }
 
 void GopControl::begin_group(const SourceFrame& keyframe) {
   keyframe_gain_ = continues_scene(keyframe) ? kDecisions.renewal_gain : kDecisions.keyframe_gain;
-  index_ = 0;
+  place_ = {0, keyframe.pts};
   group_toggle_ = started_ && !group_toggle_;
-  keyframe_pts_ = keyframe.pts;
 }
 
 void GopControl::end_frame() {
   started_ = true;
   broken_ = false;
-  ++index_;
+  ++place_.index;
 }
 
 PacketHeader GopControl::header(const SourceFrame& frame, bool keyframe) const {
@@ -56,8 +55,8 @@ PacketHeader GopControl::header(const SourceFrame& frame, bool keyframe) const {
     header.sequence = sequence_;
     header.pts = frame.pts;
   } else {
-    header.index = static_cast<uint32_t>(index_);
-    header.deviation = deviation(frame.pts);
+    header.index = static_cast<uint32_t>(place_.index);
+    header.deviation = deviation(frame.pts, place_);
   }
   header.duration = static_cast<uint64_t>(frame.duration);
   header.has_duration = header.duration != 0 && header.duration != sequence_.ticks_per_frame;

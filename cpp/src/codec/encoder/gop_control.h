@@ -15,32 +15,38 @@ class GopControl {
  public:
   GopControl(const bsq_encoder_config& config, const SequenceHeader& sequence);
 
-  // Whether the frame must be a keyframe, whatever it shows.
-  bool needs_keyframe(const SourceFrame& frame) const;
-  // Whether a scene cut here begins a group.
-  bool allows_scene_cut() const;
+  // Where a frame is in its group: in this one, or in one that is planned.
+  struct Place {
+    int index = 0;  // 0: the keyframe
+    int64_t keyframe_pts = 0;
+  };
+
+  // Whether a group has no such place.
+  bool is_over(const Place& place) const { return place.index >= gop_; }
+  // Whether a frame that would have this place must be a keyframe, whatever it shows.
+  bool needs_keyframe(const SourceFrame& frame, const Place& place) const;
+  // Whether a scene cut there begins a group.
+  bool allows_scene_cut(const Place& place) const;
+  // There is no reference: the next frame must be a keyframe.
+  bool broken() const { return broken_; }
 
   // After an exception before end_frame(), the next frame must be a keyframe.
   void begin_frame() { broken_ = true; }
   void begin_group(const SourceFrame& keyframe);
   void end_frame();
 
+  const Place& place() const { return place_; }
   // Of the frame in its group; 0 is the keyframe.
-  int index() const { return index_; }
+  int index() const { return place_.index; }
   // Frames to the end of the group, this one included.
-  int frames_left() const { return gop_ - index_; }
+  int frames_left() const { return gop_ - place_.index; }
   // By how much the keyframe is finer than the frames predicted from it, in q.
   int keyframe_gain() const { return keyframe_gain_; }
-  // How many of the following frames count in the propagation cost of a frame: as many as a group
-  // can have after its first, wherever the frame is in its group. If those after the next keyframe
-  // did not count, quality would fall towards it and jump there. Nothing propagates past a scene
-  // cut anyway.
-  size_t lookahead_horizon() const { return static_cast<size_t>(gop_ - 1); }
   // What the packet says of the frame, without its layers.
   PacketHeader header(const SourceFrame& frame, bool keyframe) const;
 
  private:
-  int64_t deviation(int64_t pts) const;
+  int64_t deviation(int64_t pts, const Place& place) const;
   bool continues_scene(const SourceFrame& keyframe) const;
 
   const SequenceHeader sequence_;
@@ -48,10 +54,9 @@ class GopControl {
   const bool scene_cut_;
   const bool has_lookahead_;
   bool started_ = false;  // a frame has been coded
-  bool broken_ = true;    // there is no reference: the next frame must be a keyframe
-  int index_ = 0;         // of the next frame
+  bool broken_ = true;
+  Place place_;  // of the next frame
   bool group_toggle_ = false;
-  int64_t keyframe_pts_ = 0;
   int keyframe_gain_ = 0;
 };
 

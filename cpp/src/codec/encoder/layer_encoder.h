@@ -62,7 +62,7 @@ class LayerEncoder {
                     flag_type(plan.keyframe, last)});
     }
     state_.keep_delta_q();
-    state_.filter(plan.steps.back(), plan.keyframe);
+    state_.filter(plan.steps.back());
     for (const auto& coder : coders_) {
       frame_.costs += coder->costs();
       frame_.payloads.push_back(coder->finish());
@@ -72,7 +72,6 @@ class LayerEncoder {
 
  private:
   void begin() {
-    state_.begin_frame();
     frame_.payloads.clear();
     frame_.base_payloads.clear();
     frame_.steps = frame_.base_steps = {};
@@ -88,7 +87,7 @@ class LayerEncoder {
   // Codes the base frame of a keyframe that ends at step q, and predicts the keyframe from it.
   void encode_base(int q) {
     selection_.shrink_to(base_->selection());
-    state_.base()->begin_keyframe();
+    state_.base()->begin_frame(FrameRole());
     const EncodedFrame& base = base_->encode({base_frame_layers(q), {}, true});
     frame_.base_payloads = base.payloads;
     frame_.base_steps = base.steps;

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/sha256.h"
+#include "base/status.h"
 #include "codec/common/frame_io.h"
 #include "codec/encoder/encoder_settings.h"
 
@@ -51,30 +52,50 @@ PacketEncoder::PacketEncoder(const bsq_encoder_config& config, const Model& mode
   data_.resize(components_.size());
 }
 
-void PacketEncoder::begin(std::span<const Frame> sources) {
-  for (size_t i = 0; i < components_.size(); ++i) components_[i].begin(sources[i]);
+FrameRole PacketEncoder::role(const FrameHeader& frame, bool keyframe, uint32_t index) const {
+  const std::optional<FrameRole> role = slots_.role(frame, keyframe, index);
+  if (!role) throw Error(BSQ_ERROR_STATE, "a reference of the frame to code is not held");
+  return *role;
 }
 
-CodedPacket PacketEncoder::encode(PacketHeader header, const FramePlan& plan) {
+void PacketEncoder::begin(std::span<const Frame> sources, const FrameRole& role) {
+  role_ = role;
+  for (size_t i = 0; i < components_.size(); ++i) {
+    components_[i].begin(sources[i], role,
+                         role.keyframe ? nullptr : &slots_.components(role.coding)[i]);
+  }
+}
+
+CodedPacket PacketEncoder::encode(const FrameHeader& frame, const FramePlan& plan) {
   CodedPacket coded;
   SymbolCosts costs;
   for (size_t i = 0; i < components_.size(); ++i) {
     add(components_[i].encode(plan, components_.front(), data_[i]), costs, coded.stats);
   }
-  header.frame = data_.front().header;
-  coded.bytes = writer_.write(header, data_);
+  writer_.set_frame(frame, data_);
+  coded.bytes = writer_.finish();
   coded.stats.motion_bits = costs.motion;
   coded.stats.flag_bits = costs.flags;
   coded.stats.delta_q_bits = costs.delta_q;
   coded.stats.token_bits = costs.tokens;
   coded.stats.ideal_bits = costs.all();
-  coded.stats.psnr_y = psnr(first().luma_error(), first().geometry());
   return coded;
 }
 
 void PacketEncoder::end_frame() {
+  psnr_[0] = psnr(first().luma_error(), first().geometry());
+  if (role_.hold >= 0) psnr_[static_cast<size_t>(role_.hold + 1)] = psnr_[0];
   for (ComponentEncoder& component : components_) component.end_frame();
+  headers_.clear();
+  for (const FrameData& data : data_) headers_.push_back(data.header);
+  slots_.done(role_, headers_);
+  writer_.add_frame();
   started_ = true;
+}
+
+std::span<const uint8_t> PacketEncoder::finish(uint32_t index) {
+  shown_ = role_.index == index && writer_.has_frames() ? -1 : slots_.find(index).value_or(-1);
+  return writer_.finish();
 }
 
 std::string PacketEncoder::reconstruction_hash() {
@@ -83,7 +104,7 @@ std::string PacketEncoder::reconstruction_hash() {
   bsq_frame frame{};
   for (ComponentEncoder& component : components_) {
     FrameBuffer buffer;
-    buffer.export_frame(component.frames().frame(), component.geometry(), frame);
+    buffer.export_frame(component.frames().frame(shown_), component.geometry(), frame);
     for (const auto& samples : buffer.samples) hash.update(samples);
   }
   return to_hex(hash.digest());

@@ -15,6 +15,7 @@
 #include "base/quant_step.h"
 #include "base/status.h"
 #include "codec/common/threads.h"
+#include "codec/encoder/gop_structure.h"
 
 namespace bsq {
 namespace {
@@ -82,6 +83,9 @@ constexpr Row kRows[] = {
                       "frames to look ahead, for better quality at the same rate; 0: no delay"),
               kFileLookahead),
      &Config::lookahead},
+    {integer("bframes", 0, kMaxGroup - 1, 7, "frames",
+             "most B frames from one P frame to the next; with a lookahead only"),
+     &Config::bframes},
     {choice("preset", kPresets, BSQ_PRESET_MEDIUM, "speed against compression"), &Config::preset},
     {choice("tune", kTunes, BSQ_TUNE_BALANCED,
             "what to optimize: the mean squared error (psnr), structure as seen (perceptual), "

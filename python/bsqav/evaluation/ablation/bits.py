@@ -40,17 +40,20 @@ def by_level(point: Point) -> dict[str, float]:
     """Bits of keyframes, and of the other frames by level in their hierarchical group.
 
     Statistics say `level_bits`, the bits of a packet's frames of level 0, 1 and so on; a packet
-    without is of level 0.
+    without is of level 0. What is in packets without frames is overhead.
     """
     found = {KEYFRAMES: 0.0}
+    overhead = 0.0
     for stats, size in _packets(point):
         if stats["keyframe"]:
             found[KEYFRAMES] += 8 * size
             continue
         levels: Sequence[float] = stats.get("level_bits", [8.0 * size])
+        overhead += 8.0 * size - sum(levels)
         for level, bits in enumerate(levels):
-            found[f"level {level}"] = found.get(f"level {level}", 0.0) + bits
-    return found
+            if bits > 0:
+                found[f"level {level}"] = found.get(f"level {level}", 0.0) + bits
+    return found | ({OVERHEAD: overhead} if overhead > 0 else {})
 
 
 def shares(a: Point, b: Point, split: Split) -> dict[str, tuple[float, float]]:

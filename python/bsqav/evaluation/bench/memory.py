@@ -70,7 +70,7 @@ def _run(*arguments: str) -> dict[str, float]:
 
 
 def _code(way: str, source: Path, packets: Path, crf: float, threads: int, name: str) -> None:
-    model: _core.Model = find_model(name)
+    model: _core.Model = find_model(name or None)
     before = peak_megabytes()
     if way == "encode":
         clip = Y4mFile(source)

@@ -2,6 +2,7 @@
 
 import tempfile
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from bsqav import _core
 from bsqav.codec.frame_format import planes_to_frame
 from bsqav.codec.models import Model, find_model
-from bsqav.codec.sequence import plane_format_of
+from bsqav.codec.sequence import CodedFrame, plane_format_of
 from bsqav.errors import MediaError, UsageError
 from bsqav.evaluation.compare.plots import COLORS, new_figure, save
 from bsqav.evaluation.io.errors import EvaluationError
@@ -33,14 +34,15 @@ TOKEN = 8  # luma samples on a side
 class BitAllocation:
     """What was found in the first BSQ track of a file.
 
-    bits       of every packet, in order
+    bits       of every frame, in the order of display; the one that a packet shows has what the
+               packet holds besides frames
     keyframes  which of them are keyframes
-    crf        of every packet
+    crf        of every frame
     psnr_y     dB of luma against the original of every frame, cut at 60; empty without one
     shown      number of the frame that `image` and `token_bits` are of
     image      that frame as RGB uint8 [H, W, 3]
-    token_bits bits of its packet by token [h, w]: the packet's bits shared out by the bits that are
-               set in each token's layers, where the cost is, since most bits are 0
+    token_bits its bits by token [h, w]: shared out by the bits that are set in each token's layers,
+               where the cost is, since most bits are 0
     """
 
     bits: list[int] = field(default_factory=list)
@@ -63,11 +65,8 @@ def examine(file: Any, *, frame: int | None = None, original: Path | None = None
     """
     name = input_name(file)
     packets, models = _packets(file, name)
-    found = BitAllocation(bits=[8 * len(data) for data in packets])
-    for data in packets:
-        info = _core.probe_packet(data)
-        found.keyframes.append(bool(info["keyframe"]))
-        found.crf.append(float(info["crf"]) if info["crf"] >= 0 else found.crf[-1])
+    found = BitAllocation()
+    _find_frames(packets, found)
     found.shown = _largest(found) if frame is None else frame
     if not 0 <= found.shown < len(packets):
         raise UsageError(f"{name} has no frame {frame}: it has {len(packets)}, from 0")
@@ -92,6 +91,37 @@ def _packets(file: Any, name: str) -> tuple[list[bytes], Models]:
     if not found:
         raise MediaError(f"{name} has a BSQ track without a frame")
     return found, models
+
+
+def _find_frames(packets: list[bytes], found: BitAllocation) -> None:
+    """Sets bits, keyframes and crf: frames may be in a packet before the one that shows them."""
+    headers = [_core.probe_packet(data) for data in packets]
+    found.keyframes = [bool(header["keyframe"]) for header in headers]
+    found.bits = [8 * len(data) for data in packets]
+    found.crf = [0.0] * len(packets)
+    groups = list(accumulate(found.keyframes))
+    indices = [header["index_in_group"] for header in headers]
+    shown_by = {place: i for i, place in enumerate(zip(groups, indices, strict=True))}
+    coded: dict[int, tuple[int, float]] = {}  # index in the group -> number, crf
+    for i, data in enumerate(packets):
+        if found.keyframes[i]:
+            coded.clear()
+        for frame in _core.probe_frames(data):
+            index = indices[i] + frame["ahead"]
+            coded[index] = (len(coded), _crf(frame, index, coded))
+            # the end of a group may be cut off
+            at = shown_by.get((groups[i], index), i)
+            found.crf[at] = coded[index][1]
+            found.bits[i] -= 8 * frame["bytes"]
+            found.bits[at] += 8 * frame["bytes"]
+
+
+def _crf(frame: CodedFrame, index: int, coded: dict[int, tuple[int, float]]) -> float:
+    """A frame's own, or that of the reference that was decoded later."""
+    if frame["crf"] >= 0:
+        return frame["crf"]
+    references = (index - frame["back"], index + frame["forth"])
+    return max((coded[i] for i in references if i in coded), default=(0, 0.0))[1]
 
 
 def _largest(found: BitAllocation) -> int:

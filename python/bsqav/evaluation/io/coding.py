@@ -7,7 +7,7 @@ from bsqav import _core
 from bsqav.codec.sequence import SequenceHeader
 from bsqav.evaluation.io.y4m import Planes
 
-Coded = tuple[_core.Packet, dict[str, float]]
+Coded = tuple[_core.Packet, dict[str, Any]]
 
 
 def encode(frames: Iterable[Planes], model: _core.Model, crf: float, **options: Any) -> list[Coded]:

@@ -49,6 +49,7 @@ class BsqPacket:
     position: int | None  # offset in bytes in the file, where known
     damage: str | None = None  # what is wrong with the packet
     before_keyframe: bool = False  # intact, with no keyframe since the beginning or the seek
+    disposable: bool = False  # no other frame refers to those in it: it may be left out
 
     def __bytes__(self) -> bytes:
         return self.data
@@ -132,6 +133,7 @@ class BsqTrack(HasLayout):
         damage: str | None = None
         index: int | None = None
         tick: int | None = None
+        disposable = False
         keyframe = bool(packet.is_keyframe)
         try:
             info = _core.probe_packet(data)
@@ -139,6 +141,7 @@ class BsqTrack(HasLayout):
             damage = str(error)
         else:
             keyframe, index = bool(info["keyframe"]), int(info["index_in_group"])
+            disposable = info["frames"] > 0 and info["held_frames"] == 0
             if keyframe:
                 self._take_header(sequence_of(info), data)
                 self._ticks_per_frame = int(info["ticks_per_frame"])
@@ -163,6 +166,7 @@ class BsqTrack(HasLayout):
             packet.pos,
             damage,
             before_keyframe=damage is None and self._keyframe_tick is None,
+            disposable=disposable,
         )
 
     def _packet_info(self, number: int | None, tick: int, info: PacketHeader) -> PacketInfo:

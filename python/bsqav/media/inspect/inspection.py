@@ -61,6 +61,7 @@ class TrackReport:
     keyframes: int = 0
     before_keyframe: int = 0  # packets before the first keyframe, which show nothing
     longest_group: int = 0
+    frames_ahead: int = 0  # coded in packets of earlier frames; 0 without B frames
     crf: tuple[float, float] | None = None  # smallest and largest
     layers: tuple[int, int] | None = None
     tiles: tuple[int, int] | None = None  # per layer
@@ -84,8 +85,10 @@ class TrackReport:
         if info["keyframe"]:
             self.keyframes += 1
             self._key_total += size
-        self.layers = _widen(self.layers, info["layers"])
-        # A packet that goes on with the settings of the one before does not repeat them.
+        self.frames_ahead += max(0, info["frames"] - 1)
+        if info["frames"] > 0:
+            self.layers = _widen(self.layers, info["layers"])
+        # A frame with the quantizers of its reference does not repeat them.
         if info["crf"] >= 0:
             self.crf = _widen(self.crf, info["crf"])
         if info["tiles"] > 0:

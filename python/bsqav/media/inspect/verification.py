@@ -134,8 +134,8 @@ def _decode_all(
         for packet in demuxer.packets_of(track):
             if cancelled():
                 raise KeyboardInterrupt
+            _check_gaps(track.gaps.found, name)  # before what refers to a missing frame fails
             verifier.add(packet)
-            _check_gaps(track.gaps.found, name)
             verifier.packets += 1
             if progress is not None:
                 progress(

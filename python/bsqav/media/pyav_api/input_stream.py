@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 __all__ = ["BsqInputStream"]
 
-# Values of `skip_frame` to what is decoded. Every frame but a keyframe is predicted from the one
-# before, so that none can be left out alone.
+# Values of `skip_frame` to what is not decoded. Packets may be left out alone where no other frame
+# refers to what they hold; the other B frames are references.
 _SKIPPED = {
     "NONE": "nothing",
     "DEFAULT": "nothing",
-    "NONREF": "nothing",
-    "BIDIR": "nothing",
+    "NONREF": "disposable",
+    "BIDIR": "disposable",
     "NONINTRA": "between keyframes",
     "NONKEY": "between keyframes",
     "ALL": "all",
@@ -207,7 +207,11 @@ class BsqInputStream(HasLayout, CodecAttributes):  # type: ignore[misc, override
 
     @property
     def skip_frame(self) -> str:
-        """Which frames are not decoded: "NONKEY" leaves the keyframes, "ALL" none."""
+        """Which packets are not decoded.
+
+        "NONREF" leaves out those that no other frame refers to, "NONKEY" all but keyframes, "ALL"
+        all.
+        """
         return self._skip_frame
 
     @skip_frame.setter
@@ -238,6 +242,8 @@ class BsqInputStream(HasLayout, CodecAttributes):  # type: ignore[misc, override
 
     def _is_skipped(self, packet: BsqPacket) -> bool:
         skipped = _SKIPPED[self._skip_frame]
+        if skipped == "disposable":
+            return packet.disposable
         return skipped == "all" or (skipped == "between keyframes" and not packet.keyframe)
 
     def decode(self, packet: InputPacket | None = None) -> list[av.VideoFrame]:
@@ -286,8 +292,8 @@ class BsqInputStream(HasLayout, CodecAttributes):  # type: ignore[misc, override
         self._warned = True
         where = "" if source is None or source.time is None else f" from {float(source.time):.3f} s"
         warnings.warn(
-            f"{self.container.name}: data is lost or damaged{where}; the last good frame is "
-            "repeated up to the next keyframe",
+            f"{self.container.name}: data is lost or damaged{where}; frames that it takes, up to "
+            "the next keyframe at most, show the one before again",
             BsqWarning,
             stacklevel=3,
         )

@@ -40,8 +40,8 @@ class BsqOutputStream(CodecAttributes):
 
     Set what is known before the first frame: width, height, pix_fmt, time_base, rate,
     sample_aspect_ratio, rotation, hdr, metadata, options, color_range, color_primaries,
-    color_trc, colorspace, and bit_rate (bits per second), gop_size and thread_count, which are
-    options too. What is left at None comes from the frame. Other attributes are refused.
+    color_trc, colorspace, and bit_rate (bits per second), gop_size, max_b_frames and thread_count,
+    which are options too. What is left at None comes from the frame. Other attributes are refused.
     """
 
     is_encoder = True
@@ -119,6 +119,17 @@ class BsqOutputStream(CodecAttributes):
         self.options["threads"] = int(count)
 
     @property
+    def max_b_frames(self) -> int:
+        """The most B frames from one P frame to the next; there are some with a lookahead only."""
+        default = SETTINGS["bframes"].default
+        return int(self.options.get("bframes", self.options.get("bf", default)))
+
+    @max_b_frames.setter
+    def max_b_frames(self, count: int) -> None:
+        self.options.pop("bf", None)
+        self.options["bframes"] = int(count)
+
+    @property
     def flags(self) -> int:
         """FFmpeg's flags: none of them changes how BSQ is coded; qscale is refused."""
         return self._flags
@@ -186,7 +197,7 @@ class BsqOutputStream(CodecAttributes):
         return self._encoder.header, self._encoder.sequence
 
     @property
-    def stats(self) -> dict[str, float]:
+    def stats(self) -> dict[str, Any]:
         """What the last packet was made of, in bits."""
         return {} if self._encoder is None else self._encoder.stats
 
@@ -322,6 +333,7 @@ _SETTABLE = frozenset(
         "rotation",
         "bit_rate",
         "gop_size",
+        "max_b_frames",
         "frames",
         "metadata",
         "disposition",

@@ -70,7 +70,7 @@ class InputPacket(_PyAvPacket):
         if source is not None:
             self.data, self.pts, self.duration = source.data, source.pts, source.duration
             self.is_keyframe, self.pos = source.keyframe, source.position
-            self.is_corrupt = source.damage is not None
+            self.is_corrupt, self.is_disposable = source.damage is not None, source.disposable
         self.dts = self.pts
         self._decoding = stream
 

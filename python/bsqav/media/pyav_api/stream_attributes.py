@@ -60,7 +60,8 @@ class CodecAttributes:
     name = "bsq"
     codec = CODEC
     codec_tag = CODEC_TAG
-    # BSQ has no profiles; its level follows from the size. Frames come in the order of display.
+    # BSQ has no profiles; its level follows from the size. Packets are in presentation order, with
+    # B frames too.
     profile: str | None = None
     level = _UNKNOWN_LEVEL
     has_b_frames = False

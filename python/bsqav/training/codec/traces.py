@@ -1,4 +1,4 @@
-"""Layers as the codec's own encoder codes them, for training on its choices.
+"""Layers as the codec's own encoder codes them, P and B frames, for training on its choices.
 
 The encoder sets bits by RDO quantization, zeroes tokens out and varies q in ways that a rollout
 only approximates. Networks that are trained on what it really writes (the tokenizer's decoder and

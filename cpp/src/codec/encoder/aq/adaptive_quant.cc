@@ -90,20 +90,17 @@ void AdaptiveQuant::round_delta_q(std::span<const int16_t> before) {
 }
 
 const DeltaQPlan& AdaptiveQuant::plan(const AqFrame& frame) {
-  const bool has_lookahead = !frame.costs.empty();
-  std::span<const double> propagation;
-  if (has_lookahead) {
-    const SectionScope scope(Section::kLookahead);
-    propagation = propagation_.of(frame.costs, geometry_);
-  }
+  const bool has_lookahead = !frame.propagation.empty();
   const SectionScope scope(Section::kDeciding);
   plan_.shift = 0;
   log_variances(frame.source, geometry_, pool_, delta_q_);
   for (double& d : delta_q_) d *= variance_strength_;
-  if (has_lookahead) add_propagation(propagation, frame.shifts);
+  if (has_lookahead) add_propagation(frame.propagation, frame.shifts);
   const bool has_inertia = has_lookahead && !frame.keyframe;
   round_delta_q(has_inertia ? frame.delta_q_before : std::span<const int16_t>());
-  if (has_inertia && frame.shifts) plan_.shift += q_cascade(frame.index);
+  if (has_inertia && frame.shifts) {
+    plan_.shift += frame.has_b_frames ? level_q(frame.level) : q_cascade(frame.index);
+  }
   return plan_;
 }
 

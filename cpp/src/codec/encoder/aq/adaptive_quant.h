@@ -9,7 +9,6 @@
 #include "base/plane.h"
 #include "base/thread_pool.h"
 #include "codec/common/geometry.h"
-#include "codec/encoder/aq/lookahead.h"
 
 namespace bsq {
 
@@ -21,11 +20,13 @@ void log_variances(const Frame& source, const Geometry& geometry, ThreadPool& po
 // The frame to plan for.
 struct AqFrame {
   const Frame& source;
-  // Of the frame and of those that follow, in order; empty without a lookahead.
-  std::span<const FrameCosts* const> costs;
+  // The propagation cost of every superblock; empty without a lookahead.
+  std::span<const double> propagation;
   // The delta q that the superblocks have: each stays where it would hardly change.
   std::span<const int16_t> delta_q_before;
-  int index = 0;  // in its group
+  int index = 0;              // in its group
+  int level = 0;              // see GopFrame
+  bool has_b_frames = false;  // whether the stream has
   bool keyframe = false;
   bool shifts = false;  // whether the frame's q may move; else the superblocks' move around it
 };
@@ -54,7 +55,6 @@ class AdaptiveQuant {
   const Geometry geometry_;
   const double variance_strength_;
   ThreadPool& pool_;
-  PropagationCost propagation_;
   std::vector<double> delta_q_;  // of the superblocks, before rounding
   DeltaQPlan plan_;
 };

@@ -1,11 +1,10 @@
-// MB-tree: propagation cost from the last known frame back to the first.
+// MB-tree: propagation cost in reverse coding order, along the references of frames.
 #include "codec/encoder/aq/lookahead.h"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
-#include <utility>
 
 #include "codec/encoder/mode/decisions.h"
 
@@ -15,10 +14,10 @@ namespace {
 constexpr int kBlock = FrameCosts::kBlock;
 constexpr int kSuperblockBlocks = 2;  // a side of a superblock
 
-// Adds `amount`, propagated from the block (x, y) of a frame, to the blocks that it is predicted
-// from, by how much of each it covers.
-void propagate(const FrameCosts& costs, int x, int y, double amount, std::vector<double>& before) {
-  const Shift from = costs.blocks[costs.at(x, y)].from;
+// Adds `amount`, propagated from the block (x, y) of a frame, to the blocks of a reference that it
+// is predicted from, by how much of each it covers.
+void propagate(const FrameCosts& costs, int x, int y, Shift from, double amount,
+               std::vector<double>& reference) {
   const int left = x * kBlock + from.x;
   const int top = y * kBlock + from.y;
   const int over_x = left & (kBlock - 1);
@@ -31,21 +30,7 @@ void propagate(const FrameCosts& costs, int x, int y, double amount, std::vector
       // What lies outside of the frame is a copy of its edge.
       const int to_x = std::clamp((left - over_x) / kBlock + i, 0, costs.blocks_x - 1);
       const int to_y = std::clamp((top - over_y) / kBlock + j, 0, costs.blocks_y - 1);
-      before[costs.at(to_x, to_y)] += amount * part / (kBlock * kBlock);
-    }
-  }
-}
-
-// Propagates all of a frame: of the cost of a block, the part that need not be coded again.
-void propagate_frame(const FrameCosts& costs, const std::vector<double>& propagated,
-                     std::vector<double>& before) {
-  std::fill(before.begin(), before.end(), 0.0);
-  for (int y = 0; y < costs.blocks_y; ++y) {
-    for (int x = 0; x < costs.blocks_x; ++x) {
-      const BlockCost& cost = costs.blocks[costs.at(x, y)];
-      if (cost.inter >= cost.intra) continue;
-      const double kept = static_cast<double>(cost.intra - cost.inter) / cost.intra;
-      propagate(costs, x, y, (propagated[costs.at(x, y)] + cost.intra) * kept, before);
+      reference[costs.at(to_x, to_y)] += amount * part / (kBlock * kBlock);
     }
   }
 }
@@ -69,20 +54,46 @@ double superblock_propagation(const FrameCosts& costs, const std::vector<double>
 
 }  // namespace
 
-std::span<const double> PropagationCost::of(std::span<const FrameCosts* const> frames,
-                                            const Geometry& geometry) {
-  const FrameCosts& first = *frames.front();
-  propagated_.assign(first.blocks.size(), 0.0);
-  before_.resize(first.blocks.size());
-  for (size_t i = frames.size() - 1; i > 0; --i) {
-    propagate_frame(*frames[i], propagated_, before_);
-    std::swap(propagated_, before_);
+// Propagates all of a frame: of the cost of a block, the part that need not be coded again. Of two
+// references each has half of it.
+void PropagationCost::propagate_frame(const PropagationFrame& frame, size_t place) {
+  const FrameCosts& costs = *frame.costs;
+  const std::vector<double>& propagated = propagated_[place];
+  const auto to = [&](int reference) {
+    return reference == PropagationFrame::kNone ? nullptr
+                                                : &propagated_[static_cast<size_t>(reference)];
+  };
+  std::vector<double>* const first = to(frame.first);
+  std::vector<double>* const second = to(frame.second);
+  if (first == nullptr && second == nullptr) return;
+  for (int y = 0; y < costs.blocks_y; ++y) {
+    for (int x = 0; x < costs.blocks_x; ++x) {
+      const BlockCost& cost = costs.blocks[costs.at(x, y)];
+      if (cost.inter >= cost.intra) continue;
+      const double kept = static_cast<double>(cost.intra - cost.inter) / cost.intra;
+      const double share = cost.references == BlockCost::kBoth ? 0.5 : 1.0;
+      const double amount = (propagated[costs.at(x, y)] + cost.intra) * kept * share;
+      if (first != nullptr && (cost.references & BlockCost::kFirst) != 0) {
+        propagate(costs, x, y, cost.from, amount, *first);
+      }
+      if (second != nullptr && (cost.references & BlockCost::kSecond) != 0) {
+        propagate(costs, x, y, cost.from_second, amount, *second);
+      }
+    }
   }
+}
+
+std::span<const double> PropagationCost::of(std::span<const PropagationFrame> frames,
+                                            const Geometry& geometry) {
+  const FrameCosts& costs = *frames.front().costs;
+  if (propagated_.size() < frames.size()) propagated_.resize(frames.size());
+  for (size_t i = 0; i < frames.size(); ++i) propagated_[i].assign(costs.blocks.size(), 0.0);
+  for (size_t i = frames.size() - 1; i > 0; --i) propagate_frame(frames[i], i);
   superblocks_.resize(geometry.superblocks());
   for (int sy = 0; sy < geometry.superblocks_y; ++sy) {
     for (int sx = 0; sx < geometry.superblocks_x; ++sx) {
       superblocks_[geometry.superblock_index(sx, sy)] =
-          superblock_propagation(first, propagated_, sx, sy);
+          superblock_propagation(costs, propagated_.front(), sx, sy);
     }
   }
   return superblocks_;

@@ -2,6 +2,7 @@
 // frame, directly or through others. Not normative.
 #pragma once
 
+#include <cstddef>
 #include <span>
 #include <vector>
 
@@ -10,18 +11,30 @@
 
 namespace bsq {
 
+// A frame that is not coded yet, with its costs from its references.
+struct PropagationFrame {
+  // In place of a reference: there is none, or it is coded already.
+  static constexpr int kNone = -1;
+
+  const FrameCosts* costs = nullptr;
+  // The references' places in the list of frames.
+  int first = kNone;
+  int second = kNone;
+};
+
 // Keeps its memory from frame to frame.
 class PropagationCost {
  public:
   // That of every superblock of the first frame, in octaves: 0 where nothing later is predicted
-  // from it, and one more for every doubling of the cost that it carries. `frames`: costs of the
-  // frame and of those that follow, in order. The result lasts until the next call.
-  std::span<const double> of(std::span<const FrameCosts* const> frames, const Geometry& geometry);
+  // from it, and one more for every doubling of the cost that it carries. `frames`: the frame and
+  // those that are coded after it, in coding order. The result lasts until the next call.
+  std::span<const double> of(std::span<const PropagationFrame> frames, const Geometry& geometry);
 
  private:
+  void propagate_frame(const PropagationFrame& frame, size_t place);
+
   std::vector<double> superblocks_;
-  std::vector<double> propagated_;  // on every block
-  std::vector<double> before_;
+  std::vector<std::vector<double>> propagated_;  // of every frame, on every block
 };
 
 // Whether a frame of these costs goes on with the scene of the frame before.

@@ -5,7 +5,6 @@
 #include <array>
 #include <cmath>
 #include <cstdlib>
-#include <utility>
 
 #include "motion/motion_field.h"
 #include "motion/search_coarse.h"
@@ -130,29 +129,63 @@ void inter_cost(const BlockPair& pair, Shift coarse, Shift superblock, Shift nei
   cost.inter = std::min(cost.inter, cost.intra);
 }
 
-void measure_superblocks(const LowresFrame& current, const LowresFrame* reference,
-                         const Geometry& geometry, const SearchKernels& kernels, int sy,
-                         FrameCosts& costs) {
+void measure_intra(const LowresFrame& current, int by, FrameCosts& costs) {
+  for (int bx = 0; bx < costs.blocks_x; ++bx) {
+    BlockCost& cost = costs.blocks[costs.at(bx, by)];
+    cost = {};
+    cost.intra = intra_cost(current, bx * kSide, by * kSide);
+    cost.inter = cost.intra;
+  }
+}
+
+// Finds the blocks of a row of superblocks in a reference.
+void search_superblocks(const LowresFrame& current, const LowresFrame& reference,
+                        const Geometry& geometry, const SearchKernels& kernels, int sy,
+                        FrameCosts& costs) {
+  const CoarseSearch search({current.full(), reference.full()}, kRange, kLambda * kCostOne,
+                            kernels);
   Shift left{};
   for (int sx = 0; sx < geometry.superblocks_x; ++sx) {
-    CoarseShifts coarse;
-    if (reference != nullptr) {
-      const CoarseSearch search({current.full(), reference->full()}, kRange, kLambda * kCostOne,
-                                kernels);
-      coarse = search.search_superblock(sx * kSuperblockSize, sy * kSuperblockSize);
-    }
+    const CoarseShifts coarse =
+        search.search_superblock(sx * kSuperblockSize, sy * kSuperblockSize);
     for (int block = 0; block < 4; ++block) {
       const int bx = 2 * sx + (block & 1);
       const int by = 2 * sy + (block >> 1);
       if (bx >= costs.blocks_x || by >= costs.blocks_y) continue;
       BlockCost& cost = costs.blocks[costs.at(bx, by)];
-      cost.intra = intra_cost(current, bx * kSide, by * kSide);
-      cost.inter = cost.intra;
-      if (reference == nullptr) continue;
-      inter_cost({current, *reference, bx * kSide, by * kSide}, coarse.block[block],
+      inter_cost({current, reference, bx * kSide, by * kSide}, coarse.block[block],
                  coarse.superblock, left, cost);
       left = cost.from;
     }
+  }
+}
+
+// Of the mean of what two references predict.
+int mean_cost(const BlockPair& first, Shift from, const BlockPair& second, Shift from_second) {
+  const uint8_t* a = first.reference.at(first.x, first.y, from);
+  const uint8_t* b = second.reference.at(second.x, second.y, from_second);
+  Square mean;
+  for (int j = 0; j < kSide; ++j) {
+    for (int i = 0; i < kSide; ++i) {
+      const int sum = a[j * first.reference.stride() + i] + b[j * second.reference.stride() + i];
+      mean[static_cast<size_t>(j * kSide + i)] = static_cast<uint8_t>((sum + 1) >> 1);
+    }
+  }
+  return satd_8x8(first.current.at(first.x, first.y), first.current.stride(), mean.data(), kSide);
+}
+
+// Takes the best of the first reference, whose cost this is, the second one, and their mean.
+void take_best(const BlockPair& first, const BlockPair& second, const BlockCost& from_second,
+               BlockCost& cost) {
+  const int mean = mean_cost(first, cost.from, second, from_second.from);
+  cost.from_second = from_second.from;
+  if (from_second.inter < cost.inter) {
+    cost.inter = from_second.inter;
+    cost.references = BlockCost::kSecond;
+  }
+  if (mean <= cost.inter) {
+    cost.inter = mean;
+    cost.references = BlockCost::kBoth;
   }
 }
 
@@ -179,17 +212,49 @@ const uint8_t* LowresFrame::at(int x, int y, Shift shift) const {
   return phase.data() + (y + (shift.y >> 1) + kPad) * stride_ + x + (shift.x >> 1) + kPad;
 }
 
-void LowresAnalysis::measure(const Frame& source, FrameCosts& costs) {
-  const LowresFrame* before = std::exchange(has_before_, false) ? &before_ : nullptr;
-  current_.fill(source.planes[0].view(), source.bit_depth, pool_);
-  costs.blocks_x = (current_.width() + kSide - 1) / kSide;
-  costs.blocks_y = (current_.height() + kSide - 1) / kSide;
-  costs.blocks.resize(static_cast<size_t>(costs.blocks_x) * static_cast<size_t>(costs.blocks_y));
+void LowresAnalysis::keep(size_t number, const Frame& source) {
+  Kept& place = kept(number);
+  place.number.reset();
+  place.frame.fill(source.planes[0].view(), source.bit_depth, pool_);
+  place.number = number;
+}
+
+void LowresAnalysis::search(const LowresFrame& current, const LowresFrame& reference,
+                            FrameCosts& costs) {
   pool_.parallel_rows(static_cast<size_t>(geometry_.superblocks_y), [&](size_t row) {
-    measure_superblocks(current_, before, geometry_, kernels_, static_cast<int>(row), costs);
+    search_superblocks(current, reference, geometry_, kernels_, static_cast<int>(row), costs);
   });
-  std::swap(current_, before_);
-  has_before_ = true;
+}
+
+void LowresAnalysis::measure(size_t number, const Frame& source, FrameCosts& costs) {
+  keep(number, source);
+  const LowresFrame& current = kept(number).frame;
+  costs.blocks_x = (current.width() + kSide - 1) / kSide;
+  costs.blocks_y = (current.height() + kSide - 1) / kSide;
+  costs.blocks.resize(static_cast<size_t>(costs.blocks_x) * static_cast<size_t>(costs.blocks_y));
+  pool_.parallel_rows(static_cast<size_t>(costs.blocks_y),
+                      [&](size_t row) { measure_intra(current, static_cast<int>(row), costs); });
+  if (number > 0 && keeps(number - 1)) search(current, kept(number - 1).frame, costs);
+}
+
+void LowresAnalysis::measure_references(size_t number, size_t first, std::optional<size_t> second,
+                                        const FrameCosts& alone, FrameCosts& costs) {
+  const LowresFrame& current = kept(number).frame;
+  const LowresFrame& before = kept(first).frame;
+  costs = alone;
+  if (first + 1 != number) search(current, before, costs);
+  if (!second) return;
+  const LowresFrame& after = kept(*second).frame;
+  second_ = alone;
+  search(current, after, second_);
+  pool_.parallel_rows(static_cast<size_t>(costs.blocks_y), [&](size_t row) {
+    const int y = static_cast<int>(row);
+    for (int x = 0; x < costs.blocks_x; ++x) {
+      const size_t i = costs.at(x, y);
+      take_best({current, before, x * kSide, y * kSide}, {current, after, x * kSide, y * kSide},
+                second_.blocks[i], costs.blocks[i]);
+    }
+  });
 }
 
 }  // namespace bsq

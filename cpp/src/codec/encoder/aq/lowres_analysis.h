@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "base/plane.h"
@@ -16,9 +17,15 @@ namespace bsq {
 
 // Of a block of 16x16 luma samples. Costs are sums of absolute Hadamard coefficients.
 struct BlockCost {
-  int32_t intra = 0;  // from what lies around it
-  int32_t inter = 0;  // from the frame before, intra at most
-  Shift from;         // in full-size samples: where in the frame before
+  static constexpr int kFirst = 1;
+  static constexpr int kSecond = 2;
+  static constexpr int kBoth = kFirst | kSecond;
+
+  int32_t intra = 0;            // from what lies around it
+  int32_t inter = 0;            // from the references, intra at most
+  Shift from;                   // in full-size samples: where in the first reference
+  Shift from_second;            // likewise in the second one
+  int32_t references = kFirst;  // which of them give `inter`, or their mean
 };
 
 // Blocks in raster order.
@@ -58,23 +65,40 @@ class LowresFrame {
   std::vector<uint8_t> phases_[4];
 };
 
-// Measures frames one after the other, each against the one before. The result does not depend on
-// the threads of the pool, which must outlive the object.
+// Measures frames, which have consecutive numbers, against one another. The result does not depend
+// on the threads of the pool, which must outlive the object.
 class LowresAnalysis {
  public:
-  LowresAnalysis(const Geometry& geometry, const SearchKernels& kernels, ThreadPool& pool)
-      : geometry_(geometry), kernels_(kernels), pool_(pool) {}
+  // `kept`: how many of the last frames are kept at half size, two or more.
+  LowresAnalysis(const Geometry& geometry, const SearchKernels& kernels, ThreadPool& pool,
+                 size_t kept)
+      : geometry_(geometry), kernels_(kernels), pool_(pool), frames_(kept) {}
 
-  // The first frame, and one after an exception, costs as much inter as intra.
-  void measure(const Frame& source, FrameCosts& costs);
+  // A new frame against the one before. Without that it costs as much inter as intra.
+  void measure(size_t number, const Frame& source, FrameCosts& costs);
+
+  // Whether a frame is kept; else keep() brings it back.
+  bool keeps(size_t number) const { return kept(number).number == number; }
+  void keep(size_t number, const Frame& source);
+  // A frame against one or two references, all of them kept. `alone`: its costs from measure().
+  void measure_references(size_t number, size_t first, std::optional<size_t> second,
+                          const FrameCosts& alone, FrameCosts& costs);
 
  private:
+  struct Kept {
+    std::optional<size_t> number;
+    LowresFrame frame;
+  };
+
+  Kept& kept(size_t number) { return frames_[number % frames_.size()]; }
+  const Kept& kept(size_t number) const { return frames_[number % frames_.size()]; }
+  void search(const LowresFrame& current, const LowresFrame& reference, FrameCosts& costs);
+
   Geometry geometry_;
   const SearchKernels& kernels_;
   ThreadPool& pool_;
-  LowresFrame current_;
-  LowresFrame before_;
-  bool has_before_ = false;
+  std::vector<Kept> frames_;
+  FrameCosts second_;  // of the frame at work, from its second reference
 };
 
 }  // namespace bsq

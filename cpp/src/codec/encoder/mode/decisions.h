@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 
 #include "base/quant_step.h"
 
@@ -46,8 +47,16 @@ struct Decisions {
   std::array<double, 5> lambda_factors{1.0, 0.1, 0.5, 2.0, 4.0};
   // What the flags of a coded token cost more than those of a skipped one, in bits.
   double flag_bits = 1.0;
-  // The q cascade: what is added to q of frames between keyframes in turn, by their number in the
-  // group. Those after a finer one are predicted from it, and take its detail almost for nothing.
+  // A group has at most so many frames, or more where the anchor before leaves no more than this
+  // share of the cost of its anchor: water and leaves want short groups.
+  size_t least_group = 4;
+  double anchor_share = 0.5;
+  // What is added to q of the frames of hierarchical groups, by level: anchors, then the frames in
+  // the middle of a group, and so on.
+  std::array<int, 4> level_q{-kQPerCrf, 4, 12, 24};
+  // The q cascade of streams of P frames: what is added to q of frames between keyframes in turn,
+  // by their number in the group. Those after a finer one are predicted from it, and take its
+  // detail almost for nothing.
   std::array<int, 4> q_cascade{-kQPerCrf * 3, 12, 0, 12};
   // With a lookahead: by how many delta q falls for each octave of propagation cost, and how many
   // octaves leave the q of the stream as it is.

@@ -34,6 +34,9 @@ StepList keyframe_layers(int last_q, int finer, bool based);
 StepList base_frame_layers(int q);
 
 // The q cascade: what is added to q of frame number `index` of its group.
+inline int level_q(int level) {
+  return kDecisions.level_q[std::min(static_cast<size_t>(level), kDecisions.level_q.size() - 1)];
+}
 inline int q_cascade(int index) {
   return kDecisions.q_cascade[static_cast<size_t>(index) % kDecisions.q_cascade.size()];
 }

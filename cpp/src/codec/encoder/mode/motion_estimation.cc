@@ -16,6 +16,8 @@ namespace bsq {
 
 namespace {
 
+constexpr double kBMotionLambda = 1.5;  // of B frames, times that of P frames
+
 // A 2^-12 bit to MotionRates' units.
 int rate(uint32_t q12) { return static_cast<int>(q12 * MotionRates::kOneBit >> 12); }
 
@@ -33,19 +35,49 @@ MotionRates::Component component_rates(const SignedContexts& contexts) {
   return rates;
 }
 
-}  // namespace
+MotionSearchConfig with_kernels(MotionSearchConfig config, const LayerState& state) {
+  config.kernels = &search_kernels(state.kernels());
+  return config;
+}
 
-MotionRates motion_rates(const MotionContexts& contexts) {
-  MotionRates rates(true);
-  for (size_t near = 0; near < 3; ++near) {
-    rates.split[near] = flag_rates(contexts.split[near]);
-    rates.subblock_split[near] = flag_rates(contexts.subblock_split[near]);
-    for (size_t size = 0; size < 3; ++size) {
-      rates.same[size][near] = flag_rates(contexts.same[size][near]);
-    }
-  }
+template <size_t kCount>
+std::array<MotionRates::Flag, kCount> flag_rates(const std::array<AdaptiveBit, kCount>& contexts) {
+  std::array<MotionRates::Flag, kCount> rates;
+  for (size_t i = 0; i < kCount; ++i) rates[i] = flag_rates(contexts[i]);
+  return rates;
+}
+
+using BySize = std::array<std::array<AdaptiveBit, 3>, 3>;
+
+std::array<std::array<MotionRates::Flag, 3>, 3> flag_rates(const BySize& contexts) {
+  return {flag_rates(contexts[0]), flag_rates(contexts[1]), flag_rates(contexts[2])};
+}
+
+void set_vector_rates(const VectorContexts& contexts, VectorRates& rates) {
+  rates.same = flag_rates(contexts.same);
   rates.x = component_rates(contexts.difference_x);
   rates.y = component_rates(contexts.difference_y);
+}
+
+}  // namespace
+
+MotionRates motion_rates(const PMotionContexts& contexts) {
+  MotionRates rates(true);
+  rates.split = flag_rates(contexts.split.superblock);
+  rates.subblock_split = flag_rates(contexts.split.block);
+  set_vector_rates(contexts.vector, rates);
+  return rates;
+}
+
+BMotionRates motion_rates(const BMotionContexts& contexts) {
+  BMotionRates rates;
+  rates.split = flag_rates(contexts.split.superblock);
+  rates.subblock_split = flag_rates(contexts.split.block);
+  rates.merged = flag_rates(contexts.merged);
+  rates.candidate = flag_rates(contexts.candidate);
+  rates.both = flag_rates(contexts.both);
+  rates.second = flag_rates(contexts.second);
+  for (size_t i = 0; i < 2; ++i) set_vector_rates(contexts.vector[i], rates.vectors[i]);
   return rates;
 }
 
@@ -56,18 +88,30 @@ MotionSearchConfig motion_config(int q, int range) {
   return config;
 }
 
-void estimate_motion(MotionSearch& search, const Frame& source, int q, int range,
-                     LayerState& state) {
-  const SectionScope scope(Section::kMotionSearch);
-  std::array<SearchFrame, 2>& pair = search.frames();
-  const Frame* frames[2] = {&source, &state.reference};
-  state.pool().parallel_for(
-      2, [&](size_t i) { pair[i].fill(frames[i]->planes[0].view(), frames[i]->bit_depth); });
+MotionSearchConfig b_motion_config(int q, int range) {
   MotionSearchConfig config = motion_config(q, range);
-  config.kernels = &search_kernels(state.kernels());
+  config.lambda *= kBMotionLambda;
+  return config;
+}
+
+void estimate_motion(MotionSearch& search, const Frame& source, const SearchReference& reference,
+                     const MotionSearchConfig& config, LayerState& state) {
+  const SectionScope scope(Section::kMotionSearch);
+  search.current().fill(source.planes[0].view(), source.bit_depth);
   motion_tiles(state, search.tiles());
-  state.motion.field =
-      search.run(pair[0], pair[1], config, &state.motion.field, search.tiles(), state.pool());
+  state.motion.field = search.run(search.current(), reference, with_kernels(config, state),
+                                  &state.motion.field, search.tiles(), state.pool());
+}
+
+void estimate_b_motion(BMotionSearch& search, const Frame& source,
+                       const SearchReferences& references, const MotionSearchConfig& config,
+                       LayerState& state) {
+  const SectionScope scope(Section::kMotionSearch);
+  search.current().fill(source.planes[0].view(), source.bit_depth);
+  motion_tiles(state, search.tiles());
+  MotionSymbols& motion = state.motion;
+  motion.field = search.run(search.current(), references, with_kernels(config, state),
+                            motion.temporal, motion.distances, search.tiles(), state.pool());
 }
 
 }  // namespace bsq

@@ -6,27 +6,45 @@
 #include "base/plane.h"
 #include "codec/common/layer_state.h"
 #include "motion/search.h"
+#include "motion/search_b.h"
 
 namespace bsq {
 
 // Rates of vectors under the contexts of a tile as they stand.
-MotionRates motion_rates(const MotionContexts& contexts);
+MotionRates motion_rates(const PMotionContexts& contexts);
+BMotionRates motion_rates(const BMotionContexts& contexts);
 
 // At the step q; `range` in luma samples.
 MotionSearchConfig motion_config(int q, int range);
+// Likewise for B frames, of which vectors serve fewer others.
+MotionSearchConfig b_motion_config(int q, int range);
 
 // The tiles of a state, with their rates.
 template <LayerCodingState State>
 void motion_tiles(const State& state, std::vector<MotionSearchTile>& tiles) {
   tiles.clear();
   for (const auto& b : state.tiles) {
-    tiles.push_back({b.area, motion_rates(b.contexts.motion)});
+    tiles.push_back({b.area, motion_rates(b.contexts.motion.p)});
   }
 }
 
-// Leaves in state.motion the field from state.reference, the decoded frame before, to `source`,
-// at the step q; `range` in luma samples. The result does not depend on the number of threads.
-void estimate_motion(MotionSearch& search, const Frame& source, int q, int range,
-                     LayerState& state);
+template <LayerCodingState State>
+void motion_tiles(const State& state, std::vector<BMotionSearchTile>& tiles) {
+  tiles.clear();
+  for (const auto& b : state.tiles) {
+    tiles.push_back({b.area, motion_rates(b.contexts.motion.b)});
+  }
+}
+
+// Leaves in state.motion the field from `reference`, the decoded frame before, to `source`. The
+// result does not depend on the number of threads. The kernels are the state's, not `config`'s.
+void estimate_motion(MotionSearch& search, const Frame& source, const SearchReference& reference,
+                     const MotionSearchConfig& config, LayerState& state);
+
+// Leaves in state.motion the field of a B frame, of which it has the distances and the temporal
+// motion already. Likewise.
+void estimate_b_motion(BMotionSearch& search, const Frame& source,
+                       const SearchReferences& references, const MotionSearchConfig& config,
+                       LayerState& state);
 
 }  // namespace bsq

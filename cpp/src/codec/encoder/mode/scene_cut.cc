@@ -76,18 +76,16 @@ bool is_scene_cut(const Frame& source, const Frame& previous, const Frame& compe
 }  // namespace
 
 SceneCutDetector::SceneCutDetector(const Geometry& geometry, ThreadPool& pool)
-    : superblocks_y_(geometry.superblocks_y),
-      pool_(pool),
-      previous_(luma_frame(geometry)),
-      compensated_(luma_frame(geometry)) {}
+    : superblocks_y_(geometry.superblocks_y), pool_(pool), compensated_(luma_frame(geometry)) {}
 
-bool SceneCutDetector::is_cut(const Frame& source, const MotionField& motion) {
+bool SceneCutDetector::is_cut(const Frame& source, const Frame& previous,
+                              const MotionField& motion) {
   const SectionScope scope(Section::kDeciding);
   pool_.parallel_rows(static_cast<size_t>(superblocks_y_), [&](size_t row) {
     const int y = static_cast<int>(row);
-    motion_compensate_rows(previous_, motion, y, y + 1, compensated_);
+    motion_compensate_rows({&previous, nullptr}, motion, y, y + 1, compensated_);
   });
-  return is_scene_cut(source, previous_, compensated_, pool_);
+  return is_scene_cut(source, previous, compensated_, pool_);
 }
 
 }  // namespace bsq

@@ -1,8 +1,6 @@
 // Scene cut detection of the encoder. Not normative.
 #pragma once
 
-#include <utility>
-
 #include "base/plane.h"
 #include "base/thread_pool.h"
 #include "codec/common/geometry.h"
@@ -17,17 +15,14 @@ class SceneCutDetector {
   // The pool must outlive the object.
   SceneCutDetector(const Geometry& geometry, ThreadPool& pool);
 
-  // Whether the frame is better begun anew than predicted from the frame kept. `motion`: between
+  // Whether the frame is better begun anew than predicted from the one before. `motion`: between
   // the two.
-  bool is_cut(const Frame& source, const MotionField& motion);
-  // Takes the luma of a frame that is coded, in exchange for that of the frame before.
-  void keep(Frame& source) { std::swap(source.planes[0], previous_.planes[0]); }
+  bool is_cut(const Frame& source, const Frame& previous, const MotionField& motion);
 
  private:
   const int superblocks_y_;
   ThreadPool& pool_;
-  Frame previous_;     // luma only, as is the other one
-  Frame compensated_;  // the previous frame, with motion
+  Frame compensated_;  // luma of the previous frame, with motion
 };
 
 }  // namespace bsq

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -15,10 +16,6 @@ RateLoop::RateLoop(double crf, std::unique_ptr<RateControl> control, ThreadPool&
     : crf_q_(q_of_crf(crf)), control_(std::move(control)), pool_(pool), log_(log), q_(crf_q_) {}
 
 double RateLoop::crf() const { return crf_of_q(q_); }
-
-std::optional<bool> RateLoop::planned_keyframe() const {
-  return control_ ? control_->planned_keyframe() : std::nullopt;
-}
 
 void RateLoop::arrive(double since, double shown) {
   if (control_) control_->arrive(since, shown);

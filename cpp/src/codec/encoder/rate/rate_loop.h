@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 
 #include "base/plane.h"
 #include "base/thread_pool.h"
@@ -47,8 +46,6 @@ class RateLoop {
   int q() const { return q_; }
   // The same as crf.
   double crf() const;
-  // What the plan of a first pass says of the next frame, if there is one.
-  std::optional<bool> planned_keyframe() const;
 
   // The next frame is due `since` seconds after the one before, and shows for `shown` seconds.
   void arrive(double since, double shown);

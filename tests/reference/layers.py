@@ -1,0 +1,246 @@
+"""The layers of a component and their symbols, from docs/bitstream.md section 3."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tests.reference import filters, numerics
+from tests.reference.bitstream import Header, Tile, require, tiles
+from tests.reference.motion import Motion
+from tests.reference.range_decoder import CorrectedBit, RangeDecoder, TileContexts
+
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+SUPERBLOCK_TOKENS = 4  # tokens along the side of a superblock
+
+
+@dataclass
+class TokenField:
+    """The tokens of a frame after one layer.
+
+    Attributes:
+        superblocks: bool [superblocks_y, superblocks_x], the active ones.
+        stages: int64 [rows, columns], n of every token.
+        bits: int64 [rows, columns, S, 32].
+    """
+
+    superblocks: BoolArray
+    stages: IntArray
+    bits: IntArray
+
+    @classmethod
+    def empty(cls, width: int, height: int, stages: int) -> TokenField:
+        """A field without active superblocks, for a coded size in luma samples and S stages."""
+        rows, columns = height // 8, width // 8
+        return cls(
+            np.zeros((-(-rows // SUPERBLOCK_TOKENS), -(-columns // SUPERBLOCK_TOKENS)), np.bool_),
+            np.zeros((rows, columns), np.int64),
+            np.zeros((rows, columns, stages, 32), np.int64),
+        )
+
+    @property
+    def active(self) -> BoolArray:
+        """Bool [rows, columns]: the tokens of active superblocks."""
+        rows, columns = self.stages.shape
+        return _per_token(self.superblocks)[:rows, :columns]
+
+
+def _per_token(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Values of superblocks, repeated for their tokens."""
+    return values.repeat(SUPERBLOCK_TOKENS, 0).repeat(SUPERBLOCK_TOKENS, 1)
+
+
+@dataclass
+class State:
+    """The coding state of a component (section 2.5).
+
+    Attributes:
+        contexts: of every tile.
+        field: the previous token field.
+        delta_q: int64 [superblocks_y, superblocks_x].
+        quantizers: of the layers; none before a keyframe.
+    """
+
+    contexts: list[TileContexts]
+    field: TokenField
+    delta_q: IntArray
+    quantizers: tuple[int, ...]
+
+    @classmethod
+    def initial(cls, header: Header, stages: int) -> State:
+        """The state in which a keyframe begins."""
+        size = header.coded_size
+        field = TokenField.empty(*size, stages)
+        contexts = [TileContexts() for _ in tiles(*size)]
+        return cls(contexts, field, np.zeros(field.superblocks.shape, np.int64), ())
+
+
+class LayerDecoder:
+    """Decodes the layers of a component, or of a base frame; changes the coding state."""
+
+    def __init__(
+        self,
+        networks: numerics.Networks,
+        header: Header,
+        state: State,
+        coders: Sequence[RangeDecoder],
+        keyframe: bool,
+    ) -> None:
+        self.networks, self.header, self.state = networks, header, state
+        self.coders, self.keyframe = coders, keyframe
+        self.delta_q_coded = np.zeros(state.delta_q.shape, np.bool_)
+        self.planes: list[IntArray] = []
+
+    def decode(self, prediction: list[IntArray], motion: Motion | None) -> list[IntArray]:
+        """The planes, after deblocking."""
+        self.planes = prediction
+        coded: BoolArray = np.zeros(self.state.field.stages.shape, np.bool_)
+        layers = len(self.state.quantizers)
+        for layer in range(layers):
+            self._decode_layer(layer)
+            coded |= self.state.field.stages > 0
+        vectors, directions = (motion.vectors, motion.directions) if motion else (None, None)
+        edges = filters.edges(self._token_q(layers - 1), coded, vectors, directions)
+        return filters.deblock(self.planes, *edges, self.header.depth)
+
+    def _decode_layer(self, layer: int) -> None:
+        """Replaces the planes and the token field by those of the layer."""
+        networks, state, size = self.networks, self.state, self.header.coded_size
+        field, previous = TokenField.empty(*size, networks.stages), state.field
+        readers = [
+            _TileReader(tile, coder, contexts, field, (state.delta_q, self.delta_q_coded))
+            for tile, coder, contexts in zip(tiles(*size), self.coders, state.contexts, strict=True)
+        ]
+        context = int(self.keyframe or layer != len(state.quantizers) - 1)  # t of section 3.1
+        for reader in readers:
+            reader.read_superblocks(previous.superblocks, context, self.keyframe)
+        q = self._token_q(layer)
+        side = self._side_vectors(layer, q)
+        before = numerics.token_vectors(previous.stages, previous.bits)
+        stream, flags = networks.trunk(before, side, field.active)
+        for reader in readers:
+            reader.read_stages(flags, networks.stages, context)
+            reader.read_bits(stream, networks, context)
+        tokens = numerics.token_vectors(field.stages, field.bits)
+        output = networks.decode(tokens, side, field.active)
+        depth = self.header.depth
+        self.planes = numerics.reconstruct(list(self.planes), output, depth, q, field.active)
+        state.field = field
+
+    def _token_q(self, layer: int) -> IntArray:
+        rows, columns = self.state.field.stages.shape
+        delta_q = _per_token(self.state.delta_q)[:rows, :columns]
+        return numerics.token_q(self.state.quantizers[layer], delta_q)
+
+    def _side_vectors(self, layer: int, q: IntArray) -> IntArray:
+        quantizers = self.state.quantizers
+        later, above = layer > 0, quantizers[layer] - quantizers[-1]
+        first = self.keyframe and layer == 0
+        return numerics.side_vectors(list(self.planes), self.header.depth, q, first, later, above)
+
+
+class _TileReader:
+    """Reads the symbols of one layer in one tile into the frame's token field (section 3.1)."""
+
+    def __init__(
+        self,
+        tile: Tile,
+        coder: RangeDecoder,
+        contexts: TileContexts,
+        field: TokenField,
+        delta_q: tuple[IntArray, BoolArray],
+    ) -> None:
+        """`delta_q`: that of every superblock, and whether the frame has coded it."""
+        self.tile, self.coder, self.contexts, self.field = tile, coder, contexts, field
+        self.delta_q = delta_q
+        side = SUPERBLOCK_TOKENS
+        self.tokens = (
+            slice(tile.y0 * side, min(tile.y1 * side, field.stages.shape[0])),
+            slice(tile.x0 * side, min(tile.x1 * side, field.stages.shape[1])),
+        )
+
+    def read_superblocks(self, previous: BoolArray, t: int, keyframe: bool) -> None:
+        """Active flags, in the contexts of t, and delta q."""
+        tile, active = self.tile, self.field.superblocks
+        for y in range(tile.y0, tile.y1):
+            for x in range(tile.x0, tile.x1):
+                above = y > tile.y0 and bool(active[y - 1, x])
+                left = x > tile.x0 and bool(active[y, x - 1])
+                context = 6 * t + 2 * (above + left) + int(previous[y, x])
+                active[y, x] = self.contexts.active[context].read(self.coder)
+                if active[y, x]:
+                    self._read_delta_q(keyframe, x, y)
+
+    def _read_delta_q(self, keyframe: bool, x: int, y: int) -> None:
+        """Delta q of a superblock, unless an earlier layer has coded it."""
+        values, coded = self.delta_q
+        if coded[y, x]:
+            return
+        predictor = int(values[y, x])
+        if keyframe:
+            predictor = 0
+            if x > self.tile.x0 and coded[y, x - 1]:
+                predictor = int(values[y, x - 1])
+            elif y > self.tile.y0 and coded[y - 1, x]:
+                predictor = int(values[y - 1, x])
+        difference = 0
+        if not self.contexts.same_delta_q[int(keyframe)].read(self.coder):
+            difference = self.contexts.delta_q.read(self.coder)
+        value = predictor + difference
+        require(-16 <= value <= 16, f"a delta q of {value}")
+        values[y, x], coded[y, x] = value, True
+
+    def read_stages(self, flag_logits: IntArray, most: int, t: int) -> None:
+        """The stage counts up to `most`; `flag_logits` [rows, columns, 3 S] are the trunk's."""
+        logits, corrections = flag_logits[self.tokens], self.contexts.flags[t]
+        active, stages = self.field.active[self.tokens], self.field.stages[self.tokens]
+        for y, x in np.argwhere(active):
+            above = stages[y - 1, x] if y > 0 else 0
+            left = stages[y, x - 1] if x > 0 else 0
+            n = 0
+            while n < most:
+                near = int(above > n) + int(left > n)
+                output = 3 * n + near
+                if not corrections[output].read(self.coder, int(logits[y, x, output])):
+                    break
+                n += 1
+            stages[y, x] = n
+
+    def read_bits(self, stream: IntArray, networks: numerics.Networks, t: int) -> None:
+        """The bits of all stages; `stream` [rows, columns, P] is the trunk's."""
+        active, stages = self.field.active[self.tokens], self.field.stages[self.tokens]
+        bits = self.field.bits[self.tokens]
+        row, column = np.indices(stages.shape)
+        group = np.where(row % 2 != column % 2, 2, row % 2)
+        for g in range(3):
+            tokens = numerics.token_vectors(stages, bits)
+            v = networks.group_stream(stream[self.tokens], tokens, group < g, active)
+            for s in range(networks.stages):
+                coded = (group == g) & (stages > s)
+                if not coded.any():
+                    break
+                u = v[coded]
+                for j in range(4):
+                    logits = networks.head(u, 4 * s + j)
+                    first = 32 * s + 8 * j
+                    coded_bits = self.contexts.bits[t][first : first + 8]
+                    pair = networks.pair(4 * s + j)
+                    new = np.array([self._read_byte(coded_bits, row, pair) for row in logits])
+                    bits[coded, s, 8 * j : 8 * j + 8] = new
+                    u = networks.embed(u, new, 4 * s + j)
+                v[coded] = u
+
+    def _read_byte(
+        self, coded_bits: list[CorrectedBit], logits: IntArray, pair: IntArray
+    ) -> list[int]:
+        """Eight bits of a token; the known ones change the logits of the others."""
+        bits: list[int] = []
+        for i, coded_bit in enumerate(coded_bits):
+            known = int(pair[i, :i] @ np.array(bits, np.int64))
+            bits.append(coded_bit.read(self.coder, int(logits[i]) + known))
+        return bits
