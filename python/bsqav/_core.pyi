@@ -215,7 +215,7 @@ class Encoder:
         frames_capped; all 0 without a bit rate."""
     @property
     def reconstruction_hash(self) -> str:
-        """SHA-256 of the last frame's samples as a decoder shows them; for tests."""
+        """SHA-256 of the samples that a decoder shows for the last packet; for tests."""
 
 class Decoder:
     """send() packets, receive() frames until None. Raises BitstreamError (with .packet and

@@ -180,6 +180,59 @@ static void test_round_trip(const bsq_model* model) {
   bsq_decoder_close(decoder);
 }
 
+static bsq_encoder* open_b_encoder(const bsq_model* model) {
+  bsq_encoder_config config;
+  bsq_encoder* encoder = NULL;
+  bsq_encoder_config_init(&config);
+  CHECK(config.bframes == 7 && config.lookahead == 0);
+  config.sequence.width = WIDTH;
+  config.sequence.height = HEIGHT;
+  config.sequence.chroma = BSQ_CHROMA_GRAY;
+  config.lookahead = FRAMES - 1;
+  config.bframes = 3;
+  config.scene_cut = 0;
+  CHECK(bsq_encoder_open(&config, model, &encoder, NULL, 0) == BSQ_OK);
+  return encoder;
+}
+
+/* A keyframe and a group of four: packets in order of time, of several frames or none. One whose
+ * frames are not held is not missed. */
+static void test_b_frames(const bsq_model* model) {
+  static const int32_t coded[FRAMES] = {1, 3, 0, 1, 0};
+  static const int32_t held[FRAMES] = {1, 2, 0, 0, 0};
+  bsq_encoder* encoder = open_b_encoder(model);
+  bsq_decoder_config config;
+  bsq_decoder* decoder = NULL;
+  bsq_packet packet;
+  bsq_packet_info info;
+  bsq_tokens tokens;
+  bsq_frame frame;
+  bsq_decoder_config_init(&config);
+  CHECK(bsq_decoder_open(&config, &model, 1, &decoder, NULL, 0) == BSQ_OK);
+  for (int i = 0; i < FRAMES; ++i) {
+    bsq_frame in = gray_frame();
+    in.pts = i;
+    in.planes[0] = luma[i];
+    in.strides[0] = WIDTH;
+    CHECK(bsq_encoder_send(encoder, &in) == BSQ_OK);
+  }
+  CHECK(bsq_encoder_flush(encoder) == BSQ_OK);
+  for (int i = 0; i < FRAMES; ++i) {
+    CHECK(bsq_encoder_receive(encoder, &packet) == BSQ_OK);
+    CHECK(packet.pts == i && packet.keyframe == (i == 0));
+    CHECK(bsq_packet_probe(packet.data, packet.size, &info, NULL, NULL, 0) == BSQ_OK);
+    CHECK(info.index_in_group == i && info.frames == coded[i] && info.held_frames == held[i]);
+    if (info.frames > 0 && info.held_frames == 0) continue;
+    CHECK(bsq_decoder_send(decoder, &packet) == BSQ_OK);
+    CHECK(bsq_decoder_tokens(decoder, 0, &tokens) == (info.frames > 0 ? BSQ_OK : BSQ_AGAIN));
+    CHECK(bsq_decoder_receive(decoder, &frame) == BSQ_OK);
+    CHECK(frame.pts == i && !frame.concealed);
+  }
+  CHECK(bsq_encoder_receive(encoder, &packet) == BSQ_EOF);
+  bsq_encoder_close(encoder);
+  bsq_decoder_close(decoder);
+}
+
 /* Four planes of one size; without the last one they are refused. */
 static void test_alpha(const bsq_model* model) {
   bsq_encoder_config config;
@@ -440,6 +493,7 @@ int main(int argc, char** argv) {
   bsq_model_id(model, id);
   CHECK(bsq_model_name(model)[0] != '\0' && bsq_model_json(model)[0] == '{');
   test_round_trip(model);
+  test_b_frames(model);
   test_alpha(model);
   test_joints(model);
   test_cap(model);

@@ -51,6 +51,7 @@ def test_a_c_program(libbsq_build: Path, tmp_path: Path, monkeypatch: pytest.Mon
     [
         *("7x5", "33x17_gray", "64x48", "176x144", "33x17_422", "47x40_alpha_irregular"),
         *("50x41_444_alpha_10bit", "1x1_gray_alpha"),
+        *("50x38_b15_10bit", "44x36_444_alpha_b7", "48x40_b7_ends_early"),
     ],
 )
 def test_the_example_decodes_golden_streams(c_library: Readme, tmp_path: Path, name: str) -> None:

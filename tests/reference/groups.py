@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Iterable, Sequence
 from itertools import count
+from typing import Protocol
 
 from tests.bitstream.packets import Header
 from tests.reference.bitstream import SLOTS
@@ -101,7 +102,18 @@ def random_groups(seed: int, model: bytes) -> RandomStream:
     return stream
 
 
-def lost_packets(shapes: Iterable[Sequence[Shape]], missing: Collection[int]) -> set[int]:
+class Referring(Protocol):
+    """A coded frame with the distances of its references, 0 for none."""
+
+    @property
+    def index(self) -> int: ...
+    @property
+    def back(self) -> int: ...
+    @property
+    def forth(self) -> int: ...
+
+
+def lost_packets(shapes: Iterable[Sequence[Referring]], missing: Collection[int]) -> set[int]:
     """The packets whose frame depends on one of a missing packet, and the missing ones."""
     lost = set(missing)
     index, frames = 0, {0: False}  # of the group: whether the frame of an index is lost
