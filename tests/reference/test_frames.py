@@ -13,7 +13,7 @@ import pytest
 
 from tests.bitstream.packets import FrameFields, Header, PacketFields
 from tests.codec.streams import TINY_MODEL
-from tests.reference.bitstream import DamageError, Plane, conformance_hash
+from tests.reference.bitstream import SLOTS, DamageError, Plane, conformance_hash
 from tests.reference.decoder import Decoder, LostFrameError, decode_stream
 from tests.reference.groups import EXAMPLE, GroupPlan, lost_packets, random_groups
 from tests.reference.motion import BTileMotion, Motion, scale
@@ -82,16 +82,16 @@ def test_the_example_of_the_document() -> None:
     check_loss(stream, {2, 4}, {2, 4})  # packets without coded frames
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_lost_packet_costs_the_frames_that_depend_on_it(seed: int) -> None:
     stream = RandomStream(Header(16, 8, format=0), MODEL, seed, 0.5)
     rng = random.Random(seed)
-    for length in (24, 3):
+    for length in (13, 2):
         stream.add_packets(GroupPlan(rng, length).packets)
-    for missing in range(1, 24):
+    for missing in range(1, 13):
         check_loss(stream, {missing}, lost_packets(stream.shapes, {missing}))
-    for _ in range(10):
-        some = rng.sample(range(1, 24), 3)
+    for _ in range(5):
+        some = rng.sample(range(1, 13), 3)
         check_loss(stream, some, lost_packets(stream.shapes, some))
 
 
@@ -126,14 +126,14 @@ def seal(body: bytes) -> bytes:
 
 
 def test_a_damaged_packet_leaves_nothing_behind() -> None:
-    """Of a packet that breaks a rule no frame is kept, those before the damage neither."""
+    """A packet that breaks a rule empties all slots."""
     stream = RandomStream(Header(40, 24), MODEL, 7, 0.5)
     stream.add_packets(EXAMPLE)
     decoder = Decoder(MODEL)
     decoder.decode(stream.packets[0])
     with pytest.raises(DamageError, match="a tile ends"):
         decoder.decode(seal(stream.packets[1][:-2] + bytes(20)))
-    assert [frame.index for frame in decoder.slots if frame is not None] == [0]
+    assert decoder.slots == [None] * SLOTS
     with pytest.raises(LostFrameError):
         decoder.decode(stream.packets[2])
 
