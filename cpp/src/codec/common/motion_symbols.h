@@ -51,15 +51,30 @@ Mv code_vector(Coder& coder, VectorContexts& contexts, AdaptiveBit& same, Mv pre
   return {static_cast<int16_t>(x), static_cast<int16_t>(y)};
 }
 
-// Codes the squares of a P frame: a vector each, left in the field.
-template <SymbolCoder Coder>
-class PSquareCoder {
+// What the coders of squares have in common.
+template <SymbolCoder Coder, class Contexts>
+class SquareCoder {
  public:
-  PSquareCoder(Coder& coder, PMotionContexts& contexts, MotionSymbols& motion,
-               const SuperblockRect& tile)
+  SquareCoder(Coder& coder, Contexts& contexts, MotionSymbols& motion, const SuperblockRect& tile)
       : coder_(coder), contexts_(contexts), motion_(motion), tile_(tile) {}
 
   SplitContexts& split() { return contexts_.split; }
+
+ protected:
+  Coder& coder_;
+  Contexts& contexts_;
+  MotionSymbols& motion_;
+  const SuperblockRect tile_;
+};
+
+// Codes the squares of a P frame: a vector each, left in the field.
+template <SymbolCoder Coder>
+class PSquareCoder : public SquareCoder<Coder, PMotionContexts> {
+  using Base = SquareCoder<Coder, PMotionContexts>;
+  using Base::coder_, Base::contexts_, Base::motion_, Base::tile_;
+
+ public:
+  using Base::Base;
 
   void code(const MotionSquare& square) {
     MotionField& field = motion_.field;
@@ -77,23 +92,16 @@ class PSquareCoder {
       motion_.marks[at] = differs ? kMarkFirstDiffers : uint8_t{0};
     });
   }
-
- private:
-  Coder& coder_;
-  PMotionContexts& contexts_;
-  MotionSymbols& motion_;
-  const SuperblockRect tile_;
 };
 
 // Codes the squares of a B frame: direction and vectors each, or a merge candidate.
 template <SymbolCoder Coder>
-class BSquareCoder {
- public:
-  BSquareCoder(Coder& coder, BMotionContexts& contexts, MotionSymbols& motion,
-               const SuperblockRect& tile)
-      : coder_(coder), contexts_(contexts), motion_(motion), tile_(tile) {}
+class BSquareCoder : public SquareCoder<Coder, BMotionContexts> {
+  using Base = SquareCoder<Coder, BMotionContexts>;
+  using Base::coder_, Base::contexts_, Base::motion_, Base::tile_;
 
-  SplitContexts& split() { return contexts_.split; }
+ public:
+  using Base::Base;
 
   // An encoder merges a square wherever there is a candidate for its motion.
   void code(const MotionSquare& square) {
@@ -143,11 +151,6 @@ class BSquareCoder {
     }
     return motion;
   }
-
-  Coder& coder_;
-  BMotionContexts& contexts_;
-  MotionSymbols& motion_;
-  const SuperblockRect tile_;
 };
 
 // The split flags of a superblock, and its squares.

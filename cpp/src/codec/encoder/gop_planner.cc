@@ -19,13 +19,8 @@ size_t horizon_of(const bsq_encoder_config& config) {
 
 // How much of the cost of a frame its references leave.
 double inter_share(const FrameCosts& costs) {
-  double intra = 0;
-  double inter = 0;
-  for (const BlockCost& block : costs.blocks) {
-    intra += block.intra;
-    inter += block.inter;
-  }
-  return intra > 0 ? inter / intra : 0;
+  const FrameCosts::Totals totals = costs.totals();
+  return totals.intra > 0 ? totals.inter / totals.intra : 0;
 }
 
 }  // namespace
@@ -156,10 +151,12 @@ void GopPlanner::add_keyframe(size_t number) {
 void GopPlanner::add_group(size_t size) {
   const auto begin = static_cast<int>(next_ - 1 - keyframe_);
   anchor_slot_ = append_group(begin, begin + static_cast<int>(size), anchor_slot_, frames_);
+  // Its size was found so.
+  const bool anchor_is_measured = size > kDecisions.least_group;
   while (planned_.size() < frames_.size()) {
     const GopFrame& frame = frames_[planned_.size()];
     Planned planned{keyframe_, frame.two_sided() || frame.index - frame.first > 1};
-    if (planned.measured) {
+    if (planned.measured && (frame.two_sided() || !anchor_is_measured)) {
       std::optional<size_t> second;
       if (frame.two_sided()) second = planned.number(frame.second);
       input_.measure_references(planned.number(frame.index), planned.number(frame.first), second);

@@ -100,13 +100,8 @@ std::span<const double> PropagationCost::of(std::span<const PropagationFrame> fr
 }
 
 bool continues(const FrameCosts& costs) {
-  double intra = 0;
-  double inter = 0;
-  for (const BlockCost& block : costs.blocks) {
-    intra += block.intra;
-    inter += block.inter;
-  }
-  return inter < (1.0 - kDecisions.continued) * intra;
+  const FrameCosts::Totals totals = costs.totals();
+  return totals.inter < (1.0 - kDecisions.continued) * totals.intra;
 }
 
 }  // namespace bsq

@@ -39,6 +39,20 @@ struct FrameCosts {
   size_t at(int x, int y) const {
     return static_cast<size_t>(y) * static_cast<size_t>(blocks_x) + static_cast<size_t>(x);
   }
+
+  struct Totals {
+    double intra = 0;
+    double inter = 0;
+  };
+  // Over all blocks.
+  Totals totals() const {
+    Totals totals;
+    for (const BlockCost& block : blocks) {
+      totals.intra += block.intra;
+      totals.inter += block.inter;
+    }
+    return totals;
+  }
 };
 
 // A frame at half size, from all four places where its first sample may begin: so a vector may

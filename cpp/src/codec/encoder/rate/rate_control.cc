@@ -78,11 +78,6 @@ void RateControl::arrive(double since, double length) {
   tries_ = 0;
 }
 
-std::optional<bool> RateControl::planned_keyframe(size_t ahead) const {
-  if (index_ + ahead >= plan_.frames.size()) return std::nullopt;
-  return plan_.frames[index_ + ahead].keyframe;
-}
-
 // Bits spent beyond what the rate gives. What a cap leaves over while the buffer is full is lost.
 double RateControl::debt() const {
   if (goal_.is_cap) return kCapFullness * buffer_.capacity() - buffer_.fullness();

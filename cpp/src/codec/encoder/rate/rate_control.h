@@ -39,9 +39,6 @@ class RateControl {
 
   // The next frame is due `since` seconds after the one before, and shows for `length` seconds.
   void arrive(double since, double length);
-  // What the plan says of this frame, or of one that comes `ahead` frames later: a keyframe or
-  // none; nothing where there is no plan.
-  std::optional<bool> planned_keyframe(size_t ahead = 0) const;
   int keyframe_q(const EnergyHistogram& energies, int floor);
   // `left`: frames to the end of the group.
   int inter_q(const EnergyHistogram& energies, int floor, int left);

@@ -150,7 +150,7 @@ RatePlan plan_rate(std::span<const PassRecord> records, const PlanGoal& goal) {
   }
   planner.set(high);
   for (size_t i = 0; i < records.size(); ++i) {
-    plan.frames.push_back({records[i].keyframe, planner.steps[i], planner.bits_of(i)});
+    plan.frames.push_back({planner.steps[i], planner.bits_of(i)});
     plan.seconds.push_back(records[i].seconds);
   }
   return plan;

@@ -25,7 +25,6 @@ struct PassRecord {
 };
 
 struct PlannedFrame {
-  bool keyframe = false;
   double step = 0;  // c
   double bits = 0;  // that are expected of it
 };
