@@ -281,3 +281,9 @@ def plane_hash(frames: Sequence[av.VideoFrame]) -> str:
             for row in range(plane.height):
                 digest.update(data[row * plane.line_size :][: plane.width * deep])
     return digest.hexdigest()
+
+
+def frame_hashes(path: Path) -> list[str]:
+    """The plane_hash() of every frame of a BSQ file, decoded in order."""
+    with bsqav.open(path) as container:
+        return [plane_hash([frame]) for frame in container.decode(video=0)]

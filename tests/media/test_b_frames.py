@@ -19,7 +19,7 @@ from bsqav.media.inspect.frame_reader import FrameReader
 from bsqav.media.inspect.inspection import inspect
 from bsqav.media.inspect.verification import verify
 from bsqav.media.mux.muxers import open_muxer
-from tests.media.clips import bsq_packets, make_clip, packets, plane_hash, seconds
+from tests.media.clips import bsq_packets, frame_hashes, make_clip, packets, plane_hash, seconds
 from tests.media.containers import InOrder, mux_packets
 
 RATE, GOP, FRAMES = 25, 20, 50
@@ -52,15 +52,9 @@ def coded(folder: Path) -> list[BsqPacket]:
     return packets_in(folder / "a.mkv")
 
 
-def shown(path: Path) -> list[str]:
-    """Hashes of all frames, decoded in order."""
-    with bsqav.open(path) as container:
-        return [plane_hash([frame]) for frame in container.decode(video=0)]
-
-
 @pytest.fixture(scope="module")
 def hashes(folder: Path) -> list[str]:
-    return shown(folder / "a.mkv")
+    return frame_hashes(folder / "a.mkv")
 
 
 def written(path: Path, like: Path, kept: list[BsqPacket]) -> Path:
@@ -137,11 +131,11 @@ def test_pieces_cut_at_keyframes_and_joined_are_the_same_bytes(
             start=Fraction(begin, RATE),
             duration=Fraction(GOP, RATE),
         )
-        assert shown(part) == hashes[begin : begin + GOP]
+        assert frame_hashes(part) == hashes[begin : begin + GOP]
         pieces += packets_in(part)
     assert [packet.data for packet in pieces] == [packet.data for packet in coded]
     joined = written(tmp_path / f"joined.{suffix}", folder / "a.mkv", coded)
-    assert shown(joined) == hashes
+    assert frame_hashes(joined) == hashes
 
 
 def test_a_group_may_end_anywhere(folder: Path, tmp_path: Path, hashes: list[str]) -> None:
@@ -150,7 +144,7 @@ def test_a_group_may_end_anywhere(folder: Path, tmp_path: Path, hashes: list[str
         part = tmp_path / f"{count}.mkv"
         end = Fraction(count, RATE)
         bsqav.transcode(folder / "a.mkv", part, codec="copy", start=0, duration=end)
-        assert shown(part) == hashes[:count]
+        assert frame_hashes(part) == hashes[:count]
         assert verify(part).frames == count
 
 

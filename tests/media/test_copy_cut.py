@@ -16,7 +16,15 @@ from bsqav.media.demux.demuxer import Demuxer
 from bsqav.media.inspect.frame_reader import FrameReader
 from bsqav.media.inspect.verification import verify
 from bsqav.media.mux.muxers import open_muxer
-from tests.media.clips import bsq_packets, make_clip, packets, plane_hash, seconds, ticks
+from tests.media.clips import (
+    bsq_packets,
+    frame_hashes,
+    make_clip,
+    packets,
+    plane_hash,
+    seconds,
+    ticks,
+)
 from tests.media.containers import InOrder, mux_packets
 from tests.media.test_transcode_cut import Pipe
 
@@ -38,12 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def hashes(folder: Path) -> list[str]:
     """Of every picture of the whole clip."""
-    return pictures(folder / "all.mkv")
-
-
-def pictures(path: Path) -> list[str]:
-    with bsqav.open(path) as container:
-        return [plane_hash([frame]) for frame in container.decode(video=0)]
+    return frame_hashes(folder / "all.mkv")
 
 
 def timed_pictures(path: Path) -> list[tuple[str, Fraction]]:
@@ -117,7 +120,7 @@ def test_from_a_pipe(tmp_path: Path, folder: Path, hashes: list[str], suffix: st
         source = folder / f"all.{suffix}"
     with source.open("rb") as file:
         copy_said(Pipe(file), target, 41, duration=Fraction(4, RATE))
-    assert pictures(target) == hashes[36:45]
+    assert frame_hashes(target) == hashes[36:45]
 
 
 def test_a_start_between_the_last_frame_of_a_group_and_the_next_keyframe(
@@ -128,7 +131,7 @@ def test_a_start_between_the_last_frame_of_a_group_and_the_next_keyframe(
         tmp_path / "part.mkv",
         start=Fraction(2 * GOP - 1, RATE) + Fraction("0.02"),
     )
-    assert pictures(tmp_path / "part.mkv") == hashes[2 * GOP :]
+    assert frame_hashes(tmp_path / "part.mkv") == hashes[2 * GOP :]
 
 
 def test_a_start_behind_the_end(tmp_path: Path, folder: Path) -> None:
@@ -172,12 +175,12 @@ def test_packets_before_the_first_keyframe_are_left_out_and_counted(
     said.clear()
     copy(cut, tmp_path / "copy.mkv", warn=said.append)
     assert said == [SAID]
-    assert pictures(tmp_path / "copy.mkv") == wanted
+    assert frame_hashes(tmp_path / "copy.mkv") == wanted
 
     with pytest.warns(BsqWarning, match=SAID):
         assert verify(cut).frames == len(wanted)
     with pytest.warns(BsqWarning, match=SAID):
-        assert pictures(cut) == wanted
+        assert frame_hashes(cut) == wanted
     with pytest.warns(BsqWarning, match=SAID), FrameReader(cut) as reader:
         assert len(reader) == len(wanted)
         assert plane_hash([reader.frame(3).to_video_frame()]) == wanted[3]
