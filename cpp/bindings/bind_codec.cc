@@ -46,7 +46,7 @@ class PyDecoder {
 
   void send(const py::object& data, int64_t pts, int64_t duration) {
     const BytesView bytes(data, "data");
-    const bsq_packet packet{bytes.span().data(), bytes.span().size(), pts, duration, 0, {}};
+    const bsq_packet packet{bytes.span().data(), bytes.span().size(), pts, duration, 0, 0, {}};
     const bsq_status status =
         call([&](bsq_decoder* decoder) { return bsq_decoder_send(decoder, &packet); });
     if (status == BSQ_AGAIN) {

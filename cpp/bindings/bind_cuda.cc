@@ -157,7 +157,7 @@ class PyCudaDecoder {
 
   void send(const py::object& data, int64_t pts, int64_t duration) {
     const BytesView bytes(data, "data");
-    const bsq_packet packet{bytes.span().data(), bytes.span().size(), pts, duration, 0, {}};
+    const bsq_packet packet{bytes.span().data(), bytes.span().size(), pts, duration, 0, 0, {}};
     const bsq_status status =
         call([&](bsq_cuda_decoder* decoder) { return api().decoder_send(decoder, &packet); });
     if (status == BSQ_AGAIN) {

@@ -31,6 +31,7 @@ struct PyPacket {
   int64_t pts;
   int64_t duration;
   bool keyframe;
+  bool disposable;
 };
 
 // Seconds, bits, crf, keyframe: as in bsq_pass_record.
@@ -179,7 +180,8 @@ class PyEncoder {
       return got;
     });
     if (status != BSQ_OK) return std::nullopt;
-    return PyPacket{std::move(data), packet.pts, packet.duration, packet.keyframe != 0};
+    return PyPacket{std::move(data), packet.pts, packet.duration, packet.keyframe != 0,
+                    packet.disposable != 0};
   }
 
   py::dict stats() {
@@ -302,7 +304,8 @@ void bind_encoder(py::module_& m) {
       .def_property_readonly("data", [](const PyPacket& p) { return py::bytes(p.data); })
       .def_readonly("pts", &PyPacket::pts)
       .def_readonly("duration", &PyPacket::duration)
-      .def_readonly("keyframe", &PyPacket::keyframe);
+      .def_readonly("keyframe", &PyPacket::keyframe)
+      .def_readonly("disposable", &PyPacket::disposable);
   py::class_<PyEncoder>(m, "Encoder",
                         "send() a frame, receive() packets until None, flush() at the end.")
       .def(py::init<const py::object&, const PyModel&, const std::vector<PassTuple>&,

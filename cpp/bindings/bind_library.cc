@@ -89,9 +89,9 @@ py::dict probe_packet(const py::object& data) {
         error);
   return py::dict(
       "keyframe"_a = info.keyframe != 0, "index_in_group"_a = info.index_in_group,
-      "frames"_a = info.frames, "held_frames"_a = info.held_frames, "layers"_a = info.layers,
-      "crf"_a = info.crf, "tiles"_a = info.tiles, "pts"_a = info.pts,
-      "ticks_per_frame"_a = info.ticks_per_frame, "group_toggle"_a = info.group_toggle,
+      "frames"_a = info.frames, "held_frames"_a = info.held_frames, "b_frames"_a = info.b_frames,
+      "layers"_a = info.layers, "crf"_a = info.crf, "tiles"_a = info.tiles, "pts"_a = info.pts,
+      "ticks_per_frame"_a = info.ticks_per_frame, "group_counter"_a = info.group_counter,
       "duration"_a = info.duration,
       "sequence"_a = info.keyframe != 0 ? py::object(sequence_dict(sequence)) : py::none());
 }
@@ -125,13 +125,13 @@ py::dict probe_sequence(const py::object& data) {
   return sequence_dict(sequence);
 }
 
-py::bytes set_packet_group_toggle(const py::object& data, int group_toggle) {
+py::bytes set_packet_group_counter(const py::object& data, int group_counter) {
   const BytesView bytes(data, "data");
   std::vector<uint8_t> packet(bytes.span().begin(), bytes.span().end());
   char error[kErrorSize] = "";
-  check(
-      bsq_packet_set_group_toggle(packet.data(), packet.size(), group_toggle, error, sizeof error),
-      error);
+  check(bsq_packet_set_group_counter(packet.data(), packet.size(), group_counter, error,
+                                     sizeof error),
+        error);
   return to_bytes(packet);
 }
 
@@ -163,9 +163,9 @@ void bind_library(py::module_& m) {
   m.def("probe_sequence", &probe_sequence, py::arg("data"),
         "The sequence header in a container's private data. Raises BitstreamError, "
         "UnsupportedError.");
-  m.def("set_packet_group_toggle", &set_packet_group_toggle, py::arg("data"),
-        py::arg("group_toggle"),
-        "The packet with another group toggle. Raises BitstreamError, "
+  m.def("set_packet_group_counter", &set_packet_group_counter, py::arg("data"),
+        py::arg("group_counter"),
+        "The packet with another group counter. Raises BitstreamError, "
         "UnsupportedError.");
 }
 

@@ -34,6 +34,7 @@ void bind_frame(pybind11::module_& m, const char* name) {
       .def_property_readonly("pts", field(&bsq_frame::pts))
       .def_property_readonly("duration", field(&bsq_frame::duration))
       .def_property_readonly("keyframe", [](const Frame& f) { return f.info.keyframe != 0; })
+      .def_property_readonly("b_frame", [](const Frame& f) { return f.info.b_frame != 0; })
       .def_property_readonly("concealed", [](const Frame& f) { return f.info.concealed != 0; });
 }
 

@@ -227,7 +227,9 @@ static int fill_frame(AVCodecContext* avctx, AVFrame* frame, const AVPacket* avp
         av_rescale_q(decoded->pts, (AVRational){sequence->time_base.num, sequence->time_base.den},
                      avctx->pkt_timebase);
   }
-  frame->pict_type = decoded->keyframe ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_P;
+  frame->pict_type = decoded->keyframe  ? AV_PICTURE_TYPE_I
+                     : decoded->b_frame ? AV_PICTURE_TYPE_B
+                                        : AV_PICTURE_TYPE_P;
 #ifdef AV_FRAME_FLAG_KEY
   if (decoded->keyframe) frame->flags |= AV_FRAME_FLAG_KEY;
 #else

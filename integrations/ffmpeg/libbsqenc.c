@@ -156,6 +156,7 @@ static int write_packet(AVCodecContext* avctx, AVPacket* avpkt, const bsq_packet
   avpkt->dts = packet->pts;
   avpkt->duration = packet->duration;
   if (packet->keyframe) avpkt->flags |= AV_PKT_FLAG_KEY;
+  if (packet->disposable) avpkt->flags |= AV_PKT_FLAG_DISPOSABLE;
   return write_record(avctx);
 }
 

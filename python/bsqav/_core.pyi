@@ -88,6 +88,8 @@ class Packet:
     def duration(self) -> int: ...
     @property
     def keyframe(self) -> bool: ...
+    @property
+    def disposable(self) -> bool: ...
 
 class Frame:
     @property
@@ -107,6 +109,8 @@ class Frame:
     def duration(self) -> int: ...
     @property
     def keyframe(self) -> bool: ...
+    @property
+    def b_frame(self) -> bool: ...
     @property
     def concealed(self) -> bool: ...
 
@@ -250,11 +254,12 @@ class Decoder:
 
 def probe_packet(data: bytes) -> PacketHeader:
     """Headers of a packet, checksum verified: keyframe, index_in_group, frames (coded in it, 0
-    where it shows a held one), held_frames (of these, those that others may refer to), layers and
-    crf of the frame shown, tiles, pts, ticks_per_frame, group_toggle, duration (-1 where the packet
-    states none) and `sequence` (a dictionary, or None between keyframes). Between keyframes tiles
-    and ticks_per_frame are 0 and pts is the deviation from the regular time. Without coded frames
-    layers is 0. crf is -1 where the packet does not say: only the stream tells.
+    where it shows a held one), held_frames (of these, those that others may refer to), b_frames
+    (likewise, B frames), layers and crf of the frame shown, tiles, pts, ticks_per_frame,
+    group_counter, duration (-1 where the packet states none) and `sequence` (a dictionary, or None
+    between keyframes). Between keyframes tiles and ticks_per_frame are 0 and pts is the deviation
+    from the regular time. Without coded frames layers is 0. crf is -1 where the packet does not
+    say: only the stream tells.
 
     Raises BitstreamError, UnsupportedError."""
 
@@ -271,9 +276,9 @@ def probe_sequence(data: bytes) -> SequenceHeader:
 
     Raises BitstreamError, UnsupportedError."""
 
-def set_packet_group_toggle(data: bytes, group_toggle: int) -> bytes:
-    """The packet with another group toggle, 0 or 1, and a new checksum: groups of pictures that are
-    joined into one stream must alternate, and all packets of a group have the same.
+def set_packet_group_counter(data: bytes, group_counter: int) -> bytes:
+    """The packet with another group counter, 0 to 3, and a new checksum: from group to group of a
+    stream it rises by one, to 0 after 3, and all packets of a group have the same.
 
     Raises UsageError, BitstreamError, UnsupportedError."""
 
@@ -326,6 +331,8 @@ class CudaFrame:
     def duration(self) -> int: ...
     @property
     def keyframe(self) -> bool: ...
+    @property
+    def b_frame(self) -> bool: ...
     @property
     def concealed(self) -> bool: ...
 

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-KEYFRAME, DEVIATION, DURATION, GROUP_TOGGLE = 0x80, 0x04, 0x02, 0x01  # of packets
+KEYFRAME, DEVIATION, DURATION = 0x80, 0x08, 0x04  # of packets
 B_FRAME, QUANTIZERS, FIRST_COMPONENT_MOTION = 0x80, 0x08, 0x01  # of frames and components
 
 
@@ -161,17 +161,16 @@ class PacketFields:
     deviation: int | None = None
     duration: int | None = None
     frames: list[FrameFields] = field(default_factory=lambda: [FrameFields()])
-    group_toggle: bool = False
+    group_counter: int = 0
     flags: int = 0  # wrong ones
     checksum_error: int = 0
 
     def write(self) -> bytes:
         """The packet's bytes, with a checksum that fits unless an error is asked for."""
-        flags = len(self.frames) << 4 | self.flags
+        flags = len(self.frames) << 4 | self.group_counter | self.flags
         flags |= KEYFRAME if self.keyframe else 0
         flags |= DEVIATION if self.deviation is not None else 0
         flags |= DURATION if self.duration is not None else 0
-        flags |= GROUP_TOGGLE if self.group_toggle else 0
         data = bytes([flags])
         data += self.header.write() + zigzag(self.pts) if self.keyframe else varint(self.index)
         if self.deviation is not None:

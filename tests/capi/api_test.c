@@ -275,7 +275,7 @@ static void test_alpha(const bsq_model* model) {
   bsq_decoder_close(decoder);
 }
 
-/* A frame that is looked at gives no packet; a packet may change its group toggle. */
+/* A frame that is looked at gives no packet; a packet may change its group counter. */
 static void test_joints(const bsq_model* model) {
   bsq_encoder* encoder = open_encoder(model);
   bsq_packet packet;
@@ -297,11 +297,11 @@ static void test_joints(const bsq_model* model) {
   CHECK(bsq_encoder_flush(encoder) == BSQ_OK);
   const size_t size = packet.size;
   CHECK(bsq_encoder_receive(encoder, &packet) == BSQ_EOF);
-  CHECK(bsq_packet_set_group_toggle(copy, size, 1, NULL, 0) == BSQ_OK && (copy[0] & 1) == 1);
+  CHECK(bsq_packet_set_group_counter(copy, size, 3, NULL, 0) == BSQ_OK && (copy[0] & 3) == 3);
   CHECK(bsq_packet_probe(copy, size, &info, NULL, NULL, 0) == BSQ_OK && info.keyframe);
-  CHECK(bsq_packet_set_group_toggle(copy, size, 2, NULL, 0) == BSQ_ERROR_ARGUMENT);
-  CHECK(bsq_packet_set_group_toggle(NULL, 1, 0, NULL, 0) == BSQ_ERROR_ARGUMENT);
-  CHECK(bsq_packet_set_group_toggle(copy, size - 1, 0, NULL, 0) == BSQ_ERROR_BITSTREAM);
+  CHECK(bsq_packet_set_group_counter(copy, size, 4, NULL, 0) == BSQ_ERROR_ARGUMENT);
+  CHECK(bsq_packet_set_group_counter(NULL, 1, 0, NULL, 0) == BSQ_ERROR_ARGUMENT);
+  CHECK(bsq_packet_set_group_counter(copy, size - 1, 0, NULL, 0) == BSQ_ERROR_BITSTREAM);
   bsq_encoder_close(encoder);
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import zlib
 from collections.abc import Collection, Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 import pytest
@@ -93,6 +94,18 @@ def test_a_lost_keyframe_shows_where_the_indices_go_on() -> None:
     pictures = decode([stream.packets[0], *stream.packets[2:]])
     assert [p.concealed for p in pictures] == [False, True, True, True]
     assert {picture_hash(p) for p in pictures} == {stream.hashes[0]}
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+def test_up_to_three_lost_keyframes_in_a_row_show(lost: int) -> None:
+    """By the group counter: nothing is decoded with references of another group."""
+    stream = encode(clip(FORM, 20), FORM, gop=4, scene_cut=False, crf=30, preset="fast")
+    left = [0, 1, *range(4 * lost + 2, 20)]
+    pictures = decode([stream.packets[number] for number in left])
+    concealed = [4 * lost < number < 4 * lost + 4 for number in left]
+    assert [picture.concealed for picture in pictures] == concealed
+    expected = [1 if hidden else number for number, hidden in zip(left, concealed, strict=True)]
+    assert [picture_hash(picture) for picture in pictures] == [stream.hashes[n] for n in expected]
 
 
 @pytest.mark.parametrize("lost", [0, 3])
@@ -336,6 +349,36 @@ def test_a_lost_packet_costs_exactly_the_frames_that_depend_on_it(b_stream: Stre
         check_shown(b_stream, packets, lost)
 
 
+@pytest.mark.parametrize("bframes", [0, 7])
+def test_made_up_times_cost_no_frame(bframes: int) -> None:
+    """A damaged packet's frame is due when the one before ends: here after the frames behind it."""
+    rng = random.Random(4)
+    pts = list(accumulate(rng.choice([1, 1, 1, 2, 50]) for _ in range(GOP + 2)))
+    options: dict[str, Any] = {"gop": GOP, "scene_cut": False, "crf": 30, "preset": "fast"}
+    pictures = clip(FORM, GOP + 2, calm=True)
+    stream = encode(pictures, FORM, pts=pts, lookahead=24, bframes=bframes, **options)
+    frames = coded_frames(stream)
+    falls = 0
+    for missing in range(1, GOP):
+        lost = lost_packets(frames, {missing})
+        packets = list(stream.packets)
+        packets[missing] = b"\0"
+        shown = decode(packets)
+        assert [frame.concealed for frame in shown] == [n in lost for n in range(GOP + 2)]
+        for number, frame in enumerate(shown):
+            if number not in lost:
+                assert (frame.pts, picture_hash(frame)) == (pts[number], stream.hashes[number])
+        falls += any(one.pts >= other.pts for one, other in pairwise(shown))
+    assert falls > 0
+
+
+def test_packets_whose_times_fall_are_damaged(stream: Stream) -> None:
+    early = PacketFields(keyframe=False, index=2, deviation=-4).write()
+    assert [frame.concealed for frame in decode([*stream.packets[:2], early])] == [0, 0, 1]
+    with pytest.raises(BitstreamError, match=r"does not rise \(packet 2, byte 1\)"):
+        decode([*stream.packets[:2], early], strict=True)
+
+
 def test_packets_of_frames_that_are_not_held_may_be_left_out(b_stream: Stream) -> None:
     infos = [_core.probe_packet(packet) for packet in b_stream.packets]
     spare = [i for i, info in enumerate(infos) if info["frames"] and not info["held_frames"]]
@@ -454,7 +497,7 @@ def test_calls_in_the_wrong_order(stream: Stream) -> None:
 def test_packets_say_their_group_and_how_long_they_last(stream: Stream) -> None:
     """By which lost groups are told from joints, without decoding."""
     infos = [_core.probe_packet(packet) for packet in stream.packets]
-    assert [info["group_toggle"] for info in infos] == [0] * 4 + [1] * 4 + [0] * 4
+    assert [info["group_counter"] for info in infos] == [0] * 4 + [1] * 4 + [2] * 4
     assert {info["duration"] for info in infos} == {-1}
     long = _core.probe_packet(PacketFields(keyframe=False, duration=3003).write())
-    assert (long["duration"], long["group_toggle"]) == (3003, 0)
+    assert (long["duration"], long["group_counter"]) == (3003, 0)

@@ -102,11 +102,11 @@ def test_the_stream_decodes_without_a_gap() -> None:
     assert np.mean(errors) < 255**2 / 10**2.5  # 25 dB
 
 
-def test_the_group_toggle_changes_from_group_to_group() -> None:
+def test_the_group_counter_rises_from_group_to_group() -> None:
     """So a lost keyframe shows where the indices happen to go on, across joints too."""
     assert len(keyframes(scenes())) > 4
-    parities = [packet.data[0] & 1 for packet in scenes() if packet.keyframe]
-    assert parities == [n % 2 for n in range(len(parities))]
+    counters = [packet.data[0] & 3 for packet in scenes() if packet.keyframe]
+    assert counters == [n % 4 for n in range(len(counters))]
     for first, second in zip(keyframes(scenes())[:-1], keyframes(scenes())[1:], strict=True):
         decoder = bsqav.Decoder(models=[tiny_model()], strict=True)
         for packet in scenes()[first : first + 4]:

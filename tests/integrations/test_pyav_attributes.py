@@ -15,6 +15,7 @@ from av.codec.context import ThreadType
 from av.video.frame import PictureType
 
 import bsqav
+from bsqav import _core
 from bsqav.errors import BsqWarning, UsageError
 from bsqav.media.pyav_api.packets import InputPacket
 from tests.media.clips import ClipSpec, bsq_stream, pictures
@@ -207,6 +208,20 @@ def test_frames_that_no_other_refers_to_are_skipped(skipped: str, tmp_path: Path
     assert len(every) == 40
     wanted = {pts: luma for pts, luma in every.items() if pts not in disposable}
     assert decoded(tmp_path / "a.mkv", skipped) == wanted
+
+
+def test_frames_say_their_type(tmp_path: Path) -> None:
+    """Those of a packet of several frames, and those that an earlier packet has coded."""
+    packets = write_groups(tmp_path / "a.mkv")
+    with bsqav.open(tmp_path / "a.mkv") as source:
+        kinds = {frame.pts: frame.pict_type for frame in source.decode(video=0)}
+    assert [pts for pts, kind in kinds.items() if kind == PictureType.I] == [0]
+    infos = {packet.pts: _core.probe_packet(packet.data) for packet in packets}
+    b_frames = [pts for pts, kind in kinds.items() if kind == PictureType.B]
+    assert len(b_frames) == sum(info["b_frames"] for info in infos.values()) > 20
+    assert {kinds[packet.pts] for packet in packets if packet.is_disposable} == {PictureType.B}
+    held = {kinds[pts] for pts, info in infos.items() if info["frames"] == 0}
+    assert held == {PictureType.P, PictureType.B}
 
 
 def test_b_frames_are_an_attribute(tmp_path: Path) -> None:

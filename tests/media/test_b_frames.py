@@ -100,6 +100,19 @@ def test_presentation_order_is_the_only_order(
     assert [n for n, packet in enumerate(raw) if packet.is_keyframe] == [0, 20, 40]
 
 
+@pytest.mark.parametrize("live", [False, True])
+def test_matroska_marks_packets_that_may_be_left_out(
+    folder: Path, tmp_path: Path, coded: list[BsqPacket], live: bool
+) -> None:
+    path = tmp_path / "a.mkv"
+    with path.open("wb") as file:
+        target = InOrder(file) if live else file
+        bsqav.transcode(folder / "a.mkv", target, codec="copy", format="matroska")
+    data = path.read_bytes()
+    for packet in coded:
+        assert data[data.index(packet.data) - 1] == 0x80 * packet.keyframe + packet.disposable
+
+
 @pytest.mark.parametrize("name", CONTAINERS)
 def test_every_frame_can_be_sought(folder: Path, hashes: list[str], name: str) -> None:
     numbers = list(range(FRAMES))
@@ -193,6 +206,7 @@ def test_info_counts_frames_and_packets(folder: Path) -> None:
     (track,) = inspect(folder / "a.mkv").bsq
     assert (track.packets, track.keyframes, track.longest_group) == (FRAMES, 3, GOP)
     assert track.frames_ahead >= FRAMES // 4
+    assert FRAMES // 2 < track.b_frames < FRAMES - 3
     assert track.layers is not None
     assert track.layers[0] >= 1
     assert track.crf is not None

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
-KEYFRAME, DEVIATION, DURATION, GROUP_TOGGLE = 0x80, 0x04, 0x02, 0x01  # of packets
+KEYFRAME, DEVIATION, DURATION, GROUP_COUNTER = 0x80, 0x08, 0x04, 0x03  # of packets
 B_FRAME, QUANTIZERS = 0x80, 0x08  # of frames
 FIRST_COMPONENT_MOTION = 0x01  # of components after the first
 ALPHA = 0x10  # in the format
@@ -245,7 +245,7 @@ class Packet:
 
     header: Header
     keyframe: bool
-    group_toggle: bool
+    group_counter: int
     index: int
     pts: int
     duration: int
@@ -267,8 +267,7 @@ class PacketParser:
         keyframe = bool(flags & KEYFRAME)
         reader = Reader(self._check(data, keyframe))
         reader.take(1)
-        count, group_toggle = flags >> 4 & 7, bool(flags & GROUP_TOGGLE)
-        require(flags & 0x08 == 0, "bit 3 of a packet's flags")
+        count, group_counter = flags >> 4 & 7, flags & GROUP_COUNTER
         foreign = False
         if keyframe:
             require(count == 1 and not flags & DEVIATION, "flags of a keyframe")
@@ -278,7 +277,7 @@ class PacketParser:
             require(previous is not None, "the stream does not begin with a keyframe")
             assert previous is not None
             header, index = previous.header, reader.up_to(MAX_NUMBER)
-            foreign = previous.foreign or group_toggle != previous.group_toggle
+            foreign = previous.foreign or group_counter != previous.group_counter
             deviation = reader.time() if flags & DEVIATION else 0
             pts = self.keyframe_pts + index * header.ticks_per_frame
             require(abs(pts) <= MAX_TIME, f"timestamp {pts} without its deviation")
@@ -292,7 +291,7 @@ class PacketParser:
             frames = FrameParser(components(header), keyframe, index).packet_frames(reader, count)
         except DamageError as error:
             raise FrameError(str(error)) from error
-        packet = Packet(header, keyframe, group_toggle, index, pts, duration, frames, foreign)
+        packet = Packet(header, keyframe, group_counter, index, pts, duration, frames, foreign)
         self.previous = packet
         return packet
 

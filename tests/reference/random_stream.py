@@ -121,7 +121,7 @@ class RandomStream:
         self.index = 0
         self.pts = start
         self.keyframe_pts = 0
-        self.group_toggle = self.rng.random() < 0.5
+        self.group_counter = self.rng.randrange(4)
 
     def add(self, keyframe: bool, layers: int) -> None:
         """Adds a packet of a keyframe, or of a P frame that refers to the frame before it."""
@@ -157,9 +157,9 @@ class RandomStream:
         self.index = index
         self.pts += rng.randint(1, 300)
         if keyframe:
-            self.keyframe_pts, self.group_toggle = self.pts, not self.group_toggle
+            self.keyframe_pts, self.group_counter = self.pts, (self.group_counter + 1) % 4
         packet = PacketFields(keyframe, self.fields, self.pts, index)
-        packet.group_toggle = self.group_toggle
+        packet.group_counter = self.group_counter
         deviation = self.pts - self.keyframe_pts - index * ticks
         if not keyframe and (deviation or rng.random() < 0.5):
             packet.deviation = deviation

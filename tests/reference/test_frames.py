@@ -164,7 +164,7 @@ def test_wrong_frames_are_refused(change: dict[str, Any], message: str) -> None:
 def keyframe_decoder() -> Decoder:
     """A decoder that has decoded a keyframe of gray, of one layer."""
     stream = RandomStream(Header(8, 8, format=0), MODEL, 8, 0.3)
-    stream.group_toggle = True  # off in the group
+    stream.group_counter = 3  # 0 in the group
     stream.add(True, 1)
     stream.decoder.parser.parse(stream.packets[0])
     for component in stream.decoder.slots[0].components if stream.decoder.slots[0] else []:
@@ -175,7 +175,6 @@ def keyframe_decoder() -> Decoder:
 @pytest.mark.parametrize(
     ("packet", "message"),
     [
-        (PacketFields(keyframe=False, flags=8), "bit 3"),
         (PacketFields(flags=0x70), "flags of a keyframe"),
         (PacketFields(frames=[]), "flags of a keyframe"),
         (PacketFields(frames=[FrameFields(hold=2)]), "flags of a keyframe"),

@@ -121,6 +121,7 @@ typedef struct bsq_frame {
   int64_t pts;                       /* in units of the time base */
   int64_t duration;                  /* in units of the time base, 0 if unknown */
   int32_t keyframe;                  /* in: force a keyframe; out: decoded from a keyframe packet */
+  int32_t b_frame;                   /* out: 1 if decoded from a B frame */
   int32_t concealed;                 /* out: 1 if the frame replaces lost or damaged data */
   /* in: 1: the encoder analyses the frame as context and codes no packet of it. It is the frame
    * before the first that is coded, or one of those after the last: where several encoders share a
@@ -136,6 +137,8 @@ typedef struct bsq_packet {
   int64_t pts;
   int64_t duration;
   int32_t keyframe;
+  int32_t disposable; /* out: 1 if no other packet needs the frames in this one: without it only the
+                         frame that it shows is lost */
   int64_t reserved[4]; /* 0 */
 } bsq_packet;
 
@@ -373,17 +376,20 @@ BSQ_API bsq_status bsq_decoder_tokens(const bsq_decoder* decoder, int32_t layer,
 typedef struct bsq_packet_info {
   int32_t keyframe;
   int32_t index_in_group; /* 0 at a keyframe */
-  int32_t frames;      /* coded in the packet: 0 where it shows a frame that an earlier one coded */
-  int32_t held_frames; /* of these, those that others may refer to. A packet with frames, but none
-                          of these, may be left out: it costs the frame that it shows */
-  int32_t layers;      /* of the frame shown; 0 without coded frames */
+  int32_t frames; /* coded in the packet: 0 where it shows a frame that an earlier one coded */
+  /* Of these, those that others may refer to. A packet with frames, but none of these, is
+   * disposable: without it only the frame that it shows is lost. */
+  int32_t held_frames;
+  int32_t b_frames; /* of the coded frames, B frames */
+  int32_t layers;   /* of the frame shown; 0 without coded frames */
   double crf;    /* of the first component's last layer of the frame shown; -1 where the packet does
                     not say */
   int32_t tiles; /* entropy-coded tiles per layer; 0 between keyframes */
   int64_t pts;   /* at a keyframe its tick; otherwise the deviation from that keyframe's
                     tick + index_in_group * ticks_per_frame */
   int32_t ticks_per_frame; /* of the sequence header; 0 between keyframes or when unknown */
-  int32_t group_toggle;    /* 0 or 1, the same in a whole group and another in the next one */
+  int32_t group_counter;   /* 0..3, the same in a whole group; rises from group to group, to 0 after
+                              3 */
   int64_t duration;        /* in ticks; -1 where the packet states none: ticks_per_frame holds */
   int64_t reserved[4];     /* 0 */
 } bsq_packet_info;
@@ -398,11 +404,12 @@ BSQ_API bsq_status bsq_packet_probe(const uint8_t* data, size_t size, bsq_packet
 BSQ_API bsq_status bsq_sequence_probe(const uint8_t* data, size_t size, bsq_sequence* sequence,
                                       char* error, size_t error_size);
 
-/* Changes the group toggle of a packet (docs/bitstream.md section 2.1), 0 or 1, and a new checksum.
- * Groups of pictures that are joined into a stream need toggles that alternate from group to
- * group; every packet of a group has the same. The packet must be whole and undamaged. */
-BSQ_API bsq_status bsq_packet_set_group_toggle(uint8_t* data, size_t size, int32_t group_toggle,
-                                               char* error, size_t error_size);
+/* Changes the group counter of a packet (docs/bitstream.md section 2.1), 0 to 3, and its checksum.
+ * Groups of pictures that are joined into a stream need counters that rise by one from group to
+ * group, to 0 after 3; every packet of a group has the same. The packet must be whole and
+ * undamaged. */
+BSQ_API bsq_status bsq_packet_set_group_counter(uint8_t* data, size_t size, int32_t group_counter,
+                                                char* error, size_t error_size);
 
 /* ---- the library ---- */
 

@@ -34,17 +34,18 @@ struct ComponentHeader {
 
 struct PacketHeader {
   bool keyframe = false;
-  SequenceHeader sequence;    // keyframes only
-  int64_t pts = 0;            // keyframes only, in ticks
-  uint32_t index = 0;         // in the group; 0 at a keyframe
-  bool group_toggle = false;  // of the group: tells it from the one before
-  int64_t deviation = 0;      // from keyframe pts + index * ticks per frame
+  SequenceHeader sequence;  // keyframes only
+  int64_t pts = 0;          // keyframes only, in ticks
+  uint32_t index = 0;       // in the group; 0 at a keyframe
+  int group_counter = 0;    // of the group: tells it from those before and after it
+  int64_t deviation = 0;    // from keyframe pts + index * ticks per frame
   bool has_duration = false;
   uint64_t duration = 0;
-  int frames = 1;   // coded in the packet
-  int held = 0;     // of these, those that are held: others may refer to them
-  int layers = 0;   // of the frame shown, if it is among them
-  double crf = -1;  // of the last layer of the frame shown; -1 where the packet does not say
+  int frames = 1;    // coded in the packet
+  int held = 0;      // of these, those that are held: others may refer to them
+  int b_frames = 0;  // of these, B frames
+  int layers = 0;    // of the frame shown, if it is among them
+  double crf = -1;   // of the last layer of the frame shown; -1 where the packet does not say
 };
 
 // What a packet says of a frame as a whole.

@@ -160,8 +160,7 @@ PacketHeader read_header(ByteReader& reader, const std::string& what) {
   const uint8_t flags = reader.u8();
   header.keyframe = (flags & kFlagKeyframe) != 0;
   header.frames = (flags >> kFramesShift) & 7;
-  header.group_toggle = (flags & kFlagGroupToggle) != 0;
-  if ((flags & kReservedFlags) != 0) start.fail("the packet has a flag that means nothing");
+  header.group_counter = flags & kGroupCounterMask;
   if (header.keyframe && header.frames != 1) {
     start.fail("a keyframe's packet with " + std::to_string(header.frames) + " frames");
   }
@@ -256,27 +255,29 @@ const PacketHeader& PacketReader::list_frames() {
   if (count == 0) rest.expect_end();
   for (size_t i = 0; i < count; ++i) {
     const bool last = i + 1 == count;
-    frames_.push_back(last ? rest.part(rest.remaining())
-                           : sized_part(rest, "frame " + std::to_string(i)));
-    ByteReader reader = frames_.back();
+    ByteReader reader =
+        last ? rest.part(rest.remaining()) : sized_part(rest, "frame " + std::to_string(i));
+    const size_t size = reader.remaining();
     ComponentHeader component;
     const FrameHeader frame = read_frame_header(reader, header_.keyframe, last, component);
     if (frame.hold != 0) ++header_.held;
+    if (frame.is_b) ++header_.b_frames;
     if (last) header_.layers = component.layers;
     if (last && component.has_steps) {
       header_.crf = crf_of_c(component.steps[static_cast<size_t>(component.layers - 1)]);
     }
+    frames_.push_back({frame, component, std::move(reader), size});
   }
   return header_;
 }
 
 const FrameHeader& PacketReader::read_frame(std::span<const TileCounts> tiles) {
-  ByteReader rest = frames_[next_++];
-  frame_size_ = rest.remaining();
+  const ListedFrame& frame = frames_[next_++];
+  ByteReader rest = frame.rest;
   components_.resize(tiles.size());
   parts_.clear();
   ComponentHeader& first = components_.front().header;
-  frame_ = read_frame_header(rest, header_.keyframe, next_ == frames_.size(), first);
+  first = frame.first;
   ByteReader first_base = header_.keyframe ? read_base(rest, first.base) : rest.part(0);
   parts_.push_back({rest, std::move(first_base), tiles.front()});
   for (size_t i = 1; i < tiles.size(); ++i) {
@@ -286,7 +287,7 @@ const FrameHeader& PacketReader::read_frame(std::span<const TileCounts> tiles) {
   }
   // The sizes and payloads of the first component come last and extend to the end.
   parts_.front().body = rest.part(rest.remaining());
-  return frame_;
+  return frame.header;
 }
 
 const FrameData& PacketReader::read_payloads(size_t component) {

@@ -28,11 +28,11 @@ class PacketReader {
   // Throws BSQ_ERROR_UNSUPPORTED for other versions.
   const PacketHeader& open(std::span<const uint8_t> packet, const std::string& what);
 
-  // Finds the frames, and completes the header by what they say of the packet as a whole.
+  // Reads the headers of the frames, and completes the packet's by what they say of it as a whole.
   const PacketHeader& list_frames();
 
-  // Reads the next frame's header and those of its components. `tiles`: by component, at least one.
-  // Where has_steps is false the caller fills the steps in.
+  // Goes on to the next frame, and reads the headers of its components. `tiles`: by component, at
+  // least one. Where has_steps is false the caller fills the steps in.
   const FrameHeader& read_frame(std::span<const TileCounts> tiles);
 
   // Splits the payloads of a component. To be called just before they are decoded, so that the
@@ -42,10 +42,17 @@ class PacketReader {
   const PacketHeader& header() const { return header_; }
   std::span<const uint8_t> packet() const { return packet_; }
   // Bytes of the frame read last.
-  size_t frame_size() const { return frame_size_; }
+  size_t frame_size() const { return frames_[next_ - 1].size; }
   std::span<FrameData> components() { return components_; }
 
  private:
+  // A coded frame, read up to its quantizers.
+  struct ListedFrame {
+    FrameHeader header;
+    ComponentHeader first;  // of the first component
+    ByteReader rest;        // after these
+    size_t size;
+  };
   struct Part {
     ByteReader body;  // sizes and payloads
     ByteReader base;  // those of the base frame
@@ -55,10 +62,8 @@ class PacketReader {
   std::span<const uint8_t> packet_;
   PacketHeader header_;
   ByteReader rest_{std::span<const uint8_t>()};  // after the header, without the checksum
-  std::vector<ByteReader> frames_;
-  size_t next_ = 0;  // of these
-  size_t frame_size_ = 0;
-  FrameHeader frame_;
+  std::vector<ListedFrame> frames_;
+  size_t next_ = 0;          // of these
   std::vector<Part> parts_;  // by component, as are
   std::vector<FrameData> components_;
 };

@@ -9,10 +9,9 @@ namespace bsq {
 // Of a packet.
 inline constexpr uint8_t kFlagKeyframe = 0x80;
 inline constexpr int kFramesShift = 4;  // of the number of coded frames, in three bits
-inline constexpr uint8_t kFlagDeviation = 0x04;
-inline constexpr uint8_t kFlagDuration = 0x02;
-inline constexpr uint8_t kFlagGroupToggle = 0x01;
-inline constexpr uint8_t kReservedFlags = 0x08;
+inline constexpr uint8_t kFlagDeviation = 0x08;
+inline constexpr uint8_t kFlagDuration = 0x04;
+inline constexpr uint8_t kGroupCounterMask = 0x03;
 
 // Of a coded frame, or of a component after the first.
 inline constexpr uint8_t kFlagB = 0x80;

@@ -12,11 +12,10 @@ namespace bsq {
 namespace {
 
 uint8_t flags_of(const PacketHeader& header, int frames) {
-  int flags = frames << kFramesShift;
+  int flags = frames << kFramesShift | header.group_counter;
   if (header.keyframe) flags |= kFlagKeyframe;
   if (header.deviation != 0) flags |= kFlagDeviation;
   if (header.has_duration) flags |= kFlagDuration;
-  if (header.group_toggle) flags |= kFlagGroupToggle;
   return static_cast<uint8_t>(flags);
 }
 
@@ -92,11 +91,10 @@ void write_references(const FrameHeader& frame, ByteWriter& writer) {
 
 }  // namespace
 
-void set_group_toggle(std::span<uint8_t> data, bool group_toggle, const std::string& what) {
+void set_group_counter(std::span<uint8_t> data, int group_counter, const std::string& what) {
   PacketReader reader;
   const bool keyframe = reader.open(data, what).keyframe;
-  data[0] =
-      static_cast<uint8_t>((data[0] & ~kFlagGroupToggle) | (group_toggle ? kFlagGroupToggle : 0));
+  data[0] = static_cast<uint8_t>((data[0] & ~kGroupCounterMask) | group_counter);
   const size_t at = data.size() - checksum_size(keyframe);
   const uint32_t checksum = crc32(data.first(at));
   for (size_t i = 0; at + i < data.size(); ++i) {

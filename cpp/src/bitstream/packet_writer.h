@@ -1,4 +1,4 @@
-// Writes packets, and changes the group toggle of one.
+// Writes packets, and changes the group counter of one.
 #pragma once
 
 #include <cstdint>
@@ -36,8 +36,8 @@ class PacketWriter {
   bool is_set_ = false;
 };
 
-// Changes the group toggle of a packet and its checksum. Verifies it first, and throws as
+// Changes the group counter of a packet and its checksum. Verifies it first, and throws as
 // PacketReader::open().
-void set_group_toggle(std::span<uint8_t> data, bool group_toggle, const std::string& what);
+void set_group_counter(std::span<uint8_t> data, int group_counter, const std::string& what);
 
 }  // namespace bsq

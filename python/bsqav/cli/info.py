@@ -135,6 +135,7 @@ def _track_lines(track: TrackReport, *, kind: str, still: bool) -> str:
             f"    timing    {_ratio(head['time_base'])} s per tick, {_rate(head['frame_rate'])}",
             f"    packets   {track.packets}, {track.keyframes} of them keyframes, "
             f"longest group {track.longest_group}"
+            + (f", {track.b_frames} B frames" if track.b_frames else "")
             + (f", {track.frames_ahead} frames coded ahead" if track.frames_ahead else "")
             + (f", {track.before_keyframe} before a keyframe" if track.before_keyframe else ""),
         ]

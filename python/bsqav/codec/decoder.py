@@ -214,6 +214,6 @@ def _received(
     frames: list[AnyFrame] = []
     while (shown := receive()) is not None and (sequence := core.sequence) is not None:
         planes = tuple(shown.planes)
-        place = (shown.pts, shown.duration, shown.keyframe, shown.concealed)
+        place = (shown.pts, shown.duration, shown.keyframe, shown.b_frame, shown.concealed)
         frames.append(kind(planes, *place, sequence))
     return frames

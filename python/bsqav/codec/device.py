@@ -41,6 +41,7 @@ class DeviceFrame:
     pts: int  # ticks of the sequence's time base
     duration: int  # ticks, 0 where unknown
     keyframe: bool
+    b_frame: bool
     concealed: bool  # stands in for lost or damaged data
     sequence: SequenceHeader
 

@@ -308,7 +308,14 @@ class Encoder:
         while (packet := self._core.receive()) is not None:
             if self._settings.bitrate and isinstance(self._core, _core.Encoder):
                 self._records.append(PassRecord(*self._core.pass_record))
-            yield Packet(packet.data, packet.pts, packet.duration, packet.keyframe, self._time_base)
+            yield Packet(
+                packet.data,
+                packet.pts,
+                packet.duration,
+                packet.keyframe,
+                self._time_base,
+                packet.disposable,
+            )
 
     def _ticks(self, value: int, time_base: Fraction | None) -> int:
         return value if time_base is None else round(value * time_base / self._time_base)

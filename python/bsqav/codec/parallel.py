@@ -32,6 +32,7 @@ MAX_PARALLEL = 64
 _MIN_SEGMENT = 50
 # From one keyframe to a scene cut that is one too: as in the encoder.
 _CUT_DISTANCE = 8
+_GROUP_COUNTERS = 4  # values of a group's counter
 # What an encoder takes besides the frames of its look-ahead, in frames of 8 bits.
 _ENCODER_PICTURES = 60
 _SLACK = 8  # frames on the way
@@ -101,6 +102,7 @@ class _Coded(NamedTuple):
     pts: int
     duration: int
     keyframe: bool
+    disposable: bool
     stats: dict[str, Any]
 
 
@@ -198,7 +200,14 @@ class _Shared:
                 if self.stopped:
                     return
                 segment.packets.append(
-                    _Coded(packet.data, packet.pts, packet.duration, packet.keyframe, encoder.stats)
+                    _Coded(
+                        packet.data,
+                        packet.pts,
+                        packet.duration,
+                        packet.keyframe,
+                        packet.disposable,
+                        encoder.stats,
+                    )
                 )
                 self.changed.notify_all()
 
@@ -258,7 +267,7 @@ class ParallelCore:
         self._last: _Frame | None = None
         self._open: deque[_Segment] = deque()  # that frames still go to, the newest last
         self._out: deque[_Segment] = deque()  # whose packets have not all been received
-        self._group_toggle = 1  # of the group before
+        self._group_counter = -1  # of the group before
         self._flushed = False
         self.stats: dict[str, Any] = {}
 
@@ -329,8 +338,9 @@ class ParallelCore:
                 self.close()
             return None
         self.stats = packet.stats
-        self._group_toggle ^= packet.keyframe
-        return packet._replace(data=_core.set_packet_group_toggle(packet.data, self._group_toggle))
+        self._group_counter += packet.keyframe
+        data = _core.set_packet_group_counter(packet.data, self._group_counter % _GROUP_COUNTERS)
+        return packet._replace(data=data)
 
     def close(self) -> None:
         """Ends the work; packets that have not been received are lost."""

@@ -55,12 +55,13 @@ class PacketHeader(TypedDict):
     index_in_group: int
     frames: int
     held_frames: int
+    b_frames: int
     layers: int
     crf: float
     tiles: int
     pts: int
     ticks_per_frame: int
-    group_toggle: int
+    group_counter: int
     duration: int
     sequence: SequenceHeader | None
 

@@ -28,6 +28,7 @@ class Packet:
     duration: int  # ticks of time_base, 0 where unknown
     keyframe: bool
     time_base: Fraction  # seconds per tick
+    disposable: bool = False  # no other packet needs what is in it: without it one frame is lost
 
     def __bytes__(self) -> bytes:
         return self.data
@@ -44,6 +45,7 @@ class Frame(HasLayout):
     pts: int  # ticks of time_base
     duration: int  # ticks of time_base, 0 where unknown
     keyframe: bool
+    b_frame: bool
     concealed: bool  # stands in for lost or damaged data
     sequence: SequenceHeader
 
@@ -65,7 +67,7 @@ class Frame(HasLayout):
     def to_video_frame(self) -> av.VideoFrame:
         """A PyAV frame with a copy of the samples, with times, colour, key_frame and pict_type set.
 
-        A frame that is coded on its own is a key frame of type I, any other of type P.
+        A frame that is coded on its own is a key frame of type I, any other of type P or B.
         """
         frame = planes_to_frame(self.planes, self.layout)
         colour_of(self.sequence).tag(frame)
@@ -74,7 +76,8 @@ class Frame(HasLayout):
         frame.duration = self.duration
         is_key = self.keyframe and not self.concealed
         frame.key_frame = is_key  # type: ignore[misc]  # PyAV's stub lacks the setter
-        frame.pict_type = PictureType.I if is_key else PictureType.P
+        other = PictureType.B if self.b_frame else PictureType.P
+        frame.pict_type = PictureType.I if is_key else other
         return frame
 
     def to_ndarray(self, format: str = "rgb24") -> npt.NDArray[Any]:  # noqa: A002

@@ -19,10 +19,11 @@ bsq_status bsq_packet_probe(const uint8_t* data, size_t size, bsq_packet_info* i
     info->index_in_group = static_cast<int32_t>(header.index);
     info->frames = header.frames;
     info->held_frames = header.held;
+    info->b_frames = header.b_frames;
     info->layers = header.layers;
     info->crf = header.crf;
     info->pts = header.keyframe ? header.pts : header.deviation;
-    info->group_toggle = header.group_toggle ? 1 : 0;
+    info->group_counter = header.group_counter;
     info->duration = header.has_duration ? static_cast<int64_t>(header.duration) : -1;
     if (header.keyframe) {
       info->ticks_per_frame = static_cast<int32_t>(header.sequence.ticks_per_frame);
@@ -45,12 +46,13 @@ bsq_status bsq_sequence_probe(const uint8_t* data, size_t size, bsq_sequence* se
   });
 }
 
-bsq_status bsq_packet_set_group_toggle(uint8_t* data, size_t size, int32_t group_toggle,
-                                       char* error, size_t error_size) {
+bsq_status bsq_packet_set_group_counter(uint8_t* data, size_t size, int32_t group_counter,
+                                        char* error, size_t error_size) {
   return bsq::guarded(error, error_size, [&] {
     bsq::require_argument(data != nullptr || size == 0, "data is NULL");
-    bsq::require_argument(group_toggle == 0 || group_toggle == 1, "group_toggle must be 0 or 1");
-    bsq::set_group_toggle({data, size}, group_toggle != 0, "packet");
+    bsq::require_argument(group_counter >= 0 && group_counter < bsq::kGroupCounters,
+                          "group_counter must be 0 to 3");
+    bsq::set_group_counter({data, size}, group_counter, "packet");
     return BSQ_OK;
   });
 }

@@ -40,6 +40,7 @@ class ReferenceSlots {
   // The frame of this role has been coded; a keyframe empties all other slots. `components`: their
   // headers with the steps.
   void done(const FrameRole& role, std::span<const ComponentHeader> components);
+  bool is_b(int slot) const { return at(slot).second != 0; }
   // Headers of the components of the frame in the slot.
   std::span<const ComponentHeader> components(int slot) const {
     return slots_[static_cast<size_t>(slot)].components;

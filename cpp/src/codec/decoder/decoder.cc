@@ -171,16 +171,16 @@ void Decoder::decode_keyframe(const std::string& what) {
   sequence_ = header.sequence;
   has_sequence_ = true;
   keyframe_pts_ = header.pts;
-  group_toggle_ = header.group_toggle;
+  group_counter_ = header.group_counter;
   end_frame(role);
-  show(-1, keyframe_pts_);
+  show(-1, keyframe_pts_, false);
 }
 
 void Decoder::check_continuity(const PacketHeader& header, const std::string& what) const {
   const auto fail = [&](const std::string& message) {
     throw Error(BSQ_ERROR_BITSTREAM, what + ", byte 1: " + message);
   };
-  if (header.group_toggle != group_toggle_) {
+  if (header.group_counter != group_counter_) {
     fail("the packet belongs to another group than the frame before: a keyframe is missing");
   }
   if (header.index <= last_index_) {
@@ -201,8 +201,8 @@ void Decoder::fill_steps(const FrameRole& role, const std::string& what) {
   }
 }
 
-// The next frame of the packet. Returns whether it could be decoded: not where it is lost.
-bool Decoder::decode_frame(const std::string& what) {
+// The next frame of the packet. Returns its role, or nothing where it is lost.
+std::optional<FrameRole> Decoder::decode_frame(const std::string& what) {
   const FrameHeader& frame = reader_.read_frame(tiles_);
   const uint64_t index = uint64_t{reader_.header().index} + static_cast<uint64_t>(frame.ahead);
   const auto fail = [&](const std::string& message) {
@@ -215,24 +215,25 @@ bool Decoder::decode_frame(const std::string& what) {
   } catch (const Error& error) {
     fail(error.what());
   }
-  if (!role) return false;
+  if (!role) return std::nullopt;
   fill_steps(*role, what);
   decode_components(decoders_, *role, what);
   end_frame(*role);
-  return true;
+  return role;
 }
 
-// Returns whether the last frame, which the packet shows, could be decoded.
-bool Decoder::decode_frames(const std::string& what) {
-  bool decoded = true;
+// Returns the role of the last frame, which the packet shows; nothing where it is lost, or where
+// there is none.
+std::optional<FrameRole> Decoder::decode_frames(const std::string& what) {
+  std::optional<FrameRole> role;
   try {
     reader_.list_frames();
-    for (int i = 0; i < reader_.header().frames; ++i) decoded = decode_frame(what);
+    for (int i = 0; i < reader_.header().frames; ++i) role = decode_frame(what);
   } catch (...) {
     slots_.clear();
     throw;
   }
-  return decoded;
+  return role;
 }
 
 void Decoder::decode_between(const std::string& what) {
@@ -242,17 +243,18 @@ void Decoder::decode_between(const std::string& what) {
   if (pts <= last_pts_) {
     throw Error(BSQ_ERROR_BITSTREAM, what + ", byte 1: the timestamp does not rise");
   }
-  const bool decoded = decode_frames(what);
-  const std::optional<int> slot = header.frames > 0 ? -1 : slots_.find(header.index);
-  if (!decoded || !slot) {
+  if (const std::optional<FrameRole> role = decode_frames(what)) {
+    show(-1, pts, role->is_b());
+  } else if (const auto slot = slots_.find(header.index); slot && header.frames == 0) {
+    show(*slot, pts, slots_.is_b(*slot));
+  } else {
     throw Error(BSQ_ERROR_BITSTREAM,
                 what + ", byte 1: the frame, or one that it refers to, is lost or not held");
   }
-  show(*slot, pts);
 }
 
 // The packet shows the frame in the slot; -1: the frame that ended last.
-void Decoder::show(int slot, int64_t pts) {
+void Decoder::show(int slot, int64_t pts, bool b_frame) {
   const PacketHeader& header = reader_.header();
   for (const auto& decoder : decoders_) decoder->present(slot);
   has_tokens_ = slot < 0 || config_.keep_layers != 0;
@@ -261,8 +263,8 @@ void Decoder::show(int slot, int64_t pts) {
   has_frame_ = true;
   const int64_t duration =
       header.has_duration ? static_cast<int64_t>(header.duration) : sequence_.ticks_per_frame;
-  pending_ = Pending{pts, duration, header.keyframe, false};
-  last_pts_ = pts;
+  pending_ = Pending{pts, duration, header.keyframe, b_frame, false};
+  last_pts_ = shown_pts_ = pts;
   last_duration_ = duration;
   if (concealed_ > 0 && log_) {
     log_(BSQ_LOG_INFO, std::to_string(concealed_) + " frames up to pts " + std::to_string(pts) +
@@ -272,27 +274,30 @@ void Decoder::show(int slot, int64_t pts) {
 }
 
 // The packet's own time where it can be read, else the container's, else the next tick expected;
-// always later than the frame before.
+// always later than the frame before. Where it is later than that of the next intact packet too,
+// that one's counts all the same.
 int64_t Decoder::concealed_pts(const bsq_packet& packet, const PacketHeader* header) const {
-  if (header != nullptr && header->keyframe && header->pts > last_pts_) return header->pts;
-  // Another group toggle belongs to a group whose keyframe is lost: its base is unknown.
-  if (header != nullptr && !header->keyframe && header->group_toggle == group_toggle_) {
+  if (header != nullptr && header->keyframe && header->pts > shown_pts_) return header->pts;
+  // Another group counter belongs to a group whose keyframe is lost: its base is unknown.
+  if (header != nullptr && !header->keyframe && header->group_counter == group_counter_) {
     const auto pts = packet_time(*header, keyframe_pts_, sequence_.ticks_per_frame);
-    if (pts && *pts > last_pts_) return *pts;
+    if (pts && *pts > shown_pts_) return *pts;
   }
-  if (packet.pts > last_pts_ && packet.pts <= kMaxTimestamp) return packet.pts;
-  return last_pts_ + std::clamp<int64_t>(last_duration_, 1, kMaxTicksPerFrame);
+  if (packet.pts > shown_pts_ && packet.pts <= kMaxTimestamp) return packet.pts;
+  return shown_pts_ + std::clamp<int64_t>(last_duration_, 1, kMaxTicksPerFrame);
 }
 
 // The packet could be read, but not what it shows.
 void Decoder::note_lost(const PacketHeader& header) {
   if (header.keyframe) {
     slots_.clear();
-    keyframe_pts_ = header.pts;
+    keyframe_pts_ = last_pts_ = header.pts;
     last_index_ = 0;
-    group_toggle_ = header.group_toggle;
-  } else if (header.group_toggle == group_toggle_) {
+    group_counter_ = header.group_counter;
+  } else if (header.group_counter == group_counter_) {
     last_index_ = std::max(last_index_, header.index);
+    const auto pts = packet_time(header, keyframe_pts_, sequence_.ticks_per_frame);
+    last_pts_ = std::max(last_pts_, pts.value_or(last_pts_));
   } else {
     slots_.clear();  // of a group that is over
   }
@@ -300,8 +305,8 @@ void Decoder::note_lost(const PacketHeader& header) {
 
 void Decoder::conceal(const bsq_packet& packet, const PacketHeader* header) {
   const int64_t pts = concealed_pts(packet, header);
-  pending_ = Pending{pts, last_duration_, false, true};
-  last_pts_ = pts;
+  pending_ = Pending{pts, last_duration_, false, false, true};
+  shown_pts_ = pts;
 }
 
 // The first frame of a row is a warning, the others are details.
@@ -309,7 +314,7 @@ void Decoder::log_concealed(const char* why) {
   ++concealed_;
   if (!log_) return;
   log_(concealed_ == 1 ? BSQ_LOG_WARNING : BSQ_LOG_DEBUG,
-       "the frame at pts " + std::to_string(last_pts_) + " repeats the one before: " + why);
+       "the frame at pts " + std::to_string(shown_pts_) + " repeats the one before: " + why);
 }
 
 void Decoder::flush() {
@@ -330,6 +335,7 @@ bsq_status Decoder::receive(bsq_frame& frame) {
   frame.pts = pending_->pts;
   frame.duration = pending_->duration;
   frame.keyframe = pending_->keyframe ? 1 : 0;
+  frame.b_frame = pending_->b_frame ? 1 : 0;
   frame.concealed = pending_->concealed ? 1 : 0;
   pending_.reset();
   return BSQ_OK;

@@ -53,6 +53,7 @@ class Decoder {
     int64_t pts = 0;
     int64_t duration = 0;
     bool keyframe = false;
+    bool b_frame = false;
     bool concealed = false;
   };
 
@@ -62,12 +63,12 @@ class Decoder {
   void decode(const std::string& what);
   void decode_keyframe(const std::string& what);
   void decode_between(const std::string& what);
-  bool decode_frames(const std::string& what);
-  bool decode_frame(const std::string& what);
+  std::optional<FrameRole> decode_frames(const std::string& what);
+  std::optional<FrameRole> decode_frame(const std::string& what);
   void decode_components(const FrameDecoders& decoders, const FrameRole& role,
                          const std::string& what);
   void end_frame(const FrameRole& role);
-  void show(int slot, int64_t pts);
+  void show(int slot, int64_t pts, bool b_frame);
   FrameDecoders make_decoders(std::span<const Geometry> components, const Model& model);
   void check_level(const bsq_sequence& sequence, const std::string& what) const;
   void fill_steps(const FrameRole& role, const std::string& what);
@@ -96,9 +97,10 @@ class Decoder {
   bool has_tokens_ = false;  // of the frame that the last packet shows
   // Of the last packet that was read.
   uint32_t last_index_ = 0;
-  bool group_toggle_ = false;
+  int64_t last_pts_ = 0;
+  int group_counter_ = 0;
   int64_t keyframe_pts_ = 0;
-  int64_t last_pts_ = 0;  // of the last frame shown
+  int64_t shown_pts_ = 0;  // of the last frame shown: made up where that is concealed
   int64_t last_duration_ = 0;
   uint64_t packets_ = 0;  // sent since the start
   // For messages: in a row.

@@ -1,6 +1,7 @@
 // The steps of a frame through the encoder.
 #include "codec/encoder/encoder.h"
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -34,6 +35,8 @@ void add_level(int level, double packet_bits, bsq_packet_stats& stats) {
   for (const double earlier : stats.level_bits) packet_bits -= earlier;
   stats.level_bits[level] += packet_bits;
 }
+
+bool is_held(const GopFrame& frame) { return frame.slot >= 0; }
 
 FrameHeader header_of(const GopFrame& frame) {
   FrameHeader header;
@@ -89,7 +92,8 @@ bsq_status Encoder::receive(bsq_packet& packet) {
   std::swap(out_, next_);
   waits_ = false;
   if (flushed_ && input_.empty()) rate_.log_report();
-  packet = {out_.data.data(), out_.data.size(), out_.pts, out_.duration, out_.keyframe ? 1 : 0, {}};
+  packet = {out_.data.data(),      out_.data.size(),        out_.pts, out_.duration,
+            out_.keyframe ? 1 : 0, out_.disposable ? 1 : 0, {}};
   return BSQ_OK;
 }
 
@@ -205,6 +209,7 @@ void Encoder::encode(SourceFrame& shown) {
   for (size_t i = 0; i < packet_.size(); ++i) {
     next_.keyframe = encode_frame(packet_[i], i, shown);
   }
+  next_.disposable = !packet_.empty() && std::none_of(packet_.begin(), packet_.end(), is_held);
   const std::span<const uint8_t> bytes = packets_.finish(static_cast<uint32_t>(gop_.index()));
   next_.data.assign(bytes.begin(), bytes.end());
   next_.pts = shown.pts;

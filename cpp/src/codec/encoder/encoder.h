@@ -55,6 +55,7 @@ class Encoder {
     int64_t pts = 0;
     int64_t duration = 0;
     bool keyframe = false;
+    bool disposable = false;
     bsq_packet_stats stats{};
     bsq_pass_record record{};
   };

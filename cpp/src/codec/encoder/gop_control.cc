@@ -38,7 +38,7 @@ bool GopControl::continues_scene(const SourceFrame& keyframe) const {
 void GopControl::begin_group(const SourceFrame& keyframe) {
   keyframe_gain_ = continues_scene(keyframe) ? kDecisions.renewal_gain : kDecisions.keyframe_gain;
   place_ = {0, keyframe.pts};
-  group_toggle_ = started_ && !group_toggle_;
+  if (started_) group_counter_ = (group_counter_ + 1) % kGroupCounters;
 }
 
 void GopControl::end_frame() {
@@ -50,7 +50,7 @@ void GopControl::end_frame() {
 PacketHeader GopControl::header(const SourceFrame& frame, bool keyframe) const {
   PacketHeader header;
   header.keyframe = keyframe;
-  header.group_toggle = group_toggle_;
+  header.group_counter = group_counter_;
   if (keyframe) {
     header.sequence = sequence_;
     header.pts = frame.pts;

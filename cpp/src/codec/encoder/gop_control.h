@@ -56,7 +56,7 @@ class GopControl {
   bool started_ = false;  // a frame has been coded
   bool broken_ = true;
   Place place_;  // of the next frame
-  bool group_toggle_ = false;
+  int group_counter_ = 0;
   int keyframe_gain_ = 0;
 };
 

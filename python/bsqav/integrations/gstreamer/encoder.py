@@ -180,6 +180,8 @@ class BsqEncoder(BsqElement):
             buffer.duration = duration
             if not packet.keyframe:
                 buffer.set_flags(Gst.BufferFlags.DELTA_UNIT)
+            if packet.disposable:
+                buffer.set_flags(Gst.BufferFlags.DROPPABLE)
             result = self.srcpad.push(buffer)
             if result != Gst.FlowReturn.OK:
                 return result

@@ -177,7 +177,7 @@ class BsqTrack(HasLayout):
             number=number,
             keyframe=bool(info["keyframe"]),
             index=int(info["index_in_group"]),
-            group_toggle=int(info["group_toggle"]),
+            group_counter=int(info["group_counter"]),
             own=tick * self._own_tick,
             move=self._move,
             end=(tick + duration) * self._own_tick,

@@ -1,6 +1,6 @@
 """Finds places in a BSQ track where frames are missing, by what its packets say of themselves.
 
-Inside a group the indices rise by one. From group to group the toggle bit changes
+Inside a group the indices rise by one. From group to group the group counter rises
 (docs/bitstream.md 2.1), and a stream of a constant rate goes on one frame later. A joined file
 breaks these rules where two pieces meet; there the container's times move against the packets' own,
 by which it is known.
@@ -13,6 +13,7 @@ from fractions import Fraction
 
 __all__ = ["Gap", "GapDetector", "PacketInfo", "named", "places"]
 
+GROUP_COUNTERS = 4  # values of a group's counter
 OUT_OF_ORDER = "the time does not rise: packets are out of order or there twice"
 # So many steps between frames must equal the stated durations before one that does not is a gap.
 MIN_EXACT_STEPS = 4
@@ -48,7 +49,7 @@ class PacketInfo:
     number: int | None
     keyframe: bool
     index: int  # in the group
-    group_toggle: int  # changes from group to group
+    group_counter: int  # rises from group to group
     own: Fraction  # the packet's own time
     end: Fraction  # when its frame ends, likewise
     move: Fraction  # from the packets' own times to the container's
@@ -132,7 +133,7 @@ class GapDetector:
         return len(self._stray) > MAX_STRAY_MOVES
 
     def _inside_group(self, last: PacketInfo, packet: PacketInfo) -> str | None:
-        if packet.group_toggle != last.group_toggle:
+        if packet.group_counter != last.group_counter:
             return "it belongs to another group than the packet before: a keyframe is missing"
         if packet.index != last.index + 1:
             return f"index {packet.index} follows index {last.index}: packets are missing"
@@ -151,8 +152,9 @@ class GapDetector:
             return None  # a joint: the times of each piece are its own
         hole = _hole(last, packet) if last.duration else Fraction(0)
         is_hole = hole > max(last.frame / 2, SAME_TIME)
-        if packet.group_toggle == last.group_toggle and (is_hole or not last.duration):
-            return "it has the toggle bit of the group before: a group is missing between them"
+        follows = packet.group_counter == (last.group_counter + 1) % GROUP_COUNTERS
+        if not follows and (is_hole or not last.duration):
+            return "its group counter does not follow that of the group before: groups are missing"
         if is_hole and (last.frame or self._exact >= MIN_EXACT_STEPS):
             what = f"{float(hole):.3f} s of frames are missing before it, by the times"
             self._holes.append(Gap(packet.number, packet.time, what))

@@ -61,6 +61,7 @@ class TrackReport:
     keyframes: int = 0
     before_keyframe: int = 0  # packets before the first keyframe, which show nothing
     longest_group: int = 0
+    b_frames: int = 0
     frames_ahead: int = 0  # coded in packets of earlier frames; 0 without B frames
     crf: tuple[float, float] | None = None  # smallest and largest
     layers: tuple[int, int] | None = None
@@ -85,6 +86,7 @@ class TrackReport:
         if info["keyframe"]:
             self.keyframes += 1
             self._key_total += size
+        self.b_frames += info["b_frames"]
         self.frames_ahead += max(0, info["frames"] - 1)
         if info["frames"] > 0:
             self.layers = _widen(self.layers, info["layers"])

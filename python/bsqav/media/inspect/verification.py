@@ -172,8 +172,8 @@ def verify(
 ) -> Verification:
     """Checks every packet of a BSQ track, decodes every frame, and looks for missing ones.
 
-    Frames are missed by the packets' own numbers, toggle bits and times, by the container's tables,
-    and by bytes of it that cannot be read.
+    Frames are missed by the packets' own numbers, group counters and times, by the container's
+    tables, and by bytes of it that cannot be read.
 
     Args:
         file: a path, a readable file of bytes, or "-" for standard input.

@@ -43,6 +43,7 @@ class MuxedPacket:
     duration: int  # 0 where unknown
     keyframe: bool
     time_base: Fraction
+    disposable: bool = False
 
 
 class Muxer(ABC):
@@ -154,13 +155,16 @@ class BsqMuxer(Muxer):
         dts: int | None = None,
         duration: int = 0,
         keyframe: bool = False,
+        disposable: bool = False,
         time_base: Fraction,
     ) -> None:
         """Takes one packet; times in ticks of `time_base` seconds.
 
-        A packet without pts takes dts, and without that the end of the one before.
+        A packet without pts takes dts, and without that the end of the one before. `disposable`: no
+        other packet needs what is in it; Matroska alone keeps that.
         """
-        self._mux_video(index, MuxedPacket(data, pts, dts, duration, keyframe, time_base))
+        packet = MuxedPacket(data, pts, dts, duration, keyframe, time_base, disposable)
+        self._mux_video(index, packet)
 
     @abstractmethod
     def _mux_video(self, index: int, packet: MuxedPacket) -> None:

@@ -19,6 +19,7 @@ class Entry:
     duration: int  # 0 where unknown
     keyframe: bool
     discard: int = 0  # sound to drop at the end of the packet
+    disposable: bool = False  # no other packet needs it
 
     @property
     def end(self) -> int:

@@ -215,7 +215,9 @@ class MatroskaMuxer(BsqMuxer):
         time, length = placed
         check_seconds(f"track {index}", Fraction(max(abs(time), length), NANOSECONDS))
         track.take(time, length)
-        self._queue.push(Entry(index, data, time, length, packet.keyframe, discard))
+        self._queue.push(
+            Entry(index, data, time, length, packet.keyframe, discard, packet.disposable)
+        )
         self._release(everything=False)
 
     # ---- the file ----
@@ -272,6 +274,7 @@ class MatroskaMuxer(BsqMuxer):
             duration=duration,
             reference=reference,
             discard=entry.discard,
+            disposable=entry.disposable,
         )
 
     def _finish(self) -> None:

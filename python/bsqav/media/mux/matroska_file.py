@@ -20,6 +20,8 @@ MAX_CLUSTER_BYTES = 5 << 20
 MIN_CLUSTER_BYTES = 4096
 # Block times are 16 bits, relative to their cluster's.
 MAX_RELATIVE = 0x7FFF
+# Flags of a SimpleBlock.
+KEYFRAME, DISCARDABLE = 0x80, 0x01
 
 
 class Block(NamedTuple):
@@ -33,6 +35,7 @@ class Block(NamedTuple):
     duration: int | None = None  # None: follows from the next block or from the track
     reference: int | None = None  # time of the block that this one needs
     discard: int = 0  # nanoseconds of sound to drop at the end
+    disposable: bool = False  # no other block needs it; only a SimpleBlock says so
 
 
 def can_seek(file: BinaryIO) -> bool:
@@ -187,7 +190,7 @@ def _fill(data: bytes, size: int) -> bytes:
 def _block_element(block: Block, relative: int) -> bytes:
     """A SimpleBlock, or a BlockGroup where there is more to say."""
     group = block.duration is not None or block.discard
-    flags = 0x80 if block.keyframe and not group else 0
+    flags = 0 if group else KEYFRAME * block.keyframe | DISCARDABLE * block.disposable
     content = struct.pack(">BhB", 0x80 | block.track, relative, flags) + block.data
     if not group:
         return ebml.binary(ids.SIMPLE_BLOCK, content)

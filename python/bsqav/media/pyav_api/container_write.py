@@ -336,6 +336,7 @@ class OutputContainer(Closing):
                 pts=packet.pts,
                 duration=packet.duration,
                 keyframe=packet.is_keyframe,
+                disposable=packet.is_disposable,
                 time_base=packet.time_base,
             )
         else:

@@ -249,7 +249,7 @@ class BsqInputStream(HasLayout, CodecAttributes):  # type: ignore[misc, override
     def decode(self, packet: InputPacket | None = None) -> list[av.VideoFrame]:
         """The frames that are ready after a packet, with pts, time_base and colour set.
 
-        `key_frame` is true and `pict_type` I where a frame is coded on its own, else P.
+        `key_frame` is true and `pict_type` I where a frame is coded on its own, else P or B.
 
         Raises:
             BitstreamError: the packet is damaged and there is no frame to show in its place,

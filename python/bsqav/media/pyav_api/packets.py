@@ -89,4 +89,4 @@ class OutputPacket(_PyAvPacket):
         # As FFmpeg's muxers do: a frame that says nothing shows for one period of the rate.
         self.duration = packet.duration or stream.frame_ticks(packet.time_base)
         self.time_base = packet.time_base
-        self.is_keyframe = packet.keyframe
+        self.is_keyframe, self.is_disposable = packet.keyframe, packet.disposable

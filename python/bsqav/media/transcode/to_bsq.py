@@ -106,6 +106,7 @@ class MuxedSink(Sink):
             dts=packet.pts,
             duration=packet.duration,
             keyframe=packet.keyframe,
+            disposable=packet.disposable,
             time_base=packet.time_base,
         )
         self.frames += 1

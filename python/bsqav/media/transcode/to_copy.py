@@ -42,4 +42,13 @@ class CopySink(MuxedSink):
         packet = frame.packet
         assert packet is not None
         self.sent += 1
-        self._mux(Packet(packet.data, frame.pts, frame.duration, packet.keyframe, self._time_base))
+        self._mux(
+            Packet(
+                packet.data,
+                frame.pts,
+                frame.duration,
+                packet.keyframe,
+                self._time_base,
+                packet.disposable,
+            )
+        )
