@@ -51,10 +51,9 @@ class PlannedStream {
 
   PlannedStream(const bsq_encoder_config& config, const Geometry& geometry, ThreadPool& pool)
       : header_(header_of(config)),
-        group_(GopPlanner::group_of(config)),
-        input_(config, group_, search_kernels(current_kernels()), pool),
+        input_(config, GopPlanner::group_of(config), search_kernels(current_kernels()), pool),
         gop_(config, header_),
-        planner_(config, group_, geometry, gop_, input_) {}
+        planner_(config, geometry, gop_, input_) {}
 
   void push(const bsq_frame& frame) {
     input_.push(frame);
@@ -92,7 +91,6 @@ class PlannedStream {
   }
 
   const SequenceHeader header_;
-  const size_t group_;
   InputQueue input_;
   GopControl gop_;
   GopPlanner planner_;

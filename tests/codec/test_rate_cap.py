@@ -36,7 +36,7 @@ def scenes() -> Pictures:
 @pytest.fixture(scope="module")
 def free(scenes: Pictures) -> Stream:
     """By crf alone."""
-    return encode(scenes, FORM, crf=CRF, preset="fast", lookahead=8, bframes=0)
+    return encode(scenes, FORM, crf=CRF, preset="fast", lookahead=8)
 
 
 def peak(stream: Stream) -> float:
@@ -81,8 +81,7 @@ def test_no_second_exceeds_the_vbv_buffer(
 def test_easy_scenes_keep_the_quality_of_crf(scenes: Pictures, free: Stream) -> None:
     """The cap lowers the rate of the moving scene only; packets of quiet seconds are the same."""
     stream, _ = capped(scenes, 0.5 * peak(free), scene_cut=False)
-    options: dict[str, Any] = {"scene_cut": False, "bframes": 0}  # a cap has P frames only
-    whole = encode(scenes, FORM, crf=CRF, preset="fast", lookahead=8, **options)
+    whole = encode(scenes, FORM, crf=CRF, preset="fast", lookahead=8, scene_cut=False)
     assert stream.packets[:50] == whole.packets[:50]
     assert mean_rate(stream, 50, 125) < mean_rate(whole, 50, 125)
 

@@ -206,11 +206,11 @@ typedef struct bsq_encoder_config {
   double bitrate;        /* bits per second of the packets; 0: by crf. With a rate crf is ignored */
   /* VBV maxrate in bits per second; 0: bitrate, and with crf no limit. With crf it is a cap on the
    * rate: no frame is finer than crf asks for, and frames are coarser where the VBV buffer would
-   * underflow; one that is never reached changes nothing but that there are no B frames. With a
-   * bitrate, which it must not be below, it leaves more to the hard frames. */
+   * underflow; one that is never reached changes nothing. With a bitrate, which it must not be
+   * below, it leaves more to the hard frames. */
   double maxrate;
   /* Size of the VBV buffer in seconds at maxrate, or at bitrate without one; it is 0.9 full when
-   * the first frame is due. */
+   * the first frame is due. Groups of B frames are no longer than half of it. */
   double vbv_buffer_seconds;
   int32_t gop;       /* most frames from one keyframe to the next */
   int32_t scene_cut; /* 1: also place keyframes at scene cuts */
@@ -219,8 +219,7 @@ typedef struct bsq_encoder_config {
    * every frame's packet can be received at once. */
   int32_t lookahead;
   /* The most B frames between two frames that are not; they are coded from the frames before and
-   * after them. With a lookahead only, which bounds them too, and none with a bitrate or a maxrate;
-   * 0: none. */
+   * after them. With a lookahead only, which bounds them too; 0: none. */
   int32_t bframes;
   int32_t preset;  /* bsq_preset */
   int32_t tune;    /* bsq_tune */

@@ -141,7 +141,8 @@ void PacketWriter::add_frame() {
   is_set_ = false;
 }
 
-std::span<const uint8_t> PacketWriter::finish() {
+// What is before the frames.
+void PacketWriter::write_header() {
   ByteWriter& writer = packet_;
   writer.clear();
   writer.u8(flags_of(header_, count_ + (is_set_ ? 1 : 0)));
@@ -153,6 +154,17 @@ std::span<const uint8_t> PacketWriter::finish() {
   }
   if (header_.deviation != 0) writer.signed_varint(header_.deviation);
   if (header_.has_duration) writer.varint(header_.duration);
+}
+
+size_t PacketWriter::size() {
+  write_header();
+  return packet_.size() + frames_.size() + (is_set_ ? frame_.size() : 0) +
+         checksum_size(header_.keyframe);
+}
+
+std::span<const uint8_t> PacketWriter::finish() {
+  write_header();
+  ByteWriter& writer = packet_;
   writer.span(frames_.bytes());
   if (is_set_) writer.span(frame_.bytes());
   const uint32_t checksum = crc32(writer.bytes());

@@ -1,6 +1,7 @@
 // Writes packets, and changes the group counter of one.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -22,10 +23,14 @@ class PacketWriter {
   void add_frame();
   // Whether frames were added.
   bool has_frames() const { return count_ > 0; }
-  // The packet with the frames so far, the one just set too. It lasts until the next call.
+  // Bytes of the packet with the frames so far, the one just set too.
+  size_t size();
+  // That packet. It lasts until the next call.
   std::span<const uint8_t> finish();
 
  private:
+  void write_header();
+
   PacketHeader header_;
   ByteWriter frames_;  // those added
   ByteWriter frame_;   // the one set

@@ -13,11 +13,6 @@
 namespace bsq {
 namespace {
 
-// The most frames from one anchor to the next. Rate control knows P frames only.
-size_t group_of(const bsq_encoder_config& config) {
-  return config.bitrate > 0 || config.maxrate > 0 ? 1 : GopPlanner::group_of(config);
-}
-
 void add(const bsq_packet_stats& of_frame, bsq_packet_stats& stats) {
   stats.motion_bits += of_frame.motion_bits;
   stats.flag_bits += of_frame.flag_bits;
@@ -58,9 +53,9 @@ Encoder::Encoder(const bsq_encoder_config& config, const std::shared_ptr<const M
       sequence_(make_sequence(config, *model)),
       header_(header_bytes(sequence_)),
       pool_(thread_count(config.threads)),
-      input_(config_, group_of(config), search_kernels(kernels), pool_),
+      input_(config_, GopPlanner::group_of(config), search_kernels(kernels), pool_),
       gop_(config_, sequence_),
-      planner_(config, group_of(config), geometry_, gop_, input_),
+      planner_(config, geometry_, gop_, input_),
       scene_cut_(geometry_, pool_),
       aq_(geometry_, tuning_of(config_).variance_strength, pool_),
       rate_(config.crf, make_rate(config), pool_, log_),
@@ -111,8 +106,8 @@ class Encoder::FrameAtWork final : public RateLoopFrame {
       : encoder_(encoder),
         frame_(frame),
         place_(place),
-        source_(encoder.input_.frame(encoder.input_.begin() +
-                                     static_cast<size_t>(frame.index - frame.packet))) {
+        number_(encoder.input_.begin() + static_cast<size_t>(frame.ahead())),
+        source_(encoder.input_.frame(number_)) {
     if (!frame.keyframe()) {
       begin();
     } else {
@@ -120,31 +115,45 @@ class Encoder::FrameAtWork final : public RateLoopFrame {
     }
   }
 
-  int64_t pts() const override { return source_.pts; }
   bool keyframe() const override { return frame_.keyframe(); }
   const Frame& source() const override { return source_.components.front(); }
-  const Frame& prediction() override { return encoder_.packets_.first().prediction(); }
-  int frames_left() const override { return encoder_.gop_.frames_left(); }
   int q_shift() const override { return plan_->shift; }
-  // Only of the first frame of a packet.
-  void make_keyframe() override {
+  RateFrame rate_frame() const override {
+    const int to_reference = frame_.index - frame_.first;
+    const std::span<const int> levels = encoder_.packet_levels_;
+    return {frame_.level,
+            plan_->shift,
+            levels.subspan(place_ + 1),
+            to_reference,
+            encoder_.input_.seconds_between(number_ - static_cast<size_t>(to_reference), number_),
+            encoder_.gop_.frames_left()};
+  }
+  const Frame& prediction(int q) override {
+    predict(q);
+    return encoder_.packets_.first().prediction();
+  }
+  double code(int q) override {
+    if (coded_) begin();
+    coded_ = true;
+    result_ = encoder_.packets_.encode(
+        header_of(frame_), {q, role_, plan_->superblocks, encoder_.gop_.keyframe_gain()});
+    return result_.packet_bits;
+  }
+  const FrameResult& result() const { return result_; }
+
+  void predict(int q) {
+    if (!std::exchange(predicted_, true)) encoder_.packets_.predict(q);
+  }
+  // From now on the frame, the first one of its packet, is a keyframe.
+  void make_keyframe() {
     frame_ = encoder_.planner_.make_keyframe().front();
     begin_keyframe();
   }
-  double code(int q) override {
-    if (std::exchange(coded_, true)) begin();
-    packet_ = encoder_.packets_.encode(
-        header_of(frame_), {q, role_, plan_->superblocks, encoder_.gop_.keyframe_gain()});
-    return packet_.bits();
-  }
-  const CodedPacket& packet() const { return packet_; }
-
   // Decides on adaptive quantization. A frame that is no keyframe may become one before.
   void plan() {
     Encoder& e = encoder_;
     plan_ = &e.aq_.plan({source(), e.planner_.propagation(place_), e.packets_.first().delta_q(),
-                         frame_.index, frame_.level, e.planner_.has_b_frames(), frame_.keyframe(),
-                         e.rate_.follows_crf()});
+                         frame_.index, frame_.level, e.planner_.has_b_frames(), frame_.keyframe()});
   }
 
  private:
@@ -152,7 +161,7 @@ class Encoder::FrameAtWork final : public RateLoopFrame {
     role_ = encoder_.packets_.role(header_of(frame_), frame_.keyframe(),
                                    static_cast<uint32_t>(frame_.index));
     encoder_.packets_.begin(source_.components, role_);
-    coded_ = false;
+    predicted_ = coded_ = false;
   }
   void begin_keyframe() {
     GopControl& gop = encoder_.gop_;
@@ -165,11 +174,13 @@ class Encoder::FrameAtWork final : public RateLoopFrame {
   Encoder& encoder_;
   GopFrame frame_;
   const size_t place_;
+  const size_t number_;  // in the queue
   const SourceFrame& source_;
   FrameRole role_;
   const DeltaQPlan* plan_ = nullptr;
+  bool predicted_ = false;
   bool coded_ = false;
-  CodedPacket packet_;
+  FrameResult result_;
 };
 
 // Without a lookahead: whether the frame, which is predicted, is a keyframe for what it shows.
@@ -185,7 +196,7 @@ bool Encoder::encode_frame(const GopFrame& frame, size_t place, const SourceFram
   FrameAtWork work(*this, frame, place);
   if (!frame.keyframe()) {
     // Searched for at the q of the stream, whose frames are all alike.
-    if (!planner_.has_b_frames()) packets_.predict(rate_.q());
+    if (!planner_.has_b_frames()) work.predict(rate_.q());
     if (is_scene_cut(shown)) {
       work.make_keyframe();
     } else {
@@ -193,15 +204,18 @@ bool Encoder::encode_frame(const GopFrame& frame, size_t place, const SourceFram
     }
   }
   rate_.code(work);
-  add(work.packet().stats, next_.stats);
-  if (!work.keyframe()) add_level(frame.level, work.packet().bits(), next_.stats);
+  add(work.result().stats, next_.stats);
+  if (!work.keyframe()) add_level(frame.level, work.result().packet_bits, next_.stats);
   packets_.end_frame();
   return work.keyframe();
 }
 
 void Encoder::encode(SourceFrame& shown) {
   rate_.arrive(shown.since, shown.shown);
-  packet_.assign(planner_.plan().begin(), planner_.plan().end());
+  const std::span<const GopFrame> planned = planner_.plan();
+  packet_.assign(planned.begin(), planned.end());
+  packet_levels_.clear();
+  for (const GopFrame& frame : packet_) packet_levels_.push_back(frame.level);
   gop_.begin_frame();
   packets_.begin_packet(gop_.header(shown, false));
   next_.keyframe = false;
@@ -212,14 +226,12 @@ void Encoder::encode(SourceFrame& shown) {
   next_.disposable = !packet_.empty() && std::none_of(packet_.begin(), packet_.end(), is_held);
   const std::span<const uint8_t> bytes = packets_.finish(static_cast<uint32_t>(gop_.index()));
   next_.data.assign(bytes.begin(), bytes.end());
+  const double bits = 8.0 * static_cast<double>(bytes.size());
+  rate_.end_packet(shown.pts, bits);
   next_.pts = shown.pts;
   next_.duration = shown.duration;
   next_.stats.psnr_y = packets_.shown_psnr();
-  next_.record = {shown.shown,
-                  8.0 * static_cast<double>(bytes.size()),
-                  rate_.crf(),
-                  next_.keyframe ? 1 : 0,
-                  {}};
+  next_.record = {shown.shown, bits, rate_.crf(), next_.keyframe ? 1 : 0, {}};
   planner_.end_packet();
   gop_.end_frame();
   waits_ = true;  // nobody may receive half of it after an exception

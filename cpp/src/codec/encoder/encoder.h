@@ -78,7 +78,8 @@ class Encoder {
   AdaptiveQuant aq_;
   RateLoop rate_;
   PacketEncoder packets_;
-  std::vector<GopFrame> packet_;  // the frames of the packet at work
+  std::vector<GopFrame> packet_;    // the frames of the packet at work
+  std::vector<int> packet_levels_;  // theirs
   bool flushed_ = false;
   bool waits_ = false;  // `next_` is to be received
   Output next_;

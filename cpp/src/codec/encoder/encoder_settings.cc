@@ -57,7 +57,7 @@ std::unique_ptr<RateControl> make_rate(const bsq_encoder_config& config) {
   const bool is_cap = config.bitrate == 0.0;
   const double maxrate = config.maxrate > 0.0 ? config.maxrate : config.bitrate;
   const RateGoal goal{is_cap ? config.maxrate : config.bitrate, maxrate, config.vbv_buffer_seconds,
-                      is_cap};
+                      is_cap, is_cap ? c_of_q(q_of_crf(config.crf)) : 0.0};
   if (maxrate == 0.0) return nullptr;
   const std::vector<PassRecord> records = checked_records(config);
   return std::make_unique<RateControl>(

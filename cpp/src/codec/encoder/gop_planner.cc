@@ -2,6 +2,7 @@
 #include "codec/encoder/gop_planner.h"
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 
 #include "base/section_clock.h"
@@ -17,6 +18,14 @@ size_t horizon_of(const bsq_encoder_config& config) {
   return static_cast<size_t>(std::min(config.lookahead, config.gop - 1));
 }
 
+// The first packet of a group has most of its bits, which the receiver's buffer must hold.
+double longest_group_of(const bsq_encoder_config& config) {
+  constexpr double kMostOfBuffer = 0.5;
+  const bool has_buffer = config.bitrate > 0 || config.maxrate > 0;
+  return has_buffer ? kMostOfBuffer * config.vbv_buffer_seconds
+                    : std::numeric_limits<double>::infinity();
+}
+
 // How much of the cost of a frame its references leave.
 double inter_share(const FrameCosts& costs) {
   const FrameCosts::Totals totals = costs.totals();
@@ -29,14 +38,15 @@ size_t GopPlanner::group_of(const bsq_encoder_config& config) {
   return std::min(static_cast<size_t>(config.bframes), horizon_of(config)) + 1;
 }
 
-GopPlanner::GopPlanner(const bsq_encoder_config& config, size_t group, const Geometry& geometry,
+GopPlanner::GopPlanner(const bsq_encoder_config& config, const Geometry& geometry,
                        const GopControl& gop, InputQueue& input)
     : gop_(gop),
       input_(input),
       geometry_(geometry),
       has_lookahead_(config.lookahead > 0),
       horizon_(horizon_of(config)),
-      group_(group) {
+      group_(group_of(config)),
+      longest_group_(longest_group_of(config)) {
   first_pass_.reserve(config.first_pass_count);
   for (size_t i = 0; i < config.first_pass_count; ++i) {
     first_pass_.push_back(config.first_pass[i].keyframe != 0 ? 1 : 0);
@@ -108,8 +118,11 @@ size_t GopPlanner::group_size(size_t end, bool is_end) {
   return group_;
 }
 
-// Halves a group while its anchor has too little to do with the anchor before.
+// Halves a group while it is too long for the buffer, or its anchor has too little to do with the
+// anchor before.
 size_t GopPlanner::fitting_size(size_t size) {
+  while (size > 1 && input_.seconds_between(next_ - 1, next_ - 1 + size) > longest_group_)
+    size /= 2;
   while (size > kDecisions.least_group) {
     const size_t anchor = next_ - 1 + size;
     input_.measure_references(anchor, next_ - 1, std::nullopt);

@@ -24,10 +24,10 @@ class GopPlanner {
   // The most frames from one anchor to the next with these settings.
   static size_t group_of(const bsq_encoder_config& config);
 
-  // `config`: with the records of a first pass, of which keyframes are copied. `group`: group_of(),
-  // or less. The other objects must outlive this one.
-  GopPlanner(const bsq_encoder_config& config, size_t group, const Geometry& geometry,
-             const GopControl& gop, InputQueue& input);
+  // `config`: with the records of a first pass, of which keyframes are copied. The other objects
+  // must outlive this one.
+  GopPlanner(const bsq_encoder_config& config, const Geometry& geometry, const GopControl& gop,
+             InputQueue& input);
 
   // The frames to code for the packet that shows the frame at the front of the queue, in coding
   // order; none where that is coded already. Each is `ahead()` frames behind the front. The result
@@ -72,6 +72,7 @@ class GopPlanner {
   const bool has_lookahead_;
   const size_t horizon_;  // how many frames after the one shown are looked at
   const size_t group_;
+  const double longest_group_;       // seconds
   std::vector<uint8_t> first_pass_;  // whether a frame was a keyframe
 
   // What is planned, in coding order: the frame, and where it is in the queue.

@@ -130,9 +130,13 @@ bool InputQueue::is_scene_cut(SceneCutDetector& detector, size_t number,
   return detector.is_cut(source.components.front(), luma_of(number - 1), motion_);
 }
 
-// The first component of a frame in the queue, or of the one before.
-const Frame& InputQueue::luma_of(size_t number) const {
-  return (number < first_ ? previous_ : frames_[number - first_]).components.front();
+// A frame in the queue, or the one before.
+const SourceFrame& InputQueue::source_of(size_t number) const {
+  return number < first_ ? previous_ : frames_[number - first_];
+}
+
+double InputQueue::seconds_between(size_t number, size_t later) const {
+  return seconds(source_of(later).pts - source_of(number).pts);
 }
 
 void InputQueue::measure_references(size_t number, size_t first, std::optional<size_t> second) {

@@ -66,6 +66,9 @@ class InputQueue {
   // The frame before the one at the front, after the first.
   const SourceFrame& previous() const { return previous_; }
 
+  // From one frame to a later one; each is in the queue, or previous().
+  double seconds_between(size_t number, size_t later) const;
+
   // With a lookahead, measures a frame's costs from one or two references; each is in the queue, or
   // previous().
   void measure_references(size_t number, size_t first, std::optional<size_t> second);
@@ -78,7 +81,8 @@ class InputQueue {
   void look_at(const bsq_frame& frame);
   void analyse(size_t number, SourceFrame& source);
   bool is_scene_cut(SceneCutDetector& detector, size_t number, const SourceFrame& source);
-  const Frame& luma_of(size_t number) const;
+  const SourceFrame& source_of(size_t number) const;
+  const Frame& luma_of(size_t number) const { return source_of(number).components.front(); }
   void drop_front();
   double seconds(int64_t ticks) const;
   double shown_seconds(const SourceFrame& frame) const;

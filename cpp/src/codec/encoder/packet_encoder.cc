@@ -66,14 +66,14 @@ void PacketEncoder::begin(std::span<const Frame> sources, const FrameRole& role)
   }
 }
 
-CodedPacket PacketEncoder::encode(const FrameHeader& frame, const FramePlan& plan) {
-  CodedPacket coded;
+FrameResult PacketEncoder::encode(const FrameHeader& frame, const FramePlan& plan) {
+  FrameResult coded;
   SymbolCosts costs;
   for (size_t i = 0; i < components_.size(); ++i) {
     add(components_[i].encode(plan, components_.front(), data_[i]), costs, coded.stats);
   }
   writer_.set_frame(frame, data_);
-  coded.bytes = writer_.finish();
+  coded.packet_bits = 8.0 * static_cast<double>(writer_.size());
   coded.stats.motion_bits = costs.motion;
   coded.stats.flag_bits = costs.flags;
   coded.stats.delta_q_bits = costs.delta_q;

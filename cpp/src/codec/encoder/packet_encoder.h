@@ -18,17 +18,14 @@
 
 namespace bsq {
 
-// A packet, or as much of it as is coded.
-struct CodedPacket {
-  std::span<const uint8_t> bytes;  // until the next frame is encoded
-  bsq_packet_stats stats{};        // of the frame that it ends with
-
-  double bits() const { return 8.0 * static_cast<double>(bytes.size()); }
+struct FrameResult {
+  double packet_bits = 0;  // of the packet up to this frame
+  bsq_packet_stats stats{};
 };
 
 // A packet goes through begin_packet(); then for each of its frames begin(); predict(), unless it
 // is a keyframe; encode(), after begin() once more where the result is not wanted; end_frame();
-// then packet().
+// then finish().
 class PacketEncoder {
  public:
   // `factory` makes the encoders of the components. Model and pool must outlive the object.
@@ -43,8 +40,7 @@ class PacketEncoder {
   void begin(std::span<const Frame> sources, const FrameRole& role);
   // Motion and prediction of the first component, at q.
   void predict(int q) { components_.front().predict(q); }
-  // The packet up to this frame.
-  CodedPacket encode(const FrameHeader& frame, const FramePlan& plan);
+  FrameResult encode(const FrameHeader& frame, const FramePlan& plan);
   void end_frame();
   // The packet, which shows the frame of this index; it lasts until the next one begins.
   std::span<const uint8_t> finish(uint32_t index);

@@ -64,17 +64,15 @@ void log_variances(const Frame& source, const Geometry& geometry, ThreadPool& po
   for (double& b : busy) b -= mean;
 }
 
-// Propagation cost lowers delta q. What all superblocks have in common becomes the frame's shift
-// where that is allowed.
-void AdaptiveQuant::add_propagation(std::span<const double> propagation, bool shifts) {
+// Propagation cost lowers delta q. What all superblocks have in common becomes the frame's shift.
+void AdaptiveQuant::add_propagation(std::span<const double> propagation) {
   for (size_t i = 0; i < delta_q_.size(); ++i) {
     delta_q_[i] -=
         kDecisions.propagation_strength * (propagation[i] - kDecisions.usual_propagation);
   }
   const double mean = mean_of(delta_q_);
-  if (shifts) plan_.shift = kDeltaQUnit * static_cast<int>(std::lround(mean));
-  const double centre = shifts ? std::round(mean) : mean;
-  for (double& d : delta_q_) d -= centre;
+  plan_.shift = kDeltaQUnit * static_cast<int>(std::lround(mean));
+  for (double& d : delta_q_) d -= std::round(mean);
 }
 
 // `before`: empty, or what stays within the inertia.
@@ -95,10 +93,10 @@ const DeltaQPlan& AdaptiveQuant::plan(const AqFrame& frame) {
   plan_.shift = 0;
   log_variances(frame.source, geometry_, pool_, delta_q_);
   for (double& d : delta_q_) d *= variance_strength_;
-  if (has_lookahead) add_propagation(frame.propagation, frame.shifts);
+  if (has_lookahead) add_propagation(frame.propagation);
   const bool has_inertia = has_lookahead && !frame.keyframe;
   round_delta_q(has_inertia ? frame.delta_q_before : std::span<const int16_t>());
-  if (has_inertia && frame.shifts) {
+  if (has_inertia) {
     plan_.shift += frame.has_b_frames ? level_q(frame.level) : q_cascade(frame.index);
   }
   return plan_;

@@ -28,7 +28,6 @@ struct AqFrame {
   int level = 0;              // see GopFrame
   bool has_b_frames = false;  // whether the stream has
   bool keyframe = false;
-  bool shifts = false;  // whether the frame's q may move; else the superblocks' move around it
 };
 
 // What is added to q: `shift` to that of the frame, and in units of kDeltaQUnit to that of every
@@ -49,7 +48,7 @@ class AdaptiveQuant {
   const DeltaQPlan& plan(const AqFrame& frame);
 
  private:
-  void add_propagation(std::span<const double> propagation, bool shifts);
+  void add_propagation(std::span<const double> propagation);
   void round_delta_q(std::span<const int16_t> before);
 
   const Geometry geometry_;

@@ -13,72 +13,52 @@ namespace bsq {
 
 RateLoop::RateLoop(double crf, std::unique_ptr<RateControl> control, ThreadPool& pool,
                    const Log& log)
-    : crf_q_(q_of_crf(crf)), control_(std::move(control)), pool_(pool), log_(log), q_(crf_q_) {}
+    : crf_q_(q_of_crf(crf)), control_(std::move(control)), pool_(pool), log_(log) {}
 
-double RateLoop::crf() const { return crf_of_q(q_); }
+int RateLoop::q() const {
+  if (!control_) return crf_q_;
+  return std::clamp(q_of_c(static_cast<int>(std::lround(control_->base()))), kQOffset, kMaxQ);
+}
 
 void RateLoop::arrive(double since, double shown) {
   if (control_) control_->arrive(since, shown);
 }
 
-// A cap leaves the frame at the q of crf, and at its shift, where that fits.
-void RateLoop::choose_q(RateLoopFrame& frame) {
-  shift_ = frame.q_shift();
-  if (!control_) return;
-  const bool is_cap = control_->is_cap();
-  const int floor = is_cap ? std::clamp(c_of_q(crf_q_ + shift_), 0, kMaxLayerQ) : 0;
-  const int c =
-      frame.keyframe()
-          ? control_->keyframe_q(energies_.intra(frame.source(), pool_), floor)
-          : control_->inter_q(energies_.predicted(frame.source(), frame.prediction(), pool_), floor,
-                              frame.frames_left());
-  if (is_cap && c == floor) {
-    q_ = crf_q_;
-  } else {
-    set_q(c);
+int RateLoop::choose_c(RateLoopFrame& frame) {
+  if (frame.keyframe()) {
+    return control_->keyframe_q(energies_.intra(frame.source(), pool_), frame.q_shift());
   }
+  const int expected = control_->expected_q(frame.rate_frame());
+  const Frame& prediction = frame.prediction(q_of_c(expected));
+  return control_->inter_q(energies_.predicted(frame.source(), prediction, pool_));
 }
 
-// The control's q, which has the shift in it already.
-void RateLoop::set_q(int c) {
-  q_ = q_of_c(c);
-  shift_ = 0;
-}
-
-double RateLoop::code_once(RateLoopFrame& frame) const {
-  return frame.code(std::clamp(q_ + shift_, kQOffset, kMaxQ));
-}
-
-// A keyframe of the wrong size is coded again, since it starts from nothing; and so, as a keyframe,
-// is a frame that would make the buffer underflow.
+// A frame of the wrong size, or after which the rest of the packet would not fit the buffer, is
+// coded again.
 void RateLoop::code(RateLoopFrame& frame) {
-  choose_q(frame);
-  double bits = code_once(frame);
+  if (!control_) {
+    frame.code(std::clamp(crf_q_ + frame.q_shift(), kQOffset, kMaxQ));
+    return;
+  }
+  double bits = frame.code(q_of_c(choose_c(frame)));
+  while (const std::optional<int> c = control_->retry(bits)) bits = frame.code(q_of_c(*c));
+  control_->done(bits);
+}
+
+void RateLoop::end_packet(int64_t pts, double bits) {
   if (!control_) return;
-  if (!frame.keyframe() && control_->would_underflow(bits)) {
-    control_->failed_inter(bits);
-    frame.make_keyframe();
-    choose_q(frame);
-    bits = code_once(frame);
-  }
-  while (frame.keyframe()) {
-    const std::optional<int> c = control_->retry_keyframe(bits);
-    if (!c) break;
-    set_q(*c);
-    bits = code_once(frame);
-  }
   const int64_t underflows = control_->buffer().underflows();
-  control_->done(frame.keyframe(), bits);
-  if (control_->buffer().underflows() > underflows) log_underflow(frame, bits);
+  control_->end_packet(bits);
+  if (control_->buffer().underflows() > underflows) log_underflow(pts, bits);
 }
 
 // The first one is a warning, the others are details.
-void RateLoop::log_underflow(const RateLoopFrame& frame, double bits) const {
+void RateLoop::log_underflow(int64_t pts, double bits) const {
   if (!log_) return;
   const bool first = control_->buffer().underflows() == 1;
   log_(first ? BSQ_LOG_WARNING : BSQ_LOG_DEBUG,
-       "the frame at pts " + std::to_string(frame.pts()) + " has " +
-           std::to_string(std::llround(bits)) + " bits and makes the VBV buffer of " +
+       "the packet at pts " + std::to_string(pts) + " has " + std::to_string(std::llround(bits)) +
+           " bits and makes the VBV buffer of " +
            std::to_string(std::llround(control_->buffer().capacity())) + " bits underflow" +
            (first ? ": a larger buffer helps" : ""));
 }
