@@ -9,6 +9,7 @@
 
 #include "codec/common/base_frame.h"
 #include "motion/interpolate.h"
+#include "motion/overlap.h"
 
 namespace bsq::cuda {
 
@@ -119,29 +120,28 @@ void DeviceState::send_motion() {
   device_.mark();
 }
 
-CompensateKernel DeviceState::compensation(size_t i) const {
-  CompensateKernel kernel{reference(i).frame->planes(),
+void DeviceState::compensate() {
+  send_motion();
+  const bool is_b = role_.is_b();
+  CompensateKernel kernel{{reference(0).frame->planes(), reference(is_b ? 1 : 0).frame->planes()},
                           current_->planes(),
-                          vectors_[i].device(),
-                          role_.is_b() ? direction_.device() : nullptr,
-                          i == 0 ? kFirstReference : kSecondReference,
+                          {vectors_[0].device(), vectors_[1].device()},
+                          is_b ? direction_.device() : nullptr,
                           geometry_.tokens_x,
                           geometry_.tokens_y,
                           {},
+                          {},
+                          {},
                           {}};
-  static_assert(sizeof kernel.luma_filter == sizeof kLumaFilter);
-  static_assert(sizeof kernel.chroma_filter == sizeof kChromaFilter);
-  std::memcpy(kernel.luma_filter, kLumaFilter, sizeof kernel.luma_filter);
-  std::memcpy(kernel.chroma_filter, kChromaFilter, sizeof kernel.chroma_filter);
-  return kernel;
-}
-
-void DeviceState::compensate() {
-  send_motion();
-  for (size_t i = 0; i < (role_.is_b() ? 2U : 1U); ++i) {
-    const CompensateKernel kernel = compensation(i);
-    device_.launch(kernel);
-  }
+  const auto put = [](auto& to, const auto& from) {
+    static_assert(sizeof to == sizeof from);
+    std::memcpy(&to, &from, sizeof to);
+  };
+  put(kernel.luma_filter, kLumaFilter);
+  put(kernel.chroma_filter, kChromaFilter);
+  put(kernel.luma_parts, kLumaParts);
+  put(kernel.chroma_parts, kChromaParts);
+  device_.launch(kernel);
 }
 
 Steps DeviceState::steps(int q) const { return {q, delta_q_.device(), geometry_.superblocks_x}; }

@@ -100,7 +100,6 @@ class DeviceState : public LayerStateBase<DeviceState, SymbolTile, DeviceSamples
   void expand(const DeviceTokens& fields);
   void copy_tokens(const DeviceTokens& from, DeviceTokens& to);
   void send_motion();
-  CompensateKernel compensation(size_t reference) const;
 
   const std::shared_ptr<const Weights> weights_;
   Device& device_;

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -17,6 +19,8 @@ CHROMA = [
     [0, 64, 0, 0], [-2, 58, 10, -2], [-4, 54, 16, -2], [-6, 46, 28, -4],
     [-4, 36, 36, -4], [-4, 28, 46, -6], [-2, 16, 54, -4], [-2, 10, 58, -2],
 ]  # fmt: skip
+LUMA_PARTS = [8, 4, 2, 1]
+CHROMA_PARTS = [8, 3]
 
 
 def field_shapes(height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -94,6 +98,45 @@ def compensate_plane(
             total += weight * ref.astype(np.int64)[row, column]
     samples: npt.NDArray[np.int64] = np.clip((total + 2048) >> 12, 0, (1 << depth) - 1)
     return samples
+
+
+def compensate_overlapped(
+    refs: Sequence[npt.NDArray[np.generic]],
+    vectors: IntArray,
+    directions: IntArray,
+    luma: bool,
+    depth: int,
+) -> IntArray:
+    """The prediction of a plane from its references, mixed at edges between different motion.
+
+    `vectors` [rows, columns, reference, (x, y)] and `directions` are those of the sub-blocks.
+    """
+    size, parts = (8, LUMA_PARTS) if luma else (4, CHROMA_PARTS)
+
+    def predicted(vectors: IntArray, directions: IntArray) -> IntArray:
+        each = [compensate_plane(ref, vectors[:, :, r], luma, depth) for r, ref in enumerate(refs)]
+        direction = directions.repeat(size, 0).repeat(size, 1)
+        means = (each[0] + each[-1] + 1) >> 1
+        return np.select([direction == 1, direction == 2], [each[0], each[-1]], means)
+
+    out = predicted(vectors, directions)
+    rows, columns = np.indices(directions.shape)
+    y, x = np.indices(out.shape) % size
+    sides = [(0, -1, x), (0, 1, size - 1 - x), (-1, 0, y), (1, 0, size - 1 - y)]
+    for down, right, line in sides:
+        # A sub-block at the frame's border is its own neighbour, which is the same as none.
+        at = (
+            np.clip(rows + down, 0, rows.max()),
+            np.clip(columns + right, 0, columns.max()),
+        )
+        other = predicted(vectors[at], directions[at])
+        used = directions[..., None] >> np.arange(vectors.shape[2]) & 1 == 1
+        differs = (vectors[at] != vectors).any(-1) & used
+        mixed = (directions[at] != directions) | differs.any(-1)
+        part = np.array([*parts, *([0] * (size - len(parts)))])[line]
+        part = part * mixed.repeat(size, 0).repeat(size, 1)
+        out = ((32 - part) * out + part * other + 16) >> 5
+    return out
 
 
 def predictors(

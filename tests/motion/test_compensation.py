@@ -7,7 +7,7 @@ import pytest
 
 from bsqav import _core
 from tests.motion.reference import (
-    compensate_plane,
+    compensate_overlapped,
     field_shapes,
     random_field,
     random_fine_field,
@@ -42,9 +42,14 @@ def check_against_formulas(
 ) -> None:
     predicted = _core.motion_compensate(planes, split, mv, depth)
     assert len(predicted) == len(planes)
+    rows, columns = planes[0].shape[0] // 8, planes[0].shape[1] // 8
+    fine = mv if mv.shape[:2] == (rows, columns) else mv.repeat(2, 0).repeat(2, 1)
+    vectors = fine[:rows, :columns, None].astype(np.int64)
+    directions = np.ones((rows, columns), np.int64)
     for plane, got in zip(planes, predicted, strict=True):
         assert got.dtype == plane.dtype
-        wanted = compensate_plane(plane, mv, plane.shape == planes[0].shape, depth)
+        luma = plane.shape == planes[0].shape
+        wanted = compensate_overlapped([plane], vectors, directions, luma, depth)
         np.testing.assert_array_equal(got, wanted)
 
 
@@ -106,6 +111,15 @@ def test_worked_example_of_the_document() -> None:
     mv = np.array([[[2, 0]]], np.int16)
     (predicted,) = _core.motion_compensate([plane], np.zeros((1, 1), np.uint8), mv)
     assert predicted[0, 3] == 45
+
+
+def test_worked_example_of_overlap() -> None:
+    plane = np.full((24, 24), 100, np.uint8)
+    plane[:, 16:] = 164
+    mv = np.zeros((3, 3, 2), np.int16)
+    mv[1, 1] = 48, 0  # from a place where all samples are 164
+    (predicted,) = _core.motion_compensate([plane], np.full((1, 1), 31, np.uint8), mv)
+    assert predicted[10, :8].tolist() == [100, 100, 100, 100, 102, 104, 108, 116]
 
 
 @pytest.mark.parametrize("threads", [1, 3])

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from tests.motion.reference import compensate_plane
+from tests.motion.reference import compensate_overlapped
 from tests.reference.bitstream import require
 from tests.reference.range_decoder import (
     AdaptiveBit,
@@ -267,18 +267,9 @@ def scale(vector: Vector, n: int, d: int) -> Vector:
 def compensate(
     references: Sequence[Sequence[IntArray]], motion: Motion, depth: int
 ) -> list[IntArray]:
-    """The prediction of all planes from those of the references (sections 4.3 and 4.6)."""
-    predicted = []
-    for index, planes in enumerate(zip(*references, strict=True)):
-        size = 8 if index == 0 else 4
-        direction = motion.directions.repeat(size, 0).repeat(size, 1)
-        each = [
-            compensate_plane(plane, motion.vectors[:, :, r], index == 0, depth)
-            for r, plane in enumerate(planes)
-        ]
-        first, second = each[0], each[-1]
-        both = (first + second + 1) >> 1
-        predicted.append(
-            np.select([direction == FIRST, direction == SECOND], [first, second], both)
-        )
-    return predicted
+    """The prediction of all planes from those of the references (sections 4.3, 4.6 and 4.7)."""
+    vectors = motion.vectors[:, :, : len(references)]
+    return [
+        compensate_overlapped(planes, vectors, motion.directions, index == 0, depth)
+        for index, planes in enumerate(zip(*references, strict=True))
+    ]

@@ -116,6 +116,13 @@ struct MotionField {
   bool same_motion(size_t a, size_t b) const {
     return mv[a] == mv[b] && (!is_b() || (second[a] == second[b] && direction[a] == direction[b]));
   }
+  // Whether two sub-blocks are predicted alike: equal in direction and in vectors that are used.
+  bool same_prediction(size_t a, size_t b) const {
+    if (!is_b()) return mv[a] == mv[b];
+    const uint8_t used = direction[a];
+    return used == direction[b] && ((used & kFirstReference) == 0 || mv[a] == mv[b]) &&
+           ((used & kSecondReference) == 0 || second[a] == second[b]);
+  }
   // Gives all sub-blocks of the square this vector.
   void set(const MotionSquare& s, Mv v) {
     for_subblocks(s, [&](int cx, int cy) { mv_at(cx, cy) = v; });

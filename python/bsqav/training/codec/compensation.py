@@ -1,7 +1,8 @@
 """Motion compensation of batches in PyTorch, for devices that the C++ functions are not on.
 
-It is docs/bitstream.md, section 4.3, to the bit: its sums are integers below 2^24, which float32
-holds. Vectors are (x, y) in quarter luma samples. N counts the blocks of a frame in raster order.
+It is docs/bitstream.md, sections 4.3 and 4.7, to the bit: its sums are integers below 2^24, which
+float32 holds. Vectors are (x, y) in quarter luma samples. N counts the blocks of a frame in raster
+order.
 """
 
 from functools import lru_cache
@@ -25,6 +26,7 @@ CHROMA_TAPS = (
     (-2, 16, 54, -4),
     (-2, 10, 58, -2),
 )
+LUMA_PARTS, CHROMA_PARTS = (8, 4, 2, 1), (8, 3)  # of the neighbours, in 32
 SUPERBLOCK, BLOCK = 32, 16
 
 
@@ -82,21 +84,51 @@ def corners(rows: int, cols: int, size: int, device: torch.device) -> tuple[Tens
     return top, left
 
 
+def compensate_plane(
+    plane: Tensor, mv: Tensor, size: int, table: tuple[tuple[int, ...], ...]
+) -> Tensor:
+    """The prediction of a plane [B, H, W] by vectors [B, rows, cols, 2] of squares of `size`."""
+    b, height, width = plane.shape
+    rows, cols = mv.shape[1:3]
+    top, left = corners(rows, cols, size, plane.device)
+    blocks = predict_blocks(plane, top, left, mv.flatten(1, 2), size, constant(table, plane.device))
+    grid = blocks.view(b, rows, cols, size, size).permute(0, 1, 3, 2, 4)
+    return grid.reshape(b, rows * size, cols * size)[:, :height, :width]
+
+
+def overlap(
+    out: Tensor, plane: Tensor, mv: Tensor, size: int, table: tuple[tuple[int, ...], ...]
+) -> Tensor:
+    """The prediction `out`, mixed near edges with what the neighbours' motion predicts."""
+    parts = LUMA_PARTS if size == BLOCK else CHROMA_PARTS
+    height, width = out.shape[1:]
+    for axis, forward in ((2, False), (2, True), (1, False), (1, True)):
+        count = mv.shape[axis]
+        at = torch.arange(count, device=mv.device) + (1 if forward else -1)
+        # A block at the frame's border is its own neighbour, which is the same as none.
+        near = mv.index_select(axis, at.clamp(0, count - 1))
+        line = constant((parts + (0,) * (size - len(parts)),), out.device)[0]
+        part = (line.flip(0) if forward else line).repeat(count)
+        part = part[:width] if axis == 2 else part[:height, None]
+        differs = (near != mv).any(-1).repeat_interleave(size, 1).repeat_interleave(size, 2)
+        part = part * differs[:, :height, :width]
+        other = compensate_plane(plane, near, size, table)
+        out = torch.floor(((32 - part) * out + part * other + 16) / 32)
+    return out
+
+
 def compensate(y: Tensor, u: Tensor, v: Tensor, mv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Predicts frames from y [B, H, W], u and v [B, H/2, W/2] with a vector for each block.
 
     Planes hold integers 0..255 in any type; mv is [B, ceil(H/16), ceil(W/16), 2], of whole numbers
     (the blocks of an unsplit superblock share its vector). Returns float32 planes.
     """
+    vectors = mv.long()
 
     def one(plane: Tensor, size: int, table: tuple[tuple[int, ...], ...]) -> Tensor:
-        b, height, width = plane.shape
-        rows, cols = mv.shape[1:3]
-        taps = constant(table, plane.device)
-        top, left = corners(rows, cols, size, plane.device)
-        blocks = predict_blocks(plane.float(), top, left, mv.long().flatten(1, 2), size, taps)
-        grid = blocks.view(b, rows, cols, size, size).permute(0, 1, 3, 2, 4)
-        return grid.reshape(b, rows * size, cols * size)[:, :height, :width]
+        samples = plane.float()
+        out = compensate_plane(samples, vectors, size, table)
+        return overlap(out, samples, vectors, size, table)
 
     half = BLOCK // 2
     return one(y, BLOCK, LUMA_TAPS), one(u, half, CHROMA_TAPS), one(v, half, CHROMA_TAPS)
