@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import random
-import zlib
-from collections.abc import Collection, Sequence
-from itertools import accumulate, pairwise
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -21,13 +17,10 @@ from bsqav.errors import (
     UnsupportedError,
 )
 from tests.bitstream.packets import FrameFields, Header, PacketFields, zigzag
+from tests.codec.damage import flip, flip_and_seal, seal
 from tests.codec.streams import Format, Stream, clip, decode, encode, picture_hash, tiny_model
-from tests.reference.bitstream import Frame, PacketParser
-from tests.reference.groups import lost_packets
 
 FORM = Format(64, 48)
-
-
 # Of four components.
 DEEP = Format(40, 24, "422", 10, 1)
 
@@ -42,32 +35,6 @@ def stream() -> Stream:
 def deep_stream() -> Stream:
     """Two groups of four pictures of several components."""
     return encode(clip(DEEP, 8), DEEP, gop=4, scene_cut=False, crf=30, preset="fast")
-
-
-# Of the groups with B frames below: a keyframe and two groups of eight.
-GOP = 17
-
-
-@pytest.fixture(scope="module", params=["one component", "four"])
-def b_stream(request: pytest.FixtureRequest) -> Stream:
-    """Two groups of pictures with B frames."""
-    form = FORM if request.param == "one component" else DEEP
-    options: dict[str, Any] = {"gop": GOP, "scene_cut": False, "crf": 30, "preset": "fast"}
-    return encode(clip(form, 2 * GOP, calm=True), form, lookahead=24, bframes=7, **options)
-
-
-def flip(data: bytes, bit: int) -> bytes:
-    """The data with one bit changed."""
-    damaged = bytearray(data)
-    damaged[bit // 8] ^= 1 << bit % 8
-    return bytes(damaged)
-
-
-def seal(data: bytes) -> bytes:
-    """The data with a new checksum in place of its own, as an attacker would."""
-    size = 4 if data[0] & 0x80 else 2
-    body = data[:-size]
-    return body + (zlib.crc32(body) & (1 << 8 * size) - 1).to_bytes(size, "little")
 
 
 def test_a_lost_packet_is_concealed_until_the_next_keyframe(stream: Stream) -> None:
@@ -222,10 +189,6 @@ def test_random_damage_of_several_components_is_survived(deep_stream: Stream) ->
     check_damaged(deep_stream, 200)
 
 
-def test_random_damage_of_b_frames_is_survived(b_stream: Stream) -> None:
-    check_damaged(b_stream, 150, 10)
-
-
 def test_damage_in_one_component_conceals_the_whole_picture(deep_stream: Stream) -> None:
     """Also where the components before it were decoded: none of the picture is shown."""
     broken = 0
@@ -278,12 +241,7 @@ def check_damaged(stream: Stream, times: int, count: int = 4) -> None:
     for _ in range(times):
         packets = list(stream.packets[:count])
         at = rng.randrange(count)
-        data = packets[at]
-        for _ in range(rng.choice([1, 1, 2, 8])):
-            data = flip(data, rng.randrange(8 * len(data)))
-        if rng.random() < 0.3:
-            data = data[: rng.randrange(min(5, len(data)), len(data) + 1)]
-        packets[at] = seal(data)
+        packets[at] = flip_and_seal(packets[at], rng)
         decoder.reset()
         for packet in packets:
             try:
@@ -311,141 +269,11 @@ def test_times_that_leave_their_range_are_damage(stream: Stream, limit: int) -> 
     assert second.pts > first.pts
 
 
-def coded_frames(stream: Stream) -> list[Sequence[Frame]]:
-    """The frames coded in every packet."""
-    parser = PacketParser()
-    return [parser.parse(packet).frames for packet in stream.packets]
-
-
-def check_shown(stream: Stream, packets: dict[int, bytes], lost: Collection[int]) -> None:
-    """What the packets of these numbers show: the frame before of those lost, else their own."""
-    shown = decode(packets.values())
-    assert [frame.concealed for frame in shown] == [number in lost for number in packets]
-    assert [frame.pts for frame in shown] == [stream.pts[number] for number in packets]
-    expected: list[str] = []
-    for number in packets:
-        expected.append(expected[-1] if number in lost else stream.hashes[number])
-    assert [picture_hash(frame) for frame in shown] == expected
-
-
-def test_a_lost_packet_costs_exactly_the_frames_that_depend_on_it(b_stream: Stream) -> None:
-    frames = coded_frames(b_stream)
-    assert [len(packet) for packet in frames[:GOP]] == [1, *[4, 0, 1, 0, 2, 0, 1, 0] * 2]
-    for missing in range(1, GOP):
-        lost = lost_packets(frames, {missing})
-        # A frame that is not held, or nothing but what the packet shows.
-        if missing % 4 == 3 or missing % 2 == 0:
-            assert lost == {missing}
-        elif missing % 8 == 1:
-            assert lost == set(range(missing, GOP)), "of an anchor"
-        else:
-            assert lost == {missing, missing + 1, missing + 2}
-        packets = dict(enumerate(b_stream.packets))
-        del packets[missing]
-        check_shown(b_stream, packets, lost)
-        data = b_stream.packets[missing]
-        packets = dict(enumerate(b_stream.packets))
-        packets[missing] = flip(data, 8 * len(data) // 2)
-        check_shown(b_stream, packets, lost)
-
-
-@pytest.mark.parametrize("bframes", [0, 7])
-def test_made_up_times_cost_no_frame(bframes: int) -> None:
-    """A damaged packet's frame is due when the one before ends: here after the frames behind it."""
-    rng = random.Random(4)
-    pts = list(accumulate(rng.choice([1, 1, 1, 2, 50]) for _ in range(GOP + 2)))
-    options: dict[str, Any] = {"gop": GOP, "scene_cut": False, "crf": 30, "preset": "fast"}
-    pictures = clip(FORM, GOP + 2, calm=True)
-    stream = encode(pictures, FORM, pts=pts, lookahead=24, bframes=bframes, **options)
-    frames = coded_frames(stream)
-    falls = 0
-    for missing in range(1, GOP):
-        lost = lost_packets(frames, {missing})
-        packets = list(stream.packets)
-        packets[missing] = b"\0"
-        shown = decode(packets)
-        assert [frame.concealed for frame in shown] == [n in lost for n in range(GOP + 2)]
-        for number, frame in enumerate(shown):
-            if number not in lost:
-                assert (frame.pts, picture_hash(frame)) == (pts[number], stream.hashes[number])
-        falls += any(one.pts >= other.pts for one, other in pairwise(shown))
-    assert falls > 0
-
-
 def test_packets_whose_times_fall_are_damaged(stream: Stream) -> None:
     early = PacketFields(keyframe=False, index=2, deviation=-4).write()
     assert [frame.concealed for frame in decode([*stream.packets[:2], early])] == [0, 0, 1]
     with pytest.raises(BitstreamError, match=r"does not rise \(packet 2, byte 1\)"):
         decode([*stream.packets[:2], early], strict=True)
-
-
-def test_packets_of_frames_that_are_not_held_may_be_left_out(b_stream: Stream) -> None:
-    infos = [_core.probe_packet(packet) for packet in b_stream.packets]
-    spare = [i for i, info in enumerate(infos) if info["frames"] and not info["held_frames"]]
-    assert spare == [3, 7, 11, 15, 20, 24, 28, 32]
-    left = [i for i in range(2 * GOP) if i not in spare]
-    frames = decode([b_stream.packets[i] for i in left], strict=True)
-    assert [picture_hash(frame) for frame in frames] == [b_stream.hashes[i] for i in left]
-    assert [frame.pts for frame in frames] == [b_stream.pts[i] for i in left]
-
-
-def test_several_lost_packets_cost_what_depends_on_any_of_them(b_stream: Stream) -> None:
-    frames = coded_frames(b_stream)
-    rng = random.Random(5)
-    for _ in range(12):
-        missing = rng.sample(range(1, GOP), 4)
-        packets = {i: data for i, data in enumerate(b_stream.packets) if i not in missing}
-        check_shown(b_stream, packets, lost_packets(frames, missing))
-
-
-def test_a_lost_keyframe_costs_its_group_of_b_frames(b_stream: Stream) -> None:
-    packets = dict(enumerate(b_stream.packets))
-    del packets[GOP]
-    check_lost_group(b_stream, packets)
-    # Also where packets of the first group come late, between those of the second one.
-    late = dict(enumerate([*b_stream.packets[:9], b_stream.packets[18], *b_stream.packets[9:17]]))
-    shown = decode(late.values())
-    assert [frame.concealed for frame in shown] == [False] * 9 + [True] * 9
-
-
-def check_lost_group(stream: Stream, packets: dict[int, bytes]) -> None:
-    shown = decode(packets.values())
-    assert [frame.concealed for frame in shown] == [number > GOP for number in packets]
-    assert {picture_hash(frame) for frame in shown[GOP:]} == {stream.hashes[GOP - 1]}
-    ticks = [frame.pts for frame in shown]
-    assert ticks == sorted(set(ticks))
-
-
-def test_a_group_that_ends_early_is_followed_by_the_next(b_stream: Stream) -> None:
-    """Frames that were coded ahead are then not shown."""
-    for end in range(1, GOP):
-        left = [*range(end), *range(GOP, GOP + 3)]
-        packets = [b_stream.packets[i] for i in left]
-        if end % 2 == 1 and end > 1:
-            assert _core.probe_packet(packets[end - 1])["frames"] == 0
-        frames = decode(packets, strict=True)
-        assert [picture_hash(frame) for frame in frames] == [b_stream.hashes[i] for i in left]
-
-
-def test_a_packet_that_breaks_a_rule_costs_no_more_than_its_group(b_stream: Stream) -> None:
-    rng = random.Random(3)
-    concealed = 0
-    for _ in range(60):
-        packets = list(b_stream.packets[: GOP + 2])
-        at = rng.randrange(1, GOP)
-        data = packets[at]
-        for _ in range(rng.choice([1, 1, 2, 8])):
-            data = flip(data, rng.randrange(8 * len(data)))
-        packets[at] = seal(bytes([data[0] & 0x7F]) + data[1:])
-        frames = decode(packets)
-        hashes = [picture_hash(frame) for frame in frames]
-        assert hashes[:at] == b_stream.hashes[:at]
-        assert hashes[-2:] == b_stream.hashes[GOP : GOP + 2]
-        assert [frame.concealed for frame in frames[-2:]] == [False, False]
-        concealed += any(frame.concealed for frame in frames)
-        # A frame is the right one, or concealed, or of damage that kept the rules.
-        assert len(frames) == GOP + 2
-    assert concealed > 20
 
 
 def test_concealed_pictures_have_no_tokens(stream: Stream) -> None:

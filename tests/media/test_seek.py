@@ -1,4 +1,4 @@
-"""Seeks land on the right picture: in a file, in memory, over HTTP, in every container."""
+"""Seeks land on the right frame: in a file, in memory, over HTTP, in every container."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ import av
 import pytest
 
 import bsqav
+from bsqav import _core
 from bsqav.media.transcode.trim import TOLERANCE
-from tests.media.clips import make_clip, plane_hash, seconds
+from tests.media.clips import make_clip, packets, plane_hash, seconds
 from tests.media.containers import InOrder
 from tests.media.web import served
 
-FRAMES, SEEKS = 90, 50
+FRAMES, GOP, SEEKS = 200, 20, 50
 CONTAINERS = ["a.mkv", "a.mov", "fragmented.mov", "a.nut", "list.m3u8"]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One clip in every container: sound, keyframes 8 pictures apart, a variable rate."""
+    """One clip in every container: sound, B frames, a variable rate."""
     path = tmp_path_factory.mktemp("seek")
     random_times = random.Random(3)
     times = [0]
     while len(times) < FRAMES:
-        times.append(times[-1] + random_times.choice((20, 33, 40, 41, 100)))
+        times.append(times[-1] + random_times.choice((50, 83, 100, 101, 250)))
     clip = make_clip(path / "in.mkv", frames=FRAMES, size=(32, 32), times=times, encoder="ffv1")
     first = path / CONTAINERS[0]
-    bsqav.transcode(clip, first, gop=8)
+    bsqav.transcode(clip, first, gop=GOP, preset="fast")
     for name in CONTAINERS[1:]:
         if name == "fragmented.mov":
             with (path / name).open("wb") as file:
@@ -41,6 +42,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         else:
             bsqav.transcode(first, path / name, codec="copy")
     assert b"moof" in (path / "fragmented.mov").read_bytes()
+    infos = [_core.probe_packet(data) for _, data in packets(first, "video")]
+    assert {info["frames"] for info in infos} >= {0, 1, 2, 4}
+    assert max(info["index_in_group"] for info in infos) == GOP - 1
     return path
 
 
@@ -64,19 +68,25 @@ def pictures(container: Any, stream: Any) -> Iterator[tuple[int, str]]:
 WAYS = [(name, way) for name in CONTAINERS for way in ("file", "memory", "http")]
 # A playlist in memory cannot say where the file is that it names.
 WAYS.remove(("list.m3u8", "memory"))
+# In these, every frame is sought.
+WHOLE = {("a.mkv", "file"), ("a.mkv", "http"), ("list.m3u8", "http")}
 
 
 @pytest.mark.parametrize(("name", "way"), WAYS)
-def test_fifty_random_times(folder: Path, name: str, way: str) -> None:
+def test_a_seek_shows_what_decoding_from_the_start_does(folder: Path, name: str, way: str) -> None:
     with bsqav.open(folder / CONTAINERS[0]) as container:
         expected = list(pictures(container, container.streams.video[0]))
     assert len(expected) == FRAMES
     chance = random.Random(7)
+    if (name, way) in WHOLE:
+        times = [pts for pts, _ in expected]
+        chance.shuffle(times)
+    else:
+        times = [chance.randrange(expected[0][0], expected[-1][0] + 50) for _ in range(SEEKS)]
     with opened(folder, name, way) as container:
         stream = container.streams.video[0]
-        for _ in range(SEEKS):
-            # Some time, and the picture that shows then.
-            time = chance.randrange(expected[0][0], expected[-1][0] + 40)
+        for time in times:
+            # The frame that shows then.
             number = max(n for n, (pts, _) in enumerate(expected) if pts <= time)
             container.seek(time, stream=stream)
             shown: tuple[int, str] | None = None
