@@ -156,6 +156,12 @@ def test_frames_are_skipped_as_asked(ffmpeg: FFmpeg, coded: Path) -> None:
         found = bsq_packets(demuxer, demuxer.tracks[0])
     held = [picture for picture, packet in zip(whole, found, strict=True) if not packet.disposable]
     assert len(whole) // 2 < len(held) < len(whole)
+    frames = ffmpeg.probe(coded, "-show_frames", "-select_streams", "v")["frames"]
+    types = {
+        frame["pict_type"] for frame, packet in zip(frames, found, strict=True) if packet.disposable
+    }
+    assert types == {"B"}
+    assert {frame["pict_type"] for frame in frames[::10]} == {"I"}
     for word in ("noref", "bidir"):
         assert ffmpeg.frames("-skip_frame", word, "-i", coded) == held
     assert ffmpeg.frames("-skip_frame", "nokey", "-i", coded) == whole[::10]

@@ -7,6 +7,7 @@ import re
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import pytest
 
 from bsqav._core import probe_packet
@@ -109,6 +110,12 @@ def test_b_frames(ffmpeg: FFmpeg, tmp_path: Path) -> None:
             probe_packet(data)["frames"] for _, data in packets(tmp_path / "out.mkv", "video")
         }
         assert frames == {"7": {0, 1, 2, 4}, "3": {0, 1, 3}, "0": {1}}[count]
+    ffmpeg(*SOURCE, "-c:v", "libbsq", "out.mov")
+    with av.open(str(tmp_path / "out.mov")) as container:
+        said = [packet.is_disposable for packet in container.demux(video=0) if packet.size]
+    infos = [probe_packet(data) for _, data in packets(tmp_path / "out.mov", "video")]
+    assert said == [info["frames"] > 0 and info["held_frames"] == 0 for info in infos]
+    assert any(said)
     ffmpeg(*SOURCE, "-c:v", "libbsq", "-bf", "0", "low.mkv")
     expected = ffmpeg.hash("-i", "low.mkv")
     ffmpeg(*SOURCE, "-c:v", "libbsq", "-bf", "7", "-maxrate", "50M", "low.mkv")

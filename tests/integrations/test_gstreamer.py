@@ -257,6 +257,36 @@ print("damaged", [n for n, bad in enumerate(damaged) if bad], len(damaged))
     assert "damaged [2] 11" in output
 
 
+@pytest.mark.parametrize("name", ["a.mkv", "a.mov"])
+def test_times_and_flags_of_b_frames(
+    name: str, script: Callable[[str], str], recorded: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """What bsqenc gives, and what bsqdec gives of a file."""
+    coding = "bsqenc lookahead=8 crf=20"
+    with bsqav.open(recorded(f"{VIDEO} ! {coding} ! matroskamux")) as container:
+        wanted = [packet.is_disposable for packet in container.demux(video=0) if packet.size]
+        assert 2 < sum(wanted) < 9
+    bsqav.transcode(tmp_path / "a.mkv", tmp_path / f"copy_{name}", codec="copy")
+    output = script(f"""
+def buffers(description):
+    pipeline = Gst.parse_launch(description + " ! appsink name=a sync=false")
+    sink = pipeline.get_by_name("a")
+    pipeline.set_state(Gst.State.PLAYING)
+    while (sample := sink.emit("pull-sample")) is not None:
+        yield sample.get_buffer()
+    pipeline.set_state(Gst.State.NULL)
+
+packets = list(buffers("{VIDEO} ! {coding}"))
+print("droppable", [packet.has_flags(Gst.BufferFlags.DROPPABLE) for packet in packets])
+print("coded", [packet.pts for packet in packets])
+print("shown", [b.pts for b in buffers("filesrc location={tmp_path}/copy_{name} ! decodebin")])
+""")
+    times = [n * 40_000_000 for n in range(12)]
+    assert f"droppable {wanted}" in output
+    assert f"coded {times}" in output
+    assert f"shown {times}" in output
+
+
 def test_properties_hold_from_the_next_frame_on(script: Callable[[str], str]) -> None:
     output = script(f"""
 pipeline = Gst.parse_launch("{VIDEO} ! bsqenc name=e crf=20 ! identity name=i ! fakesink")

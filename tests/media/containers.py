@@ -119,6 +119,7 @@ def mux_packets(
             pts=packet.pts + move,
             duration=packet.duration if duration is None else duration,
             keyframe=packet.keyframe,
+            disposable=packet.disposable,
             time_base=packet.time_base,
         )
 

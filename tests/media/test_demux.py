@@ -54,6 +54,7 @@ def coded(pts: list[int], *, gop: int = 8, rate: Fraction | None = None) -> Code
         rotation=270,
         gop=gop,
         scene_cut=False,
+        lookahead=8,
     )
     packets = []
     for number, tick in enumerate(pts):
@@ -66,7 +67,9 @@ def coded(pts: list[int], *, gop: int = 8, rate: Fraction | None = None) -> Code
 def steady(model_file: Path) -> Coded:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BSQAV_MODEL", str(model_file))
-        return coded([1001 * n for n in range(40)], rate=Fraction(30000, 1001))
+        stream = coded([1001 * n for n in range(40)], rate=Fraction(30000, 1001))
+    assert any(packet.disposable for packet in stream.packets), "there are B frames"
+    return stream
 
 
 def file_of(stream: Coded, name: str = "matroska", *, audio: bool = False) -> bytes:

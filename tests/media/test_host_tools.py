@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from fractions import Fraction
+from math import floor
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,36 @@ def test_mediainfo_names_codec_and_rate(tool: Tool, tmp_path: Path) -> None:
     video = next(track for track in facts if track["@type"] == "Video")
     assert video["CodecID"].endswith("BSQ1")
     assert (video["Width"], video["Height"], video["FrameRate"]) == ("320", "240", "29.970")
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mov", "nut"])
+def test_ffprobe_reads_the_times_of_b_frames(
+    steady: Coded, tool: Tool, tmp_path: Path, suffix: str
+) -> None:
+    """Exactly, but in Matroska to its millisecond; in the order of the packets."""
+    path = tmp_path / f"a.{suffix}"
+    path.write_bytes(file_of(steady, {"mkv": "matroska"}.get(suffix, suffix)))
+    found = probe(tool, path, "-show_streams", "-show_packets")
+    tick = Fraction(found["streams"][0]["time_base"])
+    assert (tick == Fraction(1, 1000)) if suffix == "mkv" else (Fraction(1, 30000) % tick == 0)
+    times = [floor(Fraction(1001 * n, 30000) / tick + Fraction(1, 2)) for n in range(40)]
+    assert [packet["pts"] for packet in found["packets"]] == times
+    assert [packet["dts"] for packet in found["packets"]] == times
+    assert [n for n, p in enumerate(found["packets"]) if "K" in p["flags"]] == [0, 8, 16, 24, 32]
+
+
+def test_mkvmerge_keeps_which_blocks_may_be_left_out(
+    steady: Coded, tool: Tool, tmp_path: Path
+) -> None:
+    path, copy = tmp_path / "a.mkv", tmp_path / "b.mkv"
+    path.write_bytes(file_of(steady))
+    tool("mkvmerge", "-o", copy, path)
+    for file in (path, copy):
+        blocks = [
+            line for line in tool("mkvinfo", "-v", "-v", file).splitlines() if "lock: " in line
+        ]
+        found = [n for n, line in enumerate(blocks) if "discardable" in line]
+        assert found == [n for n, packet in enumerate(steady.packets) if packet.disposable]
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "mov", "nut"])
