@@ -13,7 +13,15 @@ from bsqav import Encoder, _core
 from bsqav.codec.encoder import PassRecord
 from bsqav.errors import UsageError
 from tests.codec.rates import FORM, Pictures, check_same_everywhere, lowest_fullness, mean_rate
-from tests.codec.streams import Format, clip, encode, ready, tiny_model
+from tests.codec.streams import (
+    Format,
+    clip,
+    coded_packets,
+    decode,
+    encode,
+    picture_hash,
+    tiny_model,
+)
 from tests.media_data import DETAIL, WATER
 
 SECONDS = 12
@@ -33,17 +41,19 @@ def rate_at(frames: Pictures, crf: float) -> float:
     return 8 * sum(sizes) * 25 / len(frames)
 
 
-@pytest.mark.parametrize("crf", [28, 40])
-def test_ten_seconds_are_within_five_percent(scenes: Pictures, crf: float) -> None:
+@pytest.mark.parametrize(("crf", "lookahead"), [(28, 0), (40, 0), (28, 24), (40, 24)])
+def test_ten_seconds_are_within_five_percent(scenes: Pictures, crf: float, lookahead: int) -> None:
     bitrate = rate_at(scenes, crf)
-    stream = encode(scenes, FORM, bitrate=bitrate, preset="fast")
+    stream = encode(scenes, FORM, bitrate=bitrate, preset="fast", lookahead=lookahead)
     assert mean_rate(stream, 0, 250) == pytest.approx(bitrate, rel=0.05)
     assert mean_rate(stream, 0, len(scenes)) == pytest.approx(bitrate, rel=0.05)
     assert lowest_fullness(stream.packets, stream.pts, bitrate, 1.5) >= 0
 
 
-@pytest.mark.parametrize("vbv_buffer", [0.5, 4.0])
-def test_the_vbv_buffer_never_underflows(scenes: Pictures, vbv_buffer: float) -> None:
+@pytest.mark.parametrize(("vbv_buffer", "lookahead"), [(0.5, 0), (4.0, 0), (0.5, 24), (1.5, 24)])
+def test_the_vbv_buffer_never_underflows(
+    scenes: Pictures, vbv_buffer: float, lookahead: int
+) -> None:
     bitrate = rate_at(scenes, 34)
     encoder = _core.Encoder(
         FORM.sequence,
@@ -52,11 +62,9 @@ def test_the_vbv_buffer_never_underflows(scenes: Pictures, vbv_buffer: float) ->
         vbv_buffer=vbv_buffer,
         preset="fast",
         gop=50,
+        lookahead=lookahead,
     )
-    packets = []
-    for index, planes in enumerate(scenes):
-        encoder.send(planes, 4 * index)
-        packets += [packet.data for packet in ready(encoder)]
+    packets = [packet.data for packet in coded_packets(encoder, scenes)]
     lowest = lowest_fullness(packets, range(0, 4 * len(scenes), 4), bitrate, vbv_buffer)
     report = encoder.rate
     assert lowest >= 0
@@ -64,6 +72,14 @@ def test_the_vbv_buffer_never_underflows(scenes: Pictures, vbv_buffer: float) ->
     assert report["vbv_buffer_bits"] == pytest.approx(bitrate * vbv_buffer)
     assert (report["bitrate"], report["underflows"]) == (bitrate, 0)
     assert report["actual_bitrate"] == pytest.approx(sum(map(len, packets)) * 8 / SECONDS)
+
+
+@pytest.mark.parametrize("lookahead", [0, 12])
+def test_frames_coded_again_for_the_buffer_decode(scenes: Pictures, lookahead: int) -> None:
+    options: dict[str, Any] = {"vbv_buffer": 0.2, "gop": 20, "lookahead": lookahead}
+    stream = encode(scenes[60:100], FORM, bitrate=60_000, preset="fast", **options)
+    assert lowest_fullness(stream.packets, stream.pts, 60_000, 0.2) >= 0
+    assert [picture_hash(frame) for frame in decode(stream.packets)] == stream.hashes
 
 
 def test_times_count_and_not_frames(scenes: Pictures) -> None:
@@ -102,26 +118,25 @@ def test_a_rate_that_no_quantizer_reaches(scenes: Pictures) -> None:
     assert {record.crf for record in encoder.pass_records[20:]} == {63.0}
 
 
-def two_passes(frames: Pictures, bitrate: float) -> tuple[Encoder, Encoder]:
-    first = Encoder(sequence=FORM.sequence, model=tiny_model(), bitrate=bitrate, preset="fast")
+def coded_at(frames: Pictures, bitrate: float, **options: Any) -> Encoder:
+    settings: dict[str, Any] = {"preset": "fast", **options}
+    encoder = Encoder(sequence=FORM.sequence, model=tiny_model(), bitrate=bitrate, **settings)
     for index, planes in enumerate(frames):
-        first.encode(planes, pts=4 * index)
-    second = Encoder(
-        sequence=FORM.sequence,
-        model=tiny_model(),
-        bitrate=bitrate,
-        first_pass=first.pass_records,
-        preset="fast",
-    )
-    for index, planes in enumerate(frames):
-        second.encode(planes, pts=4 * index)
-    return first, second
+        encoder.encode(planes, pts=4 * index)
+    encoder.flush()
+    return encoder
 
 
-@pytest.mark.parametrize("crf", [28, 40])
-def test_two_passes_are_within_five_percent(scenes: Pictures, crf: float) -> None:
+def two_passes(frames: Pictures, bitrate: float, lookahead: int = 0) -> tuple[Encoder, Encoder]:
+    first = coded_at(frames, bitrate, lookahead=lookahead)
+    records = first.pass_records
+    return first, coded_at(frames, bitrate, lookahead=lookahead, first_pass=records)
+
+
+@pytest.mark.parametrize(("crf", "lookahead"), [(28, 0), (40, 0), (28, 24), (40, 24)])
+def test_two_passes_are_within_five_percent(scenes: Pictures, crf: float, lookahead: int) -> None:
     bitrate = rate_at(scenes, crf)
-    first, second = two_passes(scenes, bitrate)
+    first, second = two_passes(scenes, bitrate, lookahead)
     records = second.pass_records
     assert sum(record.bits for record in records) / SECONDS == pytest.approx(bitrate, rel=0.05)
     keyframes = [record.keyframe for record in records]

@@ -132,7 +132,8 @@ int RateControl::keyframe_q(const EnergyHistogram& energies, int shift) {
     finest = planned_base() + shift;
   } else if (index_ == 0 && !goal_.is_cap) {
     const double blind = q_within(kIntraModel, energies, 1.0, kFirstKeyframe * bitrate_, 0.0);
-    finest = (kFirstStep + blind) / 2;
+    base_ = (kFirstStep + blind) / 2;
+    finest = base_ + shift;
   }
   set_q(q_within(kIntraModel, energies, keyframe_ratio_, keyframe_budget(), finest));
   frame_base_ = goal_.finest + excess();
@@ -256,6 +257,10 @@ void RateControl::begin_group() {
   group_seconds_ = frame_.group_seconds;
   wanted_rate_ = wanted_rate(frame_.left);
   if (is_planned()) return;
+  if (levels_[0].frames == 0) {  // nothing is known yet of frames between keyframes
+    frame_base_ = base_;
+    return;
+  }
   const double pace = fading_seconds_ < kFresh ? 2.0 : 1.0;
   const double length = group_seconds_ / group_frames_;
   const double most = kMostChange * pace * std::clamp(25.0 * length, 0.5, 4.0) * group_frames_;
@@ -285,9 +290,11 @@ void RateControl::learn_keyframe(double bits) {
   keyframe_bits_ = bits;
   keyframe_excess_ = excess();
   if (index_ == 0) {
-    base_ = frame_base_;
+    // The keyframe is what its first packet can hold, which says less of the frames after it.
+    base_ = goal_.is_cap ? frame_base_ : (base_ + frame_base_) / 2;
     fading_seconds_ = kFirstWeight;
-    fading_bits_ = kFirstWeight * bitrate_ * std::exp2(kInterSlope * excess() / kQPerOctave);
+    fading_bits_ =
+        kFirstWeight * bitrate_ * std::exp2(kInterSlope * (base_ - goal_.finest) / kQPerOctave);
   } else if (gop_index_ < gop_) {
     fading_seconds_ *= kCutWeight;
     fading_bits_ *= kCutWeight;
