@@ -91,16 +91,13 @@ class Packet:
     @property
     def disposable(self) -> bool: ...
 
-class Frame:
-    @property
-    def planes(self) -> list[Plane]:
-        """Height x width arrays, uint8 for 8-bit and uint16 for deeper samples; own memory."""
+class _AnyFrame:
     @property
     def width(self) -> int: ...
     @property
     def height(self) -> int: ...
     @property
-    def chroma(self) -> str: ...
+    def chroma(self) -> Literal["gray", "420", "422", "444"]: ...
     @property
     def bit_depth(self) -> int: ...
     @property
@@ -113,6 +110,11 @@ class Frame:
     def b_frame(self) -> bool: ...
     @property
     def concealed(self) -> bool: ...
+
+class Frame(_AnyFrame):
+    @property
+    def planes(self) -> list[Plane]:
+        """Height x width arrays, uint8 for 8-bit and uint16 for deeper samples; own memory."""
 
 class EncoderSetting:
     """A setting of an encoder, as bsq_setting has it."""
@@ -221,7 +223,15 @@ class Encoder:
     def reconstruction_hash(self) -> str:
         """SHA-256 of the samples that a decoder shows for the last packet; for tests."""
 
-class Decoder:
+class _AnyDecoder:
+    def send(self, data: bytes, pts: int = 0, *, duration: int = 0) -> None: ...
+    def flush(self) -> None: ...
+    def reset(self) -> None: ...
+    @property
+    def sequence(self) -> SequenceHeader | None:
+        """The last sequence header, None before the first keyframe."""
+
+class Decoder(_AnyDecoder):
     """send() packets, receive() frames until None. Raises BitstreamError (with .packet and
     .byte), ModelNotFoundError (with .model_id), UnsupportedError; after an error the decoder goes
     on with the next keyframe. The GIL is released while decoding."""
@@ -235,13 +245,7 @@ class Decoder:
         strict: bool = False,
         keep_layers: bool = False,
     ) -> None: ...
-    def send(self, data: bytes, pts: int = 0, *, duration: int = 0) -> None: ...
-    def flush(self) -> None: ...
     def receive(self) -> Frame | None: ...
-    def reset(self) -> None: ...
-    @property
-    def sequence(self) -> SequenceHeader | None:
-        """The last sequence header, None before the first keyframe."""
     @property
     def tokens(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint32]] | None:
         """Of the last layer of the frame shown: stages [H, W] (0..S per 8x8 token) and bits
@@ -314,29 +318,11 @@ class CudaPlane:
         decoder's stream."""
     def __dlpack_device__(self) -> tuple[int, int]: ...
 
-class CudaFrame:
+class CudaFrame(_AnyFrame):
     @property
     def planes(self) -> list[CudaPlane]: ...
-    @property
-    def width(self) -> int: ...
-    @property
-    def height(self) -> int: ...
-    @property
-    def chroma(self) -> Literal["gray", "420", "422", "444"]: ...
-    @property
-    def bit_depth(self) -> int: ...
-    @property
-    def pts(self) -> int: ...
-    @property
-    def duration(self) -> int: ...
-    @property
-    def keyframe(self) -> bool: ...
-    @property
-    def b_frame(self) -> bool: ...
-    @property
-    def concealed(self) -> bool: ...
 
-class CudaDecoder:
+class CudaDecoder(_AnyDecoder):
     """Decoder on a device, to the same samples. All its work is on `stream`, a cudaStream_t of the
     device as a number, 0 for the default one, which must outlive the decoder and its frames.
     Raises what Decoder raises, and UnsupportedError where there is no driver or the device is too
@@ -353,16 +339,10 @@ class CudaDecoder:
         max_level: int = 28,
         strict: bool = False,
     ) -> None: ...
-    def send(self, data: bytes, pts: int = 0, *, duration: int = 0) -> None: ...
-    def flush(self) -> None: ...
     def receive(self) -> CudaFrame | None:
         """The frame in memory of its own on the device."""
     def receive_host(self) -> Frame | None:
         """The frame in memory of the host."""
-    def reset(self) -> None: ...
-    @property
-    def sequence(self) -> SequenceHeader | None:
-        """The last sequence header, None before the first keyframe."""
 
 # ---- parts of the codec, for training, tests and tools ----
 #

@@ -200,6 +200,7 @@ static bsq_encoder* open_b_encoder(const bsq_model* model) {
 static void test_b_frames(const bsq_model* model) {
   static const int32_t coded[FRAMES] = {1, 3, 0, 1, 0};
   static const int32_t held[FRAMES] = {1, 2, 0, 0, 0};
+  static const int32_t b_frames[FRAMES] = {0, 2, 0, 1, 0};
   bsq_encoder* encoder = open_b_encoder(model);
   bsq_decoder_config config;
   bsq_decoder* decoder = NULL;
@@ -222,11 +223,14 @@ static void test_b_frames(const bsq_model* model) {
     CHECK(packet.pts == i && packet.keyframe == (i == 0));
     CHECK(bsq_packet_probe(packet.data, packet.size, &info, NULL, NULL, 0) == BSQ_OK);
     CHECK(info.index_in_group == i && info.frames == coded[i] && info.held_frames == held[i]);
-    if (info.frames > 0 && info.held_frames == 0) continue;
+    CHECK(info.b_frames == b_frames[i] && info.group_counter == 0);
+    CHECK(packet.disposable == (info.frames > 0 && info.held_frames == 0));
+    if (packet.disposable) continue;
     CHECK(bsq_decoder_send(decoder, &packet) == BSQ_OK);
     CHECK(bsq_decoder_tokens(decoder, 0, &tokens) == (info.frames > 0 ? BSQ_OK : BSQ_AGAIN));
     CHECK(bsq_decoder_receive(decoder, &frame) == BSQ_OK);
     CHECK(frame.pts == i && !frame.concealed);
+    CHECK(frame.keyframe == (i == 0) && frame.b_frame == (i == 1 || i == 2));
   }
   CHECK(bsq_encoder_receive(encoder, &packet) == BSQ_EOF);
   bsq_encoder_close(encoder);

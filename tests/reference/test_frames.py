@@ -109,6 +109,14 @@ def test_a_lost_keyframe_costs_its_group() -> None:
     assert hashes([decoder.decode(stream.packets[13])]) == hashes(stream.frames[13:14])
 
 
+def test_two_lost_keyframes_in_a_row_cost_the_second_group() -> None:
+    """Its packets go on with the index after that of the first group's last intact packet."""
+    stream = RandomStream(Header(8, 8, format=0), MODEL, 7, 0.3)
+    for length in (3, 3, 9, 2):
+        stream.add_packets(GroupPlan(random.Random(length), length).packets)
+    check_loss(stream, range(2, 8), range(2, 15))
+
+
 def test_distances_up_to_255() -> None:
     stream = RandomStream(Header(8, 8, format=0), MODEL, 6, 0.3)
     stream.add(True, 1)
