@@ -16,7 +16,7 @@ namespace {
 // How far the bits may run ahead of the rate, in seconds, and behind it before a keyframe: ten
 // seconds of video end within five percent of the rate, wherever they end.
 constexpr double kAhead = 0.5;
-constexpr double kBehind = 0.4;
+constexpr double kBehind = 0.3;
 // What the frames after the first will take is not known when that is coded. Its step would be
 // that of a size of so many seconds of the bit rate; but a high rate mostly goes with frames that
 // move a lot, and a low one with frames that hardly do, and so it is half that and half crf 32.
