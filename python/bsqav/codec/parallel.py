@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from bsqav import _core
 from bsqav.codec.scenes import SceneCuts
-from bsqav.codec.sequence import SequenceHeader
+from bsqav.codec.sequence import GROUP_COUNTERS, SequenceHeader
 from bsqav.codec.settings import EncoderSettings
 from bsqav.codec.units import Plane
 from bsqav.errors import EndOfStreamError
@@ -32,7 +32,6 @@ MAX_PARALLEL = 64
 _MIN_SEGMENT = 50
 # From one keyframe to a scene cut that is one too: as in the encoder.
 _CUT_DISTANCE = 8
-_GROUP_COUNTERS = 4  # values of a group's counter
 # What an encoder takes besides the frames of its look-ahead, in frames of 8 bits.
 _ENCODER_PICTURES = 60
 _SLACK = 8  # frames on the way
@@ -339,7 +338,7 @@ class ParallelCore:
             return None
         self.stats = packet.stats
         self._group_counter += packet.keyframe
-        data = _core.set_packet_group_counter(packet.data, self._group_counter % _GROUP_COUNTERS)
+        data = _core.set_packet_group_counter(packet.data, self._group_counter % GROUP_COUNTERS)
         return packet._replace(data=data)
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from bsqav.codec.frame_format import Colour, PlaneFormat
 from bsqav.errors import UsageError
 
 __all__ = [
+    "GROUP_COUNTERS",
     "PacketHeader",
     "SequenceHeader",
     "colour_of",
@@ -21,6 +22,8 @@ __all__ = [
 ]
 
 MAX_TERM = (1 << 31) - 1
+# Values of `group_counter` of a packet, which rises from group to group.
+GROUP_COUNTERS = 4
 
 
 class SequenceHeader(TypedDict):

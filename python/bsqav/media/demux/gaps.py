@@ -11,9 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from bsqav.codec.sequence import GROUP_COUNTERS
+
 __all__ = ["Gap", "GapDetector", "PacketInfo", "named", "places"]
 
-GROUP_COUNTERS = 4  # values of a group's counter
 OUT_OF_ORDER = "the time does not rise: packets are out of order or there twice"
 # So many steps between frames must equal the stated durations before one that does not is a gap.
 MIN_EXACT_STEPS = 4
