@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "motion/interpolate_sse2.h"
+
 namespace bsq {
 
 inline constexpr int kLumaTaps = 8;
@@ -77,11 +79,33 @@ void filter_rows_rounded(const Src* __restrict src, ptrdiff_t src_stride, Dst* _
   }
 }
 
-// One block of at most 32x32 samples at a fraction. src points at the block's place in the
-// reference, with kTaps / 2 - 1 readable samples before it and kTaps / 2 after it on both axes.
-template <int kTaps, typename Mid, typename Src, typename Dst>
-void interpolate_block(const Src* src, ptrdiff_t src_stride, Dst* dst, ptrdiff_t dst_stride,
-                       int width, int height, const int16_t* fx, const int16_t* fy, int max) {
+#ifdef __SSE2__
+
+// A block of 8-bit samples that is not displaced by whole samples alone.
+template <int kTaps, int kWidth>
+void interpolate_wide(WideBlock block, bool whole_x, bool whole_y, const int16_t* fx,
+                      const int16_t* fy) {
+  constexpr int kBefore = kTaps / 2 - 1;
+  if (!whole_x) block.src -= kBefore;
+  if (!whole_y) block.src -= kBefore * block.src_stride;
+  if (whole_x) {
+    filter_once<kTaps, kWidth, kFilterShift>(block, fy, block.src_stride);
+  } else if (whole_y) {
+    filter_once<kTaps, kWidth, kFilterShift>(block, fx, 1);
+  } else {
+    filter_twice<kTaps, kWidth, kFilterShift>(block, fx, fy);
+  }
+}
+
+#endif
+
+// One block of at most 32x32 samples at a fraction; Mid as in filter_rows(). src points at the
+// block's place in the reference, with kTaps / 2 - 1 readable samples before it and kTaps / 2 after
+// it on both axes.
+template <int kTaps, typename Mid>
+void interpolate_block(const uint16_t* src, ptrdiff_t src_stride, uint16_t* dst,
+                       ptrdiff_t dst_stride, int width, int height, const int16_t* fx,
+                       const int16_t* fy, int max) {
   constexpr int kBefore = kTaps / 2 - 1;
   constexpr int kMaxSize = 32;
   const bool whole_x = fx[kBefore] == 1 << kFilterShift;
@@ -90,7 +114,16 @@ void interpolate_block(const Src* src, ptrdiff_t src_stride, Dst* dst, ptrdiff_t
     for (int y = 0; y < height; ++y) {
       std::copy_n(src + y * src_stride, width, dst + y * dst_stride);
     }
-  } else if (whole_x) {
+    return;
+  }
+#ifdef __SSE2__
+  if constexpr (std::is_same_v<Mid, int16_t>) {
+    const WideBlock block{src, src_stride, dst, dst_stride, width, height};
+    if (width % 8 == 0) return interpolate_wide<kTaps, 8>(block, whole_x, whole_y, fx, fy);
+    if (width % 4 == 0) return interpolate_wide<kTaps, 4>(block, whole_x, whole_y, fx, fy);
+  }
+#endif
+  if (whole_x) {
     filter_columns<kTaps>(src - kBefore * src_stride, src_stride, dst, dst_stride, width, height,
                           fy, kFilterShift, max);
   } else if (whole_y) {

@@ -62,8 +62,13 @@ class Strip {
     StripSamples second;
     predict_from(0, plane, kind, out);
     predict_from(1, plane, kind, second);
-    for (size_t i = 0; i < out.samples.size(); ++i) {
-      out.samples[i] = static_cast<uint16_t>((out.samples[i] + second.samples[i] + 1) >> 1);
+    const int lines = kStripLines >> kind.shift();
+    const int length = std::max(rect_.width, rect_.height) >> kind.shift();
+    for (int i = 0; i < lines; ++i) {
+      uint16_t* line = out.samples.data() + i * StripSamples::kStride;
+      const uint16_t* other = second.samples.data() + i * StripSamples::kStride;
+      for (int j = 0; j < length; ++j)
+        line[j] = static_cast<uint16_t>((line[j] + other[j] + 1) >> 1);
     }
   }
 
