@@ -1,7 +1,10 @@
 // Python interface of the range coder, the logistic table and the contexts.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -9,11 +12,11 @@
 
 #include "arrays.h"
 #include "entropy/bit_cost.h"
-#include "entropy/dec_adaptive_bit.h"
 #include "entropy/dec_range_coder.h"
-#include "entropy/enc_adaptive_bit.h"
 #include "entropy/enc_range_coder.h"
 #include "entropy/logistic.h"
+#include "entropy/mixed_bit.h"
+#include "entropy/signed_number.h"
 
 namespace py = pybind11;
 
@@ -170,64 +173,122 @@ void bind_range_coder(py::module_& m) {
           "Raises BitstreamError if overrun or if bytes are left; for after the last symbol.");
 }
 
-void bind_adaptive(py::module_& m) {
-  py::class_<AdaptiveBit>(m, "AdaptiveBit", "A context: the adaptive probability of a bit.")
-      .def(py::init([](int64_t initial) {
-             if (initial < 0 || initial > 65535) {
-               throw Error(BSQ_ERROR_ARGUMENT, "the initial probability is " +
-                                                   std::to_string(initial) +
-                                                   ", it must be from 0 to 65535");
-             }
-             return AdaptiveBit(static_cast<uint16_t>(initial));
-           }),
-           py::arg("initial") = static_cast<int64_t>(kProbabilityHalf))
-      .def_property_readonly("probability", &AdaptiveBit::probability,
-                             "Probability of a 1 in units of 2^-16, 32 .. 65504.")
-      .def(
-          "update", [](AdaptiveBit& self, int64_t bit) { self.update(require_bit(bit)); },
-          py::arg("bit"), "Learns from a bit without coding it.")
-      .def(
-          "encode",
-          [](AdaptiveBit& self, RangeEncoder& encoder, int64_t bit) {
-            encode_adaptive(encoder, self, require_bit(bit));
-          },
-          py::arg("encoder"), py::arg("bit"), "Codes a bit and learns from it.")
-      .def(
-          "decode",
-          [](AdaptiveBit& self, OwningDecoder& decoder) {
-            return decode_adaptive(decoder.decoder, self) ? 1 : 0;
-          },
-          py::arg("decoder"), "Decodes a bit and learns from it.");
-
-  py::class_<SignedContexts>(m, "SignedContexts",
-                             "Contexts for integers from -32767 to 32767 (Exp-Golomb).")
+// Contexts of a kind of bits, for tests: two sets of weights, three inputs of four contexts each.
+template <size_t kLogits>
+void bind_contexts(py::module_& m, const char* name, const char* doc) {
+  using Contexts = MixedContextsOf<kLogits, 2, 4, 4, 4>;
+  using Numbers = typename Contexts::Numbers;
+  const auto bit_of = [](Contexts& self, size_t set, const Numbers& numbers, int32_t logit) {
+    for (const size_t number : numbers) {
+      if (set > 1 || number > 3) throw Error(BSQ_ERROR_ARGUMENT, "there is no such context");
+    }
+    return self.bit(set, numbers, logit);
+  };
+  py::class_<Contexts>(m, name, doc)
       .def(py::init<>())
       .def(
-          "encode",
-          [](SignedContexts& self, RangeEncoder& encoder, int32_t value) {
-            encode_signed(encoder, self, value);
+          "probability",
+          [bit_of](Contexts& self, size_t set, const Numbers& numbers, int32_t logit) {
+            return bit_of(self, set, numbers, logit).probability();
           },
-          py::arg("encoder"), py::arg("value"), "Codes an integer and learns from it.")
+          py::arg("number"), py::arg("contexts"), py::arg("logit") = 0,
+          "Probability of a 1 in units of 2^-16, 32 .. 65504.")
+      .def(
+          "encode",
+          [bit_of](Contexts& self, RangeEncoder& encoder, int64_t bit, size_t set,
+                   const Numbers& numbers, int32_t logit) {
+            auto mixed = bit_of(self, set, numbers, logit);
+            encoder.encode(require_bit(bit), mixed.probability());
+            mixed.update(bit != 0);
+          },
+          py::arg("encoder"), py::arg("bit"), py::arg("number"), py::arg("contexts"),
+          py::arg("logit") = 0, "Codes a bit and learns from it.")
       .def(
           "decode",
-          [](SignedContexts& self, OwningDecoder& decoder) {
-            return decode_signed(decoder.decoder, self);
+          [bit_of](Contexts& self, OwningDecoder& decoder, size_t set, const Numbers& numbers,
+                   int32_t logit) {
+            auto mixed = bit_of(self, set, numbers, logit);
+            const bool bit = decoder.decoder.decode(mixed.probability());
+            mixed.update(bit);
+            return bit ? 1 : 0;
           },
-          py::arg("decoder"),
-          "Decodes an integer and learns from it. Raises BitstreamError on damaged data.")
+          py::arg("decoder"), py::arg("number"), py::arg("contexts"), py::arg("logit") = 0,
+          "Decodes a bit and learns from it.");
+}
+
+// Signed integers with a context per bin.
+class SignedContexts {
+ public:
+  void encode(RangeEncoder& encoder, int32_t value) {
+    if (value < -kMost || value > kMost) {
+      throw Error(BSQ_ERROR_ARGUMENT, "the value " + std::to_string(value) +
+                                          " is outside of -32767 .. 32767 and cannot be coded");
+    }
+    Writer writer{encoder};
+    code(writer, value);
+  }
+  int32_t decode(RangeDecoder& decoder) {
+    Reader reader{decoder};
+    return code(reader, 0);
+  }
+
+ private:
+  static constexpr int32_t kMost = 32767;
+
+  struct Writer {
+    RangeEncoder& encoder;
+    bool bit(uint32_t p, bool wanted) {
+      encoder.encode(wanted, p);
+      return wanted;
+    }
+    template <class Bit>
+    bool adaptive(Bit&& context, bool wanted) {
+      encoder.encode(wanted, context.probability());
+      context.update(wanted);
+      return wanted;
+    }
+  };
+  struct Reader {
+    RangeDecoder& decoder;
+    bool bit(uint32_t p, bool) { return decoder.decode(p); }
+    template <class Bit>
+    bool adaptive(Bit&& context, bool) {
+      const bool bit = decoder.decode(context.probability());
+      context.update(bit);
+      return bit;
+    }
+  };
+
+  template <class Coder>
+  int32_t code(Coder& coder, int32_t value) {
+    return code_number(coder, value, [&](const PartialNumber& number) {
+      return contexts_.bit(number.bin(), {number.bin()});
+    });
+  }
+
+  MixedContexts<PartialNumber::kBins, PartialNumber::kBins> contexts_;
+};
+
+void bind_signed(py::module_& m) {
+  py::class_<SignedContexts>(m, "SignedContexts",
+                             "Contexts for integers from -32767 to 32767, one per bin.")
+      .def(py::init<>())
+      .def("encode", &SignedContexts::encode, py::arg("encoder"), py::arg("value"),
+           "Codes an integer and learns from it.")
       .def(
-          "cost",
-          [](const SignedContexts& self, int32_t value) {
-            return signed_cost_q12(self, value) / 4096.0;
-          },
-          py::arg("value"), "Bits that coding the integer would take now.");
+          "decode",
+          [](SignedContexts& self, OwningDecoder& decoder) { return self.decode(decoder.decoder); },
+          py::arg("decoder"),
+          "Decodes an integer and learns from it. Raises BitstreamError on damaged data.");
 }
 
 }  // namespace
 
 void bind_entropy(py::module_& m) {
   bind_range_coder(m);
-  bind_adaptive(m);
+  bind_signed(m);
+  bind_contexts<0>(m, "MixedContexts", "Contexts of adaptive bits.");
+  bind_contexts<1>(m, "MixedLogits", "Contexts of adaptive bits that have a logit.");
   m.def("probability_from_logit", &probabilities_from_logits, py::arg("logits"),
         "Probabilities of a 1 (uint16, units of 2^-16) for logits (int16, units of 1/256), any "
         "shape; table of docs/bitstream.md.");

@@ -11,6 +11,7 @@ from pathlib import Path
 
 MAX_LOGIT = 2839
 COST_TABLE_BITS = 10
+STRETCH_BITS = 12
 DIGITS = 60
 # Distance from a tie that every value must keep: far above the error of 60 digits.
 CLEARANCE = Decimal("1e-9")
@@ -43,6 +44,15 @@ def log2_table() -> list[int]:
         return [round_clear_of_ties(value) for value in values]
 
 
+def stretch_table() -> list[int]:
+    """Entry i is round(256 * ln(p / (1 - p))) of p = (i + 1/2) / 4096, for i in 0 .. 4095."""
+    size = 1 << STRETCH_BITS
+    with localcontext() as context:
+        context.prec = DIGITS
+        odds = [Decimal(2 * i + 1) / (2 * size - 2 * i - 1) for i in range(size)]
+        return [round_clear_of_ties(256 * ratio.ln()) for ratio in odds]
+
+
 def source(purpose: str, header: str, declaration: str, values: list[int], per_line: int) -> str:
     """The C++ source file that defines one table."""
     rows = [values[i : i + per_line] for i in range(0, len(values), per_line)]
@@ -60,7 +70,7 @@ def source(purpose: str, header: str, declaration: str, values: list[int], per_l
 
 
 def write(folder: Path) -> None:
-    """Writes both files into the folder."""
+    """Writes the files into the folder."""
     (folder / "logistic_table.cc").write_text(
         source(
             "The table of probabilities by logit.",
@@ -78,6 +88,16 @@ def write(folder: Path) -> None:
             "const uint32_t kLog2Q24[(1 << kCostTableBits) + 1]",
             log2_table(),
             9,
+        ),
+        encoding="utf-8",
+    )
+    (folder / "stretch_table.cc").write_text(
+        source(
+            "The table of logits by probability.",
+            "mixed_bit.h",
+            "const int16_t kStretch[1 << kStretchBits]",
+            stretch_table(),
+            14,
         ),
         encoding="utf-8",
     )

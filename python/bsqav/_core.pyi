@@ -405,23 +405,31 @@ class RangeDecoder:
     def check_end(self) -> None:
         """Raises BitstreamError if overrun or if bytes are left; for after the last symbol."""
 
-class AdaptiveBit:
-    """A context, the adaptive probability of a bit; `initial` is the probability of a 1."""
-
-    def __init__(self, initial: int = 32768) -> None: ...
-    @property
-    def probability(self) -> int:
-        """Probability of a 1 in units of 2^-16, 32 .. 65504."""
-    def update(self, bit: int) -> None: ...
-    def encode(self, encoder: RangeEncoder, bit: int) -> None: ...
-    def decode(self, decoder: RangeDecoder) -> int: ...
-
-class SignedContexts:
-    """Contexts for integers from -32767 to 32767 (Exp-Golomb)."""
+class MixedContexts:
+    """Contexts of adaptive bits: two sets of weights, three inputs of four contexts each."""
 
     def __init__(self) -> None: ...
-    def cost(self, value: int) -> float:
-        """Bits that coding the integer would take now."""
+    def probability(self, number: int, contexts: tuple[int, int, int], logit: int = 0) -> int:
+        """Probability of a 1 in units of 2^-16, 32 .. 65504."""
+    def encode(
+        self,
+        encoder: RangeEncoder,
+        bit: int,
+        number: int,
+        contexts: tuple[int, int, int],
+        logit: int = 0,
+    ) -> None: ...
+    def decode(
+        self, decoder: RangeDecoder, number: int, contexts: tuple[int, int, int], logit: int = 0
+    ) -> int: ...
+
+class MixedLogits(MixedContexts):
+    """Likewise of bits that have a logit."""
+
+class SignedContexts:
+    """Contexts for integers from -32767 to 32767, one per bin."""
+
+    def __init__(self) -> None: ...
     def encode(self, encoder: RangeEncoder, value: int) -> None: ...
     def decode(self, decoder: RangeDecoder) -> int:
         """Raises BitstreamError on damaged data."""

@@ -205,9 +205,7 @@ class ComponentDecoder:
         motion = Motion.empty(size, frame.index, frame.back, frame.forth)
         known = [reference.motion for reference in self.references]
         for tile, coder, own in zip(tiles(*size), coders, contexts, strict=True):
-            reader = TileMotion(motion, coder, own)
-            if frame.forth:
-                reader = BTileMotion(motion, coder, own, known)
+            reader = (BTileMotion if frame.forth else TileMotion)(motion, coder, own, known)
             for y in range(tile.y0, tile.y1):
                 for x in range(tile.x0, tile.x1):
                     reader.read_superblock(x, y)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tests.reference import filters, numerics
 from tests.reference.bitstream import Header, Tile, require, tiles
 from tests.reference.motion import Motion
-from tests.reference.range_decoder import CorrectedBit, RangeDecoder, TileContexts
+from tests.reference.range_decoder import CorrectedLogit, Integer, RangeDecoder, TileContexts
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -42,6 +42,14 @@ class TokenField:
             np.zeros((rows, columns), np.int64),
             np.zeros((rows, columns, stages, 32), np.int64),
         )
+
+    @property
+    def coded(self) -> IntArray:
+        """Int64 [superblocks_y, superblocks_x]: the number of tokens with stages."""
+        rows, columns = self.superblocks.shape
+        counts = np.zeros((rows * SUPERBLOCK_TOKENS, columns * SUPERBLOCK_TOKENS), np.int64)
+        counts[: self.stages.shape[0], : self.stages.shape[1]] = self.stages > 0
+        return counts.reshape(rows, SUPERBLOCK_TOKENS, columns, SUPERBLOCK_TOKENS).sum((1, 3))
 
     @property
     def active(self) -> BoolArray:
@@ -117,14 +125,15 @@ class LayerDecoder:
             for tile, coder, contexts in zip(tiles(*size), self.coders, state.contexts, strict=True)
         ]
         context = int(self.keyframe or layer != len(state.quantizers) - 1)  # t of section 3.1
+        kind = 2 * context + int(layer > 0)  # T of section 3.1
         for reader in readers:
-            reader.read_superblocks(previous.superblocks, context, self.keyframe)
+            reader.read_superblocks(previous.coded, kind, self.keyframe)
         q = self._token_q(layer)
         side = self._side_vectors(layer, q)
         before = numerics.token_vectors(previous.stages, previous.bits)
         stream, flags = networks.trunk(before, side, field.active)
         for reader in readers:
-            reader.read_stages(flags, networks.stages, context)
+            reader.read_stages(flags, networks.stages, kind)
             reader.read_bits(stream, networks, context)
         tokens = numerics.token_vectors(field.stages, field.bits)
         output = networks.decode(tokens, side, field.active)
@@ -164,15 +173,20 @@ class _TileReader:
             slice(tile.x0 * side, min(tile.x1 * side, field.stages.shape[1])),
         )
 
-    def read_superblocks(self, previous: BoolArray, t: int, keyframe: bool) -> None:
-        """Active flags, in the contexts of t, and delta q."""
+    def read_superblocks(self, coded: IntArray, kind: int, keyframe: bool) -> None:
+        """Active flags, in the contexts of T = `kind`, and delta q.
+
+        `coded`: the numbers of tokens with stages in the previous token field.
+        """
         tile, active = self.tile, self.field.superblocks
         for y in range(tile.y0, tile.y1):
             for x in range(tile.x0, tile.x1):
-                above = y > tile.y0 and bool(active[y - 1, x])
-                left = x > tile.x0 and bool(active[y, x - 1])
-                context = 6 * t + 2 * (above + left) + int(previous[y, x])
-                active[y, x] = self.contexts.active[context].read(self.coder)
+                near = int(y > tile.y0 and active[y - 1, x]) + int(x > tile.x0 and active[y, x - 1])
+                right = x + 1 < tile.x1 and coded[y, x + 1] > 0
+                below = y + 1 < tile.y1 and coded[y + 1, x] > 0
+                digits, after = int(coded[y, x]).bit_length(), int(right) + int(below)
+                contexts = (3 * kind + near) * 6 + digits, (6 * kind + digits) * 3 + after
+                active[y, x] = self.contexts.active.read(self.coder, kind, *contexts)
                 if active[y, x]:
                     self._read_delta_q(keyframe, x, y)
 
@@ -188,28 +202,39 @@ class _TileReader:
                 predictor = int(values[y, x - 1])
             elif y > self.tile.y0 and coded[y - 1, x]:
                 predictor = int(values[y - 1, x])
-        difference = 0
-        if not self.contexts.same_delta_q[int(keyframe)].read(self.coder):
-            difference = self.contexts.delta_q.read(self.coder)
+        difference, f = 0, int(keyframe)
+        if not self.contexts.same_delta_q.read(self.coder, 0, f):
+            kind = self.contexts.delta_q
+            difference = Integer().read(
+                self.coder, lambda known: kind.read(self.coder, known.bin, 2 * known.bin + f)
+            )
         value = predictor + difference
         require(-16 <= value <= 16, f"a delta q of {value}")
         values[y, x], coded[y, x] = value, True
 
-    def read_stages(self, flag_logits: IntArray, most: int, t: int) -> None:
+    def read_stages(self, flag_logits: IntArray, most: int, kind: int) -> None:
         """The stage counts up to `most`; `flag_logits` [rows, columns, 3 S] are the trunk's."""
-        logits, corrections = flag_logits[self.tokens], self.contexts.flags[t]
+        logits, corrections = flag_logits[self.tokens], self.contexts.flags[kind // 2]
         active, stages = self.field.active[self.tokens], self.field.stages[self.tokens]
+        around = np.zeros((stages.shape[0] + 1, stages.shape[1] + 2), np.int64)
         for y, x in np.argwhere(active):
-            above = stages[y - 1, x] if y > 0 else 0
-            left = stages[y, x - 1] if x > 0 else 0
+            near = around[y + 1, x], around[y, x + 1], around[y, x], around[y, x + 2]
             n = 0
             while n < most:
-                near = int(above > n) + int(left > n)
-                output = 3 * n + near
-                if not corrections[output].read(self.coder, int(logits[y, x, output])):
+                output = 3 * n + int(near[0] > n) + int(near[1] > n)
+                number = 4 * kind + min(n, 3)
+                context = number
+                for other in near:
+                    context = 3 * context + min(max(int(other) - n, 0), 2)
+                logit, correction = int(logits[y, x, output]), corrections[output]
+                flag = self.contexts.stages.read(
+                    self.coder, number, context, logit=correction.logit(logit)
+                )
+                correction.learn(logit, flag)
+                if not flag:
                     break
                 n += 1
-            stages[y, x] = n
+            stages[y, x] = around[y + 1, x + 1] = n
 
     def read_bits(self, stream: IntArray, networks: numerics.Networks, t: int) -> None:
         """The bits of all stages; `stream` [rows, columns, P] is the trunk's."""
@@ -236,7 +261,7 @@ class _TileReader:
                 v[coded] = u
 
     def _read_byte(
-        self, coded_bits: list[CorrectedBit], logits: IntArray, pair: IntArray
+        self, coded_bits: list[CorrectedLogit], logits: IntArray, pair: IntArray
     ) -> list[int]:
         """Eight bits of a token; the known ones change the logits of the others."""
         bits: list[int] = []

@@ -10,14 +10,7 @@ import numpy.typing as npt
 
 from tests.motion.reference import compensate_overlapped
 from tests.reference.bitstream import require
-from tests.reference.range_decoder import (
-    AdaptiveBit,
-    AdaptiveInteger,
-    BMotionContexts,
-    MotionContexts,
-    RangeDecoder,
-    TileContexts,
-)
+from tests.reference.range_decoder import Integer, RangeDecoder, TileContexts
 
 IntArray = npt.NDArray[np.int64]
 Vector = tuple[int, int]
@@ -81,18 +74,29 @@ class Square:
 class TileMotion:
     """Reads the motion of one tile of a P frame in coding order into `motion`."""
 
-    def __init__(self, motion: Motion, coder: RangeDecoder, contexts: TileContexts) -> None:
+    def __init__(
+        self,
+        motion: Motion,
+        coder: RangeDecoder,
+        contexts: TileContexts,
+        references: Sequence[Motion | None],
+    ) -> None:
+        """`references`: the motion of the references, None of a keyframe."""
         self.motion = motion
         self.coder = coder
-        self.contexts: MotionContexts | BMotionContexts = contexts.motion
+        self.contexts = contexts
+        self.references = references
         self.known: dict[Position, Square] = {}
         self.split: dict[Position, int] = {}
         self.block_split: dict[Position, int] = {}
+        self.b_frame = int(motion.forth > 0)  # f of section 4.8
 
     def read_superblock(self, wx: int, wy: int) -> None:
         """The split flag of a superblock, and its motion or blocks."""
-        context = self.split.get((wx - 1, wy), 0) + self.split.get((wx, wy - 1), 0)
-        split = self.split[wx, wy] = self.contexts.split[context].read(self.coder)
+        near = self.split.get((wx - 1, wy), 0) + self.split.get((wx, wy - 1), 0)
+        contexts = self._split_contexts(4 * wx, 4 * wy, 4, near)
+        split = self.contexts.split.read(self.coder, self.b_frame, *contexts)
+        self.split[wx, wy] = split
         if split:
             for x, y in self._quarters(4 * wx, 4 * wy, 2):
                 self._read_block(x, y)
@@ -106,8 +110,9 @@ class TileMotion:
         return [(i, j) for i, j in found if i < columns and j < rows]
 
     def _read_block(self, x: int, y: int) -> None:
-        context = self.block_split.get((x - 1, y), 0) + self.block_split.get((x, y - 1), 0)
-        split = self.contexts.block_split[context].read(self.coder)
+        near = self.block_split.get((x - 1, y), 0) + self.block_split.get((x, y - 1), 0)
+        contexts = self._split_contexts(x, y, 2, near)
+        split = self.contexts.block_split.read(self.coder, self.b_frame, *contexts)
         for position in self._quarters(x, y, 1):
             self.block_split[position] = split
         if split:
@@ -115,6 +120,11 @@ class TileMotion:
                 self._read_motion(*position, 1)
         else:
             self._read_motion(x, y, 2)
+
+    def _split_contexts(self, x: int, y: int, size: int, near: int) -> Position:
+        u = [variety(reference, x, y, size) for reference in self.references]
+        v = 4 * u[0] + (u[1] if self.b_frame else 0)
+        return 3 * self.b_frame + near, (16 * self.b_frame + v) * 3 + near
 
     def _read_motion(self, cx: int, cy: int, size: int) -> None:
         square = self._read_square(cx, cy, size)
@@ -127,11 +137,18 @@ class TileMotion:
 
     def _read_square(self, cx: int, cy: int, size: int) -> Square:
         """The symbols of a square that is not split."""
-        assert isinstance(self.contexts, MotionContexts)
-        vector, differs = self._read_vector(
-            cx, cy, size, 0, self.contexts.same, self.contexts.difference
-        )
+        temporal = None
+        reference = self.references[0]
+        if reference is not None:
+            x, y = (int(value) for value in reference.vectors[*self._middle(cx, cy, size), 0])
+            temporal = scale((x, y), self.motion.back, reference.back)
+        vector, differs = self._read_vector(cx, cy, size, 0, 0, temporal)
         return Square(FIRST, (vector, (0, 0)), differs=(differs, False))
+
+    def _middle(self, cx: int, cy: int, size: int) -> Position:
+        """Row and column of the sub-block s of section 4.6."""
+        rows, columns = self.motion.directions.shape
+        return min(cy + size // 2, rows - 1), min(cx + size // 2, columns - 1)
 
     def _near(self, cx: int, cy: int) -> list[Square]:
         """Those of A and B that are available."""
@@ -144,28 +161,84 @@ class TileMotion:
         cy: int,
         size: int,
         reference: int,
-        same_contexts: Sequence[AdaptiveBit],
-        difference: Sequence[AdaptiveInteger],
+        kind: int,
+        temporal: Vector | None,
+        mirrored: Vector | None = None,
     ) -> tuple[Vector, bool]:
-        """A vector into the reference, 0 or 1, and whether it differs from the predictor."""
-        differing = sum(square.differs[reference] for square in self._near(cx, cy))
-        same = same_contexts[3 * kind(size) + differing].read(self.coder)
+        """A vector into the reference, 0 or 1, and whether it differs from the predictor.
+
+        `kind` is K of section 4.8; `mirrored` is the last of the known vectors there.
+        """
         x, y = self._predict(cx, cy, size, reference)
+        near = [square.vectors[reference] for square in self._neighbours(cx, cy, size)]
+        known = [*near, temporal, self._continued(cx, cy, reference), mirrored]
+        votes = [(v[0] - x, v[1] - y) for v in known if v is not None]
+        differing = sum(square.differs[reference] for square in self._near(cx, cy))
+        t = 8 if temporal is None else distance(temporal, (x, y))
+        kinds = 3 * kind + size_class(size)
+        same = self.contexts.same.read(
+            self.coder,
+            kind,
+            3 * kinds + differing,
+            4 * kinds + min(3, votes.count((0, 0))),
+            9 * kinds + t,
+        )
         if not same:
-            x += difference[0].read(self.coder)
-            y += difference[1].read(self.coder)
+            spread = max([distance(a, b) for a in near for b in near], default=0)
+            place = (kind, size_class(size), spread, 3 if t == 8 else min(2, t + 1 >> 1))
+            dx, dy = self._read_difference(votes, *place)
+            x, y = x + dx, y + dy
         require(min(x, y) >= -2048 and max(x, y) <= 2047, f"vector ({x}, {y})")
         return (x, y), not same
+
+    def _read_difference(
+        self, votes: Sequence[Vector], kind: int, size: int, spread: int, g: int
+    ) -> Vector:
+        """The difference of a vector; `votes` are those of the known vectors."""
+        found: list[int] = []
+
+        def read_bit(known: Integer) -> int:
+            axis = len(found)
+            count = [0, 0]
+            for vote in votes:
+                bit = known.vote(vote[axis])
+                if bit is not None:
+                    count[bit] += 2 if found == [vote[0]] else 1
+            e = min(3, 1 + abs(found[0]).bit_length()) if axis else 0
+            j = 12 * axis + known.bin
+            return self.contexts.difference.read(
+                self.coder,
+                j,
+                24 * kind + j,
+                16 * j + 4 * min(3, count[0]) + min(3, count[1]),
+                (3 * j + size) * 4 + min(3, spread + 1 >> 1),
+                (4 * j + e) * 4 + g,
+            )
+
+        for _ in range(2):
+            found.append(Integer().read(self.coder, read_bit))
+        return found[0], found[1]
+
+    def _continued(self, cx: int, cy: int, reference: int) -> Vector | None:
+        """A + B less the vector between them."""
+        near, between = self._near(cx, cy), self.known.get((cx - 1, cy - 1))
+        if len(near) < 2 or between is None:
+            return None
+        a, b, c = (square.vectors[reference] for square in (*near, between))
+        return a[0] + b[0] - c[0], a[1] + b[1] - c[1]
 
     def _corner(self, cx: int, cy: int, size: int) -> Square | None:
         """C of section 4.2."""
         return self.known.get((cx + size, cy - 1), self.known.get((cx - 1, cy - 1)))
 
+    def _neighbours(self, cx: int, cy: int, size: int) -> list[Square]:
+        """Those of A, B and C that are available."""
+        corner = self._corner(cx, cy, size)
+        return [*self._near(cx, cy), *([] if corner is None else [corner])]
+
     def _predict(self, cx: int, cy: int, size: int, reference: int) -> Vector:
         """The predictor of section 4.2; `known` holds the available squares."""
-        squares = [self.known.get((cx - 1, cy)), self.known.get((cx, cy - 1))]
-        squares.append(self._corner(cx, cy, size))
-        found = [square.vectors[reference] for square in squares if square is not None]
+        found = [square.vectors[reference] for square in self._neighbours(cx, cy, size)]
         if len(found) == 1:
             return found[0]
         found += [(0, 0)] * (3 - len(found))
@@ -176,48 +249,85 @@ class TileMotion:
 class BTileMotion(TileMotion):
     """Reads the motion of one tile of a B frame (section 4.6)."""
 
-    def __init__(
-        self,
-        motion: Motion,
-        coder: RangeDecoder,
-        contexts: TileContexts,
-        references: Sequence[Motion | None],
-    ) -> None:
-        """`references`: the motion of the references, None of a keyframe."""
-        super().__init__(motion, coder, contexts)
-        self.contexts = self.b_contexts = contexts.b_motion
-        self.references = references
-
     def _read_square(self, cx: int, cy: int, size: int) -> Square:
-        near, contexts, coder = self._near(cx, cy), self.b_contexts, self.coder
-        k = 3 * kind(size)
-        if contexts.merged[k + sum(square.merged for square in near)].read(coder):
-            candidates = self._candidates(cx, cy, size)
-            number = 0
-            while number < len(candidates) - 1 and contexts.number[number].read(coder):
-                number += 1
-            return replace(candidates[number], merged=True, differs=(False, False))
-        directions = [square.direction for square in near]
-        if contexts.both[k + directions.count(BOTH)].read(coder):
-            direction = BOTH
-        else:
-            more = directions.count(SECOND) - directions.count(FIRST)
-            context = 0 if more < 0 else 1 if more == 0 else 2
-            direction = SECOND if contexts.second[context].read(coder) else FIRST
+        temporal = self._temporal(cx, cy, size)
+        predictors = (self._predict(cx, cy, size, 0), self._predict(cx, cy, size, 1))
+        if self._read_merged(cx, cy, size, predictors, temporal):
+            return self._read_candidate(cx, cy, size)
+        direction = self._read_direction(cx, cy, size, predictors)
         vectors, differs = [(0, 0), (0, 0)], [False, False]
+        back, forth = self.motion.back, self.motion.forth
         for r in range(2):
             if direction >> r & 1:
-                vectors[r], differs[r] = self._read_vector(
-                    cx, cy, size, r, contexts.same[r], contexts.difference[r]
-                )
-        distances = self.motion.back, self.motion.forth
+                own = temporal[r] if temporal is not None else None
+                mirrored = scale(vectors[0], -forth, back) if (direction, r) == (BOTH, 1) else None
+                kind = 2 + r if direction == BOTH else 1
+                vectors[r], differs[r] = self._read_vector(cx, cy, size, r, kind, own, mirrored)
+        distances = back, forth
         if direction != BOTH:
             used = direction - 1
             vectors[1 - used] = scale(vectors[used], -distances[1 - used], distances[used])
         return Square(direction, (vectors[0], vectors[1]), differs=(differs[0], differs[1]))
 
-    def _candidates(self, cx: int, cy: int, size: int) -> list[Square]:
-        """The motion that a merged square may have."""
+    def _read_merged(
+        self,
+        cx: int,
+        cy: int,
+        size: int,
+        predictors: tuple[Vector, Vector],
+        temporal: tuple[Vector, Vector] | None,
+    ) -> int:
+        k, count = size_class(size), len(self._candidates(cx, cy, size))
+        merged = sum(square.merged for square in self._near(cx, cy))
+        moved = 8
+        if temporal is not None:
+            moved = max(distance(temporal[r], predictors[r]) for r in range(2))
+        return self.contexts.merged.read(
+            self.coder,
+            0,
+            3 * k + merged,
+            (5 * k + count - 1) * 3 + merged,
+            3 * moved + k,
+        )
+
+    def _read_candidate(self, cx: int, cy: int, size: int) -> Square:
+        candidates = self._candidates(cx, cy, size)
+        j = 0
+        while j < len(candidates) - 1:
+            place, square = candidates[j]
+            contexts = (
+                j,
+                (5 * j + len(candidates) - 1) * 3 + size_class(size),
+                (6 * j + place) * 3 + square.direction - 1,
+            )
+            if not self.contexts.candidate.read(self.coder, j, *contexts):
+                break
+            j += 1
+        return replace(candidates[j][1], merged=True, differs=(False, False))
+
+    def _read_direction(
+        self, cx: int, cy: int, size: int, predictors: tuple[Vector, Vector]
+    ) -> int:
+        k, back, forth = size_class(size), self.motion.back, self.motion.forth
+        a, b = (self.known.get(at) for at in ((cx - 1, cy), (cx, cy - 1)))
+        near = [0 if square is None else square.direction for square in (a, b)]
+        pair = (4 * k + near[0]) * 4 + near[1]
+        apart = distance(predictors[1], scale(predictors[0], -forth, back))
+        both = self.contexts.both.read(
+            self.coder,
+            0,
+            3 * k + near.count(BOTH),
+            pair,
+            3 * apart + k,
+        )
+        if both:
+            return BOTH
+        side = compared(near.count(SECOND), near.count(FIRST))
+        second = self.contexts.second.read(self.coder, 0, side, pair)
+        return SECOND if second else FIRST
+
+    def _candidates(self, cx: int, cy: int, size: int) -> list[tuple[int, Square]]:
+        """The motion that a merged square may have, each with its place in the list."""
         temporal = self._temporal(cx, cy, size)
         predictors = (self._predict(cx, cy, size, 0), self._predict(cx, cy, size, 1))
         listed = [
@@ -228,16 +338,15 @@ class BTileMotion(TileMotion):
             Square(BOTH, predictors),
             Square(BOTH, ((0, 0), (0, 0))),
         ]
-        found: list[Square] = []
-        for square in listed:
-            if square is not None and not any(square.same_motion(other) for other in found):
-                found.append(square)
+        found: list[tuple[int, Square]] = []
+        for place, square in enumerate(listed):
+            if square is not None and not any(square.same_motion(other) for _, other in found):
+                found.append((place, square))
         return found[:MOST_CANDIDATES]
 
     def _temporal(self, cx: int, cy: int, size: int) -> tuple[Vector, Vector] | None:
         """The temporal vectors of a square."""
-        rows, columns = self.motion.directions.shape
-        at = (min(cy + size // 2, rows - 1), min(cx + size // 2, columns - 1))
+        at = self._middle(cx, cy, size)
         index, back, forth = self.motion.index, self.motion.back, self.motion.forth
         first, second = self.references
         if first is not None and first.forth and first.index + first.forth == index + forth:
@@ -249,9 +358,28 @@ class BTileMotion(TileMotion):
         return None
 
 
-def kind(size: int) -> int:
-    """K of section 4: 0 for superblocks, 1 for blocks, 2 for sub-blocks."""
+def size_class(size: int) -> int:
+    """The k of section 4.8: 0 for superblocks, 1 for blocks, 2 for sub-blocks."""
     return {4: 0, 2: 1, 1: 2}[size]
+
+
+def compared(a: int, b: int) -> int:
+    """0, 1 or 2 as a is below, equal to or above b."""
+    return (a > b) - (a < b) + 1
+
+
+def distance(a: Vector, b: Vector) -> int:
+    """The distance of two vectors (section 4.8)."""
+    return min(7, (abs(a[0] - b[0]) + abs(a[1] - b[1]) + 1 >> 1).bit_length())
+
+
+def variety(reference: Motion | None, x: int, y: int, size: int) -> int:
+    """The u of a square in a reference (section 4.8)."""
+    if reference is None:
+        return 0
+    inside = reference.vectors[y : y + size, x : x + size, 0].reshape(-1, 2).tolist()
+    most = max(distance(inside[0], other) for other in inside)
+    return 1 if most == 0 else 2 if most <= 2 else 3
 
 
 def scale(vector: Vector, n: int, d: int) -> Vector:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 
 from tests.reference.bitstream import require
 
 MAX_IMPLIED_BYTES = 8
 MAX_LOGIT = 2839
 BYPASS = 32768
+COUNT_LIMIT = 60
+WEIGHT_LIMIT = 2**19
+STRETCH = [round(256 * math.log((2 * j + 1) / (8191 - 2 * j))) for j in range(4096)]
 
 
 class RangeDecoder:
@@ -54,97 +59,125 @@ class RangeDecoder:
         require(0 <= excess <= MAX_IMPLIED_BYTES, f"a tile ends {excess} bytes after its data")
 
 
+@functools.cache
 def probability(logit: int) -> int:
     """Probability of a 1 in units of 2^-16 (section 5.3)."""
     clamped = min(max(logit, -MAX_LOGIT), MAX_LOGIT)
     return round(65536 / (1 + math.exp(-clamped / 256)))
 
 
-class CorrectedBit:
-    """A bit with a logit, and the correction of that logit (section 3.4)."""
+class CorrectedLogit:
+    """The correction of a logit (section 3.4)."""
 
     def __init__(self) -> None:
         self.r = 0
 
-    def read(self, coder: RangeDecoder, logit: int) -> int:
-        """One bit; updates the correction."""
-        p = probability(logit + (self.r >> 13))
-        bit = coder.bit(p)
+    def logit(self, logit: int) -> int:
+        """The corrected logit."""
+        return logit + (self.r >> 13)
+
+    def learn(self, logit: int, bit: int) -> None:
+        """Follows a bit that had the logit."""
+        p = probability(self.logit(logit))
         self.r = min(max(self.r + 65536 * bit - p, -(2**24)), 2**24)
+
+    def read(self, coder: RangeDecoder, logit: int) -> int:
+        """One bit of a token; updates the correction."""
+        bit = coder.bit(probability(self.logit(logit)))
+        self.learn(logit, bit)
         return bit
 
 
-class AdaptiveBit:
-    """A bit with its context (section 3.2)."""
+class Kind:
+    """The contexts and weights of one kind of adaptive bits (section 3.2)."""
 
-    def __init__(self) -> None:
-        self.a = self.b = 32768
+    def __init__(self, sets: int, *sizes: int, logit: bool = False) -> None:
+        """`sizes`: the number of contexts in each input; `logit`: whether the bits have one."""
+        self.contexts = [[(32768, 0)] * size for size in sizes]  # e, k
+        first = 65536 // (4 * len(sizes)) if logit else 65536 // len(sizes)
+        own = [first] * len(sizes) + [65536] * logit + [0]
+        self.weights = [list(own) for _ in range(sets)]
+        self.logit = logit
 
-    def read(self, coder: RangeDecoder) -> int:
-        """One bit; updates the context."""
-        bit = coder.bit(min(max(self.a + self.b >> 1, 32), 65504))
-        target = 65535 * bit
-        self.a += target - self.a >> 4
-        self.b += target - self.b >> 7
+    def probability(self, number: int, *contexts: int, logit: int = 0) -> int:
+        """P of a bit with the set of that number."""
+        inputs = self._inputs(contexts, logit)
+        return self._mixed(inputs, self.weights[number])
+
+    def _inputs(self, numbers: tuple[int, ...], logit: int) -> list[int]:
+        found = [own[i] for own, i in zip(self.contexts, numbers, strict=True)]
+        inputs = [STRETCH[e >> 4] for e, _ in found]
+        return [*inputs, *[min(max(logit, -MAX_LOGIT), MAX_LOGIT)] * self.logit, 256]
+
+    @staticmethod
+    def _mixed(inputs: list[int], weights: list[int]) -> int:
+        y = sum(x * w for x, w in zip(inputs, weights, strict=True)) >> 16
+        return min(max(probability(y), 32), 65504)
+
+    def read(self, coder: RangeDecoder, number: int, *contexts: int, logit: int = 0) -> int:
+        """One bit; updates weights and contexts."""
+        inputs, weights = self._inputs(contexts, logit), self.weights[number]
+        p = self._mixed(inputs, weights)
+        bit = coder.bit(p)
+        for i, x in enumerate(inputs):
+            moved = weights[i] + (x * (65536 * bit - p) + 16384 >> 15)
+            weights[i] = min(max(moved, -WEIGHT_LIMIT), WEIGHT_LIMIT)
+        for own, at in zip(self.contexts, contexts, strict=True):
+            e, k = own[at]
+            e += (65535 * bit - e) * (655360 // (10 * k + 16)) >> 16
+            own[at] = e, min(k + 1, COUNT_LIMIT)
         return bit
 
 
-class AdaptiveInteger:
-    """A signed integer with its contexts (section 3.3)."""
+class Integer:
+    """A signed integer, as far as it is known (section 3.3)."""
 
     def __init__(self) -> None:
-        self.zero = AdaptiveBit()
-        self.prefix = [AdaptiveBit() for _ in range(15)]
+        self.bits: list[int] = []
 
-    def read(self, coder: RangeDecoder) -> int:
-        """One integer from -32767 to 32767."""
-        if self.zero.read(coder):
+    @property
+    def bin(self) -> int:
+        """Of the next bit, which is an adaptive one."""
+        return min(len(self.bits), 11)
+
+    def vote(self, value: int) -> int | None:
+        """The next bit if the integer is `value`; None if it is not."""
+        spelled = [int(value == 0), int(value < 0), *[1] * (abs(value).bit_length() - 1), 0]
+        if value == 0:
+            del spelled[1:]
+        known = len(self.bits)
+        return spelled[known] if spelled[:known] == self.bits and known < len(spelled) else None
+
+    def read(self, coder: RangeDecoder, read_bit: Callable[[Integer], int]) -> int:
+        """The integer, from -32767 to 32767; `read_bit` reads the next adaptive bit."""
+        self.bits = [read_bit(self)]
+        if self.bits[0]:
             return 0
-        negative = coder.bit(BYPASS)
-        for k, context in enumerate(self.prefix):
-            if not context.read(coder):
+        self.bits.append(read_bit(self))
+        for k in range(15):
+            self.bits.append(read_bit(self))
+            if not self.bits[-1]:
                 value = (1 << k) + coder.number(k)
-                return -value if negative else value
+                return -value if self.bits[1] else value
         require(False, "fifteen ones in the prefix of an integer")
         raise AssertionError
 
 
-def _bits(count: int) -> list[AdaptiveBit]:
-    return [AdaptiveBit() for _ in range(count)]
-
-
-class MotionContexts:
-    """The contexts of motion in P frames (section 3.3)."""
-
-    def __init__(self) -> None:
-        self.split = _bits(3)
-        self.block_split = _bits(3)
-        self.same = _bits(9)
-        self.difference = (AdaptiveInteger(), AdaptiveInteger())
-
-
-class BMotionContexts:
-    """The contexts of motion in B frames (section 4.6)."""
-
-    def __init__(self) -> None:
-        self.split = _bits(3)
-        self.block_split = _bits(3)
-        self.merged = _bits(9)
-        self.number = _bits(4)
-        self.both = _bits(9)
-        self.second = _bits(3)
-        self.same = (_bits(9), _bits(9))
-        self.difference = tuple((AdaptiveInteger(), AdaptiveInteger()) for _ in range(2))
-
-
 class TileContexts:
-    """The contexts and corrections of one tile (ends of sections 3.3 and 3.4)."""
+    """The contexts, weights and corrections of one tile (ends of sections 3.3 and 3.4)."""
 
     def __init__(self) -> None:
-        self.flags = [[CorrectedBit() for _ in range(24)] for _ in range(2)]
-        self.bits = [[CorrectedBit() for _ in range(256)] for _ in range(2)]
-        self.active = _bits(12)
-        self.motion = MotionContexts()
-        self.b_motion = BMotionContexts()
-        self.same_delta_q = _bits(2)
-        self.delta_q = AdaptiveInteger()
+        self.flags = [[CorrectedLogit() for _ in range(24)] for _ in range(2)]
+        self.bits = [[CorrectedLogit() for _ in range(256)] for _ in range(2)]
+        self.active = Kind(4, 72, 72)
+        self.stages = Kind(16, 1296, logit=True)
+        self.same_delta_q = Kind(1, 2)
+        self.delta_q = Kind(12, 24)
+        self.split = Kind(2, 6, 96)
+        self.block_split = Kind(2, 6, 96)
+        self.same = Kind(4, 36, 48, 108)
+        self.difference = Kind(24, 96, 384, 288, 384)
+        self.merged = Kind(1, 9, 45, 27)
+        self.candidate = Kind(4, 4, 60, 72)
+        self.both = Kind(1, 9, 48, 24)
+        self.second = Kind(1, 3, 48)

@@ -14,23 +14,24 @@ int16_t scale(int v, int n, int d) {
   return static_cast<int16_t>(std::clamp<int64_t>(scaled, kMvMin, kMvMax));
 }
 
-void add_candidate(BPlace& place, const BlockMotion& motion) {
+void add_candidate(BPlace& place, size_t origin, const BlockMotion& motion) {
   if (place.candidate_count == BPlace::kMaxCandidates) return;
   if (place.find(motion) < place.candidate_count) return;
+  place.origin[place.candidate_count] = static_cast<uint8_t>(origin);
   place.candidates[place.candidate_count++] = motion;
 }
 
 void list_candidates(const MotionField& field, const TemporalMotion& temporal, BPlace& place) {
-  const auto add_neighbour = [&](size_t i) {
+  const auto add_neighbour = [&](size_t origin, size_t i) {
     const int at = place.neighbours.at[i];
-    if (at >= 0) add_candidate(place, block_motion(field, static_cast<size_t>(at)));
+    if (at >= 0) add_candidate(place, origin, block_motion(field, static_cast<size_t>(at)));
   };
-  add_neighbour(0);
-  add_neighbour(1);
-  if (const auto motion = temporal.of(field, place.square)) add_candidate(place, *motion);
-  add_neighbour(2);
-  add_candidate(place, {kBothReferences, place.predictor});
-  add_candidate(place, {kBothReferences, {}});
+  add_neighbour(0, 0);
+  add_neighbour(1, 1);
+  if (const auto motion = temporal.of(field, place.square)) add_candidate(place, 2, *motion);
+  add_neighbour(3, 2);
+  add_candidate(place, 4, {kBothReferences, place.predictor});
+  add_candidate(place, 5, {kBothReferences, {}});
 }
 
 }  // namespace
@@ -77,6 +78,14 @@ TemporalMotion::TemporalMotion(const MotionField& first, const ReferenceDistance
     distance_ = of_second.back;
     scales_ = {distances.back, -distances.forth};
   }
+}
+
+TemporalMotion::TemporalMotion(const MotionField& reference, const ReferenceDistances& of_reference,
+                               const ReferenceDistances& distances) {
+  if (of_reference.back == 0) return;
+  vectors_ = &reference.mv;
+  distance_ = of_reference.back;
+  scales_ = {distances.back, 0};
 }
 
 std::optional<BlockMotion> TemporalMotion::of(const MotionField& field,

@@ -50,6 +50,9 @@ class TemporalMotion {
   TemporalMotion(const MotionField& first, const ReferenceDistances& of_first,
                  const MotionField& second, const ReferenceDistances& of_second, bool shared,
                  const ReferenceDistances& distances);
+  // Of a P frame, likewise; only vectors into the first reference count.
+  TemporalMotion(const MotionField& reference, const ReferenceDistances& of_reference,
+                 const ReferenceDistances& distances);
 
   std::optional<BlockMotion> of(const MotionField& field, const MotionSquare& square) const;
 
@@ -76,6 +79,7 @@ struct BPlace {
   size_t side = 0;         // the context of "second reference"
   std::array<size_t, 2> near_differs{};
   std::array<BlockMotion, kMaxCandidates> candidates;
+  std::array<uint8_t, kMaxCandidates> origin;  // which of the list of section 4.6 each is
   size_t candidate_count = 0;
 
   // Of the candidate that is the same; candidate_count where there is none.

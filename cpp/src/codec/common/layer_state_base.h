@@ -67,7 +67,7 @@ struct HeldSymbols {
   MotionField motion;
   ReferenceDistances distances;
   std::vector<TileContexts> contexts;  // by tile
-  std::vector<uint8_t> active;         // flags of the last layer's superblocks
+  std::vector<uint8_t> coded;          // of the last layer: see SuperblockFlags
   std::vector<int16_t> delta_q;
 };
 
@@ -127,6 +127,7 @@ class LayerStateBase {
     motion.field.set_b(role.is_b());
     motion.distances = role.distances;
     motion.temporal = {};
+    motion.references = {};
     if (role.keyframe) {
       superblocks.reset();
       for (StateTile& tile : tiles) tile.contexts = TileContexts();
@@ -134,7 +135,7 @@ class LayerStateBase {
       std::fill(motion.field.mv.begin(), motion.field.mv.end(), Mv{});
     } else {
       load(slot(role.coding)->symbols);
-      if (role.is_b()) motion.temporal = temporal_motion();
+      refer();
     }
     superblocks.begin_frame();
   }
@@ -169,16 +170,23 @@ class LayerStateBase {
 
   const std::shared_ptr<Held>& slot(int i) const { return slots_[static_cast<size_t>(i)]; }
 
-  TemporalMotion temporal_motion() const {
+  // What the contexts of motion symbols know of the references.
+  void refer() {
     const HeldSymbols& first = slot(role_.first)->symbols;
+    if (first.distances.back > 0) motion.references[0] = &first.motion;
+    if (!role_.is_b()) {
+      motion.temporal = {first.motion, first.distances, role_.distances};
+      return;
+    }
     const HeldSymbols& second = slot(role_.second)->symbols;
-    return {first.motion,     first.distances, second.motion,
-            second.distances, role_.shared,    role_.distances};
+    if (second.distances.back > 0) motion.references[1] = &second.motion;
+    motion.temporal = {first.motion,     first.distances, second.motion,
+                       second.distances, role_.shared,    role_.distances};
   }
 
   void load(const HeldSymbols& from) {
     for (size_t i = 0; i < tiles.size(); ++i) tiles[i].contexts = from.contexts[i];
-    superblocks.previous = from.active;
+    superblocks.previous = from.coded;
     superblocks.delta_q = from.delta_q;
   }
 
@@ -187,7 +195,7 @@ class LayerStateBase {
     to.distances = role_.distances;
     to.contexts.resize(tiles.size());
     for (size_t i = 0; i < tiles.size(); ++i) to.contexts[i] = tiles[i].contexts;
-    to.active = superblocks.previous;
+    to.coded = superblocks.previous;
     to.delta_q = superblocks.delta_q;
   }
 

@@ -4,8 +4,7 @@
 
 #include <concepts>
 #include <cstdint>
-
-#include "entropy/adaptive_bit.h"
+#include <utility>
 
 namespace bsq {
 
@@ -26,12 +25,16 @@ concept TokenCoder = requires(C coder, uint32_t probability, bool bit, int32_t i
   coder.token(index, first);
 };
 
+// What SymbolCoder codes: it has a probability, and learns.
+struct AnyAdaptiveBit {
+  uint32_t probability() const;
+  void update(bool bit);
+};
+
 // Codes all symbols of a layer.
 template <class C>
-concept SymbolCoder = TokenCoder<C> && requires(C coder, AdaptiveBit& context, bool bit,
-                                                SignedContexts& contexts, int32_t value) {
-  { coder.adaptive(context, bit) } -> std::same_as<bool>;
-  { coder.number(contexts, value) } -> std::same_as<int32_t>;
+concept SymbolCoder = TokenCoder<C> && requires(C coder, AnyAdaptiveBit context, bool bit) {
+  { coder.adaptive(std::move(context), bit) } -> std::same_as<bool>;
   // The symbols from here on belong to motion, to flags, or to delta q.
   coder.motion();
   coder.flags();

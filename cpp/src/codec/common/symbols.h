@@ -1,5 +1,5 @@
 // The symbols of a layer in a tile: order and contexts, once for encoder and decoder
-// (docs/bitstream.md sections 3.1 to 3.4 and 4).
+// (docs/bitstream.md section 3).
 //
 // The walks are templates over a coder: symbol_coder.h.
 #pragma once
@@ -14,10 +14,11 @@
 
 #include "base/section_clock.h"
 #include "base/status.h"
+#include "codec/common/flag_symbols.h"
 #include "codec/common/geometry.h"
+#include "codec/common/logit_correction.h"
 #include "codec/common/motion_symbols.h"
 #include "codec/common/symbol_coder.h"
-#include "entropy/adaptive_bit.h"
 #include "entropy/logistic.h"
 #include "network/prior.h"
 #include "network/token_field.h"
@@ -25,42 +26,14 @@
 
 namespace bsq {
 
-// Corrections of the prior's logits, which follow the frame at hand: docs/bitstream.md
-// section 3.4.
-class LogitCorrection {
- public:
-  // What is added to a logit.
-  int32_t value() const { return value_ >> kShift; }
-  uint32_t probability(int32_t logit) const { return probability_from_logit(logit + value()); }
-  void learn(bool bit, uint32_t probability) {
-    const int32_t error = (bit ? 65536 : 0) - static_cast<int32_t>(probability);
-    value_ = std::clamp(value_ + error, -kLimit, kLimit);
-  }
-
- private:
-  static constexpr int kShift = 13;
-  static constexpr int32_t kLimit = 1 << 24;
-  int32_t value_ = 0;
-};
-
-struct LogitCorrections {
-  std::array<LogitCorrection, 3 * kMaxStages> flags;
-  std::array<LogitCorrection, kMaxStages * kStageBits> bits;
-};
-
 // The contexts of a tile; a new set at every keyframe.
 struct TileContexts {
-  std::array<AdaptiveBit, 12> active;
+  FlagContexts flags;
   MotionContexts motion;
-  std::array<AdaptiveBit, 2> same_delta_q;  // 1 in keyframes
-  SignedContexts delta_q;
   std::array<LogitCorrections, 2> corrections;  // by flag_type()
 
   LogitCorrections& of_type(int type) { return corrections[static_cast<size_t>(type)]; }
 };
-
-// t of the contexts of active flags, and of the corrections: docs/bitstream.md section 3.1.
-constexpr int flag_type(bool keyframe, bool last) { return !keyframe && last ? 0 : 1; }
 
 // One bit under a logit of the prior.
 template <TokenCoder Coder>
@@ -71,99 +44,13 @@ bool code_logit(Coder& coder, LogitCorrection& correction, int32_t logit, bool b
   return coded;
 }
 
-// What is known of superblocks, one entry each: the active flags of a layer, and the flags they are
-// predicted from, and what they add to q.
-struct SuperblockFlags {
-  std::vector<uint8_t> active;
-  std::vector<uint8_t> previous;       // of the layer that gives the previous token field
-  std::vector<int16_t> delta_q;        // of this packet; an encoder's wishes until they are coded
-  std::vector<int16_t> before;         // delta q after the packet before
-  std::vector<uint8_t> delta_q_coded;  // in this packet
-
-  explicit SuperblockFlags(size_t superblocks)
-      : active(superblocks),
-        previous(superblocks),
-        delta_q(superblocks),
-        before(superblocks),
-        delta_q_coded(superblocks) {}
-
-  // Before the flags of a packet.
-  void begin_frame() {
-    before = delta_q;
-    std::fill(delta_q_coded.begin(), delta_q_coded.end(), uint8_t{0});
-  }
-  // Before those of a keyframe: there are no earlier ones.
-  void reset() {
-    std::fill(previous.begin(), previous.end(), uint8_t{0});
-    std::fill(delta_q.begin(), delta_q.end(), int16_t{0});
-    std::fill(before.begin(), before.end(), int16_t{0});
-  }
-  void end_layer() { std::swap(active, previous); }
-  // Those that were not coded become those of before.
-  void keep_delta_q() {
-    for (size_t i = 0; i < delta_q.size(); ++i) {
-      if (delta_q_coded[i] == 0) delta_q[i] = before[i];
-    }
-  }
-};
-
-// The delta q of a superblock that is active for the first time in its packet: docs/bitstream.md
-// section 3.1.
-template <SymbolCoder Coder>
-void code_delta_q(Coder& coder, TileContexts& contexts, const Geometry& g,
-                  const SuperblockRect& tile, bool keyframe, int sx, int sy,
-                  SuperblockFlags& flags) {
-  const size_t at = g.superblock_index(sx, sy);
-  const size_t left = at - 1;
-  const size_t above = at - static_cast<size_t>(g.superblocks_x);
-  int predictor = flags.before[at];
-  if (keyframe) {
-    predictor = 0;
-    if (sx > tile.x_begin && flags.delta_q_coded[left] != 0) {
-      predictor = flags.delta_q[left];
-    } else if (sy > tile.y_begin && flags.delta_q_coded[above] != 0) {
-      predictor = flags.delta_q[above];
-    }
-  }
-  flags.delta_q_coded[at] = 1;
-  AdaptiveBit& same = contexts.same_delta_q[keyframe ? 1 : 0];
-  int delta_q = predictor;
-  if (!coder.adaptive(same, flags.delta_q[at] == predictor)) {
-    delta_q += coder.number(contexts.delta_q, flags.delta_q[at] - predictor);
-  }
-  if (delta_q < -kMaxDeltaQ || delta_q > kMaxDeltaQ) {
-    throw Error(BSQ_ERROR_BITSTREAM, "the delta q of a superblock is out of range");
-  }
-  flags.delta_q[at] = static_cast<int16_t>(delta_q);
-}
-
-// What a layer is, to its superblocks.
-struct SuperblockLayer {
-  MotionSymbols* motion = nullptr;  // in the first layer between keyframes
-  int type = 0;                     // t of the flags' context
-  bool keyframe = false;
-};
-
-// Step 1: the motion and then the flags of the superblocks of the tile.
+// Step 1: the flags of the superblocks of the tile, after its motion.
 template <SymbolCoder Coder>
 void code_superblocks(Coder& coder, TileContexts& contexts, const Geometry& g,
-                      const SuperblockRect& tile, const SuperblockLayer& layer,
-                      SuperblockFlags& flags) {
-  if (layer.motion != nullptr) code_motion(coder, contexts.motion, tile, *layer.motion);
+                      const SuperblockRect& tile, const LayerClass& layer, SuperblockFlags& flags) {
+  SuperblockCoder<Coder> superblocks(coder, contexts.flags, g, tile, layer, flags);
   for (int sy = tile.y_begin; sy < tile.y_end; ++sy) {
-    for (int sx = tile.x_begin; sx < tile.x_end; ++sx) {
-      const size_t at = g.superblock_index(sx, sy);
-      const int left = sx > tile.x_begin ? flags.active[at - 1] : 0;
-      const int above = sy > tile.y_begin ? flags.active[g.superblock_index(sx, sy - 1)] : 0;
-      const int context = 6 * layer.type + 2 * (left + above) + flags.previous[at];
-      AdaptiveBit& active = contexts.active[static_cast<size_t>(context)];
-      coder.flags();
-      flags.active[at] = coder.adaptive(active, flags.active[at] != 0) ? 1 : 0;
-      if (flags.active[at] != 0 && flags.delta_q_coded[at] == 0) {
-        coder.delta_q();
-        code_delta_q(coder, contexts, g, tile, layer.keyframe, sx, sy, flags);
-      }
-    }
+    for (int sx = tile.x_begin; sx < tile.x_end; ++sx) superblocks.code(sx, sy);
     coder.checkpoint();
   }
 }
@@ -179,26 +66,18 @@ inline TokenRect token_rect(const Geometry& g, const SuperblockRect& tile) {
 // Step 2: stage counts of the active tokens of the tile, from the logits [active.count(), 3 S] of
 // the prior's trunk. Tokens of inactive superblocks must hold 0 stages.
 template <SymbolCoder Coder>
-void code_stage_counts(Coder& coder, LogitCorrections& corrections, const TokenRect& rect,
-                       const ActiveTokens& active, const int16_t* logits, TokenField& tokens) {
+void code_stage_counts(Coder& coder, TileContexts& contexts, const Geometry& g,
+                       const TokenRect& rect, const LayerClass& layer, const ActiveTokens& active,
+                       const int16_t* logits, TokenField& tokens, SuperblockFlags& flags) {
   coder.flags();
+  StageCoder<Coder> stages(coder, contexts.flags, contexts.of_type(layer.type), rect, layer,
+                           tokens);
+  const ptrdiff_t outputs = ptrdiff_t{3} * tokens.max_stages;
   for (int y = rect.y; y < rect.y + rect.height; ++y) {
     for (int x = rect.x; x < rect.x + rect.width; ++x) {
       const int index = active.index(y, x);
-      if (index < 0) continue;
-      const int16_t* outputs = logits + static_cast<ptrdiff_t>(index) * 3 * tokens.max_stages;
-      const int left = x > rect.x ? tokens.stages[tokens.at(y, x - 1)] : 0;
-      const int above = y > rect.y ? tokens.stages[tokens.at(y - 1, x)] : 0;
-      uint8_t& stages = tokens.stages[tokens.at(y, x)];
-      int n = 0;
-      while (n < tokens.max_stages) {
-        const int context = (left > n ? 1 : 0) + (above > n ? 1 : 0);
-        const int output = 3 * n + context;
-        LogitCorrection& correction = corrections.flags[static_cast<size_t>(output)];
-        if (!code_logit(coder, correction, outputs[output], stages > n)) break;
-        ++n;
-      }
-      stages = static_cast<uint8_t>(n);
+      if (index < 0 || stages.code(y, x, logits + index * outputs) == 0) continue;
+      ++flags.coded[g.superblock_index(x / kSuperblockTokens, y / kSuperblockTokens)];
     }
     coder.checkpoint();
   }

@@ -68,24 +68,33 @@ class LayerDecoder {
     const int c = list_.steps[index];
     const int q = q_of_c(c);
     const bool moves = first && !keyframe;
-    MotionSymbols* motion = moves && !list_.has_motion ? &state_.motion : nullptr;
     const int type = flag_type(keyframe, index + 1 == list_.steps.size());
-    const SuperblockLayer superblocks{motion, type, keyframe};
+    const LayerClass kind{keyframe, !first, type};
+    if (moves) read_motion();
     each_tile([&](auto& tile, SymbolDecoder& coder) {
-      code_superblocks(coder, tile.contexts, state_.geometry(), tile.area, superblocks,
+      code_superblocks(coder, tile.contexts, state_.geometry(), tile.area, kind,
                        state_.superblocks);
     });
-    if (moves) state_.compensate();
     state_.list_active(q, {first && keyframe, !first, c - list_.steps.back()});
     state_.run_trunk();
     state_.tokens.clear();
     each_tile([&](auto& tile, SymbolDecoder& coder) {
-      code_stage_counts(coder, tile.contexts.of_type(type), tile.rect, state_.active,
-                        state_.flag_logits.data(), state_.tokens);
+      code_stage_counts(coder, tile.contexts, state_.geometry(), tile.rect, kind, state_.active,
+                        state_.flag_logits.data(), state_.tokens, state_.superblocks);
     });
     state_.begin_bits();
     decode_bits(state_, type, [&](const auto& fn) { each_tile(fn); });
     state_.end_layer(q, false);
+  }
+
+  // The motion of all tiles, and the prediction that it gives.
+  void read_motion() {
+    if (!list_.has_motion) {
+      each_tile([&](auto& tile, SymbolDecoder& coder) {
+        code_motion(coder, tile.contexts.motion, tile.area, state_.motion);
+      });
+    }
+    state_.compensate();
   }
 
   template <class Fn>

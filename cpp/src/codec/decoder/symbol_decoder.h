@@ -6,7 +6,6 @@
 
 #include "base/status.h"
 #include "codec/common/symbol_coder.h"
-#include "entropy/dec_adaptive_bit.h"
 #include "entropy/dec_range_coder.h"
 
 namespace bsq {
@@ -18,8 +17,12 @@ class SymbolDecoder {
 
   explicit SymbolDecoder(std::span<const uint8_t> bytes) : decoder_(bytes) {}
 
-  bool adaptive(AdaptiveBit& context, bool) { return decode_adaptive(decoder_, context); }
-  int32_t number(SignedContexts& contexts, int32_t) { return decode_signed(decoder_, contexts); }
+  template <class Bit>
+  bool adaptive(Bit&& context, bool) {
+    const bool bit = decoder_.decode(context.probability());
+    context.update(bit);
+    return bit;
+  }
   bool bit(uint32_t probability, bool) { return decoder_.decode(probability); }
 
   // Stops work on data that has ended long ago.

@@ -168,16 +168,17 @@ class LayerEncoder {
   void write_symbols(const Layer& layer) {
     const SectionScope scope(Section::kRangeCoding);
     selection_.begin_symbols();
-    const SuperblockLayer superblocks{layer.tells_motion ? &state_.motion : nullptr, layer.type,
-                                      layer.keyframe};
+    const LayerClass kind{layer.keyframe, layer.place.later, layer.type};
     state_.for_each_tile([&](auto& tile, size_t i) {
       SymbolEncoder& coder = *coders_[i];
-      code_superblocks(coder, tile.contexts, state_.geometry(), tile.area, superblocks,
+      if (layer.tells_motion) {
+        code_motion(coder, tile.contexts.motion, tile.area, state_.motion);
+      }
+      code_superblocks(coder, tile.contexts, state_.geometry(), tile.area, kind,
                        state_.superblocks);
-      LogitCorrections& corrections = tile.contexts.of_type(layer.type);
-      code_stage_counts(coder, corrections, tile.rect, state_.active, state_.flag_logits.data(),
-                        state_.tokens);
-      selection_.code_bits(coder, corrections, tile, i);
+      code_stage_counts(coder, tile.contexts, state_.geometry(), tile.rect, kind, state_.active,
+                        state_.flag_logits.data(), state_.tokens, state_.superblocks);
+      selection_.code_bits(coder, tile.contexts.of_type(layer.type), tile, i);
     });
   }
 

@@ -7,7 +7,6 @@
 
 #include "codec/common/symbol_coder.h"
 #include "entropy/bit_cost.h"
-#include "entropy/enc_adaptive_bit.h"
 #include "entropy/enc_range_coder.h"
 
 namespace bsq {
@@ -35,15 +34,12 @@ class SymbolEncoder {
   static constexpr bool kLearns = true;
   static constexpr bool kKnows = true;
 
-  bool adaptive(AdaptiveBit& context, bool bit) {
+  template <class Bit>
+  bool adaptive(Bit&& context, bool bit) {
     *cost_ += bit_cost_q24(bit, context.probability());
-    encode_adaptive(encoder_, context, bit);
+    encoder_.encode(bit, context.probability());
+    context.update(bit);
     return bit;
-  }
-  int32_t number(SignedContexts& contexts, int32_t value) {
-    *cost_ += static_cast<uint64_t>(signed_cost_q12(contexts, value)) << 12;
-    encode_signed(encoder_, contexts, value);
-    return value;
   }
   bool bit(uint32_t probability, bool bit) {
     *cost_ += bit_cost_q24(bit, probability);

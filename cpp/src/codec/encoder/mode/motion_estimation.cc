@@ -9,30 +9,21 @@
 #include "base/section_clock.h"
 #include "codec/encoder/mode/decisions.h"
 #include "entropy/bit_cost.h"
-#include "entropy/enc_adaptive_bit.h"
 #include "network/samples.h"
 
 namespace bsq {
 
 namespace {
 
+using C = MotionContexts;
+
 constexpr double kBMotionLambda = 1.5;  // of B frames, times that of P frames
 
 // A 2^-12 bit to MotionRates' units.
 int rate(uint32_t q12) { return static_cast<int>(q12 * MotionRates::kOneBit >> 12); }
 
-MotionRates::Flag flag_rates(const AdaptiveBit& context) {
-  return {rate(bit_cost_q12(false, context.probability())),
-          rate(bit_cost_q12(true, context.probability()))};
-}
-
-MotionRates::Component component_rates(const SignedContexts& contexts) {
-  MotionRates::Component rates{};
-  for (size_t digits = 0; digits < rates.size(); ++digits) {
-    const int32_t value = digits == 0 ? 0 : int32_t{1} << (digits - 1);
-    rates[digits] = rate(signed_cost_q12(contexts, value));
-  }
-  return rates;
+MotionRates::Flag flag_rates(uint32_t probability) {
+  return {rate(bit_cost_q12(false, probability)), rate(bit_cost_q12(true, probability))};
 }
 
 MotionSearchConfig with_kernels(MotionSearchConfig config, const LayerState& state) {
@@ -40,44 +31,63 @@ MotionSearchConfig with_kernels(MotionSearchConfig config, const LayerState& sta
   return config;
 }
 
-template <size_t kCount>
-std::array<MotionRates::Flag, kCount> flag_rates(const std::array<AdaptiveBit, kCount>& contexts) {
-  std::array<MotionRates::Flag, kCount> rates;
-  for (size_t i = 0; i < kCount; ++i) rates[i] = flag_rates(contexts[i]);
+// Rates follow the contexts of the first inputs alone: so a table suffices for a frame.
+
+template <size_t kCount, class Contexts>
+void set_flag_rates(const Contexts& contexts, size_t first,
+                    std::array<MotionRates::Flag, kCount>& rates) {
+  for (size_t i = 0; i < kCount; ++i) rates[i] = flag_rates(contexts.probability(first + i));
+}
+
+template <size_t kRows, size_t kCount, class Contexts>
+void set_flag_rates(const Contexts& contexts, size_t first,
+                    std::array<std::array<MotionRates::Flag, kCount>, kRows>& rates) {
+  for (size_t i = 0; i < kRows; ++i) set_flag_rates(contexts, first + i * kCount, rates[i]);
+}
+
+MotionRates::Component component_rates(const MotionContexts& contexts, size_t first) {
+  MotionRates::Component rates{};
+  for (size_t digits = 0; digits < rates.size(); ++digits) {
+    const int32_t value = digits == 0 ? 0 : int32_t{1} << (digits - 1);
+    PartialNumber number;
+    while (!number.done()) {
+      const bool bit = number.next(value) == 1;
+      const size_t bin = number.bin();
+      const bool even = number.is_low() || bin == PartialNumber::kSignBin;
+      rates[digits] += even ? MotionRates::kOneBit
+                            : flag_rates(contexts.difference.probability(first + bin))[bit ? 1 : 0];
+      number.append(bit);
+    }
+  }
   return rates;
 }
 
-using BySize = std::array<std::array<AdaptiveBit, 3>, 3>;
-
-std::array<std::array<MotionRates::Flag, 3>, 3> flag_rates(const BySize& contexts) {
-  return {flag_rates(contexts[0]), flag_rates(contexts[1]), flag_rates(contexts[2])};
-}
-
-void set_vector_rates(const VectorContexts& contexts, VectorRates& rates) {
-  rates.same = flag_rates(contexts.same);
-  rates.x = component_rates(contexts.difference_x);
-  rates.y = component_rates(contexts.difference_y);
+void set_vector_rates(const MotionContexts& contexts, size_t kind, VectorRates& rates) {
+  set_flag_rates(contexts.same, kind * C::kSizes * C::kNear, rates.same);
+  rates.x = component_rates(contexts, kind * MotionContexts::kBins);
+  rates.y = component_rates(contexts, kind * MotionContexts::kBins + PartialNumber::kBins);
 }
 
 }  // namespace
 
-MotionRates motion_rates(const PMotionContexts& contexts) {
+MotionRates p_motion_rates(const MotionContexts& contexts) {
   MotionRates rates(true);
-  rates.split = flag_rates(contexts.split.superblock);
-  rates.subblock_split = flag_rates(contexts.split.block);
-  set_vector_rates(contexts.vector, rates);
+  set_flag_rates(contexts.superblock_split, 0, rates.split);
+  set_flag_rates(contexts.block_split, 0, rates.subblock_split);
+  set_vector_rates(contexts, 0, rates);
   return rates;
 }
 
-BMotionRates motion_rates(const BMotionContexts& contexts) {
+BMotionRates b_motion_rates(const MotionContexts& contexts) {
   BMotionRates rates;
-  rates.split = flag_rates(contexts.split.superblock);
-  rates.subblock_split = flag_rates(contexts.split.block);
-  rates.merged = flag_rates(contexts.merged);
-  rates.candidate = flag_rates(contexts.candidate);
-  rates.both = flag_rates(contexts.both);
-  rates.second = flag_rates(contexts.second);
-  for (size_t i = 0; i < 2; ++i) set_vector_rates(contexts.vector[i], rates.vectors[i]);
+  set_flag_rates(contexts.superblock_split, C::kNear, rates.split);
+  set_flag_rates(contexts.block_split, C::kNear, rates.subblock_split);
+  set_flag_rates(contexts.merged, 0, rates.merged);
+  set_flag_rates(contexts.candidate, 0, rates.candidate);
+  set_flag_rates(contexts.both, 0, rates.both);
+  set_flag_rates(contexts.second, 0, rates.second);
+  // Most vectors are one of two.
+  for (size_t i = 0; i < 2; ++i) set_vector_rates(contexts, 2 + i, rates.vectors[i]);
   return rates;
 }
 

@@ -11,8 +11,8 @@
 namespace bsq {
 
 // Rates of vectors under the contexts of a tile as they stand.
-MotionRates motion_rates(const PMotionContexts& contexts);
-BMotionRates motion_rates(const BMotionContexts& contexts);
+MotionRates p_motion_rates(const MotionContexts& contexts);
+BMotionRates b_motion_rates(const MotionContexts& contexts);
 
 // At the step q; `range` in luma samples.
 MotionSearchConfig motion_config(int q, int range);
@@ -24,7 +24,7 @@ template <LayerCodingState State>
 void motion_tiles(const State& state, std::vector<MotionSearchTile>& tiles) {
   tiles.clear();
   for (const auto& b : state.tiles) {
-    tiles.push_back({b.area, motion_rates(b.contexts.motion.p)});
+    tiles.push_back({b.area, p_motion_rates(b.contexts.motion)});
   }
 }
 
@@ -32,7 +32,7 @@ template <LayerCodingState State>
 void motion_tiles(const State& state, std::vector<BMotionSearchTile>& tiles) {
   tiles.clear();
   for (const auto& b : state.tiles) {
-    tiles.push_back({b.area, motion_rates(b.contexts.motion.b)});
+    tiles.push_back({b.area, b_motion_rates(b.contexts.motion)});
   }
 }
 
