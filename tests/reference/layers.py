@@ -49,7 +49,8 @@ class TokenField:
         rows, columns = self.superblocks.shape
         counts = np.zeros((rows * SUPERBLOCK_TOKENS, columns * SUPERBLOCK_TOKENS), np.int64)
         counts[: self.stages.shape[0], : self.stages.shape[1]] = self.stages > 0
-        return counts.reshape(rows, SUPERBLOCK_TOKENS, columns, SUPERBLOCK_TOKENS).sum((1, 3))
+        by_superblock = counts.reshape(rows, SUPERBLOCK_TOKENS, columns, SUPERBLOCK_TOKENS)
+        return np.asarray(by_superblock.sum((1, 3)), np.int64)
 
     @property
     def active(self) -> BoolArray:

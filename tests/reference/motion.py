@@ -256,14 +256,13 @@ class BTileMotion(TileMotion):
             return self._read_candidate(cx, cy, size)
         direction = self._read_direction(cx, cy, size, predictors)
         vectors, differs = [(0, 0), (0, 0)], [False, False]
-        back, forth = self.motion.back, self.motion.forth
+        distances = back, forth = self.motion.back, self.motion.forth
         for r in range(2):
             if direction >> r & 1:
                 own = temporal[r] if temporal is not None else None
                 mirrored = scale(vectors[0], -forth, back) if (direction, r) == (BOTH, 1) else None
                 kind = 2 + r if direction == BOTH else 1
                 vectors[r], differs[r] = self._read_vector(cx, cy, size, r, kind, own, mirrored)
-        distances = back, forth
         if direction != BOTH:
             used = direction - 1
             vectors[1 - used] = scale(vectors[used], -distances[1 - used], distances[used])
@@ -377,8 +376,9 @@ def variety(reference: Motion | None, x: int, y: int, size: int) -> int:
     """The u of a square in a reference (section 4.8)."""
     if reference is None:
         return 0
-    inside = reference.vectors[y : y + size, x : x + size, 0].reshape(-1, 2).tolist()
-    most = max(distance(inside[0], other) for other in inside)
+    inside = reference.vectors[y : y + size, x : x + size, 0].reshape(-1, 2)
+    found = [(int(vx), int(vy)) for vx, vy in inside]
+    most = max(distance(found[0], other) for other in found)
     return 1 if most == 0 else 2 if most <= 2 else 3
 
 
