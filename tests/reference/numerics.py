@@ -83,7 +83,7 @@ def token_q(c: int, delta_q: npt.NDArray[Any]) -> Int:
 def sample_step_sizes(q: int | Int, depth: int) -> Int:
     """step' of every sample [..., 96], for one quantizer index or those of all tokens [H, W]."""
     luma = wide(q)
-    chroma = luma - (np.maximum(0, luma - 320) >> 1)
+    chroma = np.maximum(0, luma - 16 - (np.maximum(0, luma - 320) >> 1))
     values = np.stack([luma] * 64 + [chroma] * 32, axis=-1)
     table_of_sizes = np.array([step_size(value) for value in range(569)], np.int64)
     return table_of_sizes[values] * (1 if depth == 8 else 4)

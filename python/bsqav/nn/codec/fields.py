@@ -17,7 +17,8 @@ SAMPLES = 96
 LUMA = 64
 SIDE_WIDTH = 104
 SUPERBLOCK = 4  # tokens on a side
-# q up to which chroma has the step of luma (docs/numerics.md, section 3).
+# q of chroma: smaller everywhere, and rising half as fast from a q on (docs/numerics.md, section 3).
+CHROMA_OFFSET = 16
 CHROMA_KNEE = 320
 
 
@@ -69,7 +70,8 @@ def by_token(value: Tensor) -> Tensor:
 def sample_steps(q: Tensor) -> Tensor:
     """q [B] or [B, H, W] -> the step of every sample of tokens, [B, 1 or H, 1 or W, 96]."""
     luma = by_token(q)
-    chroma = luma - torch.floor((luma - CHROMA_KNEE).clamp_min(0.0) / 2)
+    rise = torch.floor((luma - CHROMA_KNEE).clamp_min(0.0) / 2)
+    chroma = (luma - CHROMA_OFFSET - rise).clamp_min(0.0)
     wide = [
         step.unsqueeze(-1).expand(*step.shape, count)
         for step, count in ((step_of(luma), LUMA), (step_of(chroma), SAMPLES - LUMA))

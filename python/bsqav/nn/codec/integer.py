@@ -140,7 +140,8 @@ def quantized_residual(target: Tensor, pred: Tensor, step: Tensor) -> Tensor:
 def sample_steps_q8(q: Tensor) -> Tensor:
     """q [B] or [B, H, W] -> step' of every sample, [B, 1 or H, 1 or W, 96]."""
     luma = fields.by_token(q)
-    chroma = luma - ((luma - fields.CHROMA_KNEE).clamp_min(0) >> 1)
+    rise = (luma - fields.CHROMA_KNEE).clamp_min(0) >> 1
+    chroma = (luma - fields.CHROMA_OFFSET - rise).clamp_min(0)
     parts = [
         step_q8(own).unsqueeze(-1).expand(*own.shape, count)
         for own, count in ((luma, fields.LUMA), (chroma, fields.SAMPLES - fields.LUMA))
