@@ -60,7 +60,7 @@ struct Decisions {
   std::array<int, 4> q_cascade{-kQPerCrf * 3, 12, 0, 12};
   // With a lookahead: by how many delta q falls for each octave of propagation cost, and how many
   // octaves leave the q of the stream as it is.
-  double propagation_strength = 2.0;
+  double propagation_strength = 2.4;
   double usual_propagation = 2.0;
   // A delta q stays, between keyframes, where it would move by no more than this.
   double delta_q_inertia = 0.8;
