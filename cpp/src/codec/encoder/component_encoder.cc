@@ -24,7 +24,7 @@ void ComponentEncoder::predict(int q) {
   predicted_ = true;
 }
 
-// Chroma has a finer step where steps are coarse, by half as much as in 4:2:0 (chroma_q of
+// Chroma has a finer step where steps are coarse, half as much finer as in 4:2:0 (chroma_q of
 // base/quant_step.h): errors of its flat areas show. Alpha is as fine as luma.
 int ComponentEncoder::own_q(int q) const {
   return role_ == Role::kChroma ? q - (std::max(0, q - kChromaKnee) >> 2) : q;
