@@ -15,14 +15,14 @@ namespace bsq {
 inline constexpr int kQPerCrf = 8;
 inline constexpr int kQPerOctave = 64;
 inline constexpr double kMaxCrf = 63.0;
-inline constexpr int kMaxLayerQ = 504;   // the largest c
-inline constexpr int kMaxQ = 568;        // the largest q
-inline constexpr int kQOffset = 64;      // q of c = 0
-inline constexpr int kMaxDeltaQ = 16;    // delta q of superblocks lie within +- this
-inline constexpr int kDeltaQUnit = 8;    // what one of them adds to q
+inline constexpr int kMaxLayerQ = 504;    // the largest c
+inline constexpr int kMaxQ = 568;         // the largest q
+inline constexpr int kQOffset = 64;       // q of c = 0
+inline constexpr int kMaxDeltaQ = 16;     // delta q of superblocks lie within +- this
+inline constexpr int kDeltaQUnit = 8;     // what one of them adds to q
 inline constexpr int kChromaOffset = 16;  // by how much q of chroma is smaller everywhere
 inline constexpr int kChromaKnee = 320;   // from this q on it grows by half as much as that of luma
-inline constexpr double kStepOne = 256;  // a step size of one 8-bit sample value, in Q8
+inline constexpr double kStepOne = 256;   // a step size of one 8-bit sample value, in Q8
 
 constexpr double c_of_crf(double crf) { return kQPerCrf * crf; }
 constexpr double crf_of_c(int c) { return static_cast<double>(c) / kQPerCrf; }
