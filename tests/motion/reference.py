@@ -90,12 +90,14 @@ def compensate_plane(
     vectors = mv.astype(np.int64)[y // size, x // size]
     whole, fraction = vectors >> bits, vectors & ((1 << bits) - 1)
     total = np.zeros((height, width), np.int64)
+    reference = ref.astype(np.int64)
+    first_row, first_column = (at - taps // 2 + 1 for at in (y + whole[..., 1], x + whole[..., 0]))
+    columns = [np.clip(first_column + i, 0, width - 1) for i in range(taps)]
     for j in range(taps):
-        row = np.clip(y + whole[..., 1] + j - taps // 2 + 1, 0, height - 1)
-        for i in range(taps):
-            column = np.clip(x + whole[..., 0] + i - taps // 2 + 1, 0, width - 1)
+        row = np.clip(first_row + j, 0, height - 1)
+        for i, column in enumerate(columns):
             weight = table[fraction[..., 1], j] * table[fraction[..., 0], i]
-            total += weight * ref.astype(np.int64)[row, column]
+            total += weight * reference[row, column]
     samples: npt.NDArray[np.int64] = np.clip((total + 2048) >> 12, 0, (1 << depth) - 1)
     return samples
 
@@ -129,10 +131,12 @@ def compensate_overlapped(
             np.clip(rows + down, 0, rows.max()),
             np.clip(columns + right, 0, columns.max()),
         )
-        other = predicted(vectors[at], directions[at])
         used = directions[..., None] >> np.arange(vectors.shape[2]) & 1 == 1
         differs = (vectors[at] != vectors).any(-1) & used
         mixed = (directions[at] != directions) | differs.any(-1)
+        if not mixed.any():
+            continue
+        other = predicted(vectors[at], directions[at])
         part = np.array([*parts, *([0] * (size - len(parts)))])[line]
         part = part * mixed.repeat(size, 0).repeat(size, 1)
         out = ((32 - part) * out + part * other + 16) >> 5

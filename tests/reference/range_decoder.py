@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from copy import copy
 
 from tests.reference.bitstream import require
 
@@ -72,6 +73,12 @@ class CorrectedLogit:
     def __init__(self) -> None:
         self.r = 0
 
+    def __deepcopy__(self, memo: object) -> CorrectedLogit:
+        """Coding states are copied for every frame, which the copy module does slowly."""
+        other = CorrectedLogit()
+        other.r = self.r
+        return other
+
     def logit(self, logit: int) -> int:
         """The corrected logit."""
         return logit + (self.r >> 13)
@@ -98,6 +105,12 @@ class Kind:
         own = [first] * len(sizes) + [65536] * logit + [0]
         self.weights = [list(own) for _ in range(sets)]
         self.logit = logit
+
+    def __deepcopy__(self, memo: object) -> Kind:
+        other = copy(self)
+        other.contexts = [list(own) for own in self.contexts]
+        other.weights = [list(own) for own in self.weights]
+        return other
 
     def probability(self, number: int, *contexts: int, logit: int = 0) -> int:
         """P of a bit with the set of that number."""
