@@ -20,15 +20,6 @@ LumaRect rect_of(const MotionSquare& s, const ConstPlaneView& luma) {
   return {x, y, std::min(size, luma.width - x), std::min(size, luma.height - y)};
 }
 
-void average(const Destination& out, const uint16_t* other, ptrdiff_t stride, int width,
-             int height) {
-  for (int y = 0; y < height; ++y) {
-    uint16_t* row = out.samples + y * out.stride;
-    const uint16_t* from = other + y * stride;
-    for (int x = 0; x < width; ++x) row[x] = static_cast<uint16_t>((row[x] + from[x] + 1) >> 1);
-  }
-}
-
 void compensate_square(const ReferenceFrames& refs, const MotionField& field,
                        const MotionSquare& square, Frame& out) {
   const size_t at = field.subblock_index(square.x, square.y);

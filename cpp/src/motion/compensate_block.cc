@@ -126,4 +126,13 @@ void compensate_block_transposed(const ConstPlaneView& ref, const PlaneKind& kin
   });
 }
 
+void average(const Destination& out, const uint16_t* other, ptrdiff_t stride, int width,
+             int height) {
+  for (int y = 0; y < height; ++y) {
+    uint16_t* row = out.samples + y * out.stride;
+    const uint16_t* from = other + y * stride;
+    for (int x = 0; x < width; ++x) row[x] = static_cast<uint16_t>((row[x] + from[x] + 1) >> 1);
+  }
+}
+
 }  // namespace bsq

@@ -41,4 +41,8 @@ void compensate_block(const ConstPlaneView& ref, const PlaneKind& kind, const Lu
 void compensate_block_transposed(const ConstPlaneView& ref, const PlaneKind& kind,
                                  const LumaRect& rect, Mv v, const Destination& out);
 
+// The mean of two predictions, in place of the first one.
+void average(const Destination& out, const uint16_t* other, ptrdiff_t stride, int width,
+             int height);
+
 }  // namespace bsq

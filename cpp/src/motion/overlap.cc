@@ -64,12 +64,7 @@ class Strip {
     predict_from(1, plane, kind, second);
     const int lines = kStripLines >> kind.shift();
     const int length = std::max(rect_.width, rect_.height) >> kind.shift();
-    for (int i = 0; i < lines; ++i) {
-      uint16_t* line = out.samples.data() + i * StripSamples::kStride;
-      const uint16_t* other = second.samples.data() + i * StripSamples::kStride;
-      for (int j = 0; j < length; ++j)
-        line[j] = static_cast<uint16_t>((line[j] + other[j] + 1) >> 1);
-    }
+    average(out.destination(), second.samples.data(), StripSamples::kStride, length, lines);
   }
 
   void predict_from(size_t reference, size_t plane, const PlaneKind& kind,
