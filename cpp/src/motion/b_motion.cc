@@ -28,7 +28,8 @@ void list_candidates(const MotionField& field, const TemporalMotion& temporal, B
   };
   add_neighbour(0, 0);
   add_neighbour(1, 1);
-  if (const auto motion = temporal.of(field, place.square)) add_candidate(place, 2, *motion);
+  place.temporal = temporal.of(field, place.square);
+  if (place.temporal) add_candidate(place, 2, *place.temporal);
   add_neighbour(3, 2);
   add_candidate(place, 4, {kBothReferences, place.predictor});
   add_candidate(place, 5, {kBothReferences, {}});

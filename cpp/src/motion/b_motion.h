@@ -74,6 +74,7 @@ struct BPlace {
   MotionSquare square;
   NeighbourPlaces neighbours;
   std::array<Mv, 2> predictor;
+  std::optional<BlockMotion> temporal;
   size_t near_merged = 0;  // of the neighbours A and B, how many are merged
   size_t near_both = 0;    // ... have both references
   size_t side = 0;         // the context of "second reference"

@@ -43,11 +43,10 @@ void BSquareSearch::begin(const SuperblockRect& tile, const BMotionRates& rates,
 }
 
 BSearchPlace BSquareSearch::place(const MotionSquare& s) const {
-  BSearchPlace p{b_place(task_.field, task_.marks, tile_, s, task_.temporal), {}, {}};
+  BSearchPlace p{b_place(task_.field, task_.marks, tile_, s, task_.temporal), {}};
   const SearchPair pair = task_.pair(0);  // the limits are those of both
   p.limits =
       pair.limits(pair.area(s.x * kSubblockSize, s.y * kSubblockSize, s.size * kSubblockSize), 0);
-  p.temporal = task_.temporal.of(task_.field, s);
   return p;
 }
 

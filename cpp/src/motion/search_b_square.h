@@ -4,7 +4,6 @@
 #include <array>
 #include <cstdint>
 #include <limits>
-#include <optional>
 #include <vector>
 
 #include "motion/b_motion.h"
@@ -40,7 +39,6 @@ struct BSearchTask {
 // What is known of a square before its motion is.
 struct BSearchPlace : BPlace {
   ShiftLimits limits{};
-  std::optional<BlockMotion> temporal;
 };
 
 // One per thread.

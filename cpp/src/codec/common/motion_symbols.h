@@ -128,15 +128,13 @@ class BSquareCoder : public SquareCoder<Coder> {
   void code(const MotionSquare& square) {
     MotionField& field = motion_.field;
     const BPlace place = b_place(field, motion_.marks, tile_, square, motion_.temporal);
-    const std::optional<BlockMotion> temporal = motion_.temporal.of(field, square);
     const BlockMotion actual = block_motion(field, field.subblock_index(square.x, square.y));
     const size_t candidate = place.find(actual);
-    const bool merged =
-        coder_.adaptive(merged_bit(place, temporal), candidate < place.candidate_count);
+    const bool merged = coder_.adaptive(merged_bit(place), candidate < place.candidate_count);
     uint8_t marks = kMarkMerged;
-    const BlockMotion motion = (merged ? code_candidate(place, candidate)
-                                       : code_directions(place, temporal, actual, marks))
-                                   .completed(motion_.distances);
+    const BlockMotion motion =
+        (merged ? code_candidate(place, candidate) : code_directions(place, actual, marks))
+            .completed(motion_.distances);
     set_block_motion(field, square, motion);
     mark(square, marks);
   }
@@ -144,13 +142,13 @@ class BSquareCoder : public SquareCoder<Coder> {
  private:
   using C = MotionContexts;
 
-  auto merged_bit(const BPlace& place, const std::optional<BlockMotion>& temporal) {
+  auto merged_bit(const BPlace& place) {
     const size_t size = size_class(place.square);
     const size_t near = place.near_merged;
     int moved = VectorPlace::kNoTemporal;
-    if (temporal) {
-      moved = std::max(distance_class(temporal->mv[0], place.predictor[0]),
-                       distance_class(temporal->mv[1], place.predictor[1]));
+    if (place.temporal) {
+      moved = std::max(distance_class(place.temporal->mv[0], place.predictor[0]),
+                       distance_class(place.temporal->mv[1], place.predictor[1]));
     }
     return contexts_.merged.bit(
         0, {size * C::kNear + near,
@@ -196,8 +194,7 @@ class BSquareCoder : public SquareCoder<Coder> {
     return second ? kSecondReference : kFirstReference;
   }
 
-  BlockMotion code_directions(const BPlace& place, const std::optional<BlockMotion>& temporal,
-                              const BlockMotion& actual, uint8_t& marks) {
+  BlockMotion code_directions(const BPlace& place, const BlockMotion& actual, uint8_t& marks) {
     marks = 0;
     BlockMotion motion;
     motion.direction = code_direction(place, actual.direction);
@@ -207,7 +204,7 @@ class BSquareCoder : public SquareCoder<Coder> {
       if (motion.direction == kBothReferences && i == 1) other = mirrored(motion.mv[0]);
       const VectorPlace vector =
           vector_place(motion_.field, place.neighbours, place.square, i,
-                       temporal ? std::optional(temporal->mv[i]) : std::nullopt, other);
+                       place.temporal ? std::optional(place.temporal->mv[i]) : std::nullopt, other);
       const VectorBits bits(contexts_, vector_kind(true, motion.direction, i),
                             size_class(place.square), vector);
       bool differs = false;
