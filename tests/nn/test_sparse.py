@@ -79,6 +79,20 @@ def test_a_fresh_network_is_a_transform_coder() -> None:
     assert (bits[..., 0::2] * bits[..., 1::2]).mean() < 0.001  # never above and below at once
 
 
+def test_active_tokens_alone_give_what_all_tokens_give() -> None:
+    torch.manual_seed(7)
+    net = CodecNet(CONFIG)
+    stages = torch.randint(0, 2, (2, 12, 12))
+    stages[:, 4:8] = stages[:, :, 8:] = 0
+    mask = fields.active_tokens(stages)
+    bits = (torch.rand(2, 12, 12, 256) < 0.3).float()
+    token, side = fields.token_vector(bits, stages), torch.randn(2, 12, 12, fields.SIDE_WIDTH)
+    for run in (net.dec, net.prior.trunk):
+        whole, apart = run(token, side, mask), run(token, side, mask, dense=False)
+        torch.testing.assert_close(whole * mask, apart)
+    assert 0 < mask.mean() < 1
+
+
 def test_narrow_networks_are_refused() -> None:
     with pytest.raises(ModelError, match="at least 96"):
         start_from_transform(CodecNet(ModelConfig(96, 32, 1, 88, 32, 1, 16, 32, 1)))

@@ -42,6 +42,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     pack.add_argument("out", type=Path, help="folder for the shards")
     pack.add_argument("--seed", type=int, default=1)
     pack.add_argument("--squares-per-clip", type=int, default=60, help="cut from each clip")
+    pack.add_argument(
+        "--frames", type=int, default=6, help="length of a clip; codec-v1-traced wants 17"
+    )
     pack.add_argument("--squares-per-photo", type=int, default=10, help="cut from each photo")
     train = jobs.add_parser("tokenizer", help="train tokenizer and prior jointly")
     train.add_argument("recipe", help="name of a recipe, e.g. codec-v1 or small-image")
@@ -124,6 +127,7 @@ def _pack(args: argparse.Namespace) -> int:
     from bsqav.training.codec.pack import PackConfig, pack
 
     config = PackConfig(
+        frames=args.frames,
         squares_per_clip=args.squares_per_clip,
         squares_per_photo=args.squares_per_photo,
         seed=args.seed,

@@ -39,8 +39,9 @@ def codec_v1_prior() -> TrainConfig:
 def codec_v1_traced() -> TrainConfig:
     """Decoder network and prior on what the codec's own encoder writes, from finished weights."""
     return TrainConfig(
-        data=DataConfig(size=160, frames=6, batch=4, photo_share=0.3),
-        traces=TraceConfig(),
+        # Two whole groups of B frames after the keyframe.
+        data=DataConfig(size=160, frames=17, batch=4, photo_share=0.2),
+        traces=TraceConfig(frames=17),
         lr=2e-4,
         prior_lr=5e-4,
         warmup=50,

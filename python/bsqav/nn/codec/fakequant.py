@@ -7,6 +7,7 @@ through). Shape suffixes: B batch, H rows, W columns of tokens, C channels, N ro
 """
 
 import enum
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -62,6 +63,8 @@ class ActQuant(nn.Module):
         return round_straight_through(q) * scale
 
     def _observe(self, x: Tensor) -> None:
+        if x.numel() == 0:  # a layer without active tokens
+            return
         flat = x.reshape(-1, x.shape[-1]).abs()
         if self.scale.numel() == 1:
             flat = flat.reshape(-1, 1)
@@ -146,6 +149,33 @@ class FeedForward(nn.Module):
         return cast(Tensor, self.fc2(self.post(F.gelu(self.pre(self.fc1(x))))))
 
 
+@dataclass(frozen=True)
+class ActiveRows:
+    """The active tokens of [B, H, W], a row each.
+
+    In frames between keyframes they are about a third of all.
+    """
+
+    grid: tuple[int, int, int]
+    at_N: Tensor  # places in B * H * W, rising
+
+    @classmethod
+    def of(cls, mask_BHW1: Tensor) -> "ActiveRows":
+        """Those that the mask does not leave at 0."""
+        b, h, w, _ = mask_BHW1.shape
+        return cls((b, h, w), mask_BHW1.flatten().nonzero().squeeze(-1))
+
+    def gather(self, x_BHWC: Tensor) -> Tensor:
+        """[B, H, W, C] -> [N, C]"""
+        return x_BHWC.flatten(0, 2).index_select(0, self.at_N)
+
+    def scatter(self, x_NC: Tensor) -> Tensor:
+        """[N, C] -> [B, H, W, C], 0 elsewhere."""
+        b, h, w = self.grid
+        whole = x_NC.new_zeros(b * h * w, x_NC.shape[-1])
+        return whole.index_copy(0, self.at_N, x_NC).view(b, h, w, -1)
+
+
 class Block(nn.Module):
     """x + FeedForward(depthwise(x)) on the residual stream, at active tokens."""
 
@@ -160,6 +190,11 @@ class Block(nn.Module):
         """[B, H, W, C] -> [B, H, W, C]; inactive tokens read as 0."""
         a = self.into(x_BHWC) * mask_BHW1
         return stream_add(x_BHWC, self.ffn(self.mid(self.dw(a))))
+
+    def at_rows(self, x_NC: Tensor, rows: ActiveRows) -> Tensor:
+        """`forward` for the active tokens alone, [N, C] -> [N, C]."""
+        d = rows.gather(self.dw(rows.scatter(self.into(x_NC))))
+        return stream_add(x_NC, self.ffn(self.mid(d)))
 
 
 def set_mode(module: nn.Module, mode: Mode) -> None:

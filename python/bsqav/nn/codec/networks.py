@@ -15,7 +15,15 @@ from torch import Tensor, nn
 
 from bsqav.codec.modelspec import ModelConfig
 from bsqav.nn.codec import fields
-from bsqav.nn.codec.fakequant import ActQuant, Block, FeedForward, QDepthwise, QLinear, stream_add
+from bsqav.nn.codec.fakequant import (
+    ActiveRows,
+    ActQuant,
+    Block,
+    FeedForward,
+    QDepthwise,
+    QLinear,
+    stream_add,
+)
 
 SUBGROUPS = 4
 SUBGROUP_BITS = fields.STAGE_BITS // SUBGROUPS
@@ -68,12 +76,23 @@ class TokenizerDecoder(nn.Module):
         self.feature = ActQuant(stream=True)
         self.out = QLinear(width, fields.SAMPLES, gain=0.3)
 
-    def forward(self, token_BHWT: Tensor, side_BHWS: Tensor, mask_BHW1: Tensor) -> Tensor:
-        """Token and side vectors -> [B, H, W, 96] in steps; meaningful at active tokens only."""
-        x = stream_add(self.tok(token_BHWT), self.side(side_BHWS))
+    def forward(
+        self, token_BHWT: Tensor, side_BHWS: Tensor, mask_BHW1: Tensor, dense: bool = True
+    ) -> Tensor:
+        """Token and side vectors -> [B, H, W, 96] in steps; meaningful at active tokens only.
+
+        dense: at all tokens, in shapes that do not depend on the mask; else 0 at the others.
+        """
+        if dense:
+            x = stream_add(self.tok(token_BHWT), self.side(side_BHWS))
+            for block in self.blocks:
+                x = block(x, mask_BHW1)
+            return cast(Tensor, self.out(self.feature(x)))
+        rows = ActiveRows.of(mask_BHW1)
+        x = stream_add(self.tok(rows.gather(token_BHWT)), self.side(rows.gather(side_BHWS)))
         for block in self.blocks:
-            x = block(x, mask_BHW1)
-        return cast(Tensor, self.out(self.feature(x)))
+            x = cast(Block, block).at_rows(x, rows)
+        return rows.scatter(self.out(self.feature(x)))
 
 
 class Prior(nn.Module):
@@ -105,36 +124,48 @@ class Prior(nn.Module):
         # What a bit that is 1 adds to the logits of later ones: [head, bit, bit that is 1].
         self.pair = nn.Parameter(torch.zeros(heads, SUBGROUP_BITS, SUBGROUP_BITS))
 
-    def trunk(self, previous_BHWT: Tensor, side_BHWS: Tensor, mask_BHW1: Tensor) -> Tensor:
-        """Earlier tokens and side vectors -> context stream [B, H, W, P]."""
-        x = stream_add(self.tok(previous_BHWT), self.side(side_BHWS))
+    def trunk(
+        self, previous_BHWT: Tensor, side_BHWS: Tensor, mask_BHW1: Tensor, dense: bool = True
+    ) -> Tensor:
+        """Earlier tokens and side vectors -> context stream [B, H, W, P].
+
+        dense: at all tokens, in shapes that do not depend on the mask; else 0 at the others.
+        """
+        if dense:
+            x = stream_add(self.tok(previous_BHWT), self.side(side_BHWS))
+            for block in self.blocks:
+                x = block(x, mask_BHW1)
+            return x
+        rows = ActiveRows.of(mask_BHW1)
+        x = stream_add(self.tok(rows.gather(previous_BHWT)), self.side(rows.gather(side_BHWS)))
         for block in self.blocks:
-            x = block(x, mask_BHW1)
-        return x
+            x = cast(Block, block).at_rows(x, rows)
+        return rows.scatter(x)
 
     def flag_logits(self, trunk_BHWP: Tensor) -> Tensor:
         """[B, H, W, 3 stages]: output 3k + context for flag "n > k"."""
         return cast(Tensor, self.flag(self.feature(trunk_BHWP)))
 
     def context(self, trunk_BHWP: Tensor, token_BHWT: Tensor, mask_BHW1: Tensor) -> Tensor:
-        """Context of every token given the tokens of earlier groups -> [B, H, W, P]."""
-        b, h, w, _ = trunk_BHWP.shape
+        """Context of every token given the tokens of earlier groups -> [B, H, W, P].
+
+        0 where the token is not active.
+        """
+        rows = ActiveRows.of(mask_BHW1)
+        b, h, w = rows.grid
         group_HW = fields.group_index(h, w, trunk_BHWP.device)
+        group_N1 = rows.gather(group_HW.expand(b, h, w).unsqueeze(-1))
+        token_NT, trunk_NP = rows.gather(token_BHWT), rows.gather(trunk_BHWP)
         bits = len(self.heads) * SUBGROUP_BITS
-        context = torch.zeros((b, h, w, trunk_BHWP.shape[-1]), dtype=trunk_BHWP.dtype)
-        context = context.to(trunk_BHWP.device)
+        context = torch.zeros_like(trunk_NP)
         for group in range(3):
-            known = (group_HW < group).view(1, h, w, 1).to(token_BHWT.dtype)
-            visible = torch.cat(
-                [token_BHWT[..., :bits] * known, token_BHWT[..., bits:]],
-                dim=-1,
-            )
-            e = self.cur_out(self.cur(visible)) * mask_BHW1
-            d = self.ctx_out(self.ctx(e))
-            here = (group_HW == group).view(1, h, w, 1)
-            context = torch.where(here, d, context)
-        v = stream_add(trunk_BHWP, self.mix(context))
-        return stream_add(v, self.ffn(self.ffn_in(v)))
+            known = (group_N1 < group).to(token_NT.dtype)
+            visible = torch.cat([token_NT[:, :bits] * known, token_NT[:, bits:]], dim=-1)
+            e = rows.scatter(self.cur_out(self.cur(visible)))
+            d = rows.gather(self.ctx_out(self.ctx(e)))
+            context = torch.where(group_N1 == group, d, context)
+        v = stream_add(trunk_NP, self.mix(context))
+        return rows.scatter(stream_add(v, self.ffn(self.ffn_in(v))))
 
     def bit_logits(self, context_NP: Tensor, bits_NL: Tensor, stages_N: Tensor) -> Tensor:
         """Teacher-forced logits [N, L], each bit seeing the earlier ones; 0 where not coded.

@@ -80,6 +80,12 @@ class ClipSampler:
     def __init__(self, folder: Path, config: DataConfig, seed: int) -> None:
         self.config = config
         self.clips = without_held_out(load_shards(folder, "clips"), config.hold_out)
+        shortest = min(clips.shape[1] for clips in self.clips)
+        if shortest < config.frames:
+            raise MediaError(
+                f"clips of {shortest} frames in {folder}, where the recipe takes {config.frames}: "
+                f"pack with --frames {config.frames}"
+            )
         self.photos = load_shards(folder, "photos")
         self.reseed(seed)
 

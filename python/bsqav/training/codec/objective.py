@@ -208,13 +208,13 @@ def code_tensors(
             bits, stages = coded.bits_BHWL, coded.stages_BHW
         mask = fields.active_tokens(stages)
         # Bits of stages that are not coded are 0; they stay in, to feel what a 1 would bring.
-        out = net.dec(fields.pad_token(bits, stages), layer.side_BHWS, mask).float()
+        out = net.dec(fields.pad_token(bits, stages), layer.side_BHWS, mask, dense).float()
     recon = layer.pred_BHWS + out.detach() * step * mask
     skipped = squared_error(residual)
     active = mask[..., 0]
     distortion = squared_error(out - residual) * active + skipped * (1 - active)
 
-    trunk = net.prior.trunk(layer.previous_BHWT, layer.side_BHWS, mask)
+    trunk = net.prior.trunk(layer.previous_BHWT, layer.side_BHWS, mask, dense)
     rate_bits = bits * rate_grad + bits.detach() * (1.0 - rate_grad)
     flags, token_bits = token_costs(net, trunk, rate_bits, stages, mask, dense)
     total = (flags + token_bits).sum()
