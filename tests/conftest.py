@@ -14,7 +14,36 @@ import pytest
 
 from tests.media_data import shared_data, write_data
 from tests.readme import Readme, commands_of
-from tests.support import ROOT, find_tool, tools_are_required
+from tests.support import ROOT, find_tool, made_once, tools_are_required
+
+# Each process imports PyTorch: more of them would take much memory and save little time.
+MOST_PROCESSES = 8
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """A whole tier runs in a process for each processor, with pytest-xdist.
+
+    Tests that are named on the command line run in this process, as does everything with `-n 0`,
+    `-s` or `--pdb`, and where pytest-xdist is not installed.
+    """
+    option = config.option
+    if not config.pluginmanager.hasplugin("xdist") or "PYTEST_XDIST_WORKER" in os.environ:
+        return
+    if (
+        option.numprocesses is None
+        and config.args_source is pytest.Config.ArgsSource.TESTPATHS
+        and option.capture != "no"
+        and not option.usepdb
+    ):
+        processors = len(os.sched_getaffinity(0))
+        processes = min(processors, MOST_PROCESSES)
+        option.numprocesses = processes if processes > 1 else 0
+        # NumPy and PyTorch in each of them, and in programs that tests start, use their share.
+        os.environ.setdefault("OMP_NUM_THREADS", str(processors // processes))
+    if option.numprocesses and option.dist == "no":
+        # Neighbours stay together, since they share fixtures, until a process has nothing to do.
+        option.dist = "worksteal"
 
 
 def pytest_report_header() -> list[str]:
@@ -31,7 +60,7 @@ def pytest_report_header() -> list[str]:
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with train/ and eval/ clips: BSQAV_DATA, or synthesised ones without it."""
-    return shared_data() or write_data(tmp_path_factory.mktemp("data"))
+    return shared_data() or made_once(tmp_path_factory, "test-clips", write_data)
 
 
 @pytest.fixture(scope="session")
@@ -43,10 +72,13 @@ def require_tool() -> Callable[[str], Path]:
 @pytest.fixture(scope="session")
 def c_library(tmp_path_factory: pytest.TempPathFactory) -> Readme:
     """README's C section, run in a copy of the source; for tests marked `host`."""
-    folder = tmp_path_factory.mktemp("readme")
-    readme = Readme.of(folder / "source", folder / "home", ("cmake", "ninja", "cc", "pkg-config"))
-    readme.run(commands_of(ROOT / "README.md", "C"))
-    return readme
+
+    def make(folder: Path) -> None:
+        readme = Readme(folder)
+        readme.copy_source(("cmake", "ninja", "cc", "pkg-config"))
+        readme.run(commands_of(ROOT / "README.md", "C"))
+
+    return Readme(made_once(tmp_path_factory, "readme", make))
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +94,7 @@ def libbsq_prefix(c_library: Readme) -> Path:
 
 
 @pytest.fixture(scope="session")
-def ffmpeg_folder(request: pytest.FixtureRequest) -> Path:
+def ffmpeg_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an ffmpeg, ffprobe and ffplay with BSQ, built by its README's commands.
 
     Its commands take this Debian's source; BSQAV_FFMPEG_BIN names a folder that exists already.
@@ -73,7 +105,8 @@ def ffmpeg_folder(request: pytest.FixtureRequest) -> Path:
     for program in ("apt-get", "dpkg-source", "make"):
         find_tool(program)
     readme: Readme = request.getfixturevalue("c_library")
-    readme.run(commands_of(ROOT / "integrations" / "ffmpeg" / "README.md", "BSQ in FFmpeg"))
+    page = ROOT / "integrations" / "ffmpeg" / "README.md"
+    made_once(tmp_path_factory, "ffmpeg", lambda _: readme.run(commands_of(page, "BSQ in FFmpeg")))
     return readme.home / ".local" / "bsq-ffmpeg" / "bin"
 
 

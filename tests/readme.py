@@ -35,32 +35,41 @@ def commands_of(page: Path, heading: str) -> str:
 
 @dataclass(frozen=True)
 class Readme:
-    """A copy of the source, and a home folder for what its commands install."""
+    """In a folder, a copy of the source, and a home folder for what its commands install."""
 
-    source: Path
-    home: Path
-    path: str
+    folder: Path
 
-    @classmethod
-    def of(cls, source: Path, home: Path, programs: Sequence[str]) -> Readme:
-        """Copies the source. The test skips or fails where one of the programs is not installed.
+    @property
+    def source(self) -> Path:
+        """The copy."""
+        return self.folder / "source"
 
-        Programs that pip installed would hide the machine's own: their folder is taken off the
-        search path.
+    @property
+    def home(self) -> Path:
+        """HOME of the commands."""
+        return self.folder / "home"
+
+    @property
+    def path(self) -> str:
+        """PATH of the commands.
+
+        Programs that pip installed would hide the machine's own: their folder is left out.
         """
         beside_python = Path(sys.executable).parent
         folders = os.environ["PATH"].split(os.pathsep)
-        path = os.pathsep.join(f for f in folders if Path(f).resolve() != beside_python.resolve())
+        return os.pathsep.join(f for f in folders if Path(f).resolve() != beside_python.resolve())
+
+    def copy_source(self, programs: Sequence[str]) -> None:
+        """Makes both. The test skips or fails where one of the programs is not installed."""
         for program in programs:
-            if shutil.which(program, path=path) is None:
+            if shutil.which(program, path=self.path) is None:
                 skip_or_fail(f"{program} is not installed on this machine; .ci/apt.txt lists it")
         for name in _SOURCES:
-            target = source / name
+            target = self.source / name
             target.parent.mkdir(parents=True, exist_ok=True)
             copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
             copy(ROOT / name, target)
-        home.mkdir()
-        return cls(source, home, path)
+        self.home.mkdir()
 
     def run(self, commands: str) -> str:
         """Runs them in the source; returns what they print, and fails the test where one fails."""

@@ -5,11 +5,12 @@ With BSQAV_REQUIRE_TOOLS=1 (continuous integration) nothing may be missing: what
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
@@ -54,6 +55,22 @@ def find_tool(name: str) -> Path:
     if found is None:
         skip_or_fail(f"{name} is not on the search path; .ci/apt.txt and the extra 'test' list it")
     return Path(found)
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that one process of the test run fills with `make`, while the others wait for it."""
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # the run's own, in which each process has one
+    folder, done = base / name, base / f"{name}.done"
+    with (base / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # of a process that failed
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
 
 
 def only_error(capsys: pytest.CaptureFixture[str]) -> str:

@@ -23,7 +23,7 @@ from tests.media.clips import make_clip
 
 PROGRAM = [sys.executable, "-m", "bsqav"]
 # No timing is asserted: a program that does not hear of the signal would wait for ever.
-PATIENCE = 60
+PATIENCE = 120
 
 
 class Stalling(http.server.BaseHTTPRequestHandler):
