@@ -9,6 +9,7 @@ import pytest
 from bsqav.errors import MediaError
 from bsqav.training.codec.data import ClipSampler, DataConfig, unpack_planes
 from bsqav.training.codec.pack import PackConfig, cut, pack
+from bsqav.training.codec.resident import ResidentSampler
 from tests.media.clips import write_frames
 from tests.training.models import assert_same_batches
 
@@ -61,6 +62,14 @@ def test_planes_come_out_as_packed() -> None:
     y, u, v = unpack_planes(packed)
     assert torch.equal(y, packed[:16])
     assert torch.equal(u, packed[16:, :8]) and torch.equal(v, packed[16:, 8:])
+
+
+def test_clips_shorter_than_the_recipe_takes_are_a_clear_error(packed: Path) -> None:
+    config = DataConfig(size=32, frames=17, batch=2)
+    with pytest.raises(MediaError, match=r"where the recipe takes 17: pack with --frames 17"):
+        ClipSampler(packed, config, 7)
+    with pytest.raises(MediaError, match=r"where the recipe takes 17: pack with --frames 17"):
+        ResidentSampler(packed, config, 7, torch.device("cpu"))
 
 
 def test_an_empty_folder_is_a_clear_error(tmp_path: Path) -> None:

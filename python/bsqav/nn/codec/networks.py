@@ -62,6 +62,25 @@ class TokenizerEncoder(nn.Module):
         return soft_bits(self.head(self.feature(x)))
 
 
+def run_blocks(
+    net: "TokenizerDecoder | Prior",
+    token_BHWT: Tensor,
+    side_BHWS: Tensor,
+    mask_BHW1: Tensor,
+    rows: ActiveRows | None,
+) -> Tensor:
+    """Token and side vectors through the blocks of the decoder, or of the prior's trunk.
+
+    -> [B, H, W, C], or with `rows`, those of the mask, [N, C].
+    """
+    if rows is not None:
+        token_BHWT, side_BHWS = rows.gather(token_BHWT), rows.gather(side_BHWS)
+    x = stream_add(net.tok(token_BHWT), net.side(side_BHWS))
+    for block in net.blocks:
+        x = block(x, mask_BHW1) if rows is None else cast(Block, block).at_rows(x, rows)
+    return x
+
+
 class TokenizerDecoder(nn.Module):
     """Token and side vectors -> the residual in steps."""
 
@@ -83,16 +102,9 @@ class TokenizerDecoder(nn.Module):
 
         dense: at all tokens, in shapes that do not depend on the mask; else 0 at the others.
         """
-        if dense:
-            x = stream_add(self.tok(token_BHWT), self.side(side_BHWS))
-            for block in self.blocks:
-                x = block(x, mask_BHW1)
-            return cast(Tensor, self.out(self.feature(x)))
-        rows = ActiveRows.of(mask_BHW1)
-        x = stream_add(self.tok(rows.gather(token_BHWT)), self.side(rows.gather(side_BHWS)))
-        for block in self.blocks:
-            x = cast(Block, block).at_rows(x, rows)
-        return rows.scatter(self.out(self.feature(x)))
+        rows = None if dense else ActiveRows.of(mask_BHW1)
+        out = self.out(self.feature(run_blocks(self, token_BHWT, side_BHWS, mask_BHW1, rows)))
+        return cast(Tensor, out) if rows is None else rows.scatter(out)
 
 
 class Prior(nn.Module):
@@ -131,16 +143,9 @@ class Prior(nn.Module):
 
         dense: at all tokens, in shapes that do not depend on the mask; else 0 at the others.
         """
-        if dense:
-            x = stream_add(self.tok(previous_BHWT), self.side(side_BHWS))
-            for block in self.blocks:
-                x = block(x, mask_BHW1)
-            return x
-        rows = ActiveRows.of(mask_BHW1)
-        x = stream_add(self.tok(rows.gather(previous_BHWT)), self.side(rows.gather(side_BHWS)))
-        for block in self.blocks:
-            x = cast(Block, block).at_rows(x, rows)
-        return rows.scatter(x)
+        rows = None if dense else ActiveRows.of(mask_BHW1)
+        x = run_blocks(self, previous_BHWT, side_BHWS, mask_BHW1, rows)
+        return x if rows is None else rows.scatter(x)
 
     def flag_logits(self, trunk_BHWP: Tensor) -> Tensor:
         """[B, H, W, 3 stages]: output 3k + context for flag "n > k"."""

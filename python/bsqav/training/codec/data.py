@@ -55,6 +55,21 @@ def without_held_out(clips: list[Samples], count: int) -> list[Samples]:
     return [*clips[:-1], rest] if len(rest) else clips[:-1]
 
 
+def training_clips(folder: Path, config: DataConfig) -> list[Samples]:
+    """The shards of clips without those held out.
+
+    Raises MediaError where there are none, or where they are shorter than the configuration's.
+    """
+    clips = without_held_out(load_shards(folder, "clips"), config.hold_out)
+    shortest = min(shard.shape[1] for shard in clips)
+    if shortest < config.frames:
+        raise MediaError(
+            f"clips of {shortest} frames in {folder}, where the recipe takes {config.frames}: "
+            f"pack with --frames {config.frames}"
+        )
+    return clips
+
+
 def held_out(folder: Path, count: int) -> Samples:
     """The last clips [N, T, 3/2 * S, S] of the last shard, at most `count`."""
     return load_shards(folder, "clips")[-1][-count:]
@@ -79,13 +94,7 @@ class ClipSampler:
 
     def __init__(self, folder: Path, config: DataConfig, seed: int) -> None:
         self.config = config
-        self.clips = without_held_out(load_shards(folder, "clips"), config.hold_out)
-        shortest = min(clips.shape[1] for clips in self.clips)
-        if shortest < config.frames:
-            raise MediaError(
-                f"clips of {shortest} frames in {folder}, where the recipe takes {config.frames}: "
-                f"pack with --frames {config.frames}"
-            )
+        self.clips = training_clips(folder, config)
         self.photos = load_shards(folder, "photos")
         self.reseed(seed)
 

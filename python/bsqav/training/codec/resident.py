@@ -18,9 +18,9 @@ from bsqav.training.codec.data import (
     SamplerState,
     camera_path,
     load_shards,
+    training_clips,
     unpack_planes,
     warp,
-    without_held_out,
 )
 from bsqav.training.codec.pack import Samples
 
@@ -42,8 +42,7 @@ class ResidentSampler:
     def __init__(self, folder: Path, config: DataConfig, seed: int, device: torch.device) -> None:
         self.config = config
         self.device = device
-        clips = without_held_out(load_shards(folder, "clips"), config.hold_out)
-        self.clips = _together(clips, device)
+        self.clips = _together(training_clips(folder, config), device)
         self.photos = _together(load_shards(folder, "photos"), device)[:, 0]
         self.noise = torch.Generator(device)
         self.reseed(seed)

@@ -1,5 +1,6 @@
 """Where a run computes: its device, its number format, and its place among several processes."""
 
+import functools
 import os
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from bsqav.errors import UnsupportedError, UsageError
 DEVICES = ("auto", "cpu", "cuda")
 
 
+@functools.cache
 def _has_bf16() -> bool:
     """Whether the processor multiplies bfloat16.
 
