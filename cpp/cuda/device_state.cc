@@ -62,6 +62,7 @@ DeviceState::DeviceState(const Geometry& geometry, const std::shared_ptr<const W
     tiles.push_back({area, token_rect(geometry_, area), TileContexts()});
   }
   if (!is_base) {
+    wiener_ = std::make_unique<DeviceWiener>(device_, geometry_);
     base_ = std::make_unique<DeviceState>(base_geometry(geometry_), weights_, device_, pool_,
                                           encodes, true);
   }
@@ -240,7 +241,7 @@ void DeviceState::end_layer(int q, bool decoded) {
   superblocks.end_layer();
 }
 
-void DeviceState::filter(int q) {
+void DeviceState::deblock(int q) {
   const EdgeKernel edges{steps(q),
                          role_.keyframe,
                          coded_.data(),
@@ -256,6 +257,71 @@ void DeviceState::filter(int q) {
     const DeblockKernel kernel{current_->planes(),
                                vertical ? left_edges_.data() : upper_edges_.data(), vertical,
                                geometry_.tokens_x, geometry_.tokens_y};
+    device_.launch(kernel);
+  }
+}
+
+// The choices of the tiles for a plane. Returns whether any superblock is filtered.
+bool DeviceState::send_filters(int plane) {
+  device_.wait_mark();
+  bool any = false;
+  for (size_t t = 0; t < tiles.size(); ++t) {
+    const SuperblockRect& area = tiles[t].area;
+    const WienerChoice& choice = tiles[t].wiener[static_cast<size_t>(plane)];
+    size_t i = 0;
+    for (int y = area.y_begin; y < area.y_end; ++y) {
+      for (int x = area.x_begin; x < area.x_end; ++x, ++i) {
+        const bool on = choice.filtered && choice.on[i] != 0;
+        wiener_->numbers.data()[geometry_.superblock_index(x, y)] =
+            static_cast<int16_t>(on ? static_cast<int>(t) : -1);
+        any = any || on;
+      }
+    }
+    static_assert(sizeof choice.set == WienerKernel::kClasses * WienerKernel::kTaps * 2);
+    std::memcpy(wiener_->sets.data() + t * WienerKernel::kClasses * WienerKernel::kTaps,
+                &choice.set, sizeof choice.set);
+  }
+  if (any) {
+    wiener_->numbers.send(device_, wiener_->numbers.size());
+    wiener_->sets.send(device_, wiener_->sets.size());
+  }
+  device_.mark();
+  return any;
+}
+
+void DeviceState::classify() {
+  const int squares_x = 2 * geometry_.tokens_x;
+  const int squares_y = 2 * geometry_.tokens_y;
+  const WienerDetailKernel details{wiener_->input.planes(), squares_x, squares_y,
+                                   wiener_->details.data()};
+  device_.launch(details);
+  const WienerClassKernel classes{wiener_->details.data(), squares_x, squares_y,
+                                  geometry_.bit_depth, wiener_->classes.data()};
+  device_.launch(classes);
+}
+
+void DeviceState::filter() {
+  const Planes& from = wiener_->input.planes();
+  for (int p = 0; p < geometry_.plane_count; ++p) {
+    if (!send_filters(p)) continue;
+    const auto samples = static_cast<size_t>(from.width[p]) * static_cast<size_t>(from.height[p]);
+    device_.copy(from.data[p], current_->planes().data[p], samples * sizeof(uint16_t));
+    if (p == 0) classify();
+    WienerKernel kernel{from,
+                        current_->planes(),
+                        p,
+                        wiener_->numbers.device(),
+                        geometry_.superblocks_x,
+                        wiener_->sets.device(),
+                        wiener_->classes.data(),
+                        {},
+                        {}};
+    for (size_t i = 0; i < wiener_taps(p); ++i) {
+      const WienerOffset offset = p == 0 ? kWienerLuma[i] : kWienerChroma[i];
+      kernel.offsets[i][0] = static_cast<int8_t>(offset.y);
+      kernel.offsets[i][1] = static_cast<int8_t>(offset.x);
+      kernel.transposed[i] = kWienerTransposed[i];
+    }
     device_.launch(kernel);
   }
 }

@@ -16,6 +16,7 @@
 #include "codec/common/symbols.h"
 #include "cuda/group_prior.h"
 #include "cuda/kernels/motion.h"
+#include "cuda/kernels/wiener.h"
 #include "cuda/stack.h"
 #include "network/samples.h"
 
@@ -53,6 +54,22 @@ struct DeviceSamples {
   DeviceTokens tokens;
 };
 
+// Memory of the Wiener filter.
+struct DeviceWiener {
+  DeviceWiener(Device& device, const Geometry& geometry)
+      : input(device, geometry),
+        details(device, 4 * geometry.tokens()),
+        classes(device, 4 * geometry.tokens()),
+        numbers(device, geometry.superblocks()),
+        sets(device, geometry.tiles.size() * WienerKernel::kClasses * WienerKernel::kTaps) {}
+
+  DeviceFrame input;
+  DeviceArray<WienerDetail> details;
+  DeviceArray<uint8_t> classes;
+  Mirror<int16_t> numbers;  // of the tile whose set a superblock has, or -1
+  Mirror<int16_t> sets;     // of every tile
+};
+
 class DeviceState : public LayerStateBase<DeviceState, SymbolTile, DeviceSamples> {
  public:
   // Device and pool must outlive the state.
@@ -77,7 +94,8 @@ class DeviceState : public LayerStateBase<DeviceState, SymbolTile, DeviceSamples
   void end_layer(int q, bool decoded);
   // The tokens of the layer that ended last.
   const TokenField& coded_tokens() const { return tokens; }
-  void filter(int q);
+  void deblock(int q);
+  void filter();
   void end_frame();
 
   Device& device() { return device_; }
@@ -100,6 +118,8 @@ class DeviceState : public LayerStateBase<DeviceState, SymbolTile, DeviceSamples
   void expand(const DeviceTokens& fields);
   void copy_tokens(const DeviceTokens& from, DeviceTokens& to);
   void send_motion();
+  bool send_filters(int plane);
+  void classify();
 
   const std::shared_ptr<const Weights> weights_;
   Device& device_;
@@ -116,6 +136,7 @@ class DeviceState : public LayerStateBase<DeviceState, SymbolTile, DeviceSamples
   Mirror<uint8_t> direction_;
   DeviceArray<int16_t> left_edges_;
   DeviceArray<int16_t> upper_edges_;
+  std::unique_ptr<DeviceWiener> wiener_;  // not of base frames
 };
 
 static_assert(LayerCodingState<DeviceState>);

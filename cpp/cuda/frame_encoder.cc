@@ -40,6 +40,7 @@ class DeviceFrameEncoder : public FrameEncoder {
       device_.upload(to.data[p], source.planes[p].view().data, plane_bytes(p));
     }
     layers_.selection().set_source(to);
+    layers_.selection().set_host_source(source);
     state_.begin_frame(role);
   }
   void predict(int q, int range) override {

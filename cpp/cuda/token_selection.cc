@@ -49,6 +49,23 @@ void DeviceTokenSelection::shrink_to(DeviceTokenSelection& base) {
   }
 }
 
+void DeviceTokenSelection::choose_filters(int q, bool keyframe) {
+  const Geometry& g = state_.geometry();
+  if (!filters_) filters_ = std::make_unique<Filters>(g);
+  const Planes& from = state_.current();
+  for (int p = 0; p < g.plane_count; ++p) {
+    const auto samples = static_cast<size_t>(from.width[p]) * static_cast<size_t>(from.height[p]);
+    device_.download(filters_->decoded.planes[p].view().data, from.data[p],
+                     samples * sizeof(uint16_t));
+  }
+  device_.wait();
+  for (int p = 0; p < g.plane_count; ++p) {
+    filters_->planes.prepare(p, filters_->decoded, state_.pool());
+  }
+  filters_->decision.measure(*host_source_, filters_->planes, g, state_.pool());
+  for (SymbolTile& tile : state_.tiles) filters_->decision.choose(q, keyframe, tile);
+}
+
 void DeviceTokenSelection::queue_marks() {
   const Geometry& g = state_.geometry();
   const MarkKernel kernel{state_.fields().stages, g.tokens_x,      g.tokens_y,

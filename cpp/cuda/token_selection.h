@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "codec/encoder/layer_encoder.h"
+#include "codec/encoder/mode/wiener_decision.h"
 #include "cuda/device_state.h"
 
 namespace bsq::cuda {
@@ -20,6 +21,8 @@ class DeviceTokenSelection {
 
   // The frame to choose for.
   void set_source(const Planes& source) { source_ = source; }
+  // The same on the host, for filters; it must outlive the choice.
+  void set_host_source(const Frame& source) { host_source_ = &source; }
 
   // See codec/encoder/token_selection_concept.h.
   static constexpr bool kTraces = false;
@@ -58,6 +61,7 @@ class DeviceTokenSelection {
     }
   }
   void end_layer() const {}
+  void choose_filters(int q, bool keyframe);
 
  private:
   StepTable steps(int q) const;
@@ -81,6 +85,7 @@ class DeviceTokenSelection {
   Device& device_;
   const Tuning& tuning_;
   Planes source_{};
+  const Frame* host_source_ = nullptr;
   std::unique_ptr<DeviceFrame> own_source_;  // of a base frame
   Mirror<uint8_t> superblocks_;
   HostArray<uint8_t> stages_;  // by place
@@ -92,6 +97,15 @@ class DeviceTokenSelection {
   Mirror<int16_t> logits_;
   std::vector<std::vector<uint8_t>> bytes_;  // of a sub-group, by tile
   bool marked_ = false;                      // the marks have been fetched since tokens changed
+
+  // The host chooses filters. Made when they are first needed.
+  struct Filters {
+    explicit Filters(const Geometry& g) : decoded(g.make_frame()), planes(g) {}
+    Frame decoded;
+    WienerFilter planes;
+    WienerDecision decision;
+  };
+  std::unique_ptr<Filters> filters_;
 
   // For trials; made when they are first needed.
   Kept raw_;

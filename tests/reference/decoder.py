@@ -189,7 +189,7 @@ class ComponentDecoder:
         state = State.initial(base.header, self.networks.stages)
         state.quantizers = base.quantizers
         layers = LayerDecoder(self.networks, base.header, state, coders, keyframe=True)
-        small = _crop(layers.decode(_middle(base.header), None), base.header)
+        small = _crop(layers.decode(_middle(base.header), None, base=True), base.header)
         return [
             filters.enlarge(plane.astype(np.int64), full.shape[0], full.shape[1], depth)
             for plane, full in zip(small, start, strict=True)

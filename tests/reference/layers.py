@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tests.reference import filters, numerics
+from tests.reference import filters, numerics, wiener
 from tests.reference.bitstream import Header, Tile, require, tiles
 from tests.reference.motion import Motion
 from tests.reference.range_decoder import CorrectedLogit, Integer, RangeDecoder, TileContexts
@@ -105,8 +105,10 @@ class LayerDecoder:
         self.delta_q_coded = np.zeros(state.delta_q.shape, np.bool_)
         self.planes: list[IntArray] = []
 
-    def decode(self, prediction: list[IntArray], motion: Motion | None) -> list[IntArray]:
-        """The planes, after deblocking."""
+    def decode(
+        self, prediction: list[IntArray], motion: Motion | None, *, base: bool = False
+    ) -> list[IntArray]:
+        """The planes, after deblocking and, unless it is a `base` frame, the Wiener filter."""
         self.planes = prediction
         coded: BoolArray = np.zeros(self.state.field.stages.shape, np.bool_)
         layers = len(self.state.quantizers)
@@ -115,7 +117,15 @@ class LayerDecoder:
             coded |= self.state.field.stages > 0
         vectors, directions = (motion.vectors, motion.directions) if motion else (None, None)
         edges = filters.edges(self._token_q(layers - 1), coded, vectors, directions)
-        return filters.deblock(self.planes, *edges, self.header.depth)
+        deblocked = filters.deblock(self.planes, *edges, self.header.depth)
+        if base:
+            return deblocked
+        cut = tiles(*self.header.coded_size)
+        filtered = [
+            wiener.read_planes(coder, contexts, tile, len(deblocked), self.keyframe)
+            for coder, contexts, tile in zip(self.coders, self.state.contexts, cut, strict=True)
+        ]
+        return wiener.apply(deblocked, filtered, self.header.depth)
 
     def _decode_layer(self, layer: int) -> None:
         """Replaces the planes and the token field by those of the layer."""

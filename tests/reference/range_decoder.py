@@ -7,6 +7,9 @@ import math
 from collections.abc import Callable
 from copy import copy
 
+import numpy as np
+import numpy.typing as npt
+
 from tests.reference.bitstream import require
 
 MAX_IMPLIED_BYTES = 8
@@ -177,7 +180,10 @@ class Integer:
 
 
 class TileContexts:
-    """The contexts, weights and corrections of one tile (ends of sections 3.3 and 3.4)."""
+    """The contexts, weights and corrections of one tile (ends of sections 3.3 and 3.4).
+
+    And its Wiener sets, by plane (section 4.9).
+    """
 
     def __init__(self) -> None:
         self.flags = [[CorrectedLogit() for _ in range(24)] for _ in range(2)]
@@ -194,3 +200,9 @@ class TileContexts:
         self.candidate = Kind(4, 4, 60, 72)
         self.both = Kind(1, 9, 48, 24)
         self.second = Kind(1, 3, 48)
+        self.filtered = Kind(3, 6)
+        self.wiener_set = Kind(1, 24)
+        self.own_taps = Kind(1, 10)
+        self.tap = Kind(12, 216)
+        self.filtered_superblock = Kind(3, 9)
+        self.wiener_sets: list[list[npt.NDArray[np.int64]]] = [[], [], []]

@@ -16,6 +16,7 @@
 #include "cuda/kernels/samples.h"
 #include "cuda/kernels/search_refine.h"
 #include "cuda/kernels/tokens.h"
+#include "cuda/kernels/wiener.h"
 
 namespace bsq::cuda {
 
@@ -25,7 +26,7 @@ using AllKernels =
                CompensateKernel, EnlargeKernel, EdgeKernel, DeblockKernel, CodedTokensKernel,
                MarkKernel, FeaturesKernel, SignsKernel, CountKernel, RdoqKernel, ZeroOutKernel,
                LowerCostKernel, ErrorKernel, ShrinkKernel, SearchFrameKernel, PhaseKernel,
-               CoarseKernel, RefineKernel>;
+               CoarseKernel, RefineKernel, WienerDetailKernel, WienerClassKernel, WienerKernel>;
 
 template <class Kernel, size_t... I>
 constexpr size_t kernel_index(std::index_sequence<I...>) {

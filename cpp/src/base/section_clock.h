@@ -23,6 +23,7 @@ enum class Section {
   kPriorBits,
   kRangeCoding,
   kDeblocking,
+  kWiener,
   kExport,
 };
 
@@ -32,7 +33,7 @@ constexpr size_t kSectionCount = static_cast<size_t>(Section::kExport) + 1;
 constexpr std::array<const char*, kSectionCount> kSectionNames = {
     "other",      "import",       "lookahead",  "motion search", "prediction",
     "decisions",  "samples",      "analysis",   "synthesis",     "prior trunk",
-    "prior bits", "range coding", "deblocking", "export"};
+    "prior bits", "range coding", "deblocking", "Wiener filter", "export"};
 
 struct SectionTotal {
   int64_t nanoseconds = 0;

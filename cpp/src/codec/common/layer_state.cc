@@ -46,6 +46,7 @@ LayerState::LayerState(const Geometry& geometry, const std::shared_ptr<const Net
     tiles.push_back({{area, rect, TileContexts()}, TilePrior(networks, rect)});
   }
   if (!is_base) {
+    wiener_.emplace(geometry_);
     base_ = std::make_unique<LayerState>(base_geometry(geometry_), networks_, pool_, true);
   }
 }
@@ -139,7 +140,7 @@ int16_t LayerState::edge_step(const TokenSteps& steps, int y, int x, int up, int
   return static_cast<int16_t>((steps.at(y, x) + steps.at(y - up, x - left) + 1) >> 1);
 }
 
-void LayerState::filter(int q) {
+void LayerState::deblock(int q) {
   const SectionScope scope(Section::kDeblocking);
   const TokenSteps all = steps(q);
   pool_.parallel_rows(static_cast<size_t>(geometry_.tokens_y), [&](size_t row) {
@@ -151,7 +152,24 @@ void LayerState::filter(int q) {
       edges_.above[at] = y > 0 ? edge_step(all, y, x, 1, 0) : kNone;
     }
   });
-  deblock(edges_, pool_, current);
+  bsq::deblock(edges_, pool_, current);
+  prepared_ = false;
+}
+
+const WienerFilter& LayerState::prepare_filter() {
+  const SectionScope scope(Section::kWiener);
+  for (int p = 0; p < geometry_.plane_count; ++p) wiener_->prepare(p, current, pool_);
+  prepared_ = true;
+  return *wiener_;
+}
+
+void LayerState::filter() {
+  const SectionScope scope(Section::kWiener);
+  for (int p = 0; p < geometry_.plane_count; ++p) {
+    if (!wiener_sets(p, sets_)) continue;
+    if (!prepared_) wiener_->prepare(p, current, pool_);
+    wiener_->run(p, sets_, pool_, current);
+  }
 }
 
 void LayerState::end_frame() {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/plane.h"
@@ -11,6 +12,7 @@
 #include "codec/common/deblock.h"
 #include "codec/common/geometry.h"
 #include "codec/common/layer_state_base.h"
+#include "codec/common/wiener.h"
 #include "network/layers.h"
 #include "network/prior.h"
 #include "network/samples.h"
@@ -63,7 +65,11 @@ class LayerState : public LayerStateBase<LayerState, TileState, FrameSamples> {
   // The tokens of the layer that ended last.
   const TokenField& coded_tokens() const { return previous_; }
   // After the last layer: the deblocking filter. `q`: of the last layer.
-  void filter(int q);
+  void deblock(int q);
+  // After that, not in base frames: the Wiener filter as the tiles' choices say.
+  void filter();
+  // For encoders, after deblock(): all planes as the choices are made from them.
+  const WienerFilter& prepare_filter();
   // For encoders, after the last layer: delta q that were not coded are those of before.
   void keep_delta_q() { superblocks.keep_delta_q(); }
   // The reconstruction is done: the frame takes its slot.
@@ -86,6 +92,9 @@ class LayerState : public LayerStateBase<LayerState, TileState, FrameSamples> {
   std::vector<uint8_t> stages_;  // of the active tokens
   std::vector<uint8_t> coded_;   // per token: whether a layer of this frame has bits for it
   DeblockEdges edges_;
+  std::optional<WienerFilter> wiener_;  // not of base frames
+  bool prepared_ = false;               // all of its planes
+  std::vector<const WienerSet*> sets_;
 };
 
 static_assert(LayerCodingState<LayerState>);

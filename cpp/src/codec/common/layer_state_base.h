@@ -25,6 +25,7 @@ struct SymbolTile {
   SuperblockRect area;
   TokenRect rect;
   TileContexts contexts;
+  WienerChoices wiener{};
 };
 
 // The steps of a layer, for LayerEncoder and LayerDecoder. LayerState documents them, and has them
@@ -33,7 +34,8 @@ struct SymbolTile {
 // A frame goes through begin_frame() and, unless it is a keyframe, once `motion` is known,
 // compensate(); then every layer
 // through list_active() with the active superblocks set, run_trunk(), begin_bits() with the stage
-// counts set, end_layer() with the bits set; then filter() and end_frame().
+// counts set, end_layer() with the bits set; then deblock(), filter() with the tiles' choices set,
+// unless it is a base frame, and end_frame().
 template <class State>
 concept LayerCodingState =
     requires(State& state, const State& constant, int q, bool flag, const LayerPlace& place,
@@ -49,7 +51,8 @@ concept LayerCodingState =
       state.begin_bits();
       state.run_decoder();
       state.end_layer(q, flag);
-      state.filter(q);
+      state.deblock(q);
+      state.filter();
       state.keep_delta_q();
       state.end_frame();
       { constant.coded_tokens() } -> std::same_as<const TokenField&>;
@@ -164,6 +167,26 @@ class LayerStateBase {
   ThreadPool& pool_;
   std::unique_ptr<State> base_;  // made by `State`
   FrameRole role_;               // of the frame at work
+
+  // The set of every superblock for the Wiener filter of the plane, null where it is off. Returns
+  // whether there are any.
+  bool wiener_sets(int plane, std::vector<const WienerSet*>& sets) const {
+    sets.assign(geometry_.superblocks(), nullptr);
+    bool any = false;
+    for (const StateTile& tile : tiles) {
+      const WienerChoice& choice = tile.wiener[static_cast<size_t>(plane)];
+      if (!choice.filtered) continue;
+      size_t i = 0;
+      for (int y = tile.area.y_begin; y < tile.area.y_end; ++y) {
+        for (int x = tile.area.x_begin; x < tile.area.x_end; ++x, ++i) {
+          if (choice.on[i] == 0) continue;
+          sets[geometry_.superblock_index(x, y)] = &choice.set;
+          any = true;
+        }
+      }
+    }
+    return any;
+  }
 
  private:
   friend State;

@@ -19,6 +19,7 @@
 #include "codec/common/logit_correction.h"
 #include "codec/common/motion_symbols.h"
 #include "codec/common/symbol_coder.h"
+#include "codec/common/wiener_symbols.h"
 #include "entropy/logistic.h"
 #include "network/prior.h"
 #include "network/token_field.h"
@@ -30,6 +31,7 @@ namespace bsq {
 struct TileContexts {
   FlagContexts flags;
   MotionContexts motion;
+  WienerContexts wiener;
   std::array<LogitCorrections, 2> corrections;  // by flag_type()
 
   LogitCorrections& of_type(int type) { return corrections[static_cast<size_t>(type)]; }

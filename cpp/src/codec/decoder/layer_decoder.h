@@ -55,10 +55,17 @@ class LayerDecoder {
       layer(i);
       if (layers != nullptr) layers->push_back(state_.coded_tokens());
     }
+    if (!is_base_) {
+      each_tile([&](auto& tile, SymbolDecoder& coder) {
+        code_wiener(coder, tile.contexts.wiener, tile.area, state_.geometry().plane_count,
+                    list_.keyframe, tile.wiener);
+      });
+    }
     for (size_t i = 0; i < coders_.size(); ++i) {
       if (!coders_[i].ended()) coders_[i].check_end(place(i).c_str());
     }
-    state_.filter(q_of_c(list_.steps.back()));
+    state_.deblock(q_of_c(list_.steps.back()));
+    if (!is_base_) state_.filter();
   }
 
  private:

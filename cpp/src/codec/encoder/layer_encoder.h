@@ -62,7 +62,8 @@ class LayerEncoder {
                     flag_type(plan.keyframe, last)});
     }
     state_.keep_delta_q();
-    state_.filter(plan.steps.back());
+    state_.deblock(plan.steps.back());
+    if (state_.base() != nullptr) filter(plan);
     for (const auto& coder : coders_) {
       frame_.costs += coder->costs();
       frame_.payloads.push_back(coder->finish());
@@ -180,6 +181,19 @@ class LayerEncoder {
                         state_.flag_logits.data(), state_.tokens, state_.superblocks);
       selection_.code_bits(coder, tile.contexts.of_type(layer.type), tile, i);
     });
+  }
+
+  // Chooses Wiener filters for the deblocked frame, and applies them.
+  void filter(const LayerPlan& plan) {
+    {
+      const SectionScope scope(Section::kDeciding);
+      selection_.choose_filters(plan.steps.back(), plan.keyframe);
+    }
+    state_.for_each_tile([&](auto& tile, size_t i) {
+      code_wiener(*coders_[i], tile.contexts.wiener, tile.area, state_.geometry().plane_count,
+                  plan.keyframe, tile.wiener);
+    });
+    state_.filter();
   }
 
   void count() {

@@ -14,7 +14,7 @@ namespace bsq {
 
 // Of the tokens of a `State`: see codec/common/layer_state.h. In the order of a layer.
 template <class S, class State>
-concept TokenSelection = requires(S s, S& base, const Layer& layer, int q, double number,
+concept TokenSelection = requires(S s, S& base, const Layer& layer, int q, double number, bool flag,
                                   const std::vector<TokenPosition>& listed) {
   // Whether it has a trace() of layers.
   { S::kTraces } -> std::convertible_to<bool>;
@@ -46,6 +46,9 @@ concept TokenSelection = requires(S s, S& base, const Layer& layer, int q, doubl
   s.begin_symbols();
   // After the state's.
   s.end_layer();
+  // After the last layer and deblocking: sets the tiles' choices of Wiener filters. `q`: of that
+  // layer; `flag`: in a keyframe.
+  s.choose_filters(q, flag);
 } && requires(S s, State state, SymbolEncoder& coder, LogitCorrections& corrections, size_t tile) {
   // Step 3 of the layer in a tile.
   s.code_bits(coder, corrections, state.tiles[tile], tile);

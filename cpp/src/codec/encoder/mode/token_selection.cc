@@ -39,6 +39,11 @@ bool CpuTokenSelection::find_coded_tokens(int q, double energy) {
   return any;
 }
 
+void CpuTokenSelection::choose_filters(int q, bool keyframe) {
+  filters_.measure(*source_, state_.prepare_filter(), state_.geometry(), state_.pool());
+  for (TileState& tile : state_.tiles) filters_.choose(q, keyframe, tile);
+}
+
 void CpuTokenSelection::mark_superblocks() {
   bsq::mark_superblocks(state_.tokens, state_.geometry(), state_.superblocks.active);
 }

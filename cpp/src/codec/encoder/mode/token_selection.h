@@ -12,6 +12,7 @@
 #include "codec/encoder/mode/layer_trace.h"
 #include "codec/encoder/mode/token_decision.h"
 #include "codec/encoder/mode/token_samples.h"
+#include "codec/encoder/mode/wiener_decision.h"
 #include "network/tokenizer.h"
 
 namespace bsq {
@@ -45,6 +46,7 @@ class CpuTokenSelection {
     code_token_bits(coder, corrections, tile.prior, state_.active, state_.tokens);
   }
   void end_layer();
+  void choose_filters(int q, bool keyframe);
   LayerTrace trace(int q, const LayerPlace& place) const;
 
  private:
@@ -56,6 +58,7 @@ class CpuTokenSelection {
   const Tuning& tuning_;
   const Frame* source_ = nullptr;
   Frame base_source_;  // of a base frame
+  WienerDecision filters_;
   DifferenceField differences_;
   std::vector<int16_t> residual_;
   std::vector<int8_t> latents_;        // of the active tokens

@@ -1,0 +1,292 @@
+// Decisions on Wiener filters.
+#include "codec/encoder/mode/wiener_decision.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <utility>
+
+#include "base/quant_step.h"
+#include "base/tokens.h"
+#include "codec/encoder/mode/decisions.h"
+
+namespace bsq {
+namespace {
+
+// Estimates, in bits: of a superblock's flag, of a class's flag, of a tap.
+constexpr double kOnBits = 0.3;
+constexpr double kOffBits = 1.5;
+constexpr double kOwnBits = 1.0;
+constexpr double kSetBits = 2.0;
+// Rounds in which superblocks and the filters made from them are chosen in turn.
+constexpr int kRounds = 3;
+constexpr double kUnit = 1 << kWienerShift;
+
+double tap_bits(int tap) { return tap == 0 ? 1.2 : 3.0 + 2 * std::floor(std::log2(std::abs(tap))); }
+
+double bits_of(const WienerTaps& taps, size_t count) {
+  return std::accumulate(taps.begin(), taps.begin() + static_cast<ptrdiff_t>(count), 0.0,
+                         [](double sum, int16_t tap) { return sum + tap_bits(tap); });
+}
+
+// The differences that the taps weigh in the 16 samples of a square, and the errors.
+constexpr size_t kSamples = kWienerSquare * kWienerSquare;
+struct Square {
+  std::array<std::array<int16_t, kSamples>, kWienerTaps> differences;
+  std::array<int16_t, kSamples> errors;
+};
+
+// 2^8 times the square of the largest difference fits 32 bits.
+int32_t dot(const std::array<int16_t, kSamples>& a, const std::array<int16_t, kSamples>& b) {
+  int32_t sum = 0;
+  for (size_t i = 0; i < kSamples; ++i) sum += int32_t{a[i]} * b[i];
+  return sum;
+}
+
+void add_square(const Square& square, size_t count, WienerStatistics& to) {
+  for (size_t i = 0; i < count; ++i) {
+    for (size_t j = 0; j <= i; ++j) {
+      to.products[i][j] += static_cast<float>(dot(square.differences[i], square.differences[j]));
+    }
+    to.errors[i] += static_cast<float>(dot(square.differences[i], square.errors));
+  }
+}
+
+// Solves products * taps = errors by elimination; a little more on the diagonal keeps it regular.
+std::array<double, kWienerTaps> solve(const WienerStatistics& s, size_t count) {
+  std::array<std::array<double, kWienerTaps + 1>, kWienerTaps> m{};
+  double trace = 0;
+  for (size_t i = 0; i < count; ++i) trace += s.products[i][i];
+  for (size_t i = 0; i < count; ++i) {
+    for (size_t j = 0; j < count; ++j) m[i][j] = s.products[std::max(i, j)][std::min(i, j)];
+    m[i][i] += 1 + 1e-4 * trace / static_cast<double>(count);
+    m[i][count] = s.errors[i];
+  }
+  for (size_t i = 0; i < count; ++i) {
+    for (size_t k = i + 1; k < count; ++k) {
+      const double factor = m[k][i] / m[i][i];
+      for (size_t j = i; j <= count; ++j) m[k][j] -= factor * m[i][j];
+    }
+  }
+  std::array<double, kWienerTaps> taps{};
+  for (size_t i = count; i-- > 0;) {
+    double value = m[i][count];
+    for (size_t j = i + 1; j < count; ++j) value -= m[i][j] * taps[j];
+    taps[i] = value / m[i][i];
+  }
+  return taps;
+}
+
+// Integer taps of low RD cost: those of least squares, each then moved while that lowers the cost.
+WienerTaps make_taps(const WienerStatistics& s, size_t count, double lambda) {
+  const std::array<double, kWienerTaps> exact = solve(s, count);
+  WienerTaps taps{};
+  for (size_t i = 0; i < count; ++i) {
+    taps[i] = static_cast<int16_t>(
+        std::lround(std::clamp<double>(kUnit * exact[i], -kMaxWienerTap, kMaxWienerTap)));
+  }
+  const auto cost = [&](const WienerTaps& t) {
+    return s.change(t, count) + lambda * bits_of(t, count);
+  };
+  double best = cost(taps);
+  bool moved = true;
+  for (int round = 0; round < kRounds && moved; ++round) {
+    moved = false;
+    for (size_t i = 0; i < count; ++i) {
+      const int tap = taps[i];
+      for (const int value : {0, tap - 1, tap + 1, tap / 2}) {
+        WienerTaps other = taps;
+        other[i] = static_cast<int16_t>(std::clamp(value, -kMaxWienerTap, kMaxWienerTap));
+        const double changed = cost(other);
+        if (changed >= best) continue;
+        best = changed;
+        taps = other;
+        moved = true;
+      }
+    }
+  }
+  return taps;
+}
+
+}  // namespace
+
+void WienerStatistics::add(const WienerStatistics& other) {
+  for (size_t i = 0; i < kWienerTaps; ++i) {
+    for (size_t j = 0; j <= i; ++j) products[i][j] += other.products[i][j];
+    errors[i] += other.errors[i];
+  }
+}
+
+double WienerStatistics::change(const WienerTaps& taps, size_t count) const {
+  double sum = 0;
+  for (size_t i = 0; i < count; ++i) {
+    if (taps[i] == 0) continue;
+    double row = products[i][i] * taps[i] / 2;
+    for (size_t j = 0; j < i; ++j) row += products[i][j] * taps[j];
+    sum += taps[i] * (row / kUnit - errors[i]);
+  }
+  return 2 * sum / kUnit;
+}
+
+void WienerDecision::measure(const Frame& source, const WienerFilter& decoded,
+                             const Geometry& geometry, ThreadPool& pool) {
+  geometry_ = &geometry;
+  for (int p = 0; p < geometry.plane_count; ++p) {
+    std::vector<WienerStatistics>& all = statistics_[static_cast<size_t>(p)];
+    all.assign(geometry.superblocks() * wiener_classes(p), WienerStatistics());
+    pool.parallel_rows(static_cast<size_t>(geometry.superblocks_y),
+                       [&](size_t sy) { measure_row(p, static_cast<int>(sy), source, decoded); });
+  }
+}
+
+// The superblocks of a row.
+void WienerDecision::measure_row(int plane, int sy, const Frame& source,
+                                 const WienerFilter& decoded) {
+  const ConstPlaneView view = source.planes[plane].view();
+  const int side = kSuperblockSize / (plane == 0 ? 1 : 2);
+  const size_t count = wiener_taps(plane);
+  const int y_end = std::min((sy + 1) * side, view.height);
+  Square square{};
+  for (int y = sy * side; y < y_end; y += kWienerSquare) {
+    for (int x = 0; x < view.width; x += kWienerSquare) {
+      const WienerClass found = decoded.class_at(plane, x / kWienerSquare, y / kWienerSquare);
+      for (size_t n = 0; n < kSamples; ++n) {
+        const int row = y + static_cast<int>(n) / kWienerSquare;
+        const int column = x + static_cast<int>(n) % kWienerSquare;
+        square.errors[n] =
+            static_cast<int16_t>(view.row(row)[column] - decoded.row(plane, row)[column]);
+      }
+      for (size_t i = 0; i < count; ++i) {
+        const WienerOffset offset = plane == 0 ? kWienerLuma[i] : kWienerChroma[i];
+        const ptrdiff_t o = offset.y * decoded.stride(plane) + offset.x;
+        auto& differences = square.differences[found.transposed ? kWienerTransposed[i] : i];
+        for (int j = 0; j < kWienerSquare; ++j) {
+          const int16_t* at = decoded.row(plane, y + j) + x;
+          for (int n = 0; n < kWienerSquare; ++n) {
+            differences[static_cast<size_t>(j * kWienerSquare + n)] =
+                static_cast<int16_t>(at[n - o] + at[n + o] - 2 * at[n]);
+          }
+        }
+      }
+      add_square(square, count, at(plane, geometry_->superblock_index(x / side, sy), found.number));
+    }
+  }
+}
+
+class WienerDecision::PlaneChoice {
+ public:
+  PlaneChoice(const WienerDecision& decision, int plane, const SymbolTile& tile, double lambda)
+      : decision_(decision),
+        plane_(plane),
+        classes_(wiener_classes(plane)),
+        taps_(wiener_taps(plane)),
+        sets_(tile.contexts.wiener.sets[static_cast<size_t>(plane)]),
+        lambda_(lambda) {
+    for (int y = tile.area.y_begin; y < tile.area.y_end; ++y) {
+      for (int x = tile.area.x_begin; x < tile.area.x_end; ++x) {
+        superblocks_.push_back(decision.geometry_->superblock_index(x, y));
+      }
+    }
+  }
+
+  WienerChoice run() {
+    try_known();
+    const int none = sets_.count();
+    if (best_.choice.filtered) try_new(best_.choice.number);
+    try_new(none);
+    return best_.choice;
+  }
+
+ private:
+  const WienerStatistics& statistics(size_t i, size_t number) const {
+    return decision_.statistics_[static_cast<size_t>(plane_)][superblocks_[i] * classes_ + number];
+  }
+
+  // Sets the flags of the superblocks; returns the RD cost.
+  double choose_superblocks(WienerChoice& choice) const {
+    double cost = 0;
+    choice.on.resize(superblocks_.size());
+    for (size_t i = 0; i < superblocks_.size(); ++i) {
+      double filtered = lambda_ * kOnBits;
+      for (size_t k = 0; k < classes_; ++k) {
+        filtered += statistics(i, k).change(choice.set.taps[k], taps_);
+      }
+      const double untouched = lambda_ * kOffBits;
+      choice.on[i] = filtered < untouched ? 1 : 0;
+      cost += std::min(filtered, untouched);
+    }
+    return cost;
+  }
+
+  void keep_better(const WienerChoice& choice, double cost) {
+    if (cost < best_.cost) best_ = {choice, cost};
+  }
+
+  void try_known() {
+    for (int i = 0; i < sets_.count(); ++i) {
+      WienerChoice choice;
+      choice.filtered = true;
+      choice.number = i;
+      choice.set = sets_.at(i);
+      const double cost = choose_superblocks(choice);
+      keep_better(choice, cost + lambda_ * (kSetBits + i));
+    }
+  }
+
+  // A set with taps of its own where they cost less than those of its parent.
+  void try_new(int parent) {
+    WienerChoice choice;
+    choice.filtered = true;
+    choice.number = sets_.count();
+    choice.parent = parent;
+    choice.on.assign(superblocks_.size(), 1);
+    for (int round = 0; round < kRounds; ++round) {
+      const double bits = make_set(choice);
+      keep_better_of(choice, bits);
+    }
+  }
+
+  void keep_better_of(WienerChoice& choice, double bits) {
+    const double cost = choose_superblocks(choice);
+    keep_better(choice, cost + lambda_ * (kSetBits + sets_.count() + bits));
+  }
+
+  // From the superblocks that are on; returns its bits.
+  double make_set(WienerChoice& choice) const {
+    const WienerSet parent = sets_.or_none(choice.parent);
+    double bits = 0;
+    for (size_t k = 0; k < classes_; ++k) {
+      WienerStatistics sum;
+      for (size_t i = 0; i < superblocks_.size(); ++i) {
+        if (choice.on[i] != 0) sum.add(statistics(i, k));
+      }
+      const WienerTaps taps = make_taps(sum, taps_, lambda_);
+      const double tap_cost = bits_of(taps, taps_);
+      const bool own =
+          sum.change(taps, taps_) + lambda_ * tap_cost < sum.change(parent.taps[k], taps_);
+      choice.own[k] = own ? 1 : 0;
+      choice.set.taps[k] = own ? taps : parent.taps[k];
+      bits += kOwnBits + (own ? tap_cost : 0);
+    }
+    return bits;
+  }
+
+  const WienerDecision& decision_;
+  const int plane_;
+  const size_t classes_;
+  const size_t taps_;
+  const WienerSets& sets_;
+  const double lambda_;
+  std::vector<size_t> superblocks_;  // of the tile
+  Candidate best_;                   // off at first, at no cost
+};
+
+void WienerDecision::choose(int q, bool keyframe, SymbolTile& tile) const {
+  const double step = step_q8(q) / kStepOne * (1 << (geometry_->bit_depth - 8));
+  const double lambda = (keyframe ? kDecisions.keyframe_lambda : kDecisions.lambda) * step * step;
+  for (int p = 0; p < geometry_->plane_count; ++p) {
+    tile.wiener[static_cast<size_t>(p)] = PlaneChoice(*this, p, tile, lambda).run();
+  }
+}
+
+}  // namespace bsq
