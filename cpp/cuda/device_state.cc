@@ -318,8 +318,8 @@ void DeviceState::filter() {
                         {}};
     for (size_t i = 0; i < wiener_taps(p); ++i) {
       const WienerOffset offset = p == 0 ? kWienerLuma[i] : kWienerChroma[i];
-      kernel.offsets[i][0] = static_cast<int8_t>(offset.y);
-      kernel.offsets[i][1] = static_cast<int8_t>(offset.x);
+      kernel.offsets[i][0] = static_cast<int16_t>(offset.y);
+      kernel.offsets[i][1] = static_cast<int16_t>(offset.x);
       kernel.transposed[i] = kWienerTransposed[i];
     }
     device_.launch(kernel);

@@ -84,9 +84,9 @@ struct WienerKernel {
   int plane;
   const int16_t* numbers;  // of the sets, by superblock; -1: off
   int superblocks_x;
-  const int16_t* sets;       // [sets, kClasses, kTaps]
-  const uint8_t* classes;    // of luma
-  int8_t offsets[kTaps][2];  // y, x
+  const int16_t* sets;        // [sets, kClasses, kTaps]
+  const uint8_t* classes;     // of luma
+  int16_t offsets[kTaps][2];  // y, x
   uint8_t transposed[kTaps];
 
   constexpr int64_t items() const {

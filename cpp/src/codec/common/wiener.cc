@@ -13,6 +13,17 @@ constexpr int kChunk = 32;  // columns that are measured at a time
 // Mean second differences, times 512, from which on a square is in the next class.
 constexpr std::array<int32_t, 3> kActivity{512, 1280, 3072};
 
+// What a tap adds to the sums of a row.
+void add_tap(const int16_t* at, ptrdiff_t offset, const int16_t* taps, int count,
+             int32_t* __restrict sums) {
+  const int16_t* before = at - offset;
+  const int16_t* after = at + offset;
+  for (int x = 0; x < count; ++x) {
+    const auto difference = static_cast<int16_t>(before[x] + after[x] - 2 * at[x]);
+    sums[x] += int32_t{taps[x]} * difference;
+  }
+}
+
 // One superblock, or what of it lies in the plane.
 template <size_t kTaps, int kSide>
 class SuperblockFilter {
@@ -31,7 +42,7 @@ class SuperblockFilter {
     for (; y < end; y += kWienerSquare) {
       spread_taps(x / kWienerSquare, y / kWienerSquare, width / kWienerSquare);
       for (int row = y; row < y + kWienerSquare; ++row) {
-        filter_row(filter_.row(plane_, row) + x);
+        filter_row(filter_.row(plane_, row) + x, width);
         std::copy_n(out_.data(), width, plane.row(row) + x);
       }
     }
@@ -50,20 +61,13 @@ class SuperblockFilter {
     }
   }
 
-  // Columns past the plane come out as anything.
-  void filter_row(const int16_t* at) {
+  void filter_row(const int16_t* at, int width) {
     std::array<int32_t, kSide> sums;
     sums.fill(1 << (kWienerShift - 1));
     for (size_t i = 0; i < kTaps; ++i) {
-      const int16_t* before = at - offsets_[i];
-      const int16_t* after = at + offsets_[i];
-      const int16_t* taps = taps_[i].data();
-      for (int x = 0; x < kSide; ++x) {
-        const auto difference = static_cast<int16_t>(before[x] + after[x] - 2 * at[x]);
-        sums[static_cast<size_t>(x)] += int32_t{taps[x]} * difference;
-      }
+      add_tap(at, offsets_[i], taps_[i].data(), width, sums.data());
     }
-    for (int x = 0; x < kSide; ++x) {
+    for (int x = 0; x < width; ++x) {
       const int32_t value = at[x] + (sums[static_cast<size_t>(x)] >> kWienerShift);
       out_[static_cast<size_t>(x)] = static_cast<uint16_t>(std::clamp(value, 0, largest_));
     }
