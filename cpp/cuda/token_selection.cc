@@ -63,7 +63,8 @@ void DeviceTokenSelection::choose_filters(int q, bool keyframe) {
     filters_->planes.prepare(p, filters_->decoded, state_.pool());
   }
   filters_->decision.measure(*host_source_, filters_->planes, g, state_.pool());
-  for (SymbolTile& tile : state_.tiles) filters_->decision.choose(q, keyframe, tile);
+  state_.for_each_tile(
+      [&](SymbolTile& tile, size_t) { filters_->decision.choose(q, keyframe, tile); });
 }
 
 void DeviceTokenSelection::queue_marks() {

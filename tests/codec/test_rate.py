@@ -42,11 +42,13 @@ def rate_at(frames: Pictures, crf: float) -> float:
 
 
 @pytest.mark.parametrize(("crf", "lookahead"), [(28, 0), (40, 0), (28, 24), (40, 24)])
-def test_ten_seconds_are_within_five_percent(scenes: Pictures, crf: float, lookahead: int) -> None:
+def test_ten_seconds_keep_the_rate(scenes: Pictures, crf: float, lookahead: int) -> None:
+    """Within 5 %, with B frames within 6 %."""
     bitrate = rate_at(scenes, crf)
     stream = encode(scenes, FORM, bitrate=bitrate, preset="fast", lookahead=lookahead)
-    assert mean_rate(stream, 0, 250) == pytest.approx(bitrate, rel=0.05)
-    assert mean_rate(stream, 0, len(scenes)) == pytest.approx(bitrate, rel=0.05)
+    bound = 0.06 if lookahead else 0.05
+    assert mean_rate(stream, 0, 250) == pytest.approx(bitrate, rel=bound)
+    assert mean_rate(stream, 0, len(scenes)) == pytest.approx(bitrate, rel=bound)
     assert lowest_fullness(stream.packets, stream.pts, bitrate, 1.5) >= 0
 
 

@@ -111,7 +111,8 @@ class WienerCoder {
       return contexts_.tap.bit(bin, {WienerContexts::kTaps * bin + place});
     });
     if (coded < -kMaxWienerTap || coded > kMaxWienerTap) {
-      throw Error(BSQ_ERROR_BITSTREAM, "a tap of the Wiener filter is out of range");
+      throw Error(BSQ_ERROR_BITSTREAM,
+                  "the entropy-coded data is damaged: a tap of the Wiener filter exceeds 127");
     }
     return static_cast<int16_t>(coded);
   }

@@ -63,7 +63,8 @@ class LayerEncoder {
     }
     state_.keep_delta_q();
     state_.deblock(plan.steps.back());
-    if (state_.base() != nullptr) filter(plan);
+    const bool is_base = state_.base() == nullptr;
+    if (!is_base) filter(plan);
     for (const auto& coder : coders_) {
       frame_.costs += coder->costs();
       frame_.payloads.push_back(coder->finish());

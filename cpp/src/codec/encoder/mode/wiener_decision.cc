@@ -2,7 +2,9 @@
 #include "codec/encoder/mode/wiener_decision.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdlib>
 #include <numeric>
 #include <utility>
 
@@ -22,35 +24,103 @@ constexpr double kSetBits = 2.0;
 constexpr int kRounds = 3;
 constexpr double kUnit = 1 << kWienerShift;
 
-double tap_bits(int tap) { return tap == 0 ? 1.2 : 3.0 + 2 * std::floor(std::log2(std::abs(tap))); }
+double tap_bits(int tap) {
+  return tap == 0 ? 1.2 : 1.0 + 2 * std::bit_width(static_cast<unsigned>(std::abs(tap)));
+}
 
 double bits_of(const WienerTaps& taps, size_t count) {
   return std::accumulate(taps.begin(), taps.begin() + static_cast<ptrdiff_t>(count), 0.0,
                          [](double sum, int16_t tap) { return sum + tap_bits(tap); });
 }
 
-// The differences that the taps weigh in the 16 samples of a square, and the errors.
-constexpr size_t kSamples = kWienerSquare * kWienerSquare;
-struct Square {
-  std::array<std::array<int16_t, kSamples>, kWienerTaps> differences;
-  std::array<int16_t, kSamples> errors;
+// Samples of one class: the differences that the taps weigh, and the errors. A multiple of 16 of
+// them, so that the compiler takes whole vectors.
+struct Samples {
+  static constexpr size_t kMost = 128;
+
+  size_t size = 0;
+  std::array<std::array<int16_t, kMost>, kWienerTaps> differences;
+  std::array<int16_t, kMost> errors;
 };
 
-// 2^8 times the square of the largest difference fits 32 bits.
-int32_t dot(const std::array<int16_t, kSamples>& a, const std::array<int16_t, kSamples>& b) {
+// 2^9 times the square of the largest difference, of 10 bits, fits 32 bits.
+int32_t dot(const int16_t* a, const int16_t* b, size_t size) {
   int32_t sum = 0;
-  for (size_t i = 0; i < kSamples; ++i) sum += int32_t{a[i]} * b[i];
+  for (size_t i = 0; i < size; ++i) sum += int32_t{a[i]} * b[i];
   return sum;
 }
 
-void add_square(const Square& square, size_t count, WienerStatistics& to) {
+// Adds the samples, and empties them.
+void take_samples(Samples& samples, size_t count, WienerStatistics& to) {
+  const size_t size = samples.size;
   for (size_t i = 0; i < count; ++i) {
+    const int16_t* own = samples.differences[i].data();
     for (size_t j = 0; j <= i; ++j) {
-      to.products[i][j] += static_cast<float>(dot(square.differences[i], square.differences[j]));
+      to.products[i][j] += static_cast<float>(dot(own, samples.differences[j].data(), size));
     }
-    to.errors[i] += static_cast<float>(dot(square.differences[i], square.errors));
+    to.errors[i] += static_cast<float>(dot(own, samples.errors.data(), size));
   }
+  samples.size = 0;
 }
+
+// Measures a plane: rows of a superblock first, which are then dealt out to the squares' classes.
+class SquareReader {
+ public:
+  SquareReader(int plane, const Frame& source, const WienerFilter& decoded)
+      : plane_(plane), source_(source.planes[plane].view()), decoded_(decoded) {
+    for (size_t i = 0; i < wiener_taps(plane); ++i) {
+      const WienerOffset at = plane == 0 ? kWienerLuma[i] : kWienerChroma[i];
+      offsets_[i] = at.y * decoded.stride(plane) + at.x;
+    }
+  }
+
+  // A row of squares, with its upper left sample there.
+  void read(int x, int y, int width) {
+    for (int row = 0; row < kWienerSquare; ++row) {
+      const int16_t* at = decoded_.row(plane_, y + row) + x;
+      const uint16_t* wanted = source_.row(y + row) + x;
+      Line& line = lines_[static_cast<size_t>(row)];
+      int16_t* errors = line[kWienerTaps].data();
+      for (int n = 0; n < width; ++n) errors[n] = static_cast<int16_t>(wanted[n] - at[n]);
+      for (size_t i = 0; i < wiener_taps(plane_); ++i) {
+        differ(at, offsets_[i], width, line[i].data());
+      }
+    }
+  }
+
+  // Adds the samples of a square of the row. `transposed`: of its class.
+  void add_to(Samples& to, int square, bool transposed) const {
+    const ptrdiff_t left = ptrdiff_t{square} * kWienerSquare;
+    for (const Line& line : lines_) {
+      const auto copy = [&](size_t i, int16_t* out) {
+        std::copy_n(line[i].begin() + left, kWienerSquare, out + to.size);
+      };
+      copy(kWienerTaps, to.errors.data());
+      for (size_t i = 0; i < wiener_taps(plane_); ++i) {
+        copy(i, to.differences[transposed ? kWienerTransposed[i] : i].data());
+      }
+      to.size += kWienerSquare;
+    }
+  }
+
+ private:
+  // By tap, and the errors.
+  using Line = std::array<std::array<int16_t, kSuperblockSize>, kWienerTaps + 1>;
+
+  static void differ(const int16_t* at, ptrdiff_t offset, int width, int16_t* __restrict out) {
+    const int16_t* before = at - offset;
+    const int16_t* after = at + offset;
+    for (int n = 0; n < width; ++n) {
+      out[n] = static_cast<int16_t>(before[n] + after[n] - 2 * at[n]);
+    }
+  }
+
+  const int plane_;
+  const ConstPlaneView source_;
+  const WienerFilter& decoded_;
+  std::array<ptrdiff_t, kWienerTaps> offsets_{};
+  std::array<Line, kWienerSquare> lines_{};
+};
 
 // Solves products * taps = errors by elimination; a little more on the diagonal keeps it regular.
 std::array<double, kWienerTaps> solve(const WienerStatistics& s, size_t count) {
@@ -142,33 +212,29 @@ void WienerDecision::measure(const Frame& source, const WienerFilter& decoded,
 // The superblocks of a row.
 void WienerDecision::measure_row(int plane, int sy, const Frame& source,
                                  const WienerFilter& decoded) {
-  const ConstPlaneView view = source.planes[plane].view();
+  SquareReader reader(plane, source, decoded);
   const int side = kSuperblockSize / (plane == 0 ? 1 : 2);
-  const size_t count = wiener_taps(plane);
-  const int y_end = std::min((sy + 1) * side, view.height);
-  Square square{};
-  for (int y = sy * side; y < y_end; y += kWienerSquare) {
-    for (int x = 0; x < view.width; x += kWienerSquare) {
-      const WienerClass found = decoded.class_at(plane, x / kWienerSquare, y / kWienerSquare);
-      for (size_t n = 0; n < kSamples; ++n) {
-        const int row = y + static_cast<int>(n) / kWienerSquare;
-        const int column = x + static_cast<int>(n) % kWienerSquare;
-        square.errors[n] =
-            static_cast<int16_t>(view.row(row)[column] - decoded.row(plane, row)[column]);
-      }
-      for (size_t i = 0; i < count; ++i) {
-        const WienerOffset offset = plane == 0 ? kWienerLuma[i] : kWienerChroma[i];
-        const ptrdiff_t o = offset.y * decoded.stride(plane) + offset.x;
-        auto& differences = square.differences[found.transposed ? kWienerTransposed[i] : i];
-        for (int j = 0; j < kWienerSquare; ++j) {
-          const int16_t* at = decoded.row(plane, y + j) + x;
-          for (int n = 0; n < kWienerSquare; ++n) {
-            differences[static_cast<size_t>(j * kWienerSquare + n)] =
-                static_cast<int16_t>(at[n - o] + at[n + o] - 2 * at[n]);
-          }
+  const int coded_width = geometry_->coded_width() / (plane == 0 ? 1 : 2);
+  const int y_end = std::min((sy + 1) * side, geometry_->coded_height() / (plane == 0 ? 1 : 2));
+  std::array<Samples, kWienerClasses> samples;
+  for (int sx = 0; sx < geometry_->superblocks_x; ++sx) {
+    WienerStatistics* statistics = &at(plane, geometry_->superblock_index(sx, sy), 0);
+    const int left = sx * side;
+    const int width = std::min(side, coded_width - left);
+    for (int y = sy * side; y < y_end; y += kWienerSquare) {
+      reader.read(left, y, width);
+      for (int i = 0; i < width / kWienerSquare; ++i) {
+        const WienerClass found =
+            decoded.class_at(plane, left / kWienerSquare + i, y / kWienerSquare);
+        Samples& own = samples[found.number];
+        reader.add_to(own, i, found.transposed);
+        if (own.size == Samples::kMost) {
+          take_samples(own, wiener_taps(plane), statistics[found.number]);
         }
       }
-      add_square(square, count, at(plane, geometry_->superblock_index(x / side, sy), found.number));
+    }
+    for (size_t k = 0; k < wiener_classes(plane); ++k) {
+      take_samples(samples[k], wiener_taps(plane), statistics[k]);
     }
   }
 }
