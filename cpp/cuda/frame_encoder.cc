@@ -35,6 +35,7 @@ class DeviceFrameEncoder : public FrameEncoder {
   }
 
   void begin(const Frame& source, const FrameRole& role) override {
+    begun_ = &source;
     const Planes& to = source_.planes();
     for (int p = 0; p < to.count; ++p) {
       device_.upload(to.data[p], source.planes[p].view().data, plane_bytes(p));
@@ -68,7 +69,11 @@ class DeviceFrameEncoder : public FrameEncoder {
       throw;
     }
   }
-  int64_t luma_error() override {
+  int64_t luma_error(const Frame& original) override {
+    // Where the source was filtered, it is needed no longer.
+    if (&original != begun_) {
+      device_.upload(source_.planes().data[0], original.planes[0].view().data, plane_bytes(0));
+    }
     const ErrorKernel kernel{source_.planes(), state_.current(), geometry().width,
                              geometry().height, errors_.device()};
     device_.launch(kernel);
@@ -122,6 +127,7 @@ class DeviceFrameEncoder : public FrameEncoder {
   DeviceState state_;
   LayerEncoder<DeviceState, DeviceTokenSelection> layers_;
   DeviceFrame source_;
+  const Frame* begun_ = nullptr;  // what `source_` was filled with
   Mirror<int64_t> errors_;
   Frame shown_;
   std::vector<MotionSearchTile> tiles_;

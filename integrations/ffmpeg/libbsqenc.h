@@ -22,6 +22,7 @@ typedef struct LibBSQEncoder {
   char* preset;
   char* tune;
   int lookahead;
+  int temporal_filter;
   int scene_cut;
   int sc_threshold;
   char* profile;

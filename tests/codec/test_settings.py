@@ -100,7 +100,8 @@ def test_the_options_of_the_ffmpeg_wrapper() -> None:
     table = (folder / "libbsqenc_config.c").read_text()
     numbers = dict(re.findall(r'NUMBER\("(\w+)",[^;]*?, (\w+, \w+, \w+)\)', table))
     assert numbers["lookahead"] == f"FF_BSQ_NOT_GIVEN, FF_BSQ_NOT_GIVEN, {maximum('lookahead')}"
-    assert numbers["scene_cut"] == f"{int(SETTINGS['scene_cut'].default)}, 0, 1"
+    for name in ("scene_cut", "temporal_filter"):
+        assert numbers[name] == f"{int(SETTINGS[name].default)}, 0, 1"
     header = (folder / "libbsqenc.h").read_text()
     assert f"#define FF_BSQ_MAX_CRF {maximum('crf')}\n" in header
     assert '{"bf", "-1"}' in (folder / "libbsqenc.c").read_text()

@@ -121,6 +121,20 @@ def test_b_frames(ffmpeg: FFmpeg, tmp_path: Path) -> None:
     assert "bframes" in ffmpeg(*SOURCE, "-c:v", "libbsq", "-bf", "16", "out.mkv", fails=True)
 
 
+def test_the_temporal_filter(ffmpeg: FFmpeg) -> None:
+    """-temporal_filter is on without it, and off without a lookahead."""
+
+    def shown(*options: str) -> str:
+        ffmpeg(*SOURCE, "-c:v", "libbsq", *options, "out.mkv")
+        return ffmpeg.hash("-i", "out.mkv")
+
+    own = shown()
+    assert shown("-temporal_filter", "1") == own
+    assert shown("-temporal_filter", "0") != own
+    without = shown("-lookahead", "0")
+    assert shown("-lookahead", "0", "-temporal_filter", "0") == without
+
+
 def test_scene_cuts(ffmpeg: FFmpeg) -> None:
     """-sc_threshold 0, and a -keyint_min of the whole group, leave them out."""
     graph = (

@@ -221,6 +221,9 @@ typedef struct bsq_encoder_config {
   /* The most B frames between two frames that are not; they are coded from the frames before and
    * after them. With a lookahead only, which bounds them too; 0: none. */
   int32_t bframes;
+  /* 1: keyframes and the P frames of groups of B frames are filtered before they are coded: each is
+   * averaged with the frames around it along the motion. With a lookahead only. */
+  int32_t temporal_filter;
   int32_t preset;  /* bsq_preset */
   int32_t tune;    /* bsq_tune */
   int32_t threads; /* 0 picks the number of processors */

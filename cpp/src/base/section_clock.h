@@ -13,6 +13,7 @@ enum class Section {
   kOther,  // what belongs to no other section
   kImport,
   kLookahead,
+  kTemporalFilter,
   kMotionSearch,
   kPrediction,
   kDeciding,
@@ -31,9 +32,9 @@ constexpr size_t kSectionCount = static_cast<size_t>(Section::kExport) + 1;
 
 // Names in the order of Section.
 constexpr std::array<const char*, kSectionCount> kSectionNames = {
-    "other",      "import",       "lookahead",  "motion search", "prediction",
-    "decisions",  "samples",      "analysis",   "synthesis",     "prior trunk",
-    "prior bits", "range coding", "deblocking", "Wiener filter", "export"};
+    "other",        "import",     "lookahead",     "temporal filter", "motion search", "prediction",
+    "decisions",    "samples",    "analysis",      "synthesis",       "prior trunk",   "prior bits",
+    "range coding", "deblocking", "Wiener filter", "export"};
 
 struct SectionTotal {
   int64_t nanoseconds = 0;

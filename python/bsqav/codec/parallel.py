@@ -33,7 +33,7 @@ _MIN_SEGMENT = 50
 # From one keyframe to a scene cut that is one too: as in the encoder.
 _CUT_DISTANCE = 8
 # What an encoder takes besides the frames of its look-ahead, in frames of 8 bits.
-_ENCODER_PICTURES = 60
+_ENCODER_PICTURES = 90
 _SLACK = 8  # frames on the way
 _POLL = 0.1  # seconds
 _UNKNOWN_MEMORY = 4 << 30

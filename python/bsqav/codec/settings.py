@@ -61,6 +61,7 @@ class SettingArguments(AnimationArguments, total=False):
     scene_cut: bool | None
     lookahead: int | None
     bframes: int | None
+    temporal_filter: bool | None
 
 
 def _default(name: str) -> Any:
@@ -79,6 +80,7 @@ class EncoderSettings:
     scene_cut: bool = _default("scene_cut")
     lookahead: int = _default("lookahead")
     bframes: int = _default("bframes")
+    temporal_filter: bool = _default("temporal_filter")
     preset: str = _default("preset")
     tune: str = _default("tune")
     threads: int = _default("threads")

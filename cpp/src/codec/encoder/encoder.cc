@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "codec/common/threads.h"
 #include "codec/encoder/encoder_settings.h"
+#include "codec/encoder/mode/decisions.h"
 
 namespace bsq {
 namespace {
@@ -32,6 +33,15 @@ void add_level(int level, double packet_bits, bsq_packet_stats& stats) {
 }
 
 bool is_held(const GopFrame& frame) { return frame.slot >= 0; }
+
+// 0 where too few frames are predicted from it.
+double filter_strength(const GopFrame& frame) {
+  if (frame.keyframe()) return kDecisions.filter_strength;
+  if (frame.level > 0) return 0;
+  const int group = frame.index - frame.first;
+  if (group < kDecisions.least_filtered_group) return 0;
+  return kDecisions.filter_strength * std::min(1.0, group / 8.0);
+}
 
 FrameHeader header_of(const GopFrame& frame) {
   FrameHeader header;
@@ -60,6 +70,9 @@ Encoder::Encoder(const bsq_encoder_config& config, const std::shared_ptr<const M
       aq_(geometry_, tuning_of(config_).variance_strength, pool_),
       rate_(config.crf, make_rate(config), pool_, log_),
       packets_(config_, *model, factory, pool_) {
+  if (config_.temporal_filter != 0 && config_.lookahead > 0 && config_.gop > 1) {
+    temporal_filter_.emplace(config_, search_kernels(kernels), pool_);
+  }
   if (log_) {
     log_(BSQ_LOG_DEBUG, "model " + model->name() + ", kernels " + kernels.name + ", " +
                             std::to_string(thread_count(config.threads)) + " threads");
@@ -107,7 +120,8 @@ class Encoder::FrameAtWork final : public RateLoopFrame {
         frame_(frame),
         place_(place),
         number_(encoder.input_.begin() + static_cast<size_t>(frame.ahead())),
-        source_(encoder.input_.frame(number_)) {
+        source_(encoder.input_.frame(number_)),
+        components_(encoder.filtered(frame, number_)) {
     if (!frame.keyframe()) {
       begin();
     } else {
@@ -116,7 +130,8 @@ class Encoder::FrameAtWork final : public RateLoopFrame {
   }
 
   bool keyframe() const override { return frame_.keyframe(); }
-  const Frame& source() const override { return source_.components.front(); }
+  const Frame& source() const override { return components_.front(); }
+  const Frame& original() const { return source_.components.front(); }
   int q_shift() const override { return plan_->shift; }
   RateFrame rate_frame() const override {
     const int to_reference = frame_.index - frame_.first;
@@ -160,7 +175,7 @@ class Encoder::FrameAtWork final : public RateLoopFrame {
   void begin() {
     role_ = encoder_.packets_.role(header_of(frame_), frame_.keyframe(),
                                    static_cast<uint32_t>(frame_.index));
-    encoder_.packets_.begin(source_.components, role_);
+    encoder_.packets_.begin(components_, role_);
     predicted_ = coded_ = false;
   }
   void begin_keyframe() {
@@ -176,6 +191,7 @@ class Encoder::FrameAtWork final : public RateLoopFrame {
   const size_t place_;
   const size_t number_;  // in the queue
   const SourceFrame& source_;
+  const std::span<const Frame> components_;  // the source, filtered or not
   FrameRole role_;
   const DeltaQPlan* plan_ = nullptr;
   bool predicted_ = false;
@@ -189,6 +205,22 @@ bool Encoder::is_scene_cut(const SourceFrame& frame) {
          gop_.allows_scene_cut(gop_.place()) &&
          scene_cut_.is_cut(frame.components.front(), input_.previous().components.front(),
                            packets_.first().motion());
+}
+
+// What is coded of a frame: its source, or that filtered, where many frames are predicted from it.
+std::span<const Frame> Encoder::filtered(const GopFrame& frame, size_t number) {
+  const std::span<const Frame> source = input_.frame(number).components;
+  const double strength = filter_strength(frame);
+  if (!temporal_filter_ || strength == 0) return source;
+  input_.list_scene(number, temporal_filter_->reach(), planner_.visible_end(), scene_);
+  neighbours_.clear();
+  for (const size_t n : scene_) {
+    const size_t distance = n > number ? n - number : number - n;
+    neighbours_.push_back({input_.source_of(n).components, static_cast<int>(distance)});
+  }
+  const std::span<const Frame> result =
+      temporal_filter_->run(source, neighbours_, strength, rate_.q());
+  return result.empty() ? source : result;
 }
 
 // A frame of the packet that shows `shown`. Returns whether it is a keyframe.
@@ -206,7 +238,7 @@ bool Encoder::encode_frame(const GopFrame& frame, size_t place, const SourceFram
   rate_.code(work);
   add(work.result().stats, next_.stats);
   if (!work.keyframe()) add_level(frame.level, work.result().packet_bits, next_.stats);
-  packets_.end_frame();
+  packets_.end_frame(work.original());
   return work.keyframe();
 }
 

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,6 +22,7 @@
 #include "codec/encoder/mode/scene_cut.h"
 #include "codec/encoder/packet_encoder.h"
 #include "codec/encoder/rate/rate_loop.h"
+#include "codec/encoder/temporal_filter.h"
 #include "network/model.h"
 
 namespace bsq {
@@ -62,6 +65,7 @@ class Encoder {
 
   bool is_scene_cut(const SourceFrame& frame);
   bool encode_frame(const GopFrame& frame, size_t place, const SourceFrame& shown);
+  std::span<const Frame> filtered(const GopFrame& frame, size_t number);
   void encode_next();
   void encode(SourceFrame& frame);
 
@@ -75,11 +79,14 @@ class Encoder {
   GopControl gop_;
   GopPlanner planner_;
   SceneCutDetector scene_cut_;
+  std::optional<TemporalFilter> temporal_filter_;
   AdaptiveQuant aq_;
   RateLoop rate_;
   PacketEncoder packets_;
   std::vector<GopFrame> packet_;    // the frames of the packet at work
   std::vector<int> packet_levels_;  // theirs
+  std::vector<size_t> scene_;       // the neighbours of the frame that is filtered
+  std::vector<TemporalNeighbour> neighbours_;
   bool flushed_ = false;
   bool waits_ = false;  // `next_` is to be received
   Output next_;

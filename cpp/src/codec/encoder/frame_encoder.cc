@@ -62,8 +62,8 @@ class CpuFrameEncoder : public FrameEncoder {
   const MotionField& motion() const override { return state_.motion.field; }
   const Frame& prediction() override { return state_.current; }
   const EncodedFrame& encode(const LayerPlan& plan) override { return layers_.encode(plan); }
-  int64_t luma_error() override {
-    return squared_error(source_->planes[0].view(), state_.current.planes[0].view(),
+  int64_t luma_error(const Frame& original) override {
+    return squared_error(original.planes[0].view(), state_.current.planes[0].view(),
                          geometry().width, geometry().height);
   }
   void end_frame() override {

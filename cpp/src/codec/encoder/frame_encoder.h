@@ -74,8 +74,8 @@ class FrameEncoder {
   virtual const Frame& prediction() = 0;
   // In memory of the encoder until the next call.
   virtual const EncodedFrame& encode(const LayerPlan& plan) = 0;
-  // The sum of squared errors of the luma shown.
-  virtual int64_t luma_error() = 0;
+  // The sum of squared errors of the luma shown against that of the frame before any filter.
+  virtual int64_t luma_error(const Frame& original) = 0;
   // The result takes its slot.
   virtual void end_frame() = 0;
   // The frame in the slot, or the one that ended last (slot -1), likewise.

@@ -42,6 +42,8 @@ class GopPlanner {
   // lookahead. It lasts until the next call.
   std::span<const double> propagation(size_t place);
   void end_packet();
+  // The number after the last frame that plans depend on now.
+  size_t visible_end() const;
 
  private:
   // A frame that is planned and not coded.
@@ -53,7 +55,6 @@ class GopPlanner {
   };
 
   void restart();
-  size_t visible_end() const;
   void extend();
   void add_keyframe(size_t number);
   size_t group_size(size_t end, bool is_end);

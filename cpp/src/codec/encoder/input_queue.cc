@@ -38,7 +38,9 @@ InputQueue::InputQueue(const bsq_encoder_config& config, size_t group, const Sea
   spare_.reserve(lookahead_ + 4);
   if (lookahead_ == 0) return;
   analysis_.emplace(geometries_.front(), kernels, pool, group + 1);
-  if (config.scene_cut != 0) scene_cut_.emplace(geometries_.front(), pool);
+  if (config.scene_cut != 0 || config.temporal_filter != 0) {
+    scene_cut_.emplace(geometries_.front(), pool);
+  }
 }
 
 void InputQueue::push(const bsq_frame& frame) {
@@ -130,7 +132,20 @@ bool InputQueue::is_scene_cut(SceneCutDetector& detector, size_t number,
   return detector.is_cut(source.components.front(), luma_of(number - 1), motion_);
 }
 
-// A frame in the queue, or the one before.
+void InputQueue::list_scene(size_t number, size_t reach, size_t end,
+                            std::vector<size_t>& numbers) const {
+  numbers.clear();
+  const size_t first = previous_.components.empty() ? first_ : first_ - 1;
+  for (size_t n = number; n > first && number - n < reach; --n) {
+    if (source_of(n).scene_cut) break;
+    numbers.push_back(n - 1);
+  }
+  for (size_t n = number + 1; n < end && n - number <= reach; ++n) {
+    if (source_of(n).scene_cut) break;
+    numbers.push_back(n);
+  }
+}
+
 const SourceFrame& InputQueue::source_of(size_t number) const {
   return number < first_ ? previous_ : frames_[number - first_];
 }

@@ -66,6 +66,12 @@ class InputQueue {
   // The frame before the one at the front, after the first.
   const SourceFrame& previous() const { return previous_; }
 
+  // The numbers of the frames that go on with the scene of a frame in the queue, at most `reach`
+  // before and after it, previous() among them, and none from `end` on.
+  void list_scene(size_t number, size_t reach, size_t end, std::vector<size_t>& numbers) const;
+  // A frame in the queue, or previous().
+  const SourceFrame& source_of(size_t number) const;
+
   // From one frame to a later one; each is in the queue, or previous().
   double seconds_between(size_t number, size_t later) const;
 
@@ -81,7 +87,6 @@ class InputQueue {
   void look_at(const bsq_frame& frame);
   void analyse(size_t number, SourceFrame& source);
   bool is_scene_cut(SceneCutDetector& detector, size_t number, const SourceFrame& source);
-  const SourceFrame& source_of(size_t number) const;
   const Frame& luma_of(size_t number) const { return source_of(number).components.front(); }
   void drop_front();
   double seconds(int64_t ticks) const;
@@ -91,7 +96,7 @@ class InputQueue {
   const std::vector<Geometry> geometries_;  // of the components
   const size_t lookahead_;
   std::optional<LowresAnalysis> analysis_;     // with a lookahead
-  std::optional<SceneCutDetector> scene_cut_;  // likewise, where scene cuts are keyframes
+  std::optional<SceneCutDetector> scene_cut_;  // likewise, where they are looked for
   MotionField motion_;                         // of the frame at work, from the one before
   std::vector<SourceFrame> frames_;
   std::vector<SourceFrame> spare_;  // whose memory serves again

@@ -82,8 +82,8 @@ FrameResult PacketEncoder::encode(const FrameHeader& frame, const FramePlan& pla
   return coded;
 }
 
-void PacketEncoder::end_frame() {
-  psnr_[0] = psnr(first().luma_error(), first().geometry());
+void PacketEncoder::end_frame(const Frame& original) {
+  psnr_[0] = psnr(first().luma_error(original), first().geometry());
   if (role_.hold >= 0) psnr_[static_cast<size_t>(role_.hold + 1)] = psnr_[0];
   for (ComponentEncoder& component : components_) component.end_frame();
   headers_.clear();

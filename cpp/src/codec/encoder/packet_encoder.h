@@ -41,7 +41,8 @@ class PacketEncoder {
   // Motion and prediction of the first component, at q.
   void predict(int q) { components_.front().predict(q); }
   FrameResult encode(const FrameHeader& frame, const FramePlan& plan);
-  void end_frame();
+  // `original`: the first component before any filter, for PSNR.
+  void end_frame(const Frame& original);
   // The packet, which shows the frame of this index; it lasts until the next one begins.
   std::span<const uint8_t> finish(uint32_t index);
   // PSNR of the luma of that frame, in dB.

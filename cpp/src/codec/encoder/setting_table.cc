@@ -86,6 +86,9 @@ constexpr Row kRows[] = {
     {integer("bframes", 0, kMaxGroup - 1, 7, "frames",
              "most B frames from one P frame to the next; with a lookahead only"),
      &Config::bframes},
+    {boolean("temporal_filter", 1,
+             "filter what many frames are predicted from along motion; with a lookahead only"),
+     &Config::temporal_filter},
     {choice("preset", kPresets, BSQ_PRESET_MEDIUM, "speed against compression"), &Config::preset},
     {choice("tune", kTunes, BSQ_TUNE_BALANCED,
             "what to optimize: the mean squared error (psnr), structure as seen (perceptual), "

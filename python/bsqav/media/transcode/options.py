@@ -18,7 +18,7 @@ from bsqav.media.transcode.tracks import TrackChoice
 __all__ = ["Options", "Seconds", "TranscodeResult", "exact"]
 
 # Settings that FFmpeg encoders do not have.
-_ONLY_BSQ = {"bframes", "lookahead", "scene_cut", "vbv_buffer"}
+_ONLY_BSQ = {"bframes", "lookahead", "scene_cut", "temporal_filter", "vbv_buffer"}
 
 Seconds: TypeAlias = float | str | Fraction
 
@@ -93,8 +93,9 @@ class Options:
         only_bsq = self.two_pass or self.parallel is not None or _ONLY_BSQ & self.given()
         if codec != "bsq" and only_bsq:
             raise UsageError(
-                "two passes, a VBV buffer without a maxrate, scene_cut, a lookahead, B frames "
-                "and parallel groups are for encoding to BSQ (-c:v bsq): omit them"
+                "two passes, a VBV buffer without a maxrate, scene_cut, a lookahead, B frames, "
+                "a temporal filter and parallel groups are for encoding to BSQ (-c:v bsq): "
+                "omit them"
             )
         if self.device != "cpu" and not codes_bsq:
             raise UnsupportedError(

@@ -51,6 +51,10 @@ struct Decisions {
   // share of the cost of its anchor: water and leaves want short groups.
   size_t least_group = 4;
   double anchor_share = 0.5;
+  // The temporal filter's, of keyframes and of the anchors of groups of 8 frames; less in shorter
+  // groups, and none in those of fewer frames than `least_filtered_group`.
+  double filter_strength = 1.5;
+  int least_filtered_group = 4;
   // What is added to q of the frames of hierarchical groups, by level: anchors, then the frames in
   // the middle of a group, and so on.
   std::array<int, 4> level_q{-kQPerCrf, 4, 12, 24};
