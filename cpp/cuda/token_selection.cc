@@ -64,7 +64,7 @@ void DeviceTokenSelection::choose_filters(int q, bool keyframe) {
   }
   filters_->decision.measure(*host_source_, filters_->planes, g, state_.pool());
   state_.for_each_tile(
-      [&](SymbolTile& tile, size_t) { filters_->decision.choose(q, keyframe, tile); });
+      [&](SymbolTile& tile, size_t i) { filters_->decision.choose(q, keyframe, tile, i); });
 }
 
 void DeviceTokenSelection::queue_marks() {

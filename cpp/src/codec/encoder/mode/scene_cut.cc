@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <cstdlib>
 #include <numeric>
-#include <vector>
 
 #include "base/section_clock.h"
 #include "base/tokens.h"
@@ -47,32 +46,6 @@ Frame luma_frame(const Geometry& geometry) {
   return frame;
 }
 
-bool is_scene_cut(const Frame& source, const Frame& previous, const Frame& compensated,
-                  ThreadPool& pool) {
-  const ConstPlaneView luma = source.planes[0].view();
-  const ConstPlaneView still = previous.planes[0].view();
-  const ConstPlaneView moved = compensated.planes[0].view();
-  // Sums of every row of tokens by themselves, so that the threads do not matter.
-  const auto rows = static_cast<size_t>(luma.height / kTokenSize);
-  std::vector<int64_t> missed(rows);
-  std::vector<int64_t> spread(rows);
-  pool.parallel_rows(rows, [&](size_t row) {
-    const int y = static_cast<int>(row) * kTokenSize;
-    for (int x = 0; x < luma.width; x += kTokenSize) {
-      missed[row] +=
-          std::min(luma_difference(luma, still, x, y), luma_difference(luma, moved, x, y));
-      spread[row] += luma_spread(luma, x, y);
-    }
-  });
-  const auto all_missed =
-      static_cast<double>(std::accumulate(missed.begin(), missed.end(), int64_t{0}));
-  const auto all_spread =
-      static_cast<double>(std::accumulate(spread.begin(), spread.end(), int64_t{0}));
-  const double samples = static_cast<double>(luma.width) * luma.height;
-  const double floor = kDecisions.cut_floor * static_cast<double>(1 << (source.bit_depth - 8));
-  return all_missed >= floor * samples && all_missed >= kDecisions.cut_ratio * all_spread;
-}
-
 }  // namespace
 
 SceneCutDetector::SceneCutDetector(const Geometry& geometry, ThreadPool& pool)
@@ -85,7 +58,28 @@ bool SceneCutDetector::is_cut(const Frame& source, const Frame& previous,
     const int y = static_cast<int>(row);
     motion_compensate_rows({&previous, nullptr}, motion, y, y + 1, compensated_);
   });
-  return is_scene_cut(source, previous, compensated_, pool_);
+  const ConstPlaneView luma = source.planes[0].view();
+  const ConstPlaneView still = previous.planes[0].view();
+  const ConstPlaneView moved = compensated_.planes[0].view();
+  // Sums of every row of tokens by themselves, so that the threads do not matter.
+  const auto rows = static_cast<size_t>(luma.height / kTokenSize);
+  missed_.assign(rows, 0);
+  spread_.assign(rows, 0);
+  pool_.parallel_rows(rows, [&](size_t row) {
+    const int y = static_cast<int>(row) * kTokenSize;
+    for (int x = 0; x < luma.width; x += kTokenSize) {
+      missed_[row] +=
+          std::min(luma_difference(luma, still, x, y), luma_difference(luma, moved, x, y));
+      spread_[row] += luma_spread(luma, x, y);
+    }
+  });
+  const auto all_missed =
+      static_cast<double>(std::accumulate(missed_.begin(), missed_.end(), int64_t{0}));
+  const auto all_spread =
+      static_cast<double>(std::accumulate(spread_.begin(), spread_.end(), int64_t{0}));
+  const double samples = static_cast<double>(luma.width) * luma.height;
+  const double floor = kDecisions.cut_floor * static_cast<double>(1 << (source.bit_depth - 8));
+  return all_missed >= floor * samples && all_missed >= kDecisions.cut_ratio * all_spread;
 }
 
 }  // namespace bsq

@@ -1,6 +1,9 @@
 // Scene cut detection of the encoder. Not normative.
 #pragma once
 
+#include <cstdint>
+#include <vector>
+
 #include "base/plane.h"
 #include "base/thread_pool.h"
 #include "codec/common/geometry.h"
@@ -23,6 +26,9 @@ class SceneCutDetector {
   const int superblocks_y_;
   ThreadPool& pool_;
   Frame compensated_;  // luma of the previous frame, with motion
+  // By row of tokens: what the better prediction misses, and what a mean of each token misses.
+  std::vector<int64_t> missed_;
+  std::vector<int64_t> spread_;
 };
 
 }  // namespace bsq

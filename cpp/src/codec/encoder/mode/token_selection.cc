@@ -41,7 +41,7 @@ bool CpuTokenSelection::find_coded_tokens(int q, double energy) {
 
 void CpuTokenSelection::choose_filters(int q, bool keyframe) {
   filters_.measure(*source_, state_.prepare_filter(), state_.geometry(), state_.pool());
-  state_.for_each_tile([&](TileState& tile, size_t) { filters_.choose(q, keyframe, tile); });
+  state_.for_each_tile([&](TileState& tile, size_t i) { filters_.choose(q, keyframe, tile, i); });
 }
 
 void CpuTokenSelection::mark_superblocks() {

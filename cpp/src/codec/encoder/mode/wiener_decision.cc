@@ -201,6 +201,7 @@ double WienerStatistics::change(const WienerTaps& taps, size_t count) const {
 void WienerDecision::measure(const Frame& source, const WienerFilter& decoded,
                              const Geometry& geometry, ThreadPool& pool) {
   geometry_ = &geometry;
+  memory_.resize(geometry.tiles.size());
   for (int p = 0; p < geometry.plane_count; ++p) {
     std::vector<WienerStatistics>& all = statistics_[static_cast<size_t>(p)];
     all.assign(geometry.superblocks() * wiener_classes(p), WienerStatistics());
@@ -241,13 +242,20 @@ void WienerDecision::measure_row(int plane, int sy, const Frame& source,
 
 class WienerDecision::PlaneChoice {
  public:
-  PlaneChoice(const WienerDecision& decision, int plane, const SymbolTile& tile, double lambda)
+  // What it chooses is in `memory.best`.
+  PlaneChoice(const WienerDecision& decision, int plane, const SymbolTile& tile, double lambda,
+              Memory& memory)
       : decision_(decision),
         plane_(plane),
         classes_(wiener_classes(plane)),
         taps_(wiener_taps(plane)),
         sets_(tile.contexts.wiener.sets[static_cast<size_t>(plane)]),
-        lambda_(lambda) {
+        lambda_(lambda),
+        superblocks_(memory.superblocks),
+        best_(memory.best),
+        trial_(memory.trial) {
+    superblocks_.clear();
+    best_.filtered = false;
     for (int y = tile.area.y_begin; y < tile.area.y_end; ++y) {
       for (int x = tile.area.x_begin; x < tile.area.x_end; ++x) {
         superblocks_.push_back(decision.geometry_->superblock_index(x, y));
@@ -255,12 +263,11 @@ class WienerDecision::PlaneChoice {
     }
   }
 
-  WienerChoice run() {
+  void run() {
     try_known();
     const int none = sets_.count();
-    if (best_.choice.filtered) try_new(best_.choice.number);
+    if (best_.filtered) try_new(best_.number);
     try_new(none);
-    return best_.choice;
   }
 
  private:
@@ -284,37 +291,38 @@ class WienerDecision::PlaneChoice {
     return cost;
   }
 
-  void keep_better(const WienerChoice& choice, double cost) {
-    if (cost < best_.cost) best_ = {choice, cost};
+  void keep_better(double cost) {
+    if (cost >= best_cost_) return;
+    best_ = trial_;
+    best_cost_ = cost;
+  }
+
+  // With its flags as they are: their memory is kept.
+  void begin_trial(int number, int parent, const WienerSet& set) {
+    trial_.filtered = true;
+    trial_.number = number;
+    trial_.parent = parent;
+    trial_.own = {};
+    trial_.set = set;
   }
 
   void try_known() {
     for (int i = 0; i < sets_.count(); ++i) {
-      WienerChoice choice;
-      choice.filtered = true;
-      choice.number = i;
-      choice.set = sets_.at(i);
-      const double cost = choose_superblocks(choice);
-      keep_better(choice, cost + lambda_ * (kSetBits + i));
+      begin_trial(i, 0, sets_.at(i));
+      const double cost = choose_superblocks(trial_);
+      keep_better(cost + lambda_ * (kSetBits + i));
     }
   }
 
   // A set with taps of its own where they cost less than those of its parent.
   void try_new(int parent) {
-    WienerChoice choice;
-    choice.filtered = true;
-    choice.number = sets_.count();
-    choice.parent = parent;
-    choice.on.assign(superblocks_.size(), 1);
+    begin_trial(sets_.count(), parent, {});
+    trial_.on.assign(superblocks_.size(), 1);
     for (int round = 0; round < kRounds; ++round) {
-      const double bits = make_set(choice);
-      keep_better_of(choice, bits);
+      const double bits = make_set(trial_);
+      const double cost = choose_superblocks(trial_);
+      keep_better(cost + lambda_ * (kSetBits + sets_.count() + bits));
     }
-  }
-
-  void keep_better_of(WienerChoice& choice, double bits) {
-    const double cost = choose_superblocks(choice);
-    keep_better(choice, cost + lambda_ * (kSetBits + sets_.count() + bits));
   }
 
   // From the superblocks that are on; returns its bits.
@@ -343,15 +351,18 @@ class WienerDecision::PlaneChoice {
   const size_t taps_;
   const WienerSets& sets_;
   const double lambda_;
-  std::vector<size_t> superblocks_;  // of the tile
-  Candidate best_;                   // off at first, at no cost
+  std::vector<size_t>& superblocks_;  // of the tile
+  WienerChoice& best_;                // off at first, at no cost
+  double best_cost_ = 0;
+  WienerChoice& trial_;
 };
 
-void WienerDecision::choose(int q, bool keyframe, SymbolTile& tile) const {
+void WienerDecision::choose(int q, bool keyframe, SymbolTile& tile, size_t index) {
   const double step = step_q8(q) / kStepOne * (1 << (geometry_->bit_depth - 8));
   const double lambda = (keyframe ? kDecisions.keyframe_lambda : kDecisions.lambda) * step * step;
   for (int p = 0; p < geometry_->plane_count; ++p) {
-    tile.wiener[static_cast<size_t>(p)] = PlaneChoice(*this, p, tile, lambda).run();
+    PlaneChoice(*this, p, tile, lambda, memory_[index]).run();
+    tile.wiener[static_cast<size_t>(p)] = memory_[index].best;
   }
 }
 

@@ -32,13 +32,16 @@ class WienerDecision {
   // The source and the deblocked frame; before choose().
   void measure(const Frame& source, const WienerFilter& decoded, const Geometry& geometry,
                ThreadPool& pool);
-  // Sets the choices of a tile. `q`: of the last layer.
-  void choose(int q, bool keyframe, SymbolTile& tile) const;
+  // Sets the choices of the tile of that index; several tiles may be chosen for at once. `q`: of
+  // the last layer.
+  void choose(int q, bool keyframe, SymbolTile& tile, size_t index);
 
  private:
-  struct Candidate {
-    WienerChoice choice;
-    double cost = 0;
+  // Of a tile.
+  struct Memory {
+    std::vector<size_t> superblocks;
+    WienerChoice best;
+    WienerChoice trial;
   };
 
   void measure_row(int plane, int sy, const Frame& source, const WienerFilter& decoded);
@@ -52,6 +55,7 @@ class WienerDecision {
 
   const Geometry* geometry_ = nullptr;
   std::array<std::vector<WienerStatistics>, 3> statistics_;  // by superblock and class
+  std::vector<Memory> memory_;                               // by tile
 };
 
 }  // namespace bsq
