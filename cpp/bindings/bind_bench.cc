@@ -140,7 +140,7 @@ std::vector<double> time_tokenizer(const PyModel& model, const std::string& half
                                    int width, int threads, int repeats) {
   require_range(height, 1, kMaxSide, "height");
   require_range(width, 1, kMaxSide, "width");
-  const auto networks = model.handle->model->networks(current_kernels());
+  const auto networks = model.handle->model->networks(current_kernels()).predicted;
   ActiveTokens active(height, width);
   active.set_all();
   const auto count = static_cast<size_t>(active.count());

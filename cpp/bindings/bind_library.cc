@@ -72,9 +72,13 @@ py::dict model_config(const PyModel& model) {
     d[py::str(name + "_hidden")] = size.hidden;
     d[py::str(name + "_blocks")] = size.blocks;
   };
-  add("encoder", config.encoder);
-  add("decoder", config.decoder);
-  add("prior", config.prior);
+  for (const bool keyframe : {false, true}) {
+    const std::string prefix = keyframe ? "key_" : "";
+    const NetworkSizes& sizes = config.sizes(keyframe);
+    add(prefix + "encoder", sizes.encoder);
+    add(prefix + "decoder", sizes.decoder);
+    add(prefix + "prior", sizes.prior);
+  }
   d["stages"] = config.stages;
   return d;
 }

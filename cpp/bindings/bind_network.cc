@@ -34,7 +34,7 @@ using Rects = std::vector<std::array<int, 4>>;
 
 std::shared_ptr<const Networks> networks_of(const PyModel& model, const Name& kernels) {
   const KernelTable& table = kernels ? find_kernels(*kernels) : current_kernels();
-  return model.handle->model->networks(table);
+  return model.handle->model->networks(table).predicted;
 }
 
 TokenLayout layout_of(const PyModel& model) { return {model.handle->model->config().stages}; }

@@ -54,13 +54,23 @@ ActiveTokens active_in(const Frame& frame, const py::object& superblocks) {
 }
 
 Array<int16_t> side_of(const std::vector<py::object>& prediction, int bit_depth, int q, bool first,
-                       bool later, int above, const py::object& superblocks, int threads) {
+                       bool later, int above, const py::object& superblocks,
+                       const py::object& prediction_side, int threads) {
   const Frame frame = frame_of(prediction, bit_depth, "prediction");
   const ActiveTokens active = active_in(frame, superblocks);
   std::vector<int16_t> rows(static_cast<size_t>(active.count()) * kSideVector);
   ThreadPool pool(threads);
   step_q8(q);
-  side_vectors(frame, active, q, {first, later, above}, pool, rows.data());
+  std::span<const int16_t> values;
+  if (!prediction_side.is_none()) {
+    const auto array = require_array<int16_t>(prediction_side, "prediction_side", 3, 3);
+    if (array.shape(0) != active.height() || array.shape(1) != active.width() ||
+        array.shape(2) != kPredictionSide) {
+      fail_argument("prediction_side must have two values per token");
+    }
+    values = span_of(array);
+  }
+  side_vectors(frame, active, q, {first, later, above}, values, pool, rows.data());
   return scatter(rows, active, kSideVector);
 }
 
@@ -111,8 +121,9 @@ void bind_samples(py::module_& m) {
         "Quantization step of q, Q8: docs/numerics.md section 3.");
   m.def("side_vectors", &side_of, py::arg("prediction"), py::arg("bit_depth"), py::arg("q"),
         py::arg("first_of_keyframe"), py::arg("later"), py::arg("above"), superblocks,
-        py::kw_only(), threads,
-        "Side vectors int16 [H, W, 104] of a list of uint16 planes of whole tokens.");
+        py::kw_only(), py::arg("prediction_side") = py::none(), threads,
+        "Side vectors int16 [H, W, 104] of a list of uint16 planes of whole tokens; "
+        "prediction_side int16 [H, W, 2], or None for 0.");
   m.def("residual_vectors", &residual_of, py::arg("source"), py::arg("prediction"),
         py::arg("bit_depth"), py::arg("q"), superblocks, py::kw_only(), threads,
         "Residual vectors int16 [H, W, 96].");

@@ -51,6 +51,11 @@ inline pybind11::dict layer_dict(const LayerTrace& layer) {
   d["previous_bits"] = bits_array(layer.previous);
   d["previous_stages"] = grid_array(layer.previous.stages, tokens.height, tokens.width);
   d["q"] = grid_array(layer.q, tokens.height, tokens.width);
+  pybind11::array_t<int16_t> side(std::vector<pybind11::ssize_t>{
+      tokens.height, tokens.width, static_cast<pybind11::ssize_t>(kPredictionSide)});
+  std::copy_n(layer.prediction_side.data(), side.size(), side.mutable_data());
+  d["prediction_side"] = side;
+  d["keyframe"] = layer.keyframe;
   d["first_of_keyframe"] = layer.place.first_of_keyframe;
   d["later"] = layer.place.later;
   d["above"] = layer.place.above;

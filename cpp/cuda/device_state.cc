@@ -38,17 +38,19 @@ std::vector<TokenRect> DeviceState::rects(const Geometry& geometry) {
   return rects;
 }
 
-DeviceState::DeviceState(const Geometry& geometry, const std::shared_ptr<const Weights>& weights,
-                         Device& device, ThreadPool& pool, bool encodes, bool is_base)
-    : LayerStateBase(geometry, weights->layout().stages, pool),
-      flag_logits(device, geometry.tokens() * static_cast<size_t>(weights->layout().flags())),
-      weights_(weights),
+DeviceState::DeviceState(const Geometry& geometry, const WeightSets& sets, Device& device,
+                         ThreadPool& pool, bool encodes, bool is_base)
+    : LayerStateBase(geometry, sets.keyframes->layout().stages, pool),
+      flag_logits(device,
+                  geometry.tokens() * static_cast<size_t>(sets.keyframes->layout().flags())),
+      sets_(sets),
+      weights_(sets_.keyframes.get()),
       device_(device),
-      runner_(device, *weights, geometry, encodes),
-      prior_(device, *weights, geometry, rects(geometry), runner_),
+      runner_(device, sets_, geometry, encodes),
+      prior_(device, sets_, geometry, rects(geometry), runner_),
       current_(std::make_unique<DeviceFrame>(device, geometry)),
-      fields_(device, geometry, weights->layout().stages),
-      previous_(device, geometry, weights->layout().stages),
+      fields_(device, geometry, weights_->layout().stages),
+      previous_(device, geometry, weights_->layout().stages),
       coded_(device, geometry.tokens()),
       positions_(device, geometry.tokens()),
       index_(device, geometry.tokens()),
@@ -56,6 +58,7 @@ DeviceState::DeviceState(const Geometry& geometry, const std::shared_ptr<const W
       vectors_{Mirror<Vector>(device, geometry.tokens()),
                Mirror<Vector>(device, geometry.tokens())},
       direction_(device, geometry.tokens()),
+      prediction_side_(device, is_base ? 0 : geometry.tokens() * kPredictionSide),
       left_edges_(device, geometry.tokens()),
       upper_edges_(device, geometry.tokens()) {
   for (const SuperblockRect& area : geometry_.tiles) {
@@ -63,13 +66,16 @@ DeviceState::DeviceState(const Geometry& geometry, const std::shared_ptr<const W
   }
   if (!is_base) {
     wiener_ = std::make_unique<DeviceWiener>(device_, geometry_);
-    base_ = std::make_unique<DeviceState>(base_geometry(geometry_), weights_, device_, pool_,
-                                          encodes, true);
+    base_ = std::make_unique<DeviceState>(base_geometry(geometry_), sets_, device_, pool_, encodes,
+                                          true);
   }
 }
 
 void DeviceState::begin_frame(const FrameRole& role) {
   begin_symbols(role);
+  weights_ = &sets_.of(role.keyframe);
+  runner_.use(*weights_);
+  prior_.use(*weights_);
   coded_.clear();
   if (!role.keyframe) {
     copy_tokens(held(role.coding)->tokens, previous_);
@@ -133,7 +139,8 @@ void DeviceState::compensate() {
                           {},
                           {},
                           {},
-                          {}};
+                          {},
+                          prediction_side_.data()};
   const auto put = [](auto& to, const auto& from) {
     static_assert(sizeof to == sizeof from);
     std::memcpy(&to, &from, sizeof to);
@@ -186,6 +193,8 @@ void DeviceState::list_active(int q, const LayerPlace& place) {
                           place.first_of_keyframe ? 256 : 0,
                           place.later ? 256 : 0,
                           place.above,
+                          role_.keyframe ? nullptr : prediction_side_.data(),
+                          geometry_.tokens_x,
                           runner_.side(),
                           runner_.side_pitch()};
   device_.launch(kernel);

@@ -73,8 +73,8 @@ struct DeviceWiener {
 class DeviceState : public LayerStateBase<DeviceState, SymbolTile, DeviceSamples> {
  public:
   // Device and pool must outlive the state.
-  DeviceState(const Geometry& geometry, const std::shared_ptr<const Weights>& weights,
-              Device& device, ThreadPool& pool, bool encodes, bool is_base = false);
+  DeviceState(const Geometry& geometry, const WeightSets& sets, Device& device, ThreadPool& pool,
+              bool encodes, bool is_base = false);
 
   // As in LayerState.
   void begin_frame(const FrameRole& role);
@@ -99,6 +99,7 @@ class DeviceState : public LayerStateBase<DeviceState, SymbolTile, DeviceSamples
   void end_frame();
 
   Device& device() { return device_; }
+  // Of the frame at work.
   const Weights& weights() const { return *weights_; }
   NetworkRunner& runner() { return runner_; }
   GroupPrior& prior() { return prior_; }
@@ -121,7 +122,8 @@ class DeviceState : public LayerStateBase<DeviceState, SymbolTile, DeviceSamples
   bool send_filters(int plane);
   void classify();
 
-  const std::shared_ptr<const Weights> weights_;
+  const WeightSets sets_;
+  const Weights* weights_;  // of the frame at work
   Device& device_;
   NetworkRunner runner_;
   GroupPrior prior_;
@@ -134,6 +136,7 @@ class DeviceState : public LayerStateBase<DeviceState, SymbolTile, DeviceSamples
   Mirror<int16_t> delta_q_;
   std::array<Mirror<Vector>, 2> vectors_;  // by reference
   Mirror<uint8_t> direction_;
+  DeviceArray<int16_t> prediction_side_;
   DeviceArray<int16_t> left_edges_;
   DeviceArray<int16_t> upper_edges_;
   std::unique_ptr<DeviceWiener> wiener_;  // not of base frames

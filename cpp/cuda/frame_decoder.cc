@@ -14,8 +14,8 @@ namespace {
 
 class DeviceFrameDecoder : public FrameDecoder {
  public:
-  DeviceFrameDecoder(const Geometry& geometry, const std::shared_ptr<const Weights>& weights,
-                     Device& device, const Destination& destination, ThreadPool& pool)
+  DeviceFrameDecoder(const Geometry& geometry, const WeightSets& weights, Device& device,
+                     const Destination& destination, ThreadPool& pool)
       : device_(device), destination_(destination), state_(geometry, weights, device, pool, false) {
     for (int p = 0; p < geometry.plane_count; ++p) {
       constexpr ptrdiff_t kRowAlignment = 256;

@@ -18,7 +18,7 @@ namespace {
 
 class DeviceFrameEncoder : public FrameEncoder {
  public:
-  DeviceFrameEncoder(const Geometry& geometry, const std::shared_ptr<const Weights>& weights,
+  DeviceFrameEncoder(const Geometry& geometry, const WeightSets& weights,
                      const EncodingStyle& style, Device& device, ThreadPool& pool)
       : device_(device),
         state_(geometry, weights, device, pool, true),
@@ -142,7 +142,7 @@ FrameEncoderFactory encode_on_device(Device& device) {
   const auto packed = std::make_shared<WeightsOfModels>();
   return [&device, packed](const Geometry& geometry, const Model& model, const EncodingStyle& style,
                            ThreadPool& pool) {
-    const std::shared_ptr<const Weights>& weights = packed->of(device, model);
+    const WeightSets& weights = packed->of(device, model);
     return std::make_unique<DeviceFrameEncoder>(geometry, weights, style, device, pool);
   };
 }

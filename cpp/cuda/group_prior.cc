@@ -15,30 +15,34 @@ size_t tile_rows(size_t tokens) {
 }
 
 size_t prior_pitch(const Weights& weights) {
-  return static_cast<size_t>(padded(weights.config().prior.width));
+  return static_cast<size_t>(padded(weights.sizes().prior.width));
+}
+
+size_t widest_pitch(const WeightSets& sets) {
+  return std::max(prior_pitch(*sets.predicted), prior_pitch(*sets.keyframes));
 }
 
 }  // namespace
 
-GroupPrior::GroupPrior(Device& device, const Weights& weights, const Geometry& geometry,
+GroupPrior::GroupPrior(Device& device, const WeightSets& sets, const Geometry& geometry,
                        std::span<const TokenRect> rects, NetworkRunner& runner)
     : device_(device),
-      weights_(weights),
+      weights_(sets.keyframes.get()),
       runner_(runner),
       rects_(rects.begin(), rects.end()),
       tokens_x_(geometry.tokens_x),
       area_(device, geometry.tokens()),
-      embedded_(device, tile_rows(geometry.tokens()) * prior_pitch(weights)),
-      v_(device, tile_rows(geometry.tokens()) * prior_pitch(weights)),
+      embedded_(device, tile_rows(geometry.tokens()) * widest_pitch(sets)),
+      v_(device, tile_rows(geometry.tokens()) * widest_pitch(sets)),
       counts_(device, geometry.tokens()),
       group_tokens_(device, geometry.tokens()),
-      stage_slots_(device, geometry.tokens() * static_cast<size_t>(weights.layout().stages)),
+      stage_slots_(device, geometry.tokens() * static_cast<size_t>(weights_->layout().stages)),
       stage_tokens_(stage_slots_.size()),
       words_(device, stage_slots_.size()),
       slot_bytes_(device, geometry.tokens()),
       logits_(device, geometry.tokens() * kSubgroupBits),
       row_bytes_(geometry.tokens()),
-      stages_(static_cast<size_t>(kGroups * weights.layout().stages)) {
+      stages_(static_cast<size_t>(kGroups * weights_->layout().stages)) {
   std::vector<int16_t> area(geometry.tokens());
   for (size_t i = 0; i < rects_.size(); ++i) {
     const TokenRect& r = rects_[i];
@@ -96,7 +100,7 @@ void GroupPrior::list_rows(const ActiveTokens& active, const TokenField& tokens)
 void GroupPrior::list_stages(size_t group) {
   const Rows& all = groups_[group];
   const int32_t* tokens = group_tokens_.data() + all.first;
-  for (int s = 0; s < weights_.layout().stages; ++s) {
+  for (int s = 0; s < weights_->layout().stages; ++s) {
     const size_t index = stage_index(static_cast<int>(group), s);
     Rows& rows = stages_[index];
     rows.first = index == 0 ? 0 : stages_[index - 1].first + stages_[index - 1].count();
@@ -114,10 +118,15 @@ void GroupPrior::list_stages(size_t group) {
 }
 
 void GroupPrior::store_stages(uint8_t* coded) {
-  const StoreStagesKernel kernel{
-      counts_.device(),    list_.count,      list_.positions,
-      tokens_x_,           fields_.stages,   coded,
-      weights_.presence(), embedded_.data(), static_cast<int>(prior_pitch(weights_))};
+  const StoreStagesKernel kernel{counts_.device(),
+                                 list_.count,
+                                 list_.positions,
+                                 tokens_x_,
+                                 fields_.stages,
+                                 coded,
+                                 weights_->presence(),
+                                 embedded_.data(),
+                                 static_cast<int>(prior_pitch(*weights_))};
   device_.launch(kernel);
 }
 
@@ -131,10 +140,10 @@ bool GroupPrior::begin_group(int group) {
 
 // v of the group's tokens before any bit of them is known.
 void GroupPrior::start_rows() {
-  const PriorLayers& prior = weights_.prior();
+  const PriorLayers& prior = weights_->prior();
   const Rows& rows = groups_[static_cast<size_t>(group_)];
   const auto count = static_cast<int>(rows.count());
-  const auto pitch = static_cast<int>(prior_pitch(weights_));
+  const auto pitch = static_cast<int>(prior_pitch(*weights_));
   const int32_t* list = group_tokens_.device() + rows.first;
   const int8_t* d = runner_.convolve(prior.ctx, list_, embedded_.data(), list, count, area_.data());
   LinearKernel mix = linear_kernel(prior.mix, d, count);
@@ -159,7 +168,7 @@ bool GroupPrior::begin_stage(int stage) {
 
 // The head of a sub-group, but for what has become known before it and for where its logits go.
 HeadKernel GroupPrior::head_kernel(int subgroup) {
-  const PriorLayers& prior = weights_.prior();
+  const PriorLayers& prior = weights_->prior();
   const Rows& rows = stage_rows();
   head_ = stage_ * kSubgroups + subgroup;
   const auto at = static_cast<size_t>(head_);
@@ -167,8 +176,8 @@ HeadKernel GroupPrior::head_kernel(int subgroup) {
   kernel.slots = stage_slots_.device() + rows.first;
   kernel.rows = static_cast<int>(rows.count());
   kernel.v = v_.data();
-  kernel.pitch = static_cast<int>(prior_pitch(weights_));
-  kernel.width = weights_.config().prior.width;
+  kernel.pitch = static_cast<int>(prior_pitch(*weights_));
+  kernel.width = weights_->sizes().prior.width;
   if (pending_ >= 0) {
     const Linear& emb = prior.emb[static_cast<size_t>(pending_)];
     kernel.emb_w = emb.w;
@@ -206,7 +215,7 @@ GroupPrior::Subgroup GroupPrior::queue_subgroup(int subgroup, int16_t* logits) {
                     list,
                     list_.positions,
                     tokens_x_,
-                    weights_.layout().stages,
+                    weights_->layout().stages,
                     pending_ / kSubgroups,
                     pending_ % kSubgroups * kSubgroupBits};
   }
@@ -251,7 +260,7 @@ void GroupPrior::end_group(const TokenField& tokens) {
   const Rows& rows = groups_[static_cast<size_t>(group_)];
   const int32_t* members = group_tokens_.data() + rows.first;
   const auto count = static_cast<int>(rows.count());
-  const int stages = weights_.layout().stages;
+  const int stages = weights_->layout().stages;
   for (size_t i = 0; i < rows.count(); ++i) {
     const TokenPosition at = active_->tokens()[static_cast<size_t>(members[i])];
     std::copy_n(tokens.words(tokens.at(at.y, at.x)), stages,
@@ -271,13 +280,13 @@ void GroupPrior::embed_group() {
   const int32_t* list = group_tokens_.device() + rows.first;
   const auto count = static_cast<int>(rows.count());
   const ExpandTokensKernel expand{
-      fields_,           weights_.layout().stages, count, list, list_.positions, tokens_x_,
+      fields_,           weights_->layout().stages, count, list, list_.positions, tokens_x_,
       runner_.vectors(), runner_.vector_pitch()};
   device_.launch(expand);
-  LinearKernel embed = linear_kernel(weights_.prior().cur, runner_.vectors(), count);
+  LinearKernel embed = linear_kernel(weights_->prior().cur, runner_.vectors(), count);
   embed.out8 = embedded_.data();
   embed.out8_rows = list;
-  embed.out8_pitch = static_cast<int>(prior_pitch(weights_));
+  embed.out8_pitch = static_cast<int>(prior_pitch(*weights_));
   device_.launch(embed);
 }
 

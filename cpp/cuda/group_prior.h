@@ -32,8 +32,12 @@ namespace bsq::cuda {
 //   prior.walk(logits, fn)    all sub-groups in order, fn() queues what is done with each
 class GroupPrior {
  public:
-  GroupPrior(Device& device, const Weights& weights, const Geometry& geometry,
+  // The sets must outlive the object.
+  GroupPrior(Device& device, const WeightSets& sets, const Geometry& geometry,
              std::span<const TokenRect> rects, NetworkRunner& runner);
+
+  // The set that runs from now on, one of those.
+  void use(const Weights& weights) { weights_ = &weights; }
 
   // `list` describes `active`; `fields` receives the stage counts and later the bits, and `coded`,
   // where it is not null, notes the places that have stages. All three live until the layer is
@@ -46,7 +50,7 @@ class GroupPrior {
   bool begin_stage(int stage);
   // [tokens of all tiles, 8]
   const int16_t* logits(int subgroup);
-  const int16_t* pair() const { return weights_.pair(head_); }
+  const int16_t* pair() const { return weights_->pair(head_); }
   // Numbers of the tiles by place, on the device.
   const int16_t* area() const { return area_.data(); }
   // Tokens of the stage in a tile, as indices in `active`, in the order of coding; their logits;
@@ -76,7 +80,7 @@ class GroupPrior {
   void walk(int16_t* logits, const Fn& fn) {
     for (int group = 0; group < kGroups; ++group) {
       if (!begin_group(group)) continue;
-      for (int stage = 0; stage < weights_.layout().stages && begin_stage(stage); ++stage) {
+      for (int stage = 0; stage < weights_->layout().stages && begin_stage(stage); ++stage) {
         for (int j = 0; j < kSubgroups; ++j) fn(queue_subgroup(j, logits));
       }
       if (group + 1 != kGroups) embed_group();
@@ -107,13 +111,13 @@ class GroupPrior {
   void list_stages(size_t group);
   const Rows& stage_rows() const { return stages_[stage_index(group_, stage_)]; }
   size_t stage_index(int group, int stage) const {
-    return static_cast<size_t>(group * weights_.layout().stages + stage);
+    return static_cast<size_t>(group * weights_->layout().stages + stage);
   }
   void start_rows();
   void store_stages(uint8_t* coded);
 
   Device& device_;
-  const Weights& weights_;
+  const Weights* weights_;
   NetworkRunner& runner_;
   const std::vector<TokenRect> rects_;
   const int tokens_x_;

@@ -18,14 +18,22 @@ size_t elements(const Geometry& geometry, int pitch) {
 
 // Of a size of the networks that run.
 template <class Size>
-int widest(const Weights& weights, bool encodes, const Size& size) {
-  const ModelConfig& config = weights.config();
-  const int decoding = std::max(size(config.decoder), size(config.prior));
-  return padded(encodes ? std::max(decoding, size(config.encoder)) : decoding);
+int widest(const WeightSets& sets, bool encodes, const Size& size) {
+  int found = 0;
+  for (const bool keyframe : {false, true}) {
+    const NetworkSizes& sizes = sets.of(keyframe).sizes();
+    found = std::max({found, size(sizes.decoder), size(sizes.prior)});
+    if (encodes) found = std::max(found, size(sizes.encoder));
+  }
+  return padded(found);
 }
 
 int width(const NetworkSize& size) { return size.width; }
 int hidden(const NetworkSize& size) { return size.hidden; }
+
+int widest_prior(const WeightSets& sets) {
+  return padded(std::max(sets.predicted->sizes().prior.width, sets.keyframes->sizes().prior.width));
+}
 
 // What requantizes the stream for block i, or after the last one.
 const Requant& after(const Stack& stack, size_t i) {
@@ -34,24 +42,24 @@ const Requant& after(const Stack& stack, size_t i) {
 
 }  // namespace
 
-NetworkRunner::NetworkRunner(Device& device, const Weights& weights, const Geometry& geometry,
+NetworkRunner::NetworkRunner(Device& device, const WeightSets& sets, const Geometry& geometry,
                              bool encodes)
     : device_(device),
-      weights_(weights),
+      weights_(sets.keyframes.get()),
       tokens_x_(geometry.tokens_x),
       tokens_y_(geometry.tokens_y),
-      vectors_(device, elements(geometry, padded(weights.layout().width()))),
+      vectors_(device, elements(geometry, padded(weights_->layout().width()))),
       side_(device, elements(geometry, 2 * padded(kSideVector))),
-      features_(device, encodes ? elements(geometry, 2 * weights.analysis().in.k) : 0),
-      stream_(device, elements(geometry, widest(weights, encodes, width))),
-      trunk_stream_(device, elements(geometry, padded(weights.config().prior.width))),
-      narrow_(device, elements(geometry, widest(weights, encodes, width))),
-      convolved_(device, elements(geometry, widest(weights, encodes, width))),
-      hidden_(device, elements(geometry, widest(weights, encodes, hidden))),
+      features_(device, encodes ? elements(geometry, 2 * weights_->analysis().in.k) : 0),
+      stream_(device, elements(geometry, widest(sets, encodes, width))),
+      trunk_stream_(device, elements(geometry, widest_prior(sets))),
+      narrow_(device, elements(geometry, widest(sets, encodes, width))),
+      convolved_(device, elements(geometry, widest(sets, encodes, width))),
+      hidden_(device, elements(geometry, widest(sets, encodes, hidden))),
       output_(device, elements(geometry, output_pitch())),
-      latents_(device, encodes ? elements(geometry, padded(weights.analysis().head.n)) : 0) {}
+      latents_(device, encodes ? elements(geometry, padded(weights_->analysis().head.n)) : 0) {}
 
-int NetworkRunner::vector_pitch() const { return padded(weights_.layout().width()); }
+int NetworkRunner::vector_pitch() const { return padded(weights_->layout().width()); }
 int NetworkRunner::side_pitch() const { return padded(kSideVector); }
 
 const int8_t* NetworkRunner::convolve(const Depthwise& layer, const ActiveList& active,
@@ -137,7 +145,7 @@ void NetworkRunner::blocks(const Stack& stack, const ActiveList& active, int16_t
 }
 
 void NetworkRunner::analysis(const ActiveList& active) {
-  const Analysis& layers = weights_.analysis();
+  const Analysis& layers = weights_->analysis();
   LinearKernel in = linear_kernel(layers.in, features_.data(), active.count);
   in.split = true;
   begin(layers.stack, in, stream_.data());
@@ -149,7 +157,7 @@ void NetworkRunner::analysis(const ActiveList& active) {
 }
 
 void NetworkRunner::synthesis(const ActiveList& active) {
-  const Synthesis& layers = weights_.synthesis();
+  const Synthesis& layers = weights_->synthesis();
   run(layers.stack, layers.tok, layers.side, active, stream_.data());
   LinearKernel out = linear_kernel(layers.out, narrow_.data(), active.count);
   out.wide = true;
@@ -159,7 +167,7 @@ void NetworkRunner::synthesis(const ActiveList& active) {
 }
 
 void NetworkRunner::trunk(const ActiveList& active, int16_t* flags) {
-  const PriorLayers& layers = weights_.prior();
+  const PriorLayers& layers = weights_->prior();
   run(layers.stack, layers.tok, layers.side, active, trunk_stream_.data());
   LinearKernel out = linear_kernel(layers.flag, narrow_.data(), active.count);
   out.wide = true;

@@ -20,8 +20,11 @@ struct ActiveList {
 // all active tokens at once.
 class NetworkRunner {
  public:
-  // `encodes`: with memory for the encoder network.
-  NetworkRunner(Device& device, const Weights& weights, const Geometry& geometry, bool encodes);
+  // `encodes`: with memory for the encoder network. The sets must outlive the object.
+  NetworkRunner(Device& device, const WeightSets& sets, const Geometry& geometry, bool encodes);
+
+  // The set that runs from now on, one of those.
+  void use(const Weights& weights) { weights_ = &weights; }
 
   // What a network reads: token vectors [active tokens, vector_pitch()] and side vectors
   // [active tokens, 2, side_pitch()].
@@ -37,11 +40,11 @@ class NetworkRunner {
 
   // What the encoder network reads: [active tokens, 2, feature_pitch()].
   int8_t* features() const { return features_.data(); }
-  int feature_pitch() const { return weights_.analysis().in.k; }
+  int feature_pitch() const { return weights_->analysis().in.k; }
   // The encoder network; latents [active tokens, latent_pitch()].
   void analysis(const ActiveList& active);
   const int8_t* latents() const { return latents_.data(); }
-  int latent_pitch() const { return padded(weights_.analysis().head.n); }
+  int latent_pitch() const { return padded(weights_->analysis().head.n); }
 
   // The prior's trunk: logits of the stage flags [active tokens, 3 S].
   void trunk(const ActiveList& active, int16_t* flags);
@@ -66,7 +69,7 @@ class NetworkRunner {
   void blocks(const Stack& stack, const ActiveList& active, int16_t* stream);
 
   Device& device_;
-  const Weights& weights_;
+  const Weights* weights_;
   const int tokens_x_;
   const int tokens_y_;
   DeviceArray<int8_t> vectors_;

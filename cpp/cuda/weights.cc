@@ -64,7 +64,8 @@ class Weights::Packer {
   std::vector<int8_t> bytes_;
 };
 
-Weights::Weights(Device& device, const Model& model) : networks_(model.networks(kKernelsScalar)) {
+Weights::Weights(Device& device, std::shared_ptr<const Networks> networks)
+    : networks_(std::move(networks)) {
   Packer counter(nullptr);
   pack(counter);
   memory_ = DeviceArray<int8_t>(device, counter.bytes().size());

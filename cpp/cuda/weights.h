@@ -96,13 +96,13 @@ struct PriorLayers {
 // The kernel of a layer, its outputs still to be set.
 LinearKernel linear_kernel(const Linear& layer, const int8_t* x, int rows);
 
-// The layers of a model on one device. Immutable after the construction.
+// The layers of a set of networks on one device. Immutable after the construction.
 class Weights {
  public:
   // Copies the weights to the device, which must outlive the object.
-  Weights(Device& device, const Model& model);
+  Weights(Device& device, std::shared_ptr<const Networks> networks);
 
-  const ModelConfig& config() const { return networks_->config; }
+  const NetworkSizes& sizes() const { return networks_->sizes; }
   const TokenLayout& layout() const { return networks_->layout; }
   const Analysis& analysis() const { return analysis_; }
   const Synthesis& synthesis() const { return synthesis_; }
@@ -134,17 +134,29 @@ class Weights {
   RateTables rates_;
 };
 
+// Both sets of a model: NetworkSets.
+struct WeightSets {
+  std::shared_ptr<const Weights> predicted;
+  std::shared_ptr<const Weights> keyframes;
+
+  const Weights& of(bool keyframe) const { return keyframe ? *keyframes : *predicted; }
+};
+
 // Weights by model, copied to the device once for each. The models must outlive the object.
 class WeightsOfModels {
  public:
-  const std::shared_ptr<const Weights>& of(Device& device, const Model& model) {
-    std::shared_ptr<const Weights>& weights = packed_[&model];
-    if (weights == nullptr) weights = std::make_shared<const Weights>(device, model);
-    return weights;
+  const WeightSets& of(Device& device, const Model& model) {
+    WeightSets& sets = packed_[&model];
+    if (sets.keyframes == nullptr) {
+      const NetworkSets networks = model.networks(kKernelsScalar);
+      sets = {std::make_shared<const Weights>(device, networks.predicted),
+              std::make_shared<const Weights>(device, networks.keyframes)};
+    }
+    return sets;
   }
 
  private:
-  std::map<const Model*, std::shared_ptr<const Weights>> packed_;
+  std::map<const Model*, WeightSets> packed_;
 };
 
 }  // namespace bsq::cuda

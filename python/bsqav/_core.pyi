@@ -649,9 +649,10 @@ def side_vectors(
     above: int,
     active: _U8 | None = None,
     *,
+    prediction_side: _S16 | None = None,
     threads: int = 1,
 ) -> _S16:
-    """Side vectors [H, W, 104] of a list of planes of whole tokens."""
+    """Side vectors [H, W, 104] of a list of planes of whole tokens; prediction_side [H, W, 2]."""
 
 def residual_vectors(
     source: Sequence[_U16],

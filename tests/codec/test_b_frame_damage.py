@@ -24,7 +24,7 @@ def b_stream(request: pytest.FixtureRequest) -> Stream:
 
 
 def test_damage_costs_no_more_than_it_must(b_stream: Stream) -> None:
-    counts = damage_packets(b_stream, 60, 1)
+    counts = damage_packets(b_stream, 80, 1)
     assert min(counts[kind] for kind in ("bits", "cut", "lost", "noise", "sealed", "leaves")) >= 5
 
 

@@ -13,6 +13,8 @@ from bsqav.codec.modelspec import ModelConfig, Tensor, TensorSpec, tensor_specs
 SMALL = ModelConfig(16, 32, 1, 16, 32, 1, 16, 32, 1, stages=3)
 UNEVEN = ModelConfig(24, 40, 2, 72, 136, 1, 8, 88, 3, stages=8)
 ONE_STAGE = ModelConfig(8, 8, 0, 8, 8, 0, 8, 8, 0, stages=1)
+# Sizes of the keyframe networks where they differ from those of the others.
+KEYFRAME_SIZES = {UNEVEN: ModelConfig(40, 24, 1, 104, 72, 2, 24, 128, 2, stages=8)}
 
 # Standard deviations that the requantized values of a layer should have.
 BYTES, WORDS = 40.0, 1500.0
@@ -24,11 +26,19 @@ def scale(factors: npt.NDArray[np.float64]) -> tuple[Tensor, int]:
     return np.rint(factors * 2.0**shift).astype(np.int32), shift
 
 
+def keyframe_sizes(config: ModelConfig) -> ModelConfig:
+    """Sizes of the keyframe networks beside networks of these sizes."""
+    return KEYFRAME_SIZES.get(config, config)
+
+
 def random_tensors(config: ModelConfig, seed: int) -> dict[str, Tensor]:
-    """Tensors with random weights, biases and tables, and scales that fit their sums."""
+    """Tensors with random weights, biases and tables, and scales that fit their sums.
+
+    Of both sets of networks: those of `config` and of keyframe_sizes(config).
+    """
     rng = np.random.default_rng(seed)
     tensors: dict[str, Tensor] = {}
-    specs = tensor_specs(config)
+    specs = tensor_specs(config, keyframe_sizes(config))
     for name, spec in specs.items():
         kind = name.rsplit(".", 1)[-1]
         if kind == "w":
@@ -62,4 +72,5 @@ def _factor(layer: str, weights: TensorSpec | None) -> float:
 def random_model(config: ModelConfig, seed: int) -> tuple[bytes, dict[str, Tensor]]:
     """A model file and its tensors."""
     tensors = random_tensors(config, seed)
-    return model_bytes(config, tensors, {"name": f"random {seed}"}), tensors
+    text = {"name": f"random {seed}"}
+    return model_bytes(config, tensors, text, keyframe_sizes(config)), tensors

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +13,23 @@ import pytest
 
 from bsqav import _core
 from bsqav.codec.modelfile import model_bytes, parse_model, read_model, write_model
-from bsqav.codec.modelspec import ModelConfig, Tensor, tensor_specs
+from bsqav.codec.modelspec import (
+    KEYFRAMES,
+    ModelConfig,
+    Tensor,
+    join_sets,
+    tensor_specs,
+    tensors_of_set,
+)
 from bsqav.errors import BsqError, ModelError, UnsupportedError
-from tests.network.models import ONE_STAGE, SMALL, UNEVEN, random_tensors
+from tests.network.models import ONE_STAGE, SMALL, UNEVEN, keyframe_sizes, random_tensors
 from tests.vectors.make_tiny import PATH, tiny_model
 
 TENSORS = random_tensors(SMALL, seed=1)
 TEXT = {"name": "größer", "nested": [1, -2.5e3, {"a": None, "b": [True, False]}], "q": '\\"\n😀'}
 GOOD = model_bytes(SMALL, TENSORS, TEXT)
 LONG_TEXT = model_bytes(SMALL, TENSORS, {"name": "x" * 2000})
-TEXT_AT = 32  # its length, after magic, versions and configuration
+TEXT_AT = 50  # its length, after magic, versions and configuration
 
 Change = Callable[[bytearray], None]
 
@@ -74,11 +82,12 @@ def both_refuse(data: bytes, match: str, error: type[BsqError] = ModelError) -> 
 
 @pytest.mark.parametrize("config", [SMALL, UNEVEN, ONE_STAGE])
 def test_files_come_back(config: ModelConfig, tmp_path: Path) -> None:
-    tensors = random_tensors(config, seed=2)
+    tensors, keyframes = random_tensors(config, seed=2), keyframe_sizes(config)
     path = tmp_path / "model.bsqm"
-    name = write_model(path, config, tensors, TEXT)
+    name = write_model(path, config, tensors, TEXT, keyframes)
     contents = read_model(path)
-    assert (contents.config, contents.text, contents.id) == (config, TEXT, name)
+    assert (contents.config, contents.keyframes) == (config, keyframes)
+    assert (contents.text, contents.id) == (TEXT, name)
     assert contents.tensors.keys() == tensors.keys()
     for key, tensor in tensors.items():
         assert contents.tensors[key].dtype == tensor.dtype
@@ -86,6 +95,9 @@ def test_files_come_back(config: ModelConfig, tmp_path: Path) -> None:
     loaded = _core.Model(path.read_bytes())
     assert (loaded.id, loaded.name) == (name, TEXT["name"])
     assert loaded.stages == config.stages
+    sizes = {f"key_{size}": value for size, value in asdict(keyframes).items()}
+    assert sizes.pop("key_stages") == config.stages
+    assert loaded.config == {**asdict(config), **sizes}
     assert parse_model(path.read_bytes()).text == TEXT
 
 
@@ -94,14 +106,30 @@ def test_equal_contents_give_equal_files() -> None:
     assert model_bytes(SMALL, backwards, dict(reversed(TEXT.items()))) == GOOD
 
 
+def test_tensors_of_both_sets_come_apart() -> None:
+    predicted, keyframes = (tensors_of_set(TENSORS, which) for which in (False, True))
+    assert len(predicted) + len(keyframes) == len(TENSORS)
+    assert "dec.out.w" in predicted and "dec.out.w" in keyframes
+    assert join_sets(predicted, keyframes) == TENSORS
+    same = join_sets(predicted)
+    assert same[KEYFRAMES + "dec.out.w"] is same["dec.out.w"]
+
+
+def test_sets_must_have_the_same_stages() -> None:
+    with pytest.raises(ModelError, match=r"keyframe networks of 4 stages, .* have 3"):
+        model_bytes(SMALL, TENSORS, TEXT, replace(SMALL, stages=4))
+    with pytest.raises(ModelError, match="keyframe networks: decoder_width is 12"):
+        model_bytes(SMALL, TENSORS, TEXT, replace(SMALL, decoder_width=12))
+
+
 def test_the_frozen_model_is_frozen() -> None:
     data = PATH.read_bytes()
     assert len(data) < 200_000
-    assert _core.Model(data).id == "068c0a9af95e9297678f5edcd2eb05a4"
+    assert _core.Model(data).id == "6e981e0a1ff4e37f2d88bb7c0315ead1"
     assert tiny_model() == data
 
 
-@pytest.mark.parametrize("size", [0, 3, 4, 7, 8, 31, 32, 40, 63, 64, len(GOOD) // 2, -1])
+@pytest.mark.parametrize("size", [0, 3, 4, 7, 8, 31, 49, 50, 63, 64, 82, len(GOOD) // 2, -1])
 def test_a_truncated_file_is_an_error(size: int) -> None:
     both_refuse(GOOD[:size], "model file")
 
@@ -136,9 +164,15 @@ def test_other_versions_are_not_supported() -> None:
         (18, 520),
         (14, 1032),  # hidden
         (16, 17),  # blocks
-        (30, 1),  # reserved
+        (30, 0),  # the same of the keyframe networks
+        (36, 520),
+        (32, 1032),
+        (34, 17),
+        (48, 1),  # reserved
         (16, 2),  # a block without tensors
+        (34, 2),
         (18, 24),  # a width that the tensors do not have
+        (36, 24),
     ],
 )
 def test_the_configuration_must_be_valid_and_that_of_the_tensors(at: int, value: int) -> None:
@@ -180,7 +214,9 @@ def test_the_text_must_be_a_json_object_with_a_name(text: bytes) -> None:
 
 
 def test_a_text_longer_than_the_file_is_an_error() -> None:
-    both_refuse(changed(put(TEXT_AT, b"\xff\xff\xff\xff")), "byte 36: the data ends early")
+    both_refuse(
+        changed(put(TEXT_AT, b"\xff\xff\xff\xff")), f"byte {TEXT_AT + 4}: the data ends early"
+    )
 
 
 def test_too_many_tensors_are_an_error() -> None:
@@ -239,6 +275,9 @@ def refused(tensors: dict[str, Tensor], name: str) -> None:
         ("enc.head.b", -(2**31)),
         ("dec.block0.dw.b", 2**31 - 1),
         ("prior.side.b", -(2**31)),
+        ("key.dec.out.w", -128),
+        ("key.prior.head.n", 63),
+        ("key.enc.head.b", 2**31 - 1),
     ],
 )
 def test_limits_of_the_numerics_are_kept(name: str, value: int) -> None:
@@ -270,6 +309,9 @@ def test_missing_unknown_and_wrongly_typed_tensors_are_refused() -> None:
     refused({k: v for k, v in TENSORS.items() if k != "enc.f.m"}, "enc.f.m is missing")
     refused({**TENSORS, "enc.g.m": TENSORS["enc.f.m"]}, "enc.g.m is not known")
     refused({**TENSORS, "enc.f.m": TENSORS["enc.f.m"].astype(np.int64)}, "enc.f.m is int64")
+    refused({k: v for k, v in TENSORS.items() if k != "key.enc.f.m"}, "key.enc.f.m is missing")
+    refused({**TENSORS, "key.enc.g.m": TENSORS["enc.f.m"]}, "key.enc.g.m is not known")
+    refused(tensors_of_set(TENSORS), "tensor key.* is missing")
     with pytest.raises(ModelError, match="name"):
         model_bytes(SMALL, TENSORS, {"title": "x"})
 

@@ -39,6 +39,15 @@ def test_vectors_equal_the_reference(count: int, depth: int, q: int) -> None:
     for first, later, above in ((False, False, 0), (True, False, 0), (False, True, 504)):
         side = _core.side_vectors(prediction, depth, q, first, later, above, windows)
         expected = numerics.side_vectors(prediction, depth, q, first, later, above)
+        values = rng.integers(0, 1300, (6, 13, 2), np.int16)
+        with_values = _core.side_vectors(
+            prediction, depth, q, first, later, above, windows, prediction_side=values
+        )
+        assert not (with_values[..., 102:]).any()
+        np.testing.assert_array_equal(
+            with_values[..., 100:102], np.where(active[..., None], values, 0)
+        )
+        np.testing.assert_array_equal(with_values[..., :100], side[..., :100])
         np.testing.assert_array_equal(side, np.where(active[..., None], expected, 0))
     residual = _core.residual_vectors(source, prediction, depth, q, windows)
     expected = numerics.residual_vectors(source, prediction, depth, q)

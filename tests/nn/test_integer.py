@@ -1,5 +1,6 @@
 """One network, three ways: fake quantization, exact integers in PyTorch, and libbsq."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,12 @@ from bsqav import _core
 from bsqav.codec.modelfile import parse_model
 from bsqav.codec.modelspec import ModelConfig
 from bsqav.errors import ModelError
-from bsqav.export.exporter import export_tensors, multipliers, write_codec_model
+from bsqav.export.exporter import (
+    export_tensors,
+    multipliers,
+    quantized_networks,
+    write_codec_model,
+)
 from bsqav.nn.codec import fields
 from bsqav.nn.codec.fakequant import Mode, QLinear, set_mode
 from bsqav.nn.codec.integer import (
@@ -23,7 +29,7 @@ from bsqav.nn.codec.integer import (
     sample_steps_q8,
     step_q8,
 )
-from bsqav.nn.codec.networks import CodecNet
+from bsqav.nn.codec.networks import CodecNet, config_of
 from bsqav.nn.codec.sparse import start_from_transform
 from bsqav.training.codec.objective import LayerInput, code_layer
 
@@ -65,10 +71,10 @@ def perturb(net: CodecNet) -> None:
         net.prior.pair.normal_(0, 1.5)
 
 
-@pytest.fixture(scope="module", params=CONFIGS.values(), ids=list(CONFIGS))
-def net(request: pytest.FixtureRequest) -> CodecNet:
+def quantized(config: ModelConfig) -> CodecNet:
+    """Networks with ranges, and noise on the weights that training starts from."""
     torch.manual_seed(11)
-    net = CodecNet(request.param)
+    net = CodecNet(config)
     start_from_transform(net)
     perturb(net)
     set_mode(net, Mode.OBSERVE)
@@ -78,6 +84,11 @@ def net(request: pytest.FixtureRequest) -> CodecNet:
             code_layer(net, layer, (most > 0).float(), rate_grad=1.0)
     set_mode(net, Mode.QUANT)
     return net
+
+
+@pytest.fixture(scope="module", params=CONFIGS.values(), ids=list(CONFIGS))
+def net(request: pytest.FixtureRequest) -> CodecNet:
+    return quantized(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +186,41 @@ def test_fake_quantization_is_close_to_the_integers(net: CodecNet, model: bytes)
         exact_logits = nets.bit_logits(exact_trunk, token8, x["mask"]).float()[coded] / 256
         here = fields.presence(stages, count)[coded].bool().repeat_interleave(32, dim=-1)
         assert (logits - exact_logits)[here].abs().mean() < 0.05 * logits[here].std()
+
+
+def test_keyframe_networks_are_a_set_of_their_own(net: CodecNet, tmp_path: Path) -> None:
+    """Of other sizes, from the weights of another run."""
+    larger = replace(
+        net.config, encoder_width=120, decoder_blocks=3, prior_width=32, prior_blocks=2
+    )
+    own = quantized(larger)
+    torch.save(own.state_dict(), tmp_path / "keyframes.pt")
+    loaded = quantized_networks(tmp_path / "keyframes.pt")
+    assert loaded.config == larger
+    write_codec_model(net, tmp_path / "x.bsqm", {"name": "two"}, loaded)
+    contents = parse_model((tmp_path / "x.bsqm").read_bytes())
+    assert (contents.config, contents.keyframes) == (net.config, larger)
+    x = inputs(41, larger.stages)
+    for keyframes, expected in ((False, net), (True, own)):
+        nets = IntegerNets(contents, keyframes=keyframes)
+        tensors = export_tensors(expected)
+        assert nets.tensors.keys() == tensors.keys()
+        for name, tensor in tensors.items():
+            np.testing.assert_array_equal(nets.tensors[name].numpy(), tensor)
+        bits = nets.encode(x["residual"], x["side"], x["mask"])
+        assert bits.shape == (1, ROWS, COLS, 32 * larger.stages)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        ModelConfig(),
+        ModelConfig(96, 48, 2, 104, 64, 1, 16, 40, 3, stages=3),
+        ModelConfig(96, 384, 0, 88, 384, 0, 16, 40, 0, stages=1),
+    ],
+)
+def test_sizes_are_those_of_the_weights(config: ModelConfig) -> None:
+    assert config_of(CodecNet(config).state_dict()) == config
 
 
 def test_side_vectors_hold_the_place_of_the_layer() -> None:

@@ -29,7 +29,7 @@ from tests.reference.bitstream import (
     tiles,
 )
 from tests.reference.layers import IntArray, LayerDecoder, State
-from tests.reference.motion import BTileMotion, Motion, TileMotion, compensate
+from tests.reference.motion import BTileMotion, Motion, TileMotion, compensate, prediction_side
 from tests.reference.range_decoder import RangeDecoder, TileContexts
 
 __all__ = ["Decoder", "LostFrameError", "conformance_hash", "decode_stream"]
@@ -83,6 +83,7 @@ class Decoder:
         contents = parse_model(model)
         self.model_id = bytes.fromhex(contents.id)
         self.networks = numerics.Networks(contents.tensors)
+        self.keyframe_networks = numerics.Networks(contents.tensors, "key.")
         self.parser = PacketParser()
         self.slots: list[DecodedFrame | None] = [None] * SLOTS
         self.decoded = 0
@@ -118,9 +119,10 @@ class Decoder:
         references = self.references(frame)
         if references is None:
             return None
+        networks = self.keyframe_networks if frame.keyframe else self.networks
         components: list[DecodedComponent] = []
         for number, component in enumerate(frame.components):
-            decoder = ComponentDecoder(self.networks, frame, number, references, components)
+            decoder = ComponentDecoder(networks, frame, number, references, components)
             coders = Coders.of(component)
             components.append(decoder.decode(coders))
             coders.finish()
@@ -177,9 +179,11 @@ class ComponentDecoder:
             motion = self._read_motion(state.contexts, coders.tiles)
             planes = [reference.planes for reference in self.references]
             prediction = compensate(planes, motion, self.header.depth)
+            side = prediction_side(planes, motion, self.header.depth)
+            decoded = layers.decode(prediction, motion, side)
         else:
-            motion, prediction = None, self._start(coders.base)
-        return DecodedComponent(layers.decode(prediction, motion), motion, state)
+            motion, decoded = None, layers.decode(self._start(coders.base), None)
+        return DecodedComponent(decoded, motion, state)
 
     def _start(self, coders: Sequence[RangeDecoder]) -> list[IntArray]:
         """The prediction of a keyframe's first layer."""

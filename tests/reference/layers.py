@@ -104,12 +104,18 @@ class LayerDecoder:
         self.coders, self.keyframe = coders, keyframe
         self.delta_q_coded = np.zeros(state.delta_q.shape, np.bool_)
         self.planes: list[IntArray] = []
+        self.prediction_side: IntArray | int = 0
 
     def decode(
-        self, prediction: list[IntArray], motion: Motion | None, *, base: bool = False
+        self,
+        prediction: list[IntArray],
+        motion: Motion | None,
+        prediction_side: IntArray | int = 0,
+        *,
+        base: bool = False,
     ) -> list[IntArray]:
         """The planes, after deblocking and, unless it is a `base` frame, the Wiener filter."""
-        self.planes = prediction
+        self.planes, self.prediction_side = prediction, prediction_side
         coded: BoolArray = np.zeros(self.state.field.stages.shape, np.bool_)
         layers = len(self.state.quantizers)
         for layer in range(layers):
@@ -161,7 +167,9 @@ class LayerDecoder:
         quantizers = self.state.quantizers
         later, above = layer > 0, quantizers[layer] - quantizers[-1]
         first = self.keyframe and layer == 0
-        return numerics.side_vectors(list(self.planes), self.header.depth, q, first, later, above)
+        return numerics.side_vectors(
+            list(self.planes), self.header.depth, q, first, later, above, self.prediction_side
+        )
 
 
 class _TileReader:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from tests.motion.reference import compensate_overlapped
+from tests.motion.reference import compensate_overlapped, compensate_plane
 from tests.reference.bitstream import require
+from tests.reference.numerics import side_log2
 from tests.reference.range_decoder import Integer, RangeDecoder, TileContexts
 
 IntArray = npt.NDArray[np.int64]
@@ -401,3 +402,27 @@ def compensate(
         compensate_overlapped(planes, vectors, motion.directions, index == 0, depth)
         for index, planes in enumerate(zip(*references, strict=True))
     ]
+
+
+def prediction_side(
+    references: Sequence[Sequence[IntArray]], motion: Motion, depth: int
+) -> IntArray:
+    """[rows, columns, 2]: L(D) and L(M) of docs/numerics.md section 3."""
+    rows, columns = motion.directions.shape
+    difference = np.zeros((rows, columns), np.int64)
+    if motion.forth > 0:
+        one, other = (
+            compensate_plane(planes[0], motion.vectors[:, :, r], True, depth)
+            for r, planes in enumerate(references)
+        )
+        by_token = abs(one - other).reshape(rows, 8, columns, 8).sum((1, 3))
+        difference = np.where(motion.directions == BOTH, by_token, 0) >> (depth - 8)
+    change = np.zeros((rows, columns), np.int64)
+    first = motion.vectors[:, :, 0]
+    across = abs(np.diff(first, axis=1)).sum(-1)
+    down = abs(np.diff(first, axis=0)).sum(-1)
+    change[:, 1:] += across
+    change[:, :-1] += across
+    change[1:] += down
+    change[:-1] += down
+    return np.stack([side_log2(difference), side_log2(change)], -1)

@@ -120,10 +120,11 @@ def side_vectors(
     first_of_keyframe: bool,
     later: bool = False,
     above: int = 0,
+    prediction_side: Int | int = 0,
 ) -> Int:
     """[H, W, 104]; `later`: not the first layer of its frame; `above`: c minus the last layer's.
 
-    `q` is one for all tokens or [H, W].
+    `q` is one for all tokens or [H, W]. `prediction_side` [H, W, 2]: L(D) and L(M).
     """
     middle = 2 ** (depth - 1)
     p = squares(prediction, middle)
@@ -133,7 +134,14 @@ def side_vectors(
     side[..., 97] = 256 if first_of_keyframe else 0
     side[..., 98] = 256 if later else 0
     side[..., 99] = above
+    side[..., 100:102] = prediction_side
     return side
+
+
+def side_log2(n: Int) -> Int:
+    """L(n) of whole numbers from 0 on."""
+    k = np.array([int(value + 1).bit_length() - 1 for value in n.flat], np.int64).reshape(n.shape)
+    return 64 * k + (64 * (n + 1) >> k) - 64
 
 
 def residual_vectors(
@@ -182,11 +190,15 @@ def token_vectors(stages: npt.NDArray[Any], bits: npt.NDArray[Any]) -> Int:
 
 
 class Networks:
-    """The three networks of a model file's tensors."""
+    """The networks of a model file's tensors whose names begin with the prefix."""
 
-    def __init__(self, tensors: Tensors) -> None:
-        self.tensors = tensors
-        self.stages = tensors["prior.flag.w"].shape[0] // 3
+    def __init__(self, tensors: Tensors, prefix: str = "") -> None:
+        self.tensors = {
+            name.removeprefix(prefix): tensor
+            for name, tensor in tensors.items()
+            if name.startswith(prefix)
+        }
+        self.stages = self.tensors["prior.flag.w"].shape[0] // 3
 
     def _rq8(self, a: Int, name: str, i: int | None = None) -> Int:
         return rq8(a, *self._scale(name, i))

@@ -190,7 +190,8 @@ class RandomStream:
         )
         decoded: list[DecodedComponent] = []
         for number, (own, component) in enumerate(drawn):
-            decoder = ComponentDecoder(self.decoder.networks, frame, number, references, decoded)
+            networks = self.decoder.keyframe_networks if frame.keyframe else self.decoder.networks
+            decoder = ComponentDecoder(networks, frame, number, references, decoded)
             decoded.append(self._draw_symbols(decoder, own, component))
         fields.others = [own.write(frame.keyframe) for own, _ in drawn[1:]]
         return fields, self.decoder.finish(frame, decoded)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bsqav.codec.modelfile import read_model
+from bsqav.codec.modelspec import KEYFRAMES
 
 if TYPE_CHECKING:
     from bsqav.training.codec.loop import TrainConfig, Trainer
@@ -47,6 +48,9 @@ def assert_same_batches(first: Any, second: Any, batch: int, frames: int, size: 
 
 
 def changed_networks(first: Path, second: Path) -> set[str]:
-    """The networks in which two model files differ: enc, dec, prior."""
+    """The networks in which two model files differ: enc, dec, prior; key.enc and so on."""
     before, after = read_model(first).tensors, read_model(second).tensors
-    return {name.split(".")[0] for name in before if not np.array_equal(before[name], after[name])}
+    changed = [name for name in before if not np.array_equal(before[name], after[name])]
+    prefixes = [KEYFRAMES if name.startswith(KEYFRAMES) else "" for name in changed]
+    pairs = zip(prefixes, changed, strict=True)
+    return {prefix + name.removeprefix(prefix).split(".")[0] for prefix, name in pairs}

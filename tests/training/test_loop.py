@@ -60,7 +60,7 @@ def test_a_run_repeats_and_resumes_and_exports(
     model_id = export_run(whole_folder, model, {"name": "smoke"}, weights)
     contents = read_model(model)
     assert contents.id == model_id and contents.text["name"] == "smoke"
-    assert contents.config == config.model
+    assert contents.config == contents.keyframes == config.model
     follower = Trainer(config, shards, tmp_path / "follower")
     follower.start_from(weights)
     assert follower.progress.step == 0
@@ -81,6 +81,23 @@ def test_unfinished_runs_do_not_export(shards: Path, tmp_path: Path) -> None:
     other = replace(codec_smoke(), model=replace(codec_smoke().model, prior_blocks=2))
     with pytest.raises(ModelError, match="another model configuration"):
         Trainer(other, shards, tmp_path).resume()
+
+
+@pytest.mark.usefixtures("whole")
+def test_keyframe_weights_that_do_not_fit_are_a_clear_error(
+    tmp_path: Path, whole_folder: Path
+) -> None:
+    out, weights = tmp_path / "x.bsqm", tmp_path / "keyframes.pt"
+    torch.save({"enc": torch.zeros(1)}, weights)
+    with pytest.raises(ModelError, match=r"keyframes.pt holds no weights"):
+        export_run(whole_folder, out, {"name": "x"}, keyframes=weights)
+    weights.write_text("no weights")
+    with pytest.raises(ModelError, match=r"keyframes.pt cannot be read"):
+        export_run(whole_folder, out, {"name": "x"}, keyframes=weights)
+    torch.save(CodecNet(CONFIG.model).state_dict(), weights)
+    with pytest.raises(ModelError, match="ranges were not observed"):
+        export_run(whole_folder, out, {"name": "x"}, keyframes=weights)
+    assert not out.exists()
 
 
 def test_checkpoints_of_other_networks_are_a_clear_error(shards: Path, tmp_path: Path) -> None:
@@ -163,4 +180,4 @@ def test_the_prior_alone_leaves_the_tokenizer_as_it_is(
     trainer.start_from(tmp_path / "first.pt")
     trainer.train(lambda line: None)
     export_run(tmp_path / "prior", second, {"name": "second"})
-    assert changed_networks(first, second) == {"prior"}
+    assert changed_networks(first, second) == {"prior", "key.prior"}

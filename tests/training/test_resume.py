@@ -106,6 +106,28 @@ def test_the_command_trains_in_the_given_folder(
     assert "--batch 0: more than 0" in capsys.readouterr().err
 
 
+def test_keyframe_networks_on_the_command_line(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from bsqav.cli.main import main
+
+    missing = str(tmp_path / "none.pt")
+    words = ["train", "tokenizer", "codec-smoke", "--data", str(shards), "--run", str(tmp_path)]
+    assert main([*words, "--device", "cpu", "--keyframes", missing]) == 2
+    assert "--keyframes is for recipes" in capsys.readouterr().err
+    words[2] = "small-image"
+    assert main([*words, "--keyframes", missing]) == 2
+    assert "--keyframes is for the codec's own recipes" in capsys.readouterr().err
+
+    trainer = train(replace(tiny(2), quant_from=0.0), shards, tmp_path / "run")
+    assert trainer.progress.quant
+    weights, model = tmp_path / "run" / "weights.pt", tmp_path / "x.bsqm"
+    words = ["train", "export", str(tmp_path / "run"), str(model), "--name", "x"]
+    assert main([*words, "--keyframes", missing]) != 0 and not model.exists()
+    assert main([*words, "--keyframes", str(weights)]) == 0
+    assert model.exists()
+
+
 def test_a_signal_ends_the_command_between_two_steps(
     shards: Path,
     tmp_path: Path,

@@ -1,8 +1,9 @@
 """Training on what the codec's own encoder writes."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -13,13 +14,21 @@ import torch
 
 from bsqav import _core
 from bsqav.errors import UsageError
-from bsqav.export.exporter import export_run
+from bsqav.export.exporter import export_run, quantized_networks
 from bsqav.nn.codec import fields
 from bsqav.nn.codec.networks import CodecNet
-from bsqav.recipes.check import model_of
-from bsqav.recipes.codec import codec_smoke
+from bsqav.recipes.check import keyframe_networks, model_of
+from bsqav.recipes.codec import RECIPES, codec_smoke
+from bsqav.training.codec.data import ClipSampler, DataConfig
 from bsqav.training.codec.loop import Trainer
-from bsqav.training.codec.traces import TraceConfig, batch_of, forward_and_backward, layer_of
+from bsqav.training.codec.objective import LayerInput
+from bsqav.training.codec.traces import (
+    TraceConfig,
+    TraceSampler,
+    batch_of,
+    forward_and_backward,
+    layer_of,
+)
 from tests.codec.streams import Format, Plane, clip, coded_packets, tiny_model
 from tests.training.models import changed_networks, smoke
 
@@ -47,6 +56,7 @@ def test_traced_layers_are_those_that_a_decoder_reads() -> None:
             assert (layer["q"] >= 0).all() and (layer["q"] <= 568).all()
             np.testing.assert_array_equal(layer["source"][0][:54, :70], planes[0])
             assert layer["prediction"][1].shape == (28, 36)
+            assert layer["keyframe"] == packet.keyframe
         assert not encoder.take_layers()
 
 
@@ -54,7 +64,8 @@ def test_packets_of_several_frames_have_the_layers_of_all() -> None:
     """In coding order, each with the source of its own frame; a decoder tells them when shown."""
     model = tiny_model()
     frames = clip(FORM, 6)
-    encoder = _core.Encoder(FORM.sequence, model, crf=36, lookahead=8, bframes=3)
+    settings = {"lookahead": 8, "bframes": 3, "temporal_filter": 0}  # sources as they are
+    encoder = _core.Encoder(FORM.sequence, model, crf=36, **settings)
     encoder.trace()
     traced: list[list[dict[str, Any]]] = [[] for _ in frames]  # by the frame shown
     counts = []
@@ -105,25 +116,100 @@ def test_a_canvas_changes_nothing() -> None:
     torch.testing.assert_close(*outputs)
 
 
-def test_decoder_and_prior_learn_and_the_encoder_stays(shards: Path, tmp_path: Path) -> None:
-    config = smoke()
-    short = replace(config, steps=20, quant_from=0.3)
-    start = Trainer(short, shards, tmp_path / "start")
-    start.train(lambda line: None)
-    first, second = tmp_path / "first.bsqm", tmp_path / "second.bsqm"
-    export_run(tmp_path / "start", first, {"name": "first"}, tmp_path / "first.pt")
-    traced = replace(
-        config, traces=TraceConfig(frames=4, batch=6, keep=12, refresh=2), steps=5, lr=1e-3
+Layers = Literal["all", "keyframes", "predicted"]
+
+
+def traced_layers(shards: Path, layers: Layers) -> LayerInput:
+    """All layers of these frames that the encoder traces in one batch of clips."""
+    clips = ClipSampler(shards, DataConfig(size=64, frames=3, batch=2), 3)
+    config = TraceConfig(frames=3, batch=1000, crf=(12.0, 16.0), keep=1, layers=layers)
+    sampler = TraceSampler(clips, config, lambda net: tiny_model(), 1)
+    sampler.use(CodecNet(codec_smoke().model))
+    return sampler.batch(torch.device("cpu"))
+
+
+def test_layers_are_of_the_frames_asked_for(shards: Path) -> None:
+    both, keyframes, predicted = (
+        traced_layers(shards, layers) for layers in ("all", "keyframes", "predicted")
     )
-    trainer = Trainer(traced, shards, tmp_path / "traced", quantize=model_of)
-    trainer.start_from(tmp_path / "first.pt")
+    counts = [layer.q_B.shape[0] for layer in (both, keyframes, predicted)]
+    assert counts[0] == counts[1] + counts[2] and min(counts) > 0
+    assert torch.as_tensor(keyframes.place.intra).any()
+    assert not torch.as_tensor(predicted.place.intra).any()
+    with pytest.raises(UsageError, match="2 frames or more"):
+        alone = TraceConfig(frames=1, layers="predicted")
+        clips = ClipSampler(shards, DataConfig(size=64, frames=1, batch=1), 3)
+        TraceSampler(clips, alone, lambda net: tiny_model(), 1)
+
+
+TRACED = replace(
+    smoke(), traces=TraceConfig(frames=4, batch=6, keep=12, refresh=2), steps=5, lr=1e-3
+)
+
+
+@pytest.fixture(scope="module")
+def start(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run, with its model first.bsqm and weights first.pt."""
+    folder = tmp_path_factory.mktemp("start")
+    trainer = Trainer(replace(smoke(), steps=20, quant_from=0.3), shards, folder)
     trainer.train(lambda line: None)
+    export_run(folder, folder / "first.bsqm", {"name": "first"}, folder / "first.pt")
+    return folder
+
+
+def follow(
+    start: Path, shards: Path, folder: Path, layers: Layers, keyframes: CodecNet | None = None
+) -> None:
+    """A run on traces, from the finished one."""
+    assert TRACED.traces is not None
+    config = replace(TRACED, traces=replace(TRACED.traces, layers=layers))
+    quantize = partial(model_of, keyframes=keyframes)
+    trainer = Trainer(config, shards, folder, quantize=quantize)
+    trainer.start_from(start / "first.pt")
+    trainer.train(lambda line: None)
+
+
+def test_decoder_and_prior_learn_and_the_encoder_stays(
+    start: Path, shards: Path, tmp_path: Path
+) -> None:
+    follow(start, shards, tmp_path / "traced", "all")
+    second = tmp_path / "second.bsqm"
     export_run(tmp_path / "traced", second, {"name": "second"})
-    assert changed_networks(first, second) == {"dec", "prior"}
+    changed = changed_networks(start / "first.bsqm", second)
+    assert changed == {"dec", "prior", "key.dec", "key.prior"}
     with pytest.raises(UsageError, match="batched"):
-        Trainer(replace(traced, batched=True), shards, tmp_path / "batched", None, model_of)
+        Trainer(replace(TRACED, batched=True), shards, tmp_path / "batched", None, model_of)
     with pytest.raises(UsageError, match="quantize"):
-        Trainer(traced, shards, tmp_path / "alone")
+        Trainer(TRACED, shards, tmp_path / "alone")
+
+
+def test_keyframes_get_networks_of_their_own(start: Path, shards: Path, tmp_path: Path) -> None:
+    """The steps of docs/training.md: keyframe networks, then the others beside them."""
+    first, weights = start / "first.bsqm", tmp_path / "keyframes" / "weights.pt"
+    follow(start, shards, tmp_path / "keyframes", "keyframes")
+    second, third = tmp_path / "second.bsqm", tmp_path / "third.bsqm"
+    export_run(start, second, {"name": "second"}, keyframes=weights)
+    assert changed_networks(first, second) == {"key.dec", "key.prior"}
+    follow(start, shards, tmp_path / "predicted", "predicted", quantized_networks(weights))
+    export_run(tmp_path / "predicted", third, {"name": "third"}, keyframes=weights)
+    assert changed_networks(second, third) == {"dec", "prior"}
+    assert changed_networks(first, third) == {"dec", "prior", "key.dec", "key.prior"}
+
+
+def test_recipes_say_which_frames_they_are_for(start: Path) -> None:
+    """Networks of keyframes are given only to runs that do not train on keyframes."""
+    layers = {}
+    for name, recipe in RECIPES.items():
+        traces = recipe().traces
+        layers[name] = traces.layers if traces else None
+        if layers[name] == "predicted":
+            net = keyframe_networks(start / "first.pt", recipe())
+            assert net.config == TRACED.model
+        else:
+            with pytest.raises(UsageError, match="codec-v1-traced"):
+                keyframe_networks(start / "first.pt", recipe())
+    assert layers["codec-v1-keyframes"] == "keyframes"
+    assert layers["codec-v1-traced"] == "predicted"
 
 
 def test_clips_are_played_forward_and_backward() -> None:

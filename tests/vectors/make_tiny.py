@@ -19,12 +19,13 @@ import numpy as np
 import numpy.typing as npt
 
 from bsqav.codec.modelfile import model_bytes
-from bsqav.codec.modelspec import ModelConfig, Tensor, tensor_specs
+from bsqav.codec.modelspec import KEYFRAMES, ModelConfig, Tensor, tensor_specs
 
 PATH = Path(__file__).parent / "tiny.bsqm"
 STAGES = 4
 PAIRS = 16 * STAGES
 CONFIG = ModelConfig(48, 56, 1, 48, 56, 1, 16, 56, 1, stages=STAGES)
+KEYFRAME_CONFIG = ModelConfig(56, 40, 1, 64, 48, 1, 24, 64, 1, stages=STAGES)
 # A coefficient has the values 0 and +-STEP * 2^level in steps; +-FIRST and halfway on decide.
 STEP, FIRST = 2.0, 1.25
 LEVELS = 6
@@ -103,21 +104,22 @@ def set_some_scales(tensors: Tensors, layer: str, factors: list[float]) -> None:
     set_scale(tensors, layer, values, values.shape)
 
 
-def random_layers() -> Tensors:
-    """All tensors, pseudo-random and small in their effect."""
+def random_layers(config: ModelConfig, prefix: str) -> Tensors:
+    """All tensors of a set, pseudo-random and small in their effect."""
     tensors: Tensors = {}
-    specs = tensor_specs(CONFIG)
+    both = tensor_specs(config)
+    specs = {name: spec for name, spec in both.items() if not name.startswith(KEYFRAMES)}
     for name, spec in specs.items():
         layer, _, kind = name.rpartition(".")
         if kind == "w":
-            tensors[name] = noise(name, spec.shape, 100).astype(np.int8)
+            tensors[name] = noise(prefix + name, spec.shape, 100).astype(np.int8)
         elif kind == "b":
-            tensors[name] = noise(name, spec.shape, 20000).astype(np.int32)
+            tensors[name] = noise(prefix + name, spec.shape, 20000).astype(np.int32)
         elif kind == "table":  # a smooth step, the shape of a GELU
             x = np.arange(-128, 128)
             tensors[name] = np.clip(np.rint(x / (1 + np.exp(-x / 16))), -127, 127).astype(np.int8)
         elif kind == "pair":  # the second bit of a pair is rarely 1 with the first
-            pairs = noise(name, spec.shape, 100)
+            pairs = noise(prefix + name, spec.shape, 100)
             pairs[:, np.arange(1, 8, 2), np.arange(0, 8, 2)] -= 700
             tensors[name] = pairs.astype(np.int32)
         elif kind == "m":
@@ -193,20 +195,26 @@ def set_prior(tensors: Tensors) -> None:
     tensors["prior.head.b"] += np.rint(rather_zero).astype(np.int32)[:, None]
 
 
-def tiny_model() -> bytes:
-    """The bytes of the model file."""
-    tensors = random_layers()
+def networks(config: ModelConfig, prefix: str) -> Tensors:
+    """A set of networks, by names with the prefix."""
+    tensors = random_layers(config, prefix)
     pairs = bit_pairs()
     modes = list(dict.fromkeys(mode for mode, _ in pairs))
     set_encoder(tensors, modes, pairs)
     set_decoder(tensors, modes, pairs)
     set_prior(tensors)
+    return {prefix + name: tensor for name, tensor in tensors.items()}
+
+
+def tiny_model() -> bytes:
+    """The bytes of the model file."""
+    tensors = {**networks(CONFIG, ""), **networks(KEYFRAME_CONFIG, KEYFRAMES)}
     text = {
         "name": "tiny",
         "description": "Frozen test model, not trained: see tests/vectors/make_tiny.py",
         "license": "MIT",
     }
-    return model_bytes(CONFIG, tensors, text)
+    return model_bytes(CONFIG, tensors, text, KEYFRAME_CONFIG)
 
 
 if __name__ == "__main__":

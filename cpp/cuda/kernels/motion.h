@@ -12,6 +12,13 @@ struct alignas(4) Vector {
   int16_t y;
 };
 
+// L(n) of docs/numerics.md section 3.
+BSQ_DEVICE int32_t side_log2(int32_t n) {
+  int k = 0;
+  while ((n + 1) >> (k + 1) != 0) ++k;
+  return 64 * k + ((64 * (n + 1)) >> k) - 64;
+}
+
 // The whole prediction from one reference or two. A block makes one 8x8 sub-block of luma and its
 // chroma, and mixes in what the motion of the sub-blocks around it predicts (section 4.7).
 struct CompensateKernel {
@@ -22,6 +29,7 @@ struct CompensateKernel {
   struct Shared {
     int32_t luma[kLumaRows * 8];
     int32_t chroma[2][kChromaRows * 4];
+    int32_t differences[kThreads];  // of the two predictions of luma
   };
   // A sample of luma, and of the first threads one of chroma.
   struct Samples {
@@ -43,6 +51,7 @@ struct CompensateKernel {
   int16_t chroma_filter[8][4];
   int32_t luma_parts[4];  // of the neighbours, in 32, from the edge on
   int32_t chroma_parts[2];
+  int16_t* prediction_side;  // [sub-blocks, 2]: docs/numerics.md section 3
 
   int64_t blocks() const { return static_cast<int64_t>(subblocks_x) * subblocks_y; }
 
@@ -50,7 +59,13 @@ struct CompensateKernel {
   BSQ_DEVICE void run(Block& block) const {
     const int own = block.index();
     predict(block, own);
-    block.each_apart([&](int, Local& local) { local.out = local.predicted; });
+    block.each_apart([&](int thread, Local& local) {
+      local.out = local.predicted;
+      if (thread < 2) {
+        prediction_side[2 * own + thread] = static_cast<int16_t>(
+            side_log2(thread == 0 ? difference(block.shared(), own) : motion_change(own)));
+      }
+    });
     for (int side = 0; side < kSides; ++side) {
       const int other = neighbour(own, side);
       if (other < 0 || same_prediction(own, other)) continue;
@@ -79,6 +94,26 @@ struct CompensateKernel {
       if (v.x != w.x || v.y != w.y) return false;
     }
     return true;
+  }
+
+  // How far the two predictions differ, in 8-bit samples; 0 where there is one.
+  BSQ_DEVICE int32_t difference(const Shared& shared, int own) const {
+    if (used(own) != 3) return 0;
+    int32_t sum = 0;
+    for (int i = 0; i < kThreads; ++i) sum += shared.differences[i];
+    return sum >> (out.bit_depth - 8);
+  }
+
+  BSQ_DEVICE int32_t motion_change(int own) const {
+    const Vector v = vectors[0][own];
+    int32_t sum = 0;
+    for (int side = 0; side < kSides; ++side) {
+      const int other = neighbour(own, side);
+      if (other < 0) continue;
+      const Vector w = vectors[0][other];
+      sum += (v.x < w.x ? w.x - v.x : v.x - w.x) + (v.y < w.y ? w.y - v.y : v.y - w.y);
+    }
+    return sum;
   }
 
   // The samples of the block's sub-block by the motion of any one.
@@ -128,18 +163,21 @@ struct CompensateKernel {
     }
   }
 
-  BSQ_DEVICE void put(int32_t& sample, int32_t sum, bool averages) const {
+  // Returns how far the sample was from the new one that it is averaged with.
+  BSQ_DEVICE int32_t put(int32_t& sample, int32_t sum, bool averages) const {
     const int32_t value = clamp((sum + 2048) >> 12, 0, out.largest());
+    const int32_t difference = sample < value ? value - sample : sample - value;
     sample = averages ? (sample + value + 1) >> 1 : value;
+    return difference;
   }
 
   BSQ_DEVICE bool has_chroma(int thread) const { return thread / 16 < out.count - 1; }
 
-  BSQ_DEVICE void filter_columns(int thread, Vector v, bool averages, const Shared& shared,
+  BSQ_DEVICE void filter_columns(int thread, Vector v, bool averages, Shared& shared,
                                  Samples& predicted) const {
     int32_t sum = 0;
     for (int t = 0; t < 8; ++t) sum += luma_filter[v.y & 3][t] * shared.luma[thread + 8 * t];
-    put(predicted.luma, sum, averages);
+    shared.differences[thread] = put(predicted.luma, sum, averages);
     if (!has_chroma(thread)) return;
     sum = 0;
     for (int t = 0; t < 4; ++t) {

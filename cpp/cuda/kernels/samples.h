@@ -94,6 +94,8 @@ struct SideKernel {
   int first_of_keyframe;  // the values of docs/numerics.md section 3
   int later;
   int above;
+  const int16_t* prediction_side;  // [tokens of the frame, 2], or null: all are 0
+  int tokens_x;
   int8_t* out;  // [rows, 2, pitch]
   int pitch;
 
@@ -125,6 +127,10 @@ struct SideKernel {
         return later;
       case 3:
         return above;
+      case 4:
+      case 5:
+        if (prediction_side == nullptr) return 0;
+        return prediction_side[2 * (static_cast<int64_t>(token.y) * tokens_x + token.x) + i - 100];
       default:
         return 0;
     }

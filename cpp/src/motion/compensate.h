@@ -2,6 +2,8 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
+#include <span>
 
 #include "base/plane.h"
 #include "motion/motion_field.h"
@@ -16,12 +18,15 @@ using ReferenceFrames = std::array<const Frame*, 2>;
 // for its luma size. A plane as large as the luma plane is compensated as luma, one of half the
 // size each way as 4:2:0 chroma. Any vector is safe: samples outside the reference are its nearest
 // edge samples.
+//
+// `differences`, per sub-block of the frame, receives the sums of the absolute differences of the
+// two predictions of luma, 0 where there is one; empty: they are not wanted.
 void motion_compensate_superblock(const ReferenceFrames& refs, const MotionField& field, int sx,
-                                  int sy, Frame& out);
+                                  int sy, Frame& out, std::span<uint16_t> differences = {});
 
 // The same for the superblocks of the rows [row_begin, row_end). Distinct rows may run in parallel.
 void motion_compensate_rows(const ReferenceFrames& refs, const MotionField& field, int row_begin,
-                            int row_end, Frame& out);
+                            int row_end, Frame& out, std::span<uint16_t> differences = {});
 
 inline void motion_compensate(const ReferenceFrames& refs, const MotionField& field, Frame& out) {
   motion_compensate_rows(refs, field, 0, field.superblocks_y, out);

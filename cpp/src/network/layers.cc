@@ -1,6 +1,8 @@
 // The networks of a model with their weights packed for one kernel set.
 #include "network/layers.h"
 
+#include <utility>
+
 #include "network/tensor_specs.h"
 
 namespace bsq {
@@ -9,22 +11,23 @@ namespace {
 // Takes tensors, which have been checked, out of a file by name.
 class Packer {
  public:
-  Packer(const ModelFile& file, const KernelTable& kernels) : file_(file), kernels_(kernels) {}
+  Packer(const ModelFile& file, const KernelTable& kernels, std::string prefix)
+      : file_(file), kernels_(kernels), prefix_(std::move(prefix)) {}
 
   const int32_t* s32(const std::string& name) const {
-    const Tensor* tensor = file_.find(name);
+    const Tensor* tensor = find(name);
     return tensor != nullptr ? tensor->s32.data() : nullptr;
   }
 
   LinearSource source(const std::string& name) const {
-    const Tensor& w = *file_.find(name + ".w");
+    const Tensor& w = *find(name + ".w");
     return {w.shape[0],       w.shape[1],       w.s8.data(),
             s32(name + ".b"), s32(name + ".m"), *s32(name + ".n")};
   }
 
   // Layer i of those that share a tensor with a leading axis.
   LinearSource source(const std::string& name, int i) const {
-    const Tensor& w = *file_.find(name + ".w");
+    const Tensor& w = *find(name + ".w");
     const int n = w.shape[1];
     const int k = w.shape[2];
     const int32_t* bias = s32(name + ".b");
@@ -47,7 +50,7 @@ class Packer {
   }
 
   PackedDepthwise depthwise(const std::string& name) const {
-    const Tensor& w = *file_.find(name + ".w");
+    const Tensor& w = *find(name + ".w");
     return kernels_.pack_depthwise(
         {w.shape[1], w.s8.data(), s32(name + ".b"), s32(name + ".m"), *s32(name + ".n")});
   }
@@ -57,7 +60,7 @@ class Packer {
   }
 
   AlignedVector<int8_t> table(const std::string& name) const {
-    const std::vector<int8_t>& values = file_.find(name)->s8;
+    const std::vector<int8_t>& values = find(name)->s8;
     return {values.begin(), values.end()};
   }
 
@@ -76,8 +79,11 @@ class Packer {
   }
 
  private:
+  const Tensor* find(const std::string& name) const { return file_.find(prefix_ + name); }
+
   const ModelFile& file_;
   const KernelTable& kernels_;
+  const std::string prefix_;
 };
 
 EncoderWeights pack_encoder(const Packer& packer, const NetworkSize& size) {
@@ -125,15 +131,16 @@ PriorWeights pack_prior(const Packer& packer, const NetworkSize& size, int heads
 
 }  // namespace
 
-Networks pack_networks(const ModelFile& file, const KernelTable& kernels) {
-  const Packer packer(file, kernels);
+Networks pack_networks(const ModelFile& file, const KernelTable& kernels, bool keyframe) {
+  const Packer packer(file, kernels, tensor_prefix(keyframe));
   const TokenLayout layout{file.config.stages};
+  const NetworkSizes& sizes = file.config.sizes(keyframe);
   return {kernels,
-          file.config,
+          sizes,
           layout,
-          pack_encoder(packer, file.config.encoder),
-          pack_decoder(packer, file.config.decoder),
-          pack_prior(packer, file.config.prior, layout.heads())};
+          pack_encoder(packer, sizes.encoder),
+          pack_decoder(packer, sizes.decoder),
+          pack_prior(packer, sizes.prior, layout.heads())};
 }
 
 }  // namespace bsq

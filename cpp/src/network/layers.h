@@ -1,4 +1,4 @@
-// The networks of a model with their weights packed for one kernel set. Immutable.
+// A set of networks of a model with their weights packed for one kernel set. Immutable.
 #pragma once
 
 #include <cstdint>
@@ -66,14 +66,14 @@ struct PriorWeights {
 
 struct Networks {
   const KernelTable& kernels;
-  ModelConfig config;
+  NetworkSizes sizes;
   TokenLayout layout;
   EncoderWeights encoder;
   DecoderWeights decoder;
   PriorWeights prior;
 };
 
-// Packs a checked model file.
-Networks pack_networks(const ModelFile& file, const KernelTable& kernels);
+// Packs one set of networks of a checked model file.
+Networks pack_networks(const ModelFile& file, const KernelTable& kernels, bool keyframe);
 
 }  // namespace bsq

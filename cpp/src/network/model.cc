@@ -11,10 +11,15 @@ std::shared_ptr<const Model> Model::load(std::span<const uint8_t> bytes) {
   return std::shared_ptr<const Model>(new Model(parse_model_file(bytes)));
 }
 
-std::shared_ptr<const Networks> Model::networks(const KernelTable& kernels) const {
+NetworkSets Model::networks(const KernelTable& kernels) const {
   const std::lock_guard<std::mutex> lock(mutex_);
-  std::shared_ptr<const Networks>& packed = packed_[&kernels];
-  if (packed == nullptr) packed = std::make_shared<const Networks>(pack_networks(file_, kernels));
+  NetworkSets& packed = packed_[&kernels];
+  if (packed.keyframes == nullptr) {
+    packed.predicted =
+        std::make_shared<const Networks>(pack_networks(file_, kernels, /*keyframe=*/false));
+    packed.keyframes =
+        std::make_shared<const Networks>(pack_networks(file_, kernels, /*keyframe=*/true));
+  }
   return packed;
 }
 

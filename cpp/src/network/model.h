@@ -16,6 +16,12 @@ namespace bsq {
 
 struct Networks;  // network/layers.h: the weights packed for one kernel set
 
+// The networks of a model, by what they code.
+struct NetworkSets {
+  std::shared_ptr<const Networks> predicted;  // frames that are predicted from others
+  std::shared_ptr<const Networks> keyframes;  // and their base frames
+};
+
 class Model {
  public:
   // Parses and checks a model file (docs/bitstream.md section 6). Throws Error with
@@ -31,14 +37,14 @@ class Model {
 
   // The weights in the layout of a kernel set; packed at the first call for that set, then kept.
   // The result outlives the model.
-  std::shared_ptr<const Networks> networks(const KernelTable& kernels) const;
+  NetworkSets networks(const KernelTable& kernels) const;
 
  private:
   explicit Model(ModelFile file) : file_(std::move(file)) {}
 
   ModelFile file_;
   mutable std::mutex mutex_;  // guards packed_
-  mutable std::map<const KernelTable*, std::shared_ptr<const Networks>> packed_;
+  mutable std::map<const KernelTable*, NetworkSets> packed_;
 };
 
 }  // namespace bsq

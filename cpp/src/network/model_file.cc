@@ -93,14 +93,21 @@ NetworkSize parse_size(ByteReader& reader) {
   return size;
 }
 
+NetworkSizes parse_sizes(ByteReader& reader) {
+  NetworkSizes sizes;
+  sizes.encoder = parse_size(reader);
+  sizes.decoder = parse_size(reader);
+  sizes.prior = parse_size(reader);
+  return sizes;
+}
+
 ModelConfig parse_config(ByteReader& reader) {
   const ByteReader start = reader;
   const int bits = reader.u16();
   ModelConfig config;
   config.stages = reader.u16();
-  config.encoder = parse_size(reader);
-  config.decoder = parse_size(reader);
-  config.prior = parse_size(reader);
+  config.predicted = parse_sizes(reader);
+  config.keyframes = parse_sizes(reader);
   const int reserved = reader.u16();
   const bool stages_fit = config.stages >= 1 && config.stages <= kMaxStages;
   if (bits != kStageBits || !stages_fit || reserved != 0) {

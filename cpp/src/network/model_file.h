@@ -17,12 +17,23 @@ struct NetworkSize {
   int blocks = 0;
 };
 
-struct ModelConfig {
-  int stages = 0;  // S
+// Sizes of a set of networks.
+struct NetworkSizes {
   NetworkSize encoder;
   NetworkSize decoder;
   NetworkSize prior;
 };
+
+struct ModelConfig {
+  int stages = 0;          // S
+  NetworkSizes predicted;  // for frames that are predicted from others
+  NetworkSizes keyframes;  // for keyframes and their base frames
+
+  const NetworkSizes& sizes(bool keyframe) const { return keyframe ? keyframes : predicted; }
+};
+
+// What the names of a set's tensors begin with.
+constexpr const char* tensor_prefix(bool keyframe) { return keyframe ? "key." : ""; }
 
 // One tensor, row-major; exactly one of the two arrays is filled.
 struct Tensor {

@@ -121,7 +121,7 @@ void TilePrior::list_tokens() {
 
 // e of all tokens while no bit is known.
 void TilePrior::place_presence() {
-  const auto width = static_cast<size_t>(networks_->config.prior.width);
+  const auto width = static_cast<size_t>(networks_->sizes.prior.width);
   for (const ActiveTokens::Run& run : runs_) {
     int8_t* to = context_.at(run.y, run.x);
     for (int i = 0; i < run.count; ++i, to += width) {
@@ -164,7 +164,7 @@ void TilePrior::begin_group(int group) {
   slots_.resize(rows_.size());
   for (size_t i = 0; i < slots_.size(); ++i) slots_[i] = static_cast<int32_t>(i);
   bits_.assign(rows_.size() * static_cast<size_t>(networks_->layout.stages), 0);
-  const auto width = static_cast<size_t>(networks_->config.prior.width);
+  const auto width = static_cast<size_t>(networks_->sizes.prior.width);
   if (v_.size() < rows_.size() * width) {
     v_.resize(rows_.size() * width);
     logits_.resize(rows_.size() * kStageBits);
@@ -178,7 +178,7 @@ void TilePrior::begin_group(int group) {
 void TilePrior::start_rows(int begin, int end, BatchScratch& scratch) {
   const PriorWeights& weights = networks_->prior;
   const KernelTable& kernels = networks_->kernels;
-  const ptrdiff_t width = networks_->config.prior.width;
+  const ptrdiff_t width = networks_->sizes.prior.width;
   int16_t* v = v_.data() + begin * width;
   for (int i = begin; i < end; ++i) {
     const int32_t token = rows_[static_cast<size_t>(i)];
@@ -199,7 +199,7 @@ void TilePrior::start_rows(int begin, int end, BatchScratch& scratch) {
 std::span<const int32_t> TilePrior::begin_stage(int stage) {
   const SectionScope scope(Section::kPriorBits);
   stage_ = stage;
-  const auto width = static_cast<size_t>(networks_->config.prior.width);
+  const auto width = static_cast<size_t>(networks_->sizes.prior.width);
   size_t kept = 0;
   for (size_t i = 0; i < rows_.size(); ++i) {
     if (stages_[static_cast<size_t>(rows_[i])] <= stage) continue;
@@ -234,7 +234,7 @@ void TilePrior::make_logits(int begin, int end, int subgroup, BatchScratch& scra
   const KernelTable& kernels = networks_->kernels;
   const int head = stage_ * kSubgroups + subgroup;
   const LinearView to_logits = weights.head[static_cast<size_t>(head)].view();
-  const int width = networks_->config.prior.width;
+  const int width = networks_->sizes.prior.width;
   const int before = subgroup > 0 ? head - 1 : pending_;
   if (before >= 0) append_bits(begin, end, before, scratch);
   kernels.requant8(weights.head_in[static_cast<size_t>(head)].view(), width,

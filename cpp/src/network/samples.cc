@@ -81,7 +81,8 @@ uint16_t reconstructed(uint16_t prediction, int16_t output, int64_t step, int32_
 }  // namespace
 
 void side_vectors(const Frame& prediction, const ActiveTokens& active, const TokenSteps& steps,
-                  const LayerPlace& place, ThreadPool& pool, int16_t* out) {
+                  const LayerPlace& place, std::span<const int16_t> prediction_side,
+                  ThreadPool& pool, int16_t* out) {
   const int middle = 1 << (prediction.bit_depth - 1);
   const int shift = 10 - prediction.bit_depth;
   ConstPlaneView planes[3];
@@ -99,6 +100,11 @@ void side_vectors(const Frame& prediction, const ActiveTokens& active, const Tok
     vector[kSampleVector + 1] = place.first_of_keyframe ? 256 : 0;
     vector[kSampleVector + 2] = place.later ? 256 : 0;
     vector[kSampleVector + 3] = static_cast<int16_t>(place.above);
+    if (prediction_side.empty()) return;
+    const auto at = static_cast<size_t>(token.y) * static_cast<size_t>(active.width()) +
+                    static_cast<size_t>(token.x);
+    std::copy_n(prediction_side.data() + at * kPredictionSide, kPredictionSide,
+                vector + kSampleVector + 4);
   });
 }
 

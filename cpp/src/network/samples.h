@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "base/plane.h"
 #include "base/thread_pool.h"
@@ -20,9 +21,13 @@ struct LayerPlace {
   int above = 0;       // its q minus that of the packet's last layer
 };
 
-// Side vectors [active.count(), 104] of a layer.
+inline constexpr size_t kPredictionSide = 2;
+
+// Side vectors [active.count(), 104] of a layer. `prediction_side`: of every token of the frame the
+// values that say how good its prediction is, [tokens, kPredictionSide]; empty: all are 0.
 void side_vectors(const Frame& prediction, const ActiveTokens& active, const TokenSteps& steps,
-                  const LayerPlace& place, ThreadPool& pool, int16_t* out);
+                  const LayerPlace& place, std::span<const int16_t> prediction_side,
+                  ThreadPool& pool, int16_t* out);
 
 // Residual vectors [active.count(), 96]: (source - prediction) / step. Encoder only. Both frames
 // have the same size, depth and planes.

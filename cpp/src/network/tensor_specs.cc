@@ -17,32 +17,33 @@ constexpr int kMaxPair = 32767;
 
 class Builder {
  public:
-  std::vector<TensorSpec> take() { return std::move(specs_); }
+  // Adds to `specs`, whose names begin with `prefix`.
+  Builder(std::vector<TensorSpec>& specs, std::string prefix)
+      : specs_(specs), prefix_(std::move(prefix)) {}
 
   void weights(const std::string& name, std::vector<int> shape, int input_limit, int axis) {
-    specs_.push_back({name + ".w", TensorType::kS8, std::move(shape), -kMaxWeight, kMaxWeight,
-                      false, input_limit, axis});
+    add({name + ".w", TensorType::kS8, std::move(shape), -kMaxWeight, kMaxWeight, false,
+         input_limit, axis});
   }
 
   void bias(const std::string& name, std::vector<int> shape) {
-    specs_.push_back({name + ".b", TensorType::kS32, std::move(shape),
-                      std::numeric_limits<int32_t>::min(), std::numeric_limits<int32_t>::max(),
-                      true, 0, 0});
+    add({name + ".b", TensorType::kS32, std::move(shape), std::numeric_limits<int32_t>::min(),
+         std::numeric_limits<int32_t>::max(), true, 0, 0});
   }
 
   void pairs(const std::string& name, std::vector<int> shape) {
-    specs_.push_back({name, TensorType::kS32, std::move(shape), -kMaxPair, kMaxPair, false, 0, 0});
+    add({name, TensorType::kS32, std::move(shape), -kMaxPair, kMaxPair, false, 0, 0});
   }
 
   void table(const std::string& name) {
-    specs_.push_back({name, TensorType::kS8, {kTableSize}, -kMaxWeight, kMaxWeight, false, 0, 0});
+    add({name, TensorType::kS8, {kTableSize}, -kMaxWeight, kMaxWeight, false, 0, 0});
   }
 
   // `layers` requantizations of `channels` each; a single one has no axis for itself.
   void requant(const std::string& name, std::vector<int> channels, int layers) {
-    specs_.push_back({name + ".m", TensorType::kS32, std::move(channels), 0,
-                      std::numeric_limits<int32_t>::max(), false, 0, 0});
-    specs_.push_back({name + ".n", TensorType::kS32, {layers}, kMinShift, kMaxShift, false, 0, 0});
+    add({name + ".m", TensorType::kS32, std::move(channels), 0, std::numeric_limits<int32_t>::max(),
+         false, 0, 0});
+    add({name + ".n", TensorType::kS32, {layers}, kMinShift, kMaxShift, false, 0, 0});
   }
 
   void linear(const std::string& name, int n, int k, int input_limit) {
@@ -74,28 +75,30 @@ class Builder {
   }
 
  private:
-  std::vector<TensorSpec> specs_;
+  void add(TensorSpec spec) {
+    spec.name = prefix_ + spec.name;
+    specs_.push_back(std::move(spec));
+  }
+
+  std::vector<TensorSpec>& specs_;
+  const std::string prefix_;
 };
 
-void add_encoder(const ModelConfig& config, Builder& builder) {
-  const NetworkSize& size = config.encoder;
-  const int bits = TokenLayout{config.stages}.bits();
+void add_encoder(const NetworkSize& size, const TokenLayout& layout, Builder& builder) {
+  const int bits = layout.bits();
   builder.linear("enc.in", size.width, kSampleVector + kSideVector, kInput16);
   builder.stack("enc", size);
   builder.linear("enc.head", bits, size.width, kInput8);
 }
 
-void add_decoder(const ModelConfig& config, Builder& builder) {
-  const NetworkSize& size = config.decoder;
-  builder.linear("dec.tok", size.width, TokenLayout{config.stages}.width(), kInput8);
+void add_decoder(const NetworkSize& size, const TokenLayout& layout, Builder& builder) {
+  builder.linear("dec.tok", size.width, layout.width(), kInput8);
   builder.linear("dec.side", size.width, kSideVector, kInput16);
   builder.stack("dec", size);
   builder.linear("dec.out", kSampleVector, size.width, kInput8);
 }
 
-void add_prior(const ModelConfig& config, Builder& builder) {
-  const NetworkSize& size = config.prior;
-  const TokenLayout layout{config.stages};
+void add_prior(const NetworkSize& size, const TokenLayout& layout, Builder& builder) {
   const int heads = layout.heads();
   builder.linear("prior.tok", size.width, layout.width(), kInput8);
   builder.linear("prior.side", size.width, kSideVector, kInput16);
@@ -118,11 +121,16 @@ void add_prior(const ModelConfig& config, Builder& builder) {
 }  // namespace
 
 std::vector<TensorSpec> tensor_specs(const ModelConfig& config) {
-  Builder builder;
-  add_encoder(config, builder);
-  add_decoder(config, builder);
-  add_prior(config, builder);
-  return builder.take();
+  const TokenLayout layout{config.stages};
+  std::vector<TensorSpec> specs;
+  for (const bool keyframe : {false, true}) {
+    const NetworkSizes& sizes = config.sizes(keyframe);
+    Builder builder(specs, tensor_prefix(keyframe));
+    add_encoder(sizes.encoder, layout, builder);
+    add_decoder(sizes.decoder, layout, builder);
+    add_prior(sizes.prior, layout, builder);
+  }
+  return specs;
 }
 
 }  // namespace bsq

@@ -58,6 +58,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--run", dest="folder", type=Path, required=True, help="folder of the run; resumes there"
     )
     train.add_argument("--start", type=Path, help="weights to begin with (a .pt of an earlier run)")
+    train.add_argument(
+        "--keyframes",
+        type=Path,
+        metavar="FILE",
+        help="of codec-v1-traced: finished weights of the keyframe networks (a .pt), which the "
+        "encoder codes keyframes with; by default it takes the run's own",
+    )
     _add_machine_options(train)
     train_paper.add_tokenizer_options(train)
     train_paper.add_token_jobs(jobs, _add_machine_options)
@@ -66,6 +73,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     export.add_argument("out", type=Path, help="model file to write (.bsqm)")
     export.add_argument("--name", required=True, help="name of the model")
     export.add_argument("--weights", type=Path, help="also write the float weights there (.pt)")
+    export.add_argument(
+        "--keyframes",
+        type=Path,
+        metavar="FILE",
+        help="weights of the keyframe networks (a .pt of a run of codec-v1-keyframes); by default "
+        "the run's networks code all frames",
+    )
     export.add_argument("--card", type=Path, help="JSON object to store with the name")
     parser.set_defaults(run=run)
 
@@ -144,17 +158,19 @@ def _tokenizer(args: argparse.Namespace) -> int:
         raise UsageError(
             "--lpips, --list, --fsdp, --attention and --discriminator are for recipes of the paper"
         )
-    from bsqav.recipes.check import CodecCheck, model_of
+    from bsqav.recipes.check import CodecCheck, keyframe_networks, model_of
     from bsqav.recipes.codec import configured
     from bsqav.training.codec.data import held_out
     from bsqav.training.codec.loop import Trainer
     from bsqav.training.common.run import run_process
 
     config = configured(args.recipe, args.batch, train_paper.changes_of(args, CONFIGURED))
+    keyframes = keyframe_networks(args.keyframes, config) if args.keyframes else None
     check = None
     if config.data.hold_out and math.isfinite(config.check_minutes):
-        check = CodecCheck(held_out(args.data, config.data.hold_out))
-    trainer = Trainer(config, args.data, args.folder, check, model_of)
+        check = CodecCheck(held_out(args.data, config.data.hold_out), keyframes=keyframes)
+    quantize = partial(model_of, keyframes=keyframes)
+    trainer = Trainer(config, args.data, args.folder, check, quantize)
     begin = None if args.start is None else partial(trainer.start_from, args.start)
     with interruptible() as stop:
         run_process(trainer, stop.is_set, begin)
@@ -164,8 +180,8 @@ def _tokenizer(args: argparse.Namespace) -> int:
 def _export(args: argparse.Namespace) -> int:
     from bsqav.export.exporter import export_run
 
-    card = _card(args.card) if args.card else {}
-    model_id = export_run(args.folder, args.out, {**card, "name": args.name}, args.weights)
+    text = {**(_card(args.card) if args.card else {}), "name": args.name}
+    model_id = export_run(args.folder, args.out, text, args.weights, args.keyframes)
     print(f"{args.out}: model {model_id}")
     return 0
 

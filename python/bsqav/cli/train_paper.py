@@ -25,7 +25,7 @@ CONFIGURED = (
     "board",
 )
 POSITIVE = ("steps", "minutes", "batch", "threads", "check_minutes", "checkpoint_minutes")
-OTHERS = ("batched", "graphs", "check_minutes")
+OTHERS = ("batched", "graphs", "check_minutes", "keyframes")
 # How argparse takes options that switch something on; None, the recipe's, where they are not given.
 SWITCH: Any = {"action": "store_const", "const": True}
 
@@ -109,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
     from bsqav.training.common.run import run_process
 
     for name in OTHERS:
-        if getattr(args, name) is not None:
+        if getattr(args, name, None) is not None:
             raise UsageError(f"--{name.replace('_', '-')} is for the codec's own recipes")
     changes = changes_of(args, CONFIGURED)
     opponent = getattr(args, "discriminator", None)

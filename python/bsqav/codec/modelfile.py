@@ -24,6 +24,7 @@ from bsqav.codec.modelspec import (
     STAGE_BITS,
     ModelConfig,
     Tensor,
+    check_sizes,
     check_tensors,
 )
 from bsqav.errors import ModelError, UnsupportedError
@@ -40,12 +41,12 @@ __all__ = [
 
 MAGIC = b"BSQM"
 VERSION = 1
-CONFIG_SIZES = 9  # the first fields of ModelConfig, in the order of the header
+CONFIG_SIZES = 9  # the first fields of ModelConfig, of each set, in the order of the header
 ALIGNMENT = 64
 DIGEST_SIZE = 32
 ID_SIZE = 16
 MAX_TEXT_DEPTH = 64
-_FIXED = struct.Struct("<4sHH12H")
+_FIXED = struct.Struct("<4sHH21H")
 _TYPES: dict[int, np.dtype[Any]] = {1: np.dtype("<i1"), 3: np.dtype("<i4")}
 _CODES = {np.dtype(np.int8): 1, np.dtype(np.int32): 3}
 
@@ -56,49 +57,60 @@ class ModelContents:
 
     Attributes:
         id: first 16 bytes of the file's SHA-256, 32 hexadecimal digits.
-        config: sizes of the networks.
+        config: sizes of the networks of frames that are predicted from others.
+        keyframes: sizes of the keyframe networks.
         text: the JSON object; "name" is always there.
-        tensors: int8 and int32 arrays by name.
+        tensors: int8 and int32 arrays by name, of both sets of networks.
     """
 
     id: str
     config: ModelConfig
+    keyframes: ModelConfig
     text: dict[str, Any]
     tensors: dict[str, Tensor]
 
 
 def write_model(
-    path: str | Path, config: ModelConfig, tensors: Mapping[str, Tensor], text: Mapping[str, Any]
+    path: str | Path,
+    config: ModelConfig,
+    tensors: Mapping[str, Tensor],
+    text: Mapping[str, Any],
+    keyframes: ModelConfig | None = None,
 ) -> str:
     """Writes a model file and returns its id (32 hexadecimal digits).
 
     Arguments and errors are those of model_bytes().
     """
-    data = model_bytes(config, tensors, text)
+    data = model_bytes(config, tensors, text, keyframes)
     with written_whole(path) as partial:
         partial.write_bytes(data)
     return data[-DIGEST_SIZE:][:ID_SIZE].hex()
 
 
 def model_bytes(
-    config: ModelConfig, tensors: Mapping[str, Tensor], text: Mapping[str, Any]
+    config: ModelConfig,
+    tensors: Mapping[str, Tensor],
+    text: Mapping[str, Any],
+    keyframes: ModelConfig | None = None,
 ) -> bytes:
     """The bytes of a model file. Equal arguments give equal bytes.
 
     Args:
-        config: sizes of the networks.
-        tensors: arrays of exactly the types int8 and int32, named and shaped as the specification
-            says; biases may be left out where it allows that.
+        config: sizes of the networks of frames that are predicted from others.
+        tensors: arrays of exactly the types int8 and int32, of both sets of networks, named and
+            shaped as the specification says; biases may be left out where it allows that.
         text: a JSON object with at least "name".
+        keyframes: sizes of the keyframe networks; None: the same.
 
     Raises:
         ModelError: a tensor is missing, unknown, of a wrong type or shape, or breaks a limit of
-            docs/numerics.md section 6; "name" is missing.
+            docs/numerics.md section 6; "name" is missing; the sets differ in their stages.
     """
-    check_tensors(config, tensors)
+    own = keyframes or config
+    check_tensors(config, tensors, own)
     encoded = _encode_text(text)
     names = sorted(tensors)
-    head = _FIXED.pack(MAGIC, VERSION, NUMERICS, *_config_words(config))
+    head = _FIXED.pack(MAGIC, VERSION, NUMERICS, *_config_words(config, own))
     head += struct.pack("<I", len(encoded)) + encoded + struct.pack("<I", len(names))
     entry_bytes = sum(1 + len(name) + 1 + 1 + 4 * tensors[name].ndim + 8 for name in names)
     offset = _align(len(head) + entry_bytes)
@@ -149,12 +161,12 @@ def parse_model(data: bytes, what: str = "model file") -> ModelContents:
     if digest != data[-DIGEST_SIZE:]:
         raise ModelError(f"{what}: the SHA-256 at its end does not match: fetch the file again")
     reader.end = len(data) - DIGEST_SIZE
-    config = _parse_config(reader)
+    config, keyframes = _parse_config(reader)
     (size,) = reader.unpack("<I")
     text = _parse_text(reader.take(size), what)
     tensors = _parse_tensors(reader)
-    check_tensors(config, tensors)
-    return ModelContents(digest[:ID_SIZE].hex(), config, text, tensors)
+    check_tensors(config, tensors, keyframes)
+    return ModelContents(digest[:ID_SIZE].hex(), config, keyframes, text, tensors)
 
 
 class _Reader:
@@ -184,24 +196,27 @@ def _align(offset: int) -> int:
     return -(-offset // ALIGNMENT) * ALIGNMENT
 
 
-def _config_words(config: ModelConfig) -> tuple[int, ...]:
-    return (STAGE_BITS, config.stages, *astuple(config)[:CONFIG_SIZES], 0)
+def _config_words(config: ModelConfig, keyframes: ModelConfig) -> tuple[int, ...]:
+    sizes = (size for one in (config, keyframes) for size in astuple(one)[:CONFIG_SIZES])
+    return (STAGE_BITS, config.stages, *sizes, 0)
 
 
-def _parse_config(reader: _Reader) -> ModelConfig:
+def _parse_config(reader: _Reader) -> tuple[ModelConfig, ModelConfig]:
+    """Sizes of the networks of predicted frames and of the keyframe networks."""
     start = reader.position
-    bits, stages, *sizes, reserved = reader.unpack("<12H")
+    bits, stages, *sizes, reserved = reader.unpack("<21H")
     if bits != STAGE_BITS or reserved != 0:
         raise ModelError(
             f"{reader.what}, byte {start}: {bits} bits a stage and a reserved {reserved}; "
             f"only {STAGE_BITS} and 0 are known"
         )
-    config = replace(ModelConfig(*sizes), stages=stages)
+    config = replace(ModelConfig(*sizes[:CONFIG_SIZES]), stages=stages)
+    keyframes = replace(ModelConfig(*sizes[CONFIG_SIZES:]), stages=stages)
     try:
-        config.check()
+        check_sizes(config, keyframes)
     except ModelError as error:
         raise ModelError(f"{reader.what}, byte {start}: {error}") from error
-    return config
+    return config, keyframes
 
 
 def _encode_text(text: Mapping[str, Any]) -> bytes:

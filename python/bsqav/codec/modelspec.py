@@ -15,18 +15,24 @@ import numpy.typing as npt
 from bsqav.errors import ModelError
 
 __all__ = [
+    "KEYFRAMES",
     "MAX_TENSORS",
     "NUMERICS",
     "ModelConfig",
     "Tensor",
     "TensorSpec",
+    "check_sizes",
     "check_tensors",
+    "join_sets",
     "tensor_specs",
+    "tensors_of_set",
     "token_width",
 ]
 
 Tensor = npt.NDArray[Any]
 
+# Begins the names of the tensors of the keyframe networks.
+KEYFRAMES = "key."
 NUMERICS = 1  # the version of docs/numerics.md, which model files name
 MAX_TENSORS = 4096
 MAX_WIDTH = 512
@@ -51,9 +57,10 @@ def token_width(stages: int) -> int:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes of the three networks: width of the residual stream, hidden width, blocks.
+    """Sizes of one set of the three networks: width of the residual stream, hidden width, blocks.
 
-    `stages` is how many times 32 bits a token has at most.
+    A model has two sets: one for keyframes, one for frames that are predicted from others.
+    `stages` is how many times 32 bits a token has at most, the same in both.
     """
 
     encoder_width: int = 192
@@ -198,15 +205,68 @@ def _prior(config: ModelConfig) -> Specs:
     yield "prior.pair", TensorSpec(shape, np.int32, -MAX_PAIR, MAX_PAIR)
 
 
-def tensor_specs(config: ModelConfig) -> dict[str, TensorSpec]:
-    """All tensors of a model of these sizes, by name."""
+def check_sizes(config: ModelConfig, keyframes: ModelConfig) -> None:
+    """Raises ModelError if a size of one of the two sets breaks a limit, or if stages differ."""
     config.check()
-    return {**dict(_encoder(config)), **dict(_decoder(config)), **dict(_prior(config))}
+    try:
+        keyframes.check()
+    except ModelError as error:
+        raise ModelError(f"keyframe networks: {error}") from error
+    if keyframes.stages != config.stages:
+        raise ModelError(
+            f"keyframe networks of {keyframes.stages} stages, but the other networks have "
+            f"{config.stages}"
+        )
 
 
-def check_tensors(config: ModelConfig, tensors: Mapping[str, Tensor]) -> None:
-    """Raises ModelError, naming the tensor, unless these are the tensors of a valid model."""
-    specs = tensor_specs(config)
+def join_sets(
+    tensors: Mapping[str, Tensor], keyframes: Mapping[str, Tensor] | None = None
+) -> dict[str, Tensor]:
+    """The tensors of a model from those of its two sets.
+
+    keyframes: of the keyframe networks, without their prefix; None: the same as the others.
+    """
+    own = tensors if keyframes is None else keyframes
+    return {**tensors, **{KEYFRAMES + name: tensor for name, tensor in own.items()}}
+
+
+def tensors_of_set(tensors: Mapping[str, Tensor], keyframes: bool = False) -> dict[str, Tensor]:
+    """Of a model's tensors those of one set, without the prefix of the keyframe networks."""
+    return {
+        name.removeprefix(KEYFRAMES): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(KEYFRAMES) == keyframes
+    }
+
+
+def tensor_specs(
+    config: ModelConfig, keyframes: ModelConfig | None = None
+) -> dict[str, TensorSpec]:
+    """All tensors of a model, by name: those of both sets.
+
+    config: sizes of the networks of predicted frames. keyframes: of the keyframe networks; None:
+    the same. Raises ModelError for sizes against the limits.
+    """
+    own = keyframes or config
+    check_sizes(config, own)
+    specs = {KEYFRAMES + name: spec for name, spec in _networks(own)}
+    return {**dict(_networks(config)), **specs}
+
+
+def _networks(config: ModelConfig) -> Specs:
+    yield from _encoder(config)
+    yield from _decoder(config)
+    yield from _prior(config)
+
+
+def check_tensors(
+    config: ModelConfig, tensors: Mapping[str, Tensor], keyframes: ModelConfig | None = None
+) -> None:
+    """Raises ModelError, naming the tensor, unless these are the tensors of a valid model.
+
+    Arguments are those of tensor_specs().
+    """
+    specs = tensor_specs(config, keyframes)
     for name in tensors:
         if name not in specs:
             raise ModelError(f"tensor {name} is not known")

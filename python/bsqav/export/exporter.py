@@ -1,4 +1,4 @@
-"""Turns a fake-quantized CodecNet into the tensors of a model file (docs/bitstream.md, section 6).
+"""Turns fake-quantized networks into the tensors of a model file (docs/bitstream.md, section 6).
 
 Every scale of the fake quantization becomes a multiplier and a shift: an s32 sum whose unit is
 worth `unit` is turned into an s8 or s16 value whose unit is worth `target` by rq with
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bsqav.codec.modelfile import write_model
-from bsqav.codec.modelspec import MAX_PAIR, ModelConfig
+from bsqav.codec.modelspec import MAX_PAIR, ModelConfig, join_sets
 from bsqav.errors import ModelError
 from bsqav.nn.codec.fakequant import (
     ActQuant,
@@ -29,7 +29,8 @@ from bsqav.nn.codec.fakequant import (
     quantize_weight,
     set_mode,
 )
-from bsqav.nn.codec.networks import CodecNet
+from bsqav.nn.codec.networks import CodecNet, config_of
+from bsqav.nn.common.safeload import read_checkpoint, tensors_of
 
 Array = npt.NDArray[Any]
 Tensors = dict[str, Array]
@@ -197,7 +198,7 @@ def _heads(out: Tensors, net: CodecNet, width: int) -> None:
 
 
 def export_tensors(net: CodecNet) -> Tensors:
-    """The tensors of a model file, int8 and int32.
+    """The tensors of one set of networks of a model file, int8 and int32.
 
     Raises ModelError when ranges were not observed or a factor cannot be expressed.
     """
@@ -208,20 +209,48 @@ def export_tensors(net: CodecNet) -> Tensors:
     return out
 
 
-def write_codec_model(net: CodecNet, path: Path, text: Mapping[str, Any]) -> str:
-    """Writes the model file of a trained network and returns its id.
+def write_codec_model(
+    net: CodecNet, path: Path, text: Mapping[str, Any], keyframes: CodecNet | None = None
+) -> str:
+    """Writes the model file of trained networks and returns its id.
 
     `text` needs "name"; data, licences, recipe and figures belong there too.
+    keyframes: the networks of keyframes; None: `net` codes all frames.
     """
-    return write_model(path, net.config, export_tensors(net), text)
+    own = keyframes or net
+    sets = export_tensors(net), None if keyframes is None else export_tensors(keyframes)
+    return write_model(path, net.config, join_sets(*sets), text, own.config)
 
 
-def export_run(run: Path, out: Path, text: Mapping[str, Any], weights: Path | None = None) -> str:
+def quantized_networks(weights: Path) -> CodecNet:
+    """Networks from the weights.pt of a run, of the sizes that the file has.
+
+    Raises ModelError for a file that holds no weights of such networks.
+    """
+    try:
+        state = tensors_of(read_checkpoint(weights))
+        net = CodecNet(config_of(state))
+        net.load_state_dict(state)
+    except (KeyError, IndexError, RuntimeError) as error:
+        raise ModelError(f"{weights} holds no weights of the codec's networks") from error
+    set_mode(net, Mode.QUANT)
+    return net
+
+
+def export_run(
+    run: Path,
+    out: Path,
+    text: Mapping[str, Any],
+    weights: Path | None = None,
+    keyframes: Path | None = None,
+) -> str:
     """Exports the averaged weights of a run's checkpoint; returns the model id.
 
-    weights: also write the state dict there, to start another run from.
+    weights: also write the state dict there, to start another run from. keyframes: the weights.pt
+    of the keyframe networks; None: the run's networks code all frames.
     Raises ModelError when the folder holds no checkpoint, one of other networks than today's, or
-    one of a run that has not reached its quantized phase.
+    one of a run that has not reached its quantized phase; likewise for the keyframe networks, and
+    where they have another number of stages.
     """
     path = run / "checkpoint.pt"
     if not path.exists():
@@ -237,4 +266,6 @@ def export_run(run: Path, out: Path, text: Mapping[str, Any], weights: Path | No
     set_mode(net, Mode.QUANT)
     if weights is not None:
         torch.save(state["average"], weights)
-    return write_codec_model(net, out, {"steps": state["progress"]["step"], **text})
+    text = {"steps": state["progress"]["step"], **text}
+    own = None if keyframes is None else quantized_networks(keyframes)
+    return write_codec_model(net, out, text, own)

@@ -8,39 +8,62 @@ import numpy as np
 
 from bsqav import _core
 from bsqav.codec import Decoder, Encoder
-from bsqav.export.exporter import write_codec_model
+from bsqav.errors import UsageError
+from bsqav.export.exporter import quantized_networks, write_codec_model
 from bsqav.nn.codec.networks import CodecNet
+from bsqav.training.codec.loop import TrainConfig
 from bsqav.training.codec.pack import Samples, crop, square_planes
 
 CRFS = (16.0, 24.0, 32.0)
 
 
-def model_of(net: CodecNet) -> _core.Model:
-    """The networks' model for an encoder. Raises ModelError for networks without integers."""
+def model_of(net: CodecNet, keyframes: CodecNet | None = None) -> _core.Model:
+    """The networks' model for an encoder. Raises ModelError for networks without integers.
+
+    keyframes: the networks of keyframes; None: `net` codes all frames.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.bsqm"
-        write_codec_model(net, path, {"name": "in training"})
+        write_codec_model(net, path, {"name": "in training"}, keyframes)
         return _core.Model(path.read_bytes())
+
+
+def keyframe_networks(weights: Path, config: TrainConfig) -> CodecNet:
+    """Finished networks of keyframes for the encoder that a run traces.
+
+    Raises UsageError where the run is trained on keyframes, too, and ModelError for a file that
+    holds no weights.
+    """
+    if config.traces is None or config.traces.layers != "predicted":
+        raise UsageError(
+            "--keyframes is for recipes that train on predicted frames as the encoder writes them: "
+            "codec-v1-traced"
+        )
+    return quantized_networks(weights)
 
 
 class CodecCheck:
     """Codes a few clips at several qualities; figures go to the journal of a run.
 
-    clips: [N, T, 3/2 * S, S] as packed, ones that the run is not trained on.
+    clips: [N, T, 3/2 * S, S] as packed, ones that the run is not trained on. keyframes: finished
+    networks of keyframes; None: the run's networks code all frames.
     """
 
-    def __init__(self, clips: Samples, crfs: tuple[float, ...] = CRFS) -> None:
+    def __init__(
+        self, clips: Samples, crfs: tuple[float, ...] = CRFS, keyframes: CodecNet | None = None
+    ) -> None:
         size = clips.shape[-1] // 16 * 16
         self.clips = [[square_planes(crop(one, 0, 0, size)) for one in clip] for clip in clips]
         self.size = size
         self.crfs = crfs
+        self.keyframes = keyframes
 
     def __call__(self, net: CodecNet) -> Mapping[str, float]:
         """Luma PSNR (dB, of the mean squared error over all clips) and bits per pixel by crf.
 
         Raises ModelError for networks that have no integers.
         """
-        model, figures = model_of(net), {}
+        model, figures = model_of(net, self.keyframes), {}
         for crf in self.crfs:
             error, bits = self._code(model, crf)
             figures[f"check/psnr_y crf {crf:g}"] = 10 * float(np.log10(255**2 / error))

@@ -36,12 +36,26 @@ def codec_v1_prior() -> TrainConfig:
     )
 
 
+def codec_v1_keyframes() -> TrainConfig:
+    """The keyframe networks: decoder network and prior on keyframes as the encoder writes them."""
+    return TrainConfig(
+        data=DataConfig(size=160, frames=1, batch=8, photo_share=0.6),
+        traces=TraceConfig(frames=1, batch=16, layers="keyframes"),
+        lr=3e-4,
+        prior_lr=8e-4,
+        warmup=50,
+        decay_from=0.3,
+        ema=0.999,
+        seed=21,
+    )
+
+
 def codec_v1_traced() -> TrainConfig:
-    """Decoder network and prior on what the codec's own encoder writes, from finished weights."""
+    """Decoder network and prior on P and B frames as the encoder writes them."""
     return TrainConfig(
         # Two whole groups of B frames after the keyframe.
         data=DataConfig(size=160, frames=17, batch=4, photo_share=0.2),
-        traces=TraceConfig(frames=17),
+        traces=TraceConfig(frames=17, layers="predicted"),
         lr=2e-4,
         prior_lr=5e-4,
         warmup=50,
@@ -97,6 +111,7 @@ def codec_smoke() -> TrainConfig:
 RECIPES = {
     "codec-v1": codec_v1,
     "codec-v1-prior": codec_v1_prior,
+    "codec-v1-keyframes": codec_v1_keyframes,
     "codec-v1-traced": codec_v1_traced,
     "codec-v2-gpu": codec_v2_gpu,
     "codec-v2-gpu-prior": codec_v2_gpu_prior,

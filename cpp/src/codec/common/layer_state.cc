@@ -7,6 +7,7 @@
 
 #include "base/section_clock.h"
 #include "codec/common/base_frame.h"
+#include "codec/common/prediction_side.h"
 #include "motion/compensate.h"
 
 namespace bsq {
@@ -30,35 +31,46 @@ bool moved_apart(const MotionField& field, size_t a, size_t b) {
 
 }  // namespace
 
-LayerState::LayerState(const Geometry& geometry, const std::shared_ptr<const Networks>& networks,
-                       ThreadPool& pool, bool is_base)
-    : LayerStateBase(geometry, networks->layout.stages, pool),
+LayerNetworks::LayerNetworks(const Geometry& geometry, const std::shared_ptr<const Networks>& set,
+                             ThreadPool& pool)
+    : prior(set, pool), decoder(set, pool) {
+  for (const SuperblockRect& area : geometry.tiles) {
+    tiles.emplace_back(set, token_rect(geometry, area));
+  }
+}
+
+LayerState::LayerState(const Geometry& geometry, const NetworkSets& networks, ThreadPool& pool,
+                       bool is_base)
+    : LayerStateBase(geometry, networks.keyframes->layout.stages, pool),
       current(geometry.make_frame()),
-      networks_(networks),
-      prior_(networks, pool),
-      decoder_(networks, pool),
-      previous_(geometry.tokens_y, geometry.tokens_x, networks->layout.stages),
-      coded_(geometry.tokens()) {
+      keyframes_(geometry, networks.keyframes, pool),
+      previous_(geometry.tokens_y, geometry.tokens_x, networks.keyframes->layout.stages),
+      coded_(geometry.tokens()),
+      differences_(is_base ? 0 : geometry.tokens()),
+      prediction_side_(geometry.tokens() * kPredictionSide) {
   edges_ = {geometry.tokens_x, geometry.tokens_y, std::vector<int16_t>(geometry.tokens()),
             std::vector<int16_t>(geometry.tokens())};
   for (const SuperblockRect& area : geometry_.tiles) {
-    const TokenRect rect = token_rect(geometry_, area);
-    tiles.push_back({{area, rect, TileContexts()}, TilePrior(networks, rect)});
+    tiles.push_back({{area, token_rect(geometry_, area), TileContexts()}});
   }
   if (!is_base) {
+    predicted_.emplace(geometry, networks.predicted, pool);
     wiener_.emplace(geometry_);
-    base_ = std::make_unique<LayerState>(base_geometry(geometry_), networks_, pool_, true);
+    base_ = std::make_unique<LayerState>(base_geometry(geometry_), networks, pool_, true);
   }
 }
 
 void LayerState::begin_frame(const FrameRole& role) {
   begin_symbols(role);
+  networks_ = role.keyframe ? &keyframes_ : &*predicted_;
+  for (size_t i = 0; i < tiles.size(); ++i) tiles[i].prior = &networks_->tiles[i];
   std::fill(coded_.begin(), coded_.end(), uint8_t{0});
   if (!role.keyframe) {
     previous_ = held(role.coding)->tokens;
     return;
   }
   previous_.clear();
+  std::fill(prediction_side_.begin(), prediction_side_.end(), int16_t{0});
   const auto middle = static_cast<uint16_t>(1 << (geometry_.bit_depth - 1));
   for (int p = 0; p < geometry_.plane_count; ++p) {
     const PlaneView plane = current.planes[p].view();
@@ -77,7 +89,8 @@ void LayerState::compensate() {
                                    role_.is_b() ? &reference(1).frame : nullptr};
   pool_.parallel_rows(static_cast<size_t>(geometry_.superblocks_y), [&](size_t row) {
     const int y = static_cast<int>(row);
-    motion_compensate_rows(references, motion.field, y, y + 1, current);
+    motion_compensate_rows(references, motion.field, y, y + 1, current, differences_);
+    prediction_side_row(motion.field, differences_, geometry_.bit_depth, y, prediction_side_);
   });
 }
 
@@ -86,16 +99,16 @@ void LayerState::list_active(int q, const LayerPlace& place) {
   active.set(superblocks.active);
   if (count() == 0) return;
   side.resize(count() * kSideVector);
-  side_vectors(current, active, steps(q), place, pool_, side.data());
+  side_vectors(current, active, steps(q), place, prediction_side_, pool_, side.data());
 }
 
 void LayerState::run_trunk() {
   if (count() == 0) return;
-  const TokenLayout& layout = networks_->layout;
+  const TokenLayout& layout = networks_->prior.networks().layout;
   vectors_.resize(count() * static_cast<size_t>(layout.width()));
   token_vectors(layout, previous_, active, pool_, vectors_.data());
   flag_logits.resize(count() * static_cast<size_t>(layout.flags()));
-  prior_.trunk(active, vectors_.data(), side.data(), flag_logits.data());
+  networks_->prior.trunk(active, vectors_.data(), side.data(), flag_logits.data());
 }
 
 void LayerState::begin_bits() {
@@ -104,16 +117,16 @@ void LayerState::begin_bits() {
     const TokenPosition at = active.tokens()[i];
     stages_[i] = tokens.stages[tokens.at(at.y, at.x)];
   }
-  for (TileState& tile : tiles) tile.prior.begin_layer(prior_, active, stages_);
+  for (TileState& tile : tiles) tile.prior->begin_layer(networks_->prior, active, stages_);
 }
 
 void LayerState::run_decoder() {
   if (count() == 0) return;
-  const TokenLayout& layout = networks_->layout;
+  const TokenLayout& layout = networks_->prior.networks().layout;
   vectors_.resize(count() * static_cast<size_t>(layout.width()));
   token_vectors(layout, tokens, active, pool_, vectors_.data());
   output.resize(count() * kSampleVector);
-  decoder_.decode(active, vectors_.data(), side.data(), output.data());
+  networks_->decoder.decode(active, vectors_.data(), side.data(), output.data());
 }
 
 void LayerState::end_layer(int q, bool decoded) {
@@ -174,7 +187,7 @@ void LayerState::filter() {
 
 void LayerState::end_frame() {
   std::shared_ptr<Held> done =
-      spare([&] { return std::make_shared<Held>(geometry_, networks_->layout.stages); });
+      spare([&] { return std::make_shared<Held>(geometry_, tokens.max_stages); });
   std::swap(current, done->frame);
   if (role_.hold >= 0) done->tokens = previous_;
   end_symbols(std::move(done));

@@ -13,7 +13,7 @@
 #include "codec/common/geometry.h"
 #include "codec/common/layer_state_base.h"
 #include "codec/common/wiener.h"
-#include "network/layers.h"
+#include "network/model.h"
 #include "network/prior.h"
 #include "network/samples.h"
 #include "network/token_field.h"
@@ -22,7 +22,17 @@
 namespace bsq {
 
 struct TileState : SymbolTile {
-  TilePrior prior;
+  TilePrior* prior = nullptr;  // of the frame at work
+};
+
+// A set of networks with its working memory.
+struct LayerNetworks {
+  LayerNetworks(const Geometry& geometry, const std::shared_ptr<const Networks>& set,
+                ThreadPool& pool);
+
+  Prior prior;
+  TokenizerDecoder decoder;
+  std::vector<TilePrior> tiles;
 };
 
 // Of a held frame.
@@ -37,10 +47,10 @@ struct FrameSamples {
 class LayerState : public LayerStateBase<LayerState, TileState, FrameSamples> {
  public:
   // The pool must outlive the state.
-  LayerState(const Geometry& geometry, const std::shared_ptr<const Networks>& networks,
-             ThreadPool& pool, bool is_base = false);
+  LayerState(const Geometry& geometry, const NetworkSets& networks, ThreadPool& pool,
+             bool is_base = false);
 
-  const KernelTable& kernels() const { return networks_->kernels; }
+  const KernelTable& kernels() const { return keyframes_.prior.networks().kernels; }
 
   // Begins a frame with its coding state; may be called again for the same frame. The prediction of
   // a keyframe is middle values.
@@ -62,6 +72,8 @@ class LayerState : public LayerStateBase<LayerState, TileState, FrameSamples> {
   // Turns the prediction into the reconstruction, and this layer's tokens into the previous ones.
   // `decoded`: run_decoder() has been called on exactly these tokens.
   void end_layer(int q, bool decoded);
+  // See side_vectors().
+  const std::vector<int16_t>& prediction_side() const { return prediction_side_; }
   // The tokens of the layer that ended last.
   const TokenField& coded_tokens() const { return previous_; }
   // After the last layer: the deblocking filter. `q`: of the last layer.
@@ -84,13 +96,15 @@ class LayerState : public LayerStateBase<LayerState, TileState, FrameSamples> {
   int16_t edge_step(const TokenSteps& steps, int y, int x, int up, int left) const;
   size_t count() const { return static_cast<size_t>(active.count()); }
 
-  const std::shared_ptr<const Networks> networks_;
-  Prior prior_;
-  TokenizerDecoder decoder_;
+  LayerNetworks keyframes_;
+  std::optional<LayerNetworks> predicted_;  // not of base frames
+  LayerNetworks* networks_ = nullptr;       // of the frame at work
   TokenField previous_;
   std::vector<int8_t> vectors_;
-  std::vector<uint8_t> stages_;  // of the active tokens
-  std::vector<uint8_t> coded_;   // per token: whether a layer of this frame has bits for it
+  std::vector<uint8_t> stages_;        // of the active tokens
+  std::vector<uint8_t> coded_;         // per token: whether a layer of this frame has bits for it
+  std::vector<uint16_t> differences_;  // of the two predictions of each token
+  std::vector<int16_t> prediction_side_;  // [tokens, kPredictionSide]
   DeblockEdges edges_;
   std::optional<WienerFilter> wiener_;  // not of base frames
   bool prepared_ = false;               // all of its planes

@@ -14,7 +14,7 @@ namespace bsq {
 template <class Loop>
 void decode_bits(LayerState& state, int type, const Loop& each_tile) {
   each_tile([&](TileState& tile, SymbolDecoder& coder) {
-    code_token_bits(coder, tile.contexts.of_type(type), tile.prior, state.active, state.tokens);
+    code_token_bits(coder, tile.contexts.of_type(type), *tile.prior, state.active, state.tokens);
   });
 }
 

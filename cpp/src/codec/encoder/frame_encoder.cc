@@ -30,8 +30,8 @@ static_assert(TokenSelection<CpuTokenSelection, LayerState>);
 
 class CpuFrameEncoder : public FrameEncoder {
  public:
-  CpuFrameEncoder(const Geometry& geometry, const std::shared_ptr<const Networks>& networks,
-                  const EncodingStyle& style, ThreadPool& pool)
+  CpuFrameEncoder(const Geometry& geometry, const NetworkSets& networks, const EncodingStyle& style,
+                  ThreadPool& pool)
       : state_(geometry, networks, pool), layers_(state_, style, networks) {}
 
   const Geometry& geometry() const override { return state_.geometry(); }

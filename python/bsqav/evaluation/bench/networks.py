@@ -1,5 +1,9 @@
-"""The tokenizer's two networks compared with PyTorch and OpenVINO in bfloat16, at equal sizes."""
+"""The tokenizer's two networks compared with PyTorch and OpenVINO in bfloat16, at equal sizes.
 
+Those of predicted frames, which most frames are.
+"""
+
+import dataclasses
 import importlib.util
 from collections.abc import Callable
 from functools import partial
@@ -95,7 +99,8 @@ def _halves(settings: Settings, tokens: tuple[int, int]) -> "dict[str, nn.Module
     from bsqav.codec.modelspec import ModelConfig
     from bsqav.nn.codec import CodecNet
 
-    net = CodecNet(ModelConfig(**settings.model.config)).eval()
+    names = [field.name for field in dataclasses.fields(ModelConfig)]
+    net = CodecNet(ModelConfig(**{name: settings.model.config[name] for name in names})).eval()
     mask = torch.ones(1, *tokens, 1)
 
     class Half(nn.Module):

@@ -19,7 +19,7 @@ Times = dict[str, tuple[float, int, int]]
 
 
 def multiply_adds(config: dict[str, int]) -> dict[str, int]:
-    """Of one token in the sections that are one network each."""
+    """Of one token of a predicted frame in the sections that are one network each."""
 
     def stack(network: str) -> int:
         width, hidden = config[f"{network}_width"], config[f"{network}_hidden"]

@@ -79,15 +79,25 @@ def sample_steps(q: Tensor) -> Tensor:
     return torch.cat(wide, dim=-1)
 
 
-def side_vector(pred_BHWS: Tensor, q: Tensor, place: "LayerPlace") -> Tensor:
-    """Prediction (0..255) and q [B] or [B, H, W] -> side vectors [B, H, W, 104], Q8 / 256."""
+def side_vector(
+    pred_BHWS: Tensor,
+    q: Tensor,
+    place: "LayerPlace",
+    prediction_side_BHW2: Tensor | None = None,
+) -> Tensor:
+    """Prediction (0..255) and q [B] or [B, H, W] -> side vectors [B, H, W, 104], Q8 / 256.
+
+    prediction_side: L(D) and L(M) of every token, as integers; None: all are 0.
+    """
     b, h, w, _ = pred_BHWS.shape
     extra = pred_BHWS.new_zeros(b, h, w, SIDE_WIDTH - SAMPLES)
     extra[..., 0] = (by_token(q) - 256.0) / 256.0
     for channel, value in ((1, place.intra), (2, place.later), (3, place.above)):
         by_frame = torch.as_tensor(value, dtype=extra.dtype, device=extra.device)
         extra[..., channel] = by_frame.view(-1, 1, 1)
-    extra[..., 3] /= 256.0
+    if prediction_side_BHW2 is not None:
+        extra[..., 4:6] = prediction_side_BHW2
+    extra[..., 3:6] /= 256.0
     return torch.cat([(pred_BHWS - 128.0) / 64.0, extra], dim=-1)
 
 

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bsqav.codec.modelfile import ModelContents
+from bsqav.codec.modelspec import tensors_of_set
 from bsqav.nn.codec import fields
 from bsqav.nn.codec.networks import SUBGROUP_BITS, SUBGROUPS
 
@@ -16,13 +17,18 @@ INT8, INT16 = 127, 32767
 
 
 class IntegerNets:
-    """Tokenizer and prior of a model file. All fields are int64 [B, H, W, channels]."""
+    """Tokenizer and prior of a model file. All fields are int64 [B, H, W, channels].
 
-    def __init__(self, contents: ModelContents, device: str = "cpu") -> None:
-        self.config = contents.config
+    keyframes: the networks of keyframes instead of those of predicted frames.
+    """
+
+    def __init__(
+        self, contents: ModelContents, device: str = "cpu", keyframes: bool = False
+    ) -> None:
+        self.config = contents.keyframes if keyframes else contents.config
         self.tensors = {
             name: torch.from_numpy(array).to(device).long()
-            for name, array in contents.tensors.items()
+            for name, array in tensors_of_set(contents.tensors, keyframes).items()
         }
 
     # ---- operations ----
@@ -125,9 +131,11 @@ class IntegerNets:
         return torch.cat(logits, -1)
 
 
-def quantized_side(pred: Tensor, q: Tensor, place: fields.LayerPlace) -> Tensor:
+def quantized_side(
+    pred: Tensor, q: Tensor, place: fields.LayerPlace, prediction_side: Tensor | None = None
+) -> Tensor:
     """Integer predictions 0..255 and q -> side vectors as docs/numerics.md has them."""
-    side = fields.side_vector(pred.double(), q.double(), place) * 256
+    side = fields.side_vector(pred.double(), q.double(), place, prediction_side) * 256
     return side.round().long()
 
 

@@ -7,6 +7,7 @@ one does whose bits are all 0. Structure and operations are those of docs/numeri
 that bsqav.export can turn them into integers.
 """
 
+from collections.abc import Mapping
 from typing import cast
 
 import torch
@@ -27,6 +28,8 @@ from bsqav.nn.codec.fakequant import (
 
 SUBGROUPS = 4
 SUBGROUP_BITS = fields.STAGE_BITS // SUBGROUPS
+# Ends the name of the weight that has the hidden width for rows.
+HIDDEN = "ffn.fc1.weight"
 
 
 def soft_bits(z: Tensor) -> Tensor:
@@ -196,7 +199,7 @@ class Prior(nn.Module):
 
 
 class CodecNet(nn.Module):
-    """The three networks that one model file holds."""
+    """One set of the three networks; a model file holds two."""
 
     def __init__(self, config: ModelConfig | None = None) -> None:
         super().__init__()
@@ -204,3 +207,22 @@ class CodecNet(nn.Module):
         self.enc = TokenizerEncoder(self.config)
         self.dec = TokenizerDecoder(self.config)
         self.prior = Prior(self.config)
+
+
+def config_of(state: Mapping[str, Tensor]) -> ModelConfig:
+    """The sizes of networks with these weights, a state dict.
+
+    Where a network has no blocks its hidden width is that of ModelConfig. Raises KeyError or
+    IndexError for weights of other networks.
+    """
+    sizes: dict[str, int] = {"stages": state["enc.head.weight"].shape[0] // fields.STAGE_BITS}
+    inputs = {"encoder": "enc.into", "decoder": "dec.tok", "prior": "prior.tok"}
+    for network, first in inputs.items():
+        begin = first.split(".")[0] + ".blocks."
+        blocks = [w for key, w in state.items() if key.startswith(begin) and key.endswith(HIDDEN)]
+        sizes[f"{network}_width"] = state[f"{first}.weight"].shape[0]
+        sizes[f"{network}_blocks"] = len(blocks)
+        if blocks:
+            sizes[f"{network}_hidden"] = blocks[0].shape[0]
+    sizes["prior_hidden"] = state[f"prior.{HIDDEN}"].shape[0]
+    return ModelConfig(**sizes)

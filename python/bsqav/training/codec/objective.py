@@ -41,7 +41,7 @@ class LayerInput:
     """What one layer codes: samples 0..255 as tokens, their prediction, and side information.
 
     q_B may also hold a value for every token, [B, H, W]. With `coded` the tokenizer's encoder is
-    not used.
+    not used. prediction_side: see fields.side_vector.
     """
 
     target_BHWS: Tensor
@@ -50,6 +50,7 @@ class LayerInput:
     q_B: Tensor
     place: fields.LayerPlace
     coded: Coded | None = None
+    prediction_side_BHW2: Tensor | None = None
 
 
 class LayerTensors(NamedTuple):
@@ -64,7 +65,9 @@ class LayerTensors(NamedTuple):
     @classmethod
     def of(cls, layer: LayerInput) -> "LayerTensors":
         """Those of a layer."""
-        side = fields.side_vector(layer.pred_BHWS, layer.q_B, layer.place)
+        side = fields.side_vector(
+            layer.pred_BHWS, layer.q_B, layer.place, layer.prediction_side_BHW2
+        )
         return cls(layer.target_BHWS, layer.pred_BHWS, layer.previous_BHWT, layer.q_B, side)
 
 

@@ -1,13 +1,14 @@
-"""Layers as the codec's own encoder codes them, P and B frames, for training on its choices.
+"""Layers as the codec's own encoder codes them, for training on its choices.
 
 The encoder sets bits by RDO quantization, zeroes tokens out and varies q in ways that a rollout
 only approximates. Networks that are trained on what it really writes (the tokenizer's decoder and
-the prior; bits are given, so the tokenizer's encoder is not) match what they will be used for.
+the prior; bits are given, so the tokenizer's encoder is not) match what they will be used for:
+keyframes, or frames that are predicted from others (P and B frames).
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from bsqav import _core
 from bsqav.codec.modelspec import STAGE_BITS
+from bsqav.errors import UsageError
 from bsqav.nn.codec import fields
 from bsqav.nn.codec.networks import CodecNet
 from bsqav.training.codec.data import ClipSampler
@@ -23,7 +25,8 @@ from bsqav.training.codec.objective import Coded, LayerInput
 
 LOOKAHEAD = 24
 
-# The model of networks, for the encoder. Raises ModelError if they have no integers.
+# The model of networks, for the encoder; keyframes may have others, which do not change in the run.
+# Raises ModelError if they have no integers.
 Quantize = Callable[[CodecNet], _core.Model]
 
 
@@ -31,7 +34,8 @@ Quantize = Callable[[CodecNet], _core.Model]
 class TraceConfig:
     """frames: of a clip, played forward and backward to have so many. batch: layers of a step.
 
-    crf: range of the clips'. keep: layers to draw from. refresh: steps between models.
+    crf: range of the clips'. keep: layers to draw from. refresh: steps between models. layers: of
+    which frames; a base frame counts as a keyframe.
     """
 
     frames: int = 16
@@ -39,6 +43,7 @@ class TraceConfig:
     crf: tuple[float, float] = (12.0, 54.0)
     keep: int = 1024
     refresh: int = 300
+    layers: Literal["all", "keyframes", "predicted"] = "all"
 
 
 @dataclass
@@ -52,6 +57,7 @@ class Layer:
     previous_bits: npt.NDArray[np.uint32]
     previous_stages: npt.NDArray[np.uint8]
     q: npt.NDArray[np.int16]
+    prediction_side: npt.NDArray[np.int16]  # [H, W, 2]
     place: tuple[float, float, float]  # first of a keyframe, later, above
 
 
@@ -89,6 +95,7 @@ def layer_of(traced: dict[str, Any], side: int) -> Layer:
         grid("previous_bits"),
         grid("previous_stages"),
         grid("q"),
+        grid("prediction_side"),
         (float(place[0]), float(place[1]), float(place[2])),
     )
 
@@ -114,6 +121,7 @@ def batch_of(layers: Sequence[Layer], device: torch.device | str = "cpu") -> Lay
         stack("q").float(),
         fields.LayerPlace(first, later, above),
         Coded(bits("bits"), stack("stages")),
+        stack("prediction_side").float(),
     )
 
 
@@ -123,6 +131,8 @@ class TraceSampler:
     def __init__(
         self, clips: ClipSampler, config: TraceConfig, quantize: Quantize, threads: int
     ) -> None:
+        if config.layers == "predicted" and config.frames < 2:
+            raise UsageError("predicted frames need traces of 2 frames or more")
         self.clips, self.config, self.quantize, self.threads = clips, config, quantize, threads
         self.side = -(-clips.config.size // 8)
         self.layers: list[Layer] = []
@@ -171,5 +181,10 @@ class TraceSampler:
     def _take(self, encoder: _core.Encoder) -> None:
         while encoder.receive() is not None:
             for traced in encoder.take_layers():
-                if traced["stages"].any():
+                if self._is_wanted(traced):
                     self.layers.append(layer_of(traced, self.side))
+
+    def _is_wanted(self, traced: dict[str, Any]) -> bool:
+        """Whether the layer is of the frames to train on, and has tokens at all."""
+        kind = "keyframes" if traced["keyframe"] else "predicted"
+        return self.config.layers in ("all", kind) and bool(traced["stages"].any())

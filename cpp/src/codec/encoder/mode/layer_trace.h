@@ -14,9 +14,11 @@ struct LayerTrace {
   Frame source;      // of the coded size, as is the prediction
   Frame prediction;  // what the layer starts from
   TokenField tokens;
-  TokenField previous;     // those that the prior knows
-  std::vector<int16_t> q;  // per token
+  TokenField previous;                   // those that the prior knows
+  std::vector<int16_t> q;                // per token
+  std::vector<int16_t> prediction_side;  // [tokens, kPredictionSide]
   LayerPlace place;
+  bool keyframe = false;
 };
 
 }  // namespace bsq

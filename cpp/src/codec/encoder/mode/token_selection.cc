@@ -13,8 +13,11 @@
 namespace bsq {
 
 CpuTokenSelection::CpuTokenSelection(LayerState& state, const Tuning& tuning,
-                                     const std::shared_ptr<const Networks>& networks)
-    : state_(state), tokenizer_(networks, state.pool()), tuning_(tuning) {}
+                                     const NetworkSets& networks)
+    : state_(state),
+      keyframes_(networks.keyframes, state.pool()),
+      predicted_(networks.predicted, state.pool()),
+      tuning_(tuning) {}
 
 void CpuTokenSelection::begin_frame() { differences_.reset(state_.geometry().tokens()); }
 
@@ -60,7 +63,8 @@ void CpuTokenSelection::analyse(int q) {
     residual_vectors(*source_, state_.current, active, state_.steps(q), state_.pool(),
                      residual_.data());
   }
-  tokenizer_.encode(active, residual_.data(), state_.side.data(), latents_.data());
+  TokenizerEncoder& tokenizer = state_.role().keyframe ? keyframes_ : predicted_;
+  tokenizer.encode(active, residual_.data(), state_.side.data(), latents_.data());
   state_.pool().parallel_for(count, [&](size_t i) {
     const TokenPosition at = active.tokens()[i];
     const size_t token = tokens.at(at.y, at.x);
@@ -89,7 +93,7 @@ void CpuTokenSelection::rdoq(const Layer& layer, double latent_per_bit) {
   const auto stride = static_cast<size_t>(state_.tokens.max_stages * kStageBits);
   state_.for_each_tile([&](TileState& tile, size_t) {
     RdoqCoder coder(latents_, stride, latent_per_bit, token_rates_);
-    code_token_bits(coder, tile.contexts.of_type(layer.type), tile.prior, state_.active,
+    code_token_bits(coder, tile.contexts.of_type(layer.type), *tile.prior, state_.active,
                     state_.tokens);
   });
   TokenField& tokens = state_.tokens;
@@ -137,7 +141,9 @@ LayerTrace CpuTokenSelection::trace(int q, const LayerPlace& place) const {
                    state_.tokens,
                    state_.coded_tokens(),
                    std::vector<int16_t>(state_.tokens.stages.size()),
-                   place};
+                   state_.prediction_side(),
+                   place,
+                   state_.role().keyframe};
   for (int y = 0; y < trace.tokens.height; ++y) {
     for (int x = 0; x < trace.tokens.width; ++x) {
       trace.q[trace.tokens.at(y, x)] = static_cast<int16_t>(steps.at(y, x));

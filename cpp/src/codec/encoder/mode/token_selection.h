@@ -19,8 +19,7 @@ namespace bsq {
 
 class CpuTokenSelection {
  public:
-  CpuTokenSelection(LayerState& state, const Tuning& tuning,
-                    const std::shared_ptr<const Networks>& networks);
+  CpuTokenSelection(LayerState& state, const Tuning& tuning, const NetworkSets& networks);
 
   // The frame to choose for; it must outlive the choice.
   void set_source(const Frame& source) { source_ = &source; }
@@ -43,7 +42,7 @@ class CpuTokenSelection {
   void begin_symbols() { state_.begin_bits(); }
   template <TokenCoder Coder>
   void code_bits(Coder& coder, LogitCorrections& corrections, TileState& tile, size_t) {
-    code_token_bits(coder, corrections, tile.prior, state_.active, state_.tokens);
+    code_token_bits(coder, corrections, *tile.prior, state_.active, state_.tokens);
   }
   void end_layer();
   void choose_filters(int q, bool keyframe);
@@ -54,7 +53,8 @@ class CpuTokenSelection {
   RdInput rd_input(const Layer& layer) const;
 
   LayerState& state_;
-  TokenizerEncoder tokenizer_;
+  TokenizerEncoder keyframes_;
+  TokenizerEncoder predicted_;
   const Tuning& tuning_;
   const Frame* source_ = nullptr;
   Frame base_source_;  // of a base frame
