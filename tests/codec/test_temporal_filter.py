@@ -105,6 +105,14 @@ def test_only_keyframes_without_b_frames() -> None:
     assert on[0] != off[0]
 
 
+def test_the_first_keyframe_of_a_bit_rate_is_filtered() -> None:
+    pictures = noisy(clip(FORM, 10))
+    options: dict[str, Any] = {"lookahead": 12, "preset": "fast", "bitrate": 100_000}
+    on = encode(pictures, FORM, **options).packets
+    off = encode(pictures, FORM, temporal_filter=False, **options).packets
+    assert on[0] != off[0]
+
+
 @pytest.mark.parametrize("scene_cut", [True, False])
 def test_no_scene_reaches_into_another(scene_cut: bool) -> None:
     """What is coded of a scene is what is coded of it alone."""

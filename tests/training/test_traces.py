@@ -64,7 +64,7 @@ def test_packets_of_several_frames_have_the_layers_of_all() -> None:
     """In coding order, each with the source of its own frame; a decoder tells them when shown."""
     model = tiny_model()
     frames = clip(FORM, 6)
-    settings = {"lookahead": 8, "bframes": 3, "temporal_filter": 0}  # sources as they are
+    settings: dict[str, Any] = {"lookahead": 8, "bframes": 3, "temporal_filter": 0}
     encoder = _core.Encoder(FORM.sequence, model, crf=36, **settings)
     encoder.trace()
     traced: list[list[dict[str, Any]]] = [[] for _ in frames]  # by the frame shown

@@ -166,8 +166,12 @@ struct CompensateKernel {
   // Returns how far the sample was from the new one that it is averaged with.
   BSQ_DEVICE int32_t put(int32_t& sample, int32_t sum, bool averages) const {
     const int32_t value = clamp((sum + 2048) >> 12, 0, out.largest());
+    if (!averages) {
+      sample = value;
+      return 0;
+    }
     const int32_t difference = sample < value ? value - sample : sample - value;
-    sample = averages ? (sample + value + 1) >> 1 : value;
+    sample = (sample + value + 1) >> 1;
     return difference;
   }
 

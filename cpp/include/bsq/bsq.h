@@ -290,7 +290,7 @@ BSQ_API bsq_status bsq_encoder_receive(bsq_encoder* encoder, bsq_packet* packet)
  * the ideal code length under the probabilities used. */
 typedef struct bsq_packet_stats {
   double motion_bits;
-  double flag_bits;    /* active flags of superblocks, stage counts of tokens */
+  double flag_bits;    /* active flags of superblocks, stage counts of tokens, loop filter */
   double delta_q_bits; /* of superblocks */
   double token_bits;
   double ideal_bits;    /* sum of -log2 p over all coded symbols */

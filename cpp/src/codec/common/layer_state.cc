@@ -54,15 +54,15 @@ LayerState::LayerState(const Geometry& geometry, const NetworkSets& networks, Th
     tiles.push_back({{area, token_rect(geometry_, area), TileContexts()}});
   }
   if (!is_base) {
-    predicted_.emplace(geometry, networks.predicted, pool);
-    wiener_.emplace(geometry_);
+    predicted_ = std::make_unique<LayerNetworks>(geometry, networks.predicted, pool);
+    wiener_ = std::make_unique<WienerFilter>(geometry_);
     base_ = std::make_unique<LayerState>(base_geometry(geometry_), networks, pool_, true);
   }
 }
 
 void LayerState::begin_frame(const FrameRole& role) {
   begin_symbols(role);
-  networks_ = role.keyframe ? &keyframes_ : &*predicted_;
+  networks_ = role.keyframe ? &keyframes_ : predicted_.get();
   for (size_t i = 0; i < tiles.size(); ++i) tiles[i].prior = &networks_->tiles[i];
   std::fill(coded_.begin(), coded_.end(), uint8_t{0});
   if (!role.keyframe) {

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include "base/plane.h"
@@ -97,8 +96,8 @@ class LayerState : public LayerStateBase<LayerState, TileState, FrameSamples> {
   size_t count() const { return static_cast<size_t>(active.count()); }
 
   LayerNetworks keyframes_;
-  std::optional<LayerNetworks> predicted_;  // not of base frames
-  LayerNetworks* networks_ = nullptr;       // of the frame at work
+  std::unique_ptr<LayerNetworks> predicted_;  // not of base frames
+  LayerNetworks* networks_ = nullptr;         // of the frame at work
   TokenField previous_;
   std::vector<int8_t> vectors_;
   std::vector<uint8_t> stages_;        // of the active tokens
@@ -106,8 +105,8 @@ class LayerState : public LayerStateBase<LayerState, TileState, FrameSamples> {
   std::vector<uint16_t> differences_;  // of the two predictions of each token
   std::vector<int16_t> prediction_side_;  // [tokens, kPredictionSide]
   DeblockEdges edges_;
-  std::optional<WienerFilter> wiener_;  // not of base frames
-  bool prepared_ = false;               // all of its planes
+  std::unique_ptr<WienerFilter> wiener_;  // not of base frames
+  bool prepared_ = false;                 // all of its planes
   std::vector<const WienerSet*> sets_;
 };
 

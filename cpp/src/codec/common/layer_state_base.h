@@ -32,10 +32,9 @@ struct SymbolTile {
 // on the processor; cuda/device_state.h has them on a device.
 //
 // A frame goes through begin_frame() and, unless it is a keyframe, once `motion` is known,
-// compensate(); then every layer
-// through list_active() with the active superblocks set, run_trunk(), begin_bits() with the stage
-// counts set, end_layer() with the bits set; then deblock(), filter() with the tiles' choices set,
-// unless it is a base frame, and end_frame().
+// compensate(); then every layer through list_active() with the active superblocks set,
+// run_trunk(), begin_bits() with the stage counts set, end_layer() with the bits set; then
+// deblock(), filter() with the tiles' choices set, unless it is a base frame, and end_frame().
 template <class State>
 concept LayerCodingState =
     requires(State& state, const State& constant, int q, bool flag, const LayerPlace& place,

@@ -203,8 +203,7 @@ void WienerDecision::measure(const Frame& source, const WienerFilter& decoded,
   geometry_ = &geometry;
   memory_.resize(geometry.tiles.size());
   for (int p = 0; p < geometry.plane_count; ++p) {
-    std::vector<WienerStatistics>& all = statistics_[static_cast<size_t>(p)];
-    all.assign(geometry.superblocks() * wiener_classes(p), WienerStatistics());
+    statistics_[static_cast<size_t>(p)].resize(geometry.superblocks() * wiener_classes(p));
     pool.parallel_rows(static_cast<size_t>(geometry.superblocks_y),
                        [&](size_t sy) { measure_row(p, static_cast<int>(sy), source, decoded); });
   }
@@ -220,6 +219,7 @@ void WienerDecision::measure_row(int plane, int sy, const Frame& source,
   std::array<Samples, kWienerClasses> samples;
   for (int sx = 0; sx < geometry_->superblocks_x; ++sx) {
     WienerStatistics* statistics = &at(plane, geometry_->superblock_index(sx, sy), 0);
+    std::fill_n(statistics, wiener_classes(plane), WienerStatistics());
     const int left = sx * side;
     const int width = std::min(side, coded_width - left);
     for (int y = sy * side; y < y_end; y += kWienerSquare) {

@@ -75,7 +75,8 @@ RateControl::RateControl(const RateGoal& goal, int gop, RatePlan plan)
       plan_(std::move(plan)),
       buffer_(goal.vbv_buffer_bits()),
       base_(goal.finest),
-      frame_base_(goal.finest) {}
+      // Before the first keyframe: the temporal filter goes by it.
+      frame_base_(goal.is_cap ? goal.finest : kFirstStep) {}
 
 void RateControl::arrive(double since, double length) {
   if (index_ > 0) {
