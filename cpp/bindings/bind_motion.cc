@@ -188,7 +188,7 @@ std::vector<py::array> compensate(const std::vector<Samples>& planes, const Fiel
       load_or_fail(planes[p], i, bit_depth, "reference", ref.planes[p]);
       result.planes[p] = Plane(planes[p].width, planes[p].height);
     }
-    motion_compensate({&ref, nullptr}, field, result);
+    motion_compensate_rows({&ref, nullptr}, field, 0, field.superblocks_y, result);
     for (size_t p = 0; p < planes.size(); ++p) planes[p].store(result.planes[p], out_data[p], i);
   });
   return out;

@@ -19,7 +19,7 @@ size_t prior_pitch(const Weights& weights) {
 }
 
 size_t widest_pitch(const WeightSets& sets) {
-  return std::max(prior_pitch(*sets.predicted), prior_pitch(*sets.keyframes));
+  return static_cast<size_t>(padded(sets.widest_prior()));
 }
 
 }  // namespace

@@ -31,10 +31,6 @@ int widest(const WeightSets& sets, bool encodes, const Size& size) {
 int width(const NetworkSize& size) { return size.width; }
 int hidden(const NetworkSize& size) { return size.hidden; }
 
-int widest_prior(const WeightSets& sets) {
-  return padded(std::max(sets.predicted->sizes().prior.width, sets.keyframes->sizes().prior.width));
-}
-
 // What requantizes the stream for block i, or after the last one.
 const Requant& after(const Stack& stack, size_t i) {
   return i < stack.blocks.size() ? stack.blocks[i].ffn.in : stack.f;
@@ -52,7 +48,7 @@ NetworkRunner::NetworkRunner(Device& device, const WeightSets& sets, const Geome
       side_(device, elements(geometry, 2 * padded(kSideVector))),
       features_(device, encodes ? elements(geometry, 2 * weights_->analysis().in.k) : 0),
       stream_(device, elements(geometry, widest(sets, encodes, width))),
-      trunk_stream_(device, elements(geometry, widest_prior(sets))),
+      trunk_stream_(device, elements(geometry, padded(sets.widest_prior()))),
       narrow_(device, elements(geometry, widest(sets, encodes, width))),
       convolved_(device, elements(geometry, widest(sets, encodes, width))),
       hidden_(device, elements(geometry, widest(sets, encodes, hidden))),

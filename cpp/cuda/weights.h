@@ -1,6 +1,7 @@
 // Weights of a model in the layouts that the device's kernels read; all pointers are the device's.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -140,6 +141,9 @@ struct WeightSets {
   std::shared_ptr<const Weights> keyframes;
 
   const Weights& of(bool keyframe) const { return keyframe ? *keyframes : *predicted; }
+  int widest_prior() const {
+    return std::max(predicted->sizes().prior.width, keyframes->sizes().prior.width);
+  }
 };
 
 // Weights by model, copied to the device once for each. The models must outlive the object.

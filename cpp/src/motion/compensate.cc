@@ -91,4 +91,12 @@ void motion_compensate_rows(const ReferenceFrames& refs, const MotionField& fiel
   }
 }
 
+void motion_compensate(const ReferenceFrames& refs, const MotionField& field, ThreadPool& pool,
+                       Frame& out) {
+  pool.parallel_rows(static_cast<size_t>(field.superblocks_y), [&](size_t row) {
+    const int y = static_cast<int>(row);
+    motion_compensate_rows(refs, field, y, y + 1, out);
+  });
+}
+
 }  // namespace bsq

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "base/plane.h"
+#include "base/thread_pool.h"
 #include "motion/motion_field.h"
 
 namespace bsq {
@@ -28,8 +29,8 @@ void motion_compensate_superblock(const ReferenceFrames& refs, const MotionField
 void motion_compensate_rows(const ReferenceFrames& refs, const MotionField& field, int row_begin,
                             int row_end, Frame& out, std::span<uint16_t> differences = {});
 
-inline void motion_compensate(const ReferenceFrames& refs, const MotionField& field, Frame& out) {
-  motion_compensate_rows(refs, field, 0, field.superblocks_y, out);
-}
+// The whole frame, its rows over the pool.
+void motion_compensate(const ReferenceFrames& refs, const MotionField& field, ThreadPool& pool,
+                       Frame& out);
 
 }  // namespace bsq

@@ -71,20 +71,13 @@ void TemporalFilter::predict(const TemporalNeighbour& neighbour, Predicted& pred
   while (predicted.components.size() < filtered_) {
     predicted.components.push_back(geometries_[predicted.components.size()].make_frame());
   }
-  compensate(luma, field, predicted.components.front());
+  motion_compensate({&luma, nullptr}, field, pool_, predicted.components.front());
   for (size_t i = 1; i < filtered_; ++i) {
     Frame& out = predicted.components[i];
     narrow_.reset(out.planes[0].width(), out.planes[0].height());
     take_motion(field, geometries_[i].narrower, narrow_);
-    compensate(neighbour.components[i], narrow_, out);
+    motion_compensate({&neighbour.components[i], nullptr}, narrow_, pool_, out);
   }
-}
-
-void TemporalFilter::compensate(const Frame& reference, const MotionField& field, Frame& out) {
-  pool_.parallel_rows(static_cast<size_t>(field.superblocks_y), [&](size_t row) {
-    const int y = static_cast<int>(row);
-    motion_compensate_rows({&reference, nullptr}, field, y, y + 1, out);
-  });
 }
 
 void TemporalFilter::blend(std::span<const Frame> frame, std::span<const BlendWeights> weights) {

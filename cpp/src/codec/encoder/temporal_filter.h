@@ -48,7 +48,6 @@ class TemporalFilter {
   };
 
   void predict(const TemporalNeighbour& neighbour, Predicted& predicted);
-  void compensate(const Frame& reference, const MotionField& field, Frame& out);
   void blend(std::span<const Frame> frame, std::span<const BlendWeights> weights);
 
   const std::vector<Geometry> geometries_;

@@ -49,15 +49,12 @@ Frame luma_frame(const Geometry& geometry) {
 }  // namespace
 
 SceneCutDetector::SceneCutDetector(const Geometry& geometry, ThreadPool& pool)
-    : superblocks_y_(geometry.superblocks_y), pool_(pool), compensated_(luma_frame(geometry)) {}
+    : pool_(pool), compensated_(luma_frame(geometry)) {}
 
 bool SceneCutDetector::is_cut(const Frame& source, const Frame& previous,
                               const MotionField& motion) {
   const SectionScope scope(Section::kDeciding);
-  pool_.parallel_rows(static_cast<size_t>(superblocks_y_), [&](size_t row) {
-    const int y = static_cast<int>(row);
-    motion_compensate_rows({&previous, nullptr}, motion, y, y + 1, compensated_);
-  });
+  motion_compensate({&previous, nullptr}, motion, pool_, compensated_);
   const ConstPlaneView luma = source.planes[0].view();
   const ConstPlaneView still = previous.planes[0].view();
   const ConstPlaneView moved = compensated_.planes[0].view();

@@ -23,7 +23,6 @@ class SceneCutDetector {
   bool is_cut(const Frame& source, const Frame& previous, const MotionField& motion);
 
  private:
-  const int superblocks_y_;
   ThreadPool& pool_;
   Frame compensated_;  // luma of the previous frame, with motion
   // By row of tokens: what the better prediction misses, and what a mean of each token misses.
