@@ -52,8 +52,11 @@ class PyAVFace:
 def mpeg4_as_bsq(monkeypatch: pytest.MonkeyPatch, ffmpeg: str) -> None:
     """Puts MPEG-4 behind bsqav.transcode and bsqav.open, and shortens the references' curves."""
 
-    def transcode(src: Path, dst: Path, *, codec: str, crf: float, gop: int, model: object) -> None:
+    def transcode(
+        src: Path, dst: Path, *, codec: str, crf: float, gop: int, model: object, **settings: object
+    ) -> None:
         assert (codec, model) == ("bsq", None)
+        assert settings in ({}, {"lookahead": 0, "scene_cut": False})
         arguments = ["-i", src.name, "-c:v", "mpeg4", "-q:v", f"{crf:g}", "-g", str(gop), dst.name]
         run_ffmpeg(arguments, src.parent)
 
@@ -76,6 +79,23 @@ def test_public_bsq_codes_and_reads_back(clip: Path) -> None:
     quality = measure(decoded, clip)
     assert quality.frames == FRAMES
     assert quality.psnr_y > 30
+
+
+@pytest.mark.usefixtures("mpeg4_as_bsq")
+def test_settings_reach_the_encoder_and_the_result(
+    clip: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--codecs", "mjpeg", "--crf", "2,6,12,31", "--frames", "2", "--metrics", "psnr"]
+    options += ["--set", "lookahead=0", "--set", "scene-cut=no", "--json", "-", "--quiet"]
+    assert run(str(clip), *options) == 0
+    point = json.loads(capsys.readouterr().out)["clips"][0]["points"][0]
+    assert point["command"].endswith(" --lookahead 0 --no-scene-cut")
+
+
+@pytest.mark.parametrize("text", ["lookahead", "lookahead=x", "lookahead=900", "crf=3", "speed=1"])
+def test_settings_that_are_none(clip: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(str(clip), "--set", text) == 2
+    assert "--set" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("mpeg4_as_bsq")

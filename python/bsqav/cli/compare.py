@@ -4,7 +4,7 @@ import argparse
 import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bsqav.cli.display import say, show
 from bsqav.cli.parsing import did_you_mean
@@ -29,6 +29,8 @@ _METRIC_NAMES = {
 }
 # what a codec is called elsewhere
 _CODECS_MEANT = {"h264": "x264", "h265": "x265", "hevc": "x265", "av1": "svtav1", "h266": "vvenc"}
+# have options of their own, or are what is compared
+_NOT_SETTINGS = {"crf", "bitrate", "b", "gop", "g", "model", "parallel"}
 # needs weights and PyTorch
 _NOT_IN_ALL = ("st-lpips",)
 
@@ -98,6 +100,13 @@ def _add_measured(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--scale", metavar="WxH", help="scale the clips first")
     parser.add_argument("--model", metavar="NAME|FILE", help="model for BSQ")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a setting of BSQ for clips, as of transcode: lookahead=0; may be repeated",
+    )
 
 
 def _add_outputs(parser: argparse.ArgumentParser) -> None:
@@ -123,6 +132,7 @@ def run(args: argparse.Namespace) -> int:
         metrics = _metrics(args.metrics)
         crfs = [_crf(text) for text in _names(args.crf)]
         scale = None if args.scale is None else _size(args.scale)
+        settings = _settings(args.set)
         for option, value in (
             ("--frames", args.frames),
             ("--gop", args.gop),
@@ -137,7 +147,7 @@ def run(args: argparse.Namespace) -> int:
         say(f"compare: {error}")
         return 2
     try:
-        return _compare(args, codecs, metrics, crfs, scale)
+        return _compare(args, codecs, metrics, crfs, scale, settings)
     except (BsqError, OSError) as error:
         say(f"compare: {error}")
         return 1
@@ -149,6 +159,7 @@ def _compare(
     metrics: list[str],
     crfs: list[float],
     scale: tuple[int, int] | None,
+    settings: dict[str, Any],
 ) -> int:
     from bsqav.evaluation.compare.bsq import PublicBsq
     from bsqav.evaluation.compare.comparison import CompareConfig, compare
@@ -178,7 +189,7 @@ def _compare(
             scale=scale,
             jobs=args.jobs,
         ),
-        bsq=PublicBsq(args.model),
+        bsq=PublicBsq(args.model, settings),
         progress=progress,
         cache=None if args.no_cache else Cache(cache_folder()),
         viewer=viewer,
@@ -252,6 +263,26 @@ def _crf(text: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"--crf {text!r}: not a finite number")
     return value
+
+
+def _settings(texts: list[str]) -> dict[str, Any]:
+    from bsqav.codec.encoder_options import encoder_arguments
+    from bsqav.codec.settings import EncoderSettings
+
+    given: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise ValueError(f"--set {text!r}: give NAME=VALUE, such as lookahead=0")
+        given[name.replace("-", "_")] = value
+    for name in _NOT_SETTINGS.intersection(given):
+        raise ValueError(f"--set {name}: not as a setting here; see --crf, --gop and --model")
+    try:
+        settings = encoder_arguments(given)
+        EncoderSettings.for_files().changed(settings)
+    except BsqError as error:
+        raise ValueError(f"--set: {error}") from None
+    return settings
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -7,7 +7,7 @@ import functools
 import hashlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypedDict, cast
@@ -57,29 +57,38 @@ class Report(TypedDict):
 
 
 class PublicBsq:
-    """BSQ by `bsqav.transcode` into Matroska and `bsqav.open` back."""
+    """BSQ by `bsqav.transcode` into Matroska and `bsqav.open` back.
 
-    def __init__(self, model: str | None = None) -> None:
+    settings  of clips, by name, as `transcode` takes them
+    """
+
+    def __init__(self, model: str | None = None, settings: Mapping[str, Any] | None = None) -> None:
         self.model = model
+        self.settings = dict(settings or {})
 
     def identity(self) -> dict[str, object]:
-        """The program and the model.
+        """The program, the model and the settings.
 
         Raises ModelNotFoundError where there is no such model.
         """
         from bsqav.codec.models import find_model
 
         model = find_model(self.model)
-        return {"program": program_hash(), "model": model.id}
+        known: dict[str, object] = {"program": program_hash(), "model": model.id}
+        return known | ({"settings": self.settings} if self.settings else {})
 
     def encode(self, y4m: Path, crf: float, gop: int, out: Path) -> Encoded:
         """See `BsqCodec`."""
         report = run_worker(
-            "encode", y4m=str(y4m), out=str(out), crf=crf, gop=gop, model=self.model
+            "encode",
+            y4m=str(y4m),
+            out=str(out),
+            settings={"crf": crf, "gop": gop, "model": self.model, **self.settings},
         )
         shown = f"bsqav transcode {y4m.name} {out.name} --crf {crf:g} --gop {gop}"
         if self.model is not None:
             shown += f" --model {self.model}"
+        shown += "".join(f" {_as_option(*setting)}" for setting in self.settings.items())
         sizes = packet_sizes(out)
         return Encoded(sizes, report["seconds"], shown, report["memory"], shown_sizes(out))
 
@@ -87,6 +96,14 @@ class PublicBsq:
         """See `BsqCodec`."""
         report = run_worker("decode", **decode_arguments(stream, y4m, header, self.model))
         return Run(f"bsqav.open({stream.name!r})", report["seconds"], report["memory"])
+
+
+def _as_option(name: str, value: Any) -> str:
+    """A setting on the command line: --lookahead 0, --no-scene-cut."""
+    option = name.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{option}" if value else f"--no-{option}"
+    return f"--{option} {value}"
 
 
 def decode_arguments(

@@ -6,9 +6,10 @@ python -m bsqav.evaluation.compare.worker JOB ARGUMENTS-AS-JSON
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from bsqav.errors import BsqError
 from bsqav.evaluation.io.process import peak_memory
@@ -16,12 +17,12 @@ from bsqav.evaluation.io.sources import frame_planes
 from bsqav.evaluation.io.y4m import Y4mHeader, Y4mWriter
 
 
-def encode(y4m: str, out: str, crf: float, gop: int, model: str | None) -> float:
+def encode(y4m: str, out: str, settings: Mapping[str, Any]) -> float:
     """Encodes a y4m file; gives the seconds that took."""
     import bsqav
 
     start = time.perf_counter()
-    bsqav.transcode(Path(y4m), Path(out), codec="bsq", crf=crf, gop=gop, model=model)
+    bsqav.transcode(Path(y4m), Path(out), codec="bsq", **settings)
     return time.perf_counter() - start
 
 
