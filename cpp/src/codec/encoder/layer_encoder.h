@@ -148,7 +148,7 @@ class LayerEncoder {
     const SectionScope scope(Section::kDeciding);
     if (style_.preset == BSQ_PRESET_FAST || state_.active.count() == 0) return false;
     const double latent_per_bit = style_.tuning.latent_per_bit;
-    if (style_.preset != BSQ_PRESET_SLOW || layer.blank) {
+    if (layer.blank || !tries_lambdas(layer)) {
       selection_.rdoq(layer, latent_per_bit);
     } else {
       selection_.begin_trials();
@@ -165,6 +165,11 @@ class LayerEncoder {
     const bool relisted = relist_tokens(layer);
     if (relisted) selection_.run_trunk();
     return !changed && !relisted;
+  }
+
+  // Keyframes are few, and everything after them is predicted from them.
+  bool tries_lambdas(const Layer& layer) const {
+    return style_.preset == BSQ_PRESET_SLOW || layer.keyframe;
   }
 
   void write_symbols(const Layer& layer) {

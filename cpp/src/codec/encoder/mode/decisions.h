@@ -43,7 +43,8 @@ struct Decisions {
   // Keyframes are what all that follows is predicted from, and pay for themselves later.
   double lambda = 0.16;
   double keyframe_lambda = 0.10;
-  // Factors of lambda in RDO quantization that the slow preset tries.
+  // Factors of lambda in RDO quantization that are tried in keyframes, and by the slow preset in
+  // all frames.
   std::array<double, 5> lambda_factors{1.0, 0.1, 0.5, 2.0, 4.0};
   // What the flags of a coded token cost more than those of a skipped one, in bits.
   double flag_bits = 1.0;
