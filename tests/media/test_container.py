@@ -175,9 +175,11 @@ def test_arrays_of_rgba_keep_alpha(tmp_path: Path) -> None:
     with open_container(tmp_path / "a.mkv") as source:
         (picture,) = source.decode(video=0)
     assert picture.format.name == "yuva420p"
-    shown = picture.to_ndarray(format="rgba")
-    assert shown[:12, :, 3].max() < 25
-    assert shown[18:, :, 3].min() > 180
+    # FFmpeg's conversion to rgba now and then leaves zeros in a row of alpha.
+    plane = picture.planes[3]
+    alpha = np.asarray(plane).reshape(plane.height, plane.line_size)[:, : plane.width]
+    assert alpha[:12].max() < 20
+    assert alpha[18:].min() > 180
 
 
 @pytest.mark.filterwarnings("ignore:pixel format rgb24")
