@@ -23,6 +23,7 @@ import sys
 import time
 from pathlib import Path
 
+from bsqav.cli.parsing import setting
 from bsqav.errors import BsqError
 from bsqav.evaluation.ablation.builds import Build, BuildCodec
 from bsqav.evaluation.ablation.run import AblationConfig, ablate
@@ -60,14 +61,6 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--no-cache", action="store_true", help="measure everything again")
     made.add_argument("--quiet", action="store_true", help="no progress on standard error")
     return made
-
-
-def setting(text: str) -> tuple[str, str]:
-    """NAME=VALUE, the name with hyphens or underscores."""
-    name, equals, value = text.partition("=")
-    if not (name and equals and value):
-        raise argparse.ArgumentTypeError(f"{text!r} is no setting: NAME=VALUE")
-    return name.replace("-", "_"), value
 
 
 def default_clips() -> list[str]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bsqav.cli.display import say, show
-from bsqav.cli.parsing import did_you_mean
-from bsqav.errors import BsqError
+from bsqav.cli.parsing import did_you_mean, setting
+from bsqav.errors import BsqError, UsageError
 
 if TYPE_CHECKING:
     from bsqav.evaluation.compare.results import CompareResult
@@ -269,18 +269,13 @@ def _settings(texts: list[str]) -> dict[str, Any]:
     from bsqav.codec.encoder_options import encoder_arguments
     from bsqav.codec.settings import EncoderSettings
 
-    given: dict[str, str] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not (name and equals and value):
-            raise ValueError(f"--set {text!r}: give NAME=VALUE, such as lookahead=0")
-        given[name.replace("-", "_")] = value
-    for name in _NOT_SETTINGS.intersection(given):
-        raise ValueError(f"--set {name}: not as a setting here; see --crf, --gop and --model")
     try:
+        given = dict(map(setting, texts))
+        if refused := sorted(_NOT_SETTINGS.intersection(given)):
+            raise UsageError(f"{refused[0]} is no setting here; see --crf, --gop and --model")
         settings = encoder_arguments(given)
         EncoderSettings.for_files().changed(settings)
-    except BsqError as error:
+    except (BsqError, argparse.ArgumentTypeError) as error:
         raise ValueError(f"--set: {error}") from None
     return settings
 

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from bsqav.cli.spellings import translated
 from bsqav.errors import UsageError
 
-__all__ = ["Parser", "did_you_mean"]
+__all__ = ["Parser", "did_you_mean", "setting"]
 
 # A value that argparse would take for an option.
 _NEGATIVE = re.compile(r"-[\d.].*")
@@ -24,6 +24,17 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     from bsqav.codec.closest import closest  # for errors only: bsqav.codec takes time to load
 
     return closest(word, known, cutoff=0.7)
+
+
+def setting(text: str) -> tuple[str, str]:
+    """NAME=VALUE, the name with hyphens or underscores; a `type` of arguments.
+
+    Raises argparse.ArgumentTypeError for another text.
+    """
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise argparse.ArgumentTypeError(f"{text!r} is no setting: NAME=VALUE")
+    return name.replace("-", "_"), value
 
 
 class Parser(argparse.ArgumentParser):

@@ -74,8 +74,7 @@ class PublicBsq:
         from bsqav.codec.models import find_model
 
         model = find_model(self.model)
-        known: dict[str, object] = {"program": program_hash(), "model": model.id}
-        return known | ({"settings": self.settings} if self.settings else {})
+        return {"program": program_hash(), "model": model.id, "settings": self.settings}
 
     def encode(self, y4m: Path, crf: float, gop: int, out: Path) -> Encoded:
         """See `BsqCodec`."""
