@@ -106,6 +106,27 @@ Array<int16_t> tokenizer_decode(const PyModel& model, const py::object& tokens_i
   return scatter(out, in.active, kSampleVector);
 }
 
+Array<int16_t> tokenizer_gains(const PyModel& model, const py::object& residual_in,
+                               const py::object& output_in, const py::object& superblocks,
+                               const Name& kernels, int threads) {
+  const auto residual = require_tokens<int16_t>(residual_in, "residual", kSampleVector);
+  const auto output = require_tokens<int16_t>(output_in, "output", kSampleVector);
+  require_same_frame(residual, output);
+  const ActiveTokens active = make_active(residual.shape(0), residual.shape(1), superblocks);
+  const int bits = layout_of(model).bits();
+  const auto residual_rows = gather(residual, active);
+  const auto output_rows = gather(output, active);
+  std::vector<int16_t> gains(static_cast<size_t>(active.count()) * static_cast<size_t>(bits));
+  {
+    const py::gil_scoped_release release;
+    ThreadPool pool(threads);
+    TokenizerResponse response(networks_of(model, kernels), pool);
+    std::copy_n(response.gains(active, residual_rows.data(), output_rows.data()), gains.size(),
+                gains.begin());
+  }
+  return scatter(gains, active, bits);
+}
+
 Array<int16_t> prior_flags(const PyModel& model, const py::object& previous_in,
                            const py::object& side_in, const py::object& superblocks,
                            const Name& kernels, int threads) {
@@ -234,6 +255,10 @@ void bind_network(py::module_& m) {
         superblocks, py::kw_only(), kernels, threads,
         "Output int16 [H, W, 96], Q8 in steps, of the tokenizer's decoder; tokens int8 "
         "[H, W, V].");
+  m.def("tokenizer_gains", &tokenizer_gains, py::arg("model"), py::arg("residual"),
+        py::arg("output"), superblocks, py::kw_only(), kernels, threads,
+        "What every bit gains by the errors that output leaves of residual, int16 [H, W, 32 S] in "
+        "32nds of a squared step size; both int16 [H, W, 96].");
   m.def("prior_flags", &prior_flags, py::arg("model"), py::arg("previous"), py::arg("side"),
         superblocks, py::kw_only(), kernels, threads,
         "Logits int16 [H, W, 3 S] of the stage flags; previous int8 [H, W, V].");

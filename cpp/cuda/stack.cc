@@ -152,6 +152,21 @@ void NetworkRunner::analysis(const ActiveList& active) {
   device_.launch(head);
 }
 
+void NetworkRunner::response(int neighbour, const ActiveList& active) {
+  const Linear& layer = weights_->analysis().around[static_cast<size_t>(neighbour)];
+  if (gains_.size() == 0) {
+    gains_ = DeviceArray<int16_t>(device_, latents_.size());
+  }
+  LinearKernel kernel = linear_kernel(layer, errors(), active.count);
+  kernel.split = true;
+  kernel.wide = true;
+  kernel.added = neighbour == 0 ? nullptr : gains_.data();
+  kernel.added_pitch = latent_pitch();
+  kernel.out16 = gains_.data();
+  kernel.out16_pitch = latent_pitch();
+  device_.launch(kernel);
+}
+
 void NetworkRunner::synthesis(const ActiveList& active) {
   const Synthesis& layers = weights_->synthesis();
   run(layers.stack, layers.tok, layers.side, active, stream_.data());

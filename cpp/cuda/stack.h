@@ -43,8 +43,16 @@ class NetworkRunner {
   int feature_pitch() const { return weights_->analysis().in.k; }
   // The encoder network; latents [active tokens, latent_pitch()].
   void analysis(const ActiveList& active);
-  const int8_t* latents() const { return latents_.data(); }
+  int8_t* latents() const { return latents_.data(); }
   int latent_pitch() const { return padded(weights_->analysis().head.n); }
+
+  // What response() reads, in the place of features: [active tokens, 2, error_pitch()].
+  int8_t* errors() const { return features_.data(); }
+  static constexpr int error_pitch() { return padded(kSampleVector); }
+  // What the bits of every token gain by the errors of one neighbour, added to that by the
+  // neighbours before it: [active tokens, latent_pitch()].
+  void response(int neighbour, const ActiveList& active);
+  const int16_t* gains() const { return gains_.data(); }
 
   // The prior's trunk: logits of the stage flags [active tokens, 3 S].
   void trunk(const ActiveList& active, int16_t* flags);
@@ -82,6 +90,7 @@ class NetworkRunner {
   DeviceArray<int8_t> hidden_;
   DeviceArray<int16_t> output_;
   DeviceArray<int8_t> latents_;
+  DeviceArray<int16_t> gains_;  // made when they are first needed
 };
 
 }  // namespace bsq::cuda

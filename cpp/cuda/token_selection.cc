@@ -230,6 +230,44 @@ void DeviceTokenSelection::end_trial(const Layer& layer) {
   device_.launch(kernel);
 }
 
+void DeviceTokenSelection::respond(const Layer& layer, double latent_per_bit) {
+  NetworkRunner& runner = state_.runner();
+  const Geometry& g = state_.geometry();
+  const ActiveList active = state_.active_list();
+  ErrorVectorKernel errors{};
+  errors.source = source_;
+  errors.prediction = state_.current();
+  errors.steps = steps(layer.q);
+  errors.positions = active.positions;
+  errors.index = active.index;
+  errors.rows = active.count;
+  errors.tokens_x = g.tokens_x;
+  errors.tokens_y = g.tokens_y;
+  errors.output = best_output_.data();
+  errors.output_pitch = NetworkRunner::output_pitch();
+  errors.out = runner.errors();
+  errors.pitch = NetworkRunner::error_pitch();
+  for (int i = 0; i < kNeighbourhood; ++i) {
+    errors.dy = i / 3 - 1;
+    errors.dx = i % 3 - 1;
+    device_.launch(errors);
+    runner.response(i, active);
+  }
+  const ResponseKernel kernel{runner.gains(),
+                              runner.latent_pitch(),
+                              state_.weights().analysis().energies,
+                              active.count,
+                              active.positions,
+                              g.tokens_x,
+                              state_.tokens.max_stages,
+                              best_.arrays(),
+                              response_per_unit(latent_per_bit, layer.lambda()),
+                              latent_rows_.data(),
+                              runner.latents(),
+                              runner.latent_pitch()};
+  device_.launch(kernel);
+}
+
 void DeviceTokenSelection::end_trials() {
   copy_tokens(best_.arrays(), state_.fields());
   device_.copy(token_rates_.data(), best_rates_.data(), token_rates_.size() * sizeof(uint64_t));

@@ -38,6 +38,7 @@ class DeviceTokenSelection {
   void begin_trials();
   void begin_trial();
   void end_trial(const Layer& layer);
+  void respond(const Layer& layer, double latent_per_bit);
   void end_trials();
   bool zero_out(const Layer& layer);
   void begin_symbols();

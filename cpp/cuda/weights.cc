@@ -112,7 +112,14 @@ LinearKernel linear_kernel(const Linear& layer, const int8_t* x, int rows) {
 
 void Weights::pack(Packer& packer) {
   const EncoderWeights& encoder = networks_->encoder;
-  analysis_ = {packer.linear(encoder.in), packer.stack(encoder.stack), packer.linear(encoder.head)};
+  analysis_ = {packer.linear(encoder.in),
+               packer.stack(encoder.stack),
+               packer.linear(encoder.head),
+               {},
+               packer.vector(encoder.response.energy)};
+  for (const PackedLinear& layer : encoder.response.around) {
+    analysis_.around.push_back(packer.linear(layer));
+  }
   const DecoderWeights& decoder = networks_->decoder;
   synthesis_ = {packer.linear(decoder.tok), packer.linear(decoder.side),
                 packer.stack(decoder.stack), packer.linear(decoder.out)};

@@ -65,11 +65,13 @@ struct Synthesis {
   Linear out;
 };
 
-// The encoder network.
+// The encoder network, and the decoder network's response to bits.
 struct Analysis {
   Linear in;
   Stack stack;
   Linear head;
+  std::vector<Linear> around;         // by neighbour
+  const int16_t* energies = nullptr;  // by bit
 };
 
 // Tables of the encoder's rates: entropy/logistic.h, entropy/bit_cost.h.

@@ -688,6 +688,18 @@ def tokenizer_encode(
     """Bits [H, W, S, 32] of the tokenizer's encoder; side [H, W, 104], residual [H, W, 96]; 0 at
     inactive tokens."""
 
+def tokenizer_gains(
+    model: Model,
+    residual: _S16,
+    output: _S16,
+    active: _U8 | None = None,
+    *,
+    kernels: str | None = None,
+    threads: int = 1,
+) -> _S16:
+    """What every bit gains by the errors that output leaves of residual, [H, W, 32 S] in 32nds of a
+    squared step size; both [H, W, 96]."""
+
 def tokenizer_decode(
     model: Model,
     tokens: _S8,

@@ -50,6 +50,8 @@ def random_tensors(config: ModelConfig, seed: int) -> dict[str, Tensor]:
             tensors[name] = rng.integers(-127, 128, spec.shape, np.int8)
         elif kind == "pair":
             tensors[name] = rng.integers(-1500, 1501, spec.shape, np.int32)
+        elif kind == "energy":
+            tensors[name] = rng.integers(0, 2000, spec.shape, np.int32)
     for name, spec in specs.items():
         layer, _, kind = name.rpartition(".")
         if kind == "m":
@@ -66,6 +68,8 @@ def _factor(layer: str, weights: TensorSpec | None) -> float:
     inputs = weights.shape[weights.inputs_axis]
     to_bytes = layer.endswith((".dw", ".fc1", ".cur", ".ctx"))
     input_size = 200.0 if weights.input_limit > 127 else 50.0
+    if layer.endswith("enc.response"):  # errors of nine tokens
+        input_size *= 30.0
     return (BYTES if to_bytes else WORDS) / (73.0 * input_size * math.sqrt(inputs))
 
 

@@ -102,6 +102,8 @@ def test_networks_equal_the_reference(model: Pair, size: tuple[int, int]) -> Non
         np.testing.assert_array_equal(bits, reference.encode(x.residual, x.side, active))
         out = _core.tokenizer_decode(loaded, x.tokens, x.side, x.windows, kernels=kernels)
         np.testing.assert_array_equal(out, reference.decode(x.tokens, x.side, active))
+        gains = _core.tokenizer_gains(loaded, x.residual, out, x.windows, kernels=kernels)
+        np.testing.assert_array_equal(gains, reference.gains(x.residual, out, active))
         stream, flags = reference.trunk(x.previous, x.side, active)
         got = _core.prior_flags(loaded, x.previous, x.side, x.windows, kernels=kernels)
         np.testing.assert_array_equal(got, flags)
@@ -118,7 +120,8 @@ def test_random_models_are_no_trivial_test(model: Pair) -> None:
     out = _core.tokenizer_decode(loaded, x.tokens, x.side, x.windows)
     logits = _core.prior_logits(loaded, x.previous, x.side, x.windows, x.tokens)
     coded = logits[x.stages == model.config.stages]
-    for values in (out, coded):
+    gains = _core.tokenizer_gains(loaded, x.residual, out, x.windows)
+    for values in (out, gains, coded):
         assert values.std() > 100
         assert (np.abs(values) == 32767).mean() < 0.05
     bits = _core.tokenizer_encode(loaded, x.side, x.residual, x.windows)
@@ -136,6 +139,10 @@ def test_thread_count_changes_nothing(model: Pair) -> None:
         np.testing.assert_array_equal(
             _core.tokenizer_decode(loaded, x.tokens, x.side, x.windows),
             _core.tokenizer_decode(loaded, x.tokens, x.side, x.windows, threads=threads),
+        )
+        np.testing.assert_array_equal(
+            _core.tokenizer_gains(loaded, x.residual, x.side[..., :96], x.windows),
+            _core.tokenizer_gains(loaded, x.residual, x.side[..., :96], x.windows, threads=threads),
         )
         np.testing.assert_array_equal(
             _core.prior_flags(loaded, x.previous, x.side, x.windows),

@@ -20,6 +20,7 @@ from bsqav.export.exporter import (
     quantized_networks,
     write_codec_model,
 )
+from bsqav.export.response import error_weights
 from bsqav.nn.codec import fields
 from bsqav.nn.codec.fakequant import Mode, QLinear, set_mode
 from bsqav.nn.codec.integer import (
@@ -259,3 +260,34 @@ def test_step_table_doubles_every_eight_crf() -> None:
     steps = step_q8(torch.arange(0, 505))
     assert steps[64] == 256 and steps[128] == 512 and steps[0] == 128
     assert (steps.diff() >= 0).all()
+
+
+def test_the_response_tells_what_a_bit_does_about_the_error(model: bytes, net: CodecNet) -> None:
+    x = inputs(31, net.config.stages)
+    bits = (torch.rand(1, ROWS, COLS, net.config.stages * 32) < 0.1).float()
+    stages, tokens = tokens_of(bits, x["most"])
+    loaded, active = _core.Model(model), superblocks(x["mask"])
+    side, residual = array(x["side"], np.int16), array(x["residual"], np.int16)
+
+    def decoded(vectors: torch.Tensor) -> np.ndarray:
+        return _core.tokenizer_decode(loaded, array(vectors * 64, np.int8), side, active)
+
+    def cost(output: np.ndarray) -> float:
+        error = torch.from_numpy(residual.astype(np.float64) - output) / 256
+        return float(((error @ error_weights().double()) * error * x["mask"][0]).sum())
+
+    output = decoded(tokens)
+    gains = _core.tokenizer_gains(loaded, residual, output, active)
+    energies = parse_model(model).tensors["enc.response.energy"]
+    told, true = [], []
+    for token in torch.nonzero(stages[0])[::2]:
+        y, left = (int(i) for i in token)
+        k = int(torch.randint(0, 32 * int(stages[0, y, left]), ()))
+        one = tokens[0, y, left, k] > 0
+        other = tokens.clone()
+        other[0, y, left, k] = 0.0 if one else 1.0
+        told.append(gains[y, left, k] + (1 if one else -1) * energies[k])
+        true.append((cost(decoded(other)) - cost(output)) * (1 if one else -1))
+    assert np.corrcoef(told, true)[0, 1] > 0.8
+    slope = np.dot(told, true) / np.dot(told, told)
+    assert 0.5 < 32 * slope < 2.0

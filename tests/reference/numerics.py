@@ -254,6 +254,19 @@ class Networks:
         bits = (z >= 0).reshape(*z.shape[:2], self.stages, STAGE_BITS)
         return np.where(active[..., None, None], bits, 0).astype(np.int64)
 
+    def gains(self, residual: npt.ArrayLike, output: npt.ArrayLike, active: Bool) -> Int:
+        """What every bit gains by the errors of the tokens around, [H, W, 32 S]."""
+        errors = np.clip(wide(residual) - wide(output), -4096, 4096)
+        padded = np.pad(np.where(active[..., None], errors, 0), ((1, 1), (1, 1), (0, 0)))
+        height, width = active.shape
+        total = np.zeros((height, width, 32 * self.stages), np.int64)
+        for i in range(9):
+            y, x = divmod(i, 3)
+            near = padded[y : y + height, x : x + width]
+            gain = self._linear(near, "enc.response", i)
+            total = add16(total, self._rq16(gain, "enc.response", i))
+        return np.where(active[..., None], total, 0)
+
     def trunk(self, previous: npt.ArrayLike, side: npt.ArrayLike, active: Bool) -> tuple[Int, Int]:
         """Residual stream [H, W, P], and flag logits [H, W, 3 S], 0 at inactive tokens."""
         x = add16(

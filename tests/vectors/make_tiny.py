@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bsqav.codec.modelfile import model_bytes
-from bsqav.codec.modelspec import KEYFRAMES, ModelConfig, Tensor, tensor_specs
+from bsqav.codec.modelspec import KEYFRAMES, MAX_ENERGY, ModelConfig, Tensor, tensor_specs
 
 PATH = Path(__file__).parent / "tiny.bsqm"
 STAGES = 4
@@ -33,6 +33,7 @@ CHROMA_RANK = 1  # chroma comes as late as luma of the next higher frequency
 DECODER_UNITS = 64.0  # units of the decoder's stream in one step
 BYTES = 32.0  # Q8 value of 1 in bytes made from a stream by random layers
 NOISE = 10.0  # Q8, what random layers add to a stream
+GAINS = 32  # of the response, in a squared step
 
 Tensors = dict[str, Tensor]
 Floats = npt.NDArray[np.float64]
@@ -157,13 +158,32 @@ def set_encoder(tensors: Tensors, modes: list[Mode], pairs: list[tuple[Mode, int
     set_some_scales(tensors, "enc.head", scales)
 
 
-def set_decoder(tensors: Tensors, modes: list[Mode], pairs: list[tuple[Mode, int]]) -> None:
-    """What each bit adds to a coefficient in the stream, and the coefficients into samples."""
-    count = len(modes)
-    added = np.zeros((count, 2 * PAIRS))
+def added_steps(modes: list[Mode], pairs: list[tuple[Mode, int]]) -> Floats:
+    """What every bit adds to the coefficients, in steps: [modes, bits]."""
+    added = np.zeros((len(modes), 2 * PAIRS))
     for index, (mode, level) in enumerate(pairs):
         step = STEP * (1 if level == 0 else 2 ** (level - 1))
         added[modes.index(mode), 2 * index : 2 * index + 2] = step, -step
+    return added
+
+
+def set_response(tensors: Tensors, modes: list[Mode], pairs: list[tuple[Mode, int]]) -> None:
+    """What every bit adds to the samples of its token, beside noise around it."""
+    added = added_steps(modes, pairs)
+    rows = 2 * added.T @ np.stack([mode.row for mode in modes])
+    largest = np.abs(rows).max(1, keepdims=True)
+    tensors["enc.response.w"][4] = np.rint(127 * rows / largest)
+    values = tensors["enc.response.m"] / 2.0 ** tensors["enc.response.n"][:, None]
+    values[4] = GAINS / 256 * largest[:, 0] / 127
+    set_scale(tensors, "enc.response", values, values.shape)
+    energies = np.rint(GAINS * (added**2).sum(0)).clip(0, MAX_ENERGY)
+    tensors["enc.response.energy"] = energies.astype(np.int32)
+
+
+def set_decoder(tensors: Tensors, modes: list[Mode], pairs: list[tuple[Mode, int]]) -> None:
+    """What each bit adds to a coefficient in the stream, and the coefficients into samples."""
+    count = len(modes)
+    added = added_steps(modes, pairs)
     largest = added.max(1, keepdims=True)
     tok = tensors["dec.tok.w"]
     tok[:count] = 0
@@ -201,6 +221,7 @@ def networks(config: ModelConfig, prefix: str) -> Tensors:
     pairs = bit_pairs()
     modes = list(dict.fromkeys(mode for mode, _ in pairs))
     set_encoder(tensors, modes, pairs)
+    set_response(tensors, modes, pairs)
     set_decoder(tensors, modes, pairs)
     set_prior(tensors)
     return {prefix + name: tensor for name, tensor in tensors.items()}

@@ -13,6 +13,7 @@
 #include "cuda/kernels/linear.h"
 #include "cuda/kernels/motion.h"
 #include "cuda/kernels/rdo.h"
+#include "cuda/kernels/response.h"
 #include "cuda/kernels/samples.h"
 #include "cuda/kernels/search_refine.h"
 #include "cuda/kernels/tokens.h"
@@ -25,8 +26,9 @@ using AllKernels =
                StoreBitsKernel, FillKernel, SideKernel, ReconstructKernel, ExportKernel,
                CompensateKernel, EnlargeKernel, EdgeKernel, DeblockKernel, CodedTokensKernel,
                MarkKernel, FeaturesKernel, SignsKernel, CountKernel, RdoqKernel, ZeroOutKernel,
-               LowerCostKernel, ErrorKernel, ShrinkKernel, SearchFrameKernel, PhaseKernel,
-               CoarseKernel, RefineKernel, WienerDetailKernel, WienerClassKernel, WienerKernel>;
+               LowerCostKernel, ErrorVectorKernel, ResponseKernel, ErrorKernel, ShrinkKernel,
+               SearchFrameKernel, PhaseKernel, CoarseKernel, RefineKernel, WienerDetailKernel,
+               WienerClassKernel, WienerKernel>;
 
 template <class Kernel, size_t... I>
 constexpr size_t kernel_index(std::index_sequence<I...>) {

@@ -132,6 +132,18 @@ struct MarkKernel {
   }
 };
 
+// Value i of a token's residual vector (docs/numerics.md section 3).
+BSQ_DEVICE int32_t residual(const Planes& source, const Planes& prediction, const StepTable& steps,
+                            const Position& token, int i) {
+  const SamplePlace p = sample_place(token, i);
+  if (p.plane >= source.count) return 0;
+  const int q = steps.steps.at(token.y, token.x);
+  const int64_t step = steps.step(p.plane == 0 ? q : chroma_q(q));
+  const int64_t d = source.at(p.plane, p.x, p.y) - prediction.at(p.plane, p.x, p.y);
+  const int64_t scaled = d * 65536 + step / 2;
+  return saturate(scaled >= 0 ? scaled / step : -((step - 1 - scaled) / step), 32767);
+}
+
 // What the encoder network reads of the active tokens: residual vectors, and after them the side
 // vectors; 16-bit values as LinearKernel reads them. A thread makes one value.
 struct FeaturesKernel {
@@ -165,20 +177,8 @@ struct FeaturesKernel {
         to[pitch] = from[side_pitch];
         return;
       }
-      store_split(residual(positions[row], thread), to, pitch);
+      store_split(residual(source, prediction, steps, positions[row], thread), to, pitch);
     });
-  }
-
- private:
-  // docs/numerics.md section 3: the difference in steps, Q8 and 16 more, rounded.
-  BSQ_DEVICE int32_t residual(const Position& token, int i) const {
-    const SamplePlace p = sample_place(token, i);
-    if (p.plane >= source.count) return 0;
-    const int q = steps.steps.at(token.y, token.x);
-    const int64_t step = steps.step(p.plane == 0 ? q : chroma_q(q));
-    const int64_t d = source.at(p.plane, p.x, p.y) - prediction.at(p.plane, p.x, p.y);
-    const int64_t scaled = d * 65536 + step / 2;
-    return saturate(scaled >= 0 ? scaled / step : -((step - 1 - scaled) / step), 32767);
   }
 };
 

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "network/response.h"
 #include "network/tensor_specs.h"
 
 namespace bsq {
@@ -48,6 +49,9 @@ class Packer {
   PackedLinear linear16(const std::string& name) const {
     return kernels_.pack_linear16(source(name));
   }
+  PackedLinear linear16(const std::string& name, int i) const {
+    return kernels_.pack_linear16(source(name, i));
+  }
 
   PackedDepthwise depthwise(const std::string& name) const {
     const Tensor& w = *find(name + ".w");
@@ -86,8 +90,19 @@ class Packer {
   const std::string prefix_;
 };
 
-EncoderWeights pack_encoder(const Packer& packer, const NetworkSize& size) {
-  return {packer.linear16("enc.in"), packer.stack("enc", size), packer.linear8("enc.head")};
+ResponseWeights pack_response(const Packer& packer, int bits) {
+  ResponseWeights response;
+  for (int i = 0; i < kNeighbourhood; ++i) {
+    response.around.push_back(packer.linear16("enc.response", i));
+  }
+  const int32_t* energy = packer.s32("enc.response.energy");
+  response.energy.assign(energy, energy + bits);
+  return response;
+}
+
+EncoderWeights pack_encoder(const Packer& packer, const NetworkSize& size, int bits) {
+  return {packer.linear16("enc.in"), packer.stack("enc", size), packer.linear8("enc.head"),
+          pack_response(packer, bits)};
 }
 
 DecoderWeights pack_decoder(const Packer& packer, const NetworkSize& size) {
@@ -138,7 +153,7 @@ Networks pack_networks(const ModelFile& file, const KernelTable& kernels, bool k
   return {kernels,
           sizes,
           layout,
-          pack_encoder(packer, sizes.encoder),
+          pack_encoder(packer, sizes.encoder, layout.bits()),
           pack_decoder(packer, sizes.decoder),
           pack_prior(packer, sizes.prior, layout.heads())};
 }

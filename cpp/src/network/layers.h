@@ -33,10 +33,17 @@ struct StackWeights {
   PackedRequant f;
 };
 
+// How the decoder network's output answers to a bit: docs/numerics.md section 4.
+struct ResponseWeights {
+  std::vector<PackedLinear> around;  // 16-bit input; by neighbour, row by row
+  std::vector<int16_t> energy;       // by bit
+};
+
 struct EncoderWeights {
   PackedLinear in;  // 16-bit input, 200 wide
   StackWeights stack;
   PackedLinear head;
+  ResponseWeights response;
 };
 
 struct DecoderWeights {

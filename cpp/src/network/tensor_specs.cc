@@ -3,6 +3,8 @@
 
 #include <limits>
 
+#include "network/response.h"
+
 namespace bsq {
 namespace {
 
@@ -14,6 +16,7 @@ constexpr int kInput8 = 127;
 constexpr int kInput16 = 32767;
 constexpr int kTableSize = 256;
 constexpr int kMaxPair = 32767;
+constexpr int kMaxEnergy = 32767;
 
 class Builder {
  public:
@@ -33,6 +36,10 @@ class Builder {
 
   void pairs(const std::string& name, std::vector<int> shape) {
     add({name, TensorType::kS32, std::move(shape), -kMaxPair, kMaxPair, false, 0, 0});
+  }
+
+  void energies(const std::string& name, int count) {
+    add({name, TensorType::kS32, {count}, 0, kMaxEnergy, false, 0, 0});
   }
 
   void table(const std::string& name) {
@@ -89,6 +96,9 @@ void add_encoder(const NetworkSize& size, const TokenLayout& layout, Builder& bu
   builder.linear("enc.in", size.width, kSampleVector + kSideVector, kInput16);
   builder.stack("enc", size);
   builder.linear("enc.head", bits, size.width, kInput8);
+  builder.weights("enc.response", {kNeighbourhood, bits, kSampleVector}, kErrorLimit, 2);
+  builder.requant("enc.response", {kNeighbourhood, bits}, kNeighbourhood);
+  builder.energies("enc.response.energy", bits);
 }
 
 void add_decoder(const NetworkSize& size, const TokenLayout& layout, Builder& builder) {

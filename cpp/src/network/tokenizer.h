@@ -30,6 +30,31 @@ class TokenizerEncoder {
   BlockStack stack_;
 };
 
+// What other bits would do about the error of a decoded layer.
+class TokenizerResponse {
+ public:
+  TokenizerResponse(std::shared_ptr<const Networks> networks, ThreadPool& pool);
+
+  // What every bit gains by the errors that `output` leaves of `residual`, both
+  // [active.count(), 96]: [active.count(), 32 S], valid until the next call.
+  const int16_t* gains(const ActiveTokens& active, const int16_t* residual, const int16_t* output);
+
+  // Latents of all bits where the tokens have those of `tokens`, z [active.count(), 32 S]; see
+  // response_latent(). residual, output [active.count(), 96]: residual vectors, and the decoder
+  // network's output for the tokens.
+  void latents(const ActiveTokens& active, const TokenField& tokens, const int16_t* residual,
+               const int16_t* output, int per_unit, int8_t* z);
+
+ private:
+  void add_neighbour(const ActiveTokens& active, int neighbour);
+
+  std::shared_ptr<const Networks> networks_;
+  ThreadPool& pool_;
+  std::vector<int16_t> error_;      // [active.count(), 96]
+  std::vector<int16_t> neighbour_;  // the same of one neighbour of each
+  std::vector<int16_t> gain_;       // [active.count(), 32 S]
+};
+
 class TokenizerDecoder {
  public:
   TokenizerDecoder(std::shared_ptr<const Networks> networks, ThreadPool& pool);

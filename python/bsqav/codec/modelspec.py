@@ -43,6 +43,10 @@ MIN_SHIFT, MAX_SHIFT = 32, 62
 SUM_LIMIT = 2**31
 SIDE_VECTOR = 104
 SAMPLE_VECTOR = 96
+NEIGHBOURHOOD = 9  # a token and those around it, by rows
+# The largest magnitude of the errors that the response reads.
+ERROR_LIMIT = 4096
+MAX_ENERGY = 32767
 MAX_STAGES = 8
 STAGE_BITS = 32
 FLAG_CONTEXTS = 3
@@ -170,6 +174,10 @@ def _encoder(config: ModelConfig) -> Specs:
     yield from _linear("enc.in", width, SAMPLE_VECTOR + SIDE_VECTOR, 32767)
     yield from _blocks("enc", width, config.encoder_hidden, config.encoder_blocks)
     yield from _linear("enc.head", count, width)
+    shape = (NEIGHBOURHOOD, count, SAMPLE_VECTOR)
+    yield "enc.response.w", _weights(shape, ERROR_LIMIT)
+    yield from _requant("enc.response", shape[:2])
+    yield "enc.response.energy", TensorSpec((count,), np.int32, 0, MAX_ENERGY)
 
 
 def _two_inputs(network: str, width: int, stages: int) -> Specs:

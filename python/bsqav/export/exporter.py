@@ -17,8 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bsqav.codec.modelfile import write_model
-from bsqav.codec.modelspec import MAX_PAIR, ModelConfig, join_sets
+from bsqav.codec.modelspec import MAX_ENERGY, MAX_PAIR, ModelConfig, join_sets
 from bsqav.errors import ModelError
+from bsqav.export.response import Response, measure_response
 from bsqav.nn.codec.fakequant import (
     ActQuant,
     Block,
@@ -37,6 +38,8 @@ Tensors = dict[str, Array]
 STREAM_UNIT = 1.0 / 256.0
 TOKEN_UNIT = 1.0 / 64.0
 LATENT_UNIT = 1.0 / 16.0
+# Of what a bit does about the error, in squared step sizes.
+GAIN_UNIT = 1.0 / 32.0
 MAX_SHIFT, MIN_SHIFT = 62, 32
 # Leaves room for the largest sum of weights (docs/numerics.md, section 6).
 MAX_BIAS = 2.0**29
@@ -148,6 +151,21 @@ def _encoder(out: Tensors, net: CodecNet) -> None:
     feature = _blocks(out, "enc", enc)
     _requant(out, "enc.f", np.array(STREAM_UNIT / feature), enc.into.out_features)
     _linear(out, "enc.head", enc.head, feature, LATENT_UNIT)
+    _response(out, measure_response(net))
+
+
+def _response(out: Tensors, response: Response) -> None:
+    parts: dict[str, list[Array]] = {}
+    for weights in response.weights:
+        one: Tensors = {}
+        one["enc.response.w"], unit = _integers(_array(weights), None, STREAM_UNIT, GAIN_UNIT)
+        _requant(one, "enc.response", unit / GAIN_UNIT, unit.shape[0])
+        for name, array in one.items():
+            parts.setdefault(name, []).append(array)
+    for name, arrays in parts.items():
+        out[name] = np.concatenate(arrays) if name.endswith(".n") else np.stack(arrays)
+    energies = np.round(_array(response.energies) / GAIN_UNIT).clip(0, MAX_ENERGY)
+    out["enc.response.energy"] = energies.astype(np.int32)
 
 
 def _of_tokens(out: Tensors, name: str, network: Any) -> float:

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "base/section_clock.h"
@@ -147,17 +148,11 @@ class LayerEncoder {
   bool refine_tokens(const Layer& layer) {
     const SectionScope scope(Section::kDeciding);
     if (style_.preset == BSQ_PRESET_FAST || state_.active.count() == 0) return false;
-    const double latent_per_bit = style_.tuning.latent_per_bit;
-    if (layer.blank || !tries_lambdas(layer)) {
-      selection_.rdoq(layer, latent_per_bit);
+    if (layer.blank) {
+      selection_.rdoq(layer, style_.tuning.latent_per_bit);
     } else {
       selection_.begin_trials();
-      for (const double factor : kDecisions.lambda_factors) {
-        selection_.begin_trial();
-        selection_.rdoq(layer, latent_per_bit * factor);
-        state_.run_decoder();
-        selection_.end_trial(layer);
-      }
+      for (const Trial& trial : trials_of(layer)) try_bits(layer, trial);
       selection_.end_trials();
     }
     state_.run_decoder();
@@ -167,9 +162,19 @@ class LayerEncoder {
     return !changed && !relisted;
   }
 
+  void try_bits(const Layer& layer, const Trial& trial) {
+    const double latent_per_bit = style_.tuning.latent_per_bit;
+    if (trial.latents == Trial::Latents::kResponse) selection_.respond(layer, latent_per_bit);
+    selection_.begin_trial();
+    selection_.rdoq(layer, latent_per_bit * trial.factor);
+    state_.run_decoder();
+    selection_.end_trial(layer);
+  }
+
   // Keyframes are few, and everything after them is predicted from them.
-  bool tries_lambdas(const Layer& layer) const {
-    return style_.preset == BSQ_PRESET_SLOW || layer.keyframe;
+  std::span<const Trial> trials_of(const Layer& layer) const {
+    if (style_.preset == BSQ_PRESET_SLOW || layer.keyframe) return kDecisions.many_trials;
+    return kDecisions.few_trials;
   }
 
   void write_symbols(const Layer& layer) {

@@ -39,6 +39,8 @@ concept TokenSelection = requires(S s, S& base, const Layer& layer, int q, doubl
   s.begin_trials();
   s.begin_trial();
   s.end_trial(layer);
+  // New latents from the error that the best trial so far leaves. `number`: as for rdoq().
+  s.respond(layer, number);
   s.end_trials();
   // Takes the stages from tokens that cost less without. Whether there are such.
   { s.zero_out(layer) } -> std::same_as<bool>;

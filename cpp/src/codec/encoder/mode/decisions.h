@@ -9,6 +9,15 @@
 
 namespace bsq {
 
+// One of the ways in which the bits of a layer's tokens are chosen by RDO quantization; each token
+// keeps the result of the lowest RD cost.
+struct Trial {
+  // From the encoder network's latents, or from the error that the best bits so far leave.
+  enum class Latents { kNetwork, kResponse };
+  Latents latents;
+  double factor;  // of what a bit of cost moves the threshold of a latent by
+};
+
 // Steps are given as q, see docs/numerics.md section 3; a difference of 64 is a factor of two.
 struct Decisions {
   // A keyframe starts at this step or a coarser one, and refines in layers of about `layer_spacing`
@@ -43,9 +52,16 @@ struct Decisions {
   // Keyframes are what all that follows is predicted from, and pay for themselves later.
   double lambda = 0.16;
   double keyframe_lambda = 0.10;
-  // Factors of lambda in RDO quantization that are tried in keyframes, and by the slow preset in
-  // all frames.
-  std::array<double, 5> lambda_factors{1.0, 0.1, 0.5, 2.0, 4.0};
+  // In keyframes, and by the slow preset in all frames; elsewhere.
+  std::array<Trial, 7> many_trials{{{Trial::Latents::kNetwork, 1.0},
+                                    {Trial::Latents::kNetwork, 0.1},
+                                    {Trial::Latents::kNetwork, 2.0},
+                                    {Trial::Latents::kResponse, 1.0},
+                                    {Trial::Latents::kResponse, 0.3},
+                                    {Trial::Latents::kResponse, 2.0},
+                                    {Trial::Latents::kResponse, 1.0}}};
+  std::array<Trial, 2> few_trials{
+      {{Trial::Latents::kNetwork, 1.0}, {Trial::Latents::kResponse, 1.0}}};
   // What the flags of a coded token cost more than those of a skipped one, in bits.
   double flag_bits = 1.0;
   // A group has at most so many frames, or more where the anchor before leaves no more than this

@@ -8,6 +8,7 @@
 #include "codec/common/base_frame.h"
 #include "codec/encoder/mode/quantization.h"
 #include "codec/encoder/mode/rdoq_coder.h"
+#include "network/response.h"
 #include "network/samples.h"
 
 namespace bsq {
@@ -17,6 +18,8 @@ CpuTokenSelection::CpuTokenSelection(LayerState& state, const Tuning& tuning,
     : state_(state),
       keyframes_(networks.keyframes, state.pool()),
       predicted_(networks.predicted, state.pool()),
+      keyframe_response_(networks.keyframes, state.pool()),
+      predicted_response_(networks.predicted, state.pool()),
       tuning_(tuning) {}
 
 void CpuTokenSelection::begin_frame() { differences_.reset(state_.geometry().tokens()); }
@@ -117,6 +120,17 @@ void CpuTokenSelection::end_trial(const Layer& layer) {
   choice.token_rates = token_rates_;
   if (&choice == &best_) return;
   keep_lower_cost(rd_input(layer), choice, best_);
+}
+
+void CpuTokenSelection::respond(const Layer& layer, double latent_per_bit) {
+  const ActiveTokens& active = state_.active;
+  // Superblocks may have become inactive since analyse().
+  residual_.resize(static_cast<size_t>(active.count()) * kSampleVector);
+  residual_vectors(*source_, state_.current, active, state_.steps(layer.q), state_.pool(),
+                   residual_.data());
+  TokenizerResponse& response = state_.role().keyframe ? keyframe_response_ : predicted_response_;
+  response.latents(active, best_.tokens, residual_.data(), best_.output.data(),
+                   response_per_unit(latent_per_bit, layer.lambda()), latents_.data());
 }
 
 void CpuTokenSelection::end_trials() {

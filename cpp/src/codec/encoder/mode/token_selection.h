@@ -38,6 +38,7 @@ class CpuTokenSelection {
   void begin_trial();
   void end_trial(const Layer& layer);
   void end_trials();
+  void respond(const Layer& layer, double latent_per_bit);
   bool zero_out(const Layer& layer);
   void begin_symbols() { state_.begin_bits(); }
   template <TokenCoder Coder>
@@ -55,6 +56,8 @@ class CpuTokenSelection {
   LayerState& state_;
   TokenizerEncoder keyframes_;
   TokenizerEncoder predicted_;
+  TokenizerResponse keyframe_response_;
+  TokenizerResponse predicted_response_;
   const Tuning& tuning_;
   const Frame* source_ = nullptr;
   Frame base_source_;  // of a base frame
