@@ -170,7 +170,7 @@ def test_arrays_of_rgba_keep_alpha(tmp_path: Path) -> None:
     pixels = np.full((30, 40, 4), 200, np.uint8)
     pixels[:15, :, 3] = 0
     with open_container(tmp_path / "a.mkv", "w") as output:
-        stream = output.add_stream("bsq", rate=25)
+        stream = output.add_stream("bsq", rate=25, options={"crf": 24})
         output.mux(stream.encode(pixels))
         output.mux(stream.encode())
     with open_container(tmp_path / "a.mkv") as source:

@@ -50,7 +50,11 @@ def assert_same_batches(first: Any, second: Any, batch: int, frames: int, size: 
 def changed_networks(first: Path, second: Path) -> set[str]:
     """The networks in which two model files differ: enc, dec, prior; key.enc and so on."""
     before, after = read_model(first).tensors, read_model(second).tensors
-    changed = [name for name in before if not np.array_equal(before[name], after[name])]
+    changed = [
+        name.replace("enc.response", "dec")  # it is measured of the decoder network
+        for name in before
+        if not np.array_equal(before[name], after[name])
+    ]
     prefixes = [KEYFRAMES if name.startswith(KEYFRAMES) else "" for name in changed]
     pairs = zip(prefixes, changed, strict=True)
     return {prefix + name.removeprefix(prefix).split(".")[0] for prefix, name in pairs}
