@@ -31,8 +31,8 @@ class DeviceTokenSelection {
   bool find_coded_tokens(int q, double energy);
   void analyse(int q);
   void mark_superblocks();
-  // Latents are found by the place of their token.
-  void keep_latents(const std::vector<TokenPosition>&) const {}
+  // Latents are found by the place of their token, residuals are not kept.
+  void keep_analysis(const std::vector<TokenPosition>&) const {}
   void run_trunk() { state_.queue_trunk(); }
   void rdoq(const Layer& layer, double latent_per_bit);
   void begin_trials();

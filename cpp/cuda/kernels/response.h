@@ -11,8 +11,6 @@ namespace bsq::cuda {
 // there is none or it is not active. A thread makes one value.
 struct ErrorVectorKernel {
   static constexpr int kThreads = 128;
-  struct Shared {};
-  struct Local {};
 
   Planes source;
   Planes prediction;
@@ -29,15 +27,11 @@ struct ErrorVectorKernel {
   int8_t* out;  // [rows, 2, pitch]
   int pitch;
 
-  int64_t blocks() const { return rows; }
-
-  template <class Block>
-  BSQ_DEVICE void run(Block& block) const {
-    block.each_apart([&](int thread, Local&) {
-      if (thread >= pitch) return;
-      const int64_t row = block.index();
-      store_split(error(positions[row], thread), out + row * 2 * pitch + thread, pitch);
-    });
+  constexpr int64_t items() const { return static_cast<int64_t>(rows) * pitch; }
+  BSQ_DEVICE void item(int64_t i) const {
+    const int64_t row = i / pitch;
+    const auto value = static_cast<int>(i % pitch);
+    store_split(error(positions[row], value), out + row * 2 * pitch + value, pitch);
   }
 
  private:

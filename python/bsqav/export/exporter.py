@@ -6,7 +6,7 @@ m / 2^n = unit / target (docs/numerics.md, section 2).
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,16 @@ def _requant(out: Tensors, name: str, factor: Array, channels: int) -> None:
     m, n = multipliers(np.broadcast_to(factor, (channels,)))
     out[f"{name}.m"] = m
     out[f"{name}.n"] = np.array([n], np.int32)
+
+
+def _stacked(layers: Sequence[Tensors]) -> Tensors:
+    """Equal layers as one of each tensor, with a leading axis; their shifts as [layers]."""
+
+    def joined(name: str) -> Array:
+        arrays = [layer[name] for layer in layers]
+        return np.concatenate(arrays) if name.endswith(".n") else np.stack(arrays)
+
+    return {name: joined(name) for name in layers[0]}
 
 
 def _integers(
@@ -155,15 +165,13 @@ def _encoder(out: Tensors, net: CodecNet) -> None:
 
 
 def _response(out: Tensors, response: Response) -> None:
-    parts: dict[str, list[Array]] = {}
+    layers: list[Tensors] = []
     for weights in response.weights:
         one: Tensors = {}
         one["enc.response.w"], unit = _integers(_array(weights), None, STREAM_UNIT, GAIN_UNIT)
         _requant(one, "enc.response", unit / GAIN_UNIT, unit.shape[0])
-        for name, array in one.items():
-            parts.setdefault(name, []).append(array)
-    for name, arrays in parts.items():
-        out[name] = np.concatenate(arrays) if name.endswith(".n") else np.stack(arrays)
+        layers.append(one)
+    out |= _stacked(layers)
     energies = np.round(_array(response.energies) / GAIN_UNIT).clip(0, MAX_ENERGY)
     out["enc.response.energy"] = energies.astype(np.int32)
 
@@ -199,17 +207,15 @@ def _prior(out: Tensors, net: CodecNet) -> None:
 def _heads(out: Tensors, net: CodecNet, width: int) -> None:
     prior = net.prior
     into, post = float(_scale(prior.head_in)[0]), float(_scale(prior.head_post)[0])
-    parts: dict[str, list[Array]] = {}
+    layers: list[Tensors] = []
     for head, embed in zip(prior.heads, prior.embeds, strict=True):
         one: Tensors = {}
         _requant(one, "prior.head.in", np.array(STREAM_UNIT / into), width)
         assert isinstance(head, QLinear) and isinstance(embed, QLinear)
         _linear(one, "prior.head", head, post, STREAM_UNIT)
         _linear(one, "prior.emb", embed, TOKEN_UNIT, STREAM_UNIT)
-        for name, array in one.items():
-            parts.setdefault(name, []).append(array)
-    for name, arrays in parts.items():
-        out[name] = np.concatenate(arrays) if name.endswith(".n") else np.stack(arrays)
+        layers.append(one)
+    out |= _stacked(layers)
     out["prior.head.table"] = gelu_table(into, post)
     pair = np.round(_array(prior.pair.tril(-1)) / STREAM_UNIT).clip(-MAX_PAIR, MAX_PAIR)
     out["prior.pair"] = pair.astype(np.int32)

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from bsqav import _core
 from bsqav.codec.modelspec import NEIGHBOURHOOD, STAGE_BITS
 from bsqav.nn.codec import fields
 from bsqav.nn.codec.networks import CodecNet
 
 # By how much errors of the means of 2x2, 4x4 and 8x8 luma samples count more than those of the
-# samples: the encoder's `mean_weights` in codec/encoder/mode/decisions.h.
-MEAN_WEIGHTS = {2: 0.25, 4: 0.5, 8: 0.5}
+# samples in the encoder.
+MEAN_WEIGHTS = dict(zip((2, 4, 8), _core.encoder_decisions()["mean_weights"], strict=True))
 REPEATS = 12  # flips of every bit
 SIDE = 80  # tokens on a side of the probed field
 SPACING = 5  # between two flips, so that their responses do not overlap

@@ -140,7 +140,7 @@ class LayerEncoder {
     if (state_.active.count() == 0) return;
     selection_.analyse(layer.q);
     listed_ = state_.active.tokens();
-    if (relist_tokens(layer)) selection_.keep_latents(listed_);
+    if (relist_tokens(layer)) selection_.keep_analysis(listed_);
     selection_.run_trunk();
   }
 

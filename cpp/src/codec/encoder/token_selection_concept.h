@@ -29,7 +29,7 @@ concept TokenSelection = requires(S s, S& base, const Layer& layer, int q, doubl
   // Sets the active superblocks: those of which a token has stages.
   s.mark_superblocks();
   // The active tokens are no longer `listed`, which analyse() saw.
-  s.keep_latents(listed);
+  s.keep_analysis(listed);
   // That of the state; may go on while the host does.
   s.run_trunk();
   // RDO quantization: chooses the bits of every token by their latents and rates. `number`: by how

@@ -79,13 +79,17 @@ void CpuTokenSelection::analyse(int q) {
   });
 }
 
-// Takes the latents of tokens that are no longer listed out.
-void CpuTokenSelection::keep_latents(const std::vector<TokenPosition>& before) {
+// Takes what analyse() found of tokens that are no longer listed out.
+void CpuTokenSelection::keep_analysis(const std::vector<TokenPosition>& before) {
   const auto bits = static_cast<size_t>(state_.tokens.max_stages * kStageBits);
+  const auto move = [](auto& rows, size_t from, size_t to, size_t width) {
+    if (from != to) std::copy_n(&rows[from * width], width, &rows[to * width]);
+  };
   size_t kept = 0;
   for (size_t i = 0; i < before.size(); ++i) {
     if (state_.active.index(before[i].y, before[i].x) < 0) continue;
-    if (kept != i) std::copy_n(&latents_[i * bits], bits, &latents_[kept * bits]);
+    move(latents_, i, kept, bits);
+    move(residual_, i, kept, size_t{kSampleVector});
     ++kept;
   }
 }
@@ -123,13 +127,8 @@ void CpuTokenSelection::end_trial(const Layer& layer) {
 }
 
 void CpuTokenSelection::respond(const Layer& layer, double latent_per_bit) {
-  const ActiveTokens& active = state_.active;
-  // Superblocks may have become inactive since analyse().
-  residual_.resize(static_cast<size_t>(active.count()) * kSampleVector);
-  residual_vectors(*source_, state_.current, active, state_.steps(layer.q), state_.pool(),
-                   residual_.data());
   TokenizerResponse& response = state_.role().keyframe ? keyframe_response_ : predicted_response_;
-  response.latents(active, best_.tokens, residual_.data(), best_.output.data(),
+  response.latents(state_.active, best_.tokens, residual_.data(), best_.output.data(),
                    response_per_unit(latent_per_bit, layer.lambda()), latents_.data());
 }
 

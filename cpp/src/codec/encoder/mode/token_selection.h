@@ -31,7 +31,7 @@ class CpuTokenSelection {
   bool find_coded_tokens(int q, double energy);
   void analyse(int q);
   void mark_superblocks();
-  void keep_latents(const std::vector<TokenPosition>& before);
+  void keep_analysis(const std::vector<TokenPosition>& before);
   void run_trunk() { state_.run_trunk(); }
   void rdoq(const Layer& layer, double latent_per_bit);
   void begin_trials();
