@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
 
 import av
 
@@ -47,6 +48,7 @@ class _Verifier:
     def __init__(self, models: Iterable[ModelLike], threads: int) -> None:
         self._decoder = Decoder(models=models, threads=threads, strict=True)
         self._hash = ConformanceHash()
+        self._start: Fraction | None = None  # of the last packet, in seconds
         self._first: Frame | None = None
         self.packets = 0  # decoded without an error
         self.keyframes = 0
@@ -59,7 +61,11 @@ class _Verifier:
         return self._hash.frames
 
     def add(self, packet: BsqPacket) -> None:
-        """Decodes one packet."""
+        """Decodes one packet. Raises MediaError where the container's times go back."""
+        start = (packet.pts or 0) * packet.time_base
+        if self._start is not None and start < self._start:
+            raise MediaError("the container's times go back")
+        self._start = start
         self.bytes += len(packet.data)
         self.end = float(((packet.pts or 0) + packet.duration) * packet.time_base)
         self._take(self._decoder.decode(packet))
