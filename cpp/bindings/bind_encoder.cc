@@ -189,8 +189,8 @@ class PyEncoder {
     call([&] { return handle_->stats(s); });
     return py::dict(
         "motion_bits"_a = s.motion_bits, "flag_bits"_a = s.flag_bits,
-        "delta_q_bits"_a = s.delta_q_bits, "token_bits"_a = s.token_bits,
-        "ideal_bits"_a = s.ideal_bits, "psnr_y"_a = s.psnr_y,
+        "delta_q_bits"_a = s.delta_q_bits, "sample_bits"_a = s.sample_bits,
+        "token_bits"_a = s.token_bits, "ideal_bits"_a = s.ideal_bits, "psnr_y"_a = s.psnr_y,
         "level_bits"_a = std::vector<double>(std::begin(s.level_bits), std::end(s.level_bits)),
         "tokens"_a = static_cast<double>(s.tokens),
         "coded_tokens"_a = static_cast<double>(s.coded_tokens),

@@ -21,7 +21,11 @@ namespace bsq {
 inline MotionSearchConfig search_config(double lam, int range) {
   if (!(lam >= 0.0 && lam <= 4096.0)) fail("lam must be 0 to 4096");
   if (range < 4 || range > 512) fail("range must be 4 to 512 luma samples");
-  return {lam, range, &search_kernels(current_kernels())};
+  MotionSearchConfig config;
+  config.lambda = lam;
+  config.range = range;
+  config.kernels = &search_kernels(current_kernels());
+  return config;
 }
 
 // The depth of the samples only scales them to the 8 bits of the search: 16-bit arrays whose

@@ -59,6 +59,7 @@ DeviceState::DeviceState(const Geometry& geometry, const WeightSets& sets, Devic
                Mirror<Vector>(device, geometry.tokens())},
       direction_(device, geometry.tokens()),
       prediction_side_(device, is_base ? 0 : geometry.tokens() * kPredictionSide),
+      sample_marks_(device, geometry.tokens()),
       left_edges_(device, geometry.tokens()),
       upper_edges_(device, geometry.tokens()) {
   for (const SuperblockRect& area : geometry_.tiles) {
@@ -152,6 +153,29 @@ void DeviceState::compensate() {
   device_.launch(kernel);
 }
 
+Frame& DeviceState::host_samples() {
+  if (host_samples_.plane_count == 0) host_samples_ = geometry_.make_frame();
+  const Planes& from = current_->planes();
+  for (int p = 0; p < from.count; ++p) {
+    device_.download(host_samples_.planes[p].view().data, from.data[p],
+                     static_cast<size_t>(from.bytes(p)));
+  }
+  device_.wait();
+  return host_samples_;
+}
+
+void DeviceState::store_samples() {
+  const Planes& to = current_->planes();
+  for (int p = 0; p < to.count; ++p) {
+    device_.upload(to.data[p], host_samples_.planes[p].view().data,
+                   static_cast<size_t>(to.bytes(p)));
+  }
+  device_.wait_mark();
+  std::copy(sample_coded.begin(), sample_coded.end(), sample_marks_.data());
+  sample_marks_.send(device_, sample_coded.size());
+  device_.mark();
+}
+
 Steps DeviceState::steps(int q) const { return {q, delta_q_.device(), geometry_.superblocks_x}; }
 
 // After wait_mark().
@@ -172,7 +196,7 @@ void DeviceState::keep_delta_q() {
 }
 
 void DeviceState::list_active(int q, const LayerPlace& place) {
-  active.set(superblocks.active);
+  active.set(superblocks.active, sample_coded);
   device_.wait_mark();
   put_delta_q();
   const auto count = static_cast<size_t>(active.count());
@@ -254,6 +278,7 @@ void DeviceState::deblock(int q) {
   const EdgeKernel edges{steps(q),
                          role_.keyframe,
                          coded_.data(),
+                         sample_marks(),
                          vectors_[0].device(),
                          vectors_[1].device(),
                          role_.is_b() ? direction_.device() : nullptr,
@@ -313,12 +338,12 @@ void DeviceState::filter() {
   const Planes& from = wiener_->input.planes();
   for (int p = 0; p < geometry_.plane_count; ++p) {
     if (!send_filters(p)) continue;
-    const auto samples = static_cast<size_t>(from.width[p]) * static_cast<size_t>(from.height[p]);
-    device_.copy(from.data[p], current_->planes().data[p], samples * sizeof(uint16_t));
+    device_.copy(from.data[p], current_->planes().data[p], static_cast<size_t>(from.bytes(p)));
     if (p == 0) classify();
     WienerKernel kernel{from,
                         current_->planes(),
                         p,
+                        sample_marks(),
                         wiener_->numbers.device(),
                         geometry_.superblocks_x,
                         wiener_->sets.device(),

@@ -80,6 +80,11 @@ class DeviceState : public LayerStateBase<DeviceState, SymbolTile, DeviceSamples
   void begin_frame(const FrameRole& role);
   void predict_from_base();
   void compensate();
+  // As in LayerState: a copy.
+  Frame& host_samples();
+  void store_samples();
+  // By place: not 0 for sample-coded tokens; null if there are none.
+  const uint8_t* sample_marks() const { return has_samples() ? sample_marks_.device() : nullptr; }
   // For encoders, which look at tokens before they are listed: the superblocks' delta q to the
   // device.
   void send_delta_q();
@@ -137,6 +142,8 @@ class DeviceState : public LayerStateBase<DeviceState, SymbolTile, DeviceSamples
   std::array<Mirror<Vector>, 2> vectors_;  // by reference
   Mirror<uint8_t> direction_;
   DeviceArray<int16_t> prediction_side_;
+  Mirror<uint8_t> sample_marks_;
+  Frame host_samples_;  // made when it is needed
   DeviceArray<int16_t> left_edges_;
   DeviceArray<int16_t> upper_edges_;
   std::unique_ptr<DeviceWiener> wiener_;  // not of base frames

@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 #include "codec/encoder/mode/motion_estimation.h"
+#include "codec/encoder/mode/screen_motion.h"
 #include "cuda/motion_search.h"
 #include "cuda/token_selection.h"
 #include "kernels/dispatch.h"
@@ -43,15 +44,22 @@ class DeviceFrameEncoder : public FrameEncoder {
     layers_.selection().set_source(to);
     layers_.selection().set_host_source(source);
     state_.begin_frame(role);
+    screen_.begin(source, layers_.begin_frame(), state_.pool());
   }
   void predict(int q, int range) override {
-    if (state_.role().is_b()) {
-      search_b(b_motion_config(q, range));
+    const FrameRole& role = state_.role();
+    MotionSearchConfig config = role.is_b() ? b_motion_config(q, range) : motion_config(q, range);
+    config.shifts[0] = screen_.shifts(role.first);
+    if (role.is_b()) {
+      config.shifts[1] = screen_.shifts(role.second);
+      search_b(config);
+    } else if (!config.shifts[0].empty()) {
+      search_p(config);
     } else {
       if (!search_) search_.emplace(device_, geometry());
       motion_tiles(state_, tiles_);
-      search_->run(source_.planes(), state_.reference(0).frame->planes(), motion_config(q, range),
-                   tiles_, state_.motion.field);
+      search_->run(source_.planes(), state_.reference(0).frame->planes(), config, tiles_,
+                   state_.motion.field);
     }
     state_.compensate();
   }
@@ -81,33 +89,48 @@ class DeviceFrameEncoder : public FrameEncoder {
     device_.wait();
     return std::accumulate(errors_.data(), errors_.data() + errors_.size(), int64_t{0});
   }
-  void end_frame() override { state_.end_frame(); }
+  void end_frame() override {
+    screen_.end_frame(state_.role());
+    state_.end_frame();
+  }
   const Frame& frame(int slot) override { return show(state_.held(slot)->frame->planes()); }
 
  private:
-  size_t plane_bytes(int p) const {
-    const Planes& planes = source_.planes();
-    return static_cast<size_t>(planes.width[p]) * static_cast<size_t>(planes.height[p]) *
-           sizeof(uint16_t);
-  }
+  struct HostSearch {
+    MotionSearch p;
+    BMotionSearch b;
+    std::array<SearchReference, 2> references;
+  };
+
+  size_t plane_bytes(int p) const { return static_cast<size_t>(source_.planes().bytes(p)); }
 
   // The motion of a B frame, which the host searches for.
-  void search_b(MotionSearchConfig config) {
-    const SearchKernels& kernels = search_kernels(current_kernels());
-    ThreadPool& pool = state_.pool();
-    if (!host_search_) host_search_ = std::make_unique<HostSearch>();
-    HostSearch& host = *host_search_;
-    const Frame& source = show(source_.planes());
-    host.search.current().fill(source.planes[0].view(), source.bit_depth);
-    for (size_t i = 0; i < 2; ++i) {
-      host.references[i].fill(show(state_.reference(i).frame->planes()), kernels, pool);
-    }
-    motion_tiles(state_, host.search.tiles());
-    config.kernels = &kernels;
+  void search_b(MotionSearchConfig& config) {
+    HostSearch& host = begin_host_search(2, config);
+    host.b.current().fill(begun_->planes[0].view(), begun_->bit_depth);
+    motion_tiles(state_, host.b.tiles());
     MotionSymbols& motion = state_.motion;
-    motion.field =
-        host.search.run(host.search.current(), {&host.references[0], &host.references[1]}, config,
-                        motion.temporal, motion.distances, host.search.tiles(), pool);
+    motion.field = host.b.run(host.b.current(), {&host.references[0], &host.references[1]}, config,
+                              motion.temporal, motion.distances, host.b.tiles(), state_.pool());
+  }
+  // Likewise that of a P frame whose search has displacements to try besides.
+  void search_p(MotionSearchConfig& config) {
+    HostSearch& host = begin_host_search(1, config);
+    host.p.current().fill(begun_->planes[0].view(), begun_->bit_depth);
+    motion_tiles(state_, host.p.tiles());
+    MotionField& field = state_.motion.field;
+    field = host.p.run(host.p.current(), host.references[0], config, &field, host.p.tiles(),
+                       state_.pool());
+  }
+  HostSearch& begin_host_search(size_t references, MotionSearchConfig& config) {
+    const SearchKernels& kernels = search_kernels(current_kernels());
+    config.kernels = &kernels;
+    if (!host_search_) host_search_ = std::make_unique<HostSearch>();
+    for (size_t i = 0; i < references; ++i) {
+      host_search_->references[i].fill(show(state_.reference(i).frame->planes()), kernels,
+                                       state_.pool());
+    }
+    return *host_search_;
   }
 
   const Frame& show(const Planes& planes) {
@@ -118,11 +141,6 @@ class DeviceFrameEncoder : public FrameEncoder {
     return shown_;
   }
 
-  struct HostSearch {
-    BMotionSearch search;
-    std::array<SearchReference, 2> references;
-  };
-
   Device& device_;
   DeviceState state_;
   LayerEncoder<DeviceState, DeviceTokenSelection> layers_;
@@ -132,7 +150,8 @@ class DeviceFrameEncoder : public FrameEncoder {
   Frame shown_;
   std::vector<MotionSearchTile> tiles_;
   std::optional<DeviceSearch> search_;       // of components with motion of their own
-  std::unique_ptr<HostSearch> host_search_;  // likewise, where there are B frames
+  std::unique_ptr<HostSearch> host_search_;  // likewise, for B frames and screens
+  ScreenMotion screen_;
 };
 
 }  // namespace

@@ -43,6 +43,17 @@ void DeviceTokenSelection::shrink_to(DeviceTokenSelection& base) {
   if (!base.own_source_) base.own_source_ = std::make_unique<DeviceFrame>(device_, g);
   base.set_source(base.own_source_->planes());
   static_assert(ShrinkKernel::kScale == kBaseScale);
+  if (state_.has_samples()) {
+    Frame& host = base.state_.host_samples();
+    shrink(*host_source_, g, state_.pool(), host);
+    fill_sample_coded(*host_source_, g, state_.sample_coded, host);
+    for (int p = 0; p < g.plane_count; ++p) {
+      device_.upload(base.source_.data[p], host.planes[p].view().data,
+                     static_cast<size_t>(base.source_.bytes(p)));
+    }
+    device_.wait();
+    return;
+  }
   for (int p = 0; p < g.plane_count; ++p) {
     const ShrinkKernel kernel{source_, base.source_, p, g.plane_width(p), g.plane_height(p)};
     device_.launch(kernel);
@@ -62,7 +73,8 @@ void DeviceTokenSelection::choose_filters(int q, bool keyframe) {
   for (int p = 0; p < g.plane_count; ++p) {
     filters_->planes.prepare(p, filters_->decoded, state_.pool());
   }
-  filters_->decision.measure(*host_source_, filters_->planes, g, state_.pool());
+  filters_->decision.measure(*host_source_, filters_->planes, g, state_.sample_coded,
+                             state_.pool());
   state_.for_each_tile(
       [&](SymbolTile& tile, size_t i) { filters_->decision.choose(q, keyframe, tile, i); });
 }
@@ -85,9 +97,17 @@ void DeviceTokenSelection::fetch_marks() {
 
 bool DeviceTokenSelection::find_coded_tokens(int q, double energy) {
   const Geometry& g = state_.geometry();
-  const CodedTokensKernel kernel{
-      source_,    state_.current(), steps(q),        energy,          kDecisions.mean_limit,
-      g.tokens_x, g.tokens_y,       g.superblocks_x, g.superblocks_y, state_.fields().stages};
+  const CodedTokensKernel kernel{source_,
+                                 state_.current(),
+                                 steps(q),
+                                 energy,
+                                 kDecisions.mean_limit,
+                                 state_.sample_marks(),
+                                 g.tokens_x,
+                                 g.tokens_y,
+                                 g.superblocks_x,
+                                 g.superblocks_y,
+                                 state_.fields().stages};
   state_.send_delta_q();
   device_.launch(kernel);
   marked_ = false;

@@ -23,6 +23,7 @@ class DeviceTokenSelection {
   void set_source(const Planes& source) { source_ = source; }
   // The same on the host, for filters; it must outlive the choice.
   void set_host_source(const Frame& source) { host_source_ = &source; }
+  const Frame& host_source() const { return *host_source_; }
 
   // See codec/encoder/token_selection_concept.h.
   static constexpr bool kTraces = false;

@@ -23,6 +23,7 @@ typedef struct LibBSQEncoder {
   char* tune;
   int lookahead;
   int temporal_filter;
+  int screen_content;
   int scene_cut;
   int sc_threshold;
   char* profile;

@@ -46,6 +46,8 @@ const AVOption ff_bsq_encoder_options[] = {
     NUMBER("lookahead", LOOKAHEAD_HELP, lookahead, FF_BSQ_NOT_GIVEN, FF_BSQ_NOT_GIVEN, 250),
     NUMBER("temporal_filter", "1: filter what many frames are predicted from, with a lookahead",
            temporal_filter, 1, 0, 1),
+    NUMBER("screen_content", "1: code samples themselves where that costs less, as in text",
+           screen_content, 1, 0, 1),
     NUMBER("scene_cut", "1: also put keyframes at scene cuts", scene_cut, 1, 0, 1),
     NUMBER("rotation", ROTATION_HELP, rotation, FF_BSQ_NOT_GIVEN, FF_BSQ_NOT_GIVEN, 270),
     TEXT("model", MODEL_HELP, model_name, NULL),
@@ -363,6 +365,7 @@ int ff_bsq_configure(AVCodecContext* avctx, bsq_encoder_config* config) {
   configure_groups(avctx, config);
   config->threads = ff_bsq_threads(avctx->thread_count);
   config->temporal_filter = s->temporal_filter;
+  config->screen_content = s->screen_content;
   config->lookahead = s->lookahead;
   if (s->lookahead == FF_BSQ_NOT_GIVEN) {
     config->lookahead = avctx->flags & AV_CODEC_FLAG_LOW_DELAY

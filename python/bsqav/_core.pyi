@@ -201,9 +201,9 @@ class Encoder:
     @property
     def stats(self) -> dict[str, Any]:
         """Of the last packet, all its frames, with the keys of bsq_packet_stats: motion_bits,
-        flag_bits, delta_q_bits and token_bits, by the model's probabilities, and ideal_bits, their
-        sum; tokens, coded_tokens and coded_stages, of all layers. psnr_y, of the frame shown;
-        level_bits, a list: bits of frames by level in their group of B frames."""
+        flag_bits, delta_q_bits, sample_bits and token_bits, by the model's probabilities, and
+        ideal_bits, their sum; tokens, coded_tokens and coded_stages, of all layers. psnr_y, of the
+        frame shown; level_bits, a list: bits of frames by level in their group of B frames."""
     def trace(self) -> None:
         """Notes the layers of the first component from now on; for training."""
     def take_layers(self) -> list[dict[str, Any]]:

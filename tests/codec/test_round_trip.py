@@ -214,7 +214,9 @@ def test_statistics_add_up() -> None:
     stream = encode(clip(form, 3), form)
     most = tiny_model().stages
     for packet, stats in zip(stream.packets, stream.stats, strict=True):
-        parts = sum(stats[f"{kind}_bits"] for kind in ("motion", "flag", "delta_q", "token"))
+        parts = sum(
+            stats[f"{kind}_bits"] for kind in ("motion", "flag", "delta_q", "sample", "token")
+        )
         assert stats["ideal_bits"] == pytest.approx(parts)
         # Header, timestamps, steps and checksum beside the coded symbols.
         overhead = 8 * len(packet) - stats["ideal_bits"]

@@ -100,7 +100,7 @@ def test_the_options_of_the_ffmpeg_wrapper() -> None:
     table = (folder / "libbsqenc_config.c").read_text()
     numbers = dict(re.findall(r'NUMBER\("(\w+)",[^;]*?, (\w+, \w+, \w+)\)', table))
     assert numbers["lookahead"] == f"FF_BSQ_NOT_GIVEN, FF_BSQ_NOT_GIVEN, {maximum('lookahead')}"
-    for name in ("scene_cut", "temporal_filter"):
+    for name in ("scene_cut", "screen_content", "temporal_filter"):
         assert numbers[name] == f"{int(SETTINGS[name].default)}, 0, 1"
     header = (folder / "libbsqenc.h").read_text()
     assert f"#define FF_BSQ_MAX_CRF {maximum('crf')}\n" in header

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +15,7 @@ from bsqav.errors import BsqError
 from tests.bitstream.packets import Header
 from tests.codec.streams import TINY_MODEL, Format, Stream, clip, decode, encode, picture_hash
 from tests.cuda.decoders import decode_all, emulation, encode_all, open_decoder
-from tests.reference import random_stream, wiener
+from tests.reference import wiener
 from tests.reference.bitstream import DamageError, conformance_hash
 from tests.reference.decoder import decode_stream
 from tests.reference.random_stream import RandomCoder, RandomStream
@@ -149,26 +148,6 @@ def test_a_device_filters_alike(form: Format) -> None:
     assert hashes(decode_all(stream.packets, open_decoder(3))) == stream.hashes
 
 
-class WrittenCoder(RandomCoder):
-    """Draws nothing while there are bits to write.
-
-    Attributes:
-        written: these bits.
-    """
-
-    def __init__(self, rng: random.Random, ones: float) -> None:
-        super().__init__(rng, ones)
-        self.written: list[int] = []
-
-    def bit(self, p: int) -> int:
-        """The next bit to write, or a random one."""
-        if not self.written:
-            return super().bit(p)
-        bit = self.written.pop(0)
-        self.symbols.append((bit, p))
-        return bit
-
-
 def stream_of_taps(draw: Callable[[], int], form: int) -> RandomStream:
     """A random stream with the taps that are drawn; none of them is 0."""
 
@@ -177,7 +156,7 @@ def stream_of_taps(draw: Callable[[], int], form: int) -> RandomStream:
             tap = draw()
             length = abs(tap).bit_length() - 1
             low = [abs(tap) >> i & 1 for i in reversed(range(length))]
-            assert isinstance(coder, WrittenCoder)
+            assert isinstance(coder, RandomCoder)
             coder.written = [0, int(tap < 0), *[1] * length, 0, *low]
             return super().read(coder, read_bit)
 
@@ -185,7 +164,6 @@ def stream_of_taps(draw: Callable[[], int], form: int) -> RandomStream:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(wiener, "LARGEST_TAP", 128)
         patch.setattr(wiener, "Integer", Tap)
-        patch.setattr(random_stream, "RandomCoder", WrittenCoder)
         for frame in range(6):
             stream.add(frame == 0, 1)
     return stream

@@ -16,8 +16,9 @@ import bsqav
 from bsqav import _core
 from bsqav.codec.models import default_model
 from bsqav.errors import ModelNotFoundError, UnsupportedError, UsageError
-from tests.codec.streams import Format, clip, tiny_model
-from tests.cuda.decoders import emulation, encode_all
+from tests.codec.streams import Format, clip, decode, picture_hash, tiny_model
+from tests.codec.text import scrolling
+from tests.cuda.decoders import decode_all, emulation, encode_all
 from tests.media.clips import make_clip
 from tests.support import ROOT
 
@@ -86,6 +87,19 @@ def test_several_tiles() -> None:
     form = Format(1040, 40)
     pictures = list(clip(form, 2))
     assert encode(form, pictures, crf=44, on_device=BOTH) == encode(form, pictures, crf=44)
+
+
+@pytest.mark.parametrize("options", [{}, {"lookahead": 8}], ids=["P", "B"])
+@pytest.mark.parametrize("form", [Format(130, 98, bit_depth=10), Format(48, 40, "444", alpha=1)])
+def test_sample_coded_tokens(form: Format, options: dict[str, Any]) -> None:
+    """Of text that scrolls; decoded on the device too."""
+    pictures = scrolling(form, 5, 4)
+    expected = encode(form, pictures, crf=26, **options)
+    assert encode(form, pictures, crf=26, on_device=BOTH, **options) == expected
+    packets = [packet[0] for packet in expected]
+    decoder = _core.CudaDecoder(emulation(), [tiny_model()], device=BOTH)
+    shown = decode_all(packets, decoder)
+    assert [picture_hash(p) for p in shown] == [picture_hash(p) for p in decode(packets)]
 
 
 def test_pictures_of_the_device_by_dlpack() -> None:

@@ -31,7 +31,7 @@ from .conftest import FRAMES, HEADER, write_y4m
 
 TINY = {"model": str(TINY_MODEL)}
 CONFIG = AblationConfig((20.0, 28.0, 36.0, 44.0), jobs=2)
-KINDS = ["keyframes", "motion", "flag", "delta q", "token", "overhead"]
+KINDS = ["keyframes", "motion", "flag", "delta q", "sample", "token", "overhead"]
 Made = tuple[Path, Cache, CompareResult]
 
 

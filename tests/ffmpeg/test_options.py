@@ -135,6 +135,18 @@ def test_the_temporal_filter(ffmpeg: FFmpeg) -> None:
     assert shown("-lookahead", "0", "-temporal_filter", "0") == without
 
 
+def test_screen_content(ffmpeg: FFmpeg) -> None:
+    """-screen_content 0 leaves what is drawn to the networks, at another size."""
+    source = ("-f", "lavfi", "-i", "smptebars=size=96x64:rate=10:duration=1", "-pix_fmt", "yuv420p")
+
+    def shown(*options: str) -> str:
+        ffmpeg(*source, "-c:v", "libbsq", *options, "out.mkv")
+        return ffmpeg.hash("-i", "out.mkv")
+
+    assert shown("-screen_content", "1") == shown()
+    assert shown("-screen_content", "0") != shown()
+
+
 def test_scene_cuts(ffmpeg: FFmpeg) -> None:
     """-sc_threshold 0, and a -keyint_min of the whole group, leave them out."""
     graph = (

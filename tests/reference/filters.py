@@ -34,7 +34,11 @@ def enlarge(base: IntArray, height: int, width: int, depth: int) -> IntArray:
 
 
 def edges(
-    q: IntArray, coded: BoolArray, vectors: IntArray | None, directions: IntArray | None = None
+    q: IntArray,
+    coded: BoolArray,
+    vectors: IntArray | None,
+    directions: IntArray | None = None,
+    sampled: BoolArray | None = None,
 ) -> tuple[IntArray, IntArray]:
     """Quantizer index at the left and at the upper edge of every token.
 
@@ -46,6 +50,7 @@ def edges(
         vectors: [rows, columns, reference, (x, y)] between keyframes, None in one.
         directions: [rows, columns]; bit r is set where the vector of reference r is used. Only the
             first ones are where it is None.
+        sampled: tokens that are sample-coded; none are where it is None.
     """
     found = []
     for axis in (1, 0):
@@ -58,6 +63,8 @@ def edges(
             moved = abs(np.subtract(*_sides(vectors, axis))).max(-1) >= 4
             used = one[..., None] >> np.arange(vectors.shape[2]) & 1 == 1
             filtered |= (one != other) | (moved & used).any(-1)
+        if sampled is not None:
+            filtered &= ~np.logical_or(*_sides(sampled, axis))
         inner = np.where(filtered, (a + b + 1) >> 1, NO_EDGE)
         found.append(np.insert(inner, 0, NO_EDGE, axis))
     return found[0], found[1]

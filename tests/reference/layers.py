@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tests.reference import filters, numerics, wiener
+from tests.reference import filters, numerics, samples, wiener
 from tests.reference.bitstream import Header, Tile, require, tiles
 from tests.reference.motion import Motion
 from tests.reference.range_decoder import CorrectedLogit, Integer, RangeDecoder, TileContexts
@@ -27,11 +27,13 @@ class TokenField:
         superblocks: bool [superblocks_y, superblocks_x], the active ones.
         stages: int64 [rows, columns], n of every token.
         bits: int64 [rows, columns, S, 32].
+        sampled: bool [rows, columns], the sample-coded ones.
     """
 
     superblocks: BoolArray
     stages: IntArray
     bits: IntArray
+    sampled: BoolArray
 
     @classmethod
     def empty(cls, width: int, height: int, stages: int) -> TokenField:
@@ -41,6 +43,7 @@ class TokenField:
             np.zeros((-(-rows // SUPERBLOCK_TOKENS), -(-columns // SUPERBLOCK_TOKENS)), np.bool_),
             np.zeros((rows, columns), np.int64),
             np.zeros((rows, columns, stages, 32), np.int64),
+            np.zeros((rows, columns), np.bool_),
         )
 
     @property
@@ -54,9 +57,9 @@ class TokenField:
 
     @property
     def active(self) -> BoolArray:
-        """Bool [rows, columns]: the tokens of active superblocks."""
+        """Bool [rows, columns]: the active tokens (section 5 of docs/numerics.md)."""
         rows, columns = self.stages.shape
-        return _per_token(self.superblocks)[:rows, :columns]
+        return _per_token(self.superblocks)[:rows, :columns] & ~self.sampled
 
 
 def _per_token(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -105,6 +108,7 @@ class LayerDecoder:
         self.delta_q_coded = np.zeros(state.delta_q.shape, np.bool_)
         self.planes: list[IntArray] = []
         self.prediction_side: IntArray | int = 0
+        self.sampled: BoolArray = np.zeros(state.field.stages.shape, np.bool_)
 
     def decode(
         self,
@@ -116,13 +120,16 @@ class LayerDecoder:
     ) -> list[IntArray]:
         """The planes, after deblocking and, unless it is a `base` frame, the Wiener filter."""
         self.planes, self.prediction_side = prediction, prediction_side
+        if not base:
+            self._read_samples()
         coded: BoolArray = np.zeros(self.state.field.stages.shape, np.bool_)
         layers = len(self.state.quantizers)
         for layer in range(layers):
             self._decode_layer(layer)
             coded |= self.state.field.stages > 0
         vectors, directions = (motion.vectors, motion.directions) if motion else (None, None)
-        edges = filters.edges(self._token_q(layers - 1), coded, vectors, directions)
+        q = self._token_q(layers - 1)
+        edges = filters.edges(q, coded, vectors, directions, self.sampled)
         deblocked = filters.deblock(self.planes, *edges, self.header.depth)
         if base:
             return deblocked
@@ -131,12 +138,22 @@ class LayerDecoder:
             wiener.read_planes(coder, contexts, tile, len(deblocked), self.keyframe)
             for coder, contexts, tile in zip(self.coders, self.state.contexts, cut, strict=True)
         ]
-        return wiener.apply(deblocked, filtered, self.header.depth)
+        changed = wiener.apply(deblocked, filtered, self.header.depth)
+        return samples.kept(changed, deblocked, self.sampled)
+
+    def _read_samples(self) -> None:
+        """The sample-coded tokens, which are put into the prediction."""
+        self.planes = [plane.astype(np.int64) for plane in self.planes]
+        cut = tiles(*self.header.coded_size)
+        for coder, contexts, tile in zip(self.coders, self.state.contexts, cut, strict=True):
+            reader = samples.SampleReader(coder, contexts, self.header.depth, self.keyframe)
+            reader.read(tile, self.planes, self.sampled)
 
     def _decode_layer(self, layer: int) -> None:
         """Replaces the planes and the token field by those of the layer."""
         networks, state, size = self.networks, self.state, self.header.coded_size
         field, previous = TokenField.empty(*size, networks.stages), state.field
+        field.sampled = self.sampled
         readers = [
             _TileReader(tile, coder, contexts, field, (state.delta_q, self.delta_q_coded))
             for tile, coder, contexts in zip(tiles(*size), self.coders, state.contexts, strict=True)

@@ -1,8 +1,8 @@
 """The arithmetic and the networks of docs/numerics.md in NumPy, written from that document alone.
 
 Slow and simple: an array of int64 for every tensor, one line for every line of the document. Shapes
-are [H, W, channels] over a whole frame; `active` is bool [H, W], true for tokens of active
-superblocks. The tensors of a model give the number of stages S of a token.
+are [H, W, channels] over a whole frame; `active` is bool [H, W], true for active tokens.
+The tensors of a model give the number of stages S of a token.
 """
 
 from __future__ import annotations

@@ -59,20 +59,29 @@ class Shape:
 
 
 class RandomCoder(RangeDecoder):
-    """Draws half of the bits by their probabilities; of the others the share `ones` is 1."""
+    """Draws half of the bits by their probabilities; of the others the share `ones` is 1.
+
+    Attributes:
+        symbols: the bits with their probabilities.
+        written: bits that come first; nothing is drawn while there are some.
+    """
 
     def __init__(self, rng: random.Random, ones: float) -> None:
         super().__init__(b"")
         self.rng = rng
         self.ones = ones
         self.symbols: list[tuple[int, int]] = []
+        self.written: list[int] = []
 
     def bit(self, p: int) -> int:
-        """A random bit, sometimes one of very low probability."""
-        chance = p / 65536 if self.rng.random() < 0.5 else self.ones
-        bit = int(self.rng.random() < chance)
+        """The next bit to write, or a random one, sometimes of very low probability."""
+        bit = self.written.pop(0) if self.written else self._draw(p)
         self.symbols.append((bit, p))
         return bit
+
+    def _draw(self, p: int) -> int:
+        chance = p / 65536 if self.rng.random() < 0.5 else self.ones
+        return int(self.rng.random() < chance)
 
 
 def _body(coders: Sequence[RandomCoder]) -> bytes:

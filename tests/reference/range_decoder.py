@@ -182,7 +182,8 @@ class Integer:
 class TileContexts:
     """The contexts, weights and corrections of one tile (ends of sections 3.3 and 3.4).
 
-    And its Wiener sets, by plane (section 4.9).
+    And its Wiener sets, by plane (section 4.9), and the three tables of matches, whose entries are
+    check, value and count (section 3.7).
     """
 
     def __init__(self) -> None:
@@ -205,4 +206,10 @@ class TileContexts:
         self.own_taps = Kind(1, 10)
         self.tap = Kind(12, 216)
         self.filtered_superblock = Kind(3, 9)
+        self.sample_tile = Kind(1, 2)
+        self.sample_superblock = Kind(1, 6)
+        self.sample_token = Kind(1, 32)
+        self.sample_candidate = Kind(128, 32768, 32768, 32768)
+        self.sample_value = Kind(20, 2048, 16384, 16384, 16384)
         self.wiener_sets: list[list[npt.NDArray[np.int64]]] = [[], [], []]
+        self.matches = [np.zeros((1 << size, 3), np.int32) for size in (17, 16, 14)]

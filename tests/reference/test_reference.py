@@ -193,14 +193,6 @@ def test_other_versions_are_refused(version: int, numerics: int) -> None:
         decode([packet], strict_decoder())
 
 
-def test_a_frame_of_two_tiles() -> None:
-    stream = RandomStream(Header(width=1288, height=720, format=0), MODELS["tiny"], 0, 0.0)
-    stream.add(True, 1)
-    stream.add(False, 2)
-    assert len(tiles(1288, 720)) == 2
-    assert_same(decode(stream.packets, strict_decoder()), stream.frames)
-
-
 @EACH_MODEL
 @pytest.mark.parametrize("seed", range(4))
 def test_damaged_streams(seed: int, model: str) -> None:

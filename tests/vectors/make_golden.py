@@ -24,6 +24,7 @@ from tests.codec.streams import (
     stream_hash,
     tiny_model,
 )
+from tests.codec.text import scrolling
 from tests.reference.bitstream import PacketParser
 from tests.vectors.ivf import write_ivf
 
@@ -46,6 +47,7 @@ class Recipe:
     pts: tuple[int, ...] | None = None
     force: tuple[int, ...] = ()
     calm: bool = False
+    text: int | None = None  # not that clip, but text that scrolls by so many rows
     cut: int | None = None  # the number of the frame from which on the clip is another one
     left_out: tuple[int, ...] = ()  # packets that are not in the file
 
@@ -92,13 +94,23 @@ RECIPES = {
     # Without packets of frames to which no other one refers.
     "48x40_b7_thinned": Recipe(Format(48, 40), 17, 26, B_FRAMES, left_out=(3, 7, 11, 15)),
     "1288x720_gray_b7": Recipe(Format(1288, 720, "gray"), 9, 63, {**B_FRAMES, **FAST}),
+    # With sample-coded tokens.
+    "128x104_text": Recipe(Format(128, 104), 4, 28, text=4),
+    "130x98_text_b7_10bit": Recipe(Format(130, 98, "420", 10), 10, 30, B_FRAMES, text=3),
+    "96x72_gray_text": Recipe(Format(96, 72, "gray"), 3, 20, FAST, text=0),
+    "70x50_422_alpha_text": Recipe(Format(70, 50, "422", 8, 1), 3, 26, text=2),
+    "1312x736_text": Recipe(Format(1312, 736), 2, 40, FAST, text=6),
 }
 
 
 def make(name: str, recipe: Recipe) -> dict[str, Any]:
     """Writes one stream and returns its entry in the index."""
     form = recipe.form
-    frames = clip(form, recipe.frames, calm=recipe.calm)
+    frames = (
+        clip(form, recipe.frames, calm=recipe.calm)
+        if recipe.text is None
+        else scrolling(form, recipe.frames, recipe.text)
+    )
     if recipe.cut is not None:
         frames[recipe.cut :] = clip(form, recipe.frames - recipe.cut, seed=1, calm=recipe.calm)
     stream = encode(

@@ -42,6 +42,7 @@ struct CodedTokensKernel {
   StepTable steps;
   double energy;
   double mean_limit;
+  const uint8_t* sample_coded;  // by place, not 0: no bits; null: none
   int tokens_x;
   int tokens_y;
   int superblocks_x;
@@ -66,7 +67,9 @@ struct CodedTokensKernel {
         chroma += shared.chroma[thread][i];
       }
       const double found = token_energy(sum, luma, chroma, steps.scale(token), mean_limit);
-      stages[token.y * tokens_x + token.x] = found >= energy ? 1 : 0;
+      const int place = token.y * tokens_x + token.x;
+      const bool stays = sample_coded != nullptr && sample_coded[place] != 0;
+      stages[place] = !stays && found >= energy ? 1 : 0;
     });
   }
 

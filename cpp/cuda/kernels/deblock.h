@@ -13,7 +13,8 @@ struct EdgeKernel {
 
   Steps steps;
   bool keyframe;
-  const uint8_t* coded;  // by place
+  const uint8_t* coded;         // by place
+  const uint8_t* sample_coded;  // likewise; null: none
   // By place: sub-blocks are tokens.
   const Vector* vectors;
   const Vector* second;      // into the second reference
@@ -46,6 +47,9 @@ struct EdgeKernel {
   BSQ_DEVICE int16_t edge(int y, int x, int up, int back) const {
     const int here = y * tokens_x + x;
     const int there = here - up * tokens_x - back;
+    if (sample_coded != nullptr && (sample_coded[here] != 0 || sample_coded[there] != 0)) {
+      return kNoEdge;
+    }
     if (!keyframe && coded[here] == 0 && coded[there] == 0 && !moved_apart(here, there)) {
       return kNoEdge;
     }

@@ -18,6 +18,9 @@ struct Planes {
     return data[plane][static_cast<int64_t>(y) * width[plane] + x];
   }
   BSQ_DEVICE int largest() const { return (1 << bit_depth) - 1; }
+  constexpr int64_t bytes(int plane) const {
+    return int64_t{width[plane]} * height[plane] * static_cast<int64_t>(sizeof(uint16_t));
+  }
 };
 
 // Steps of a layer's tokens: TokenSteps of network/token_steps.h on the device.

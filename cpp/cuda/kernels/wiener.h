@@ -82,7 +82,8 @@ struct WienerKernel {
   Planes from;
   Planes to;
   int plane;
-  const int16_t* numbers;  // of the sets, by superblock; -1: off
+  const uint8_t* sample_coded;  // by token, not 0: stays; null: none
+  const int16_t* numbers;       // of the sets, by superblock; -1: off
   int superblocks_x;
   const int16_t* sets;        // [sets, kClasses, kTaps]
   const uint8_t* classes;     // of luma
@@ -98,6 +99,10 @@ struct WienerKernel {
     const int side = plane == 0 ? 32 : 16;
     const int set = numbers[y / side * superblocks_x + x / side];
     if (set < 0) return;
+    const int token = side / 4;
+    if (sample_coded != nullptr && sample_coded[y / token * (from.width[0] / 8) + x / token] != 0) {
+      return;
+    }
     const int found = plane == 0 ? classes[y / 4 * (from.width[0] / 4) + x / 4] : 0;
     const int16_t* taps = sets + (set * kClasses + found / 2) * kTaps;
     const int middle = from.at(plane, x, y);

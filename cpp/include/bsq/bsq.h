@@ -224,6 +224,9 @@ typedef struct bsq_encoder_config {
   /* 1: keyframes and the P frames of groups of B frames are filtered before they are coded: each is
    * averaged with the frames around it along the motion. With a lookahead only. */
   int32_t temporal_filter;
+  /* 1: the samples of tokens are coded themselves where that costs less, as in text and what else
+   * is drawn. */
+  int32_t screen_content;
   int32_t preset;  /* bsq_preset */
   int32_t tune;    /* bsq_tune */
   int32_t threads; /* 0 picks the number of processors */
@@ -292,6 +295,7 @@ typedef struct bsq_packet_stats {
   double motion_bits;
   double flag_bits;    /* active flags of superblocks, stage counts of tokens, loop filter */
   double delta_q_bits; /* of superblocks */
+  double sample_bits;  /* of sample-coded tokens */
   double token_bits;
   double ideal_bits;    /* sum of -log2 p over all coded symbols */
   double psnr_y;        /* of the frame shown, dB against its source, 100 where identical */

@@ -14,7 +14,7 @@ const MotionField& MotionSearch::run(const SearchFrame& current, const SearchRef
   }
   const SearchKernels& kernels = *config.kernels;
   const SearchPair pair{current, reference.frame()};
-  const CoarseSearch search(pair, config.allowed_range(), lambda, kernels);
+  const CoarseSearch search(pair, config.allowed_range(), lambda, config.shifts[0], kernels);
   coarse_.resize(field_.split.size());
   pool.parallel_rows(coarse_.size(), [&](size_t i) {
     const auto columns = static_cast<size_t>(field_.superblocks_x);

@@ -12,7 +12,7 @@ void BMotionSearch::search_coarse(const SearchFrame& current, const SearchRefere
     const size_t reference = i / count;
     const size_t at = i % count;
     const CoarseSearch search({current, references[reference]->frame()}, config.allowed_range(),
-                              config.scaled_lambda(), *config.kernels);
+                              config.scaled_lambda(), config.shifts[reference], *config.kernels);
     coarse_[reference][at] =
         search.search_superblock(static_cast<int>(at % columns) * kSuperblockSize,
                                  static_cast<int>(at / columns) * kSuperblockSize);

@@ -108,18 +108,34 @@ Shift CoarseSearch::refine_half(const SearchArea& a, Shift first, Shift second) 
   return {2 * best.x, 2 * best.y};
 }
 
+// What differs least at full size: what was found, or one of the displacements given.
+Shift CoarseSearch::least(const SearchArea& a, Shift found) const {
+  if (shifts_.empty()) return found;
+  const ShiftLimits lim = pair_.limits(a, 0);
+  Shift best = lim.clamp(found);
+  int best_cost = pair_.sad(0, a, best);
+  for (const Shift shift : shifts_) {
+    if (!lim.contains(shift)) continue;
+    const int cost = pair_.sad(0, a, shift);
+    if (cost >= best_cost) continue;
+    best_cost = cost;
+    best = shift;
+  }
+  return best;
+}
+
 CoarseShifts CoarseSearch::search_superblock(int x, int y) const {
   const SearchArea superblock = pair_.area(x, y, kSuperblockSize);
   CoarseShifts found;
   if (pair_.is_static(superblock)) return found;
   const CoarseShifts quarter = search_quarter(superblock);
-  found.superblock = refine_half(superblock, quarter.superblock, Shift{});
+  found.superblock = least(superblock, refine_half(superblock, quarter.superblock, Shift{}));
   for (int i = 0; i < 4; ++i) {
     const int block_x = x + (i & 1) * kBlockSize;
     const int block_y = y + (i >> 1) * kBlockSize;
     if (block_x >= pair_.current.width(0) || block_y >= pair_.current.height(0)) continue;
     const SearchArea block = pair_.area(block_x, block_y, kBlockSize);
-    found.block[i] = refine_half(block, quarter.block[i], quarter.superblock);
+    found.block[i] = least(block, refine_half(block, quarter.block[i], quarter.superblock));
   }
   return found;
 }

@@ -1,6 +1,8 @@
 // Coarse motion search: whole-sample displacements found in the small frames.
 #pragma once
 
+#include <span>
+
 #include "motion/search_frame.h"
 #include "motion/search_kernels.h"
 
@@ -14,9 +16,11 @@ struct CoarseShifts {
 
 class CoarseSearch {
  public:
-  // Exhaustive over `range` luma samples each way; lambda is scaled by kCostOne.
-  CoarseSearch(const SearchPair& pair, int range, int lambda, const SearchKernels& kernels)
-      : pair_(pair), range_(range), lambda_(lambda), kernels_(kernels) {}
+  // Exhaustive over `range` luma samples each way, and `shifts` besides; lambda is scaled by
+  // kCostOne.
+  CoarseSearch(const SearchPair& pair, int range, int lambda, std::span<const Shift> shifts,
+               const SearchKernels& kernels)
+      : pair_(pair), range_(range), lambda_(lambda), shifts_(shifts), kernels_(kernels) {}
 
   // Searches the superblock whose first sample is (x, y). Superblocks are independent of each
   // other.
@@ -24,11 +28,13 @@ class CoarseSearch {
 
  private:
   CoarseShifts search_quarter(const SearchArea& superblock) const;
+  Shift least(const SearchArea& a, Shift found) const;
   Shift refine_half(const SearchArea& a, Shift first, Shift second) const;
 
   SearchPair pair_;
   int range_;
   int lambda_;
+  std::span<const Shift> shifts_;
   const SearchKernels& kernels_;
 };
 

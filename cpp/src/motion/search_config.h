@@ -2,9 +2,12 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <vector>
 
 #include "motion/search_cost.h"
+#include "motion/search_frame.h"
 #include "motion/search_kernels.h"
 
 namespace bsq {
@@ -13,6 +16,8 @@ struct MotionSearchConfig {
   double lambda = 4.0;  // in absolute difference of 8-bit luma per bit
   int range = 64;       // luma samples each way that the coarse search covers, 4 .. 512
   const SearchKernels* kernels = &kSearchBase;
+  // Displacements that the coarse search tries besides its own, by reference.
+  std::array<std::vector<Shift>, 2> shifts;
   int pair_rounds = 2;  // of the refinement of both vectors of a square of a B frame
 
   // As the search takes them: lambda scaled by kCostOne.

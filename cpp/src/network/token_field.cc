@@ -25,28 +25,35 @@ ActiveTokens::ActiveTokens(int height, int width) : height_(height), width_(widt
   runs_.reserve(max_runs(height, width));
 }
 
-void ActiveTokens::set(std::span<const uint8_t> superblocks) {
+void ActiveTokens::set(std::span<const uint8_t> superblocks, std::span<const uint8_t> left_out) {
   const auto count = static_cast<size_t>(superblocks_y()) * static_cast<size_t>(superblocks_x());
   if (superblocks.size() != count) {
     throw Error(BSQ_ERROR_ARGUMENT, std::to_string(superblocks.size()) + " superblock flags for " +
                                         std::to_string(count) + " superblocks");
   }
-  rebuild(superblocks, false);
+  rebuild([&](int y, int x, size_t token) {
+    const auto row =
+        static_cast<size_t>(y / kSuperblockTokens) * static_cast<size_t>(superblocks_x());
+    return superblocks[row + static_cast<size_t>(x / kSuperblockTokens)] != 0 &&
+           (left_out.empty() || left_out[token] == 0);
+  });
 }
 
-void ActiveTokens::set_all() { rebuild({}, true); }
+void ActiveTokens::set_all() {
+  rebuild([](int, int, size_t) { return true; });
+}
 
-void ActiveTokens::rebuild(std::span<const uint8_t> superblocks, bool all) {
+template <class Active>
+void ActiveTokens::rebuild(const Active& is_active) {
   tokens_.clear();
   runs_.clear();
   std::fill(index_.begin(), index_.end(), -1);
   for (int y = 0; y < height_; ++y) {
-    const auto row =
-        static_cast<size_t>(y / kSuperblockTokens) * static_cast<size_t>(superblocks_x());
+    const auto row = static_cast<size_t>(y) * static_cast<size_t>(width_);
     bool open = false;  // the token to the left belongs to the last run
     for (int x = 0; x < width_; ++x) {
-      const auto superblock = row + static_cast<size_t>(x / kSuperblockTokens);
-      if (!all && superblocks[superblock] == 0) {
+      const size_t at = row + static_cast<size_t>(x);
+      if (!is_active(y, x, at)) {
         open = false;
         continue;
       }
@@ -56,7 +63,7 @@ void ActiveTokens::rebuild(std::span<const uint8_t> superblocks, bool all) {
       if (!open) runs_.push_back({token, 0, y16, x16});
       open = true;
       ++runs_.back().count;
-      index_[static_cast<size_t>(y) * static_cast<size_t>(width_) + static_cast<size_t>(x)] = token;
+      index_[at] = token;
       tokens_.push_back({y16, x16});
     }
   }

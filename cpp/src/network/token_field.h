@@ -52,14 +52,14 @@ constexpr int token_group(int y, int x) {
   return (y & 1) != 0 ? 1 : 0;
 }
 
-// Runs of neighbours that the active superblocks of a frame of that size in tokens can make.
+// Runs of neighbours that the active tokens of a frame of that size in tokens can make.
 constexpr size_t max_runs(int height, int width) {
-  return static_cast<size_t>(height) *
-         static_cast<size_t>((width + 2 * kSuperblockTokens - 1) / (2 * kSuperblockTokens));
+  return static_cast<size_t>(height) * static_cast<size_t>((width + 1) / 2);
 }
 
-// The tokens of active superblocks of one layer, listed in raster order over the whole frame. Every
-// array that goes into or comes out of a network has one row per entry of this list.
+// The active tokens of one layer, those of active superblocks that are not sample-coded, listed in
+// raster order over the whole frame. Every array that goes into or comes out of a network has one
+// row per entry of this list.
 class ActiveTokens {
  public:
   // A run of neighbours in one token row: `first` is the index of its first token in the list.
@@ -75,8 +75,9 @@ class ActiveTokens {
   // are in 1..1024.
   ActiveTokens(int height, int width);
 
-  // One flag per superblock in raster order, not 0 for active ones.
-  void set(std::span<const uint8_t> superblocks);
+  // One flag per superblock in raster order, not 0 for active ones; one per token, not 0 for those
+  // that are left out, or none.
+  void set(std::span<const uint8_t> superblocks, std::span<const uint8_t> left_out = {});
   void set_all();
 
   int height() const { return height_; }
@@ -87,13 +88,14 @@ class ActiveTokens {
   int count() const { return static_cast<int>(tokens_.size()); }
   const std::vector<TokenPosition>& tokens() const { return tokens_; }
   const std::vector<Run>& runs() const { return runs_; }
-  // Index in the list, or -1 where the token's superblock is inactive.
+  // Index in the list, or -1 where the token is not active.
   int index(int y, int x) const {
     return index_[static_cast<size_t>(y) * static_cast<size_t>(width_) + static_cast<size_t>(x)];
   }
 
  private:
-  void rebuild(std::span<const uint8_t> superblocks, bool all);
+  template <class Active>
+  void rebuild(const Active& is_active);
 
   int height_ = 0;
   int width_ = 0;

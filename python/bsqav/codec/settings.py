@@ -62,6 +62,7 @@ class SettingArguments(AnimationArguments, total=False):
     lookahead: int | None
     bframes: int | None
     temporal_filter: bool | None
+    screen_content: bool | None
 
 
 def _default(name: str) -> Any:
@@ -81,6 +82,7 @@ class EncoderSettings:
     lookahead: int = _default("lookahead")
     bframes: int = _default("bframes")
     temporal_filter: bool = _default("temporal_filter")
+    screen_content: bool = _default("screen_content")
     preset: str = _default("preset")
     tune: str = _default("tune")
     threads: int = _default("threads")

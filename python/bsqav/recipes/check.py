@@ -74,7 +74,8 @@ class CodecCheck:
         """Mean squared error of luma, and bits per pixel."""
         errors, bits = [], 0
         for pictures in self.clips:
-            encoder = Encoder(self.size, self.size, model=model, crf=crf)
+            # The networks are measured, so that they code what is drawn too.
+            encoder = Encoder(self.size, self.size, model=model, crf=crf, screen_content=False)
             decoder = Decoder(models=[model])
             packets = [packet for planes in pictures for packet in encoder.encode(planes)]
             packets += encoder.flush()

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "base/plane.h"
 #include "base/thread_pool.h"
@@ -23,6 +24,10 @@ Geometry base_geometry(const Geometry& geometry);
 
 // Means of the keyframe's samples; `base` has the coded size of `g`, the base frame's geometry.
 void shrink(const Frame& frame, const Geometry& g, ThreadPool& pool, Frame& base);
+// After that: what comes from sample-coded tokens alone, by the marks of the keyframe's tokens,
+// becomes what lies around it, or the middle value, which needs no bits.
+void fill_sample_coded(const Frame& frame, const Geometry& g,
+                       const std::vector<uint8_t>& sample_coded, Frame& base);
 
 // The prediction of the keyframe.
 void enlarge(const Frame& base, const Geometry& g, ThreadPool& pool, Frame& frame);

@@ -96,7 +96,7 @@ void LayerState::compensate() {
 
 void LayerState::list_active(int q, const LayerPlace& place) {
   const SectionScope scope(Section::kSamples);
-  active.set(superblocks.active);
+  active.set(superblocks.active, sample_coded);
   if (count() == 0) return;
   side.resize(count() * kSideVector);
   side_vectors(current, active, steps(q), place, prediction_side_, pool_, side.data());
@@ -146,6 +146,7 @@ void LayerState::end_layer(int q, bool decoded) {
 int16_t LayerState::edge_step(const TokenSteps& steps, int y, int x, int up, int left) const {
   const size_t here = geometry_.token_index(x, y);
   const size_t there = geometry_.token_index(x - left, y - up);
+  if (sample_coded[here] != 0 || sample_coded[there] != 0) return DeblockEdges::kNoEdge;
   if (!role_.keyframe && coded_[here] == 0 && coded_[there] == 0 &&
       !moved_apart(motion.field, here, there)) {
     return DeblockEdges::kNoEdge;
@@ -176,12 +177,28 @@ const WienerFilter& LayerState::prepare_filter() {
   return *wiener_;
 }
 
+// Puts the sample-coded tokens back.
+void LayerState::keep_samples(int plane) {
+  const int size = plane == 0 ? kTokenSize : kTokenSize / 2;
+  const PlaneView to = current.planes[plane].view();
+  for (int y = 0; y < geometry_.tokens_y; ++y) {
+    for (int x = 0; x < geometry_.tokens_x; ++x) {
+      if (sample_coded[geometry_.token_index(x, y)] == 0) continue;
+      for (int i = y * size; i < (y + 1) * size; ++i) {
+        std::copy_n(wiener_->row(plane, i) + x * size, size, to.row(i) + x * size);
+      }
+    }
+  }
+}
+
 void LayerState::filter() {
   const SectionScope scope(Section::kWiener);
+  const bool has_samples = this->has_samples();
   for (int p = 0; p < geometry_.plane_count; ++p) {
     if (!wiener_sets(p, sets_)) continue;
     if (!prepared_) wiener_->prepare(p, current, pool_);
     wiener_->run(p, sets_, pool_, current);
+    if (has_samples) keep_samples(p);
   }
 }
 

@@ -58,6 +58,9 @@ class LayerState : public LayerStateBase<LayerState, TileState, FrameSamples> {
   void predict_from_base();
   // The prediction from the references by `motion`.
   void compensate();
+  // The prediction in the host's memory, and that samples of it were replaced.
+  Frame& host_samples() { return current; }
+  void store_samples() {}
   // q of the tokens of a layer.
   TokenSteps steps(int q) const { return {q, superblocks.delta_q.data(), geometry_.superblocks_x}; }
   // Lists the tokens of the active superblocks, and makes their side vectors from the prediction.
@@ -92,6 +95,7 @@ class LayerState : public LayerStateBase<LayerState, TileState, FrameSamples> {
   std::vector<int16_t> output;
 
  private:
+  void keep_samples(int plane);
   int16_t edge_step(const TokenSteps& steps, int y, int x, int up, int left) const;
   size_t count() const { return static_cast<size_t>(active.count()); }
 

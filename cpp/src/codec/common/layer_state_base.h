@@ -32,9 +32,11 @@ struct SymbolTile {
 // on the processor; cuda/device_state.h has them on a device.
 //
 // A frame goes through begin_frame() and, unless it is a keyframe, once `motion` is known,
-// compensate(); then every layer through list_active() with the active superblocks set,
-// run_trunk(), begin_bits() with the stage counts set, end_layer() with the bits set; then
-// deblock(), filter() with the tiles' choices set, unless it is a base frame, and end_frame().
+// compensate(); then, where `sample_coded` has marks, host_samples() and, with the samples of the
+// marked tokens in it, store_samples(); then every layer through list_active() with the active
+// superblocks set, run_trunk(), begin_bits() with the stage counts set, end_layer() with the bits
+// set; then deblock(), filter() with the tiles' choices set, unless it is a base frame, and
+// end_frame().
 template <class State>
 concept LayerCodingState =
     requires(State& state, const State& constant, int q, bool flag, const LayerPlace& place,
@@ -45,6 +47,8 @@ concept LayerCodingState =
       state.begin_frame(role);
       state.predict_from_base();
       state.compensate();
+      { state.host_samples() } -> std::same_as<Frame&>;
+      state.store_samples();
       state.list_active(q, place);
       state.run_trunk();
       state.begin_bits();
@@ -117,6 +121,11 @@ class LayerStateBase {
   SuperblockFlags superblocks;
   TokenField tokens;  // of this layer; inactive tokens hold 0 stages
   ActiveTokens active;
+  std::vector<uint8_t> sample_coded;  // by token of the frame at work, not 0: sample-coded
+
+  bool has_samples() const {
+    return std::any_of(sample_coded.begin(), sample_coded.end(), [](uint8_t m) { return m != 0; });
+  }
 
  protected:
   ~LayerStateBase() = default;
@@ -126,6 +135,7 @@ class LayerStateBase {
   // The symbols' part of a coding state, at the start of a frame.
   void begin_symbols(const FrameRole& role) {
     role_ = role;
+    std::fill(sample_coded.begin(), sample_coded.end(), uint8_t{0});
     motion.field.set_b(role.is_b());
     motion.distances = role.distances;
     motion.temporal = {};
@@ -231,6 +241,7 @@ class LayerStateBase {
         superblocks(geometry.superblocks()),
         tokens(geometry.tokens_y, geometry.tokens_x, stages),
         active(geometry.tokens_y, geometry.tokens_x),
+        sample_coded(geometry.tokens()),
         geometry_(geometry),
         pool_(pool) {
     tiles.reserve(geometry.tiles.size());

@@ -35,10 +35,11 @@ struct AnyAdaptiveBit {
 template <class C>
 concept SymbolCoder = TokenCoder<C> && requires(C coder, AnyAdaptiveBit context, bool bit) {
   { coder.adaptive(std::move(context), bit) } -> std::same_as<bool>;
-  // The symbols from here on belong to motion, to flags, or to delta q.
+  // The symbols from here on belong to motion, to flags, to delta q, or to samples.
   coder.motion();
   coder.flags();
   coder.delta_q();
+  coder.samples();
 };
 
 }  // namespace bsq

@@ -18,6 +18,7 @@
 #include "codec/common/geometry.h"
 #include "codec/common/logit_correction.h"
 #include "codec/common/motion_symbols.h"
+#include "codec/common/sample_symbols.h"
 #include "codec/common/symbol_coder.h"
 #include "codec/common/wiener_symbols.h"
 #include "entropy/logistic.h"
@@ -31,6 +32,7 @@ namespace bsq {
 struct TileContexts {
   FlagContexts flags;
   MotionContexts motion;
+  SampleContexts samples;
   WienerContexts wiener;
   std::array<LogitCorrections, 2> corrections;  // by flag_type()
 

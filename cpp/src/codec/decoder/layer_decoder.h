@@ -78,6 +78,7 @@ class LayerDecoder {
     const int type = flag_type(keyframe, index + 1 == list_.steps.size());
     const LayerClass kind{keyframe, !first, type};
     if (moves) read_motion();
+    if (first && !is_base_) read_samples();
     each_tile([&](auto& tile, SymbolDecoder& coder) {
       code_superblocks(coder, tile.contexts, state_.geometry(), tile.area, kind,
                        state_.superblocks);
@@ -102,6 +103,24 @@ class LayerDecoder {
       });
     }
     state_.compensate();
+  }
+
+  // Which tokens are sample-coded, and their samples.
+  void read_samples() {
+    each_tile([&](auto& tile, SymbolDecoder& coder) {
+      SampleMarkCoder(coder, tile.contexts.samples, state_.geometry(), tile.area, list_.keyframe,
+                      state_.sample_coded)
+          .code();
+    });
+    if (!state_.has_samples()) return;
+    Frame& frame = state_.host_samples();
+    each_tile([&](auto& tile, SymbolDecoder& coder) {
+      if (!has_marks(state_.geometry(), tile.rect, state_.sample_coded)) return;
+      SampleCoder(coder, tile.contexts.samples.own_model(), state_.geometry(), tile.rect,
+                  !list_.keyframe, state_.sample_coded, frame)
+          .code([](const SampleGuess&, int, int, int) { return uint16_t{0}; });
+    });
+    state_.store_samples();
   }
 
   template <class Fn>

@@ -38,6 +38,7 @@ class SymbolDecoder {
   void motion() {}
   void flags() {}
   void delta_q() {}
+  void samples() {}
   void tokens() {}
   void token(int32_t, int) {}
 

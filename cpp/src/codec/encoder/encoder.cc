@@ -18,6 +18,7 @@ void add(const bsq_packet_stats& of_frame, bsq_packet_stats& stats) {
   stats.motion_bits += of_frame.motion_bits;
   stats.flag_bits += of_frame.flag_bits;
   stats.delta_q_bits += of_frame.delta_q_bits;
+  stats.sample_bits += of_frame.sample_bits;
   stats.token_bits += of_frame.token_bits;
   stats.ideal_bits += of_frame.ideal_bits;
   stats.tokens += of_frame.tokens;

@@ -8,6 +8,7 @@
 #include "codec/common/layer_state.h"
 #include "codec/encoder/layer_encoder.h"
 #include "codec/encoder/mode/motion_estimation.h"
+#include "codec/encoder/mode/screen_motion.h"
 #include "codec/encoder/mode/token_selection.h"
 #include "motion/search.h"
 #include "motion/search_reference.h"
@@ -43,15 +44,19 @@ class CpuFrameEncoder : public FrameEncoder {
     source_ = &source;
     layers_.selection().set_source(source);
     state_.begin_frame(role);
+    screen_.begin(source, layers_.begin_frame(), state_.pool());
   }
   void predict(int q, int range) override {
     const FrameRole& role = state_.role();
     const SearchReference& first = reference(role.first);
     if (role.is_b()) {
-      estimate_b_motion(b_search_, *source_, {&first, &reference(role.second)},
-                        b_motion_config(q, range), state_);
+      MotionSearchConfig config = b_motion_config(q, range);
+      config.shifts = {screen_.shifts(role.first), screen_.shifts(role.second)};
+      estimate_b_motion(b_search_, *source_, {&first, &reference(role.second)}, config, state_);
     } else {
-      estimate_motion(search_, *source_, first, motion_config(q, range), state_);
+      MotionSearchConfig config = motion_config(q, range);
+      config.shifts[0] = screen_.shifts(role.first);
+      estimate_motion(search_, *source_, first, config, state_);
     }
     state_.compensate();
   }
@@ -70,6 +75,7 @@ class CpuFrameEncoder : public FrameEncoder {
     const FrameRole& role = state_.role();
     if (role.keyframe) filled_ = {};
     if (role.hold >= 0) filled_[static_cast<size_t>(role.hold)] = false;
+    screen_.end_frame(role);
     state_.end_frame();
   }
   const Frame& frame(int slot) override { return state_.held(slot)->frame; }
@@ -90,6 +96,7 @@ class CpuFrameEncoder : public FrameEncoder {
   LayerEncoder<LayerState, CpuTokenSelection> layers_;
   MotionSearch search_;
   BMotionSearch b_search_;
+  ScreenMotion screen_;
   std::array<SearchReference, kSlots> references_;  // by slot
   std::array<bool, kSlots> filled_{};
   const Frame* source_ = nullptr;

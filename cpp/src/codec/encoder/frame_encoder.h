@@ -86,6 +86,7 @@ class FrameEncoder {
 struct EncodingStyle {
   const Tuning& tuning;
   int preset = 0;  // a bsq_preset
+  bool screen_content = true;
 };
 
 using FrameEncoderFactory = std::function<std::unique_ptr<FrameEncoder>(

@@ -18,6 +18,7 @@
 #include "codec/encoder/mode/layer.h"
 #include "codec/encoder/mode/layer_schedule.h"
 #include "codec/encoder/mode/layer_trace.h"
+#include "codec/encoder/mode/sample_decision.h"
 #include "codec/encoder/symbol_encoder.h"
 #include "codec/encoder/token_selection_concept.h"
 
@@ -32,6 +33,9 @@ class LayerEncoder {
   LayerEncoder(State& state, const EncodingStyle& style, Parts&... parts)
       : state_(state), selection_(state, style.tuning, parts...), style_(style) {
     if (state.base() == nullptr) return;
+    if (style.screen_content) {
+      samples_ = std::make_unique<SampleDecision>(state.geometry());
+    }
     if (static_cast<int>(state.geometry().tokens()) < kDecisions.base_tokens) return;
     base_ = std::make_unique<LayerEncoder>(*state.base(), style, parts...);
   }
@@ -43,13 +47,22 @@ class LayerEncoder {
     if (base_) base_->trace(layers);
   }
 
+  // A frame begins, of which the selection knows the source. Returns whether it is a screen.
+  bool begin_frame() {
+    if (samples_ == nullptr) return false;
+    samples_->find(selection_.host_source(), state_.pool());
+    return samples_->drawn().is_screen();
+  }
+
   // The state holds the prediction; afterwards it holds the reconstruction. The selection knows the
   // source.
   const EncodedFrame& encode(const LayerPlan& plan) {
     begin();
+    std::copy(plan.delta_q.begin(), plan.delta_q.end(), state_.superblocks.delta_q.begin());
+    choose_samples(plan);
     const bool based = plan.keyframe && has_base();
     if (based) encode_base(plan.steps.back());
-    std::copy(plan.delta_q.begin(), plan.delta_q.end(), state_.superblocks.delta_q.begin());
+    code_samples(plan);
     selection_.begin_frame();
     for (const int q : plan.steps) {
       const bool first = frame_.steps.empty();
@@ -57,6 +70,7 @@ class LayerEncoder {
       encode_layer({q,
                     {plan.keyframe && first, !first, q - plan.steps.back()},
                     plan.keyframe,
+                    first,
                     first && !plan.keyframe && plan.tells_motion,
                     last,
                     plan.keyframe && first && !based,
@@ -64,8 +78,7 @@ class LayerEncoder {
     }
     state_.keep_delta_q();
     state_.deblock(plan.steps.back());
-    const bool is_base = state_.base() == nullptr;
-    if (!is_base) filter(plan);
+    if (!is_base()) filter(plan);
     for (const auto& coder : coders_) {
       frame_.costs += coder->costs();
       frame_.payloads.push_back(coder->finish());
@@ -74,6 +87,8 @@ class LayerEncoder {
   }
 
  private:
+  bool is_base() const { return state_.base() == nullptr; }
+
   void begin() {
     frame_.payloads.clear();
     frame_.base_payloads.clear();
@@ -85,6 +100,38 @@ class LayerEncoder {
     }
     // A frame that failed has left some.
     for (const auto& coder : coders_) coder->finish();
+  }
+
+  SampleInput sample_input(const LayerPlan& plan) {
+    return {selection_.host_source(),
+            plan.keyframe ? nullptr : &state_.host_samples(),
+            {plan.steps.back(), state_.superblocks.delta_q.data(), state_.geometry().superblocks_x},
+            layer_lambda(plan.keyframe),
+            state_.pool()};
+  }
+
+  // Marks the tokens whose samples are coded themselves.
+  void choose_samples(const LayerPlan& plan) {
+    const SectionScope scope(Section::kDeciding);
+    std::fill(state_.sample_coded.begin(), state_.sample_coded.end(), uint8_t{0});
+    if (samples_ == nullptr || !samples_->drawn().is_screen()) return;
+    const SampleInput input = sample_input(plan);
+    if (!samples_->measure(input)) return;
+    state_.for_each_tile(
+        [&](auto& tile, size_t i) { samples_->choose(input, tile, i, state_.sample_coded); });
+  }
+
+  // Replaces their prediction by their samples.
+  void code_samples(const LayerPlan& plan) {
+    const SectionScope scope(Section::kDeciding);
+    if (!state_.has_samples()) return;
+    const SampleInput input = sample_input(plan);
+    Frame& frame = state_.host_samples();
+    state_.for_each_tile([&](auto& tile, size_t i) {
+      if (!has_marks(state_.geometry(), tile.rect, state_.sample_coded)) return;
+      samples_->code(input, state_.sample_coded, tile, i, frame);
+    });
+    state_.store_samples();
   }
 
   // Codes the base frame of a keyframe that ends at step q, and predicts the keyframe from it.
@@ -186,12 +233,20 @@ class LayerEncoder {
       if (layer.tells_motion) {
         code_motion(coder, tile.contexts.motion, tile.area, state_.motion);
       }
+      if (layer.first && !is_base()) write_samples(coder, tile, i, layer.keyframe);
       code_superblocks(coder, tile.contexts, state_.geometry(), tile.area, kind,
                        state_.superblocks);
       code_stage_counts(coder, tile.contexts, state_.geometry(), tile.rect, kind, state_.active,
                         state_.flag_logits.data(), state_.tokens, state_.superblocks);
       selection_.code_bits(coder, tile.contexts.of_type(layer.type), tile, i);
     });
+  }
+
+  template <class Tile>
+  void write_samples(SymbolEncoder& coder, Tile& tile, size_t i, bool keyframe) {
+    SampleMarkCoder marks(coder, tile.contexts.samples, state_.geometry(), tile.area, keyframe,
+                          state_.sample_coded);
+    if (marks.code()) samples_->write(i, coder);
   }
 
   // Chooses Wiener filters for the deblocked frame, and applies them.
@@ -219,6 +274,7 @@ class LayerEncoder {
   Selection selection_;
   const EncodingStyle style_;
   std::unique_ptr<LayerEncoder> base_;
+  std::unique_ptr<SampleDecision> samples_;  // not of base frames
   std::vector<LayerTrace>* trace_ = nullptr;
   std::vector<std::unique_ptr<SymbolEncoder>> coders_;  // one per tile
   std::vector<uint8_t> before_;                         // active superblocks

@@ -42,7 +42,7 @@ void add(const EncodedFrame& encoded, SymbolCosts& costs, bsq_packet_stats& stat
 PacketEncoder::PacketEncoder(const bsq_encoder_config& config, const Model& model,
                              const FrameEncoderFactory& factory, ThreadPool& pool) {
   const std::vector<Geometry> geometries = component_geometries(config.sequence);
-  const EncodingStyle style{tuning_of(config), config.preset};
+  const EncodingStyle style{tuning_of(config), config.preset, config.screen_content != 0};
   const int range = config.preset == BSQ_PRESET_FAST ? kSearchRangeFast : kSearchRangeMedium;
   components_.reserve(geometries.size());
   for (size_t i = 0; i < geometries.size(); ++i) {
@@ -77,6 +77,7 @@ FrameResult PacketEncoder::encode(const FrameHeader& frame, const FramePlan& pla
   coded.stats.motion_bits = costs.motion;
   coded.stats.flag_bits = costs.flags;
   coded.stats.delta_q_bits = costs.delta_q;
+  coded.stats.sample_bits = costs.samples;
   coded.stats.token_bits = costs.tokens;
   coded.stats.ideal_bits = costs.all();
   return coded;

@@ -89,6 +89,9 @@ constexpr Row kRows[] = {
     {boolean("temporal_filter", 1,
              "filter what many frames are predicted from along motion; with a lookahead only"),
      &Config::temporal_filter},
+    {boolean("screen_content", 1,
+             "code samples themselves where that costs less, as in text and graphics"),
+     &Config::screen_content},
     {choice("preset", kPresets, BSQ_PRESET_MEDIUM, "speed against compression"), &Config::preset},
     {choice("tune", kTunes, BSQ_TUNE_BALANCED,
             "what to optimize: the mean squared error (psnr), structure as seen (perceptual), "

@@ -16,14 +16,16 @@ struct SymbolCosts {
   double motion = 0;
   double flags = 0;
   double delta_q = 0;
+  double samples = 0;
   double tokens = 0;
 
-  double all() const { return motion + flags + delta_q + tokens; }
+  double all() const { return motion + flags + delta_q + samples + tokens; }
 
   SymbolCosts& operator+=(const SymbolCosts& other) {
     motion += other.motion;
     flags += other.flags;
     delta_q += other.delta_q;
+    samples += other.samples;
     tokens += other.tokens;
     return *this;
   }
@@ -52,15 +54,17 @@ class SymbolEncoder {
   void motion() { cost_ = &motion_; }
   void flags() { cost_ = &flags_; }
   void delta_q() { cost_ = &delta_q_; }
+  void samples() { cost_ = &samples_; }
   void tokens() { cost_ = &tokens_; }
   void token(int32_t, int) const {}
 
   SymbolCosts costs() const {
-    return {in_bits(motion_), in_bits(flags_), in_bits(delta_q_), in_bits(tokens_)};
+    return {in_bits(motion_), in_bits(flags_), in_bits(delta_q_), in_bits(samples_),
+            in_bits(tokens_)};
   }
   // Ends the code, whose bytes last until it ends again, and forgets the costs.
   std::span<const uint8_t> finish() {
-    motion_ = flags_ = delta_q_ = tokens_ = 0;
+    motion_ = flags_ = delta_q_ = samples_ = tokens_ = 0;
     return encoder_.finish();
   }
 
@@ -75,6 +79,7 @@ class SymbolEncoder {
   uint64_t motion_ = 0;
   uint64_t flags_ = 0;
   uint64_t delta_q_ = 0;
+  uint64_t samples_ = 0;
   uint64_t tokens_ = 0;
   uint64_t* cost_ = &flags_;
 };

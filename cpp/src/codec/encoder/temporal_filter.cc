@@ -28,6 +28,7 @@ TemporalFilter::TemporalFilter(const bsq_encoder_config& config, const SearchKer
     : geometries_(component_geometries(config.sequence)),
       filtered_(geometries_.size() - (config.sequence.alpha != 0 ? 1 : 0)),
       reach_(reach_of(config.preset)),
+      screen_content_(config.screen_content != 0),
       kernels_(kernels),
       pool_(pool) {}
 
@@ -51,8 +52,20 @@ std::span<const Frame> TemporalFilter::run(std::span<const Frame> frame,
   if (weights_.size() < neighbours.size()) weights_.resize(neighbours.size());
   const std::span<BlendWeights> weights = std::span(weights_).first(neighbours.size());
   find_blend_weights(errors_, strengths_, weights);
+  if (screen_content_) keep_drawn(frame.front(), weights);
   blend(frame, weights);
   return result_;
+}
+
+// What is drawn has no noise, and is coded best as it is.
+void TemporalFilter::keep_drawn(const Frame& frame, std::span<BlendWeights> weights) {
+  drawn_.find(frame, pool_);
+  if (!drawn_.is_screen()) return;
+  for (BlendWeights& of_neighbour : weights) {
+    for (size_t i = 0; i < of_neighbour.size(); ++i) {
+      if (drawn_.kind(i) != DrawnTokens::Kind::kOther) of_neighbour[i].factor = 0;
+    }
+  }
 }
 
 void TemporalFilter::predict(const TemporalNeighbour& neighbour, Predicted& predicted) {

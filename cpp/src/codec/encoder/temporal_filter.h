@@ -13,6 +13,7 @@
 #include "base/thread_pool.h"
 #include "bsq/bsq.h"
 #include "codec/common/geometry.h"
+#include "codec/encoder/mode/drawn_tokens.h"
 #include "codec/encoder/temporal_blend.h"
 #include "motion/search.h"
 #include "motion/search_kernels.h"
@@ -48,11 +49,13 @@ class TemporalFilter {
   };
 
   void predict(const TemporalNeighbour& neighbour, Predicted& predicted);
+  void keep_drawn(const Frame& frame, std::span<BlendWeights> weights);
   void blend(std::span<const Frame> frame, std::span<const BlendWeights> weights);
 
   const std::vector<Geometry> geometries_;
   const size_t filtered_;  // components, the first ones
   const size_t reach_;
+  const bool screen_content_;
   const SearchKernels& kernels_;
   ThreadPool& pool_;
 
@@ -66,6 +69,7 @@ class TemporalFilter {
   std::vector<BlendWeights> weights_;
   std::vector<ConstPlaneView> planes_;  // theirs that are blended
   BlendTables tables_;
+  DrawnTokens drawn_;
   std::vector<Frame> result_;
 };
 

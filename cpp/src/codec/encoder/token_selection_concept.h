@@ -18,6 +18,8 @@ concept TokenSelection = requires(S s, S& base, const Layer& layer, int q, doubl
                                   const std::vector<TokenPosition>& listed) {
   // Whether it has a trace() of layers.
   { S::kTraces } -> std::convertible_to<bool>;
+  // The frame to choose for, in the host's memory.
+  { s.host_source() } -> std::same_as<const Frame&>;
   s.begin_frame();
   // Makes the source of the base frame's selection.
   s.shrink_to(base);

@@ -18,7 +18,9 @@ from bsqav.media.transcode.tracks import TrackChoice
 __all__ = ["Options", "Seconds", "TranscodeResult", "exact"]
 
 # Settings that FFmpeg encoders do not have.
-_ONLY_BSQ = {"bframes", "lookahead", "scene_cut", "temporal_filter", "vbv_buffer"}
+_ONLY_BSQ = {
+    *("bframes", "lookahead", "scene_cut", "screen_content", "temporal_filter", "vbv_buffer"),
+}
 
 Seconds: TypeAlias = float | str | Fraction
 

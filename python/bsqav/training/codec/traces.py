@@ -170,6 +170,7 @@ class TraceSampler:
             crf=crf,
             threads=self.threads,
             lookahead=LOOKAHEAD,
+            screen_content=0,  # the networks learn what is drawn too
         )
         encoder.trace()
         for pts, i in enumerate(forward_and_backward(self.config.frames, planes[0].shape[0])):

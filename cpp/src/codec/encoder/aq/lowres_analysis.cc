@@ -142,7 +142,7 @@ void measure_intra(const LowresFrame& current, int by, FrameCosts& costs) {
 void search_superblocks(const LowresFrame& current, const LowresFrame& reference,
                         const Geometry& geometry, const SearchKernels& kernels, int sy,
                         FrameCosts& costs) {
-  const CoarseSearch search({current.full(), reference.full()}, kRange, kLambda * kCostOne,
+  const CoarseSearch search({current.full(), reference.full()}, kRange, kLambda * kCostOne, {},
                             kernels);
   Shift left{};
   for (int sx = 0; sx < geometry.superblocks_x; ++sx) {

@@ -63,7 +63,8 @@ class TokenDistortion {
 
 }  // namespace
 
-bool find_coded_tokens(const LayerInput& layer, double energy, DifferenceField& differences,
+bool find_coded_tokens(const LayerInput& layer, double energy,
+                       const std::vector<uint8_t>& sample_coded, DifferenceField& differences,
                        TokenField& tokens) {
   const Frame& source = layer.source;
   std::atomic<bool> any = false;
@@ -78,6 +79,7 @@ bool find_coded_tokens(const LayerInput& layer, double energy, DifferenceField& 
         differences.stale[at] = 0;
       }
       const bool candidate =
+          sample_coded[at] == 0 &&
           token_energy(difference.luma_sum, difference.error.luma, difference.error.chroma,
                        token_scale(layer.steps, y, x, source.bit_depth),
                        kDecisions.mean_limit) >= energy;

@@ -25,8 +25,10 @@ struct LayerInput {
 };
 
 // The coded-token decision: sets the stage counts of all tokens, 1 for those whose residual energy
-// is at least `energy`, else 0. Returns whether there are any. Brings the differences up to date.
-bool find_coded_tokens(const LayerInput& layer, double energy, DifferenceField& differences,
+// is at least `energy` and that are not `sample_coded`, else 0. Returns whether there are any.
+// Brings the differences up to date.
+bool find_coded_tokens(const LayerInput& layer, double energy,
+                       const std::vector<uint8_t>& sample_coded, DifferenceField& differences,
                        TokenField& tokens);
 
 // The number of stages up to the last one with a bit that is 1.

@@ -28,6 +28,9 @@ void CpuTokenSelection::shrink_to(CpuTokenSelection& base) {
   const Geometry& g = base.state_.geometry();
   if (base.base_source_.plane_count == 0) base.base_source_ = g.make_frame();
   shrink(*source_, g, state_.pool(), base.base_source_);
+  if (state_.has_samples()) {
+    fill_sample_coded(*source_, g, state_.sample_coded, base.base_source_);
+  }
   base.set_source(base.base_source_);
 }
 
@@ -40,13 +43,15 @@ RdInput CpuTokenSelection::rd_input(const Layer& layer) const {
 }
 
 bool CpuTokenSelection::find_coded_tokens(int q, double energy) {
-  const bool any = bsq::find_coded_tokens(layer_input(q), energy, differences_, state_.tokens);
+  const bool any = bsq::find_coded_tokens(layer_input(q), energy, state_.sample_coded, differences_,
+                                          state_.tokens);
   mark_superblocks();
   return any;
 }
 
 void CpuTokenSelection::choose_filters(int q, bool keyframe) {
-  filters_.measure(*source_, state_.prepare_filter(), state_.geometry(), state_.pool());
+  filters_.measure(*source_, state_.prepare_filter(), state_.geometry(), state_.sample_coded,
+                   state_.pool());
   state_.for_each_tile([&](TileState& tile, size_t i) { filters_.choose(q, keyframe, tile, i); });
 }
 

@@ -26,6 +26,7 @@ class CpuTokenSelection {
 
   // See codec/encoder/token_selection_concept.h.
   static constexpr bool kTraces = true;
+  const Frame& host_source() const { return *source_; }
   void begin_frame();
   void shrink_to(CpuTokenSelection& base);
   bool find_coded_tokens(int q, double energy);

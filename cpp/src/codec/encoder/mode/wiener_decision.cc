@@ -199,21 +199,25 @@ double WienerStatistics::change(const WienerTaps& taps, size_t count) const {
 }
 
 void WienerDecision::measure(const Frame& source, const WienerFilter& decoded,
-                             const Geometry& geometry, ThreadPool& pool) {
+                             const Geometry& geometry, const std::vector<uint8_t>& sample_coded,
+                             ThreadPool& pool) {
   geometry_ = &geometry;
   memory_.resize(geometry.tiles.size());
   for (int p = 0; p < geometry.plane_count; ++p) {
     statistics_[static_cast<size_t>(p)].resize(geometry.superblocks() * wiener_classes(p));
-    pool.parallel_rows(static_cast<size_t>(geometry.superblocks_y),
-                       [&](size_t sy) { measure_row(p, static_cast<int>(sy), source, decoded); });
+    pool.parallel_rows(static_cast<size_t>(geometry.superblocks_y), [&](size_t sy) {
+      measure_row(p, static_cast<int>(sy), source, decoded, sample_coded);
+    });
   }
 }
 
 // The superblocks of a row.
 void WienerDecision::measure_row(int plane, int sy, const Frame& source,
-                                 const WienerFilter& decoded) {
+                                 const WienerFilter& decoded,
+                                 const std::vector<uint8_t>& sample_coded) {
   SquareReader reader(plane, source, decoded);
   const int side = kSuperblockSize / (plane == 0 ? 1 : 2);
+  const int token = kTokenSize / (plane == 0 ? 1 : 2);
   const int coded_width = geometry_->coded_width() / (plane == 0 ? 1 : 2);
   const int y_end = std::min((sy + 1) * side, geometry_->coded_height() / (plane == 0 ? 1 : 2));
   std::array<Samples, kWienerClasses> samples;
@@ -225,6 +229,8 @@ void WienerDecision::measure_row(int plane, int sy, const Frame& source,
     for (int y = sy * side; y < y_end; y += kWienerSquare) {
       reader.read(left, y, width);
       for (int i = 0; i < width / kWienerSquare; ++i) {
+        const int x = left + i * kWienerSquare;
+        if (sample_coded[geometry_->token_index(x / token, y / token)] != 0) continue;
         const WienerClass found =
             decoded.class_at(plane, left / kWienerSquare + i, y / kWienerSquare);
         Samples& own = samples[found.number];

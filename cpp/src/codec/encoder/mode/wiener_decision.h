@@ -29,9 +29,10 @@ struct WienerStatistics {
 
 class WienerDecision {
  public:
-  // The source and the deblocked frame; before choose().
+  // The source and the deblocked frame; before choose(). `sample_coded`: by token, not 0 for those
+  // that no filter changes.
   void measure(const Frame& source, const WienerFilter& decoded, const Geometry& geometry,
-               ThreadPool& pool);
+               const std::vector<uint8_t>& sample_coded, ThreadPool& pool);
   // Sets the choices of the tile of that index; several tiles may be chosen for at once. `q`: of
   // the last layer.
   void choose(int q, bool keyframe, SymbolTile& tile, size_t index);
@@ -44,7 +45,8 @@ class WienerDecision {
     WienerChoice trial;
   };
 
-  void measure_row(int plane, int sy, const Frame& source, const WienerFilter& decoded);
+  void measure_row(int plane, int sy, const Frame& source, const WienerFilter& decoded,
+                   const std::vector<uint8_t>& sample_coded);
   WienerStatistics& at(int plane, size_t superblock, size_t number) {
     const auto p = static_cast<size_t>(plane);
     return statistics_[p][superblock * wiener_classes(plane) + number];
