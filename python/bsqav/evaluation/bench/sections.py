@@ -108,6 +108,8 @@ def _add_rows(
         )
     rows.sort(key=lambda row: -float(str(row["share"])))
     part.rows += rows
+    if not all(_sum(times, _TOKENIZER) for times in found):
+        return  # all tokens were coded by their samples
     part.facts[f"{way}_{threads}_threads_prior_and_coder_over_tokenizer"] = Spread.of(
         [_sum(times, _PRIOR) / _sum(times, _TOKENIZER) for times in found]
     )
