@@ -33,8 +33,11 @@ def read_frames(path: Path | str, width: int, height: int, count: int) -> list[P
 def moving_texture(width: int, height: int, count: int) -> list[Planes]:
     """A smooth random frame that moves by (2, 1) samples a frame; sides must be even."""
     rng = np.random.default_rng(1)
-    small = rng.integers(30, 220, ((height + count) // 6 + 2, (width + 2 * count) // 6 + 2))
-    big = np.kron(small, np.ones((6, 6))).astype(np.uint8)
+    small = rng.integers(30, 220, ((height + count) // 6 + 3, (width + 2 * count) // 6 + 3))
+    big = np.kron(small, np.ones((6, 6)))
+    for axis in (0, 1):  # without it squares of one value, which are coded as drawn
+        big = np.lib.stride_tricks.sliding_window_view(big, 6, axis).mean(-1)
+    big = big.astype(np.uint8)
     gray = np.full((height // 2, width // 2), 128, np.uint8)
     return [
         (np.ascontiguousarray(big[i : i + height, 2 * i : 2 * i + width]), gray, gray)
