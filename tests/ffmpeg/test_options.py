@@ -18,12 +18,14 @@ from tests.support import ROOT, run
 pytestmark = pytest.mark.host
 
 SOURCE = ("-f", "lavfi", "-i", "testsrc2=s=64x48:r=25:d=2")
+# By the networks alone: the source is drawn, and most options are theirs.
+NETWORKS = ("-c:v", "libbsq", "-screen_content", "0")
 README = ROOT / "integrations" / "ffmpeg" / "README.md"
 
 
 def coded(ffmpeg: FFmpeg, *options: str) -> str:
     """The conformance hash of a few pictures with these options."""
-    ffmpeg(*SOURCE, "-frames:v", "6", "-c:v", "libbsq", *options, "out.mkv")
+    ffmpeg(*SOURCE, "-frames:v", "6", *NETWORKS, *options, "out.mkv")
     return ffmpeg.hash("-i", "out.mkv")
 
 
@@ -43,14 +45,14 @@ def lowest_fullness(ffmpeg: FFmpeg, file: str, rate: float, buffer: float) -> fl
 
 def test_a_capped_crf(ffmpeg: FFmpeg) -> None:
     """-crf with -maxrate and -bufsize: the buffer is never empty; a high cap changes nothing."""
-    ffmpeg(*SOURCE, "-c:v", "libbsq", "-crf", "12", "free.mkv")
+    ffmpeg(*SOURCE, *NETWORKS, "-crf", "12", "free.mkv")
     free = sum(8 * int(packet["size"]) for packet in ffmpeg.packets("free.mkv")) / 2
-    ffmpeg(*SOURCE, "-c:v", "libbsq", "-crf", "12", "-maxrate", str(round(20 * free)), "high.mkv")
+    ffmpeg(*SOURCE, *NETWORKS, "-crf", "12", "-maxrate", str(round(20 * free)), "high.mkv")
     assert ffmpeg.hash("-i", "high.mkv") == ffmpeg.hash("-i", "free.mkv")
     for name, quality in (("crf", ("-crf", "12")), ("alone", ())):
         cap = round(0.4 * free)
         rate = ("-maxrate", str(cap), "-bufsize", str(cap // 2), *quality)
-        said = ffmpeg.warnings(*SOURCE, "-c:v", "libbsq", *rate, f"{name}.mkv")
+        said = ffmpeg.warnings(*SOURCE, *NETWORKS, *rate, f"{name}.mkv")
         assert said == ""
         assert lowest_fullness(ffmpeg, f"{name}.mkv", cap, cap / 2) >= 0
     assert ffmpeg.hash("-i", "crf.mkv") != ffmpeg.hash("-i", "free.mkv")
@@ -125,7 +127,7 @@ def test_the_temporal_filter(ffmpeg: FFmpeg) -> None:
     """-temporal_filter is on without it, and off without a lookahead."""
 
     def shown(*options: str) -> str:
-        ffmpeg(*SOURCE, "-c:v", "libbsq", *options, "out.mkv")
+        ffmpeg(*SOURCE, *NETWORKS, *options, "out.mkv")
         return ffmpeg.hash("-i", "out.mkv")
 
     own = shown()
@@ -136,11 +138,10 @@ def test_the_temporal_filter(ffmpeg: FFmpeg) -> None:
 
 
 def test_screen_content(ffmpeg: FFmpeg) -> None:
-    """-screen_content 0 leaves what is drawn to the networks, at another size."""
-    source = ("-f", "lavfi", "-i", "smptebars=size=96x64:rate=10:duration=1", "-pix_fmt", "yuv420p")
+    """-screen_content is on without it; off leaves what is drawn to the networks."""
 
     def shown(*options: str) -> str:
-        ffmpeg(*source, "-c:v", "libbsq", *options, "out.mkv")
+        ffmpeg(*SOURCE, "-frames:v", "6", "-c:v", "libbsq", *options, "out.mkv")
         return ffmpeg.hash("-i", "out.mkv")
 
     assert shown("-screen_content", "1") == shown()
