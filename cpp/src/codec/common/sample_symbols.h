@@ -39,6 +39,16 @@ struct SampleContexts {
   }
 };
 
+// Whether tokens of the rectangle are marked.
+inline bool has_marks(const Geometry& geometry, const TokenRect& rect,
+                      const std::vector<uint8_t>& marks) {
+  for (int y = rect.y; y < rect.y + rect.height; ++y) {
+    const auto row = marks.begin() + static_cast<ptrdiff_t>(geometry.token_index(rect.x, y));
+    if (std::any_of(row, row + rect.width, [](uint8_t mark) { return mark != 0; })) return true;
+  }
+  return false;
+}
+
 // Codes which tokens of a tile are sample-coded.
 template <SymbolCoder Coder>
 class SampleMarkCoder {
@@ -72,19 +82,15 @@ class SampleMarkCoder {
       for (int sx = tile_.x_begin; sx < tile_.x_end; ++sx) fn(sx, sy);
     }
   }
-  template <class Fn>
-  void each_token(int sx, int sy, const Fn& fn) const {
-    const int y_end = std::min((sy + 1) * kSuperblockTokens, geometry_.tokens_y);
-    const int x_end = std::min((sx + 1) * kSuperblockTokens, geometry_.tokens_x);
-    for (int y = sy * kSuperblockTokens; y < y_end; ++y) {
-      for (int x = sx * kSuperblockTokens; x < x_end; ++x) fn(x, y);
-    }
+  // The tokens of a superblock.
+  TokenRect tokens_of(int sx, int sy) const {
+    const int y = sy * kSuperblockTokens;
+    const int x = sx * kSuperblockTokens;
+    return {y, x, std::min(kSuperblockTokens, geometry_.tokens_y - y),
+            std::min(kSuperblockTokens, geometry_.tokens_x - x)};
   }
-
   bool has_marks(int sx, int sy) const {
-    bool any = false;
-    each_token(sx, sy, [&](int x, int y) { any = any || mark(x, y) != 0; });
-    return any;
+    return bsq::has_marks(geometry_, tokens_of(sx, sy), marks_);
   }
   size_t has_marks_inside(int sx, int sy) const {
     return sx >= tile_.x_begin && sy >= tile_.y_begin && has_marks(sx, sy) ? 1 : 0;
@@ -103,10 +109,13 @@ class SampleMarkCoder {
     const size_t near = has_marks_inside(sx - 1, sy) + has_marks_inside(sx, sy - 1);
     const bool any = coder_.adaptive(
         contexts_.superblock.bit(0, {type_ * SampleContexts::kNear + near}), has_marks(sx, sy));
-    each_token(sx, sy, [&](int x, int y) {
-      const bool marked = any && code_token(x, y);
-      mark(x, y) = marked ? 1 : 0;
-    });
+    const TokenRect rect = tokens_of(sx, sy);
+    for (int y = rect.y; y < rect.y + rect.height; ++y) {
+      for (int x = rect.x; x < rect.x + rect.width; ++x) {
+        const bool marked = any && code_token(x, y);
+        mark(x, y) = marked ? 1 : 0;
+      }
+    }
     coder_.checkpoint();
   }
   bool code_token(int x, int y) {
@@ -126,16 +135,6 @@ class SampleMarkCoder {
   const size_t type_;
   std::vector<uint8_t>& marks_;
 };
-
-// Whether tokens of the rectangle are marked.
-inline bool has_marks(const Geometry& geometry, const TokenRect& rect,
-                      const std::vector<uint8_t>& marks) {
-  for (int y = rect.y; y < rect.y + rect.height; ++y) {
-    const auto row = marks.begin() + static_cast<ptrdiff_t>(geometry.token_index(rect.x, y));
-    if (std::any_of(row, row + rect.width, [](uint8_t mark) { return mark != 0; })) return true;
-  }
-  return false;
-}
 
 // Codes the samples of a tile's sample-coded tokens.
 template <SymbolCoder Coder>

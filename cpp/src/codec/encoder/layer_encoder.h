@@ -102,9 +102,10 @@ class LayerEncoder {
     for (const auto& coder : coders_) coder->finish();
   }
 
-  SampleInput sample_input(const LayerPlan& plan) {
+  // `prediction`: not of a keyframe, or null.
+  SampleInput sample_input(const LayerPlan& plan, const Frame* prediction) {
     return {selection_.host_source(),
-            plan.keyframe ? nullptr : &state_.host_samples(),
+            prediction,
             {plan.steps.back(), state_.superblocks.delta_q.data(), state_.geometry().superblocks_x},
             layer_lambda(plan.keyframe),
             state_.pool()};
@@ -115,7 +116,7 @@ class LayerEncoder {
     const SectionScope scope(Section::kDeciding);
     std::fill(state_.sample_coded.begin(), state_.sample_coded.end(), uint8_t{0});
     if (samples_ == nullptr || !samples_->drawn().is_screen()) return;
-    const SampleInput input = sample_input(plan);
+    const SampleInput input = sample_input(plan, plan.keyframe ? nullptr : &state_.host_samples());
     if (!samples_->measure(input)) return;
     state_.for_each_tile(
         [&](auto& tile, size_t i) { samples_->choose(input, tile, i, state_.sample_coded); });
@@ -125,8 +126,8 @@ class LayerEncoder {
   void code_samples(const LayerPlan& plan) {
     const SectionScope scope(Section::kDeciding);
     if (!state_.has_samples()) return;
-    const SampleInput input = sample_input(plan);
     Frame& frame = state_.host_samples();
+    const SampleInput input = sample_input(plan, plan.keyframe ? nullptr : &frame);
     state_.for_each_tile([&](auto& tile, size_t i) {
       if (!has_marks(state_.geometry(), tile.rect, state_.sample_coded)) return;
       samples_->code(input, state_.sample_coded, tile, i, frame);

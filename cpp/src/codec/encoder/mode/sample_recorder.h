@@ -31,9 +31,7 @@ class SampleRecorder {
 
   template <class Bit>
   bool adaptive(Bit&& context, bool bit) {
-    const uint32_t probability = context.probability();
-    *rate_ += bit_cost_q24(bit, probability);
-    symbols_.push_back({static_cast<uint16_t>(probability), static_cast<uint16_t>(bit ? 1 : 0)});
+    this->bit(context.probability(), bit);
     context.update(bit);
     return bit;
   }
