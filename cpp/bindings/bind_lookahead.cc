@@ -33,15 +33,15 @@ void bind_lookahead(py::module_& m);
 
 namespace {
 
-using FrameTuple = std::tuple<int, std::optional<int>, std::optional<int>, int, std::optional<int>>;
+using Index = std::optional<int>;
+using FrameTuple = std::tuple<int, Index, Index, Index, int, Index>;
 
-std::optional<int> optional_of(int value) {
-  return value == GopFrame::kNone ? std::nullopt : std::optional(value);
-}
+Index optional_of(int value) { return value == GopFrame::kNone ? std::nullopt : Index(value); }
 
 FrameTuple tuple_of(const GopFrame& frame) {
-  return {frame.index, optional_of(frame.first), optional_of(frame.second), frame.level,
-          optional_of(frame.slot)};
+  return {
+      frame.index, optional_of(frame.first), optional_of(frame.second), optional_of(frame.other),
+      frame.level, optional_of(frame.slot)};
 }
 
 // The lookahead of an encoder that codes nothing.
@@ -172,11 +172,13 @@ py::list planned_packets(const py::object& frames, int lookahead, int bframes, i
   return result;
 }
 
-std::vector<FrameTuple> group_frames(int begin, int end, int slot) {
-  if (begin < 0 || end <= begin || end - begin > kMaxGroup) fail("a group has 1 to 16 frames");
-  if (slot < 0 || slot >= kMaxGroupSlots) fail("slot must be 0 to 4");
+std::vector<FrameTuple> group_frames(const std::vector<int>& sizes) {
   std::vector<GopFrame> frames;
-  append_group(begin, end, slot, frames);
+  GroupStart start;
+  for (const int size : sizes) {
+    if (size < 1 || size > kMaxGroup) fail("a group has 1 to 16 frames");
+    append_group(start, start.index + size, frames);
+  }
   std::vector<FrameTuple> tuples;
   tuples.reserve(frames.size());
   for (const GopFrame& frame : frames) tuples.push_back(tuple_of(frame));
@@ -186,11 +188,11 @@ std::vector<FrameTuple> group_frames(int begin, int end, int slot) {
 }  // namespace
 
 void bind_lookahead(py::module_& m) {
-  m.def("group_frames", &group_frames, py::arg("begin"), py::arg("end"), py::arg("slot") = 0,
-        R"(The frames of a hierarchical group in coding order.
+  m.def("group_frames", &group_frames, py::arg("sizes"),
+        R"(The frames of hierarchical groups of these sizes after a keyframe, in coding order.
 
-begin: index in the GOP of the anchor before it, which is held in `slot`; end: that of the group's own.
-Returns tuples (index, first reference, second reference, level, slot), None where there is none.)");
+Returns tuples (index in the GOP, first reference, second reference, what else an anchor may have for its second
+reference, level, slot), None where there is none.)");
   m.def("planned_packets", &planned_packets, py::arg("frames"), py::kw_only(),
         py::arg("lookahead") = 24, py::arg("bframes") = 7, py::arg("gop") = 250,
         py::arg("scene_cut") = true, py::arg("keyframes") = std::vector<size_t>(),

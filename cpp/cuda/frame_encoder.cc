@@ -48,7 +48,7 @@ class DeviceFrameEncoder : public FrameEncoder {
   }
   void predict(int q, int range) override {
     const FrameRole& role = state_.role();
-    MotionSearchConfig config = role.is_b() ? b_motion_config(q, range) : motion_config(q, range);
+    MotionSearchConfig config = motion_config(q, range, role.distances);
     config.shifts[0] = screen_.shifts(role.first);
     if (role.is_b()) {
       config.shifts[1] = screen_.shifts(role.second);

@@ -269,8 +269,9 @@ def probe_packet(data: bytes) -> PacketHeader:
 
 def probe_frames(data: bytes) -> list[CodedFrame]:
     """The coded frames of a packet, in order: by how many frames each is ahead of the one that the
-    packet shows, the distances `back` and `forth` to its references, 0 for none, its bytes, and its
-    crf, -1 where it has the steps of the reference that was decoded later.
+    packet shows, the distances `back` and `forth` to its references, 0 for none (`forth` is
+    negative where the second one is before the frame), its bytes, and its crf, -1 where it has the
+    steps of the reference that was decoded later.
 
     Raises BitstreamError, UnsupportedError."""
 
@@ -595,14 +596,13 @@ def b_motion_code(
 def scale_motion_vector(v: Sequence[int], n: int, d: int) -> _Vector:
     """scale(v, n, d) of docs/bitstream.md section 4.6, in x and y."""
 
-_PlannedFrame = tuple[int, int | None, int | None, int, int | None]
+_PlannedFrame = tuple[int, int | None, int | None, int | None, int, int | None]
 
-def group_frames(begin: int, end: int, slot: int = 0) -> list[_PlannedFrame]:
-    """The frames of a hierarchical group in coding order.
+def group_frames(sizes: Sequence[int]) -> list[_PlannedFrame]:
+    """The frames of hierarchical groups of these sizes after a keyframe, in coding order.
 
-    begin: index in the GOP of the anchor before it, which is held in `slot`; end: that of the
-    group's own. Returns tuples (index, first reference, second reference, level, slot), None where
-    there is none."""
+    Returns tuples (index in the GOP, first reference, second reference, what else an anchor may
+    have for its second reference, level, slot), None where there is none."""
 
 def planned_packets(
     frames: _Samples,

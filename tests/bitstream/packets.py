@@ -141,12 +141,12 @@ class FrameFields(ComponentFields):
     def write_references(self) -> bytes:
         """The distances of the references."""
         distances = [self.back, self.forth]
-        short = [0 if self.escape or distance > 15 else distance for distance in distances]
+        short = [distance if 0 < distance < 16 and not self.escape else 0 for distance in distances]
         data = bytes([short[0] << 4 | short[1]])
         if not short[0]:
             data += varint(self.back)
         if self.b_frame and not short[1]:
-            data += varint(self.forth)
+            data += zigzag(self.forth)
         return data
 
 

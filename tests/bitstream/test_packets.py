@@ -83,7 +83,7 @@ frames = st.builds(
     hold=st.integers(0, 6),
     b_frame=st.booleans(),
     back=st.integers(1, 256),
-    forth=st.integers(1, 255),
+    forth=st.integers(1, 255) | st.integers(-(2**31) + 1, -257),
     escape=st.booleans(),
 )
 inter_packets = st.builds(
@@ -191,6 +191,9 @@ WRONG_FRAMES = [
     (FrameFields(back=2**31), "a reference's distance"),
     (FrameFields(b_frame=True, forth=0), "a frame that refers to itself"),
     (FrameFields(b_frame=True, forth=256), "a reference's distance"),
+    (FrameFields(b_frame=True, forth=-(2**31)), "a reference's distance"),
+    (FrameFields(b_frame=True, back=3, forth=-3), "one reference twice"),
+    (FrameFields(b_frame=True, back=3, forth=-2), None),
     (FrameFields(layers=2, quantizers=[255, 175]), None),
     (FrameFields(layers=3, quantizers=[255, 175]), "those of 2 layers, not of 3"),
     (FrameFields(layers=2, quantizers=[504, 425], ladder=False), None),

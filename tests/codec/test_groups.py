@@ -11,14 +11,14 @@ import pytest
 from bsqav import _core
 from tests.codec.streams import Format, clip
 
-SLOTS = 5
+SLOTS = 6
 MAX_GROUP = 16
 FORM = Format(64, 48, "gray")
 PICTURES = np.stack([planes[0] for planes in clip(FORM, 60)]).astype(np.uint8)
 # Its groups are as long as they may be.
 CALM = np.stack([planes[0] for planes in clip(FORM, 60, calm=True)]).astype(np.uint8)
 
-Frame = tuple[int, int | None, int | None, int, int | None]
+Frame = tuple[int, int | None, int | None, int | None, int, int | None]
 Packets = list[list[tuple[Frame, npt.NDArray[np.float64] | None]]]
 
 
@@ -31,12 +31,12 @@ def frames_of(packets: Packets) -> list[list[Frame]]:
 
 
 def anchors(packets: Packets) -> list[int]:
-    """Positions in the stream of frames that are no B frames."""
+    """Positions in the stream of keyframes, and of frames that are not between their references."""
     positions, keyframe = [], 0
     for position, packet in enumerate(frames_of(packets)):
-        for index, first, second, _, _ in packet:
+        for index, first, second, *_ in packet:
             keyframe = position if first is None else keyframe
-            if second is None:
+            if second is None or second < index:
                 positions.append(keyframe + index)
     return sorted(positions)
 
@@ -58,11 +58,11 @@ class Decoder:
 
     def take(self, packet: list[Frame]) -> None:
         if packet and packet[0][1] is None:
-            assert packet == [(0, None, None, 0, 0)]
+            assert packet == [(0, None, None, None, 0, 0)]
             self.slots, self.index = {}, 0
         else:
             self.index += 1
-        for number, (index, first, second, _, slot) in enumerate(packet):
+        for number, (index, first, second, other, _, slot) in enumerate(packet):
             last = number == len(packet) - 1
             assert index == self.index if last else index > self.index
             held = self.slots.values()
@@ -71,8 +71,12 @@ class Decoder:
                 assert first < index
                 assert first in held
             if second is not None:
-                assert second > index
+                assert second > index or second == 0 != first
                 assert second in held
+            if other is not None:
+                assert first is not None
+                assert second == 0 < other < first
+                assert other in held
             if slot is not None:
                 assert slot < SLOTS
                 self.slots[slot] = index
@@ -80,12 +84,12 @@ class Decoder:
             assert self.index in self.slots.values()
 
 
-def group_packets(begin: int, end: int, slot: int) -> list[list[Frame]]:
-    """The packets of a group: a frame goes into that of the first one that is not coded yet."""
-    packets: list[list[Frame]] = []
+def packets_of(sizes: list[int]) -> list[list[Frame]]:
+    """The packets of groups: a frame goes into that of the first one that is not coded yet."""
+    packets: list[list[Frame]] = [[(0, None, None, None, 0, 0)]]
     coded: set[int] = set()
-    left = _core.group_frames(begin, end, slot)
-    for index in range(begin + 1, end + 1):
+    left = _core.group_frames(sizes)
+    for index in range(1, sum(sizes) + 1):
         packet: list[Frame] = []
         while index not in coded:
             packet.append(left.pop(0))
@@ -95,35 +99,37 @@ def group_packets(begin: int, end: int, slot: int) -> list[list[Frame]]:
     return packets
 
 
-@pytest.mark.parametrize("slot", range(SLOTS))
+@pytest.mark.parametrize("before", [1, 3, 8, MAX_GROUP])
 @pytest.mark.parametrize("size", range(1, MAX_GROUP + 1))
-def test_groups_of_every_size_follow_each_other(size: int, slot: int) -> None:
+def test_groups_of_every_size_follow_each_other(size: int, before: int) -> None:
     for next_size in range(1, MAX_GROUP + 1):
         decoder = Decoder()
-        decoder.take([(0, None, None, 0, 0)])
-        decoder.slots, decoder.index = {slot: 20}, 20
-        first = group_packets(20, 20 + size, slot)
-        for packet in first:
+        sizes = [before, size, next_size]
+        for packet in packets_of(sizes):
             decoder.take(packet)
-        anchor = first[0][0]
-        assert anchor[:4] == (20 + size, 20, None, 0)
-        assert anchor[4] is not None
-        for packet in group_packets(20 + size, 20 + size + next_size, anchor[4]):
-            decoder.take(packet)
+        frames = _core.group_frames(sizes)
+        found = {frame[0]: frame[:5] for frame in frames if frame[4] == 0}
+        first, second, third = before, before + size, before + size + next_size
+        assert found == {
+            first: (first, 0, None, None, 0),
+            second: (second, first, 0 if size > 1 else None, None, 0),
+            third: (third, second, *((0, first) if next_size > 1 else (None, None)), 0),
+        }
 
 
 @pytest.mark.parametrize("size", range(1, MAX_GROUP + 1))
 def test_b_frames_are_in_the_middle_and_leaves_are_not_held(size: int) -> None:
-    _, *between = _core.group_frames(0, size)
+    _, *between = _core.group_frames([size])
     assert sorted(frame[0] for frame in between) == list(range(1, size))
     references = {reference for frame in between for reference in frame[1:3]}
-    for index, first, second, level, slot in between:
+    for index, first, second, other, level, slot in between:
         assert first is not None
         assert second is not None
+        assert other is None
         assert index == (first + second) // 2
         assert 1 <= level <= 4
         assert (slot is not None) == (index in references)
-    assert {frame[1] for frame in between if frame[3] == 1} <= {0}
+    assert {frame[1] for frame in between if frame[4] == 1} <= {0}
 
 
 def test_the_example_of_the_document() -> None:
@@ -134,7 +140,7 @@ def test_the_example_of_the_document() -> None:
         [],
         [(3, 2, 4)],
         [],
-        [(8, 4, None), (6, 4, 8), (5, 4, 6)],
+        [(8, 4, 0), (6, 4, 8), (5, 4, 6)],
     ]
 
 
@@ -237,15 +243,23 @@ def still(count: int) -> npt.NDArray[np.uint8]:
 def test_anchors_carry_more_than_the_middle_and_leaves_nothing() -> None:
     costs = {
         frame[0]: float(cost.mean())
-        for packet in planned(still(25), scene_cut=False)
+        for packet in planned(still(24), scene_cut=False)
         for frame, cost in packet
         if cost is not None
     }
     assert costs[8] > costs[4] > costs[2] > 0
     assert costs[1] == costs[3] == costs[5] == costs[7] == 0
     assert costs[2] == costs[6]
-    # Frames 1 to 24 are all predicted from the first one.
-    assert costs[0] == pytest.approx(np.log2(25), abs=0.05)
+    # Frames 1 to 23 are all predicted from the first one.
+    assert costs[0] == pytest.approx(np.log2(24), abs=0.05)
+
+
+@pytest.mark.parametrize(("gop", "frames"), [(250, 65), (30, 30), (20, 20)])
+def test_a_keyframe_carries_frames_after_the_lookahead_too(gop: int, frames: int) -> None:
+    """As many as may follow, up to 64, since they may refer to it."""
+    (_, cost), *_ = planned(still(40), scene_cut=False, gop=gop)[0]
+    assert cost is not None
+    assert cost.mean() == pytest.approx(np.log2(frames), abs=0.1)
 
 
 def test_two_sided_blocks_share_their_cost_out() -> None:
@@ -254,7 +268,7 @@ def test_two_sided_blocks_share_their_cost_out() -> None:
     frames = np.stack([PICTURES[0]] * 2 + [noise] * 3)
     costs = {
         frame[0]: cost
-        for packet in planned(frames, bframes=3, lookahead=4, scene_cut=False)
+        for packet in planned(frames, bframes=3, lookahead=5, scene_cut=False)
         for frame, cost in packet
         if cost is not None
     }

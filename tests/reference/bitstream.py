@@ -214,8 +214,8 @@ class Component:
 class Frame:
     """The fields of a coded frame (section 2.3).
 
-    `back` and `forth` are the distances of the references, 0 for none; `slot` is None for a frame
-    that is not held.
+    `back` and `forth` are the distances of the references, 0 for none; `forth` is negative where
+    the second one is before the frame. `slot` is None for a frame that is not held.
     """
 
     index: int
@@ -330,7 +330,8 @@ class FrameParser:
         ahead = 0 if last else reader.from_to(1, MAX_AHEAD)
         require(self.index + ahead <= MAX_NUMBER, "the index of a frame")
         back, forth = (0, 0) if self.keyframe else self._distances(reader, b_frame)
-        require(back <= self.index + ahead, "a reference before the keyframe")
+        earliest = self.index + ahead + min(-back, forth)
+        require(earliest >= 0, "a reference before the keyframe")
         layers, quantizers = self._layers(reader, flags)
         base = self._base(reader, self.headers[0]) if self.keyframe else None
         others = [
@@ -351,7 +352,9 @@ class FrameParser:
             back = reader.from_to(1, MAX_NUMBER)
         require(b_frame or forth == 0, "a second reference of a P frame")
         if b_frame and forth == 0:
-            forth = reader.from_to(1, MAX_AHEAD)
+            forth = reader.signed()
+            require(-MAX_NUMBER <= forth <= MAX_AHEAD, f"{forth} frames to a reference")
+            require(forth not in (0, -back), "a frame refers to itself, or to one frame twice")
         return back, forth
 
     def _layers(self, reader: Reader, flags: int) -> tuple[int, tuple[int, ...] | None]:

@@ -22,7 +22,7 @@ EXAMPLE = [
     [],
     [Shape(3, 1, 1)],
     [],
-    [Shape(8, 4, slot=0), Shape(6, 2, 2, slot=2), Shape(5, 1, 1)],
+    [Shape(8, 4, -8, slot=3), Shape(6, 2, 2, slot=2), Shape(5, 1, 1)],
     [],
     [Shape(7, 1, 1)],
     [],
@@ -79,9 +79,13 @@ class GroupPlan:
         """A frame with references among those held."""
         held = [i for i in self.slots if i is not None]
         before, after = [i for i in held if i < index], [i for i in held if i > index]
-        back, forth = index - self.rng.choice(before), 0
-        if after and self.rng.random() < 0.75:
+        first = self.rng.choice(before)
+        back, forth = index - first, 0
+        others = [i for i in before if i != first]
+        if after and self.rng.random() < 0.7:
             forth = self.rng.choice(after) - index
+        elif others and self.rng.random() < 0.5:
+            forth = self.rng.choice(others) - index
         self.coded.add(index)
         if slot is not None:
             self.slots[slot] = index
@@ -123,7 +127,7 @@ def lost_packets(shapes: Iterable[Sequence[Referring]], missing: Collection[int]
             frames.clear()
         for shape in packet:
             near = [shape.index - shape.back] * (shape.back > 0)
-            near += [shape.index + shape.forth] * (shape.forth > 0)
+            near += [shape.index + shape.forth] * (shape.forth != 0)
             frames[shape.index] = number in missing or any(frames[i] for i in near)
         if frames[index]:
             lost.add(number)

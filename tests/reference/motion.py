@@ -27,7 +27,8 @@ class Motion:
     Attributes:
         index: of the frame.
         back: distance of the first reference.
-        forth: distance of the second reference, 0 in a P frame.
+        forth: distance of the second reference, negative where that is before the frame; 0 in a P
+            frame.
         vectors: [rows, columns, reference, (x, y)] of the sub-blocks.
         directions: [rows, columns]; all FIRST in a P frame.
     """
@@ -90,7 +91,7 @@ class TileMotion:
         self.known: dict[Position, Square] = {}
         self.split: dict[Position, int] = {}
         self.block_split: dict[Position, int] = {}
-        self.b_frame = int(motion.forth > 0)  # f of section 4.8
+        self.b_frame = int(motion.forth != 0)  # f of section 4.8
 
     def read_superblock(self, wx: int, wy: int) -> None:
         """The split flag of a superblock, and its motion or blocks."""
@@ -349,6 +350,11 @@ class BTileMotion(TileMotion):
         at = self._middle(cx, cy, size)
         index, back, forth = self.motion.index, self.motion.back, self.motion.forth
         first, second = self.references
+        if forth < 0:
+            if first is None:
+                return None
+            x, y = (int(value) for value in first.vectors[*at, 0])
+            return scale((x, y), back, first.back), scale((x, y), -forth, first.back)
         if first is not None and first.forth and first.index + first.forth == index + forth:
             x, y = (int(value) for value in first.vectors[*at, 1])
             return scale((x, y), -back, first.forth), scale((x, y), forth, first.forth)
@@ -387,8 +393,8 @@ def scale(vector: Vector, n: int, d: int) -> Vector:
     """The vector times n / d, rounded and limited (section 4.6)."""
 
     def scaled(v: int) -> int:
-        size = (abs(v * n) + (d >> 1)) // d
-        return min(max(size if v * n > 0 else -size, -2048), 2047)
+        size = (abs(v * n) + (abs(d) >> 1)) // abs(d)
+        return min(max(size if v * n * d > 0 else -size, -2048), 2047)
 
     return scaled(vector[0]), scaled(vector[1])
 
@@ -410,7 +416,7 @@ def prediction_side(
     """[rows, columns, 2]: L(D) and L(M) of docs/numerics.md section 3."""
     rows, columns = motion.directions.shape
     difference = np.zeros((rows, columns), np.int64)
-    if motion.forth > 0:
+    if motion.forth != 0:
         one, other = (
             compensate_plane(planes[0], motion.vectors[:, :, r], True, depth)
             for r, planes in enumerate(references)

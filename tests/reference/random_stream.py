@@ -183,7 +183,7 @@ class RandomStream:
         references = self.decoder.references(frame)
         assert references is not None, f"references of {shape}"
         fields = FrameFields(hold=0 if shape.slot is None else shape.slot + 1)
-        fields.b_frame, fields.back, fields.forth = shape.forth > 0, shape.back, shape.forth
+        fields.b_frame, fields.back, fields.forth = shape.forth != 0, shape.back, shape.forth
         fields.escape = rng.random() < 0.2
         states: Sequence[DecodedComponent | None] = [None] * len(self.component_headers)
         if references:

@@ -16,7 +16,7 @@ from tests.codec.streams import TINY_MODEL
 from tests.reference.bitstream import SLOTS, DamageError, Plane, conformance_hash
 from tests.reference.decoder import Decoder, LostFrameError, decode_stream
 from tests.reference.groups import EXAMPLE, GroupPlan, lost_packets, random_groups
-from tests.reference.motion import BTileMotion, Motion, scale
+from tests.reference.motion import BTileMotion, Motion, compared, scale
 from tests.reference.random_stream import RandomStream, Shape
 from tests.reference.range_decoder import RangeDecoder, TileContexts
 
@@ -62,11 +62,11 @@ def test_plans_of_groups_use_all_of_the_syntax() -> None:
     ahead = {shape.index - shown for shown, packet in packets for shape in packet}
     assert ahead == set(range(17))
     assert {shape.layers for shape in shapes} == set(range(1, 9))
-    for forth in (False, True):
-        some = [shape for shape in shapes if (shape.forth > 0) == forth and shape.index]
+    for sign in (-1, 0, 1):
+        some = [shape for shape in shapes if compared(shape.forth, 0) - 1 == sign and shape.index]
         assert {shape.slot for shape in some} == {None, *range(6)}
         assert {shape.back for shape in some} >= set(range(1, 18))
-    assert {shape.forth for shape in shapes} == set(range(17))
+    assert {shape.forth for shape in shapes} >= set(range(-17, 17))
 
 
 def test_the_example_of_the_document() -> None:
@@ -152,8 +152,10 @@ WRONG_FRAMES = [
     ({"back": 2}, "before the keyframe"),
     ({"back": 0}, "0 is less than 1"),
     ({"back": 2**31, "escape": True}, "is more than"),
-    ({"b_frame": True, "forth": 0}, "0 is less than 1"),
-    ({"b_frame": True, "forth": 256}, "256 is more than 255"),
+    ({"b_frame": True, "forth": 0}, "refers to itself"),
+    ({"b_frame": True, "forth": 256}, "256 frames to a reference"),
+    ({"b_frame": True, "forth": -1}, "one frame twice"),
+    ({"b_frame": True, "forth": -2}, "before the keyframe"),
     ({"layers": 2, "quantizers": None}, "another number of layers"),
     ({"layers": 2, "quantizers": [260], "body": b""}, "early"),
     ({"quantizers": [505]}, "quantizers"),

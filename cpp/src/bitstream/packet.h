@@ -54,7 +54,7 @@ struct FrameHeader {
   int hold = 0;       // 0: the frame is not held, else 1 + its slot
   int ahead = 0;      // its index minus that of the packet; 0 for the last frame of a packet
   uint32_t back = 0;  // frames to the first reference; 0 in a keyframe
-  int forth = 0;      // to the second, in a B frame
+  int forth = 0;      // to the second, in a B frame; below 0 where that is before the frame
 };
 
 // What a packet holds of the frame of one component.

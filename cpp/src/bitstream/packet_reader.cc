@@ -170,6 +170,15 @@ PacketHeader read_header(ByteReader& reader, const std::string& what) {
   return header;
 }
 
+int read_forth(ByteReader& reader) {
+  const ByteReader start = reader;
+  const int64_t forth = reader.signed_varint();
+  if (forth > kMaxAhead || forth < -int64_t{kMaxIndex}) {
+    start.fail("a reference's distance is out of range");
+  }
+  return static_cast<int>(forth);
+}
+
 void read_references(ByteReader& reader, FrameHeader& frame) {
   const ByteReader start = reader;
   const uint8_t references = reader.u8();
@@ -179,11 +188,12 @@ void read_references(ByteReader& reader, FrameHeader& frame) {
   if (frame.back == 0) {
     frame.back = static_cast<uint32_t>(reader.varint_up_to(kMaxIndex, "a reference's distance"));
   }
-  if (frame.is_b && frame.forth == 0) {
-    frame.forth = static_cast<int>(reader.varint_up_to(kMaxAhead, "a reference's distance"));
-  }
+  if (frame.is_b && frame.forth == 0) frame.forth = read_forth(reader);
   if (frame.back == 0 || (frame.is_b && frame.forth == 0)) {
     start.fail("a frame that refers to itself");
+  }
+  if (frame.is_b && int64_t{frame.forth} == -int64_t{frame.back}) {
+    start.fail("a B frame with one reference twice");
   }
 }
 

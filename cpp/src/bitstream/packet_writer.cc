@@ -83,10 +83,10 @@ void write_component(const FrameData& frame, bool keyframe, ByteWriter& base, By
 void write_references(const FrameHeader& frame, ByteWriter& writer) {
   constexpr uint32_t kShort = 15;
   const uint32_t back = frame.back <= kShort ? frame.back : 0;
-  const int forth = frame.forth <= static_cast<int>(kShort) ? frame.forth : 0;
+  const int forth = frame.forth > 0 && frame.forth <= static_cast<int>(kShort) ? frame.forth : 0;
   writer.u8(static_cast<uint8_t>(back << 4 | static_cast<uint32_t>(forth)));
   if (back == 0) writer.varint(frame.back);
-  if (frame.is_b && forth == 0) writer.varint(static_cast<uint64_t>(frame.forth));
+  if (frame.is_b && forth == 0) writer.signed_varint(frame.forth);
 }
 
 }  // namespace

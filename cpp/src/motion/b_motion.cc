@@ -9,8 +9,9 @@ namespace {
 
 int16_t scale(int v, int n, int d) {
   const int64_t product = int64_t{v} * n;
-  const int64_t size = (std::abs(product) + (d >> 1)) / d;
-  const int64_t scaled = product < 0 ? -size : size;
+  const int64_t divisor = std::abs(int64_t{d});
+  const int64_t size = (std::abs(product) + (divisor >> 1)) / divisor;
+  const int64_t scaled = (product < 0) != (d < 0) ? -size : size;
   return static_cast<int16_t>(std::clamp<int64_t>(scaled, kMvMin, kMvMax));
 }
 
@@ -86,7 +87,7 @@ TemporalMotion::TemporalMotion(const MotionField& reference, const ReferenceDist
   if (of_reference.back == 0) return;
   vectors_ = &reference.mv;
   distance_ = of_reference.back;
-  scales_ = {distances.back, 0};
+  scales_ = {distances.back, -distances.forth};
 }
 
 std::optional<BlockMotion> TemporalMotion::of(const MotionField& field,

@@ -13,7 +13,8 @@
 
 namespace bsq {
 
-// Of the references of a B frame, in frames; `forth` is 0 in a P frame, both are 0 in a keyframe.
+// Of the references of a B frame, in frames; `forth` is 0 in a P frame, below 0 where the second
+// reference is before the frame; both are 0 in a keyframe.
 struct ReferenceDistances {
   int back = 0;
   int forth = 0;
@@ -21,7 +22,7 @@ struct ReferenceDistances {
   int of(size_t reference) const { return reference == 0 ? back : forth; }
 };
 
-// v * n / d, rounded to the nearest, halves away from zero; d > 0.
+// v * n / d, rounded to the nearest, halves away from zero; d is not 0.
 Mv scale_mv(Mv v, int n, int d);
 
 // The motion of a square.
@@ -44,13 +45,15 @@ class TemporalMotion {
  public:
   // There are none.
   TemporalMotion() = default;
-  // The field of a reference, its distances, and likewise of the other reference. `shared`: the
+  // Of a B frame between its references: the field of a reference, its distances, and likewise of
+  // the other reference. `shared`: the
   // second reference of the first reference is the second reference here. The fields must outlive
   // the object.
   TemporalMotion(const MotionField& first, const ReferenceDistances& of_first,
                  const MotionField& second, const ReferenceDistances& of_second, bool shared,
                  const ReferenceDistances& distances);
-  // Of a P frame, likewise; only vectors into the first reference count.
+  // Of a P frame, or of a B frame whose references are both before it: only the vectors of its
+  // first reference count, and of these those into the first one's own first reference.
   TemporalMotion(const MotionField& reference, const ReferenceDistances& of_reference,
                  const ReferenceDistances& distances);
 

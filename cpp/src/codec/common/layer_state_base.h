@@ -206,12 +206,11 @@ class LayerStateBase {
   void refer() {
     const HeldSymbols& first = slot(role_.first)->symbols;
     if (first.distances.back > 0) motion.references[0] = &first.motion;
-    if (!role_.is_b()) {
-      motion.temporal = {first.motion, first.distances, role_.distances};
-      return;
-    }
+    motion.temporal = {first.motion, first.distances, role_.distances};
+    if (!role_.is_b()) return;
     const HeldSymbols& second = slot(role_.second)->symbols;
     if (second.distances.back > 0) motion.references[1] = &second.motion;
+    if (role_.distances.forth < 0) return;
     motion.temporal = {first.motion,     first.distances, second.motion,
                        second.distances, role_.shared,    role_.distances};
   }

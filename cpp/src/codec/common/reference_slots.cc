@@ -29,19 +29,20 @@ std::optional<FrameRole> ReferenceSlots::role(const FrameHeader& frame, bool key
     throw Error(BSQ_ERROR_BITSTREAM,
                 "frame " + std::to_string(index) + " of the group was coded before");
   }
-  if (frame.back > index) {
+  const int64_t second_index = int64_t{index} + frame.forth;
+  if (frame.back > index || second_index < 0) {
     throw Error(BSQ_ERROR_BITSTREAM, "a frame refers to one before the keyframe of its group");
   }
   const std::optional<int> first = find(index - frame.back);
   const std::optional<int> second =
-      frame.is_b ? find(index + static_cast<uint32_t>(frame.forth)) : std::nullopt;
+      frame.is_b ? find(static_cast<uint32_t>(second_index)) : std::nullopt;
   if (!first || (frame.is_b && !second)) return std::nullopt;
   role.distances = {static_cast<int>(frame.back), frame.forth};
   role.first = role.coding = *first;
   if (!second) return role;
   role.second = *second;
   if (at(role.second).order > at(role.first).order) role.coding = role.second;
-  role.shared = at(role.first).second != 0 && at(role.first).second == at(role.second).index;
+  role.shared = at(role.first).second == at(role.second).index;
   return role;
 }
 
@@ -52,7 +53,10 @@ void ReferenceSlots::done(const FrameRole& role, std::span<const ComponentHeader
   Slot& slot = slots_[static_cast<size_t>(role.hold)];
   slot.used = true;
   slot.index = role.index;
-  slot.second = role.is_b() ? role.index + static_cast<uint32_t>(role.distances.forth) : 0;
+  slot.second.reset();
+  if (role.is_b()) {
+    slot.second = static_cast<uint32_t>(int64_t{role.index} + role.distances.forth);
+  }
   slot.order = order_;
   slot.components.assign(components.begin(), components.end());
 }

@@ -40,7 +40,7 @@ class ReferenceSlots {
   // The frame of this role has been coded; a keyframe empties all other slots. `components`: their
   // headers with the steps.
   void done(const FrameRole& role, std::span<const ComponentHeader> components);
-  bool is_b(int slot) const { return at(slot).second != 0; }
+  bool is_b(int slot) const { return at(slot).second.has_value(); }
   // Headers of the components of the frame in the slot.
   std::span<const ComponentHeader> components(int slot) const {
     return slots_[static_cast<size_t>(slot)].components;
@@ -50,8 +50,8 @@ class ReferenceSlots {
   struct Slot {
     bool used = false;
     uint32_t index = 0;
-    uint32_t second = 0;  // the index of the second reference; 0: none
-    uint64_t order = 0;   // of coding
+    std::optional<uint32_t> second;  // the index of the second reference
+    uint64_t order = 0;              // of coding
     std::vector<ComponentHeader> components;
   };
 

@@ -2,6 +2,7 @@
 #include "codec/encoder/encoder.h"
 
 #include <algorithm>
+#include <array>
 #include <iterator>
 #include <utility>
 
@@ -46,7 +47,7 @@ double filter_strength(const GopFrame& frame) {
 
 FrameHeader header_of(const GopFrame& frame) {
   FrameHeader header;
-  header.is_b = frame.two_sided();
+  header.is_b = frame.is_b();
   header.hold = frame.slot + 1;
   header.ahead = frame.ahead();
   if (!frame.keyframe()) header.back = static_cast<uint32_t>(frame.index - frame.first);
@@ -160,6 +161,17 @@ class Encoder::FrameAtWork final : public RateLoopFrame {
   void predict(int q) {
     if (!std::exchange(predicted_, true)) encoder_.packets_.predict(q);
   }
+  // Where there is a choice of the second reference, takes the one that predicts more.
+  void choose_reference(int q) {
+    if (frame_.other == GopFrame::kNone) return;
+    const std::array<int, 2> choices{frame_.other, frame_.second};
+    std::array<double, 2> bits{};
+    for (size_t i = 0; i < choices.size(); ++i) {
+      predict_from(choices[i], q);
+      bits[i] = encoder_.rate_.prediction_bits(*this, q);
+    }
+    if (bits[0] < bits[1]) predict_from(choices[0], q);
+  }
   // From now on the frame, the first one of its packet, is a keyframe.
   void make_keyframe() {
     frame_ = encoder_.planner_.make_keyframe().front();
@@ -178,6 +190,11 @@ class Encoder::FrameAtWork final : public RateLoopFrame {
                                    static_cast<uint32_t>(frame_.index));
     encoder_.packets_.begin(components_, role_);
     predicted_ = coded_ = false;
+  }
+  void predict_from(int second, int q) {
+    frame_.second = second;
+    begin();
+    predict(q);
   }
   void begin_keyframe() {
     GopControl& gop = encoder_.gop_;
@@ -234,6 +251,7 @@ bool Encoder::encode_frame(const GopFrame& frame, size_t place, const SourceFram
       work.make_keyframe();
     } else {
       work.plan();
+      work.choose_reference(rate_.q());
     }
   }
   rate_.code(work);

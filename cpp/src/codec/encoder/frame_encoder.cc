@@ -49,12 +49,11 @@ class CpuFrameEncoder : public FrameEncoder {
   void predict(int q, int range) override {
     const FrameRole& role = state_.role();
     const SearchReference& first = reference(role.first);
+    MotionSearchConfig config = motion_config(q, range, role.distances);
     if (role.is_b()) {
-      MotionSearchConfig config = b_motion_config(q, range);
       config.shifts = {screen_.shifts(role.first), screen_.shifts(role.second)};
       estimate_b_motion(b_search_, *source_, {&first, &reference(role.second)}, config, state_);
     } else {
-      MotionSearchConfig config = motion_config(q, range);
       config.shifts[0] = screen_.shifts(role.first);
       estimate_motion(search_, *source_, first, config, state_);
     }

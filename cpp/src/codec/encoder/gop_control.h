@@ -38,6 +38,8 @@ class GopControl {
   const Place& place() const { return place_; }
   // Of the frame in its group; 0 is the keyframe.
   int index() const { return place_.index; }
+  // The most frames of a group.
+  int length() const { return gop_; }
   // Frames to the end of the group, this one included.
   int frames_left() const { return gop_ - place_.index; }
   // By how much the keyframe is finer than the frames predicted from it, in q.

@@ -155,15 +155,14 @@ void GopPlanner::add_keyframe(size_t number) {
   restarted_ = false;
   keyframe_ = number;
   keyframe_pts_ = input_.frame(number).pts;
-  anchor_slot_ = 0;
+  start_ = {};
   frames_.emplace_back();
   planned_.push_back({keyframe_, false});
   next_ = number + 1;
 }
 
 void GopPlanner::add_group(size_t size) {
-  const auto begin = static_cast<int>(next_ - 1 - keyframe_);
-  anchor_slot_ = append_group(begin, begin + static_cast<int>(size), anchor_slot_, frames_);
+  append_group(start_, start_.index + static_cast<int>(size), frames_);
   // Its size was found so.
   const bool anchor_is_measured = size > kDecisions.least_group;
   while (planned_.size() < frames_.size()) {
@@ -195,7 +194,10 @@ std::span<const double> GopPlanner::propagation(size_t place) {
   for (size_t number = next_; number < visible_end(); ++number) {
     add(number, {&input_.frame(number).costs, place_in_list(number - 1), PropagationFrame::kNone});
   }
-  return propagation_.of(propagation_frames_, geometry_);
+  const std::span<const double> seen = propagation_.of(propagation_frames_, geometry_);
+  const bool is_end = visible_end() < input_.begin() + horizon_ + 1;
+  if (!frames_[place].keyframe() || !has_b_frames() || is_end) return seen;
+  return propagation_.prolong(horizon_, std::min(kDecisions.long_term_frames, gop_.length() - 1));
 }
 
 // Of the frame of that number; kNone where it is coded already.

@@ -83,7 +83,7 @@ class GopPlanner {
   bool restarted_ = true;                   // that must be a keyframe
   size_t keyframe_ = 0;                     // the last keyframe that is planned
   int64_t keyframe_pts_ = 0;
-  int anchor_slot_ = 0;
+  GroupStart start_;  // of the next group
 
   PropagationCost propagation_;
   std::vector<PropagationFrame> propagation_frames_;

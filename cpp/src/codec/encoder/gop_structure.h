@@ -12,25 +12,36 @@ struct GopFrame {
 
   int index = 0;
   int first = kNone;   // the first reference, shown before the frame
-  int second = kNone;  // the second one of a B frame, shown after it
+  int second = kNone;  // the second one of a B frame, shown after it, or, of an anchor, before
+  int other = kNone;   // of an anchor: another frame that may be its second reference
   int level = 0;       // 0: a keyframe or an anchor; 1: the middle of a group; and so on
   int slot = 0;        // where it is held; kNone: nowhere, no other frame refers to it
   int packet = 0;      // which holds it
 
   bool keyframe() const { return first == kNone; }
-  bool two_sided() const { return second != kNone; }
+  bool is_b() const { return second != kNone; }
+  bool two_sided() const { return second > index; }
   // By how many frames it is coded ahead of its time.
   int ahead() const { return index - packet; }
 };
 
-// The largest group of frames from one anchor to the next, and how many slots it may take.
+// The largest group of frames from one anchor to the next.
 inline constexpr int kMaxGroup = 16;
-inline constexpr int kMaxGroupSlots = 5;
 
-// Appends the frames after the anchor or keyframe `begin`, held in the slot `begin_slot`, up to the
-// next anchor `end`, in coding order: the anchor, a P frame, then the frame in the middle, what is
-// before it, what is after it, and so on. Returns the slot of the new anchor, which nothing in the
-// group frees. `end` is at most kMaxGroup after `begin`.
-int append_group(int begin, int end, int begin_slot, std::vector<GopFrame>& frames);
+// Where a group begins.
+struct GroupStart {
+  int index = 0;  // of the anchor or keyframe before it, and its slot
+  int slot = 0;
+  int earlier = GopFrame::kNone;  // the anchor or keyframe before that one, likewise
+  int earlier_slot = GopFrame::kNone;
+};
+
+// Appends the frames of a group up to its anchor `end`, in coding order: the anchor, then the frame
+// in the middle, what is before it, what is after it, and so on. `end` is at most kMaxGroup after
+// the start, which becomes that of the next group. The keyframe, held in slot 0, is a long-term
+// reference: it is the second reference of every anchor, or else the anchor before the first one
+// is. Where the first reference is the keyframe itself, or the frame before, the anchor is a P
+// frame.
+void append_group(GroupStart& start, int end, std::vector<GopFrame>& frames);
 
 }  // namespace bsq

@@ -83,6 +83,26 @@ void PropagationCost::propagate_frame(const PropagationFrame& frame, size_t plac
   }
 }
 
+// With r of the cost left in each frame after the one before, `seen` frames carry r + r^2 + ..
+// times the frame's own.
+std::span<const double> PropagationCost::prolong(size_t seen, int length) {
+  if (length <= static_cast<int>(seen)) return superblocks_;
+  const auto carried = [](double left, double frames) {
+    return left >= 1 ? frames : left * (1 - std::pow(left, frames)) / (1 - left);
+  };
+  for (double& octaves : superblocks_) {
+    const double target = std::exp2(octaves) - 1;
+    double low = 0;
+    double high = 1;
+    for (int i = 0; i < 16; ++i) {
+      const double middle = (low + high) / 2;
+      (carried(middle, static_cast<double>(seen)) < target ? low : high) = middle;
+    }
+    octaves = std::log2(1 + carried(low, length));
+  }
+  return superblocks_;
+}
+
 std::span<const double> PropagationCost::of(std::span<const PropagationFrame> frames,
                                             const Geometry& geometry) {
   const FrameCosts& costs = *frames.front().costs;

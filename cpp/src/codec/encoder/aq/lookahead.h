@@ -30,6 +30,10 @@ class PropagationCost {
   // those that are coded after it, in coding order. The result lasts until the next call.
   std::span<const double> of(std::span<const PropagationFrame> frames, const Geometry& geometry);
 
+  // After of(): the same for `length` frames, of which it has seen `seen`, if as much of the cost
+  // is left from frame to frame as until then.
+  std::span<const double> prolong(size_t seen, int length);
+
  private:
   void propagate_frame(const PropagationFrame& frame, size_t place);
 

@@ -83,6 +83,9 @@ struct Decisions {
   // octaves leave the q of the stream as it is.
   double propagation_strength = 2.4;
   double usual_propagation = 2.0;
+  // All anchors of a group may refer to its keyframe: its propagation cost is that of so many
+  // frames, at most those of the group, if they go on as those within the lookahead do.
+  int long_term_frames = 64;
   // A delta q stays, between keyframes, where it would move by no more than this.
   double delta_q_inertia = 0.8;
   // Lambda of the motion search, in steps of absolute error for a bit: near sqrt(lambda).

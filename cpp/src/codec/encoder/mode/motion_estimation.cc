@@ -17,7 +17,8 @@ namespace {
 
 using C = MotionContexts;
 
-constexpr double kBMotionLambda = 1.5;  // of B frames, times that of P frames
+// Of frames between their references, times that of others: less is predicted from them.
+constexpr double kTwoSidedLambda = 1.5;
 
 // A 2^-12 bit to MotionRates' units.
 int rate(uint32_t q12) { return static_cast<int>(q12 * MotionRates::kOneBit >> 12); }
@@ -91,16 +92,11 @@ BMotionRates b_motion_rates(const MotionContexts& contexts) {
   return rates;
 }
 
-MotionSearchConfig motion_config(int q, int range) {
+MotionSearchConfig motion_config(int q, int range, const ReferenceDistances& distances) {
   MotionSearchConfig config;
   config.lambda = std::max(kDecisions.motion_lambda * step_q8(q) / kStepOne, 0.5);
+  if (distances.forth > 0) config.lambda *= kTwoSidedLambda;
   config.range = range;
-  return config;
-}
-
-MotionSearchConfig b_motion_config(int q, int range) {
-  MotionSearchConfig config = motion_config(q, range);
-  config.lambda *= kBMotionLambda;
   return config;
 }
 

@@ -14,10 +14,8 @@ namespace bsq {
 MotionRates p_motion_rates(const MotionContexts& contexts);
 BMotionRates b_motion_rates(const MotionContexts& contexts);
 
-// At the step q; `range` in luma samples.
-MotionSearchConfig motion_config(int q, int range);
-// Likewise for B frames, of which vectors serve fewer others.
-MotionSearchConfig b_motion_config(int q, int range);
+// At the step q, for a frame with references so far away; `range` in luma samples.
+MotionSearchConfig motion_config(int q, int range, const ReferenceDistances& distances);
 
 // The tiles of a state, with their rates.
 template <LayerCodingState State>

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/quant_step.h"
+#include "codec/encoder/rate/rate_model.h"
 
 namespace bsq {
 
@@ -22,6 +23,11 @@ int RateLoop::q() const {
 
 void RateLoop::arrive(double since, double shown) {
   if (control_) control_->arrive(since, shown);
+}
+
+double RateLoop::prediction_bits(RateLoopFrame& frame, int q) {
+  const EnergyHistogram energies = energies_.predicted(frame.source(), frame.prediction(q), pool_);
+  return model_bits(kInterModel, energies, c_of_q(q + frame.q_shift()));
 }
 
 int RateLoop::choose_c(RateLoopFrame& frame) {

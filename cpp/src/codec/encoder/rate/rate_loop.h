@@ -44,6 +44,8 @@ class RateLoop {
 
   // The next packet is due `since` seconds after the one before, and shows for `shown` seconds.
   void arrive(double since, double shown);
+  // What a frame between keyframes, as it is predicted, will cost by the rate model; `q` as q().
+  double prediction_bits(RateLoopFrame& frame, int q);
   // A frame of the packet.
   void code(RateLoopFrame& frame);
   void end_packet(int64_t pts, double bits);
