@@ -84,7 +84,7 @@ constexpr Row kRows[] = {
               kFileLookahead),
      &Config::lookahead},
     {integer("bframes", 0, kMaxGroup - 1, 7, "frames",
-             "most B frames from one P frame to the next; with a lookahead only"),
+             "most B frames from one anchor to the next; with a lookahead only"),
      &Config::bframes},
     {boolean("temporal_filter", 1,
              "filter what many frames are predicted from along motion; with a lookahead only"),

@@ -120,7 +120,7 @@ class BsqOutputStream(CodecAttributes):
 
     @property
     def max_b_frames(self) -> int:
-        """The most B frames from one P frame to the next; there are some with a lookahead only."""
+        """The most B frames from one anchor to the next; there are some with a lookahead only."""
         default = SETTINGS["bframes"].default
         return int(self.options.get("bframes", self.options.get("bf", default)))
 
