@@ -78,8 +78,8 @@ class PlannedStream {
       Packet packet;
       const std::span<const GopFrame> frames = planner_.plan();
       for (size_t i = 0; i < frames.size(); ++i) {
-        const std::span<const double> propagation = planner_.propagation(i);
         if (frames[i].keyframe()) gop_.begin_group(front);
+        const std::span<const double> propagation = planner_.propagation(i);
         packet.first.push_back(tuple_of(frames[i]));
         packet.second.emplace_back(propagation.begin(), propagation.end());
       }

@@ -151,6 +151,7 @@ class Encoder::FrameAtWork final : public RateLoopFrame {
   }
   double code(int q) override {
     if (coded_) begin();
+    if (!keyframe()) predict(q);
     coded_ = true;
     result_ = encoder_.packets_.encode(
         header_of(frame_), {q, role_, plan_->superblocks, encoder_.gop_.keyframe_gain()});
@@ -159,18 +160,13 @@ class Encoder::FrameAtWork final : public RateLoopFrame {
   const FrameResult& result() const { return result_; }
 
   void predict(int q) {
-    if (!std::exchange(predicted_, true)) encoder_.packets_.predict(q);
-  }
-  // Where there is a choice of the second reference, takes the one that predicts more.
-  void choose_reference(int q) {
-    if (frame_.other == GopFrame::kNone) return;
-    const std::array<int, 2> choices{frame_.other, frame_.second};
-    std::array<double, 2> bits{};
-    for (size_t i = 0; i < choices.size(); ++i) {
-      predict_from(choices[i], q);
-      bits[i] = encoder_.rate_.prediction_bits(*this, q);
+    if (predicted_) return;
+    if (frame_.other != GopFrame::kNone) {
+      choose_reference(q);
+    } else {
+      encoder_.packets_.predict(q);
     }
-    if (bits[0] < bits[1]) predict_from(choices[0], q);
+    predicted_ = true;
   }
   // From now on the frame, the first one of its packet, is a keyframe.
   void make_keyframe() {
@@ -191,10 +187,20 @@ class Encoder::FrameAtWork final : public RateLoopFrame {
     encoder_.packets_.begin(components_, role_);
     predicted_ = coded_ = false;
   }
+  // Takes the second reference that predicts more, and predicts from it.
+  void choose_reference(int q) {
+    const std::array<int, 2> choices{std::exchange(frame_.other, GopFrame::kNone), frame_.second};
+    std::array<double, 2> bits{};
+    for (size_t i = 0; i < choices.size(); ++i) {
+      predict_from(choices[i], q);
+      bits[i] = encoder_.rate_.prediction_bits(source(), encoder_.packets_.first().prediction(), q);
+    }
+    if (bits[0] < bits[1]) predict_from(choices[0], q);
+  }
   void predict_from(int second, int q) {
     frame_.second = second;
     begin();
-    predict(q);
+    encoder_.packets_.predict(q);
   }
   void begin_keyframe() {
     GopControl& gop = encoder_.gop_;
@@ -251,7 +257,6 @@ bool Encoder::encode_frame(const GopFrame& frame, size_t place, const SourceFram
       work.make_keyframe();
     } else {
       work.plan();
-      work.choose_reference(rate_.q());
     }
   }
   rate_.code(work);

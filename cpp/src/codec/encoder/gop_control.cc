@@ -36,7 +36,7 @@ bool GopControl::continues_scene(const SourceFrame& keyframe) const {
 }
 
 void GopControl::begin_group(const SourceFrame& keyframe) {
-  keyframe_gain_ = continues_scene(keyframe) ? kDecisions.renewal_gain : kDecisions.keyframe_gain;
+  renews_scene_ = continues_scene(keyframe);
   place_ = {0, keyframe.pts};
   if (started_) group_counter_ = (group_counter_ + 1) % kGroupCounters;
 }

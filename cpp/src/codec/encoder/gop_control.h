@@ -7,6 +7,7 @@
 #include "bitstream/packet.h"
 #include "bsq/bsq.h"
 #include "codec/encoder/input_queue.h"
+#include "codec/encoder/mode/decisions.h"
 
 namespace bsq {
 
@@ -43,7 +44,11 @@ class GopControl {
   // Frames to the end of the group, this one included.
   int frames_left() const { return gop_ - place_.index; }
   // By how much the keyframe is finer than the frames predicted from it, in q.
-  int keyframe_gain() const { return keyframe_gain_; }
+  int keyframe_gain() const {
+    return renews_scene_ ? kDecisions.renewal_gain : kDecisions.keyframe_gain;
+  }
+  // Whether the keyframe goes on with the scene before it, where another quality would be seen.
+  bool renews_scene() const { return renews_scene_; }
   // What the packet says of the frame, without its layers.
   PacketHeader header(const SourceFrame& frame, bool keyframe) const;
 
@@ -59,7 +64,7 @@ class GopControl {
   bool broken_ = true;
   Place place_;  // of the next frame
   int group_counter_ = 0;
-  int keyframe_gain_ = 0;
+  bool renews_scene_ = false;  // the keyframe of this group
 };
 
 }  // namespace bsq

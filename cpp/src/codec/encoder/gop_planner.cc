@@ -196,7 +196,7 @@ std::span<const double> GopPlanner::propagation(size_t place) {
   }
   const std::span<const double> seen = propagation_.of(propagation_frames_, geometry_);
   const bool is_end = visible_end() < input_.begin() + horizon_ + 1;
-  if (!frames_[place].keyframe() || !has_b_frames() || is_end) return seen;
+  if (!frames_[place].keyframe() || gop_.renews_scene() || !has_b_frames() || is_end) return seen;
   return propagation_.prolong(horizon_, std::min(kDecisions.long_term_frames, gop_.length() - 1));
 }
 

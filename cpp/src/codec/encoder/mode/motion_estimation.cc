@@ -17,8 +17,7 @@ namespace {
 
 using C = MotionContexts;
 
-// Of frames between their references, times that of others: less is predicted from them.
-constexpr double kTwoSidedLambda = 1.5;
+constexpr double kBMotionLambda = 1.5;  // of B frames, times that of P frames
 
 // A 2^-12 bit to MotionRates' units.
 int rate(uint32_t q12) { return static_cast<int>(q12 * MotionRates::kOneBit >> 12); }
@@ -95,7 +94,7 @@ BMotionRates b_motion_rates(const MotionContexts& contexts) {
 MotionSearchConfig motion_config(int q, int range, const ReferenceDistances& distances) {
   MotionSearchConfig config;
   config.lambda = std::max(kDecisions.motion_lambda * step_q8(q) / kStepOne, 0.5);
-  if (distances.forth > 0) config.lambda *= kTwoSidedLambda;
+  if (distances.forth != 0) config.lambda *= kBMotionLambda;
   config.range = range;
   return config;
 }

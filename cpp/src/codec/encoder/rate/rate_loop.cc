@@ -25,9 +25,8 @@ void RateLoop::arrive(double since, double shown) {
   if (control_) control_->arrive(since, shown);
 }
 
-double RateLoop::prediction_bits(RateLoopFrame& frame, int q) {
-  const EnergyHistogram energies = energies_.predicted(frame.source(), frame.prediction(q), pool_);
-  return model_bits(kInterModel, energies, c_of_q(q + frame.q_shift()));
+double RateLoop::prediction_bits(const Frame& source, const Frame& prediction, int q) {
+  return model_bits(kInterModel, energies_.predicted(source, prediction, pool_), c_of_q(q));
 }
 
 int RateLoop::choose_c(RateLoopFrame& frame) {

@@ -44,8 +44,8 @@ class RateLoop {
 
   // The next packet is due `since` seconds after the one before, and shows for `shown` seconds.
   void arrive(double since, double shown);
-  // What a frame between keyframes, as it is predicted, will cost by the rate model; `q` as q().
-  double prediction_bits(RateLoopFrame& frame, int q);
+  // What a frame with this prediction will cost at q, by the rate model.
+  double prediction_bits(const Frame& source, const Frame& prediction, int q);
   // A frame of the packet.
   void code(RateLoopFrame& frame);
   void end_packet(int64_t pts, double bits);
