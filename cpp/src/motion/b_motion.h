@@ -46,9 +46,8 @@ class TemporalMotion {
   // There are none.
   TemporalMotion() = default;
   // Of a B frame between its references: the field of a reference, its distances, and likewise of
-  // the other reference. `shared`: the
-  // second reference of the first reference is the second reference here. The fields must outlive
-  // the object.
+  // the other reference. `shared`: the second reference of the first reference is the second
+  // reference here. The fields must outlive the object.
   TemporalMotion(const MotionField& first, const ReferenceDistances& of_first,
                  const MotionField& second, const ReferenceDistances& of_second, bool shared,
                  const ReferenceDistances& distances);
