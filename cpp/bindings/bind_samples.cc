@@ -70,13 +70,14 @@ Array<int16_t> side_of(const std::vector<py::object>& prediction, int bit_depth,
     }
     values = span_of(array);
   }
-  side_vectors(frame, active, q, {first, later, above}, values, pool, rows.data());
+  side_vectors(frame, active, {q, kUsualChromaOffset}, {first, later, above}, values, pool,
+               rows.data());
   return scatter(rows, active, kSideVector);
 }
 
 Array<int16_t> residual_of(const std::vector<py::object>& source,
                            const std::vector<py::object>& prediction, int bit_depth, int q,
-                           const py::object& superblocks, int threads) {
+                           const py::object& superblocks, int chroma_crf_offset, int threads) {
   const Frame from = frame_of(source, bit_depth, "source");
   const Frame minus = frame_of(prediction, bit_depth, "prediction");
   if (from.plane_count != minus.plane_count || from.planes[0].width() != minus.planes[0].width() ||
@@ -86,13 +87,14 @@ Array<int16_t> residual_of(const std::vector<py::object>& source,
   const ActiveTokens active = active_in(from, superblocks);
   std::vector<int16_t> rows(static_cast<size_t>(active.count()) * kSampleVector);
   ThreadPool pool(threads);
-  residual_vectors(from, minus, active, q, pool, rows.data());
+  residual_vectors(from, minus, active, {q, chroma_crf_offset}, pool, rows.data());
   return scatter(rows, active, kSampleVector);
 }
 
 std::vector<Array<uint16_t>> reconstruct_planes(const std::vector<py::object>& prediction,
                                                 int bit_depth, const py::object& output_in, int q,
-                                                const py::object& superblocks, int threads) {
+                                                const py::object& superblocks,
+                                                int chroma_crf_offset, int threads) {
   Frame frame = frame_of(prediction, bit_depth, "prediction");
   const auto output = require_tokens<int16_t>(output_in, "output", kSampleVector);
   const ActiveTokens active = active_in(frame, superblocks);
@@ -101,7 +103,7 @@ std::vector<Array<uint16_t>> reconstruct_planes(const std::vector<py::object>& p
   }
   const auto rows = gather(output, active);
   ThreadPool pool(threads);
-  reconstruct(rows.data(), active, q, pool, frame);
+  reconstruct(rows.data(), active, {q, chroma_crf_offset}, pool, frame);
   std::vector<Array<uint16_t>> planes;
   for (int i = 0; i < frame.plane_count; ++i) {
     const Plane& plane = frame.planes[i];
@@ -117,6 +119,7 @@ std::vector<Array<uint16_t>> reconstruct_planes(const std::vector<py::object>& p
 void bind_samples(py::module_& m) {
   const auto superblocks = py::arg("active") = py::none();
   const auto threads = py::arg("threads") = 1;
+  const auto chroma = py::arg("chroma_crf_offset") = kUsualChromaOffset;
   m.def("step_q8", &step_q8, py::arg("q"),
         "Quantization step of q, Q8: docs/numerics.md section 3.");
   m.def("side_vectors", &side_of, py::arg("prediction"), py::arg("bit_depth"), py::arg("q"),
@@ -125,10 +128,10 @@ void bind_samples(py::module_& m) {
         "Side vectors int16 [H, W, 104] of a list of uint16 planes of whole tokens; "
         "prediction_side int16 [H, W, 2], or None for 0.");
   m.def("residual_vectors", &residual_of, py::arg("source"), py::arg("prediction"),
-        py::arg("bit_depth"), py::arg("q"), superblocks, py::kw_only(), threads,
+        py::arg("bit_depth"), py::arg("q"), superblocks, py::kw_only(), chroma, threads,
         "Residual vectors int16 [H, W, 96].");
   m.def("reconstruct", &reconstruct_planes, py::arg("prediction"), py::arg("bit_depth"),
-        py::arg("output"), py::arg("q"), superblocks, py::kw_only(), threads,
+        py::arg("output"), py::arg("q"), superblocks, py::kw_only(), chroma, threads,
         "Planes of prediction + step * output; output int16 [H, W, 96].");
 }
 

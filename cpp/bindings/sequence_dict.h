@@ -31,6 +31,7 @@ inline constexpr IntegerField kIntegerFields[] = {
     {"rotation", &bsq_sequence::rotation},
     {"version", &bsq_sequence::version},
     {"level", &bsq_sequence::level},
+    {"chroma_crf_offset", &bsq_sequence::chroma_crf_offset},
 };
 
 struct RationalField {

@@ -176,7 +176,9 @@ void DeviceState::store_samples() {
   device_.mark();
 }
 
-Steps DeviceState::steps(int q) const { return {q, delta_q_.device(), geometry_.superblocks_x}; }
+Steps DeviceState::steps(int q) const {
+  return {q, geometry_.chroma_crf_offset, delta_q_.device(), geometry_.superblocks_x};
+}
 
 // After wait_mark().
 void DeviceState::put_delta_q() {

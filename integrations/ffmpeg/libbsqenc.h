@@ -24,6 +24,7 @@ typedef struct LibBSQEncoder {
   int lookahead;
   int temporal_filter;
   int screen_content;
+  int chroma_crf_offset;
   int scene_cut;
   int sc_threshold;
   char* profile;

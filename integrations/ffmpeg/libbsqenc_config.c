@@ -48,6 +48,8 @@ const AVOption ff_bsq_encoder_options[] = {
            temporal_filter, 1, 0, 1),
     NUMBER("screen_content", "1: code samples themselves where that costs less, as in text",
            screen_content, 1, 0, 1),
+    NUMBER("chroma_crf_offset", "What is added to crf for chroma of 4:2:0, below 0 it is finer",
+           chroma_crf_offset, -2, -7, 0),
     NUMBER("scene_cut", "1: also put keyframes at scene cuts", scene_cut, 1, 0, 1),
     NUMBER("rotation", ROTATION_HELP, rotation, FF_BSQ_NOT_GIVEN, FF_BSQ_NOT_GIVEN, 270),
     TEXT("model", MODEL_HELP, model_name, NULL),
@@ -366,6 +368,7 @@ int ff_bsq_configure(AVCodecContext* avctx, bsq_encoder_config* config) {
   config->threads = ff_bsq_threads(avctx->thread_count);
   config->temporal_filter = s->temporal_filter;
   config->screen_content = s->screen_content;
+  config->chroma_crf_offset = s->chroma_crf_offset;
   config->lookahead = s->lookahead;
   if (s->lookahead == FF_BSQ_NOT_GIVEN) {
     config->lookahead = avctx->flags & AV_CODEC_FLAG_LOW_DELAY

@@ -661,6 +661,7 @@ def residual_vectors(
     q: int,
     active: _U8 | None = None,
     *,
+    chroma_crf_offset: int = -2,
     threads: int = 1,
 ) -> _S16:
     """Residual vectors [H, W, 96]."""
@@ -672,6 +673,7 @@ def reconstruct(
     q: int,
     active: _U8 | None = None,
     *,
+    chroma_crf_offset: int = -2,
     threads: int = 1,
 ) -> list[_U16]:
     """Planes of prediction + step * output; output [H, W, 96]."""

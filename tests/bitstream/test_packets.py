@@ -14,8 +14,9 @@ from bsqav import _core
 from bsqav.errors import BitstreamError, UnsupportedError
 from tests.bitstream.packets import FrameFields, Header, PacketFields, level_of
 
-# Gray, 4:2:0, 4:2:2 and 4:4:4; with 10 bits; with alpha.
+# Gray, 4:2:0, 4:2:2 and 4:4:4; with 10 bits; with alpha; with a chroma crf offset.
 FORMATS = [chroma | depth | alpha for chroma in range(4) for depth in (0, 4) for alpha in (0, 16)]
+FORMATS += [1 | offset << 5 for offset in range(1, 8)]
 ratios = st.tuples(st.integers(1, 2**31 - 1), st.integers(1, 2**31 - 1))
 headers = st.builds(
     Header,
@@ -58,7 +59,7 @@ def test_keyframe_headers_are_read_as_written(
         "width": header.width,
         "height": header.height,
         "chroma": ["gray", "420", "422", "444"][form & 3],
-        "alpha": form >> 4,
+        "alpha": form >> 4 & 1,
         "bit_depth": 10 if form & 4 else 8,
         "time_base": header.time_base,
         "frame_rate": header.rate,
@@ -72,6 +73,7 @@ def test_keyframe_headers_are_read_as_written(
         "model_id": header.model.hex(),
         "version": 1,
         "level": level_of(header.width, header.height, form),
+        "chroma_crf_offset": -(form >> 5),
     }
     assert sequence == expected
 
@@ -123,6 +125,8 @@ WRONG_HEADERS = [
     ({"ticks": 2**31}, "ticks per frame"),
     ({"display": 3}, "range"),
     ({"display": 7 << 2}, "chroma location"),
+    ({"format": 2 | 1 << 5}, "chroma crf offset"),
+    ({"format": 0 | 7 << 5}, "chroma crf offset"),
     ({"magic": b"BSQ0"}, "BSQ"),
 ]
 
@@ -146,7 +150,6 @@ NEWER_HEADERS = [
     ({"version": 0, "numerics": 0}, "version 0 of the codestream"),
     ({"numerics": 0}, "version 0 of the networks' arithmetic; this library knows version 1"),
     ({"numerics": 2}, "version 2 of the networks' arithmetic"),
-    ({"format": 34}, "format 34"),
     ({"format": 1 | 2 << 2}, "format 9"),
     ({"format": 1 | 3 << 2}, "format 13"),
 ]

@@ -131,7 +131,7 @@ def test_native_planes_are_not_converted() -> None:
     data = bsqav.encode_image(frame, crf=FINE)
     assert sequence_of(data)["color_matrix"] == 1
     back = bsqav.decode_image(data, output="frame")
-    encoder = Encoder(64, 48, crf=FINE)
+    encoder = Encoder(64, 48, crf=FINE, chroma_crf_offset=-5)
     packets = [*encoder.encode(frame, pts=0), *encoder.flush()]
     (same,) = bsqav.Decoder().decode(packets[0])
     assert np.array_equal(back.to_ndarray(), same.to_video_frame().to_ndarray())
@@ -240,6 +240,25 @@ def test_chroma_of_its_own_size_keeps_thin_colours() -> None:
     assert errors["444"] > errors["420"]
     with pytest.raises(UsageError, match="411"):
         bsqav.encode_image(stripes, chroma="411")  # type: ignore[arg-type]
+
+
+def test_chroma_crf_offset_moves_bits_to_colour() -> None:
+    """Stills have finer chroma than videos, unless they ask for another; 4:2:0 alone."""
+    pixels = picture(96, 128)
+    frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+    source = frame.reformat(format="yuv420p", dst_color_range="JPEG").to_ndarray()
+    sizes, errors = {}, {}
+    for offset in (None, -2, -7):
+        data = bsqav.encode_image(pixels, crf=44, chroma_crf_offset=offset)
+        assert sequence_of(data)["chroma_crf_offset"] == (-5 if offset is None else offset)
+        sizes[offset] = len(data)
+        back = bsqav.decode_image(data, output="frame").to_ndarray()
+        errors[offset] = float(np.square(back[96:].astype(float) - source[96:]).mean())
+    assert sizes[-2] < sizes[None] < sizes[-7]
+    assert errors[-2] > errors[None] > errors[-7]
+    full = [bsqav.encode_image(pixels, chroma="444", chroma_crf_offset=o) for o in (0, -7)]
+    assert full[0] == full[1]
+    assert sequence_of(full[0])["chroma_crf_offset"] == 0
 
 
 def test_frames_of_ycbcr_keep_their_chroma() -> None:

@@ -67,6 +67,7 @@ def test_fields_and_defaults_are_those_of_the_library() -> None:
         assert hints[name] is kinds[setting.type]
         assert type(setting.default) is kinds[setting.type]
     assert EncoderSettings.for_files() == EncoderSettings(lookahead=24)
+    assert EncoderSettings.for_stills() == EncoderSettings(chroma_crf_offset=-5)
 
 
 def test_help_lists_them() -> None:
@@ -84,6 +85,7 @@ def test_help_lists_them() -> None:
         ({"gop": 0}, "gop must be 1 to 65535 frames, not 0"),
         ({"bitrate": 1e11}, "bitrate must be 0, or 1 to 1e10 bits per second, not"),
         ({"vbv_buffer": 0.01}, "vbv_buffer must be 0.1 to 60 seconds, not 0.01"),
+        ({"chroma_crf_offset": -8}, "chroma_crf_offset must be -7 to 0, not -8"),
         ({"preset": "quick"}, "preset must be fast, medium or slow, not quick"),
     ],
 )
@@ -98,10 +100,12 @@ def test_the_options_of_the_ffmpeg_wrapper() -> None:
     """FFmpeg's table is static: its ranges and defaults are those of the list."""
     folder = ROOT / "integrations" / "ffmpeg"
     table = (folder / "libbsqenc_config.c").read_text()
-    numbers = dict(re.findall(r'NUMBER\("(\w+)",[^;]*?, (\w+, \w+, \w+)\)', table))
+    numbers = dict(re.findall(r'NUMBER\("(\w+)",[^;]*?, (-?\w+, -?\w+, \w+)\)', table))
     assert numbers["lookahead"] == f"FF_BSQ_NOT_GIVEN, FF_BSQ_NOT_GIVEN, {maximum('lookahead')}"
     for name in ("scene_cut", "screen_content", "temporal_filter"):
         assert numbers[name] == f"{int(SETTINGS[name].default)}, 0, 1"
+    chroma = SETTINGS["chroma_crf_offset"]
+    assert numbers["chroma_crf_offset"] == f"{chroma.default}, {chroma.minimum:.0f}, 0"
     header = (folder / "libbsqenc.h").read_text()
     assert f"#define FF_BSQ_MAX_CRF {maximum('crf')}\n" in header
     assert '{"bf", "-1"}' in (folder / "libbsqenc.c").read_text()

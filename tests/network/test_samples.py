@@ -29,8 +29,8 @@ def test_steps_equal_the_reference_and_double_every_8_crf() -> None:
 
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("depth", [8, 10])
-@pytest.mark.parametrize("q", [0, 63, 256, 568])
-def test_vectors_equal_the_reference(count: int, depth: int, q: int) -> None:
+@pytest.mark.parametrize(("q", "offset"), [(0, -7), (63, -2), (256, 0), (568, -5)])
+def test_vectors_equal_the_reference(count: int, depth: int, q: int, offset: int) -> None:
     rng = np.random.default_rng(q + depth + count)
     source, prediction = (random_planes(rng, count, depth, 6, 13) for _ in range(2))
     source[0][:8, :16] = prediction[0][:8, :16]
@@ -49,14 +49,18 @@ def test_vectors_equal_the_reference(count: int, depth: int, q: int) -> None:
         )
         np.testing.assert_array_equal(with_values[..., :100], side[..., :100])
         np.testing.assert_array_equal(side, np.where(active[..., None], expected, 0))
-    residual = _core.residual_vectors(source, prediction, depth, q, windows)
-    expected = numerics.residual_vectors(source, prediction, depth, q)
+    residual = _core.residual_vectors(
+        source, prediction, depth, q, windows, chroma_crf_offset=offset
+    )
+    expected = numerics.residual_vectors(source, prediction, depth, q, offset)
     np.testing.assert_array_equal(residual, np.where(active[..., None], expected, 0))
     output = rng.integers(-32767, 32768, (6, 13, 96), np.int16)
     output[:, 5:] //= 64
     for threads in (1, 2):
-        planes = _core.reconstruct(prediction, depth, output, q, windows, threads=threads)
-        expected_planes = numerics.reconstruct(prediction, output, depth, q, active)
+        planes = _core.reconstruct(
+            prediction, depth, output, q, windows, chroma_crf_offset=offset, threads=threads
+        )
+        expected_planes = numerics.reconstruct(prediction, output, depth, q, active, offset)
         for plane, wanted in zip(planes, expected_planes, strict=True):
             np.testing.assert_array_equal(plane, wanted)
 

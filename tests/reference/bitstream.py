@@ -115,6 +115,7 @@ class Header:
     colour: bytes
     display: int
     model: bytes
+    chroma_offset: int = 0  # in crf, -7..0
     width_shift: int = 0  # of a component: log2 of the first one's width over its own
 
     @property
@@ -132,8 +133,9 @@ def parse_header(reader: Reader) -> Header:
     version = fields.number(1)
     require(version == 1, f"unknown version {version} of the numerics")
     form = fields.number(1)
-    require(form & ~0x17 == 0, f"unknown format {form}")
-    chroma, alpha = form & 3, bool(form & ALPHA)
+    require(form & 8 == 0, f"unknown format {form}")
+    chroma, alpha, offset = form & 3, bool(form & ALPHA), -(form >> 5)
+    require(offset == 0 or chroma == 1, f"a chroma crf offset of {offset} without 4:2:0")
     width, height = fields.varint(), fields.varint()
     require(1 <= width <= 8192 and 1 <= height <= 8192, f"size {width}x{height}")
     samples = sum(w * height for w, _, _ in _components(width, chroma, alpha))
@@ -159,6 +161,7 @@ def parse_header(reader: Reader) -> Header:
         colour,
         display,
         model,
+        offset,
     )
 
 

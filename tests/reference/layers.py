@@ -171,8 +171,9 @@ class LayerDecoder:
             reader.read_bits(stream, networks, context)
         tokens = numerics.token_vectors(field.stages, field.bits)
         output = networks.decode(tokens, side, field.active)
-        depth = self.header.depth
-        self.planes = numerics.reconstruct(list(self.planes), output, depth, q, field.active)
+        depth, offset = self.header.depth, self.header.chroma_offset
+        planes = list(self.planes)
+        self.planes = numerics.reconstruct(planes, output, depth, q, field.active, offset)
         state.field = field
 
     def _token_q(self, layer: int) -> IntArray:

@@ -80,10 +80,10 @@ def token_q(c: int, delta_q: npt.NDArray[Any]) -> Int:
     return np.clip(c + 64 + 8 * wide(delta_q), 0, 568)
 
 
-def sample_step_sizes(q: int | Int, depth: int) -> Int:
+def sample_step_sizes(q: int | Int, depth: int, chroma_offset: int) -> Int:
     """step' of every sample [..., 96], for one quantizer index or those of all tokens [H, W]."""
     luma = wide(q)
-    chroma = np.maximum(0, luma - 16 - (np.maximum(0, luma - 320) >> 1))
+    chroma = np.maximum(0, luma + 8 * chroma_offset - (np.maximum(0, luma - 320) >> 1))
     values = np.stack([luma] * 64 + [chroma] * 32, axis=-1)
     table_of_sizes = np.array([step_size(value) for value in range(569)], np.int64)
     return table_of_sizes[values] * (1 if depth == 8 else 4)
@@ -149,9 +149,10 @@ def residual_vectors(
     prediction: list[npt.NDArray[Any]],
     depth: int,
     q: int | Int,
+    chroma_offset: int,
 ) -> Int:
     middle = 2 ** (depth - 1)
-    sizes = sample_step_sizes(q, depth)
+    sizes = sample_step_sizes(q, depth, chroma_offset)
     difference = squares(source, middle) - squares(prediction, middle)
     residual: Int = np.clip((difference * 2**16 + sizes // 2) // sizes, -32767, 32767)
     return residual
@@ -163,9 +164,11 @@ def reconstruct(
     depth: int,
     q: int | Int,
     active: Bool,
+    chroma_offset: int,
 ) -> list[Int]:
     p = squares(prediction, 2 ** (depth - 1))
-    sample = p + ((wide(output) * sample_step_sizes(q, depth) + 2**15) >> 16)
+    sizes = sample_step_sizes(q, depth, chroma_offset)
+    sample = p + ((wide(output) * sizes + 2**15) >> 16)
     sample = np.clip(sample, 0, 2**depth - 1)
     return planes_from_squares(np.where(active[..., None], sample, p), len(prediction))
 

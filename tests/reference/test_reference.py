@@ -96,7 +96,7 @@ def test_random_symbols(seed: int, model: str) -> None:
     """All of the syntax: splits, far vectors, one to eight layers, timestamps, unknown fields."""
     header = Header(
         *[(70, 54), (101, 35), (40, 24), (9, 130)][seed % 4],
-        format=[1, 0, 5, 4][seed // 2],
+        format=[1 | 5 * seed << 5, 0, 5 | (7 - seed) << 5, 4][seed // 2],
         ticks=[0, 4, 100][seed % 3],
         extra=bytes(seed),
     )
@@ -117,7 +117,7 @@ def test_random_symbols_of_several_components(form: int) -> None:
     stream = RandomStream(header, MODELS["tiny"], form, 0.5)
     for frame, layers in enumerate([2, 1, 2]):
         stream.add(frame == 0, layers)
-    assert len(stream.frames[0]) == [1, 3, 3, 3][form & 3] + (form >> 4)
+    assert len(stream.frames[0]) == [1, 3, 3, 3][form & 3] + (form >> 4 & 1)
     assert_same_stream(stream)
 
 

@@ -75,6 +75,9 @@ RECIPES = {
     "35x54_422_alpha_10bit": Recipe(Format(35, 54, "422", 10, 1), 4, 26, FAST),
     "50x41_444_alpha_10bit": Recipe(Format(50, 41, "444", 10, 1), 4, 30, FAST),
     "1288x720_gray_alpha": Recipe(Format(1288, 720, "gray", 8, 1), 2, 60, FAST),
+    # With finer chroma, as stills have it, and coarser.
+    "88x72_chroma": Recipe(Format(88, 72), 5, 30, {"chroma_crf_offset": -5}),
+    "41x30_chroma_10bit": Recipe(Format(41, 30, "420", 10), 4, 44, {"chroma_crf_offset": 0}),
     # With B frames.
     "64x48_b7": Recipe(Format(64, 48), 20, 24, {**B_FRAMES, "preset": "slow"}),
     "50x38_b15_10bit": Recipe(

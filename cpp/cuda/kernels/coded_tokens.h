@@ -16,11 +16,13 @@ struct StepTable {
   const int32_t* values;  // by q
   int bit_depth;
 
-  BSQ_DEVICE int64_t step(int q) const { return int64_t{values[q]} << (bit_depth - 8); }
+  BSQ_DEVICE int64_t step(const Position& token, bool chroma) const {
+    const int q = chroma ? steps.chroma_at(token.y, token.x) : steps.at(token.y, token.x);
+    return int64_t{values[q]} << (bit_depth - 8);
+  }
   BSQ_DEVICE TokenScale scale(const Position& token) const {
-    const int q = steps.at(token.y, token.x);
-    return {TokenScale::of_step(values[q], bit_depth),
-            TokenScale::of_step(values[chroma_q(q)], bit_depth)};
+    return {TokenScale::of_step(values[steps.at(token.y, token.x)], bit_depth),
+            TokenScale::of_step(values[steps.chroma_at(token.y, token.x)], bit_depth)};
   }
 };
 
@@ -140,8 +142,7 @@ BSQ_DEVICE int32_t residual(const Planes& source, const Planes& prediction, cons
                             const Position& token, int i) {
   const SamplePlace p = sample_place(token, i);
   if (p.plane >= source.count) return 0;
-  const int q = steps.steps.at(token.y, token.x);
-  const int64_t step = steps.step(p.plane == 0 ? q : chroma_q(q));
+  const int64_t step = steps.step(token, p.plane > 0);
   const int64_t d = source.at(p.plane, p.x, p.y) - prediction.at(p.plane, p.x, p.y);
   const int64_t scaled = d * 65536 + step / 2;
   return saturate(scaled >= 0 ? scaled / step : -((step - 1 - scaled) / step), 32767);

@@ -97,8 +97,7 @@ struct TokenDistortion {
       if (p.plane < source.count) {
         int32_t sample = prediction.at(p.plane, p.x, p.y);
         if (outputs[o] != nullptr) {
-          const int q = steps.steps.at(token.y, token.x);
-          const int64_t step = steps.step(p.plane == 0 ? q : chroma_q(q));
+          const int64_t step = steps.step(token, p.plane > 0);
           sample = reconstructed(sample, outputs[o][i], step, source.largest());
         }
         error = source.at(p.plane, p.x, p.y) - sample;

@@ -26,12 +26,14 @@ struct Planes {
 // Steps of a layer's tokens: TokenSteps of network/token_steps.h on the device.
 struct Steps {
   int q;
+  int chroma_crf_offset;
   const int16_t* delta_q;  // by superblock
   int superblocks_x;
 
   BSQ_DEVICE int at(int y, int x) const {
     return clamp(q + kDeltaQUnit * delta_q[y / 4 * superblocks_x + x / 4], 0, kMaxQ);
   }
+  BSQ_DEVICE int chroma_at(int y, int x) const { return chroma_q(at(y, x), chroma_crf_offset); }
 };
 
 // Where value i of a token's 96 samples lies.
@@ -162,9 +164,8 @@ struct ReconstructKernel {
       const Position token = positions[block.index()];
       const SamplePlace p = sample_place(token, thread);
       if (p.plane >= frame.count) return;
-      const int luma = steps.at(token.y, token.x);
-      const int64_t step = int64_t{step_values[p.plane == 0 ? luma : chroma_q(luma)]}
-                           << (frame.bit_depth - 8);
+      const int q = p.plane == 0 ? steps.at(token.y, token.x) : steps.chroma_at(token.y, token.x);
+      const int64_t step = int64_t{step_values[q]} << (frame.bit_depth - 8);
       const int16_t value = output[static_cast<int64_t>(block.index()) * pitch + thread];
       uint16_t& sample = frame.at(p.plane, p.x, p.y);
       sample = static_cast<uint16_t>(reconstructed(sample, value, step, frame.largest()));

@@ -169,7 +169,8 @@ typedef struct bsq_sequence {
   /* Log2 of the samples per frame that a decoder must hold, rounded up: those of luma, with alpha
    * and the chroma of 4:2:2 and 4:4:4, but without that of 4:2:0. */
   int32_t level;
-  int64_t reserved[4]; /* 0 */
+  int32_t chroma_crf_offset; /* of 4:2:0, -7 .. 0: what is added to crf for chroma */
+  int64_t reserved[4];       /* 0 */
 } bsq_sequence;
 
 /* ---- encoder ---- */
@@ -201,9 +202,10 @@ typedef struct bsq_pass_record {
 /* The settings below, crf to threads, are those that bsq_encoder_settings() lists with their ranges
  * and defaults. */
 typedef struct bsq_encoder_config {
-  bsq_sequence sequence; /* model_id, version and level are filled in by the encoder */
-  double crf;            /* quality, 0 (finest) .. 63 (coarsest), in steps of 1/8 */
-  double bitrate;        /* bits per second of the packets; 0: by crf. With a rate crf is ignored */
+  /* model_id, version, level and chroma_crf_offset are filled in by the encoder. */
+  bsq_sequence sequence;
+  double crf;     /* quality, 0 (finest) .. 63 (coarsest), in steps of 1/8 */
+  double bitrate; /* bits per second of the packets; 0: by crf. With a rate crf is ignored */
   /* VBV maxrate in bits per second; 0: bitrate, and with crf no limit. With crf it is a cap on the
    * rate: no frame is finer than crf asks for, and frames are coarser where the VBV buffer would
    * underflow; one that is never reached changes nothing. With a bitrate, which it must not be
@@ -227,6 +229,9 @@ typedef struct bsq_encoder_config {
   /* 1: the samples of tokens are coded themselves where that costs less, as in text and what else
    * is drawn. */
   int32_t screen_content;
+  /* What is added to crf for chroma of 4:2:0, -7 .. 0: below 0 it is finer, as by x264's
+   * chroma_qp_offset. -5 is good for still pictures. */
+  int32_t chroma_crf_offset;
   int32_t preset;  /* bsq_preset */
   int32_t tune;    /* bsq_tune */
   int32_t threads; /* 0 picks the number of processors */

@@ -27,7 +27,8 @@ bool is_code_point(int32_t value) { return value >= 0 && value <= 255; }
 bool is_optional_ratio(const bsq_rational& r) { return r.num >= 0 && r.den >= 1; }
 
 uint8_t format_byte(const bsq_sequence& info) {
-  return static_cast<uint8_t>(info.chroma | ((info.bit_depth - 8) / 2) << 2 | info.alpha << 4);
+  return static_cast<uint8_t>(info.chroma | ((info.bit_depth - 8) / 2) << 2 | info.alpha << 4 |
+                              -info.chroma_crf_offset << 5);
 }
 
 uint8_t display_byte(const bsq_sequence& info) {
@@ -58,11 +59,16 @@ void read_format(ByteReader& reader, const std::string& what, bsq_sequence& info
   const int depth = (format >> 2) & 3;
   info.bit_depth = 8 + 2 * depth;
   info.alpha = (format >> 4) & 1;
-  if (depth > 1 || (format >> 5) != 0) {
+  info.chroma_crf_offset = -(format >> 5);
+  if (depth > 1) {
     fail_unsupported(what, at,
                      "frame format " + std::to_string(format) +
                          " is not one of this library's (8 and 10 bits; gray, 4:2:0, 4:2:2 and "
                          "4:4:4, with or without alpha); a newer library may read it");
+  }
+  if (info.chroma_crf_offset != 0 && info.chroma != BSQ_CHROMA_420) {
+    throw Error(BSQ_ERROR_BITSTREAM, what + ", byte " + std::to_string(at) +
+                                         ": a chroma crf offset, which 4:2:0 alone has");
   }
 }
 

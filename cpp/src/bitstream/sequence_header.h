@@ -21,8 +21,8 @@ struct SequenceHeader {
 // Smallest n with s <= 2^n, s being the samples of all components; for sides of 1 .. 8192.
 int frame_level(const bsq_sequence& info);
 
-// Throws Error(BSQ_ERROR_ARGUMENT) naming the field that a header cannot carry. Level, version and
-// model id are not looked at.
+// Throws Error(BSQ_ERROR_ARGUMENT) naming the field that a header cannot carry. Level, version,
+// model id and chroma crf offset are not looked at.
 void check_sequence(const bsq_sequence& info);
 
 // Ticks from one frame to the next by frame rate and time base, rounded; 0 if unknown, or more

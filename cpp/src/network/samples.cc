@@ -117,9 +117,8 @@ void residual_vectors(const Frame& source, const Frame& prediction, const Active
     minus[i] = prediction.planes[i].view();
   }
   for_tokens(active, pool, [&](size_t t, TokenPosition token) {
-    const int q = steps.at(token.y, token.x);
-    const Residual luma(q, source.bit_depth);
-    const Residual chroma(chroma_q(q), source.bit_depth);
+    const Residual luma(steps.at(token.y, token.x), source.bit_depth);
+    const Residual chroma(steps.chroma_at(token.y, token.x), source.bit_depth);
     int16_t* vector = out + t * kSampleVector;
     std::fill_n(vector + kLuma, kSampleVector - kLuma, int16_t{0});
     for_rows(token, source.plane_count, [&](int first, int plane, int y, int x, int count) {
@@ -137,9 +136,8 @@ void reconstruct(const int16_t* output, const ActiveTokens& active, const TokenS
   PlaneView planes[3];
   for (int i = 0; i < frame.plane_count; ++i) planes[i] = frame.planes[i].view();
   for_tokens(active, pool, [&](size_t t, TokenPosition token) {
-    const int q = steps.at(token.y, token.x);
-    const int64_t luma_step = sample_step(q, frame.bit_depth);
-    const int64_t chroma_step = sample_step(chroma_q(q), frame.bit_depth);
+    const int64_t luma_step = sample_step(steps.at(token.y, token.x), frame.bit_depth);
+    const int64_t chroma_step = sample_step(steps.chroma_at(token.y, token.x), frame.bit_depth);
     const int16_t* vector = output + t * kSampleVector;
     for_rows(token, frame.plane_count, [&](int first, int plane, int y, int x, int count) {
       uint16_t* samples = planes[plane].row(y) + x;

@@ -84,7 +84,9 @@ def encode_image(
     """
     if chroma not in (None, "420", "422", "444"):
         raise UsageError(f"chroma {chroma!r} is none of '420', '422', '444'")
-    settings = EncoderSettings().changed(given_settings(arguments, encode_image, StillArguments))
+    settings = EncoderSettings.for_stills().changed(
+        given_settings(arguments, encode_image, StillArguments)
+    )
     given = picture_frame(picture, metadata)
     converter = StillConverter(given.frame, chroma=chroma, warn=_warn)
     packet = encode_planes(

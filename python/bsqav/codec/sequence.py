@@ -49,6 +49,7 @@ class SequenceHeader(TypedDict):
     model_id: NotRequired[str]
     version: NotRequired[int]  # of the codestream
     level: NotRequired[int]
+    chroma_crf_offset: NotRequired[int]
 
 
 class PacketHeader(TypedDict):

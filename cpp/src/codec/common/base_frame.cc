@@ -59,7 +59,10 @@ std::vector<int> filled(std::vector<int> samples, int width, bool turned) {
 }  // namespace
 
 Geometry base_geometry(const Geometry& geometry) {
-  return Geometry::of(geometry.tokens_x, geometry.tokens_y, geometry.chroma, geometry.bit_depth);
+  Geometry base =
+      Geometry::of(geometry.tokens_x, geometry.tokens_y, geometry.chroma, geometry.bit_depth);
+  base.chroma_crf_offset = geometry.chroma_crf_offset;
+  return base;
 }
 
 void shrink(const Frame& frame, const Geometry& g, ThreadPool& pool, Frame& base) {

@@ -29,6 +29,7 @@ std::vector<Geometry> component_geometries(const bsq_sequence& s) {
   const bool several = s.chroma > BSQ_CHROMA_420;
   std::vector<Geometry> components{
       Geometry::of(s.width, s.height, several ? BSQ_CHROMA_GRAY : s.chroma, s.bit_depth)};
+  components.front().chroma_crf_offset = s.chroma_crf_offset;
   const auto add = [&](int narrower) {
     const int width = narrower == 0 ? s.width : (s.width + 1) / 2;
     Geometry g = Geometry::of(width, s.height, BSQ_CHROMA_GRAY, s.bit_depth);

@@ -17,6 +17,7 @@ struct Geometry {
   int height = 0;
   int chroma = BSQ_CHROMA_420;
   int bit_depth = 8;
+  int chroma_crf_offset = 0;  // see bsq_sequence
   int plane_count = 3;
   int first_plane = 0;  // where these stand among the planes of the whole frame
   int narrower = 0;     // log2 of how much narrower than the first component it is

@@ -62,7 +62,9 @@ class LayerState : public LayerStateBase<LayerState, TileState, FrameSamples> {
   Frame& host_samples() { return current; }
   void store_samples() {}
   // q of the tokens of a layer.
-  TokenSteps steps(int q) const { return {q, superblocks.delta_q.data(), geometry_.superblocks_x}; }
+  TokenSteps steps(int q) const {
+    return {q, geometry_.chroma_crf_offset, superblocks.delta_q.data(), geometry_.superblocks_x};
+  }
   // Lists the tokens of the active superblocks, and makes their side vectors from the prediction.
   void list_active(int q, const LayerPlace& place);
   // The logits of the stage flags, by the prior's trunk.

@@ -61,8 +61,8 @@ Encoder::Encoder(const bsq_encoder_config& config, const std::shared_ptr<const M
                  const KernelTable& kernels, const FrameEncoderFactory& factory)
     : config_(checked(config)),
       log_(config_),
-      geometry_(component_geometries(config.sequence).front()),
-      sequence_(make_sequence(config, *model)),
+      geometry_(component_geometries(config_.sequence).front()),
+      sequence_(make_sequence(config_, *model)),
       header_(header_bytes(sequence_)),
       pool_(thread_count(config.threads)),
       input_(config_, GopPlanner::group_of(config), search_kernels(kernels), pool_),

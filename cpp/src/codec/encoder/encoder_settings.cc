@@ -31,6 +31,9 @@ bsq_encoder_config checked(const bsq_encoder_config& config) {
           "first_pass is of use with a bitrate only");
   bsq_encoder_config kept = config;
   kept.first_pass = nullptr;  // the caller's
+  // Other formats have their chroma in components, with a q of its own.
+  const bool is_420 = config.sequence.chroma == BSQ_CHROMA_420;
+  kept.sequence.chroma_crf_offset = is_420 ? config.chroma_crf_offset : 0;
   return kept;
 }
 

@@ -106,7 +106,8 @@ class LayerEncoder {
   SampleInput sample_input(const LayerPlan& plan, const Frame* prediction) {
     return {selection_.host_source(),
             prediction,
-            {plan.steps.back(), state_.superblocks.delta_q.data(), state_.geometry().superblocks_x},
+            {plan.steps.back(), state_.geometry().chroma_crf_offset,
+             state_.superblocks.delta_q.data(), state_.geometry().superblocks_x},
             layer_lambda(plan.keyframe),
             state_.pool()};
   }

@@ -92,6 +92,9 @@ constexpr Row kRows[] = {
     {boolean("screen_content", 1,
              "code samples themselves where that costs less, as in text and graphics"),
      &Config::screen_content},
+    {integer("chroma_crf_offset", kLeastChromaOffset, 0, kUsualChromaOffset, "",
+             "what is added to crf for chroma of 4:2:0: below 0 it is finer"),
+     &Config::chroma_crf_offset},
     {choice("preset", kPresets, BSQ_PRESET_MEDIUM, "speed against compression"), &Config::preset},
     {choice("tune", kTunes, BSQ_TUNE_BALANCED,
             "what to optimize: the mean squared error (psnr), structure as seen (perceptual), "

@@ -19,7 +19,8 @@ __all__ = ["Options", "Seconds", "TranscodeResult", "exact"]
 
 # Settings that FFmpeg encoders do not have.
 _ONLY_BSQ = {
-    *("bframes", "lookahead", "scene_cut", "screen_content", "temporal_filter", "vbv_buffer"),
+    *("bframes", "chroma_crf_offset", "lookahead", "scene_cut", "screen_content"),
+    *("temporal_filter", "vbv_buffer"),
 }
 
 Seconds: TypeAlias = float | str | Fraction

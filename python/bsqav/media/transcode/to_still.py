@@ -96,7 +96,7 @@ class StillSink(Sink):
             chroma_location=self._source.chroma_location,
             rotation=info.rotation,
             model=options.model,
-            settings=EncoderSettings().changed(with_bsq_preset(options.settings)),
+            settings=EncoderSettings.for_stills().changed(with_bsq_preset(options.settings)),
         )
 
     def finish(self) -> None:

@@ -17,7 +17,8 @@ SAMPLES = 96
 LUMA = 64
 SIDE_WIDTH = 104
 SUPERBLOCK = 4  # tokens on a side
-# q of chroma is smaller, and from a q on grows half as fast (docs/numerics.md, section 3).
+# q of chroma is smaller, by the offset of videos, and from a q on grows half as fast
+# (docs/numerics.md, section 3).
 CHROMA_OFFSET = 16
 CHROMA_KNEE = 320
 

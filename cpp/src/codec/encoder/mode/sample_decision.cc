@@ -37,8 +37,8 @@ double log2_of(double value) {
 }
 
 double step_at(const SampleInput& input, int x, int y, bool chroma) {
-  const int q = input.steps.at(y, x);
-  return step_q8(chroma ? chroma_q(q) : q) / kStepOne * (1 << (input.source.bit_depth - 8));
+  const int q = chroma ? input.steps.chroma_at(y, x) : input.steps.at(y, x);
+  return step_q8(q) / kStepOne * (1 << (input.source.bit_depth - 8));
 }
 
 double squared_steps(const SampleInput& input, int x, int y, const TokenError& error) {

@@ -15,9 +15,8 @@ namespace {
 constexpr int kLumaSamples = 64;
 
 TokenScale token_scale(const TokenSteps& steps, int y, int x, int bit_depth) {
-  const int q = steps.at(y, x);
-  return {TokenScale::of_step(step_q8(q), bit_depth),
-          TokenScale::of_step(step_q8(chroma_q(q)), bit_depth)};
+  return {TokenScale::of_step(step_q8(steps.at(y, x)), bit_depth),
+          TokenScale::of_step(step_q8(steps.chroma_at(y, x)), bit_depth)};
 }
 
 double weighted_error(const TokenSamples& wanted, const TokenSamples& samples,
@@ -35,7 +34,7 @@ class TokenDistortion {
         depth_(layer.source.bit_depth),
         gray_(layer.source.plane_count == 1),
         q_(layer.steps.at(at.y, at.x)),
-        chroma_q_(chroma_q(q_)),
+        chroma_q_(layer.steps.chroma_at(at.y, at.x)),
         own_(token_scale(layer.steps, at.y, at.x, depth_)),
         wanted_(token_samples(layer.source, at.y, at.x)),
         predicted_(token_samples(layer.prediction, at.y, at.x)) {}
