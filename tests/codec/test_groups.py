@@ -112,8 +112,8 @@ def test_groups_of_every_size_follow_each_other(size: int, before: int) -> None:
         first, second, third = before, before + size, before + size + next_size
         assert found == {
             first: (first, 0, None, None, 0),
-            second: (second, first, 0 if size > 1 else None, None, 0),
-            third: (third, second, *((0, first) if next_size > 1 else (None, None)), 0),
+            second: (second, first, 0, None, 0),
+            third: (third, second, 0, first if next_size > 1 else None, 0),
         }
 
 
@@ -197,7 +197,8 @@ def test_without_b_frames_every_packet_has_its_frame() -> None:
     for options in plain:
         packets = frames_of(planned(scene_cut=False, **options))
         assert [[frame[:3] for frame in packet] for packet in packets] == [
-            [(index, index - 1 if index else None, None)] for index in range(len(PICTURES))
+            [(index, index - 1 if index else None, 0 if index > 1 else None)]
+            for index in range(len(PICTURES))
         ]
 
 

@@ -121,7 +121,7 @@ typedef struct bsq_frame {
   int64_t pts;                       /* in units of the time base */
   int64_t duration;                  /* in units of the time base, 0 if unknown */
   int32_t keyframe;                  /* in: force a keyframe; out: decoded from a keyframe packet */
-  int32_t b_frame;                   /* out: 1 if decoded from a B frame */
+  int32_t b_frame;                   /* out: 1 if predicted from a frame shown after it */
   int32_t concealed;                 /* out: 1 if the frame replaces lost or damaged data */
   /* in: 1: the encoder analyses the frame as context and codes no packet of it. It is the frame
    * before the first that is coded, or one of those after the last: where several encoders share a
@@ -391,7 +391,7 @@ typedef struct bsq_packet_info {
   /* Of these, those that others may refer to. A packet with frames, but none of these, is
    * disposable: without it only the frame that it shows is lost. */
   int32_t held_frames;
-  int32_t b_frames; /* of the coded frames, B frames */
+  int32_t b_frames; /* of the coded frames, those that refer to a later one */
   int32_t layers;   /* of the frame shown; 0 without coded frames */
   double crf;    /* of the first component's last layer of the frame shown; -1 where the packet does
                     not say */

@@ -43,7 +43,7 @@ struct PacketHeader {
   uint64_t duration = 0;
   int frames = 1;    // coded in the packet
   int held = 0;      // of these, those that are held: others may refer to them
-  int b_frames = 0;  // of these, B frames
+  int b_frames = 0;  // of these, those that refer to a later one
   int layers = 0;    // of the frame shown, if it is among them
   double crf = -1;   // of the last layer of the frame shown; -1 where the packet does not say
 };

@@ -271,7 +271,7 @@ const PacketHeader& PacketReader::list_frames() {
     ComponentHeader component;
     const FrameHeader frame = read_frame_header(reader, header_.keyframe, last, component);
     if (frame.hold != 0) ++header_.held;
-    if (frame.is_b) ++header_.b_frames;
+    if (frame.forth > 0) ++header_.b_frames;
     if (last) header_.layers = component.layers;
     if (last && component.has_steps) {
       header_.crf = crf_of_c(component.steps[static_cast<size_t>(component.layers - 1)]);

@@ -40,7 +40,8 @@ class ReferenceSlots {
   // The frame of this role has been coded; a keyframe empties all other slots. `components`: their
   // headers with the steps.
   void done(const FrameRole& role, std::span<const ComponentHeader> components);
-  bool is_b(int slot) const { return at(slot).second.has_value(); }
+  // Whether the frame in the slot refers to one shown after it.
+  bool is_two_sided(int slot) const { return at(slot).second > at(slot).index; }
   // Headers of the components of the frame in the slot.
   std::span<const ComponentHeader> components(int slot) const {
     return slots_[static_cast<size_t>(slot)].components;

@@ -244,9 +244,9 @@ void Decoder::decode_between(const std::string& what) {
     throw Error(BSQ_ERROR_BITSTREAM, what + ", byte 1: the timestamp does not rise");
   }
   if (const std::optional<FrameRole> role = decode_frames(what)) {
-    show(-1, pts, role->is_b());
+    show(-1, pts, role->distances.forth > 0);
   } else if (const auto slot = slots_.find(header.index); slot && header.frames == 0) {
-    show(*slot, pts, slots_.is_b(*slot));
+    show(*slot, pts, slots_.is_two_sided(*slot));
   } else {
     throw Error(BSQ_ERROR_BITSTREAM,
                 what + ", byte 1: the frame, or one that it refers to, is lost or not held");

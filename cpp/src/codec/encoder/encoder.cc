@@ -124,6 +124,7 @@ class Encoder::FrameAtWork final : public RateLoopFrame {
         number_(encoder.input_.begin() + static_cast<size_t>(frame.ahead())),
         source_(encoder.input_.frame(number_)),
         components_(encoder.filtered(frame, number_)) {
+    if (frame_.optional) long_term_ = std::exchange(frame_.second, GopFrame::kNone);
     if (!frame.keyframe()) {
       begin();
     } else {
@@ -166,6 +167,15 @@ class Encoder::FrameAtWork final : public RateLoopFrame {
     } else {
       encoder_.packets_.predict(q);
     }
+    predicted_ = true;
+  }
+  // Predicts from the long-term reference too, where there is one and the frame shows anything new:
+  // a frame that repeats the one before costs next to nothing as a P frame.
+  void add_long_term(int q) {
+    if (long_term_ == GopFrame::kNone) return;
+    const Frame& before = encoder_.input_.previous().components.front();
+    if (encoder_.rate_.changed_share(source(), before, q) < kDecisions.least_changed) return;
+    predict_from(long_term_, q);
     predicted_ = true;
   }
   // From now on the frame, the first one of its packet, is a keyframe.
@@ -212,6 +222,7 @@ class Encoder::FrameAtWork final : public RateLoopFrame {
 
   Encoder& encoder_;
   GopFrame frame_;
+  int long_term_ = GopFrame::kNone;
   const size_t place_;
   const size_t number_;  // in the queue
   const SourceFrame& source_;
@@ -229,6 +240,11 @@ bool Encoder::is_scene_cut(const SourceFrame& frame) {
          gop_.allows_scene_cut(gop_.place()) &&
          scene_cut_.is_cut(frame.components.front(), input_.previous().components.front(),
                            packets_.first().motion());
+}
+
+// Whether P frames have one. The fast preset leaves out the second search.
+bool Encoder::has_long_term() const {
+  return !planner_.has_b_frames() && config_.preset != BSQ_PRESET_FAST;
 }
 
 // What is coded of a frame: its source, or that filtered, where many frames are predicted from it.
@@ -256,6 +272,7 @@ bool Encoder::encode_frame(const GopFrame& frame, size_t place, const SourceFram
     if (is_scene_cut(shown)) {
       work.make_keyframe();
     } else {
+      if (has_long_term()) work.add_long_term(rate_.q());
       work.plan();
     }
   }

@@ -64,6 +64,7 @@ class Encoder {
   };
 
   bool is_scene_cut(const SourceFrame& frame);
+  bool has_long_term() const;
   bool encode_frame(const GopFrame& frame, size_t place, const SourceFrame& shown);
   std::span<const Frame> filtered(const GopFrame& frame, size_t number);
   void encode_next();

@@ -70,9 +70,10 @@ GopFrame anchor_of(const GroupStart& start, int end) {
   anchor.first = start.index;
   anchor.slot = GopFrame::kNone;
   anchor.packet = start.index + 1;
-  if (start.index == kKeyframe || end - start.index == 1) return anchor;
+  if (start.index == kKeyframe) return anchor;
   anchor.second = kKeyframe;
-  if (start.earlier > kKeyframe) anchor.other = start.earlier;
+  anchor.optional = end - start.index == 1;
+  if (start.earlier > kKeyframe && !anchor.optional) anchor.other = start.earlier;
   return anchor;
 }
 

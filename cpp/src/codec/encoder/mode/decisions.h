@@ -86,6 +86,10 @@ struct Decisions {
   // All anchors of a group may refer to its keyframe: its propagation cost is that of so many
   // frames, at most those of the group, if they go on as those within the lookahead do.
   int long_term_frames = 64;
+  // A P frame has the keyframe as a second reference where so many of its tokens have changed since
+  // the frame before by so much, in squared steps per sample.
+  double least_changed = 1.0 / 32;
+  double changed_energy = 0.1;
   // A delta q stays, between keyframes, where it would move by no more than this.
   double delta_q_inertia = 0.8;
   // Lambda of the motion search, in steps of absolute error for a bit: near sqrt(lambda).

@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 
 #include "codec/encoder/mode/token_samples.h"
+#include "network/token_field.h"
 
 namespace bsq {
 namespace {
@@ -34,6 +36,14 @@ int64_t intra_energy(const TokenSamples& samples) {
 }
 
 }  // namespace
+
+double EnergyHistogram::share_above(double energy) const {
+  int64_t above = 0;
+  for (size_t b = 0; b < counts.size(); ++b) {
+    if (std::exp2(static_cast<double>(b) / 2.0) > energy * kSampleVector) above += counts[b];
+  }
+  return tokens > 0 ? static_cast<double>(above) / static_cast<double>(tokens) : 0;
+}
 
 // energy(x, y) of every token, counted; the rows by themselves, so that the threads do not matter.
 template <class Energy>

@@ -18,6 +18,9 @@ struct EnergyHistogram {
 
   std::array<int64_t, kBins> counts{};
   int64_t tokens = 0;  // all of them
+
+  // The share of tokens with a mean square above `energy`, to half an octave.
+  double share_above(double energy) const;
 };
 
 // Counts energies; keeps its memory from frame to frame.

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/quant_step.h"
+#include "codec/encoder/mode/decisions.h"
 #include "codec/encoder/rate/rate_model.h"
 
 namespace bsq {
@@ -27,6 +28,11 @@ void RateLoop::arrive(double since, double shown) {
 
 double RateLoop::prediction_bits(const Frame& source, const Frame& prediction, int q) {
   return model_bits(kInterModel, energies_.predicted(source, prediction, pool_), c_of_q(q));
+}
+
+double RateLoop::changed_share(const Frame& source, const Frame& before, int q) {
+  const EnergyHistogram energies = energies_.predicted(source, before, pool_);
+  return energies.share_above(kDecisions.changed_energy * std::exp2(2.0 * c_of_q(q) / kQPerOctave));
 }
 
 int RateLoop::choose_c(RateLoopFrame& frame) {

@@ -46,6 +46,8 @@ class RateLoop {
   void arrive(double since, double shown);
   // What a frame with this prediction will cost at q, by the rate model.
   double prediction_bits(const Frame& source, const Frame& prediction, int q);
+  // The share of tokens in which the sources of two frames differ by more than what q leaves.
+  double changed_share(const Frame& source, const Frame& before, int q);
   // A frame of the packet.
   void code(RateLoopFrame& frame);
   void end_packet(int64_t pts, double bits);
