@@ -259,9 +259,10 @@ class Decoder(_AnyDecoder):
 def probe_packet(data: bytes) -> PacketHeader:
     """Headers of a packet, checksum verified: keyframe, index_in_group, frames (coded in it, 0
     where it shows a held one), held_frames (of these, those that others may refer to), b_frames
-    (likewise, those that refer to a later one), layers and crf of the frame shown, tiles, pts, ticks_per_frame,
-    group_counter, duration (-1 where the packet states none) and `sequence` (a dictionary, or None
-    between keyframes). Between keyframes tiles and ticks_per_frame are 0 and pts is the deviation
+    (likewise, those that refer to a later one), layers and crf of the frame shown, tiles, pts,
+    ticks_per_frame, group_counter, duration (-1 where the packet states none) and `sequence` (a
+    dictionary, or None between keyframes). Between keyframes tiles and ticks_per_frame are 0 and
+    pts is the deviation
     from the regular time. Without coded frames layers is 0. crf is -1 where the packet does not
     say: only the stream tells.
 
