@@ -33,7 +33,7 @@ def read_record(run: Path, figure: str | None) -> tuple[str, list[int], list[flo
     if name is None:
         known = ", ".join(lines[0]) if lines else "nothing"
         raise ValueError(f"{path} has no {' or '.join(names)}, but {known}")
-    held = [line for line in lines if name in line]
+    held = [line for line in lines if line.get(name) is not None]  # null: no number
     return name, [line["step"] for line in held], [float(line[name]) for line in held]
 
 

@@ -9,6 +9,7 @@ __all__ = [
     "BitstreamError",
     "BsqError",
     "BsqWarning",
+    "DivergedError",
     "EndOfStreamError",
     "MediaError",
     "MissingDependencyError",
@@ -80,6 +81,10 @@ class MissingDependencyError(BsqError, ImportError):
 
 class EndOfStreamError(BsqError, EOFError):
     """An encoder or a decoder was asked for more after it had been flushed and drained."""
+
+
+class DivergedError(BsqError, ArithmeticError):
+    """A training run's loss or gradients were no numbers for many steps in a row."""
 
 
 class BsqWarning(UserWarning):

@@ -20,6 +20,7 @@ from bsqav import errors
         (errors.MediaError, OSError),
         (errors.MissingDependencyError, ImportError),
         (errors.EndOfStreamError, EOFError),
+        (errors.DivergedError, ArithmeticError),
     ],
 )
 def test_error_is_a_bsq_error_and_a_builtin(

@@ -12,7 +12,7 @@ from bsqav.nn.codec import fields
 from bsqav.training.codec.objective import LayerInput, LayerResult
 from bsqav.training.common.journal import Journal
 
-FIGURES = ("loss", "distortion", "bits", "active", "stages")
+FIGURES = ("loss", "distortion", "bits", "active", "stages", "skipped")
 # Clips of a batch that are shown.
 SHOWN = 4
 
@@ -29,8 +29,15 @@ class LayerLog:
         self.waiting: list[tuple[int, float, str, Tensor]] = []
         self.shown: tuple[LayerInput, LayerResult] | None = None
 
-    def add(self, step: int, minutes: float, layer: LayerInput, result: LayerResult) -> None:
-        """Notes one layer."""
+    def add(
+        self,
+        step: int,
+        minutes: float,
+        layer: LayerInput,
+        result: LayerResult,
+        skipped: Tensor,
+    ) -> None:
+        """Notes one layer. skipped: steps left out so far, a scalar on the device."""
         if self.journal.folder is None:
             return
         place = layer.place
@@ -39,7 +46,7 @@ class LayerLog:
         else:
             kind = "I" if place.intra else "L" if place.above > 0 else "P"
         stages = result.stages_BHW.float().mean()
-        values = [result.loss, result.distortion, result.bits, result.active, stages]
+        values = [result.loss, result.distortion, result.bits, result.active, stages, skipped]
         figures = torch.stack([value.detach().float() for value in values])
         self.waiting.append((step, round(minutes, 2), kind, figures))
         if kind in "PT":
@@ -59,6 +66,7 @@ class LayerLog:
         records, words = [], []
         for (step, minutes, kind, _), row in zip(self.waiting, rows, strict=True):
             figures = {name: round(x, 4) for name, x in zip(FIGURES, row, strict=True)}
+            figures["skipped"] = int(figures["skipped"])
             records.append({"step": step, "minutes": minutes, "kind": kind, **figures})
             self.journal.scalars(step, {f"{name}/{kind}": x for name, x in figures.items()})
             shown = f"D {figures['distortion']:.2f} R {figures['bits']:.2f}"

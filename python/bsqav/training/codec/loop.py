@@ -24,7 +24,7 @@ from bsqav.training.codec.data import ClipSampler, DataConfig
 from bsqav.training.codec.decisions import LAMBDA
 from bsqav.training.codec.engine import Engine, EngineConfig
 from bsqav.training.codec.layer_log import LayerLog
-from bsqav.training.codec.objective import LayerInput, keep_tokens
+from bsqav.training.codec.objective import LayerInput, LayerResult, keep_tokens
 from bsqav.training.codec.resident import ResidentSampler
 from bsqav.training.codec.rollout import Rollout, RolloutConfig
 from bsqav.training.codec.state import RANK_SEEDS, CodecProgress
@@ -159,8 +159,13 @@ class Trainer:
         return self.config.model
 
     def save(self) -> None:
-        """Writes checkpoint.pt and the averaged weights.pt, each whole or not at all."""
-        if self.place.leads:
+        """Writes checkpoint.pt and the averaged weights.pt, each whole or not at all.
+
+        Weights that are no numbers are not written.
+        """
+        if not self.place.leads:
+            return
+        if self.run.may_save(self.net.state_dict(), self.average.state_dict()):
             self.run.write_checkpoint(state.state_of(self))
             save_weights(self.average, self.run.folder / WEIGHTS)
             self.log.image(self.progress.step)
@@ -283,9 +288,8 @@ class Trainer:
                 result = self.engine.code(layer, candidates, rate)
                 candidates = candidates * keep_tokens(result, self.config.drop_lambda)
             result = self.engine.train(layer, candidates, rate, self._schedule())
-            self.progress.step += 1
             rollout.accept(result)
-            self.log.add(self.progress.step, self.progress.elapsed, layer, result)
+            self._note(layer, result)
 
     def _follow(self, traces: TraceSampler) -> None:
         """One optimizer step on layers as the codec's encoder chose them."""
@@ -295,8 +299,13 @@ class Trainer:
         assert layer.coded is not None
         coded = (layer.coded.stages_BHW > 0).float()
         result = self.engine.train(layer, coded, 1.0, self._schedule())
+        self._note(layer, result)
+
+    def _note(self, layer: LayerInput, result: LayerResult) -> None:
+        """Counts a step, and notes its figures."""
         self.progress.step += 1
-        self.log.add(self.progress.step, self.progress.elapsed, layer, result)
+        skipped = self.updater.skipped[0]
+        self.log.add(self.progress.step, self.progress.elapsed, layer, result, skipped)
 
     # ---- messages ----
 
@@ -305,6 +314,8 @@ class Trainer:
         if not last and not self.log.due:
             return
         words = self.log.flush()
+        total, in_row = self.updater.skipped.tolist()
+        self.run.note_skipped(total, in_row)
         step, frames = self.progress.step, self.config.data.frames
         if not words or not (last or self.log.every > 0 or step % 20 < frames + 1):
             return

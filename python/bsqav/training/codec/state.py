@@ -104,6 +104,7 @@ def restore(trainer: Resumable, content: object) -> None:
     trainer.updater.load(state["optimizer"])
     for name, value in state["progress"].items():
         setattr(trainer.progress, name, value)
+    trainer.updater.skipped[0] = trainer.progress.skipped
     _set_random_state(trainer, state.get("random"))
 
 

@@ -5,7 +5,6 @@ of a layer (forward, backward, clipping, AdamW, running average) at once; it is 
 plain steps and run again with new inputs. Where capturing fails, plain steps continue.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -54,6 +53,9 @@ class Updater:
             capturable=self.captured,
         )
         self.share = torch.zeros((), device=place.device)
+        # Steps that were left out: all, and those since the last good one. On the device, since a
+        # graph counts them; reading them makes the device wait.
+        self.skipped = torch.zeros(2, dtype=torch.int64, device=place.device)
 
     def prepare(self, schedule: Schedule) -> None:
         """Sets what the next step needs; never part of a graph."""
@@ -73,15 +75,17 @@ class Updater:
         self.place.average_gradients(self.trained)
         parts = [list(part.parameters()) for part in (self.net.enc, self.net.dec, self.net.prior)]
         moved = [part for part in parts if any(p.grad is not None for p in part)]
-        norms = [nn.utils.clip_grad_norm_(part, self.clip) for part in moved]
-        # All processes have the same norms, but losses of their own.
-        total = torch.stack(norms).sum() if self.place.world > 1 else loss.detach()
+        total = torch.stack([nn.utils.clip_grad_norm_(part, self.clip) for part in moved]).sum()
+        if self.place.world == 1:  # all processes have the same norms, but losses of their own
+            total = total + loss.detach()
+        bad = ~torch.isfinite(total)
+        self.skipped += bad
+        self.skipped[1] *= bad
         if self.place.batched:
             # AdamW itself reads this flag, on the device, as it does for scaled gradients.
-            flag = (~torch.isfinite(total + torch.stack(norms).sum())).float()
-            self.optimizer.found_inf = flag  # type: ignore[attr-defined]
+            self.optimizer.found_inf = bad.float()  # type: ignore[attr-defined]
             self.optimizer.step()
-        elif math.isfinite(total.item()):
+        elif not bad.item():
             self.optimizer.step()
         self._average()
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bsqav.codec.files import written_whole
 from bsqav.errors import ModelError
@@ -18,6 +18,12 @@ def write(state: Mapping[str, object], path: Path) -> None:
     """Saves with torch.save, whole or not at all."""
     with written_whole(path) as partial:
         torch.save(state, partial)
+
+
+def is_finite(state: Mapping[str, object]) -> bool:
+    """Whether all floating point tensors of a state dict hold numbers only, no NaN or infinity."""
+    values = [x for x in state.values() if isinstance(x, Tensor) and x.is_floating_point()]
+    return all(bool(torch.isfinite(value).all()) for value in values)
 
 
 def save_weights(net: nn.Module, path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -60,7 +61,16 @@ class Journal:
         if self.folder is None:
             return
         with (self.folder / name).open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps(record) + "\n" for record in records)
+            file.writelines(_line(record) for record in records)
+
+
+def _line(record: Record) -> str:
+    """A record as a line of JSON, which has no NaN and no infinity: null stands for both."""
+    plain = {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in record.items()
+    }
+    return json.dumps(plain, allow_nan=False) + "\n"
 
 
 def _open_board(folder: Path) -> SummaryWriter | None:

@@ -13,8 +13,9 @@ from typing import Protocol
 
 import torch
 
+from bsqav.errors import DivergedError
 from bsqav.nn.common.safeload import read_checkpoint
-from bsqav.training.common.checkpoint import CHECKPOINT, write
+from bsqav.training.common.checkpoint import CHECKPOINT, is_finite, write
 from bsqav.training.common.journal import Journal
 from bsqav.training.common.placement import Placement
 
@@ -27,6 +28,7 @@ class RunConfig:
 
     steps and minutes: the budget, whichever ends first. seed: of all random choices. threads: of
     PyTorch on the CPU. checkpoint_minutes: how often it saves. board: also write TensorBoard files.
+    max_skipped: so many steps in a row whose loss or gradients are no numbers end the run.
     """
 
     steps: int = 40_000
@@ -35,14 +37,20 @@ class RunConfig:
     threads: int = 2
     checkpoint_minutes: float = 5.0
     board: bool = False
+    max_skipped: int = 50
 
 
 @dataclass
 class Progress:
-    """step: optimizer steps done; elapsed: minutes of training, over all sessions of the run."""
+    """What a run has done, over all its sessions.
+
+    step: optimizer steps, skipped ones included. elapsed: minutes of training. skipped: steps that
+    changed nothing, because their loss or gradients were no numbers.
+    """
 
     step: int = 0
     elapsed: float = 0.0
+    skipped: int = 0
 
 
 class Steps(Protocol):
@@ -83,6 +91,7 @@ class Run:
         self.journal = Journal(folder if place.leads else None, config.board)
         self.report: Report = print
         self.cancelled: Callable[[], bool] = lambda: False
+        self.skipped_in_row = 0
 
     def say(self, line: str) -> None:
         """Reports a line."""
@@ -116,6 +125,19 @@ class Run:
         if self.place.leads:
             write(state, self.checkpoint)
 
+    def may_save(self, *states: Mapping[str, object]) -> bool:
+        """Whether weights (state dicts) hold numbers only; others replace no file, which is said.
+
+        The files of the last good weights are worth more than ones that no run can go on from.
+        """
+        if all(is_finite(state) for state in states):
+            return True
+        self.say(
+            f"step {self.progress.step}: the weights are no numbers (NaN or infinity); "
+            f"{self.checkpoint} and the weights beside it stay as they were"
+        )
+        return False
+
     def read_checkpoint(self) -> object | None:
         """The state of the folder's checkpoint, None where there is none.
 
@@ -124,6 +146,29 @@ class Run:
         return read_checkpoint(self.checkpoint) if self.checkpoint.exists() else None
 
     # ---- steps ----
+
+    def note_skipped(self, total: int, in_row: int) -> None:
+        """Takes how many steps were skipped so far, and how many of them since the last good one.
+
+        The loop ends when there are too many in a row. Every process must note the same, if not
+        after the same step.
+        """
+        if total > self.progress.skipped:
+            self.say(
+                f"step {self.progress.step}: {total} steps skipped so far, whose loss or gradients "
+                "were no numbers"
+            )
+        self.progress.skipped, self.skipped_in_row = total, in_row
+
+    def _check_skipped(self) -> None:
+        """Raises DivergedError in all processes where one has noted too many skipped steps."""
+        most = self.config.max_skipped
+        if self.place.any_of(self.skipped_in_row >= most):
+            raise DivergedError(
+                f"the loss or its gradients were no numbers (NaN or infinity) for {most} steps in "
+                f"a row, up to step {self.progress.step}: look at the data, or begin anew with a "
+                f"lower rate of learning. {self.folder} holds the last good weights"
+            )
 
     def loop(
         self,
@@ -134,7 +179,8 @@ class Run:
         """Trains to the end of the budget; saves on the way, at the end and when interrupted.
 
         periodic: what else happens between steps, and after how many minutes again. Minutes that
-        this and saving take do not count.
+        this and saving take do not count. Raises DivergedError after max_skipped steps in a row
+        without a finite loss.
         """
         self.report = report
         if self.journal.notice:
@@ -148,6 +194,7 @@ class Run:
                 elapsed = self.progress.elapsed + (time.monotonic() - began) / 60
                 self.progress.elapsed = self.place.agreed(elapsed)
                 trainer.tell(last=False)
+                self._check_skipped()
                 if self.place.any_of(self.cancelled()):
                     raise KeyboardInterrupt
                 for task in tasks:

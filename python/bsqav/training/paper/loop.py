@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import NotRequired, TypedDict, cast
 
 import torch
 from torch import Tensor, nn
@@ -71,6 +71,7 @@ class PhaseState(TypedDict):
     optimizers: list[OptimizerStateType]
     step: int
     elapsed: float
+    skipped: NotRequired[int]
 
 
 class PhaseTrainer:
@@ -121,7 +122,10 @@ class PhaseTrainer:
     # ---- state ----
 
     def save(self) -> None:
-        """Writes checkpoint.pt and weights.pt, each whole or not at all."""
+        """Writes checkpoint.pt and weights.pt, each whole or not at all.
+
+        Weights that are no numbers are not written.
+        """
         state: PhaseState = {
             "config": self._model_config(),
             "nets": [sharding.weights_state(net) for net in self.nets],
@@ -132,9 +136,10 @@ class PhaseTrainer:
             ],
             "step": self.progress.step,
             "elapsed": self.progress.elapsed,
+            "skipped": self.progress.skipped,
         }
-        self.run.write_checkpoint(state)
-        if self.place.leads:
+        if self.place.leads and self.run.may_save(*state["nets"], state["average"]):
+            self.run.write_checkpoint(state)
             average = cast(dict[str, Tensor], state["average"])
             save_model(self.run.folder / WEIGHTS, self.average, self.labels, average)
 
@@ -157,6 +162,7 @@ class PhaseTrainer:
                 sharding.load_state(net, weights, optimizer, moments)
             sharding.load_state(self.average, state["average"])
             self.progress.step, self.progress.elapsed = state["step"], state["elapsed"]
+            self.progress.skipped = state.get("skipped", 0)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             if isinstance(error, ModelError):
                 raise
@@ -182,19 +188,25 @@ class PhaseTrainer:
         rate = self.config.rate(step) * self.config.lr
         with self.place.autocast(self.config.bf16):
             loss, figures = self.loss(pixels, labels, step)
-        self._update(self.net, self.optimizers[0], loss, rate)
+        done = self._update(self.net, self.optimizers[0], loss, rate)
         self._average()
         with self.place.autocast(self.config.bf16):
             other = self.phase.opponent_loss(pixels, step)
         if other is not None and self.phase.opponent is not None:
-            self._update(self.phase.opponent, self.optimizers[1], other[0], rate)
+            done &= self._update(self.phase.opponent, self.optimizers[1], other[0], rate)
             figures = {**figures, **other[1]}
         self.figures = {"loss": loss.detach(), **{name: x.detach() for name, x in figures.items()}}
         self.progress.step += 1
+        in_row = 0 if done else self.run.skipped_in_row + 1
+        self.run.note_skipped(self.progress.skipped + (not done), in_row)
 
     def _update(
         self, net: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, rate: float
-    ) -> None:
+    ) -> bool:
+        """Changes the weights; False where loss or gradients are no numbers, and nothing is done.
+
+        The answer is the same in all processes.
+        """
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         trained = [weight for weight in net.parameters() if weight.requires_grad]
@@ -203,8 +215,11 @@ class PhaseTrainer:
         norm = sharding.whole(nn.utils.clip_grad_norm_(trained, self.config.clip))
         for group in optimizer.param_groups:
             group["lr"] = rate
-        if bool(torch.isfinite(norm)):  # the same in all processes
-            optimizer.step()
+        # All processes have the same norm, but losses of their own.
+        if self.place.any_of(not bool(torch.isfinite(norm + loss.detach()))):
+            return False
+        optimizer.step()
+        return True
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -221,8 +236,9 @@ class PhaseTrainer:
         values = torch.stack([self.figures[name].float() for name in names])
         values = self.place.mean(values)
         figures = {name: round(x, 5) for name, x in zip(names, values.tolist(), strict=True)}
+        counts = {"skipped": self.progress.skipped}
         self.run.journal.log(
-            [{"step": step, "minutes": round(self.progress.elapsed, 2), **figures}]
+            [{"step": step, "minutes": round(self.progress.elapsed, 2), **figures, **counts}]
         )
         self.run.journal.scalars(step, figures)
         shown = " ".join(f"{name} {value:.4g}" for name, value in figures.items())
