@@ -149,7 +149,8 @@ def test_a_signal_ends_the_command_between_two_steps(
     assert main([*words, "--device", "cpu", "--threads", "1", "--batch", "1"]) == 1
     assert capsys.readouterr().err.splitlines()[-1] == "bsqav: interrupted"
     assert signal.getsignal(signal.SIGTERM) is before
-    trainer = Trainer(replace(codec_smoke(), device="cpu"), shards, tmp_path)
+    config = replace(codec_smoke(), device="cpu")
+    trainer = Trainer(replace(config, data=replace(config.data, batch=1)), shards, tmp_path)
     assert trainer.resume()
     assert trainer.progress.step == len(losses(tmp_path)) > 1
 

@@ -121,6 +121,14 @@ def _add_machine_options(train: argparse.ArgumentParser) -> None:
         help="how often to code held-out clips with the codec itself (see checks.jsonl)",
     )
     train.add_argument("--checkpoint-minutes", type=float, help="how often to save")
+    train.add_argument(
+        "--override",
+        action="append",
+        default=[],
+        metavar="SETTING",
+        help="resume although this setting (lr, data.batch, files ..., or all) is another than in "
+        "the checkpoint; may be repeated",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -163,6 +171,7 @@ def _tokenizer(args: argparse.Namespace) -> int:
     from bsqav.training.codec.data import held_out
     from bsqav.training.codec.loop import Trainer
     from bsqav.training.common.run import run_process
+    from bsqav.training.common.setup import START, digest_of_file
 
     config = configured(args.recipe, args.batch, train_paper.changes_of(args, CONFIGURED))
     keyframes = keyframe_networks(args.keyframes, config) if args.keyframes else None
@@ -170,10 +179,13 @@ def _tokenizer(args: argparse.Namespace) -> int:
     if config.data.hold_out and math.isfinite(config.check_minutes):
         check = CodecCheck(held_out(args.data, config.data.hold_out), keyframes=keyframes)
     quantize = partial(model_of, keyframes=keyframes)
-    trainer = Trainer(config, args.data, args.folder, check, quantize)
+    files = {"keyframes": args.keyframes, START: args.start}
+    inputs = {name: digest_of_file(path) for name, path in files.items() if path}
+    inputs = {"keyframes": "", **inputs}
+    trainer = Trainer(config, args.data, args.folder, check, quantize, inputs)
     begin = None if args.start is None else partial(trainer.start_from, args.start)
     with interruptible() as stop:
-        run_process(trainer, stop.is_set, begin)
+        run_process(trainer, stop.is_set, begin, args.override)
     return 0
 
 

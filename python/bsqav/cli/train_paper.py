@@ -125,5 +125,5 @@ def run(args: argparse.Namespace) -> int:
         listed=args.listed,
     )
     with interruptible() as stop:
-        run_process(trainer, stop.is_set)
+        run_process(trainer, stop.is_set, override=args.override)
     return 0

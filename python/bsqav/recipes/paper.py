@@ -24,6 +24,7 @@ from bsqav.nn.paper.maskedlm import MaskedLM, MaskedLMConfig
 from bsqav.nn.paper.store import load_model
 from bsqav.nn.paper.subtokens import SubTokens
 from bsqav.training.common.placement import place
+from bsqav.training.common.setup import START, Setting, digest_of_file, settings_of
 from bsqav.training.paper.images import PictureConfig, PictureFolder
 from bsqav.training.paper.loop import PhaseConfig, PhaseTrainer
 from bsqav.training.paper.phases import (
@@ -221,7 +222,23 @@ def start(
     where = place(device)
     source = PictureFolder(pictures, recipe.data.frames, listed)
     phase = _phase(recipe, len(source.classes), tokenizer, weights, lpips)
-    return PhaseTrainer(phase, recipe.run, recipe.data, source, folder, where)
+    inputs = _inputs(recipe, tokenizer, weights, lpips)
+    return PhaseTrainer(phase, recipe.run, recipe.data, source, folder, where, inputs)
+
+
+def _inputs(
+    recipe: Recipe, tokenizer: Path | None, weights: Path | None, lpips: tuple[Path, ...]
+) -> dict[str, Setting]:
+    """What a recipe has beyond its run and data, and digests of the files that it is given."""
+    if tokenizer is not None:
+        return {"tokenizer": digest_of_file(tokenizer)}
+    found = {
+        **settings_of(recipe.loss, "loss."),
+        "opponent": recipe.opponent,
+        "channels": recipe.channels,
+        "lpips": " ".join(digest_of_file(path) for path in lpips),
+    }
+    return found if weights is None else {**found, START: digest_of_file(weights)}
 
 
 def _phase(

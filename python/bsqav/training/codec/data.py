@@ -15,6 +15,7 @@ from torch import Tensor
 
 from bsqav.errors import MediaError
 from bsqav.training.codec.pack import Samples, crop
+from bsqav.training.common.setup import digest_of_data
 
 Planes = tuple[Tensor, Tensor, Tensor]
 
@@ -45,6 +46,12 @@ def load_shards(folder: Path, kind: str) -> list[Samples]:
         with np.load(path, allow_pickle=False) as shard:
             arrays.append(shard[kind])
     return arrays
+
+
+def digest_of_shards(folder: Path) -> str:
+    """What names and sizes of the shards say of a folder's data, for checkpoints."""
+    files = sorted([*folder.glob("clips-*.npz"), *folder.glob("photos-*.npz")])
+    return digest_of_data((path.name, path.stat().st_size) for path in files)
 
 
 def without_held_out(clips: list[Samples], count: int) -> list[Samples]:

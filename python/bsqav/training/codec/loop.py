@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from torch import nn
@@ -20,7 +21,7 @@ from bsqav.nn.codec.fakequant import ActQuant, Mode, set_mode
 from bsqav.nn.codec.networks import CodecNet
 from bsqav.nn.codec.sparse import start_from_transform
 from bsqav.training.codec import state
-from bsqav.training.codec.data import ClipSampler, DataConfig
+from bsqav.training.codec.data import ClipSampler, DataConfig, digest_of_shards
 from bsqav.training.codec.decisions import LAMBDA
 from bsqav.training.codec.engine import Engine, EngineConfig
 from bsqav.training.codec.layer_log import LayerLog
@@ -33,6 +34,7 @@ from bsqav.training.codec.traces import Quantize, TraceConfig, TraceSampler
 from bsqav.training.common.checkpoint import WEIGHTS, load_weights, save_weights
 from bsqav.training.common.placement import place
 from bsqav.training.common.run import Report, Run, RunConfig
+from bsqav.training.common.setup import START, Setup, digest_of_file, settings_of
 
 # Measures quantized networks on a CPU, during a run: figures by name.
 Check = Callable[[CodecNet], Mapping[str, float]]
@@ -84,7 +86,8 @@ class Trainer:
     """Owns the networks, the optimizer and the folder of a run.
 
     check: measures the averaged weights every check_minutes; quantize: makes their model, for
-    traces. See bsqav.recipes.check.
+    traces. See bsqav.recipes.check. inputs: digests of other files that decide the result, which
+    a checkpoint keeps (see bsqav.training.common.setup).
     """
 
     def __init__(
@@ -94,11 +97,13 @@ class Trainer:
         folder: Path,
         check: Check | None = None,
         quantize: Quantize | None = None,
+        inputs: Setup = MappingProxyType({}),
     ) -> None:
         self.config, self.check = config, check
         self.place = place(config.device, config.batched)
         self.progress = CodecProgress()
         self.run = Run(config, folder, self.place, self.progress)
+        self.run.setup = {**settings_of(config), "files": digest_of_shards(data), **inputs}
         torch.manual_seed(config.seed)
         self._make_networks()
         if self.place.rank:  # own choices from here on
@@ -173,7 +178,7 @@ class Trainer:
     def resume(self) -> bool:
         """Continues from the folder's checkpoint, if there is one.
 
-        Raises ModelError for one of other networks.
+        Raises ModelError for one of other networks, UsageError for one of other settings or data.
         """
         content = self.run.read_checkpoint()
         if content is None:
@@ -190,6 +195,7 @@ class Trainer:
         Raises ModelError for a file that holds no weights of this configuration.
         """
         load_weights(weights, self.net, self.average)
+        self.run.setup[START] = digest_of_file(weights)
         self.progress.started = True
         if not self.config.tokenizer or self.config.traces:
             self._set_quant()

@@ -12,6 +12,7 @@ from bsqav.nn.codec.networks import CodecNet
 from bsqav.training.codec.data import SamplerState
 from bsqav.training.codec.stepping import Updater
 from bsqav.training.common.run import Progress, Run
+from bsqav.training.common.setup import Setting
 
 # Between the seeds of the processes of a run.
 RANK_SEEDS = 7919
@@ -46,6 +47,7 @@ class CodecState(TypedDict):
     progress: dict[str, int | float | bool]
     config: dict[str, int]
     random: NotRequired[RandomState]
+    setup: NotRequired[dict[str, Setting]]
 
 
 class Sampler(Protocol):
@@ -85,16 +87,21 @@ def state_of(trainer: Resumable) -> CodecState:
         "progress": asdict(trainer.progress),
         "config": asdict(trainer.model),
         "random": _random_state(trainer),
+        "setup": trainer.run.saved_setup(),
     }
 
 
 def restore(trainer: Resumable, content: object) -> None:
-    """Gives a trainer the state of a checkpoint. Raises ModelError for one of other networks."""
+    """Gives a trainer the state of a checkpoint.
+
+    Raises ModelError for one of other networks, UsageError for one of other settings or data.
+    """
     path = trainer.run.checkpoint
     try:
         state = cast(CodecState, content)
         if ModelConfig(**state["config"]) != trainer.model:
             raise ModelError(f"{path} belongs to another model configuration")
+        trainer.run.compare_setup(state.get("setup"))
         trainer.net.load_state_dict(state["net"])
         trainer.average.load_state_dict(state["average"])
     except (TypeError, KeyError, RuntimeError) as error:

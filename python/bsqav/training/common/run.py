@@ -6,7 +6,7 @@ A trainer has networks and steps; the run decides when it saves, tells and ends.
 import math
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +18,7 @@ from bsqav.nn.common.safeload import read_checkpoint
 from bsqav.training.common.checkpoint import CHECKPOINT, is_finite, write
 from bsqav.training.common.journal import Journal
 from bsqav.training.common.placement import Placement
+from bsqav.training.common.setup import START, Setting, reconcile
 
 Report = Callable[[str], None]
 
@@ -78,7 +79,9 @@ class Run:
     """The folder, progress and budget of a run in this process.
 
     Where several processes share a run, the first one alone writes files and reports. cancelled:
-    polled after each step; true ends the session there, with KeyboardInterrupt.
+    polled after each step; true ends the session there, with KeyboardInterrupt. setup: what decides
+    the result, which a resumed run must share but for what override names (see
+    bsqav.training.common.setup).
     """
 
     def __init__(
@@ -92,6 +95,8 @@ class Run:
         self.report: Report = print
         self.cancelled: Callable[[], bool] = lambda: False
         self.skipped_in_row = 0
+        self.setup: dict[str, Setting] = {}
+        self.override: Sequence[str] = ()
 
     def say(self, line: str) -> None:
         """Reports a line."""
@@ -144,6 +149,19 @@ class Run:
         Raises ModelError for a file that is damaged.
         """
         return read_checkpoint(self.checkpoint) if self.checkpoint.exists() else None
+
+    def saved_setup(self) -> dict[str, Setting]:
+        """The setup for a checkpoint."""
+        return {START: "", **self.setup}
+
+    def compare_setup(self, saved: object) -> None:
+        """Takes the setup of a checkpoint to go on from; says what is overridden.
+
+        Raises UsageError where it differs from this session's in a setting that is not.
+        """
+        self.setup, notes = reconcile(saved, self.setup, self.override, self.checkpoint)
+        for note in notes:
+            self.say(note)
 
     # ---- steps ----
 
@@ -201,7 +219,9 @@ class Run:
                     task.run_if_due()
         finally:  # an interrupted run resumes at the step it had reached
             trainer.tell(last=True)
-            trainer.save()
+            # A run that did nothing leaves no checkpoint of random weights to be resumed from.
+            if self.progress.step > 0:
+                trainer.save()
 
 
 class _Periodic:
@@ -218,19 +238,25 @@ class _Periodic:
 
 
 def run_process(
-    trainer: Steps, cancelled: Callable[[], bool], begin: Callable[[], None] | None = None
+    trainer: Steps,
+    cancelled: Callable[[], bool],
+    begin: Callable[[], None] | None = None,
+    override: Sequence[str] = (),
 ) -> None:
     """Resumes and trains in this process, with messages on standard error.
 
     cancelled: true ends the session between steps, so that the resumed run is the same as one that
-    was never interrupted. begin: called for a new run.
+    was never interrupted. begin: called for a new run. override: settings in which this session may
+    differ from the checkpoint's, see bsqav.training.common.setup. Raises UsageError for others.
     """
-    trainer.run.cancelled = cancelled
+    run = trainer.run
+    run.cancelled, run.override = cancelled, override
+    run.report = lambda line: print(line, file=sys.stderr, flush=True)
     try:
         if trainer.resume():
-            print(f"resumed at step {trainer.run.progress.step}", file=sys.stderr)
+            run.say(f"resumed at step {run.progress.step}")
         elif begin is not None:
             begin()
-        trainer.train(lambda line: print(line, file=sys.stderr, flush=True))
+        trainer.train(run.report)
     finally:
         trainer.run.place.leave()

@@ -54,6 +54,10 @@ class Source:
         """Of the file, or of the member."""
         return self.path.name if self.size < 0 else PurePosixPath(self.member).name
 
+    def byte_count(self) -> int:
+        """Its size. Raises OSError where there is no such file."""
+        return self.path.stat().st_size if self.size < 0 else self.size
+
     def read(self) -> io.BytesIO:
         """What is in it. Raises OSError where it cannot be read, or is cut short."""
         with self.path.open("rb") as file:

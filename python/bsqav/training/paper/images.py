@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from bsqav.errors import MediaError, UsageError
+from bsqav.training.common.setup import digest_of_data
 from bsqav.training.paper.image_sources import Source, find_sources, open_picture, open_video
 
 __all__ = [
@@ -65,7 +66,7 @@ class PictureFolder:
     """
 
     def __init__(self, root: Path, frames: int = 1, listed: Path | None = None) -> None:
-        self.frames = frames
+        self.root, self.frames = root, frames
         self.sources = find_sources(root, frames > 1, listed)
         names = {source.label for source in self.sources}
         # Shards number their classes: those are sorted by number.
@@ -79,6 +80,13 @@ class PictureFolder:
 
     def __len__(self) -> int:
         return len(self.sources)
+
+    def digest(self) -> str:
+        """What names and sizes of its files say of the data, for checkpoints."""
+        return digest_of_data(
+            (f"{source.path.relative_to(self.root)}/{source.member}", source.byte_count())
+            for source in self.sources
+        )
 
     def read(self, index: int, side: int, rng: np.random.Generator) -> Pixels:
         """A random square of a picture, or of frames that follow each other: [T, side, side, 3]."""

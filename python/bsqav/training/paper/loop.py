@@ -7,19 +7,21 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import NotRequired, TypedDict, cast
 
 import torch
 from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import OptimizerStateType, ValueType
 
-from bsqav.errors import ModelError, UsageError
+from bsqav.errors import BsqError, ModelError, UsageError
 from bsqav.nn.paper.attention import Attention, choose_attention
 from bsqav.nn.paper.quantizers import BinarySphericalQuantizer
 from bsqav.nn.paper.store import save_model
 from bsqav.training.common.checkpoint import WEIGHTS
 from bsqav.training.common.placement import Placement
 from bsqav.training.common.run import Report, Run, RunConfig
+from bsqav.training.common.setup import Setting, Setup, settings_of
 from bsqav.training.paper import sharding
 from bsqav.training.paper.images import Batch, PictureConfig, PictureFolder, StepBatches, loader
 from bsqav.training.paper.phases import Phase
@@ -72,6 +74,7 @@ class PhaseState(TypedDict):
     step: int
     elapsed: float
     skipped: NotRequired[int]
+    setup: NotRequired[dict[str, Setting]]
 
 
 class PhaseTrainer:
@@ -79,6 +82,8 @@ class PhaseTrainer:
 
     checkpoint.pt resumes the run as if nobody had stopped it; weights.pt is the averaged model, as
     bsqav.nn.paper.store reads it. Several processes share every batch and average their gradients.
+    inputs: settings of the phase and digests of other files that decide the result, which a
+    checkpoint keeps (see bsqav.training.common.setup).
     """
 
     def __init__(
@@ -89,9 +94,12 @@ class PhaseTrainer:
         pictures: PictureFolder,
         folder: Path,
         place: Placement,
+        inputs: Setup = MappingProxyType({}),
     ) -> None:
         self.phase, self.config, self.place = phase, config, place
         self.run = Run(config, folder, place)
+        known = {**settings_of(config), **settings_of(data, "data.")}
+        self.run.setup = {**known, "files": pictures.digest(), **inputs}
         self.progress = self.run.progress
         self.labels = pictures.classes
         torch.manual_seed(config.seed + place.rank)
@@ -137,6 +145,7 @@ class PhaseTrainer:
             "step": self.progress.step,
             "elapsed": self.progress.elapsed,
             "skipped": self.progress.skipped,
+            "setup": self.run.saved_setup(),
         }
         if self.place.leads and self.run.may_save(*state["nets"], state["average"]):
             self.run.write_checkpoint(state)
@@ -149,7 +158,10 @@ class PhaseTrainer:
         return [self.net] if self.phase.opponent is None else [self.net, self.phase.opponent]
 
     def resume(self) -> bool:
-        """Continues from the run's checkpoint, if there is one. ModelError for other networks."""
+        """Continues from the run's checkpoint, if there is one.
+
+        Raises ModelError for one of other networks, UsageError for one of other settings or data.
+        """
         content = self.run.read_checkpoint()
         if content is None:
             return False
@@ -157,14 +169,18 @@ class PhaseTrainer:
         try:
             if state["config"] != self._model_config():
                 raise ModelError(f"{path} belongs to another configuration")
+            self.run.compare_setup(state.get("setup"))
             parts = zip(self.nets, state["nets"], self.optimizers, state["optimizers"], strict=True)
             for net, weights, optimizer, moments in parts:
+                own = [(g["weight_decay"], g["betas"]) for g in optimizer.param_groups]
                 sharding.load_state(net, weights, optimizer, moments)
+                for group, (decay, betas) in zip(optimizer.param_groups, own, strict=True):
+                    group["weight_decay"], group["betas"] = decay, betas
             sharding.load_state(self.average, state["average"])
             self.progress.step, self.progress.elapsed = state["step"], state["elapsed"]
             self.progress.skipped = state.get("skipped", 0)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            if isinstance(error, ModelError):
+            if isinstance(error, BsqError):
                 raise
             raise ModelError(f"{path} was written by another version of bsqav") from error
         return True
