@@ -43,7 +43,7 @@ from tests.support import ROOT, one_torch_thread
 one_thread = pytest.fixture(autouse=True, scope="module")(one_torch_thread)
 NETS = TransformerConfig(width=32, layers=1, heads=2, hidden=64)
 RUN = PhaseConfig(steps=30, lr=3e-3, warmup=5, bf16=False, threads=1, log_steps=5, ema=0.5)
-LOSS = TokenizerLoss(gan=0.0, ramp_steps=5)
+LOSS = TokenizerLoss(lpips=0.0, gan=0.0, ramp_steps=5)
 
 
 def tokenizer_recipe(**changes: Any) -> Recipe:
@@ -242,17 +242,30 @@ def test_the_rate_is_half_a_cosine() -> None:
     assert rates == pytest.approx([0.1, 0.55, 1.0, 0.75, 0.5])
 
 
-def test_train_from_the_command_line(pictures: Path, tmp_path: Path) -> None:
+def test_train_from_the_command_line(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     common = ["--data", str(pictures), "--device", "cpu", "--threads", "1"]
     run = str(tmp_path / "image")
     small = ["--steps", "2", "--batch", "2"]
-    assert main(["train", "tokenizer", "small-image", "--run", run, *common, *small]) == 0
+    words = ["train", "tokenizer", "small-image", "--run", run, *common, *small]
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert "--lpips TRUNK HEADS" in said and "--no-lpips" in said
+    assert main([*words, "--no-lpips", "--lpips", run]) == 2
+    assert main([*words, "--no-lpips"]) == 0
     weights = str(tmp_path / "image" / "weights.pt")
     prior = ["train", "prior", "small-prior", "--run", str(tmp_path / "prior"), *common, *small]
     assert main([*prior, "--tokenizer", weights]) == 0
     assert main([*prior, "--tokenizer", weights, "--no-graphs"]) == 2
     assert main([*prior[:2], "small-image", *prior[3:], "--tokenizer", weights]) == 2
     assert main(["train", "tokenizer", "codec-smoke", "--run", run, *common, "--list", run]) == 2
+    capsys.readouterr()
+    words[2] = "codec-smoke"
+    assert main([*words, "--no-lpips"]) == 2
+    assert "--no-lpips is for recipes of the paper" in capsys.readouterr().err
+    with pytest.raises(UsageError, match="no part of this recipe's loss"):
+        start(tokenizer_recipe(), pictures, tmp_path / "x", device="cpu", lpips=(Path(weights),))
 
 
 LONG = replace(RUN, steps=100, lr=1e-3, log_steps=10)

@@ -162,10 +162,7 @@ def _pack(args: argparse.Namespace) -> int:
 def _tokenizer(args: argparse.Namespace) -> int:
     if args.recipe.startswith(train_paper.PREFIXES):
         return train_paper.run(args)
-    if args.lpips or args.listed or args.sharded or args.attention or args.discriminator:
-        raise UsageError(
-            "--lpips, --list, --fsdp, --attention and --discriminator are for recipes of the paper"
-        )
+    train_paper.refuse_options(args)
     from bsqav.recipes.check import CodecCheck, keyframe_networks, model_of
     from bsqav.recipes.codec import configured
     from bsqav.training.codec.data import held_out

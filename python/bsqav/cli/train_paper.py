@@ -33,20 +33,32 @@ SWITCH: Any = {"action": "store_const", "const": True}
 def add_tokenizer_options(train: argparse.ArgumentParser) -> None:
     """What only the paper's tokenizers take."""
     paper = train.add_argument_group("recipes of the paper (paper-..., small-...)")
-    paper.add_argument(
+    lpips = paper.add_mutually_exclusive_group()
+    lpips.add_argument(
         "--lpips",
         type=Path,
         nargs="+",
         default=[],
         metavar="FILE",
-        help="weights of LPIPS: torchvision's vgg16 and the authors' heads",
+        help="weights of LPIPS: torchvision's vgg16 and the authors' heads; recipes with LPIPS in "
+        "the loss need this or the next option",
     )
+    lpips.add_argument("--no-lpips", action="store_true", help="leave LPIPS out of the loss")
     paper.add_argument(
         "--discriminator",
         choices=("style", "patch"),
         help="of recipes with an adversary: StyleGAN2's (default) or PatchGAN",
     )
     add_common_options(paper)
+
+
+def refuse_options(args: argparse.Namespace) -> None:
+    """Raises UsageError where the codec's own recipes are given what only the paper's take."""
+    names = {"listed": "list", "sharded": "fsdp"}
+    for dest in ("lpips", "no_lpips", "listed", "sharded", "attention", "discriminator"):
+        if getattr(args, dest):
+            name = names.get(dest, dest).replace("_", "-")
+            raise UsageError(f"--{name} is for recipes of the paper")
 
 
 def add_common_options(train: Any) -> None:
@@ -113,7 +125,8 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError(f"--{name.replace('_', '-')} is for the codec's own recipes")
     changes = changes_of(args, CONFIGURED)
     opponent = getattr(args, "discriminator", None)
-    recipe = configured(args.recipe, args.job, args.batch, changes, opponent)
+    lpips = not getattr(args, "no_lpips", False)
+    recipe = configured(args.recipe, args.job, args.batch, changes, opponent, lpips=lpips)
     trainer = start(
         recipe,
         args.data,

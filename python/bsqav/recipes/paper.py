@@ -182,11 +182,14 @@ def configured(
     batch: int | None = None,
     changes: Mapping[str, Any] | None = None,
     opponent: Opponent | None = None,
+    *,
+    lpips: bool = True,
 ) -> Recipe:
     """A recipe with other values of some fields of PhaseConfig, another batch or opponent if given.
 
-    The rate follows the batch where the recipe's does. Raises UsageError for a name that is not
-    known, or one of another job, and for an opponent where the recipe has none.
+    lpips False: without that term of the loss. The rate follows the batch where the recipe's does.
+    Raises UsageError for a name that is not known, or one of another job, and for an opponent
+    where the recipe has none.
     """
     known = {n for n, made in RECIPES.items() if made().job == job}
     if name not in known:
@@ -198,7 +201,8 @@ def configured(
         run = replace(run, lr=recipe.base_lr * data.batch)
     if opponent is not None and (recipe.job != "tokenizer" or not recipe.loss.gan):
         raise UsageError(f"{name} has no adversary: take a recipe with one, small-image-gan say")
-    return replace(recipe, data=data, run=run, opponent=opponent or recipe.opponent)
+    loss = recipe.loss if lpips else replace(recipe.loss, lpips=0.0)
+    return replace(recipe, data=data, run=run, loss=loss, opponent=opponent or recipe.opponent)
 
 
 def start(
@@ -216,9 +220,10 @@ def start(
 
     pictures: folder of pictures or videos. folder: of the run. tokenizer: a tokenizer's file, for
     the phases on tokens. weights: what a tokenizer starts from; one of pictures is inflated to
-    videos. lpips: files of its weights. listed: see PictureFolder. Raises UsageError and
-    ModelError for what does not fit.
+    videos. lpips: files of its weights, where it is in the loss. listed: see PictureFolder. Raises
+    UsageError and ModelError for what does not fit.
     """
+    _check_lpips(recipe, lpips)
     where = place(device)
     source = PictureFolder(pictures, recipe.data.frames, listed)
     phase = _phase(recipe, len(source.classes), tokenizer, weights, lpips)
@@ -226,11 +231,23 @@ def start(
     return PhaseTrainer(phase, recipe.run, recipe.data, source, folder, where, inputs)
 
 
+def _check_lpips(recipe: Recipe, lpips: tuple[Path, ...]) -> None:
+    """Raises UsageError where a loss with LPIPS has no weights of it, or there is no such term."""
+    wanted = recipe.job == "tokenizer" and recipe.loss.lpips > 0
+    if wanted and not lpips:
+        raise UsageError(
+            f"LPIPS is a part of this recipe's loss (weight {recipe.loss.lpips:g}): give its "
+            "weights with --lpips TRUNK HEADS, or train without it with --no-lpips"
+        )
+    if lpips and not wanted:
+        raise UsageError("weights of LPIPS are given, but it is no part of this recipe's loss")
+
+
 def _inputs(
     recipe: Recipe, tokenizer: Path | None, weights: Path | None, lpips: tuple[Path, ...]
 ) -> dict[str, Setting]:
     """What a recipe has beyond its run and data, and digests of the files that it is given."""
-    if tokenizer is not None:
+    if recipe.job != "tokenizer" and tokenizer is not None:
         return {"tokenizer": digest_of_file(tokenizer)}
     found = {
         **settings_of(recipe.loss, "loss."),

@@ -51,10 +51,10 @@ class Phase(ABC):
 class TokenizerLoss:
     """Weights of the tokenizer's loss; the defaults are the paper's (section 3.3 and appendix).
 
-    pixel: l2, the paper's text, or l1, its published program. lpips: counts where weights are
-    given. gan: from step gan_from on. r1: gamma of the penalty on every r1_every-th step of the
-    discriminator. ramp: the quantizer's loss counts that many times at first, falling to 1 within
-    ramp_steps.
+    pixel: l2, the paper's text, or l1, its published program. lpips: of a trunk and heads that the
+    user gives. gan: from step gan_from on. r1: gamma of the penalty on every r1_every-th step of
+    the discriminator. ramp: the quantizer's loss counts that many times at first, falling to 1
+    within ramp_steps.
     """
 
     pixel: Literal["l1", "l2"] = "l2"
@@ -79,6 +79,8 @@ class TokenizerPhase(Phase):
     ) -> None:
         if weights.gan > 0 and opponent is None:
             raise UsageError("a weight of gan above 0 needs a discriminator")
+        if weights.lpips > 0 and lpips is None:
+            raise UsageError("a weight of lpips above 0 needs its network")
         self.net, self.weights, self.opponent, self.lpips = net, weights, opponent, lpips
         self.tokenizer = net
         self._fake: Tensor | None = None
