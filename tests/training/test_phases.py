@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 
 from bsqav.cli.main import main
-from bsqav.errors import ModelError, UsageError
+from bsqav.errors import MediaError, ModelError, UsageError
 from bsqav.nn.paper.arprior import ARPrior, ARPriorConfig
 from bsqav.nn.paper.attention import TransformerConfig
 from bsqav.nn.paper.bsqvit import BSQViT, ViTConfig
@@ -193,6 +193,38 @@ def test_generate(
     assert "there are bright, dark" in capsys.readouterr().err
     assert main(["generate", str(tokenizer), "--tokenizer", str(tokenizer), str(grid)]) == 1
     assert "no masked language model" in capsys.readouterr().err
+
+
+def test_a_phase_skips_damaged_pictures_and_counts_them(pictures: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    for path in pictures.glob("dark/*.png"):
+        (data / path.name).write_bytes(path.read_bytes())
+    (data / "9.png").write_bytes(b"no picture")
+    recipe = tokenizer_recipe(run=replace(RUN, steps=10))
+    run = tmp_path / "run"
+    with pytest.raises(MediaError, match=r"9\.png"):
+        start(recipe, data, run, device="cpu").train(lambda _: None)
+    said: list[str] = []
+    trainer = start(recipe, data, run, device="cpu", skip_damaged=True)
+    trainer.resume()  # what cannot be read is no reason not to
+    trainer.train(said.append)
+    assert logged(run, "damaged")[-1] == 1
+    assert [line for line in said if "cannot be read: skipped" in line] == [said[0]]
+
+
+def test_a_phase_says_the_matrix_of_raw_videos(pictures: Path, tmp_path: Path) -> None:
+    for lines in (16, 720):
+        (tmp_path / f"a_16x{lines}_25fps.yuv").write_bytes(bytes(4 * 16 * lines * 3 // 2))
+    recipe = tokenizer_recipe(data=PictureConfig(16, frames=2, batch=1))
+    assert isinstance(recipe.network, ViTConfig)
+    recipe = replace(recipe, network=replace(recipe.network, frames=2), run=replace(RUN, steps=1))
+    said: list[str] = []
+    start(recipe, tmp_path, tmp_path / "run", device="cpu").train(said.append)
+    assert said[0] == "raw videos: 1 by BT.709, 1 by BT.601"
+    other = start(recipe, tmp_path, tmp_path / "run", device="cpu", matrix="bt601")
+    with pytest.raises(UsageError, match=r"matrix was 1 by BT\.709, .* is now 2 by BT\.601"):
+        other.resume()
 
 
 # ---- files, recipes, processes ----

@@ -14,13 +14,16 @@ pytest.importorskip("torch")
 
 import torch
 
+from bsqav.cli.main import main
 from bsqav.errors import MediaError, UsageError
-from bsqav.training.paper.image_sources import raw_options
+from bsqav.training.codec.data import load_shards
+from bsqav.training.paper.image_sources import Matrix, raw_options
 from bsqav.training.paper.images import (
     PictureConfig,
     PictureFolder,
     StepBatches,
     centre_squares,
+    whole_pictures,
 )
 from tests.media.clips import write_frames
 from tests.support import one_torch_thread
@@ -175,6 +178,117 @@ def test_raw_videos_say_their_size_by_name(tmp_path: Path) -> None:
     pixels, _ = StepBatches(PictureFolder(tmp_path, 6), PictureConfig(16, 6, 1), 1)[0]
     steps = pixels.float().mean((0, 1, 3, 4)).diff()
     torch.testing.assert_close(steps, torch.full((5,), 20 * 255 / 219), atol=1.5, rtol=0)
+    assert PictureFolder(tmp_path, 6).matrices() == "1 by BT.601"
     path.rename(tmp_path / "unnamed.yuv")
     with pytest.raises(MediaError, match="does not say its size"):
         StepBatches(PictureFolder(tmp_path, 6), PictureConfig(16, 6, 1), 1)[0]
+
+
+@pytest.mark.parametrize(
+    ("lines", "matrix", "rgb"),
+    [
+        (718, "auto", (211, 52, 20)),
+        (720, "auto", (226, 66, 16)),
+        (720, "bt601", (211, 52, 20)),
+        (718, "bt709", (226, 66, 16)),
+    ],
+)
+def test_the_matrix_of_raw_videos(
+    tmp_path: Path, lines: int, matrix: Matrix, rgb: tuple[int, int, int]
+) -> None:
+    """An orange whose colour differs by the matrix, in the clip of a step and for evaluation."""
+    planes = [np.full(lines * 32, 100), np.full(lines * 8, 90), np.full(lines * 8, 200)]
+    frame = np.concatenate(planes).astype(np.uint8).tobytes()
+    (tmp_path / f"a_32x{lines}_25fps.yuv").write_bytes(2 * frame)
+    folder = PictureFolder(tmp_path, 2, matrix=matrix)
+    name = "BT.709" if rgb[0] == 226 else "BT.601"
+    assert folder.matrices() == f"1 by {name}"
+    pixels, _ = StepBatches(folder, PictureConfig(16, 2, 1), 1)[0]
+    assert pixels[0, :, 0, 8, 8].tolist() == pytest.approx(rgb, abs=2)
+    whole = next(iter(whole_pictures(tmp_path, 2, matrix=matrix)))
+    square = next(iter(centre_squares(tmp_path, 16, 1, 2, matrix=matrix)))
+    for x in (whole[0, :, 0, 8, 8], square[0, :, 0, 8, 8]):
+        assert ((x + 1) * 127.5).tolist() == pytest.approx(rgb, abs=2)
+
+
+# ---- damaged files ----
+
+
+@pytest.fixture
+def damaged(pictures: Path, tmp_path: Path) -> Path:
+    """The six pictures and one that ends early."""
+    root = tmp_path / "damaged"
+    for path in pictures.rglob("*.png"):
+        (root / path.parent.name).mkdir(parents=True, exist_ok=True)
+        (root / path.parent.name / path.name).write_bytes(path.read_bytes())
+    (root / "dark" / "9.png").write_bytes((pictures / "dark" / "0.png").read_bytes()[:60])
+    return root
+
+
+def test_damaged_pictures_are_skipped_where_that_is_asked_for(damaged: Path) -> None:
+    config = PictureConfig(16, batch=16)
+    with pytest.raises(MediaError, match=r"9\.png"):
+        StepBatches(PictureFolder(damaged), config, 1)[0]
+    batches = StepBatches(PictureFolder(damaged, skip_damaged=True), config, 1)
+    pixels, labels, skipped = batches.draw(0)
+    assert pixels.shape[0] == 16 and set(skipped.tolist()) == {6}
+    assert torch.equal(pixels.float().mean((1, 2, 3)) < 128, labels == 1)
+    again = batches.draw(0)
+    assert all(torch.equal(a, b) for a, b in zip(again, (pixels, labels, skipped), strict=True))
+    for path in damaged.rglob("*.png"):
+        path.write_bytes(b"nothing")
+    batches = StepBatches(PictureFolder(damaged, skip_damaged=True), config, 1)
+    with pytest.raises(MediaError, match="20 pictures or videos"):
+        batches.draw(0)
+
+
+def test_missing_and_empty_files_are_found_at_the_start(damaged: Path, tmp_path: Path) -> None:
+    listed = tmp_path / "list.txt"
+    listed.write_text("bright/0.png\nbright/7.png\ndark/1.png\n", encoding="utf-8")
+    with pytest.raises(MediaError, match=r"1 of 3 files are missing or empty: .*7\.png"):
+        PictureFolder(damaged, listed=listed)
+    folder = PictureFolder(damaged, listed=listed, skip_damaged=True)
+    assert set(StepBatches(folder, PictureConfig(16, batch=16), 1).draw(0)[2].tolist()) == {1}
+    (damaged / "dark" / "9.png").write_bytes(b"")
+    with pytest.raises(MediaError, match=r"1 of 7 files are missing or empty: .*9\.png"):
+        PictureFolder(damaged)
+
+
+def test_train_check_lists_what_cannot_be_read(
+    damaged: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "check", str(pictures)]) == 0
+    assert capsys.readouterr().out == "0 of 6 cannot be read\n"
+    film(damaged / "a.avi", 20)
+    (damaged / "b.mp4").write_bytes(b"no video at all" * 9)
+    (damaged / "bad.tar").write_bytes(b"no tar file" * 99)
+    with tarfile.open(damaged / "c.tar", "w") as archive:
+        add(archive, "a.avi", (damaged / "a.avi").read_bytes())
+        add(archive, "a.jpg", b"no picture")
+    assert main(["train", "check", str(damaged)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    names = ("b.mp4", "bad.tar", "a.jpg in", "9.png")
+    assert len(lines) == 5 and lines[-1] == "4 of 12 cannot be read"
+    assert all(any(name in line for line in lines[:-1]) for name in names)
+    listed = tmp_path / "list.txt"
+    listed.write_text("a.avi\nbright/0.png\nbright/8.png\n", encoding="utf-8")
+    assert main(["train", "check", str(damaged), "--list", str(listed)]) == 1
+    assert "1 of 3 cannot be read" in capsys.readouterr().out
+    assert main(["train", "check", str(tmp_path / "none")]) == 1
+
+
+def test_damaged_shards_of_the_codec(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "check", str(shards)]) == 0
+    for path in shards.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    data = (shards / "clips-000.npz").read_bytes()
+    (tmp_path / "clips-001.npz").write_bytes(data[: len(data) // 2])
+    np.savez(tmp_path / "photos-001.npz", photos=np.zeros((2, 3)))
+    capsys.readouterr()
+    assert main(["train", "check", str(tmp_path)]) == 1
+    assert "2 of 4 cannot be read" in capsys.readouterr().out
+    for kind in ("clips", "photos"):
+        with pytest.raises(MediaError, match=f"{kind}-001"):
+            load_shards(tmp_path, kind)

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from bsqav.cli.display import show, warn
+from bsqav.cli.display import say, show, warn
 from bsqav.errors import MissingDependencyError, UsageError
 
 FEATURES = (
@@ -133,6 +133,12 @@ def _add_common(job: argparse.ArgumentParser) -> None:
     job.add_argument("--batch", type=int, default=8)
     job.add_argument("--limit", type=int, help="pictures or videos at most, the first by name")
     job.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    job.add_argument(
+        "--matrix",
+        choices=("auto", "bt601", "bt709"),
+        default="auto",
+        help="of raw videos (.yuv); auto (default): BT.709 from 720 lines on, BT.601 below",
+    )
     job.add_argument("--json", action="store_true", help="the figures as a JSON object")
 
 
@@ -172,10 +178,24 @@ def _model_and_batches(args: argparse.Namespace) -> tuple[Any, list[Any] | Itera
     if side % model.config.patch:
         raise UsageError(f"--side {side} is no multiple of the patch of {model.config.patch}")
     frames, limit = model.config.frames, args.limit
+    listed, matrix = args.listed, args.matrix
+    _say_matrix(args, args.data, frames, listed)
     if args.fit != "squares":
-        return model, whole_pictures(args.data, frames, limit, args.listed)
-    batches = centre_squares(args.data, side, args.batch, frames, limit, listed=args.listed)
+        return model, whole_pictures(args.data, frames, limit, listed, matrix)
+    batches = centre_squares(
+        args.data, side, args.batch, frames, limit, listed=listed, matrix=matrix
+    )
     return model, batches
+
+
+def _say_matrix(
+    args: argparse.Namespace, root: Path, frames: int, listed: Path | None = None
+) -> None:
+    """Says by which matrix raw videos are read, where there are any."""
+    from bsqav.training.paper.images import PictureFolder
+
+    if frames > 1 and (words := PictureFolder(root, frames, listed, matrix=args.matrix).matrices()):
+        say(f"raw videos: {words}")
 
 
 def _reconstruction(args: argparse.Namespace) -> Outcome:
@@ -265,7 +285,10 @@ def _gathered(args: argparse.Namespace, network: Any, root: Path, side: int) -> 
 
     strict = args.side is None and root == args.data
     limit, frames = args.limit, args.frames
-    batches = centre_squares(root, side, args.batch, frames, limit, strict=strict)
+    _say_matrix(args, root, frames)
+    batches = centre_squares(
+        root, side, args.batch, frames, limit, strict=strict, matrix=args.matrix
+    )
     found = gather(network, batches, args.device)
     short = len(PictureFolder(root, frames).sources[:limit]) - len(found.features)
     words = f"{root}: {short} of the videos have fewer than {frames} frames and were left out"

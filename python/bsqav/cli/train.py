@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bsqav.cli import train_paper
+from bsqav.cli.display import show
 from bsqav.cli.interrupts import interruptible
 from bsqav.cli.train_paper import SWITCH
 from bsqav.errors import MissingDependencyError, UsageError
@@ -46,6 +47,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--frames", type=int, default=6, help="length of a clip; codec-v1-traced wants 17"
     )
     pack.add_argument("--squares-per-photo", type=int, default=10, help="cut from each photo")
+    check = jobs.add_parser("check", help="list pictures, videos and shards that cannot be read")
+    check.add_argument("data", type=Path, help="folder of them, as training takes it")
+    check.add_argument(
+        "--list",
+        dest="listed",
+        type=Path,
+        metavar="FILE",
+        help="text file of the paths under the folder to check, one a line",
+    )
     train = jobs.add_parser("tokenizer", help="train tokenizer and prior jointly")
     train.add_argument("recipe", help="name of a recipe, e.g. codec-v1 or small-image")
     train.add_argument(
@@ -137,6 +147,7 @@ def run(args: argparse.Namespace) -> int:
         raise MissingDependencyError("training needs PyTorch: pip install 'bsqav[train]'")
     jobs = {
         "pack": _pack,
+        "check": _check,
         "tokenizer": _tokenizer,
         "prior": train_paper.run,
         "masked-lm": train_paper.run,
@@ -157,6 +168,22 @@ def _pack(args: argparse.Namespace) -> int:
     counts = pack(args.source, args.out, config)
     print(", ".join(f"{count} {kind}" for kind, count in counts.items()))
     return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    """Reads all data; 1 where something cannot be read."""
+    from bsqav.training.codec.data import checked_shards
+    from bsqav.training.paper.image_sources import checked_sources
+
+    found = [] if args.listed else list(checked_shards(args.data))
+    count = damaged = 0
+    for _, reason in found or checked_sources(args.data, args.listed):
+        count += 1
+        if reason:
+            damaged += 1
+            show(reason)
+    show(f"{damaged} of {count} cannot be read")
+    return 1 if damaged else 0
 
 
 def _tokenizer(args: argparse.Namespace) -> int:

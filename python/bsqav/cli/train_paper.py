@@ -55,7 +55,8 @@ def add_tokenizer_options(train: argparse.ArgumentParser) -> None:
 def refuse_options(args: argparse.Namespace) -> None:
     """Raises UsageError where the codec's own recipes are given what only the paper's take."""
     names = {"listed": "list", "sharded": "fsdp"}
-    for dest in ("lpips", "no_lpips", "listed", "sharded", "attention", "discriminator"):
+    tokenizers = ("lpips", "no_lpips", "discriminator")
+    for dest in (*tokenizers, "listed", "sharded", "attention", "skip_damaged", "matrix"):
         if getattr(args, dest):
             name = names.get(dest, dest).replace("_", "-")
             raise UsageError(f"--{name} is for recipes of the paper")
@@ -81,6 +82,16 @@ def add_common_options(train: Any) -> None:
         type=Path,
         metavar="FILE",
         help="text file of the paths under --data to take, one a line (UCF-101's splits)",
+    )
+    train.add_argument(
+        "--skip-damaged",
+        **SWITCH,
+        help="take others in place of pictures and videos that cannot be read, and count them",
+    )
+    train.add_argument(
+        "--matrix",
+        choices=("auto", "bt601", "bt709"),
+        help="of raw videos (.yuv); auto (default): BT.709 from 720 lines on, BT.601 below",
     )
 
 
@@ -136,6 +147,8 @@ def run(args: argparse.Namespace) -> int:
         weights=getattr(args, "start", None),
         lpips=tuple(getattr(args, "lpips", ())),
         listed=args.listed,
+        skip_damaged=bool(args.skip_damaged),
+        matrix=args.matrix or "auto",
     )
     with interruptible() as stop:
         run_process(trainer, stop.is_set, override=args.override)

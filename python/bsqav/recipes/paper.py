@@ -25,6 +25,7 @@ from bsqav.nn.paper.store import load_model
 from bsqav.nn.paper.subtokens import SubTokens
 from bsqav.training.common.placement import place
 from bsqav.training.common.setup import START, Setting, digest_of_file, settings_of
+from bsqav.training.paper.image_sources import Matrix
 from bsqav.training.paper.images import PictureConfig, PictureFolder
 from bsqav.training.paper.loop import PhaseConfig, PhaseTrainer
 from bsqav.training.paper.phases import (
@@ -215,17 +216,21 @@ def start(
     weights: Path | None = None,
     lpips: tuple[Path, ...] = (),
     listed: Path | None = None,
+    skip_damaged: bool = False,
+    matrix: Matrix = "auto",
 ) -> PhaseTrainer:
     """The trainer of a recipe, ready to resume or to train.
 
     pictures: folder of pictures or videos. folder: of the run. tokenizer: a tokenizer's file, for
     the phases on tokens. weights: what a tokenizer starts from; one of pictures is inflated to
-    videos. lpips: files of its weights, where it is in the loss. listed: see PictureFolder. Raises
-    UsageError and ModelError for what does not fit.
+    videos. lpips: files of its weights, where it is in the loss. listed, skip_damaged, matrix: see
+    PictureFolder. Raises UsageError and ModelError for what does not fit.
     """
     _check_lpips(recipe, lpips)
     where = place(device)
-    source = PictureFolder(pictures, recipe.data.frames, listed)
+    source = PictureFolder(
+        pictures, recipe.data.frames, listed, skip_damaged=skip_damaged, matrix=matrix
+    )
     phase = _phase(recipe, len(source.classes), tokenizer, weights, lpips)
     inputs = _inputs(recipe, tokenizer, weights, lpips)
     return PhaseTrainer(phase, recipe.run, recipe.data, source, folder, where, inputs)

@@ -3,6 +3,9 @@
 Batches are [B, T, 3/2 * S, S] uint8 in the packed layout of bsqav.training.codec.pack.
 """
 
+import zipfile
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
@@ -37,21 +40,42 @@ class DataConfig:
 
 
 def load_shards(folder: Path, kind: str) -> list[Samples]:
-    """All arrays of one kind. Raises MediaError when there is no shard."""
+    """All arrays of one kind. Raises MediaError when there is no shard or one is damaged."""
     files = sorted(folder.glob(f"{kind}-*.npz"))
     if not files:
         raise MediaError(f"no {kind}-*.npz in {folder}: pack photos and clips first")
-    arrays = []
-    for path in files:
+    return [_load_shard(path, kind) for path in files]
+
+
+def _load_shard(path: Path, kind: str) -> Samples:
+    """The array of a shard, [N, T, 3/2 * S, S]. Raises MediaError for what is none."""
+    try:
         with np.load(path, allow_pickle=False) as shard:
-            arrays.append(shard[kind])
-    return arrays
+            array: Samples = shard[kind]
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise MediaError(f"{path} cannot be read as a shard: {error}") from error
+    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[2] * 2 != array.shape[3] * 3:
+        raise MediaError(f"{path} holds no squares of samples, but {array.dtype} {array.shape}")
+    return array
+
+
+def checked_shards(folder: Path) -> Iterator[tuple[str, str]]:
+    """Each shard of a folder, and why it cannot be read, empty where it can."""
+    for path in _shards(folder):
+        try:
+            _load_shard(path, path.name.split("-")[0])
+            yield str(path), ""
+        except MediaError as error:
+            yield str(path), str(error)
+
+
+def _shards(folder: Path) -> list[Path]:
+    return sorted([*folder.glob("clips-*.npz"), *folder.glob("photos-*.npz")])
 
 
 def digest_of_shards(folder: Path) -> str:
     """What names and sizes of the shards say of a folder's data, for checkpoints."""
-    files = sorted([*folder.glob("clips-*.npz"), *folder.glob("photos-*.npz")])
-    return digest_of_data((path.name, path.stat().st_size) for path in files)
+    return digest_of_data((path.name, path.stat().st_size) for path in _shards(folder))
 
 
 def without_held_out(clips: list[Samples], count: int) -> list[Samples]:

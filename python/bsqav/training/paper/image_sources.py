@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 import re
+import struct
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 import av
 from av.container import InputContainer
@@ -18,7 +20,18 @@ from PIL import Image, ImageOps
 from bsqav.errors import MediaError
 from bsqav.media.demux.tag_encoding import open_av
 
-__all__ = ["PICTURES", "VIDEOS", "Source", "find_sources", "open_picture", "open_video"]
+__all__ = [
+    "PICTURES",
+    "VIDEOS",
+    "Matrix",
+    "Source",
+    "checked_sources",
+    "find_sources",
+    "frames_of",
+    "matrix_of",
+    "open_picture",
+    "open_video",
+]
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff"})
 VIDEOS = frozenset(
@@ -32,12 +45,18 @@ MAX_JSON = 1 << 20
 LABEL_FIELDS = ("cls", "label", "class")
 MAX_LABEL = 200
 
+Matrix = Literal["auto", "bt601", "bt709"]
+# As FFmpeg numbers them (AVColorSpace).
+MATRICES = {"bt601": 6, "bt709": 1}
+HD_LINES = 720
+
 
 @dataclass(frozen=True)
 class Source:
     """A picture or a video: a file, or a part of one (offset and size in bytes, in a shard).
 
-    label: name of its class, empty where it has none. member: its name in the shard.
+    label: name of its class, empty where it has none. member: its name in the shard. matrix: of
+    raw video, see matrix_of.
     """
 
     path: Path
@@ -45,6 +64,7 @@ class Source:
     offset: int = 0
     size: int = -1
     member: str = ""
+    matrix: Matrix = "auto"
 
     def __str__(self) -> str:
         return str(self.path) if self.size < 0 else f"{self.member} in {self.path}"
@@ -55,8 +75,15 @@ class Source:
         return self.path.name if self.size < 0 else PurePosixPath(self.member).name
 
     def byte_count(self) -> int:
-        """Its size. Raises OSError where there is no such file."""
-        return self.path.stat().st_size if self.size < 0 else self.size
+        """Its size, 0 where there is no such file."""
+        if self.size >= 0:
+            return self.size
+        return self.path.stat().st_size if self.path.is_file() else 0
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether it is video that says nothing of itself, but in its name."""
+        return self.name.lower().endswith(".yuv")
 
     def read(self) -> io.BytesIO:
         """What is in it. Raises OSError where it cannot be read, or is cut short."""
@@ -68,12 +95,14 @@ class Source:
         return io.BytesIO(data)
 
 
-def find_sources(root: Path, videos: bool, listed: Path | None = None) -> list[Source]:
+def find_sources(
+    root: Path, videos: bool, listed: Path | None = None, matrix: Matrix = "auto"
+) -> list[Source]:
     """The pictures or videos under a folder, or of its .tar shards, by name.
 
     Classes are the subfolders of the first level where all files lie in one, in shards what the
-    .cls or .json of a sample says. listed: see PictureFolder. Raises MediaError where there are
-    none or a shard is damaged.
+    .cls or .json of a sample says. listed: see PictureFolder. matrix: see matrix_of. Raises
+    MediaError where there are none or a shard is damaged.
     """
     suffixes = VIDEOS if videos else PICTURES
     if listed is not None:
@@ -85,7 +114,7 @@ def find_sources(root: Path, videos: bool, listed: Path | None = None) -> list[S
         shards = [root] if root.suffix == ".tar" else sorted(root.rglob("*.tar"))
         found = [source for shard in shards for source in _members(shard, suffixes)]
         if found:
-            return found
+            return [replace(source, matrix=matrix) for source in found]
     if not paths:
         kind = "videos" if videos else "pictures"
         raise MediaError(
@@ -95,8 +124,50 @@ def find_sources(root: Path, videos: bool, listed: Path | None = None) -> list[S
     tops = [path.relative_to(root).parts for path in paths]
     named = all(len(parts) > 1 for parts in tops)
     return [
-        Source(path, parts[0] if named else "") for path, parts in zip(paths, tops, strict=True)
+        Source(path, parts[0] if named else "", matrix=matrix)
+        for path, parts in zip(paths, tops, strict=True)
     ]
+
+
+def checked_sources(root: Path, listed: Path | None = None) -> Iterator[tuple[str, str]]:
+    """Each picture and video of a folder, a list or .tar shards, read whole.
+
+    Yields its name and why it cannot be read, empty where it can. A shard that is damaged counts as
+    one. Raises MediaError where there is nothing to read.
+    """
+    found = False
+    suffixes = PICTURES | VIDEOS
+    if listed is not None:
+        paths = [source.path for source in find_sources(root, False, listed)]
+    elif root.suffix == ".tar":
+        paths = [root]
+    else:
+        paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in suffixes | {".tar"})
+    for path in paths:
+        found = True
+        sources = [Source(path)]
+        if path.suffix == ".tar":
+            try:  # a picture and a video may be of one sample
+                sources = [s for kind in (PICTURES, VIDEOS) for s in _members(path, kind)]
+            except MediaError as error:
+                sources = []
+                yield str(path), str(error)
+        yield from ((str(source), _reason(source)) for source in sources)
+    if not found:
+        raise MediaError(f"{root} holds no pictures, videos or .tar shards of them")
+
+
+def _reason(source: Source) -> str:
+    """Why a picture or video cannot be read, empty where it can."""
+    try:
+        if PurePosixPath(source.name).suffix.lower() not in VIDEOS:
+            open_picture(source)
+            return ""
+        with open_video(source) as container:
+            frames = sum(1 for _ in frames_of(source, container))
+    except MediaError as error:
+        return str(error)
+    return "" if frames else f"{source} has no frame"
 
 
 def _members(shard: Path, suffixes: frozenset[str]) -> Iterator[Source]:
@@ -153,7 +224,10 @@ def open_picture(source: Source) -> Image.Image:
     try:
         with Image.open(source.read()) as picture:
             return ImageOps.exif_transpose(picture).convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (
+        *(OSError, EOFError, SyntaxError, ValueError, struct.error),
+        Image.DecompressionBombError,
+    ) as error:
         raise MediaError(f"{source} cannot be read as a picture: {error}") from error
 
 
@@ -166,7 +240,7 @@ def open_video(source: Source) -> Iterator[InputContainer]:
     """
     try:
         file = str(source.path) if source.size < 0 else source.read()
-        if source.name.lower().endswith(".yuv"):
+        if source.is_raw:
             options = raw_options(source)
             container = av.open(file, "r", format="rawvideo", options=options)
         else:
@@ -175,6 +249,27 @@ def open_video(source: Source) -> Iterator[InputContainer]:
             yield container
     except (av.FFmpegError, OSError, IndexError) as error:
         raise MediaError(f"{source} cannot be read as a video: {error}") from error
+
+
+def frames_of(source: Source, container: InputContainer) -> Iterator[av.VideoFrame]:
+    """The frames of a video from where it stands; those of a raw one know their matrix then."""
+    matrix = MATRICES[matrix_of(source)] if source.is_raw else None
+    for frame in container.decode(video=0):
+        if matrix is not None:
+            frame.colorspace = matrix
+        yield frame
+
+
+def matrix_of(source: Source) -> Matrix:
+    """bt601 or bt709: the matrix by which a raw video's samples are read.
+
+    auto is BT.709 from 720 lines on, as UVG and MCL-JCV are, and BT.601 below. Raises MediaError
+    where the name says no size.
+    """
+    if source.matrix != "auto":
+        return source.matrix
+    lines = int(raw_options(source)["video_size"].split("x")[1])
+    return "bt709" if lines >= HD_LINES else "bt601"
 
 
 def raw_options(source: Source | Path) -> dict[str, str]:

@@ -23,7 +23,15 @@ from torch.utils.data import DataLoader, Dataset
 
 from bsqav.errors import MediaError, UsageError
 from bsqav.training.common.setup import digest_of_data
-from bsqav.training.paper.image_sources import Source, find_sources, open_picture, open_video
+from bsqav.training.paper.image_sources import (
+    Matrix,
+    Source,
+    find_sources,
+    frames_of,
+    matrix_of,
+    open_picture,
+    open_video,
+)
 
 __all__ = [
     "Batch",
@@ -37,10 +45,17 @@ __all__ = [
 ]
 
 CACHE_BYTES = 1 << 30
+# Missing files that an error names.
+SHOWN = 5
+# So many pictures or videos drawn one after the other that cannot be read end a run all the same.
+MAX_DAMAGED = 20
+WORDS = {"bt709": "BT.709", "bt601": "BT.601"}
 
 Pixels = npt.NDArray[np.uint8]
 # pixels [B, 3, (T,) side, side] uint8, and labels [B] int64 (0 where there are no classes).
 Batch = tuple[Tensor, Tensor]
+# The same, and the places int64 [D] in the folder's sources of what could not be read for it.
+Drawn = tuple[Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -62,12 +77,26 @@ class PictureFolder:
     """The pictures (frames = 1) or videos of a folder, or of its .tar shards.
 
     listed: only those that a text file names, a path a line relative to the folder (the first word
-    counts, so that UCF-101's trainlist01.txt does). Raises MediaError where there are none.
+    counts, so that UCF-101's trainlist01.txt does). skip_damaged: StepBatches draws others in
+    place of what cannot be read. matrix: of raw videos, see image_sources.matrix_of. Raises
+    MediaError where there are none, and, unless damaged ones are skipped, where files are missing
+    or empty.
     """
 
-    def __init__(self, root: Path, frames: int = 1, listed: Path | None = None) -> None:
-        self.root, self.frames = root, frames
-        self.sources = find_sources(root, frames > 1, listed)
+    def __init__(
+        self,
+        root: Path,
+        frames: int = 1,
+        listed: Path | None = None,
+        *,
+        skip_damaged: bool = False,
+        matrix: Matrix = "auto",
+    ) -> None:
+        self.root, self.frames, self.skip_damaged = root, frames, skip_damaged
+        self.sources = find_sources(root, frames > 1, listed, matrix)
+        self.sizes = [source.byte_count() for source in self.sources]
+        if not skip_damaged:
+            self._check_sizes()
         names = {source.label for source in self.sources}
         # Shards number their classes: those are sorted by number.
         self.classes = [] if "" in names else sorted(names, key=lambda name: (len(name), name))
@@ -84,9 +113,34 @@ class PictureFolder:
     def digest(self) -> str:
         """What names and sizes of its files say of the data, for checkpoints."""
         return digest_of_data(
-            (f"{source.path.relative_to(self.root)}/{source.member}", source.byte_count())
-            for source in self.sources
+            (f"{source.path.relative_to(self.root)}/{source.member}", size)
+            for source, size in zip(self.sources, self.sizes, strict=True)
         )
+
+    def _check_sizes(self) -> None:
+        """Finds in moments what would end a run after days."""
+        gone = [str(s) for s, size in zip(self.sources, self.sizes, strict=True) if not size]
+        if gone:
+            shown = ", ".join(gone[:SHOWN]) + (" ..." if len(gone) > SHOWN else "")
+            raise MediaError(
+                f"{len(gone)} of {len(self.sources)} files are missing or empty: {shown}"
+            )
+
+    def matrices(self) -> str:
+        """How many raw videos are read by which matrix; empty where there are none.
+
+        Raises MediaError where a name does not say the size, unless damaged ones are skipped.
+        """
+        counts = {"bt709": 0, "bt601": 0}
+        for source in self.sources:
+            if source.is_raw:
+                try:
+                    counts[matrix_of(source)] += 1
+                except MediaError:
+                    if not self.skip_damaged:
+                        raise
+        words = [f"{n} by {WORDS[name]}" for name, n in counts.items() if n]
+        return ", ".join(words)
 
     def read(self, index: int, side: int, rng: np.random.Generator) -> Pixels:
         """A random square of a picture, or of frames that follow each other: [T, side, side, 3]."""
@@ -110,7 +164,7 @@ class PictureFolder:
             if stream.duration and stream.frames > self.frames:
                 last = stream.duration * (1 - self.frames / stream.frames)
                 container.seek((stream.start_time or 0) + int(place * last), stream=stream)
-            for frame in itertools.islice(container.decode(stream), self.frames):
+            for frame in itertools.islice(frames_of(source, container), self.frames):
                 frames.append(_small_frame(frame, side))
         if not frames:
             raise MediaError(f"{source} has no frame")
@@ -155,15 +209,16 @@ def centre_squares(
     *,
     strict: bool = False,
     listed: Path | None = None,
+    matrix: Matrix = "auto",
 ) -> Iterator[Tensor]:
     """Batches from -1 to 1, in order of names: the middle of each picture, [B, 3, side, side].
 
     With more frames than one: of the first frames of each video, [B, 3, T, side, side]; videos
-    that are shorter are left out. strict: UsageError where one has another size than that. listed:
-    see PictureFolder.
+    that are shorter are left out. strict: UsageError where one has another size than that. listed,
+    matrix: see PictureFolder.
     """
     held: list[Pixels] = []
-    for source in PictureFolder(root, frames, listed).sources[:limit]:
+    for source in PictureFolder(root, frames, listed, matrix=matrix).sources[:limit]:
         pictures = [open_picture(source)] if frames == 1 else _first_frames(source, frames)
         for picture in pictures:
             if strict and picture.size != (side, side):
@@ -182,13 +237,17 @@ def centre_squares(
 
 
 def whole_pictures(
-    root: Path, frames: int = 1, limit: int | None = None, listed: Path | None = None
+    root: Path,
+    frames: int = 1,
+    limit: int | None = None,
+    listed: Path | None = None,
+    matrix: Matrix = "auto",
 ) -> Iterator[Tensor]:
     """Each picture [1, 3, rows, columns] or clip [1, 3, T, rows, columns] as it is, from -1 to 1.
 
-    In order of names; see centre_squares for clips and listed.
+    In order of names; see centre_squares for clips, listed and matrix.
     """
-    for source in PictureFolder(root, frames, listed).sources[:limit]:
+    for source in PictureFolder(root, frames, listed, matrix=matrix).sources[:limit]:
         pictures = [open_picture(source)] if frames == 1 else _first_frames(source, frames)
         if len(pictures) == frames:
             yield _unit_batch([np.stack([np.asarray(picture) for picture in pictures])])
@@ -202,7 +261,7 @@ def _unit_batch(clips: list[Pixels]) -> Tensor:
 def _first_frames(source: Source, frames: int) -> list[Image.Image]:
     """A video's first frames, fewer where it has fewer."""
     with open_video(source) as container:
-        first = itertools.islice(container.decode(video=0), frames)
+        first = itertools.islice(frames_of(source, container), frames)
         rgb = [frame.reformat(format="rgb24").to_ndarray() for frame in first]
     return [Image.fromarray(array) for array in rgb]
 
@@ -236,27 +295,60 @@ class StepBatches(Dataset[Batch]):
         self.part = range(config.batch)[rank * (config.batch // world) :][: config.batch // world]
 
     def __getitem__(self, step: int) -> Batch:
+        return self.draw(step)[:2]
+
+    def draw(self, step: int) -> Drawn:
+        """The batch of a step, and what was skipped for it."""
         config = self.config
         chosen = np.random.default_rng([self.seed, step]).integers(
             0, len(self.folder), config.batch
         )
-        pixels, labels = [], []
+        pixels, labels, damaged = [], [], list[int]()
         for place in self.part:
             rng = np.random.default_rng([self.seed, step, place])
-            clip = self.folder.read(int(chosen[place]), config.side, rng)
+            index, clip = self._read(int(chosen[place]), rng, damaged)
             if config.flip and rng.random() < 0.5:
                 clip = clip[:, :, ::-1]
             pixels.append(torch.from_numpy(clip.transpose(3, 0, 1, 2).copy()))
-            labels.append(self.folder.labels[int(chosen[place])])
+            labels.append(self.folder.labels[index])
         batch = torch.stack(pixels)
-        return (batch if config.frames > 1 else batch[:, :, 0]), torch.tensor(labels)
+        batch = batch if config.frames > 1 else batch[:, :, 0]
+        return batch, torch.tensor(labels), torch.tensor(damaged, dtype=torch.int64)
+
+    def _read(self, index: int, rng: np.random.Generator, damaged: list[int]) -> tuple[int, Pixels]:
+        """A source's place and a square of it, or of another where it is damaged, if that may be.
+
+        What is drawn instead depends on the generator alone, so that a run still repeats.
+        """
+        for _ in range(MAX_DAMAGED):
+            try:
+                return index, self.folder.read(index, self.config.side, rng)
+            except MediaError:
+                if not self.folder.skip_damaged:
+                    raise
+            damaged.append(index)
+            index = int(rng.integers(len(self.folder)))
+        raise MediaError(
+            f"{MAX_DAMAGED} pictures or videos of {self.folder.root}, drawn one after the other, "
+            "cannot be read: `bsqav train check` lists them"
+        )
 
 
-def loader(batches: StepBatches, steps: Sequence[int]) -> DataLoader[Batch]:
+class _DrawnBatches(Dataset[Drawn]):
+    """The batches of steps with what was skipped for them."""
+
+    def __init__(self, batches: StepBatches) -> None:
+        self.batches = batches
+
+    def __getitem__(self, step: int) -> Drawn:
+        return self.batches.draw(step)
+
+
+def loader(batches: StepBatches, steps: Sequence[int]) -> DataLoader[Drawn]:
     """Iterates the batches of the steps, read ahead by the configuration's workers."""
     workers = batches.config.workers
     return DataLoader(
-        batches,
+        _DrawnBatches(batches),
         batch_size=None,
         sampler=steps,
         num_workers=workers,

@@ -23,7 +23,7 @@ from bsqav.training.common.placement import Placement
 from bsqav.training.common.run import Report, Run, RunConfig
 from bsqav.training.common.setup import Setting, Setup, settings_of
 from bsqav.training.paper import sharding
-from bsqav.training.paper.images import Batch, PictureConfig, PictureFolder, StepBatches, loader
+from bsqav.training.paper.images import Drawn, PictureConfig, PictureFolder, StepBatches, loader
 from bsqav.training.paper.phases import Phase
 
 __all__ = ["PhaseConfig", "PhaseTrainer"]
@@ -100,6 +100,7 @@ class PhaseTrainer:
         self.run = Run(config, folder, place)
         known = {**settings_of(config), **settings_of(data, "data.")}
         self.run.setup = {**known, "files": pictures.digest(), **inputs}
+        self.run.setup["matrix"] = pictures.matrices()
         self.progress = self.run.progress
         self.labels = pictures.classes
         torch.manual_seed(config.seed + place.rank)
@@ -121,7 +122,10 @@ class PhaseTrainer:
             place.share_weights(phase.opponent)
             self.optimizers.append(_optimizer(phase.opponent, config))
         self.batches = StepBatches(pictures, data, config.seed, place.rank, place.world)
-        self.stream: Iterator[Batch] = iter(())
+        self.stream: Iterator[Drawn] = iter(())
+        self.pictures = pictures
+        # By place in the folder's sources: 1 for what this session could not read.
+        self.damaged = torch.zeros(len(pictures), device=place.device)
         self.figures: dict[str, Tensor] = {}
         self.loss: Callable[..., tuple[Tensor, dict[str, Tensor]]] = phase.loss
         if config.compiled:
@@ -192,13 +196,17 @@ class PhaseTrainer:
 
     def train(self, report: Report = print) -> None:
         """Runs to the end of the budget, saving on the way and at the end."""
+        self.run.report = report
+        if words := self.pictures.matrices():
+            self.run.say(f"raw videos: {words}")
         self.net.train()
         self.stream = iter(loader(self.batches, range(self.progress.step, self.config.steps)))
         self.run.loop(self, report)
 
     def advance(self) -> None:
         """Trains one step."""
-        batch, labels = next(self.stream)
+        batch, labels, damaged = next(self.stream)
+        self._note_damaged(damaged)
         pixels, labels = batch.to(self.place.device), labels.to(self.place.device)
         step = self.progress.step
         rate = self.config.rate(step) * self.config.lr
@@ -215,6 +223,13 @@ class PhaseTrainer:
         self.progress.step += 1
         in_row = 0 if done else self.run.skipped_in_row + 1
         self.run.note_skipped(self.progress.skipped + (not done), in_row)
+
+    def _note_damaged(self, damaged: Tensor) -> None:
+        """Says once of each source, by its place, that it was skipped."""
+        for index in damaged.tolist():
+            if not self.damaged[index]:
+                self.run.say(f"{self.pictures.sources[index]} cannot be read: skipped")
+            self.damaged[index] = 1
 
     def _update(
         self, net: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, rate: float
@@ -253,6 +268,9 @@ class PhaseTrainer:
         values = self.place.mean(values)
         figures = {name: round(x, 5) for name, x in zip(names, values.tolist(), strict=True)}
         counts = {"skipped": self.progress.skipped}
+        if self.pictures.skip_damaged:
+            self.place.widest([self.damaged])  # of all processes
+            counts["damaged"] = int(self.damaged.sum())
         self.run.journal.log(
             [{"step": step, "minutes": round(self.progress.elapsed, 2), **figures, **counts}]
         )
