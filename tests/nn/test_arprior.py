@@ -7,11 +7,12 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bsqav.errors import BitstreamError, ModelError, UsageError
 from bsqav.nn.paper.arprior import ARPrior, ARPriorConfig
 from bsqav.nn.paper.attention import TransformerConfig
+from bsqav.nn.paper.fingerprints import fingerprint
 from bsqav.nn.paper.subtokens import SubTokens
 from bsqav.nn.paper.tokencoding import HEADER, compress, decompress
 
@@ -122,7 +123,7 @@ def test_samples_follow_the_prior() -> None:
 def test_damaged_streams() -> None:
     net, x = prior(), tokens()
     data = compress(net, x)
-    for wrong in (b"", data[:10], b"XXXX" + data[4:], data[:4] + b"\x09" + data[5:], data[:30]):
+    for wrong in (b"", data[:10], b"XXXX" + data[4:], data[:4] + b"\x09" + data[5:], data[:36]):
         with pytest.raises(BitstreamError):
             decompress(net, wrong)
     for at in range(HEADER.size, len(data), 3):
@@ -132,7 +133,7 @@ def test_damaged_streams() -> None:
             decompress(net, bytes(changed))
     with pytest.raises(BitstreamError):
         decompress(net, data + b"\x01" * 8)
-    huge = HEADER.pack(b"BSQT", 1, 6, 2, 3, 2, 65535, 0, 0, 0)
+    huge = HEADER.pack(b"BSQT", 2, 6, 2, 3, 2, 65535, 0, 0, b"")
     with pytest.raises((BitstreamError, ModelError)):
         decompress(net, huge)
     with pytest.raises(UsageError, match="need 0 MiB"):
@@ -144,6 +145,19 @@ def test_damaged_streams() -> None:
         decompress(other, data)
     with pytest.raises(ModelError, match="which this prior"):
         decompress(prior(18, 9), data)
+
+
+def test_streams_say_whose_tokens_they_hold() -> None:
+    net, x = prior(), tokens()
+    torch.manual_seed(5)
+    tokenizer, other = nn.Linear(3, 2), nn.Linear(3, 2)
+    plain = compress(net, x)  # of a prior that does not know
+    assert torch.equal(decompress(net, plain, tokenizer=other), x)
+    net.tokenizer_id = fingerprint(tokenizer)
+    data = compress(net, x)
+    assert torch.equal(decompress(net, data, tokenizer=tokenizer), x)
+    with pytest.raises(ModelError, match="the stream is of the tokens of another tokenizer"):
+        decompress(net, data, tokenizer=other)
 
 
 def test_arguments_are_checked() -> None:

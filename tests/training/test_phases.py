@@ -21,11 +21,13 @@ from PIL import Image
 
 from bsqav.cli.main import main
 from bsqav.errors import MediaError, ModelError, UsageError
+from bsqav.evaluation.research.generation import Generator
 from bsqav.nn.paper.arprior import ARPrior, ARPriorConfig
 from bsqav.nn.paper.attention import TransformerConfig
 from bsqav.nn.paper.bsqvit import BSQViT, ViTConfig
 from bsqav.nn.paper.discriminators import PatchDiscriminator
-from bsqav.nn.paper.maskedlm import MaskedLMConfig
+from bsqav.nn.paper.fingerprints import fingerprint
+from bsqav.nn.paper.maskedlm import MaskedLM, MaskedLMConfig
 from bsqav.nn.paper.quantizers import BSQConfig, VectorQuantizer
 from bsqav.nn.paper.store import load_model, save_model
 from bsqav.nn.paper.subtokens import SubTokens
@@ -166,6 +168,35 @@ def test_a_prior_saves_bits(tokenizer: Path, pictures: Path, tmp_path: Path) -> 
         start(other, pictures, tmp_path, device="cpu", tokenizer=tokenizer)
 
 
+def test_models_know_their_tokenizer(tokenizer: Path, pictures: Path, tmp_path: Path) -> None:
+    """And refuse another of the same size, when resumed, in streams and where both are used."""
+    model, _ = load_model(tokenizer)
+    assert isinstance(model, BSQViT)
+    with torch.no_grad():
+        next(model.parameters()).view(-1)[0] += 1e-3
+    other = tmp_path / "other.pt"
+    save_model(other, model)
+    networks = (ARPriorConfig(NETS, SubTokens(12, 4)), MaskedLMConfig(NETS, SubTokens(12, 4)))
+    for network in networks:
+        recipe = Recipe(network, PictureConfig(16, batch=4), replace(RUN, steps=1))
+        folder = tmp_path / type(network).__name__
+        start(recipe, pictures, folder, device="cpu", tokenizer=tokenizer).train(lambda _: None)
+        found, _ = load_model(folder / "weights.pt")
+        assert isinstance(found, ARPrior | MaskedLM)
+        assert found.tokenizer_id == fingerprint(load_model(tokenizer)[0])
+        assert start(recipe, pictures, folder, device="cpu", tokenizer=tokenizer).resume()
+        with pytest.raises(UsageError, match=r"tokenizer was .*, is now"):
+            start(recipe, pictures, folder, device="cpu", tokenizer=other).resume()
+    lm, prior = tmp_path / "MaskedLMConfig", tmp_path / "ARPriorConfig"
+    Generator(lm / "weights.pt", tokenizer)
+    with pytest.raises(ModelError, match=r"weights\.pt is of the tokens of another tokenizer"):
+        Generator(lm / "weights.pt", other)
+    words = ["eval", "compression", str(pictures), "--prior", str(prior / "weights.pt")]
+    words += ["--crf", "--limit", "1", "--tokenizer"]
+    assert main([*words, str(tokenizer)]) == 0
+    assert main([*words, str(other)]) == 1
+
+
 def test_generate(
     tokenizer: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -233,6 +264,9 @@ def test_a_phase_says_the_matrix_of_raw_videos(pictures: Path, tmp_path: Path) -
 def test_model_files(tokenizer: Path, tmp_path: Path) -> None:
     state = torch.load(tokenizer, weights_only=True)
     path = tmp_path / "model.pt"
+    save_model(path, ARPrior(ARPriorConfig(NETS, SubTokens(12, 4), (2, 2))))
+    assert getattr(load_model(path)[0], "tokenizer_id", None) == ""
+    prior = torch.load(path, weights_only=True)
     wrong: list[Any] = [
         {},
         [1],
@@ -244,6 +278,7 @@ def test_model_files(tokenizer: Path, tmp_path: Path) -> None:
         {**state, "config": {**state["config"], "head": 10**15}},
         {**state, "weights": {}},
         {**state, "labels": 3},
+        {**prior, "tokenizer": "no digits"},
     ]
     for content in wrong:
         torch.save(content, path)

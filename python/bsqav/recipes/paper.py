@@ -34,6 +34,7 @@ from bsqav.training.paper.phases import (
     PriorPhase,
     TokenizerLoss,
     TokenizerPhase,
+    TokenPhase,
 )
 
 __all__ = ["RECIPES", "Recipe", "configured", "start"]
@@ -232,7 +233,7 @@ def start(
         pictures, recipe.data.frames, listed, skip_damaged=skip_damaged, matrix=matrix
     )
     phase = _phase(recipe, len(source.classes), tokenizer, weights, lpips)
-    inputs = _inputs(recipe, tokenizer, weights, lpips)
+    inputs = _inputs(recipe, phase, weights, lpips)
     return PhaseTrainer(phase, recipe.run, recipe.data, source, folder, where, inputs)
 
 
@@ -249,11 +250,11 @@ def _check_lpips(recipe: Recipe, lpips: tuple[Path, ...]) -> None:
 
 
 def _inputs(
-    recipe: Recipe, tokenizer: Path | None, weights: Path | None, lpips: tuple[Path, ...]
+    recipe: Recipe, phase: Phase, weights: Path | None, lpips: tuple[Path, ...]
 ) -> dict[str, Setting]:
     """What a recipe has beyond its run and data, and digests of the files that it is given."""
-    if recipe.job != "tokenizer" and tokenizer is not None:
-        return {"tokenizer": digest_of_file(tokenizer)}
+    if isinstance(phase, TokenPhase):
+        return {"tokenizer": phase.tokenizer_id}
     found = {
         **settings_of(recipe.loss, "loss."),
         "opponent": recipe.opponent,

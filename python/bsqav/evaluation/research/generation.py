@@ -12,6 +12,7 @@ from PIL import Image
 
 from bsqav.errors import ModelError, UsageError
 from bsqav.nn.paper.bsqvit import BSQViT
+from bsqav.nn.paper.fingerprints import check_tokenizer
 from bsqav.nn.paper.maskedlm import MaskedLM, SamplingConfig
 from bsqav.nn.paper.store import load_model
 
@@ -36,6 +37,7 @@ class Generator:
                 f"{tokenizer} has tokens of {decoder.quantizer.dim} bits, "
                 f"{model} of {net.config.tokens.bits}"
             )
+        check_tokenizer(net.tokenizer_id, decoder, str(model))
         self.net, self.decoder, self.device = net.to(device), decoder.to(device), device
 
     def label(self, name: str) -> int:

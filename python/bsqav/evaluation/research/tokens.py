@@ -24,6 +24,7 @@ from bsqav.nn.paper.anysize import Way
 from bsqav.nn.paper.arprior import ARPrior
 from bsqav.nn.paper.attention import Attention, choose_attention
 from bsqav.nn.paper.bsqvit import BSQViT
+from bsqav.nn.paper.fingerprints import check_tokenizer
 from bsqav.nn.paper.lpips import LPIPS, Trunk
 from bsqav.nn.paper.published import load_published
 from bsqav.nn.paper.store import load_model
@@ -230,9 +231,10 @@ def compression(
 
     tiles: pictures are of any size and cut into tiles, each of which the prior sees alone.
 
-    Raises UsageError where there is none or the prior is for other tokens, BitstreamError where a
-    stream did not come back.
+    Raises UsageError where there is none or the prior is for other tokens, ModelError where it is
+    for those of another tokenizer, BitstreamError where a stream did not come back.
     """
+    check_tokenizer(prior.tokenizer_id, model, "the prior")
     model, prior = model.to(device).eval(), prior.to(device).eval()
     clips = tokens = size = streams = pixels = 0
     seconds, ratios = 0.0, []

@@ -52,7 +52,12 @@ class ARPriorConfig:
 
 
 class ARPrior(nn.Module):
-    """Probabilities of each sub-token given those before it. UsageError for a wrong config."""
+    """Probabilities of each sub-token given those before it. UsageError for a wrong config.
+
+    tokenizer_id: fingerprint of the tokenizer whose tokens it learned, empty where none is known.
+    """
+
+    tokenizer_id: str = ""
 
     def __init__(self, config: ARPriorConfig | None = None) -> None:
         super().__init__()

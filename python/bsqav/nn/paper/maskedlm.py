@@ -81,8 +81,11 @@ def mask_share(progress: float) -> float:
 class MaskedLM(nn.Module):
     """Predicts masked sub-tokens from all others, and the class if there is one.
 
+    tokenizer_id: fingerprint of the tokenizer whose tokens it learned, empty where none is known.
     Raises UsageError for a configuration out of range.
     """
+
+    tokenizer_id: str = ""
 
     def __init__(self, config: MaskedLMConfig | None = None) -> None:
         super().__init__()

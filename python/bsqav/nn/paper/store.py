@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
@@ -15,6 +16,7 @@ from bsqav.errors import ModelError, UsageError
 from bsqav.nn.common.safeload import read_checkpoint, tensors_of
 from bsqav.nn.paper.arprior import ARPrior, ARPriorConfig
 from bsqav.nn.paper.bsqvit import BSQViT, ViTConfig
+from bsqav.nn.paper.fingerprints import DIGITS
 from bsqav.nn.paper.maskedlm import MaskedLM, MaskedLMConfig
 from bsqav.nn.paper.quantizers import BinarySphericalQuantizer
 
@@ -37,7 +39,9 @@ def save_model(
     labels: Sequence[str] = (),
     weights: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """Writes configuration, weights and names of classes; whole or not at all.
+    """Writes configuration, weights, names of classes and the tokenizer's fingerprint.
+
+    The file is written whole or not at all.
 
     weights: the model's, where it does not hold them whole itself.
     Raises UsageError for a model of another kind, or a tokenizer with another quantizer than BSQ.
@@ -52,6 +56,7 @@ def save_model(
         "kind": kind,
         "config": dataclasses.asdict(model.config),  # type: ignore[call-overload]
         "labels": list(labels),
+        "tokenizer": "" if isinstance(model, BSQViT) else model.tokenizer_id,
         "weights": {name: tensor.cpu() for name, tensor in (weights or model.state_dict()).items()},
     }
     with written_whole(path) as partial:
@@ -82,7 +87,15 @@ def load_model(path: Path) -> tuple[Model, list[str]]:
         raise ModelError(f"{path} does not fit together: {reason}") from error
     for weight in model.parameters():
         weight.requires_grad_(True)
+    if not isinstance(model, BSQViT):
+        model.tokenizer_id = _tokenizer_id(path, found.get("tokenizer", ""))
     return model.eval(), _labels(path, found.get("labels", []))
+
+
+def _tokenizer_id(path: Path, value: object) -> str:
+    if not isinstance(value, str) or re.fullmatch(f"([0-9a-f]{{{DIGITS}}})?", value) is None:
+        raise ModelError(f"{path} has no fingerprint of a tokenizer")
+    return value
 
 
 def _labels(path: Path, labels: object) -> list[str]:

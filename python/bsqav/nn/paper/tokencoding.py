@@ -1,8 +1,9 @@
 """Tokens to bytes and back by the range coder, under an autoregressive prior's probabilities.
 
-A stream is a header of 24 bytes, little-endian, and a range code: "BSQT", version (1 byte), bits of
+A stream is a header of 30 bytes, little-endian, and a range code: "BSQT", version (1 byte), bits of
 a token (1), rows, columns, frames and batch (2 each), CRC-32 of the prior's weights (4), CRC-32 of
-the tokens (4), and 2 bytes that are 0. The prior's floating point sums differ between machines,
+the tokens (4), and the fingerprint of the tokenizer whose tokens the prior learned (8, all 0 where
+it is not known). The prior's floating point sums differ between machines,
 libraries, devices and thread counts, and where one does, decoding goes astray from there: the
 second checksum finds that. Streams are for the machine that wrote them; files that travel are the
 codec's, whose prior is integers.
@@ -17,16 +18,17 @@ from contextlib import contextmanager
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bsqav import _core
 from bsqav.errors import BitstreamError, ModelError, UsageError
 from bsqav.nn.paper.arprior import ARPrior
+from bsqav.nn.paper.fingerprints import check_tokenizer
 
 __all__ = ["compress", "decompress"]
 
-MAGIC, VERSION = b"BSQT", 1
-HEADER = struct.Struct("<4sBBHHHHIIH")
+MAGIC, VERSION = b"BSQT", 2
+HEADER = struct.Struct("<4sBBHHHHII8s")
 MAX_TOKENS = 1 << 26
 # Memory that keys and values of a stream's clips may take, in bytes, unless the caller allows more.
 MAX_MEMORY = 4 << 30
@@ -58,20 +60,25 @@ def compress(prior: ARPrior, indices: Tensor) -> bytes:
         prior.unroll(batch, length, given)
     header = HEADER.pack(
         *(MAGIC, VERSION, tokens.bits, rows, columns, frames, batch),
-        *(_weights_checksum(prior), _checksum(values_BS), 0),
+        *(_weights_checksum(prior), _checksum(values_BS), bytes.fromhex(prior.tokenizer_id)),
     )
     return header + encoder.finish()
 
 
-def decompress(prior: ARPrior, data: bytes, *, memory: int = MAX_MEMORY) -> Tensor:
+def decompress(
+    prior: ARPrior, data: bytes, *, memory: int = MAX_MEMORY, tokenizer: nn.Module | None = None
+) -> Tensor:
     """The indices [B, T, H, W] of a stream that compress wrote with the same prior.
 
-    memory: bytes that the cache of keys and values may take; more raises UsageError.
-    Raises BitstreamError for a stream that is damaged or whose tokens do not come out as they went
-    in (another machine, library, device or number of threads does that too), ModelError where it
-    was written with another prior.
+    tokenizer: what the indices are for; it is compared with the one that they came from. memory:
+    bytes that the cache of keys and values may take; more raises UsageError. Raises BitstreamError
+    for a stream that is damaged or whose tokens do not come out as they went in (another machine,
+    library, device or number of threads does that too), ModelError where it was written with
+    another prior or is for another tokenizer.
     """
-    batch, length, checksum = _read_header(prior, data)
+    batch, length, checksum, tokenizer_id = _read_header(prior, data)
+    if tokenizer is not None:
+        check_tokenizer(tokenizer_id, tokenizer, "the stream")
     needed = cache_bytes(prior, batch, length)
     if needed > memory:
         raise UsageError(
@@ -103,14 +110,14 @@ def cache_bytes(prior: ARPrior, batch: int, length: int) -> int:
     return 2 * sizes.layers * batch * length * sizes.width * weight.element_size()
 
 
-def _read_header(prior: ARPrior, data: bytes) -> tuple[int, int, int]:
-    """Batch, sub-tokens of a clip and the tokens' checksum."""
+def _read_header(prior: ARPrior, data: bytes) -> tuple[int, int, int, str]:
+    """Batch, sub-tokens of a clip, the tokens' checksum and the tokenizer's fingerprint."""
     if len(data) < HEADER.size or not data.startswith(MAGIC):
         raise BitstreamError("this is no stream of tokens", byte=0)
-    _, version, bits, rows, columns, frames, batch, weights, checksum, zero = HEADER.unpack_from(
+    _, version, bits, rows, columns, frames, batch, weights, checksum, known = HEADER.unpack_from(
         data
     )
-    if version != VERSION or zero:
+    if version != VERSION:
         raise BitstreamError(f"streams of tokens of version {version} are not known", byte=4)
     config = prior.config
     if bits != config.tokens.bits or (rows, columns) != config.grid or frames > config.frames:
@@ -123,7 +130,7 @@ def _read_header(prior: ARPrior, data: bytes) -> tuple[int, int, int]:
         raise BitstreamError(f"{batch} clips of {frames} frames are out of range", byte=6)
     if weights != _weights_checksum(prior):
         raise ModelError("the stream was written with another prior")
-    return batch, length, checksum
+    return batch, length, checksum, known.hex() if any(known) else ""
 
 
 # ---- sub-tokens by bits ----

@@ -17,11 +17,20 @@ from bsqav.errors import UsageError
 from bsqav.nn.paper.adversarial import discriminator_loss, generator_loss, r1_penalty
 from bsqav.nn.paper.arprior import ARPrior
 from bsqav.nn.paper.bsqvit import BSQViT
+from bsqav.nn.paper.fingerprints import fingerprint
 from bsqav.nn.paper.lpips import LPIPS
 from bsqav.nn.paper.maskedlm import MaskedLM
 from bsqav.nn.paper.quantizers import BinarySphericalQuantizer
 
-__all__ = ["MaskedPhase", "Phase", "PriorPhase", "TokenizerLoss", "TokenizerPhase", "to_unit"]
+__all__ = [
+    "MaskedPhase",
+    "Phase",
+    "PriorPhase",
+    "TokenPhase",
+    "TokenizerLoss",
+    "TokenizerPhase",
+    "to_unit",
+]
 
 Figures = dict[str, Tensor]
 
@@ -129,13 +138,17 @@ class TokenizerPhase(Phase):
         return loss, figures
 
 
-class _TokenPhase(Phase):
-    """A phase on the tokens of a finished tokenizer."""
+class TokenPhase(Phase):
+    """A phase on the tokens of a finished tokenizer.
 
-    def __init__(self, tokenizer: BSQViT, bits: int) -> None:
-        quantizer = tokenizer.quantizer
+    tokenizer_id: its fingerprint, which the network keeps. Raises UsageError where the bits differ.
+    """
+
+    def __init__(self, net: ARPrior | MaskedLM, tokenizer: BSQViT) -> None:
+        quantizer, bits = tokenizer.quantizer, net.config.tokens.bits
         if not isinstance(quantizer, BinarySphericalQuantizer) or quantizer.dim != bits:
             raise UsageError(f"the model is for tokens of {bits} bits, the tokenizer's are others")
+        self.tokenizer_id = net.tokenizer_id = fingerprint(tokenizer)
         self.tokenizer = tokenizer.eval().requires_grad_(False)
 
     def indices(self, pixels: Tensor) -> Tensor:
@@ -143,11 +156,11 @@ class _TokenPhase(Phase):
         return self.tokenizer.tokenize(to_unit(pixels))
 
 
-class PriorPhase(_TokenPhase):
+class PriorPhase(TokenPhase):
     """Cross-entropy of the autoregressive prior. Raises UsageError where the bits differ."""
 
     def __init__(self, net: ARPrior, tokenizer: BSQViT) -> None:
-        super().__init__(tokenizer, net.config.tokens.bits)
+        super().__init__(net, tokenizer)
         self.net = net
         self.prior = net
 
@@ -159,14 +172,14 @@ class PriorPhase(_TokenPhase):
         return loss, {"bits_per_token": loss * groups / math.log(2)}
 
 
-class MaskedPhase(_TokenPhase):
+class MaskedPhase(TokenPhase):
     """Cross-entropy of masked sub-tokens. Raises UsageError where the bits differ.
 
     seed: of masks and dropped labels.
     """
 
     def __init__(self, net: MaskedLM, tokenizer: BSQViT, seed: int = 0) -> None:
-        super().__init__(tokenizer, net.config.tokens.bits)
+        super().__init__(net, tokenizer)
         self.net, self.seed = net, seed
         self.model = net
 
