@@ -38,24 +38,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Adds the subcommand and its own subcommands."""
     parser = subparsers.add_parser("train", help=HELP, description=__doc__)
     jobs = parser.add_subparsers(dest="job", required=True, metavar="JOB")
-    pack = jobs.add_parser("pack", help="cut photos and clips into training shards")
-    pack.add_argument("source", type=Path, help="folder of photos and clips")
-    pack.add_argument("out", type=Path, help="folder for the shards")
-    pack.add_argument("--seed", type=int, default=1)
-    pack.add_argument("--squares-per-clip", type=int, default=60, help="cut from each clip")
-    pack.add_argument(
-        "--frames", type=int, default=6, help="length of a clip; codec-v1-traced wants 17"
-    )
-    pack.add_argument("--squares-per-photo", type=int, default=10, help="cut from each photo")
-    check = jobs.add_parser("check", help="list pictures, videos and shards that cannot be read")
-    check.add_argument("data", type=Path, help="folder of them, as training takes it")
-    check.add_argument(
-        "--list",
-        dest="listed",
-        type=Path,
-        metavar="FILE",
-        help="text file of the paths under the folder to check, one a line",
-    )
+    _add_data_jobs(jobs)
     train = jobs.add_parser("tokenizer", help="train tokenizer and prior jointly")
     train.add_argument("recipe", help="name of a recipe, e.g. codec-v1 or small-image")
     train.add_argument(
@@ -92,6 +75,28 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     export.add_argument("--card", type=Path, help="JSON object to store with the name")
     parser.set_defaults(run=run)
+
+
+def _add_data_jobs(jobs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Making shards, and checking what training is to read."""
+    pack = jobs.add_parser("pack", help="cut photos and clips into training shards")
+    pack.add_argument("source", type=Path, help="folder of photos and clips")
+    pack.add_argument("out", type=Path, help="folder for the shards")
+    pack.add_argument("--seed", type=int, default=1)
+    pack.add_argument("--squares-per-clip", type=int, default=60, help="cut from each clip")
+    pack.add_argument(
+        "--frames", type=int, default=6, help="length of a clip; codec-v1-traced wants 17"
+    )
+    pack.add_argument("--squares-per-photo", type=int, default=10, help="cut from each photo")
+    check = jobs.add_parser("check", help="list pictures, videos and shards that cannot be read")
+    check.add_argument("data", type=Path, help="folder of them, as training takes it")
+    check.add_argument(
+        "--list",
+        dest="listed",
+        type=Path,
+        metavar="FILE",
+        help="text file of the paths under the folder to check, one a line",
+    )
 
 
 def _add_machine_options(train: argparse.ArgumentParser) -> None:

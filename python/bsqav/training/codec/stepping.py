@@ -80,7 +80,7 @@ class Updater:
             total = total + loss.detach()
         bad = ~torch.isfinite(total)
         self.skipped += bad
-        self.skipped[1] *= bad
+        self.skipped[1].mul_(bad)
         if self.place.batched:
             # AdamW itself reads this flag, on the device, as it does for scaled gradients.
             self.optimizer.found_inf = bad.float()  # type: ignore[attr-defined]
