@@ -41,7 +41,7 @@ PYTHON_MAY_IMPORT = {
     "ops": set[str](),
     "nn": {"codec", "ops"},
     "training": CODEC_PACKAGES | {"ops", "nn"},
-    "evaluation": CODEC_PACKAGES | {"ops", "nn"},
+    "evaluation": CODEC_PACKAGES | {"ops", "nn", "training"},
     "export": CODEC_PACKAGES | {"ops", "nn"},
     "recipes": CODEC_PACKAGES | {"ops", "nn", "training", "evaluation", "export"},
 }
@@ -63,7 +63,7 @@ SUBPACKAGES_MAY_IMPORT = {
         "io": set[str](),
         "metrics": {"io"},
         "compare": {"io", "metrics"},
-        "research": {"io", "metrics"},
+        "research": {"io", "metrics", "compare"},
         "bench": {"io", "metrics", "compare"},
         "ablation": {"io", "metrics", "compare"},
     },

@@ -11,21 +11,18 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from bsqav.cli import eval_table
 from bsqav.cli.display import say, show, warn
+from bsqav.cli.eval_options import (
+    FEATURES,
+    add_common,
+    add_figure_options,
+    add_tokenizer_options,
+)
 from bsqav.errors import MissingDependencyError, UsageError
 
-FEATURES = (
-    "weights of Inception-v3 (pictures) or I3D (videos) as they are commonly distributed: "
-    "pt_inception-2015-12-05-6726825d.pth, inception-2015-12-05.pt, i3d_pretrained_400.pt, "
-    "rgb_imagenet.pt or i3d_torchscript.pt; or st-lpips, a substitute that stlpips-pytorch carries"
-)
 # Qualities of the codec that a prior is compared with.
 CRFS = (32.0, 40.0, 48.0, 56.0)
-FITS = {
-    "squares": "the middle of each picture, scaled to --side (default)",
-    "tiles": "pictures of any size, cut into squares of the tokenizer's size",
-    "whole": "pictures of any size in one piece, positions interpolated",
-}
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -35,15 +32,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     jobs = parser.add_subparsers(dest="job", required=True, metavar="JOB")
     reconstruction = jobs.add_parser("reconstruction", help="a tokenizer's pictures and codes")
-    reconstruction.add_argument(
-        "--lpips", type=Path, nargs="+", metavar="FILE", help="weights of LPIPS: trunk and heads"
-    )
-    reconstruction.add_argument(
-        "--trunk", choices=("vgg", "alex"), default="alex", help="of LPIPS (alex, the paper's)"
-    )
-    reconstruction.add_argument(
-        "--features", metavar="FILE", help=f"for a column of rFID or rFVD: {FEATURES}"
-    )
+    add_figure_options(reconstruction)
     compression = jobs.add_parser(
         "compression", help="bits of tokens with and without a prior, compared with the codec's"
     )
@@ -61,45 +50,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="qualities of the codec it is compared with; none after --crf omits it "
         f"(default: {' '.join(f'{crf:g}' for crf in CRFS)})",
     )
-    for job, names in ((reconstruction, list(FITS)), (compression, ["squares", "tiles"])):
-        _add_tokenizer_options(job, names)
-        _add_common(job)
+    for job, names in (
+        (reconstruction, ["squares", "tiles", "whole"]),
+        (compression, ["squares", "tiles"]),
+    ):
+        add_tokenizer_options(job, names)
+        add_common(job)
+        _add_batch(job)
     _add_generation(jobs)
+    eval_table.add_parser(jobs)
     parser.set_defaults(run=run)
-
-
-def _add_tokenizer_options(job: argparse.ArgumentParser, fits: list[str]) -> None:
-    job.add_argument(
-        "--fit",
-        choices=fits,
-        default="squares",
-        help="; ".join(f"{name}: {FITS[name]}" for name in fits),
-    )
-    job.add_argument(
-        "data",
-        type=Path,
-        help="folder of pictures, or of videos for a tokenizer of videos; or of .tar shards",
-    )
-    job.add_argument("--tokenizer", type=Path, required=True, help="weights.pt of a tokenizer")
-    job.add_argument(
-        "--published",
-        action="store_true",
-        help="the tokenizer is a checkpoint of the authors' program",
-    )
-    job.add_argument("--side", type=int, help="of the pictures (default: the tokenizer's)")
-    job.add_argument(
-        "--list",
-        dest="listed",
-        type=Path,
-        metavar="FILE",
-        help="text file of the paths under the folder to take, one a line (UCF-101's splits)",
-    )
-    job.add_argument(
-        "--attention",
-        choices=("sdpa", "flex"),
-        default="sdpa",
-        help="of tokenizers of videos; flex compiles a kernel first (default: sdpa)",
-    )
 
 
 def _add_generation(jobs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -126,20 +86,12 @@ def _add_generation(jobs: argparse._SubParsersAction[argparse.ArgumentParser]) -
     generation.add_argument(
         "--save", type=Path, metavar="FILE.npz", help="write the reference's statistics"
     )
-    _add_common(generation)
+    add_common(generation)
+    _add_batch(generation)
 
 
-def _add_common(job: argparse.ArgumentParser) -> None:
+def _add_batch(job: argparse.ArgumentParser) -> None:
     job.add_argument("--batch", type=int, default=8)
-    job.add_argument("--limit", type=int, help="pictures or videos at most, the first by name")
-    job.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    job.add_argument(
-        "--matrix",
-        choices=("auto", "bt601", "bt709"),
-        default="auto",
-        help="of raw videos (.yuv); auto (default): BT.709 from 720 lines on, BT.601 below",
-    )
-    job.add_argument("--json", action="store_true", help="the figures as a JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -150,8 +102,13 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError(f"--{name} {value}: at least 1")
     if find_spec("torch") is None:
         raise MissingDependencyError("measuring networks needs PyTorch: pip install 'bsqav[train]'")
-    jobs = {"reconstruction": _reconstruction, "compression": _compression}
-    figures, text, warnings = jobs.get(args.job, _generation)(args)
+    jobs = {
+        "reconstruction": _reconstruction,
+        "compression": _compression,
+        "table": eval_table.measure,
+        "generation": _generation,
+    }
+    figures, text, warnings = jobs[args.job](args)
     for warning in warnings:
         warn(warning)
     if args.json:

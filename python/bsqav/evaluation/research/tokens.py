@@ -34,6 +34,7 @@ __all__ = [
     "Reconstruction",
     "compression",
     "frames_of",
+    "likeness",
     "load_lpips",
     "load_prior",
     "load_tokenizer",
@@ -157,7 +158,7 @@ def reconstruction(
         if network is not None and not network.clips:
             real.add(network(x))
             fake.add(network(y))
-        for name, values in _likeness(x, y, lpips).items():
+        for name, values in likeness(x, y, lpips).items():
             figures[name].append(values)
     if not indices:
         raise UsageError("there is no picture to measure on")
@@ -202,7 +203,7 @@ def _through(model: BSQViT, x: Tensor, way: Way | None) -> tuple[Tensor, Tensor]
     return anysize.detokenize(model, indices, (x.shape[-2], x.shape[-1]), way).float(), indices
 
 
-def _likeness(x: Tensor, y: Tensor, lpips: LPIPS | None) -> dict[str, Tensor]:
+def likeness(x: Tensor, y: Tensor, lpips: LPIPS | None) -> dict[str, Tensor]:
     """Figures [B] of pictures [B, 3, rows, columns] from -1 to 1 against others."""
     from pytorch_msssim import ms_ssim, ssim
 
