@@ -25,7 +25,7 @@ from bsqav.evaluation.research.generation import Generator
 from bsqav.nn.paper.arprior import ARPrior, ARPriorConfig
 from bsqav.nn.paper.attention import TransformerConfig
 from bsqav.nn.paper.bsqvit import BSQViT, ViTConfig
-from bsqav.nn.paper.discriminators import PatchDiscriminator
+from bsqav.nn.paper.discriminators import ClipDiscriminator, PatchDiscriminator
 from bsqav.nn.paper.fingerprints import fingerprint
 from bsqav.nn.paper.maskedlm import MaskedLM, MaskedLMConfig
 from bsqav.nn.paper.quantizers import BSQConfig, VectorQuantizer
@@ -130,6 +130,25 @@ def test_patchgan_as_the_adversary(pictures: Path, tmp_path: Path) -> None:
     assert configured("small-image-gan", "tokenizer", opponent="patch").opponent == "patch"
     with pytest.raises(UsageError, match="no adversary"):
         configured("small-image", "tokenizer", opponent="patch")
+
+
+def test_a_discriminator_of_clips_as_the_adversary(pictures: Path, tmp_path: Path) -> None:
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    samples = np.random.default_rng(4).integers(0, 256, (4, 6, 16 * 16 * 3 // 2), np.uint8)
+    for number, clip in enumerate(samples):
+        clip.tofile(videos / f"{number}_16x16_25fps.yuv")
+    network = ViTConfig(NETS, BSQConfig(12), (16, 16), frames=4, head=64)
+    loss, run = replace(LOSS, gan=0.1, r1_every=2), replace(RUN, steps=4, log_steps=2)
+    data = PictureConfig(16, frames=4, batch=2)
+    recipe = tokenizer_recipe(network=network, data=data, run=run, loss=loss, opponent="clip")
+    trainer = start(replace(recipe, channels=128), videos, tmp_path, device="cpu")
+    assert isinstance(trainer.phase.opponent, ClipDiscriminator)
+    trainer.train(lambda _: None)
+    assert np.isfinite(logged(tmp_path, "r1") + logged(tmp_path, "gan")).all()
+    images = tokenizer_recipe(loss=loss, opponent="clip")
+    with pytest.raises(UsageError, match="for tokenizers of videos"):
+        start(images, pictures, tmp_path / "images", device="cpu")
 
 
 def test_a_video_tokenizer_starts_from_an_image_tokenizer(

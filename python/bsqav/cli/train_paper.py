@@ -46,8 +46,9 @@ def add_tokenizer_options(train: argparse.ArgumentParser) -> None:
     lpips.add_argument("--no-lpips", action="store_true", help="leave LPIPS out of the loss")
     paper.add_argument(
         "--discriminator",
-        choices=("style", "patch"),
-        help="of recipes with an adversary: StyleGAN2's (default) or PatchGAN",
+        choices=("style", "patch", "clip"),
+        help="of recipes with an adversary: StyleGAN2's (default), PatchGAN, or of videos "
+        "StyleGAN2's over whole clips instead of single frames",
     )
     add_common_options(paper)
 

@@ -18,7 +18,11 @@ from bsqav.errors import ModelError, UsageError
 from bsqav.nn.paper.arprior import ARPrior, ARPriorConfig
 from bsqav.nn.paper.attention import TransformerConfig
 from bsqav.nn.paper.bsqvit import BSQViT, ViTConfig, inflate, sized
-from bsqav.nn.paper.discriminators import PatchDiscriminator, StyleDiscriminator
+from bsqav.nn.paper.discriminators import (
+    ClipDiscriminator,
+    PatchDiscriminator,
+    StyleDiscriminator,
+)
 from bsqav.nn.paper.lpips import LPIPS
 from bsqav.nn.paper.maskedlm import MaskedLM, MaskedLMConfig
 from bsqav.nn.paper.store import load_model
@@ -40,16 +44,17 @@ from bsqav.training.paper.phases import (
 __all__ = ["RECIPES", "Recipe", "configured", "start"]
 
 Network = ViTConfig | ARPriorConfig | MaskedLMConfig
-Opponent = Literal["style", "patch"]
+Opponent = Literal["style", "patch", "clip"]
 
 
 @dataclass(frozen=True)
 class Recipe:
     """A phase whole.
 
-    network: decides which phase it is. loss: of a tokenizer. opponent: StyleGAN2's discriminator or
-    PatchGAN. channels: of the former's layer at one pixel. base_lr: rate for a batch of one
-    picture, which the batch multiplies, as the paper has it; 0: the run's own lr.
+    network: decides which phase it is. loss: of a tokenizer. opponent: StyleGAN2's discriminator,
+    PatchGAN, or of videos StyleGAN2's over whole clips. channels: of StyleGAN2's layer at one
+    pixel. base_lr: rate for a batch of one picture, which the batch multiplies, as the paper has
+    it; 0: the run's own lr.
     """
 
     network: Network
@@ -276,11 +281,7 @@ def _phase(
     network = recipe.network
     if isinstance(network, ViTConfig):
         net = BSQViT(network) if weights is None else _started(weights, network)
-        opponent: nn.Module | None = None
-        if recipe.loss.gan > 0 and recipe.opponent == "patch":
-            opponent = PatchDiscriminator()
-        elif recipe.loss.gan > 0:
-            opponent = StyleDiscriminator(recipe.data.side, channels=recipe.channels)
+        opponent = _discriminator(recipe) if recipe.loss.gan > 0 else None
         return TokenizerPhase(net, recipe.loss, opponent, LPIPS(*lpips) if lpips else None)
     if weights is not None:
         raise UsageError("weights to start from are for tokenizers")
@@ -294,6 +295,17 @@ def _phase(
     if classes:
         network = replace(network, classes=classes)
     return MaskedPhase(MaskedLM(network), known, recipe.run.seed)
+
+
+def _discriminator(recipe: Recipe) -> nn.Module:
+    if recipe.opponent == "patch":
+        return PatchDiscriminator()
+    side, frames = recipe.data.side, recipe.data.frames
+    if recipe.opponent == "style":
+        return StyleDiscriminator(side, channels=recipe.channels)
+    if frames < 2:
+        raise UsageError("the discriminator of clips is for tokenizers of videos")
+    return ClipDiscriminator(side, frames, channels=recipe.channels)
 
 
 def _tokenizer(path: Path) -> BSQViT:

@@ -1,6 +1,7 @@
 """Discriminators for adversarial training: StyleGAN2's, as the paper has it, and PatchGAN.
 
 Both take pictures [B, 3, rows, columns], or videos [B, 3, T, rows, columns] frame by frame.
+ClipDiscriminator takes videos as a whole.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from bsqav.errors import UsageError
 
-__all__ = ["PatchDiscriminator", "StyleDiscriminator"]
+__all__ = ["ClipDiscriminator", "PatchDiscriminator", "StyleDiscriminator"]
 
 COLOURS = 3
 SLOPE = 0.2
@@ -114,6 +115,14 @@ def minibatch_deviation(x: Tensor, group: int) -> Tensor:
     return torch.cat([x, deviation.repeat(size).view(b, 1, 1, 1).expand(b, 1, h, w)], 1)
 
 
+def _widths(side: int, channels: int, most: int) -> list[int]:
+    """Channels at each size, from `side` to 4. Raises UsageError for another side."""
+    if side < 2 * LAST_SIDE or side & (side - 1):
+        raise UsageError(f"the discriminator's side is a power of two from 8, not {side}")
+    sides = [side >> i for i in range(side.bit_length()) if side >> i >= LAST_SIDE]
+    return [max(1, min(channels // n, most)) for n in sides]
+
+
 class StyleDiscriminator(nn.Module):
     """StyleGAN2's residual discriminator (arXiv 1912.04958), one logit for a picture.
 
@@ -126,11 +135,8 @@ class StyleDiscriminator(nn.Module):
         self, side: int = 256, *, channels: int = 32768, most: int = 512, group: int = 4
     ) -> None:
         super().__init__()
-        if side < 2 * LAST_SIDE or side & (side - 1):
-            raise UsageError(f"the discriminator's side is a power of two from 8, not {side}")
+        widths = _widths(side, channels, most)
         self.side, self.group = side, group
-        sides = [side >> i for i in range(side.bit_length()) if side >> i >= LAST_SIDE]
-        widths = [max(1, min(channels // n, most)) for n in sides]
         self.into = _EqualConv(COLOURS, widths[0], 1)
         self.blocks = nn.Sequential(*(_Block(a, b) for a, b in itertools.pairwise(widths)))
         last = widths[-1]
@@ -150,6 +156,82 @@ class StyleDiscriminator(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             x = self.conv(minibatch_deviation(x.float(), self.group))
             return cast(Tensor, self.out(self.hidden(x.flatten(1))))
+
+
+class _TimeBlock(nn.Module):
+    """A convolution over three frames beside a plain path; both halve the frames where `down`."""
+
+    def __init__(self, channels: int, down: bool) -> None:
+        super().__init__()
+        self.down = down
+        self.weight = nn.Parameter(torch.randn(channels, channels, 3))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.scale = 1.0 / math.sqrt(3 * channels)
+
+    def forward(self, x_BTCHW: Tensor) -> Tensor:
+        b, t, c, h, w = x_BTCHW.shape
+        x = x_BTCHW.permute(0, 3, 4, 2, 1).reshape(b * h * w, c, t)
+        y = F.conv1d(x, (self.weight * self.scale).to(x.dtype), padding=1)
+        y = F.leaky_relu(y + self.bias.to(x.dtype).view(-1, 1), SLOPE) * ACTIVATION_GAIN
+        x = (x + y) * BRANCH_GAIN
+        if self.down:
+            taps = torch.tensor(BLUR, dtype=x.dtype, device=x.device) / sum(BLUR)
+            x = F.conv1d(x, taps.expand(c, 1, -1), stride=2, padding=1, groups=c)
+        return x.view(b, h, w, c, -1).permute(0, 4, 3, 1, 2)
+
+
+class ClipDiscriminator(nn.Module):
+    """StyleGAN2's discriminator with time: one logit for a clip, so that flicker seems unreal.
+
+    Each block of StyleDiscriminator is followed by a convolution over three frames, (2+1)D as in
+    arXiv 1711.11248, that halves the frames as long as their number is even. frames: T of the
+    clips, from 2; the others as in StyleDiscriminator. Raises UsageError for other sizes.
+    """
+
+    def __init__(
+        self,
+        side: int = 128,
+        frames: int = 16,
+        *,
+        channels: int = 32768,
+        most: int = 512,
+        group: int = 4,
+    ) -> None:
+        super().__init__()
+        if frames < 2:
+            raise UsageError(f"a discriminator of clips takes 2 frames or more, not {frames}")
+        widths, self.side = _widths(side, channels, most), side
+        self.frames, self.group = frames, group
+        self.into = _EqualConv(COLOURS, widths[0], 1)
+        self.blocks = nn.ModuleList(_Block(a, b) for a, b in itertools.pairwise(widths))
+        self.times, left = nn.ModuleList(), frames
+        for width in widths[1:]:
+            self.times.append(_TimeBlock(width, down=left % 2 == 0))
+            left = left // 2 if left % 2 == 0 else left
+        last = widths[-1]
+        self.conv = _EqualConv(last + 1, last, 3)
+        self.hidden = _EqualLinear(left * last * LAST_SIDE**2, last, activate=True)
+        self.out = _EqualLinear(last, 1, activate=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, 3, T, side, side] -> logits [B, 1] in float32, larger for what seems real."""
+        if x.dim() != 5 or x.shape[1:] != (COLOURS, self.frames, self.side, self.side):
+            raise UsageError(
+                f"the discriminator takes [B, 3, {self.frames}, {self.side}, {self.side}], "
+                f"not {tuple(x.shape)}"
+            )
+        b = len(x)
+        y = self.into(_frames(x))
+        for block, time in zip(self.blocks, self.times, strict=True):
+            y = block(y)
+            y = time(y.view(b, -1, *y.shape[1:])).flatten(0, 1)
+        with torch.autocast(x.device.type, enabled=False):
+            # The deviation of clips, all their frames together, as one more channel of each frame.
+            frames = y.float()
+            clips = minibatch_deviation(frames.reshape(b, -1, *y.shape[2:]), self.group)
+            spread = clips[:, -1:].repeat_interleave(len(frames) // b, 0)
+            last = self.conv(torch.cat([frames, spread], 1))
+            return cast(Tensor, self.out(self.hidden(last.reshape(b, -1))))
 
 
 class PatchDiscriminator(nn.Sequential):
