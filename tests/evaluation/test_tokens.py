@@ -63,8 +63,10 @@ def test_reconstruction_against_definitions(folder: Path) -> None:
     assert found.bpp == pytest.approx(6 / 64)
     counts = torch.bincount(tokens.indices.flatten())
     share = counts[counts > 0] / counts.sum()
-    assert found.codes == len(share) and found.usage == len(share) / 64
-    assert found.entropy == pytest.approx(-(share * share.log2()).sum().item(), rel=1e-5)
+    assert found.use.codes == len(share)
+    assert found.use.tokens == counts.sum()
+    entropy = -(share * share.log2()).sum().item()
+    assert found.use.perplexity == pytest.approx(2**entropy, rel=1e-5)
     assert found.ms_ssim is None and found.lpips is None and -1 < found.ssim < 1
     with pytest.raises(UsageError, match="no picture"):
         reconstruction(model, iter(()))

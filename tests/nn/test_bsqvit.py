@@ -238,6 +238,12 @@ def test_arguments_are_checked() -> None:
     for shape in ((2, 4, 16, 24), (3, 16, 24), (2, 3, 0, 24), (2, 3, 15, 24)):
         with pytest.raises(UsageError):
             model(torch.zeros(shape))
+    with pytest.raises(UsageError, match=r"not torch\.uint8: of uint8, x / 127\.5 - 1"):
+        model(torch.zeros(2, 3, 16, 24, dtype=torch.uint8))
+    with pytest.raises(UsageError, match=r"are torch\.float16 and the weights torch\.float32"):
+        model(torch.zeros(2, 3, 16, 24, dtype=torch.float16))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert model(torch.zeros(2, 3, 16, 24)).pixels.shape == (2, 3, 16, 24)
     with pytest.raises(UsageError, match="vectors must be"):
         model.decode(torch.zeros(2, 2, 3, 17))
     for wrong in (

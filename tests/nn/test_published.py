@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from bsqav.errors import BsqError, ModelError, UnsupportedError
+from bsqav.nn import BSQConfig
 from bsqav.nn.paper.bsqvit import sized
 from bsqav.nn.paper.published import from_published, load_published, read_published
 from tests.nn import published_vectors as recorded
@@ -36,7 +37,10 @@ def test_outputs_are_those_of_the_program(dim: int, codes: int) -> None:
     if codes:  # the program keeps this codebook fixed
         assert not model.quantizer.codebook.requires_grad
     else:
-        assert model.config.quantizer.zero_bit == 0 and model.config.quantizer.most_first
+        config = model.config.quantizer
+        assert isinstance(config, BSQConfig)
+        assert config.zero_bit == 0
+        assert config.most_first
 
 
 def saved(folder: Path, **more: Any) -> Path:

@@ -19,6 +19,7 @@ from bsqav.nn.paper.quantizers import (
     LookupFreeQuantizer,
     Quantizer,
     VectorQuantizer,
+    codebook_use,
 )
 
 
@@ -62,7 +63,58 @@ def test_every_quantizer(quantizer: Quantizer) -> None:
         quantizer(z[:0])
 
 
+def test_codebook_use() -> None:
+    found = codebook_use(torch.tensor([[0, 1], [1, 3]]), 1 << 36)
+    assert (found.tokens, found.codes, found.share) == (4, 3, 0.75)
+    assert found.perplexity == pytest.approx(2**1.5)
+    assert found.balance == (0.75, 0.25, *[0.0] * 34)
+    every = codebook_use(torch.arange(50).repeat(3), 50)
+    assert (every.codes, every.share, every.balance) == (50, 1.0, ())
+    assert every.perplexity == pytest.approx(50, rel=1e-5)
+    for wrong in (torch.empty(0, dtype=torch.int64), torch.ones(3)):
+        with pytest.raises(UsageError, match="indices are int64 and some"):
+            codebook_use(wrong, 4)
+
+
 # ---- BSQ ----
+
+
+@pytest.mark.parametrize("shape", [(5,), (4, 6), (3, 4, 6)])
+def test_in_other_models(shape: tuple[int, ...]) -> None:
+    """Features of any width, channels first as convolutions have them, or last."""
+    torch.manual_seed(1)
+    last = BinarySphericalQuantizer(10, dim=32)
+    first = BinarySphericalQuantizer(10, dim=32, channel_first=True)
+    first.load_state_dict(last.state_dict())
+    x = latents(2, *shape, 32)
+    a, b = last(x), first(x.movedim(-1, 1))
+    assert a.vectors.shape == x.shape
+    assert a.indices.shape == (2, *shape)
+    assert b.vectors.shape == (2, 32, *shape)
+    assert torch.equal(a.indices, b.indices)
+    torch.testing.assert_close(b.vectors.movedim(1, -1), a.vectors)
+    torch.testing.assert_close(first.vectors_of(b.indices), b.vectors.detach())
+    assert torch.equal(first.indices_of(x.movedim(-1, 1)), b.indices)
+    (a.vectors.square().mean() + a.loss).backward()
+    assert all(p.grad is not None and p.grad.any() for p in last.parameters())
+    assert "dim=32, bits=10, tau=2.0, group_size=1, channel_first=True" in repr(first)
+    with pytest.raises(UsageError, match=r"floating point .*, 32"):
+        last(latents(2, 31))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_gradients_of_half_precision_are_finite(dtype: torch.dtype) -> None:
+    """Also of latents that are tiny, large or 0."""
+    quantizer = BinarySphericalQuantizer(BSQConfig(36, group_size=9, commitment=0.25))
+    z = latents(64, 36)
+    z[0], z[1], z[2], z[3] = 0, z[1] * 1e-7, z[2] * 1e4, z[3] * 1e-3
+    z = z.to(dtype).requires_grad_()
+    found = quantizer(z)
+    assert found.loss.dtype == torch.float32
+    (found.vectors.float().square().sum() + found.vectors.float().sum() + found.loss).backward()
+    assert z.grad is not None
+    assert z.grad.isfinite().all()
+    assert z.grad[4:].any()
 
 
 @pytest.mark.parametrize("bits", [1, 2, 9, 18, 36, 64])

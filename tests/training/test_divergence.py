@@ -149,7 +149,7 @@ def test_a_phase_counts_and_ends(
     assert [line["skipped"] for line in log] == [0, 0, 0, 1, 2, 2, 2, 2, 2, 2, 3, 4, 5, 6, 7]
     assert [line["pixel"] is None for line in log] == [line["loss"] is None for line in log]
     assert log[3]["loss"] is None and log[5]["loss"] is not None
-    model, _ = load_model(tmp_path / "weights.pt")
+    model = load_model(tmp_path / "weights.pt")
     assert isinstance(model, nn.Module)
     assert all(torch.isfinite(weight).all() for weight in model.parameters())
     again = start(tokenizer_recipe(run=run), pictures, tmp_path, device="cpu")

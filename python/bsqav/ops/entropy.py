@@ -100,7 +100,7 @@ def soft_bit_terms(
     return sample, _mean_entropy(mean if average is None else average(mean))
 
 
-def _bit_entropy(z: Tensor, tau: float = 1.0, group_size: int = 1) -> tuple[Tensor, Tensor]:
+def _bit_entropy(z: Tensor, tau: float = 2.0, group_size: int = 1) -> tuple[Tensor, Tensor]:
     bits = check_entropy(z, tau, group_size)
     with torch.autocast(z.device.type, enabled=False):
         return soft_bit_terms(direction(z)[0] * (2 * tau / math.sqrt(bits)), group_size)
@@ -110,13 +110,13 @@ def _bit_entropy(z: Tensor, tau: float = 1.0, group_size: int = 1) -> tuple[Tens
 # compiler's fusion follow from those.
 torch.library.define(
     "bsqav::bit_entropy",
-    "(Tensor z, float tau=1.0, int group_size=1) -> (Tensor, Tensor)",
+    "(Tensor z, float tau=2.0, int group_size=1) -> (Tensor, Tensor)",
     tags=(torch.Tag.pt2_compliant_tag,),
 )
 torch.library.impl("bsqav::bit_entropy", "CompositeImplicitAutograd", _bit_entropy)
 
 
-def entropy_terms(z: Tensor, tau: float = 1.0, group_size: int = 1) -> EntropyTerms:
+def entropy_terms(z: Tensor, tau: float = 2.0, group_size: int = 1) -> EntropyTerms:
     """Entropy of soft codes, per vector and of their mean, `torch.ops.bsqav.bit_entropy`.
 
     With u = z / |z| the soft code of a vector has independent bits, bit d being 1 with probability

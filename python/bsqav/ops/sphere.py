@@ -20,13 +20,36 @@ from bsqav.ops.arguments import check_floating, vector_length
 __all__ = ["direction", "project", "quantize"]
 
 
+def _saturated(gradient: Tensor, dtype: torch.dtype) -> Tensor:
+    """In a dtype, where it has no infinities: those of short vectors are beyond float16's range."""
+    if dtype == torch.float16:
+        limit = torch.finfo(dtype).max / 8  # several may be added up
+        gradient = gradient.clamp(-limit, limit)
+    return gradient.to(dtype)
+
+
+class _Widened(torch.autograd.Function):
+    """float16 to float32, with a gradient that saturates."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor) -> Tensor:  # noqa: ARG004 - torch names it
+        return z.float()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:  # noqa: ARG004
+        return _saturated(grad, torch.float16)
+
+
 def direction(z: Tensor) -> tuple[Tensor, Tensor]:
     """z / |z| and 1 / |z| along the last dimension, in float32 or, for float64, in float64.
 
     Vectors whose largest magnitude is below the smallest normal number have 0 for 1 / |z| and no
     gradient. Differentiable any number of times elsewhere.
     """
-    z = z if z.dtype == torch.float64 else z.float()
+    if z.dtype == torch.float16:
+        z = _Widened.apply(z)  # type: ignore[no-untyped-call]
+    elif z.dtype != torch.float64:
+        z = z.float()
     # Squares of z / largest neither overflow nor vanish. The quotients below do not depend on the
     # value of `largest`, so it needs no gradient.
     largest = z.detach().abs().amax(-1, keepdim=True)
@@ -83,7 +106,7 @@ def _straight_through(ctx: Any, grad: Tensor) -> Tensor:
     u, inverse_norm = direction(z)
     grad = grad.to(u.dtype)
     along = (grad * u).sum(-1, keepdim=True)
-    return ((grad - along * u) * inverse_norm).to(z.dtype)
+    return _saturated((grad - along * u) * inverse_norm, z.dtype)
 
 
 _quantize.register_autograd(_straight_through, setup_context=_save_latent)
@@ -132,7 +155,8 @@ def quantize(z: Tensor) -> Tensor:
     learning rate, to follow it.
 
     Autocast does not change the operator: it takes z as it comes. Signs are exact in every dtype;
-    the gradient is computed in float32 (float64 for float64).
+    the gradient is computed in float32 (float64 for float64), and in float16 limited to an eighth
+    of its range.
 
     Raises:
         UsageError: z has another dtype, no dimension, or vectors of another length.

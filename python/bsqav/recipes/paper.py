@@ -309,10 +309,7 @@ def _discriminator(recipe: Recipe) -> nn.Module:
 
 
 def _tokenizer(path: Path) -> BSQViT:
-    model, _ = load_model(path)
-    if not isinstance(model, BSQViT):
-        raise ModelError(f"{path} holds no tokenizer")
-    return model
+    return load_model(path, BSQViT)
 
 
 def _started(path: Path, network: ViTConfig) -> BSQViT:

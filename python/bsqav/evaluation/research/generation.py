@@ -26,18 +26,14 @@ class Generator:
     """Draws pictures with the models of two files. Raises ModelError where they do not fit."""
 
     def __init__(self, model: Path, tokenizer: Path, device: str = "cpu") -> None:
-        net, self.labels = load_model(model)
-        decoder, _ = load_model(tokenizer)
-        if not isinstance(net, MaskedLM):
-            raise ModelError(f"{model} holds no masked language model")
-        if not isinstance(decoder, BSQViT):
-            raise ModelError(f"{tokenizer} holds no tokenizer")
+        net, decoder = load_model(model, MaskedLM), load_model(tokenizer, BSQViT)
         if decoder.quantizer.dim != net.config.tokens.bits:
             raise ModelError(
                 f"{tokenizer} has tokens of {decoder.quantizer.dim} bits, "
                 f"{model} of {net.config.tokens.bits}"
             )
         check_tokenizer(net.tokenizer_id, decoder, str(model))
+        self.labels = list(net.labels)
         self.net, self.decoder, self.device = net.to(device), decoder.to(device), device
 
     def label(self, name: str) -> int:

@@ -9,6 +9,7 @@ from bsqav.evaluation.research.features import FeatureNetwork
 from bsqav.evaluation.research.generated import Generation
 from bsqav.evaluation.research.integer_prior import IntegerPrior
 from bsqav.evaluation.research.tokens import Compression, Reconstruction
+from bsqav.nn.paper.quantizers import CodebookUse
 
 __all__ = ["compression_text", "generation_text", "reconstruction_text"]
 
@@ -31,13 +32,20 @@ def reconstruction_text(found: Reconstruction, network: FeatureNetwork | None) -
     head.append("images/s")
     row.append(f"{found.images_per_second:.1f}")
     lines = [f"{found.pictures} pictures", *align([head, row])]
-    lines.append(
-        f"  {found.codes} different codes, {100 * found.usage:.3g} % of all there are; "
-        f"entropy {found.entropy:.2f} bits"
-    )
+    lines.append(f"  {_use_text(found.use)}")
     if network is not None:
         lines.append(f"  r{network.title} with {network.source}")
     return "\n".join(lines)
+
+
+def _use_text(use: CodebookUse) -> str:
+    text = (
+        f"{use.codes} different codes in {use.tokens} tokens, {100 * use.share:.3g} % of what "
+        f"there can be; perplexity {use.perplexity:.4g}"
+    )
+    if not use.balance:
+        return text
+    return f"{text}; bits are 1 in {min(use.balance):.0%} to {max(use.balance):.0%} of them"
 
 
 def compression_text(

@@ -6,7 +6,6 @@ published program has them; throughput is pictures through encoder, quantizer an
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from bsqav.errors import MissingDependencyError, ModelError, UsageError
+from bsqav.errors import MissingDependencyError, UsageError
 from bsqav.evaluation.research.features import FeatureNetwork
 from bsqav.evaluation.research.generated import Gathered, frechet_of
 from bsqav.nn.paper import anysize, tokencoding
@@ -27,6 +26,7 @@ from bsqav.nn.paper.bsqvit import BSQViT
 from bsqav.nn.paper.fingerprints import check_tokenizer
 from bsqav.nn.paper.lpips import LPIPS, Trunk
 from bsqav.nn.paper.published import load_published
+from bsqav.nn.paper.quantizers import CodebookUse, codebook_use
 from bsqav.nn.paper.store import load_model
 
 __all__ = [
@@ -50,9 +50,8 @@ MS_SSIM_SIDE = 161
 class Reconstruction:
     """Means over pictures, or frames of clips; None where a figure is not to be had.
 
-    psnr in dB; ms_ssim from 161 pixels a side; lpips where weights were given. codes: different
-    indices seen; usage: of all that there are. entropy: of the indices seen, in bits, which a small
-    set of pictures bounds from below only. images_per_second: on this machine. distances: rFID or
+    psnr in dB; ms_ssim from 161 pixels a side; lpips where weights were given. use: of the
+    codebook. images_per_second: on this machine. distances: rFID or
     rFVD, by the key of the network that was given. warnings: what is to be known of them.
     """
 
@@ -63,9 +62,7 @@ class Reconstruction:
     ssim: float
     ms_ssim: float | None
     lpips: float | None
-    codes: int
-    usage: float
-    entropy: float
+    use: CodebookUse
     images_per_second: float
     distances: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
@@ -95,19 +92,14 @@ def load_tokenizer(path: Path, *, published: bool = False, attention: Attention 
 
     attention: see bsqav.nn.paper.attention.choose_attention.
     """
-    model = load_published(path) if published else load_model(path)[0]
-    if not isinstance(model, BSQViT):
-        raise ModelError(f"{path} holds no tokenizer")
+    model = load_published(path) if published else load_model(path, BSQViT)
     choose_attention(model, attention)
     return model
 
 
 def load_prior(path: Path) -> ARPrior:
     """A prior's file. Raises ModelError for one of another kind."""
-    model, _ = load_model(path)
-    if not isinstance(model, ARPrior):
-        raise ModelError(f"{path} holds no autoregressive prior")
-    return model
+    return load_model(path, ARPrior)
 
 
 def load_lpips(files: Sequence[Path], trunk: Trunk) -> LPIPS:
@@ -164,7 +156,6 @@ def reconstruction(
         raise UsageError("there is no picture to measure on")
     means = {n: torch.cat(v).double().mean().item() if v else None for n, v in figures.items()}
     pictures, every = sum(len(part) for part in figures["psnr"]), torch.cat(indices)
-    counts = torch.unique(every, return_counts=True)[1].double()
     bits = model.quantizer.bits
     distances, warnings = ({}, []) if network is None else frechet_of(network, fake, real)
     return Reconstruction(
@@ -175,9 +166,7 @@ def reconstruction(
         ssim=means["ssim"] or 0.0,
         ms_ssim=means["ms_ssim"],
         lpips=means["lpips"],
-        codes=len(counts),
-        usage=len(counts) / model.quantizer.codes,
-        entropy=torch.special.entr(counts / counts.sum()).sum().item() / math.log(2),
+        use=codebook_use(every, model.quantizer.codes),
         images_per_second=pictures / seconds,
         distances=distances,
         warnings=warnings,

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from bsqav.errors import UsageError
 from bsqav.nn.paper.attention import WEIGHT_STD, Transformer, TransformerConfig
 from bsqav.nn.paper.positions import SpaceTimePosition
+from bsqav.nn.paper.pretrained import Pretrained
 from bsqav.nn.paper.subtokens import SubTokens
 
 __all__ = ["ARPrior", "ARPriorConfig"]
@@ -51,13 +52,16 @@ class ARPriorConfig:
             raise UsageError("a prior's grid and frames are at least 1")
 
 
-class ARPrior(nn.Module):
+class ARPrior(Pretrained):
     """Probabilities of each sub-token given those before it. UsageError for a wrong config.
 
     tokenizer_id: fingerprint of the tokenizer whose tokens it learned, empty where none is known.
     """
 
-    tokenizer_id: str = ""
+    kind = "ar-prior"
+    noun = "autoregressive prior"
+    config_class = ARPriorConfig
+    config: ARPriorConfig
 
     def __init__(self, config: ARPriorConfig | None = None) -> None:
         super().__init__()

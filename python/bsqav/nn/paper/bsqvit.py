@@ -25,7 +25,14 @@ from bsqav.nn.paper.attention import (
     init_linear,
 )
 from bsqav.nn.paper.positions import SpaceTimePosition
-from bsqav.nn.paper.quantizers import BinarySphericalQuantizer, BSQConfig, Quantized, Quantizer
+from bsqav.nn.paper.pretrained import Pretrained
+from bsqav.nn.paper.quantizers import (
+    BSQConfig,
+    Quantized,
+    Quantizer,
+    QuantizerConfig,
+    quantizer_of,
+)
 
 __all__ = ["SIZES", "BSQViT", "Reconstruction", "ViTConfig", "inflate", "sized"]
 
@@ -38,7 +45,7 @@ class ViTConfig:
 
     Attributes:
         transformer: of the encoder, and again of the decoder.
-        quantizer: of the BSQ between them.
+        quantizer: of the BSQ between them, or of another one to compare it with.
         size: rows and columns of pixels that the position embedding is learned for.
         frames: frames of a clip; 1 is an image tokenizer, which takes a video frame by frame.
         patch: p, pixels each way of a token.
@@ -46,7 +53,7 @@ class ViTConfig:
     """
 
     transformer: TransformerConfig = field(default_factory=TransformerConfig)
-    quantizer: BSQConfig = field(default_factory=BSQConfig)
+    quantizer: QuantizerConfig = field(default_factory=BSQConfig)
     size: tuple[int, int] = (256, 256)
     frames: int = 1
     patch: int = 8
@@ -125,21 +132,29 @@ class ViTTrunk(nn.Module):
         return cast(Tensor, x).view(b, t, h, w, c)
 
 
-class BSQViT(nn.Module):
+class BSQViT(Pretrained):
     """The tokenizer of images (config.frames = 1) or videos.
 
-    quantizer: another one than the BSQ of the configuration, for comparisons. Raises UsageError
-    for a configuration out of range.
+    quantizer: one of a class of your own instead of the configuration's; such a model cannot be
+    saved. Raises UsageError for a configuration out of range.
     """
+
+    kind = "bsqvit"
+    noun = "tokenizer"
+    config_class = ViTConfig
+    config: ViTConfig
 
     def __init__(self, config: ViTConfig | None = None, quantizer: Quantizer | None = None) -> None:
         super().__init__()
-        self.config = config = config or ViTConfig()
+        config = config or ViTConfig()
         config.check()
+        if quantizer is not None and quantizer.config is not None:
+            config = replace(config, quantizer=quantizer.config)
+        self.config = config
         width, pixels = config.transformer.width, COLOURS * config.patch**2
         self.embed = nn.Linear(pixels, width, bias=False)
         self.encoder = ViTTrunk(config)
-        self.quantizer = quantizer or BinarySphericalQuantizer(config.quantizer)
+        self.quantizer = quantizer or quantizer_of(config.quantizer)
         self.to_latent = nn.Linear(width, self.quantizer.dim)
         self.from_latent = nn.Linear(self.quantizer.dim, width)
         self.decoder = ViTTrunk(config)
@@ -201,6 +216,13 @@ class BSQViT(nn.Module):
         p = self.config.patch
         if x.dim() not in (4, 5) or x.shape[1] != COLOURS:
             raise UsageError(f"pixels must be [B, 3, (T,) rows, columns], not {tuple(x.shape)}")
+        if not x.is_floating_point():
+            raise UsageError(
+                f"pixels must be floating point from -1 to 1, not {x.dtype}: of uint8, "
+                "x / 127.5 - 1"
+            )
+        if x.dtype != (known := self.embed.weight.dtype) and not _casts(x.device.type):
+            raise UsageError(f"pixels are {x.dtype} and the weights {known}: convert one of them")
         if x.shape[-2] % p or x.shape[-1] % p or not x.numel():
             raise UsageError(
                 f"rows and columns must be multiples of {p}, not {x.shape[-2]} x {x.shape[-1]}: "
@@ -219,6 +241,11 @@ class BSQViT(nn.Module):
         return grid.reshape(b, COLOURS, t, *size) if clip else grid.reshape(b, COLOURS, *size)
 
 
+def _casts(device: str) -> bool:
+    """Whether operations convert dtypes themselves."""
+    return bool(torch.is_autocast_enabled(device))
+
+
 @torch.no_grad()
 def inflate(image: BSQViT, frames: int, size: tuple[int, int] | None = None) -> BSQViT:
     """A video tokenizer with an image tokenizer's weights (section 4.2 of the paper).
@@ -232,10 +259,8 @@ def inflate(image: BSQViT, frames: int, size: tuple[int, int] | None = None) -> 
     if frames < 2:
         raise UsageError(f"a clip has at least 2 frames, not {frames}")
     config = replace(image.config, frames=frames, size=size or image.config.size)
-    twin = image.quantizer
-    if isinstance(twin, BinarySphericalQuantizer):
-        twin = BinarySphericalQuantizer(twin.config)
-    video = BSQViT(config, twin).to(image.embed.weight)
+    own = image.quantizer if image.quantizer.config is None else None
+    video = BSQViT(config, own).to(image.embed.weight)
     state = dict(image.state_dict())
     for part in ("encoder", "decoder"):
         position = cast(ViTTrunk, getattr(image, part)).position

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from bsqav.errors import UsageError
 from bsqav.nn.paper.attention import WEIGHT_STD, Transformer, TransformerConfig
 from bsqav.nn.paper.positions import SpaceTimePosition
+from bsqav.nn.paper.pretrained import Pretrained
 from bsqav.nn.paper.subtokens import SubTokens
 
 __all__ = ["MaskedLM", "MaskedLMConfig", "SamplingConfig", "mask_share"]
@@ -78,14 +79,17 @@ def mask_share(progress: float) -> float:
     return math.cos(math.pi / 2 * progress)
 
 
-class MaskedLM(nn.Module):
+class MaskedLM(Pretrained):
     """Predicts masked sub-tokens from all others, and the class if there is one.
 
     tokenizer_id: fingerprint of the tokenizer whose tokens it learned, empty where none is known.
     Raises UsageError for a configuration out of range.
     """
 
-    tokenizer_id: str = ""
+    kind = "masked-lm"
+    noun = "masked language model"
+    config_class = MaskedLMConfig
+    config: MaskedLMConfig
 
     def __init__(self, config: MaskedLMConfig | None = None) -> None:
         super().__init__()

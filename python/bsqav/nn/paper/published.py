@@ -20,7 +20,7 @@ from bsqav.errors import ModelError, UnsupportedError, UsageError
 from bsqav.nn.common.safeload import read_checkpoint, tensors_of
 from bsqav.nn.paper.attention import TransformerConfig
 from bsqav.nn.paper.bsqvit import BSQViT, ViTConfig
-from bsqav.nn.paper.quantizers import BSQConfig, Quantizer, VectorQuantizer
+from bsqav.nn.paper.quantizers import BSQConfig, QuantizerConfig, VQConfig
 
 __all__ = ["from_published", "load_published", "read_published"]
 
@@ -93,7 +93,7 @@ def from_published(state: Mapping[str, Tensor]) -> BSQViT:
     config = _config(state)
     try:
         with torch.device("meta"):  # the file's tensors become the parameters
-            model = BSQViT(config, _quantizer(state))
+            model = BSQViT(config)
     except UsageError as error:
         raise ModelError(f"the checkpoint's sizes are out of range: {error}") from error
     renamed = {
@@ -108,7 +108,7 @@ def from_published(state: Mapping[str, Tensor]) -> BSQViT:
     except RuntimeError as error:
         reason = "; ".join(line.strip() for line in str(error).splitlines()[1:3])
         raise ModelError(f"the checkpoint's networks are others than expected: {reason}") from error
-    trained = not isinstance(model.quantizer, VectorQuantizer)
+    trained = not isinstance(config.quantizer, VQConfig)
     for name, weight in model.named_parameters():
         weight.requires_grad_(trained or name != "quantizer.codebook")
     return model.eval()
@@ -153,17 +153,17 @@ def _config(state: Mapping[str, Tensor]) -> ViTConfig:
     head = _shape(state, "decoder.ffn.0.weight", 2)[0]
     bits = _shape(state, "quant_embed.weight", 2)[0]
     transformer = TransformerConfig(width, len(layers), max(1, width // HEAD_WIDTH), hidden)
+    quantizer = _quantizer(state, bits)
+    return ViTConfig(transformer, quantizer, (side * patch, side * patch), 1, patch, head)
+
+
+def _quantizer(state: Mapping[str, Tensor], bits: int) -> QuantizerConfig:
+    """VQ on the sphere where the checkpoint has a codebook, and else BSQ."""
+    if "quantize.embedding.weight" in state:
+        codes, dim = _shape(state, "quantize.embedding.weight", 2)
+        return VQConfig(codes, dim, normalize=True, trained=False)
     # inv_temperature 1 is tau 2, and the identity is before the division by sqrt(L).
-    bsq = BSQConfig(bits, tau=2.0, zero_bit=0, most_first=True, gradient_scale=bits**-0.5)
-    return ViTConfig(transformer, bsq, (side * patch, side * patch), 1, patch, head)
-
-
-def _quantizer(state: Mapping[str, Tensor]) -> Quantizer | None:
-    """VQ on the sphere where the checkpoint has a codebook; None for the configuration's BSQ."""
-    if "quantize.embedding.weight" not in state:
-        return None
-    codes, dim = _shape(state, "quantize.embedding.weight", 2)
-    return VectorQuantizer(codes, dim, normalize=True, trained=False)
+    return BSQConfig(bits, tau=2.0, zero_bit=0, most_first=True, gradient_scale=bits**-0.5)
 
 
 def _rename(name: str) -> str:

@@ -16,6 +16,7 @@ from torch.distributed.checkpoint.state_dict import OptimizerStateType, ValueTyp
 
 from bsqav.errors import BsqError, ModelError, UsageError
 from bsqav.nn.paper.attention import Attention, choose_attention
+from bsqav.nn.paper.pretrained import Pretrained
 from bsqav.nn.paper.quantizers import BinarySphericalQuantizer
 from bsqav.nn.paper.store import save_model
 from bsqav.training.common.checkpoint import WEIGHTS
@@ -102,13 +103,14 @@ class PhaseTrainer:
         self.run.setup = {**known, "files": pictures.digest(), **inputs}
         self.run.setup["matrix"] = pictures.matrices()
         self.progress = self.run.progress
-        self.labels = pictures.classes
         torch.manual_seed(config.seed + place.rank)
         self.net = phase.net.to(place.device)
         for part in vars(phase).values():
             if isinstance(part, nn.Module):
                 choose_attention(part.to(place.device), config.attention)
         self.average = copy.deepcopy(self.net).eval().requires_grad_(False)
+        if isinstance(self.average, Pretrained):
+            self.average.labels = tuple(pictures.classes)
         quantizer = getattr(self.net, "quantizer", None)
         if isinstance(quantizer, BinarySphericalQuantizer) and place.world > 1:
             quantizer.average = place.mean_of_batch
@@ -154,7 +156,7 @@ class PhaseTrainer:
         if self.place.leads and self.run.may_save(*state["nets"], state["average"]):
             self.run.write_checkpoint(state)
             average = cast(dict[str, Tensor], state["average"])
-            save_model(self.run.folder / WEIGHTS, self.average, self.labels, average)
+            save_model(self.run.folder / WEIGHTS, self.average, average)
 
     @property
     def nets(self) -> list[nn.Module]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -41,7 +41,11 @@ class Quantizer(nn.Module, ABC):
     Attributes:
         dim: length D of a latent.
         codes: number of different vectors, 2 ** L for L bits.
+        config: what it was made of; None: a quantizer of another package, which a model's file
+            cannot hold.
     """
+
+    config: Any = None
 
     def __init__(self, dim: int, codes: int) -> None:
         super().__init__()

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bsqav import ops
 from bsqav.errors import UsageError
@@ -60,33 +60,54 @@ class BSQConfig:
 class BinarySphericalQuantizer(Quantizer):
     """The paper's quantizer, up to 64 bits, with exact integer indices.
 
-    An index of 64 bits is in two's complement, as `bsqav.ops.pack_bits` has it. Raises UsageError
-    for a configuration out of range.
+    An index of 64 bits is in two's complement, as `bsqav.ops.pack_bits` has it.
+
+    Args:
+        config: a configuration, or its number of bits alone.
+        dim: channels of the features around it: a linear layer leads to L latents and another one
+            back, as in other libraries' quantizers. None: latents are L long, without layers.
+        channel_first: features are [B, dim, ...] (pictures [B, C, H, W], videos [B, C, T, H, W])
+            instead of [..., dim].
+
+    Raises UsageError for a configuration out of range.
     """
 
-    def __init__(self, config: BSQConfig | None = None) -> None:
-        config = config or BSQConfig()
+    config: BSQConfig
+
+    def __init__(
+        self,
+        config: BSQConfig | int | None = None,
+        *,
+        dim: int | None = None,
+        channel_first: bool = False,
+    ) -> None:
+        config = BSQConfig(config) if isinstance(config, int) else config or BSQConfig()
         if not 1 <= config.bits <= MAX_BITS:
             raise UsageError(f"a token of BSQ has from 1 to {MAX_BITS} bits, not {config.bits}")
         if config.zero_bit not in (0, 1):
             raise UsageError(f"zero_bit is 0 or 1, not {config.zero_bit}")
+        if dim is not None and dim < 1:
+            raise UsageError(f"features have at least one channel, not {dim}")
         check_entropy(torch.empty(1, config.bits), config.tau, config.group_size)
-        super().__init__(config.bits, 2**config.bits)
-        self.config = config
+        super().__init__(config.bits if dim is None else dim, 2**config.bits)
+        self.config, self.channel_first = config, channel_first
+        self.project_in = None if dim is None else nn.Linear(dim, config.bits)
+        self.project_out = None if dim is None else nn.Linear(config.bits, dim)
         # In several processes: a mean over all of them, so that the entropy is of the whole batch.
         self.average: Callable[[Tensor], Tensor] | None = None
 
     def forward(self, z: Tensor) -> Quantized:
-        """Latents z [..., L] of any norm -> corners û [..., L], indices [...] and loss.
+        """Features [..., dim] or [B, dim, ...] -> vectors of their shape, indices and loss.
 
-        The loss is weight * (H[q(c|u)] - gamma * H[E q(c|u)]) + commitment * |u - û|^2, a mean over
+        Without dim features are latents z [..., L] of any norm and vectors their corners û. The
+        loss is weight * (H[q(c|u)] - gamma * H[E q(c|u)]) + commitment * |u - û|^2, a mean over
         latents (equations of section 3 of the paper). The gradient of û is straight through to
         u = z / |z|. A latent that is not finite gives NaN, and an index whose
         bits are 0 where it is NaN.
 
-        Raises UsageError for latents of another length or of no floating point dtype.
+        Raises UsageError for features of another length or of no floating point dtype.
         """
-        self.check_latents(z)
+        z = self._latents(z)
         config = self.config
         vectors = ops.quantize(self._signed(z))
         if config.gradient_scale != 1:
@@ -97,7 +118,8 @@ class BinarySphericalQuantizer(Quantizer):
         if config.commitment:
             gap = ops.project(z).to(loss.dtype) - vectors.detach().to(loss.dtype)
             loss = loss + config.commitment * gap.square().sum(-1).mean()
-        return Quantized(vectors, self.indices_of(z), loss, sample.detach(), batch.detach())
+        indices = self._indices(z)
+        return Quantized(self._features(vectors), indices, loss, sample.detach(), batch.detach())
 
     def _entropies(self, z: Tensor) -> tuple[Tensor, Tensor]:
         config = self.config
@@ -109,18 +131,42 @@ class BinarySphericalQuantizer(Quantizer):
 
     @torch.no_grad()
     def indices_of(self, z: Tensor) -> Tensor:
-        """Indices [...], int64, of latents or corners z [..., L]. NaN counts as 0 bits."""
-        signs = self._signed(z) >= 0
-        return ops.pack_bits(signs.flip(-1) if self.config.most_first else signs)
+        """Indices [...], int64, of features as forward takes them. NaN counts as 0 bits."""
+        return self._indices(self._latents(z))
 
     @torch.no_grad()
     def vectors_of(self, indices: Tensor) -> Tensor:
-        """Indices [...], int64 -> corners û [..., L], +-1/sqrt(L) in float32.
+        """Indices [...], int64 -> vectors as forward gives them, in float32.
 
-        Raises UsageError for another dtype or an index beyond L bits.
+        Without dim corners û [..., L], +-1/sqrt(L). Raises UsageError for another dtype or an
+        index beyond L bits.
         """
         corners = ops.unpack_bits(indices, self.config.bits)
-        return corners.flip(-1) if self.config.most_first else corners
+        return self._features(corners.flip(-1) if self.config.most_first else corners)
+
+    def extra_repr(self) -> str:
+        """For print."""
+        config = self.config
+        parts = [f"bits={config.bits}", f"tau={config.tau}", f"group_size={config.group_size}"]
+        if self.project_in is not None:
+            parts.insert(0, f"dim={self.dim}")
+        return ", ".join([*parts, *(["channel_first=True"] if self.channel_first else [])])
+
+    def _latents(self, x: Tensor) -> Tensor:
+        """Features -> latents [..., L]. Raises UsageError for others."""
+        if self.channel_first and x.dim() > 1:
+            x = x.movedim(1, -1)
+        self.check_latents(x)
+        return x if self.project_in is None else cast(Tensor, self.project_in(x))
+
+    def _features(self, vectors: Tensor) -> Tensor:
+        if self.project_out is not None:
+            vectors = self.project_out(vectors)
+        return vectors.movedim(-1, 1) if self.channel_first else vectors
+
+    def _indices(self, z: Tensor) -> Tensor:
+        signs = self._signed(z.detach()) >= 0
+        return ops.pack_bits(signs.flip(-1) if self.config.most_first else signs)
 
     def _signed(self, z: Tensor) -> Tensor:
         """z, or with zero_bit 0 the same with the least negative normal number for zeros."""

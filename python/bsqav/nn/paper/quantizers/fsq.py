@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch import Tensor
 from bsqav.errors import UsageError
 from bsqav.nn.paper.quantizers.base import Quantized, Quantizer, index_entropy, straight_through
 
-__all__ = ["FiniteScalarQuantizer"]
+__all__ = ["FSQConfig", "FiniteScalarQuantizer"]
 
 # The paper's levels for about 2^8, 2^10, 2^12, 2^14 and 2^16 codes.
 LEVELS = {8: (8, 6, 5), 10: (8, 5, 5, 5), 12: (7, 5, 5, 5, 5), 14: (8, 8, 8, 6, 5)}
@@ -19,6 +20,13 @@ LEVELS[16] = (8, 8, 8, 5, 5, 5)
 MAX_BITS = 63
 # Keeps the outermost levels of an even number within reach of the bounded latent.
 SLACK = 1e-3
+
+
+@dataclass(frozen=True)
+class FSQConfig:
+    """Of a FiniteScalarQuantizer, with its arguments."""
+
+    levels: tuple[int, ...] = LEVELS[16]
 
 
 class FiniteScalarQuantizer(Quantizer):
@@ -29,6 +37,7 @@ class FiniteScalarQuantizer(Quantizer):
     the lowest digit of an index. Raises UsageError for other levels.
     """
 
+    config: FSQConfig
     levels: Tensor
     places: Tensor
 
@@ -38,9 +47,11 @@ class FiniteScalarQuantizer(Quantizer):
                 f"levels are at least 3 each with a product up to 2^{MAX_BITS}, not {list(levels)}"
             )
         super().__init__(len(levels), math.prod(levels))
-        self.register_buffer("levels", torch.tensor(levels), persistent=False)
+        self.config = FSQConfig(tuple(levels))
+        # On the CPU where weights are made on the meta device, since files do not hold them.
+        self.register_buffer("levels", torch.tensor(levels, device="cpu"), persistent=False)
         places = [math.prod(levels[:i]) for i in range(len(levels))]
-        self.register_buffer("places", torch.tensor(places), persistent=False)
+        self.register_buffer("places", torch.tensor(places, device="cpu"), persistent=False)
 
     def forward(self, z: Tensor) -> Quantized:
         """Latents z [..., D] -> vectors [..., D] in [-1, 1], indices [...]; the loss is 0.
@@ -64,6 +75,10 @@ class FiniteScalarQuantizer(Quantizer):
         half = self.levels // 2
         digits = indices.unsqueeze(-1) // self.places % self.levels
         return (digits - half).float() / half
+
+    def extra_repr(self) -> str:
+        """For print."""
+        return f"levels={self.config.levels}"
 
     def _bound(self, z: Tensor) -> Tensor:
         """Into the open interval that rounds to -(levels // 2) .. (levels - 1) // 2."""

@@ -7,6 +7,8 @@ sigmoid(4 tau z_d).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -15,9 +17,25 @@ from bsqav.errors import UsageError
 from bsqav.nn.paper.quantizers.base import Quantized, Quantizer, straight_through
 from bsqav.ops.entropy import check_entropy, soft_bit_terms
 
-__all__ = ["LookupFreeQuantizer"]
+__all__ = ["LFQConfig", "LookupFreeQuantizer"]
 
 MAX_BITS = 64
+
+
+@dataclass(frozen=True)
+class LFQConfig:
+    """Of a LookupFreeQuantizer, with its arguments.
+
+    Its tau of 1 is the sharpness of BSQ's tau of 2: there -tau |z - c|^2 is 2 tau c . u and a
+    constant.
+    """
+
+    bits: int = 18
+    tau: float = 1.0
+    group_size: int = 1
+    gamma: float = 1.0
+    weight: float = 0.1
+    commitment: float = 0.25
 
 
 class LookupFreeQuantizer(Quantizer):
@@ -28,6 +46,8 @@ class LookupFreeQuantizer(Quantizer):
     the batch's entropy against that of a sample. weight: of both. commitment: weight of |z - q|^2.
     Raises UsageError for values out of range.
     """
+
+    config: LFQConfig
 
     def __init__(
         self,
@@ -43,6 +63,7 @@ class LookupFreeQuantizer(Quantizer):
             raise UsageError(f"a token of LFQ has from 1 to {MAX_BITS} bits, not {bits}")
         check_entropy(torch.ones(1, bits), tau, group_size)
         super().__init__(bits, 2**bits)
+        self.config = LFQConfig(bits, tau, group_size, gamma, weight, commitment)
         self.tau, self.group_size, self.gamma = tau, group_size, gamma
         self.weight, self.commitment = weight, commitment
 
@@ -63,6 +84,10 @@ class LookupFreeQuantizer(Quantizer):
         vectors = straight_through(z, corners.to(z.dtype))
         indices = ops.pack_bits(z.detach() >= 0)
         return Quantized(vectors, indices, loss, sample.detach(), batch.detach())
+
+    def extra_repr(self) -> str:
+        """For print."""
+        return f"bits={self.dim}, tau={self.tau}, group_size={self.group_size}"
 
     @torch.no_grad()
     def vectors_of(self, indices: Tensor) -> Tensor:

@@ -6,6 +6,8 @@ published program's VQ and, with a fixed codebook, its spherical lattice quantiz
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -13,11 +15,22 @@ from torch import Tensor, nn
 from bsqav.errors import UsageError
 from bsqav.nn.paper.quantizers.base import Quantized, Quantizer, index_entropy, straight_through
 
-__all__ = ["VectorQuantizer"]
+__all__ = ["VQConfig", "VectorQuantizer"]
 
 MAX_CODES = 1 << 24
 # Products of latents and codes held at once, so that a large codebook needs little memory.
 TABLE = 1 << 24
+
+
+@dataclass(frozen=True)
+class VQConfig:
+    """Of a VectorQuantizer, with its arguments."""
+
+    codes: int
+    dim: int
+    normalize: bool = False
+    commitment: float = 0.25
+    trained: bool = True
 
 
 class VectorQuantizer(Quantizer):
@@ -27,6 +40,8 @@ class VectorQuantizer(Quantizer):
     |z - c|^2 towards the latent; the codebook's own term has weight 1. trained: False keeps the
     codebook as it is. Raises UsageError for sizes out of range.
     """
+
+    config: VQConfig
 
     def __init__(
         self,
@@ -43,6 +58,7 @@ class VectorQuantizer(Quantizer):
                 f"not {codes} of length {dim}"
             )
         super().__init__(dim, codes)
+        self.config = VQConfig(codes, dim, normalize, commitment, trained)
         self.normalize, self.commitment = normalize, commitment
         self.codebook = nn.Parameter(torch.empty(codes, dim), requires_grad=trained)
         nn.init.uniform_(self.codebook, -1 / codes, 1 / codes)
@@ -71,6 +87,10 @@ class VectorQuantizer(Quantizer):
         """Indices [...], int64 -> codes [..., D]."""
         self.check_indices(indices)
         return F.embedding(indices, self._placed(self.codebook))
+
+    def extra_repr(self) -> str:
+        """For print."""
+        return f"codes={self.codes}, dim={self.dim}, normalize={self.normalize}"
 
     def _placed(self, x: Tensor) -> Tensor:
         return F.normalize(x, dim=-1) if self.normalize else x
