@@ -17,7 +17,7 @@ from torch import nn
 
 from bsqav.errors import DivergedError
 from bsqav.nn.paper.store import load_model
-from bsqav.recipes.paper import start
+from bsqav.recipes.starting import start
 from bsqav.training.codec.engine import Engine
 from bsqav.training.codec.loop import TrainConfig, Trainer
 from bsqav.training.codec.objective import LayerResult

@@ -32,7 +32,8 @@ from bsqav.nn.paper.quantizers import BSQConfig
 from bsqav.nn.paper.store import load_model, save_model
 from bsqav.nn.paper.subtokens import SubTokens
 from bsqav.nn.paper.tokencoding import compress, decompress
-from bsqav.recipes.paper import RECIPES, Recipe, configured, start
+from bsqav.recipes.paper import RECIPES, Recipe, configured
+from bsqav.recipes.starting import start
 from bsqav.training.paper.images import (
     PictureConfig,
     PictureFolder,
@@ -100,7 +101,7 @@ def test_an_interrupted_run_goes_on_as_if_it_were_not(pictures: Path, tmp_path: 
             assert torch.equal(a, b)
     assert len(logged(tmp_path / "whole", "discriminator")) == 6
     other = tokenizer_recipe(network=ViTConfig(NETS, BSQConfig(6), (16, 16), head=64))
-    with pytest.raises(ModelError, match="another configuration"):
+    with pytest.raises(ModelError, match=r"another configuration: .*bits was 12, is now 6"):
         start(other, pictures, tmp_path / "parts", device="cpu").resume()
 
 
@@ -183,8 +184,8 @@ def test_a_prior_saves_bits(tokenizer: Path, pictures: Path, tmp_path: Path) -> 
     assert torch.equal(decompress(prior, data)[:, 0], indices)
     with pytest.raises(UsageError, match="name its file"):
         start(recipe, pictures, tmp_path, device="cpu")
-    other = replace(recipe, network=ARPriorConfig(NETS, SubTokens(18, 6)))
-    with pytest.raises(UsageError, match="tokens of 18 bits"):
+    other = replace(recipe, network=ARPriorConfig(NETS, SubTokens(18, 9)))
+    with pytest.raises(UsageError, match="tokens of 12 bits do not divide into groups of 9"):
         start(other, pictures, tmp_path, device="cpu", tokenizer=tokenizer)
 
 

@@ -17,7 +17,7 @@ from bsqav.cli.main import main
 from bsqav.errors import UsageError
 from bsqav.nn.codec.networks import CodecNet
 from bsqav.recipes.codec import codec_smoke
-from bsqav.recipes.paper import start
+from bsqav.recipes.starting import start
 from bsqav.training.codec.engine import Engine
 from bsqav.training.codec.loop import TrainConfig, Trainer
 from bsqav.training.common.setup import Setting, digest_of_data, reconcile, settings_of

@@ -88,6 +88,9 @@ def _add_data_jobs(jobs: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--frames", type=int, default=6, help="length of a clip; codec-v1-traced wants 17"
     )
     pack.add_argument("--squares-per-photo", type=int, default=10, help="cut from each photo")
+    settings = jobs.add_parser("settings", help="list the settings of a recipe, for --set")
+    settings.add_argument("recipe", help="name of a recipe, e.g. small-image")
+    settings.add_argument("--set", dest="sets", action="append", default=[], metavar="NAME=VALUE")
     check = jobs.add_parser("check", help="list pictures, videos and shards that cannot be read")
     check.add_argument("data", type=Path, help="folder of them, as training takes it")
     check.add_argument(
@@ -101,6 +104,15 @@ def _add_data_jobs(jobs: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _add_machine_options(train: argparse.ArgumentParser) -> None:
     """How long, how and where a run computes; what is not given is the recipe's."""
+    train.add_argument(
+        "--set",
+        dest="sets",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="another value of a setting of the recipe (`bsqav train settings RECIPE` lists them); "
+        "may be repeated",
+    )
     train.add_argument("--steps", type=int, help="budget in steps, instead of the recipe's")
     train.add_argument("--minutes", type=float, help="budget in minutes of training")
     train.add_argument("--device", choices=("auto", "cpu", "cuda"), help="where to compute")
@@ -153,6 +165,7 @@ def run(args: argparse.Namespace) -> int:
     jobs = {
         "pack": _pack,
         "check": _check,
+        "settings": _settings,
         "tokenizer": _tokenizer,
         "prior": train_paper.run,
         "masked-lm": train_paper.run,
@@ -191,6 +204,27 @@ def _check(args: argparse.Namespace) -> int:
     return 1 if damaged else 0
 
 
+def _settings(args: argparse.Namespace) -> int:
+    """Prints the settings of a recipe, with --set applied."""
+    from bsqav.evaluation.io.text import align
+    from bsqav.recipes import codec, paper
+    from bsqav.training.common.changes import listed
+
+    config: object
+    if args.recipe in paper.RECIPES:
+        job = paper.RECIPES[args.recipe]().job
+        config = paper.configured(args.recipe, job, sets=args.sets)
+    elif args.recipe in codec.RECIPES:
+        config = codec.configured(args.recipe, None, {}, args.sets)
+    else:
+        known = ", ".join([*codec.RECIPES, *paper.RECIPES])
+        raise UsageError(f"no recipe {args.recipe!r}; there are {known}")
+    rows = [[row.name, row.kind, row.value] for row in listed(config)]
+    for line in align([["setting", "type", "value"], *rows]):
+        show(line.rstrip())
+    return 0
+
+
 def _tokenizer(args: argparse.Namespace) -> int:
     if args.recipe.startswith(train_paper.PREFIXES):
         return train_paper.run(args)
@@ -202,7 +236,8 @@ def _tokenizer(args: argparse.Namespace) -> int:
     from bsqav.training.common.run import run_process
     from bsqav.training.common.setup import START, digest_of_file
 
-    config = configured(args.recipe, args.batch, train_paper.changes_of(args, CONFIGURED))
+    changes = train_paper.changes_of(args, CONFIGURED)
+    config = configured(args.recipe, args.batch, changes, args.sets)
     keyframes = keyframe_networks(args.keyframes, config) if args.keyframes else None
     check = None
     if config.data.hold_out and math.isfinite(config.check_minutes):
@@ -214,6 +249,7 @@ def _tokenizer(args: argparse.Namespace) -> int:
     trainer = Trainer(config, args.data, args.folder, check, quantize, inputs)
     begin = None if args.start is None else partial(trainer.start_from, args.start)
     with interruptible() as stop:
+        train_paper.say_sets(args)
         run_process(trainer, stop.is_set, begin, args.override)
     return 0
 

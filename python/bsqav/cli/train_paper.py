@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -127,9 +128,16 @@ def changes_of(args: argparse.Namespace, configured: Sequence[str]) -> dict[str,
     return {name: value for name, value in given.items() if value is not None}
 
 
+def say_sets(args: argparse.Namespace) -> None:
+    """Says what --set changed, for the log of a run."""
+    if args.sets:
+        print(f"set: {' '.join(args.sets)}", file=sys.stderr, flush=True)
+
+
 def run(args: argparse.Namespace) -> int:
     """Trains one of the paper's networks; returns the exit status."""
-    from bsqav.recipes.paper import configured, start
+    from bsqav.recipes.paper import configured
+    from bsqav.recipes.starting import start
     from bsqav.training.common.run import run_process
 
     for name in OTHERS:
@@ -138,7 +146,9 @@ def run(args: argparse.Namespace) -> int:
     changes = changes_of(args, CONFIGURED)
     opponent = getattr(args, "discriminator", None)
     lpips = not getattr(args, "no_lpips", False)
-    recipe = configured(args.recipe, args.job, args.batch, changes, opponent, lpips=lpips)
+    recipe = configured(
+        args.recipe, args.job, args.batch, changes, opponent, lpips=lpips, sets=args.sets
+    )
     trainer = start(
         recipe,
         args.data,
@@ -152,5 +162,6 @@ def run(args: argparse.Namespace) -> int:
         matrix=args.matrix or "auto",
     )
     with interruptible() as stop:
+        say_sets(args)
         run_process(trainer, stop.is_set, override=args.override)
     return 0

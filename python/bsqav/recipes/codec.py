@@ -1,7 +1,7 @@
 """Recipes of the codec's own networks, the ones that the package ships."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from bsqav.training.codec.decisions import ENCODER
 from bsqav.training.codec.loop import TrainConfig
 from bsqav.training.codec.rollout import RolloutConfig
 from bsqav.training.codec.traces import TraceConfig
+from bsqav.training.common.changes import changed, refuse_twice
 
 # Clips that a run with checks keeps for them, where its recipe does not say.
 HELD_OUT = 8
@@ -119,14 +120,20 @@ RECIPES = {
 }
 
 
-def configured(name: str, batch: int | None, changes: Mapping[str, Any]) -> TrainConfig:
+def configured(
+    name: str, batch: int | None, changes: Mapping[str, Any], sets: Sequence[str] = ()
+) -> TrainConfig:
     """A recipe with other values of some fields of TrainConfig, and another batch if given.
 
-    A run with checks holds clips out for them. Raises UsageError for a name that is not known.
+    sets: `name=value` texts for any setting, see bsqav.training.common.changes. A run with checks
+    holds clips out for them. Raises UsageError for a name that is not known, and for a setting that
+    is given in two ways.
     """
     if name not in RECIPES:
         raise UsageError(f"no recipe {name!r}; there are {', '.join(RECIPES)}")
-    config = replace(RECIPES[name](), **changes)
+    config, given = changed(RECIPES[name](), sets)
+    refuse_twice(given, {**changes, "data.batch": batch})
+    config = replace(config, **changes)
     data = config.data if batch is None else replace(config.data, batch=batch)
     if math.isfinite(config.check_minutes) and not data.hold_out:
         data = replace(data, hold_out=HELD_OUT)

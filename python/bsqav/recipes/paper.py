@@ -6,42 +6,24 @@ paper's need several large GPUs and its data sets; the small ones show the same 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Literal
 
-import torch
-from torch import nn
-
-from bsqav.errors import ModelError, UsageError
-from bsqav.nn.paper.arprior import ARPrior, ARPriorConfig
+from bsqav.errors import UsageError
+from bsqav.nn.paper.arprior import ARPriorConfig
 from bsqav.nn.paper.attention import TransformerConfig
-from bsqav.nn.paper.bsqvit import BSQViT, ViTConfig, inflate, sized
-from bsqav.nn.paper.discriminators import (
-    ClipDiscriminator,
-    PatchDiscriminator,
-    StyleDiscriminator,
-)
-from bsqav.nn.paper.lpips import LPIPS
-from bsqav.nn.paper.maskedlm import MaskedLM, MaskedLMConfig
-from bsqav.nn.paper.store import load_model
+from bsqav.nn.paper.bsqvit import ViTConfig, sized
+from bsqav.nn.paper.maskedlm import MaskedLMConfig
 from bsqav.nn.paper.subtokens import SubTokens
-from bsqav.training.common.placement import place
-from bsqav.training.common.setup import START, Setting, digest_of_file, settings_of
-from bsqav.training.paper.image_sources import Matrix
-from bsqav.training.paper.images import PictureConfig, PictureFolder
-from bsqav.training.paper.loop import PhaseConfig, PhaseTrainer
+from bsqav.training.common.changes import NO_SETTING, changed, refuse_twice
+from bsqav.training.paper.images import PictureConfig
+from bsqav.training.paper.loop import PhaseConfig
 from bsqav.training.paper.phases import (
-    MaskedPhase,
-    Phase,
-    PriorPhase,
     TokenizerLoss,
-    TokenizerPhase,
-    TokenPhase,
 )
 
-__all__ = ["RECIPES", "Recipe", "configured", "start"]
+__all__ = ["RECIPES", "Recipe", "configured"]
 
 Network = ViTConfig | ARPriorConfig | MaskedLMConfig
 Opponent = Literal["style", "patch", "clip"]
@@ -54,7 +36,8 @@ class Recipe:
     network: decides which phase it is. loss: of a tokenizer. opponent: StyleGAN2's discriminator,
     PatchGAN, or of videos StyleGAN2's over whole clips. channels: of StyleGAN2's layer at one
     pixel. base_lr: rate for a batch of one picture, which the batch multiplies, as the paper has
-    it; 0: the run's own lr.
+    it; 0: the run's own lr. given: names of settings that were set, which others then follow or
+    are checked against.
     """
 
     network: Network
@@ -64,6 +47,7 @@ class Recipe:
     opponent: Opponent = "style"
     channels: int = 32768
     base_lr: float = 0.0
+    given: frozenset[str] = field(default=frozenset(), metadata=NO_SETTING)
 
     @property
     def job(self) -> str:
@@ -72,11 +56,14 @@ class Recipe:
         return kinds[type(self.network)]
 
 
-def _image(bits: int) -> Recipe:
-    """ImageNet at 256 x 256, 8 GPUs with 32 pictures each, a million steps."""
+def _image(bits: int, side: int = 256) -> Recipe:
+    """ImageNet at 256 x 256, 8 GPUs with 32 pictures each, a million steps.
+
+    At 128 x 128 what the paper's videos and masked LM begin from.
+    """
     return Recipe(
-        sized("base", bits),
-        PictureConfig(256, batch=256, workers=8),
+        sized("base", bits, (side, side)),
+        PictureConfig(side, batch=256, workers=8),
         PhaseConfig(lr_end=0.5),
         TokenizerLoss(pixel="l1"),
         base_lr=4e-7,
@@ -169,6 +156,8 @@ def small_masked() -> Recipe:
 RECIPES: Mapping[str, Callable[[], Recipe]] = {
     "paper-image-18": lambda: _image(18),
     "paper-image-36": lambda: _image(36),
+    "paper-image-128-18": lambda: _image(18, 128),
+    "paper-image-128-36": lambda: _image(36, 128),
     "paper-video-18": lambda: _video(18),
     "paper-video-36": lambda: _video(36),
     "paper-prior-image": lambda: _prior(1),
@@ -191,132 +180,55 @@ def configured(
     opponent: Opponent | None = None,
     *,
     lpips: bool = True,
+    sets: Sequence[str] = (),
 ) -> Recipe:
-    """A recipe with other values of some fields of PhaseConfig, another batch or opponent if given.
+    """A recipe with other values of its settings.
 
-    lpips False: without that term of the loss. The rate follows the batch where the recipe's does.
-    Raises UsageError for a name that is not known, or one of another job, and for an opponent
-    where the recipe has none.
+    batch, changes: the batch and fields of PhaseConfig. lpips False: without that term of the loss.
+    sets: `name=value` texts for any setting, see bsqav.training.common.changes. Size and frames
+    of a tokenizer and of its data follow each other; the rate follows the batch where the recipe's
+    does and run.lr is not set. Raises UsageError for a name that is not known, or one of another
+    job, for an opponent where the recipe has none, and for what contradicts itself.
     """
     known = {n for n, made in RECIPES.items() if made().job == job}
     if name not in known:
         raise UsageError(f"no recipe {name!r} for {job}; there are {', '.join(sorted(known))}")
-    recipe = RECIPES[name]()
+    recipe, given = changed(RECIPES[name](), sets)
+    if recipe.job != job:
+        raise UsageError(f"--set network: that is a {recipe.job}, not a {job}")
+    options = {"data.batch": batch, **{f"run.{field}": v for field, v in (changes or {}).items()}}
+    refuse_twice(given, options)
     data = recipe.data if batch is None else replace(recipe.data, batch=batch)
     run = replace(recipe.run, **(changes or {}))
-    if recipe.base_lr:
-        run = replace(run, lr=recipe.base_lr * data.batch)
+    recipe = replace(recipe, data=data, given=given)
+    if recipe.job == "tokenizer":
+        recipe = _same_size(recipe)
+    if recipe.base_lr and "run.lr" not in given:
+        run = replace(run, lr=recipe.base_lr * recipe.data.batch)
     if opponent is not None and (recipe.job != "tokenizer" or not recipe.loss.gan):
         raise UsageError(f"{name} has no adversary: take a recipe with one, small-image-gan say")
     loss = recipe.loss if lpips else replace(recipe.loss, lpips=0.0)
-    return replace(recipe, data=data, run=run, loss=loss, opponent=opponent or recipe.opponent)
+    return replace(recipe, run=run, loss=loss, opponent=opponent or recipe.opponent)
 
 
-def start(
-    recipe: Recipe,
-    pictures: Path,
-    folder: Path,
-    *,
-    device: str = "auto",
-    tokenizer: Path | None = None,
-    weights: Path | None = None,
-    lpips: tuple[Path, ...] = (),
-    listed: Path | None = None,
-    skip_damaged: bool = False,
-    matrix: Matrix = "auto",
-) -> PhaseTrainer:
-    """The trainer of a recipe, ready to resume or to train.
+def _same_size(recipe: Recipe) -> Recipe:
+    """A tokenizer's recipe whose network and data agree on size and frames.
 
-    pictures: folder of pictures or videos. folder: of the run. tokenizer: a tokenizer's file, for
-    the phases on tokens. weights: what a tokenizer starts from; one of pictures is inflated to
-    videos. lpips: files of its weights, where it is in the loss. listed, skip_damaged, matrix: see
-    PictureFolder. Raises UsageError and ModelError for what does not fit.
+    What was set decides; raises UsageError where both were and differ.
     """
-    _check_lpips(recipe, lpips)
-    where = place(device)
-    source = PictureFolder(
-        pictures, recipe.data.frames, listed, skip_damaged=skip_damaged, matrix=matrix
-    )
-    phase = _phase(recipe, len(source.classes), tokenizer, weights, lpips)
-    inputs = _inputs(recipe, phase, weights, lpips)
-    return PhaseTrainer(phase, recipe.run, recipe.data, source, folder, where, inputs)
-
-
-def _check_lpips(recipe: Recipe, lpips: tuple[Path, ...]) -> None:
-    """Raises UsageError where a loss with LPIPS has no weights of it, or there is no such term."""
-    wanted = recipe.job == "tokenizer" and recipe.loss.lpips > 0
-    if wanted and not lpips:
+    network, data, given = recipe.network, recipe.data, recipe.given
+    assert isinstance(network, ViTConfig)
+    if "data.side" in given and "network.size" not in given:
+        network = replace(network, size=(data.side, data.side))
+    if "data.frames" in given and "network.frames" not in given:
+        network = replace(network, frames=data.frames)
+    if "network.frames" in given and "data.frames" not in given:
+        data = replace(data, frames=network.frames)
+    if "network.size" in given and "data.side" not in given:
+        data = replace(data, side=network.size[0])
+    if network.size != (data.side, data.side) or network.frames != data.frames:
         raise UsageError(
-            f"LPIPS is a part of this recipe's loss (weight {recipe.loss.lpips:g}): give its "
-            "weights with --lpips TRUNK HEADS, or train without it with --no-lpips"
+            f"the tokenizer is for {network.size[0]} x {network.size[1]} pixels and "
+            f"{network.frames} frames, its data have {data.side} x {data.side} and {data.frames}"
         )
-    if lpips and not wanted:
-        raise UsageError("weights of LPIPS are given, but it is no part of this recipe's loss")
-
-
-def _inputs(
-    recipe: Recipe, phase: Phase, weights: Path | None, lpips: tuple[Path, ...]
-) -> dict[str, Setting]:
-    """What a recipe has beyond its run and data, and digests of the files that it is given."""
-    if isinstance(phase, TokenPhase):
-        return {"tokenizer": phase.tokenizer_id}
-    found = {
-        **settings_of(recipe.loss, "loss."),
-        "opponent": recipe.opponent,
-        "channels": recipe.channels,
-        "lpips": " ".join(digest_of_file(path) for path in lpips),
-    }
-    return found if weights is None else {**found, START: digest_of_file(weights)}
-
-
-def _phase(
-    recipe: Recipe,
-    classes: int,
-    tokenizer: Path | None,
-    weights: Path | None,
-    lpips: tuple[Path, ...],
-) -> Phase:
-
-    torch.manual_seed(recipe.run.seed)
-    network = recipe.network
-    if isinstance(network, ViTConfig):
-        net = BSQViT(network) if weights is None else _started(weights, network)
-        opponent = _discriminator(recipe) if recipe.loss.gan > 0 else None
-        return TokenizerPhase(net, recipe.loss, opponent, LPIPS(*lpips) if lpips else None)
-    if weights is not None:
-        raise UsageError("weights to start from are for tokenizers")
-    if tokenizer is None:
-        raise UsageError(f"a {recipe.job} is trained on a tokenizer's tokens: name its file")
-    known = _tokenizer(tokenizer)
-    grid = recipe.data.side // known.config.patch
-    network = replace(network, grid=(grid, grid))
-    if isinstance(network, ARPriorConfig):
-        return PriorPhase(ARPrior(network), known)
-    if classes:
-        network = replace(network, classes=classes)
-    return MaskedPhase(MaskedLM(network), known, recipe.run.seed)
-
-
-def _discriminator(recipe: Recipe) -> nn.Module:
-    if recipe.opponent == "patch":
-        return PatchDiscriminator()
-    side, frames = recipe.data.side, recipe.data.frames
-    if recipe.opponent == "style":
-        return StyleDiscriminator(side, channels=recipe.channels)
-    if frames < 2:
-        raise UsageError("the discriminator of clips is for tokenizers of videos")
-    return ClipDiscriminator(side, frames, channels=recipe.channels)
-
-
-def _tokenizer(path: Path) -> BSQViT:
-    return load_model(path, BSQViT)
-
-
-def _started(path: Path, network: ViTConfig) -> BSQViT:
-    """A tokenizer of the configuration from a file's weights."""
-    model = _tokenizer(path)
-    if model.config.frames == 1 and network.frames > 1:
-        model = inflate(model, network.frames, network.size)
-    if model.config != network:
-        raise ModelError(f"{path} holds a tokenizer of another configuration")
-    return model
+    return replace(recipe, network=network, data=data)

@@ -3,6 +3,7 @@
 A trainer has networks and steps; the run decides when it saves, tells and ends.
 """
 
+import json
 import math
 import sys
 import time
@@ -13,7 +14,7 @@ from typing import Protocol
 
 import torch
 
-from bsqav.errors import DivergedError
+from bsqav.errors import DivergedError, UsageError
 from bsqav.nn.common.safeload import read_checkpoint
 from bsqav.training.common.checkpoint import CHECKPOINT, is_finite, write
 from bsqav.training.common.journal import Journal
@@ -21,6 +22,8 @@ from bsqav.training.common.placement import Placement
 from bsqav.training.common.setup import START, Setting, reconcile
 
 Report = Callable[[str], None]
+# What decides the result, for people; a checkpoint has it for itself.
+SETTINGS = "settings.json"
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,13 @@ class RunConfig:
     checkpoint_minutes: float = 5.0
     board: bool = False
     max_skipped: int = 50
+
+    def check_run(self) -> None:
+        """Raises UsageError for a budget or intervals out of range."""
+        if min(self.steps, self.threads, self.max_skipped) < 1:
+            raise UsageError("steps, threads and max_skipped are at least 1")
+        if not min(self.minutes, self.checkpoint_minutes) > 0:
+            raise UsageError("minutes and checkpoint_minutes are more than 0")
 
 
 @dataclass
@@ -201,6 +211,9 @@ class Run:
         without a finite loss.
         """
         self.report = report
+        if self.place.leads:
+            text = json.dumps(self.saved_setup(), indent=2, default=str)
+            (self.folder / SETTINGS).write_text(text + "\n", encoding="utf-8")
         if self.journal.notice:
             self.say(self.journal.notice)
         tasks = [_Periodic(self.config.checkpoint_minutes, trainer.save)]

@@ -97,6 +97,18 @@ def reconcile(
     return {**saved, **now}, notes
 
 
+def changes_between(saved: object, now: Setup, group: str) -> str:
+    """What of a group of settings (`network.`) is another, in words after a colon; may be empty."""
+    if not isinstance(saved, Mapping):
+        return ""
+    found = [
+        f"{name} was {_shown(saved[name])}, is now {_shown(value)}"
+        for name, value in now.items()
+        if name.startswith(group) and name in saved and saved[name] != value
+    ]
+    return f": {'; '.join(found)}" if found else ""
+
+
 def _shown(value: object) -> str:
     return "none" if value in ("", None) else str(value)
 

@@ -72,6 +72,11 @@ class PictureConfig:
     flip: bool = False
     workers: int = 0
 
+    def check(self) -> None:
+        """Raises UsageError for values out of range."""
+        if min(self.side, self.frames, self.batch) < 1 or self.workers < 0:
+            raise UsageError("side, frames and batch of the data are at least 1, workers 0")
+
 
 class PictureFolder:
     """The pictures (frames = 1) or videos of a folder, or of its .tar shards.

@@ -22,7 +22,7 @@ from bsqav.nn.paper.store import save_model
 from bsqav.training.common.checkpoint import WEIGHTS
 from bsqav.training.common.placement import Placement
 from bsqav.training.common.run import Report, Run, RunConfig
-from bsqav.training.common.setup import Setting, Setup, settings_of
+from bsqav.training.common.setup import Setting, Setup, changes_between, settings_of
 from bsqav.training.paper import sharding
 from bsqav.training.paper.images import Drawn, PictureConfig, PictureFolder, StepBatches, loader
 from bsqav.training.paper.phases import Phase
@@ -55,6 +55,18 @@ class PhaseConfig(RunConfig):
     sharded: bool = False
     attention: Attention = "sdpa"
     log_steps: int = 50
+
+    def check(self) -> None:
+        """Raises UsageError for values out of range."""
+        self.check_run()
+        if not 0 < self.lr < math.inf or min(self.lr_start, self.lr_end, self.weight_decay) < 0:
+            raise UsageError(
+                f"lr {self.lr}: more than 0; lr_start, lr_end, weight_decay: 0 or more"
+            )
+        if self.warmup < 0 or self.log_steps < 1 or not self.clip > 0:
+            raise UsageError("warmup is 0 or more, log_steps 1 or more, clip more than 0")
+        if not 0 <= self.ema < 1 or not all(0 <= beta < 1 for beta in self.betas):
+            raise UsageError("ema and betas are from 0 to less than 1")
 
     def rate(self, step: int) -> float:
         """Share of lr at a step."""
@@ -99,7 +111,10 @@ class PhaseTrainer:
     ) -> None:
         self.phase, self.config, self.place = phase, config, place
         self.run = Run(config, folder, place)
-        known = {**settings_of(config), **settings_of(data, "data.")}
+        config.check()
+        data.check()
+        network = settings_of(phase.net.config, "network.")
+        known = {**settings_of(config), **settings_of(data, "data."), **network}
         self.run.setup = {**known, "files": pictures.digest(), **inputs}
         self.run.setup["matrix"] = pictures.matrices()
         self.progress = self.run.progress
@@ -174,7 +189,8 @@ class PhaseTrainer:
         path, state = self.run.checkpoint, cast(PhaseState, content)
         try:
             if state["config"] != self._model_config():
-                raise ModelError(f"{path} belongs to another configuration")
+                words = changes_between(state.get("setup"), self.run.setup, "network.")
+                raise ModelError(f"{path} belongs to another configuration{words}")
             self.run.compare_setup(state.get("setup"))
             parts = zip(self.nets, state["nets"], self.optimizers, state["optimizers"], strict=True)
             for net, weights, optimizer, moments in parts:

@@ -26,8 +26,8 @@ TABLE = 1 << 24
 class VQConfig:
     """Of a VectorQuantizer, with its arguments."""
 
-    codes: int
-    dim: int
+    codes: int = 1024
+    dim: int = 8
     normalize: bool = False
     commitment: float = 0.25
     trained: bool = True
