@@ -1,0 +1,1 @@
+"""Small trained models of the BSQ paper's networks: a folder each, which bsqav finds by name."""
