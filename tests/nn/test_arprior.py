@@ -12,10 +12,16 @@ from torch import Tensor, nn
 from bsqav.errors import BitstreamError, ModelError, UsageError
 from bsqav.nn.paper.arprior import ARPrior, ARPriorConfig
 from bsqav.nn.paper.attention import TransformerConfig
+from bsqav.nn.paper.exactprior import ExactPrior, exponential
 from bsqav.nn.paper.fingerprints import fingerprint
 from bsqav.nn.paper.subtokens import SubTokens
 from bsqav.nn.paper.tokencoding import HEADER, compress, decompress
 
+# Of test_a_golden_stream.
+GOLDEN = (
+    "4253515403060200030002000200eff3129cc40e14500000000000000000"
+    "3f7ac38a4a26a4d9a8aa31e1b6461d6ca231a0510c0a"
+)
 SMALL = TransformerConfig(width=32, layers=2, heads=2, hidden=64)
 
 
@@ -113,7 +119,7 @@ def test_samples_follow_the_prior() -> None:
     net = ARPrior(ARPriorConfig(SMALL, SubTokens(2, 2), (1, 1)))
     net.head.bias.data = torch.tensor([0.5, 0.25, 0.125, 0.125]).log()
     drawn = net.sample(4000, generator=torch.Generator().manual_seed(2))
-    assert drawn.shape == (4000, 1, 1, 1)
+    assert drawn.shape == (4000, 1, 1)
     share = torch.bincount(drawn.flatten(), minlength=4) / 4000
     torch.testing.assert_close(share, torch.tensor([0.5, 0.25, 0.125, 0.125]), atol=0.04, rtol=0)
     sure = net.sample(50, temperature=0.05)
@@ -133,12 +139,12 @@ def test_damaged_streams() -> None:
             decompress(net, bytes(changed))
     with pytest.raises(BitstreamError):
         decompress(net, data + b"\x01" * 8)
-    huge = HEADER.pack(b"BSQT", 2, 6, 2, 3, 2, 65535, 0, 0, b"")
+    huge = HEADER.pack(b"BSQT", 3, 6, 2, 3, 2, 65535, 0, 0, b"")
     with pytest.raises((BitstreamError, ModelError)):
         decompress(net, huge)
     with pytest.raises(UsageError, match="need 0 MiB"):
-        decompress(net, data, memory=2 * 2 * 2 * 24 * 32 * 4 - 1)
-    assert torch.equal(decompress(net, data, memory=2 * 2 * 2 * 24 * 32 * 4), x)
+        decompress(net, data, memory=2 * 2 * 2 * 24 * 32 * 8 - 1)
+    assert torch.equal(decompress(net, data, memory=2 * 2 * 2 * 24 * 32 * 8), x)
     other = prior()
     other.head.bias.data += 1
     with pytest.raises(ModelError, match="another prior"):
@@ -177,3 +183,86 @@ def test_the_papers_prior() -> None:
         net = ARPrior(ARPriorConfig(frames=16))
     assert net.config.length == 16 * 256 * 2
     assert 165e6 < sum(p.numel() for p in net.parameters()) < 175e6
+
+
+# ---- exact arithmetic ----
+
+
+def rough_prior() -> ARPrior:
+    """With weights as large as trained ones, in groups of values that are not alike."""
+    torch.manual_seed(9)
+    sizes = TransformerConfig(width=48, layers=3, heads=3, hidden=96)
+    net = ARPrior(ARPriorConfig(sizes, SubTokens(12, 6), (3, 4), 2)).eval()
+    with torch.no_grad():
+        for weight in net.parameters():
+            weight.add_(0.2 * torch.randn_like(weight))
+    return net
+
+
+def test_one_pass_is_step_by_step() -> None:
+    """To the last bit, in batches of any size, with any number of threads."""
+    net = rough_prior()
+    exact = ExactPrior(net)
+    x = torch.randint(0, 1 << 12, (3, 2, 3, 4), generator=torch.Generator().manual_seed(1))
+    values = net.sequence(x)
+    whole = exact.weights_of(values)
+    found: list[Tensor] = []
+
+    def given(s: int, weights: Tensor) -> Tensor:
+        found.append(weights)
+        return values[:, s]
+
+    assert torch.equal(exact.unroll(3, values.shape[1], given), values)
+    assert torch.equal(torch.stack(found, 1), whole)
+    assert torch.equal(exact.weights_of(values[1:2]), whole[1:2])
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3 - min(2, threads))
+    try:
+        assert torch.equal(exact.weights_of(values), whole)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_exact_probabilities_are_the_priors() -> None:
+    net = rough_prior()
+    x = torch.randint(0, 1 << 12, (16, 2, 3, 4), generator=torch.Generator().manual_seed(2))
+    values = net.sequence(x)
+    weights = ExactPrior(net).weights_of(values)
+    shares = weights / weights.sum(-1, keepdim=True)
+    bits = -shares.gather(-1, values.unsqueeze(-1)).log2().mean().item() * 2
+    assert bits == pytest.approx(net.bits_per_token(x), rel=1e-4)
+    assert (shares - net(x).softmax(-1)).abs().max() < 2e-3
+    size = 8 * (len(compress(net, x)) - HEADER.size) / x.numel()
+    assert size == pytest.approx(net.bits_per_token(x), rel=0.005)
+
+
+def test_exponential() -> None:
+    t = -torch.linspace(0, 60, 100_001, dtype=torch.float64)
+    assert (exponential(t) - t.exp()).abs().max() < 2**-30
+    assert exponential(torch.tensor([0.0, -math.inf], dtype=torch.float64)).tolist() == [1.0, 0.0]
+
+
+def test_a_golden_stream() -> None:
+    """Written once, decoded for ever: weights by arithmetic that no library changes."""
+    net = ARPrior(ARPriorConfig(SMALL, SubTokens(6, 3), (2, 3), 2)).eval()
+    with torch.no_grad():
+        for number, weight in enumerate(net.parameters()):
+            at = torch.arange(weight.numel(), dtype=torch.int64)
+            mixed = (at * 7919 + number * 104729) * 48271 % 65521
+            weight.copy_(((mixed % 2001 - 1000).double() / 2048).view_as(weight))
+    x = (torch.arange(24).view(2, 2, 2, 3) * 29 + 5) % 64
+    data = compress(net, x)
+    assert data.hex() == GOLDEN
+    assert torch.equal(decompress(net, data), x)
+
+
+def test_what_exact_arithmetic_does_not_take() -> None:
+    net = prior()
+    net.head.bias.data[0] = math.nan
+    with pytest.raises(UsageError, match="no numbers"):
+        compress(net, tokens())
+    wide = ARPriorConfig(TransformerConfig(8192 * 2, 1, 16, 16), SubTokens(2, 2), (1, 1))
+    with torch.device("meta"):
+        huge = ARPrior(wide)
+    with pytest.raises(UsageError, match="up to 8192 wide"):
+        ExactPrior(huge)

@@ -75,6 +75,11 @@ def tiles_of(model: BSQViT, indices: Tensor) -> Tensor:
     return _split(indices, model.config.grid)
 
 
+def of_tiles(indices: Tensor, tiles: tuple[int, int]) -> Tensor:
+    """The inverse of tiles_of for a count of tiles each way: [B tiles, (T,) h, w] -> indices."""
+    return _join(indices, tiles)
+
+
 @torch.no_grad()
 def detokenize(model: BSQViT, indices: Tensor, size: tuple[int, int], way: Way = "whole") -> Tensor:
     """Indices of tokenize -> pixels [B, 3, (T,) rows, columns] of the size given, in [-1, 1].

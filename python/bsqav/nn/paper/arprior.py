@@ -87,7 +87,7 @@ class ARPrior(Pretrained):
         frames or indices of more bits.
         """
         values_BS = self.sequence(indices)
-        places = self._places(values_BS.shape[1])
+        places = self.places(values_BS.shape[1])
         x = torch.cat([self.start.expand(len(values_BS), 1, -1), self._embed(values_BS)[:, :-1]], 1)
         x = self.transformer(x + places, causal=True)
         return cast(Tensor, self.head(self.norm(x)))
@@ -112,9 +112,10 @@ class ARPrior(Pretrained):
         return self.config.tokens.split(indices).flatten(1)
 
     def frames_of(self, values_BS: Tensor) -> Tensor:
-        """The inverse of sequence: values [B, S] -> indices [B, T, H, W]."""
+        """The inverse of sequence: values [B, S] -> indices [B, T, H, W], of images [B, H, W]."""
         b, groups = len(values_BS), self.config.tokens.groups
-        return self.config.tokens.join(values_BS.view(b, -1, *self.config.grid, groups))
+        indices = self.config.tokens.join(values_BS.view(b, -1, *self.config.grid, groups))
+        return indices[:, 0] if self.config.frames == 1 else indices
 
     @torch.no_grad()
     def unroll(self, batch: int, length: int, choose: Callable[[int, Tensor], Tensor]) -> Tensor:
@@ -124,7 +125,7 @@ class ARPrior(Pretrained):
         of a step is the same whatever `choose` does, so that coder and decoder see equal numbers.
         """
         cache = self.transformer.new_cache(length)
-        places = self._places(length)
+        places = self.places(length)
         x = self.start.expand(batch, 1, -1)
         values_BS = torch.zeros(batch, length, dtype=torch.long, device=self.start.device)
         for s in range(length):
@@ -141,7 +142,10 @@ class ARPrior(Pretrained):
         temperature: float = 1.0,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Draws clips: indices [B, T, H, W]. temperature: 1 draws as trained, below it surer."""
+        """Draws clips: indices [B, T, H, W], of images [B, H, W].
+
+        temperature: 1 draws as trained, below it surer.
+        """
         if not temperature > 0:
             raise UsageError(f"a temperature is positive, not {temperature}")
 
@@ -158,8 +162,8 @@ class ARPrior(Pretrained):
         at = torch.arange(first, first + values_BS.shape[1], device=values_BS.device)
         return cast(Tensor, self.embed(values_BS + at % tokens.groups * tokens.values))
 
-    def _places(self, length: int) -> Tensor:
-        """[S, C]: the places of the first sub-tokens, which are whole frames."""
+    def places(self, length: int) -> Tensor:
+        """[S, C]: embeddings of the places of the first sub-tokens, which are whole frames."""
         per_frame = self.config.length // self.config.frames
         place = self.position(0, max(1, length // per_frame), self.config.grid)
         return cast(Tensor, (place.unsqueeze(-2) + self.group).flatten(0, 3))

@@ -82,6 +82,10 @@ class KeyValueCache:
         """Tokens that all layers have seen."""
         return min(self._lengths)
 
+    def length_of(self, layer: int) -> int:
+        """Tokens that a layer has seen."""
+        return self._lengths[layer]
+
     @property
     def nbytes(self) -> int:
         """Memory taken, in bytes."""

@@ -1,19 +1,17 @@
 """Tokens to bytes and back by the range coder, under an autoregressive prior's probabilities.
 
-A stream is a header of 30 bytes, little-endian, and a range code: "BSQT", version (1 byte), bits of
-a token (1), rows, columns, frames and batch (2 each), CRC-32 of the prior's weights (4), CRC-32 of
-the tokens (4), and the fingerprint of the tokenizer whose tokens the prior learned (8, all 0 where
-it is not known). The prior's floating point sums differ between machines,
-libraries, devices and thread counts, and where one does, decoding goes astray from there: the
-second checksum finds that. Streams are for the machine that wrote them; files that travel are the
-codec's, whose prior is integers.
+A stream is a header of 30 bytes, little-endian, and a range code: "BSQT", version (1 byte, 3), bits
+of a token (1), rows, columns, frames and batch (2 each), CRC-32 of the prior's weights in float32
+(4), CRC-32 of the tokens (4), and the fingerprint of the tokenizer whose tokens the prior learned
+(8, all 0 where it is not known). The code has, sub-token by sub-token and within one clip by clip,
+the bits of its value from the highest on, each under the probability that the prior gives it after
+those before. Probabilities come from exact arithmetic (bsqav.nn.paper.exactprior): a stream is the
+same on every machine, and decodes on every other.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
@@ -23,25 +21,26 @@ from torch import Tensor, nn
 from bsqav import _core
 from bsqav.errors import BitstreamError, ModelError, UsageError
 from bsqav.nn.paper.arprior import ARPrior
+from bsqav.nn.paper.exactprior import ExactPrior
 from bsqav.nn.paper.fingerprints import check_tokenizer
 
 __all__ = ["compress", "decompress"]
 
-MAGIC, VERSION = b"BSQT", 2
+MAGIC, VERSION = b"BSQT", 3
 HEADER = struct.Struct("<4sBBHHHHII8s")
 MAX_TOKENS = 1 << 26
 # Memory that keys and values of a stream's clips may take, in bytes, unless the caller allows more.
 MAX_MEMORY = 4 << 30
 ONE = 1 << 16
 
-_Probabilities = npt.NDArray[np.float64]
+_Sums = npt.NDArray[np.float64]
 
 
 def compress(prior: ARPrior, indices: Tensor) -> bytes:
-    """Indices [B, (T,) H, W], int64 -> a stream.
+    """Indices [B, (T,) H, W], int64 -> a stream, the same on every machine.
 
-    The prior runs step by step, exactly as decompress runs it. Raises UsageError for tokens that
-    are not of the prior's grid, or too many.
+    Raises UsageError for tokens that are not of the prior's grid, or too many, and for priors that
+    ExactPrior does not take.
     """
     values_BS = prior.sequence(indices)
     batch, length = values_BS.shape
@@ -49,15 +48,14 @@ def compress(prior: ARPrior, indices: Tensor) -> bytes:
     frames = length // (rows * columns * tokens.groups)
     if max(batch, frames, rows, columns) >= ONE or batch * length > MAX_TOKENS or not batch:
         raise UsageError(f"{batch} clips of {length} sub-tokens do not fit into one stream")
-    encoder, group = _core.RangeEncoder(), tokens.group
-
-    def given(s: int, logits_BV: Tensor) -> Tensor:
-        for value, chances in zip(values_BS[:, s].tolist(), _chances(logits_BV), strict=True):
-            _encode(encoder, value, chances, group)
-        return values_BS[:, s]
-
-    with _inference(prior):
-        prior.unroll(batch, length, given)
+    exact, encoder = ExactPrior(prior), _core.RangeEncoder()
+    chances = np.stack([_chances_of(exact, values, tokens.group) for values in values_BS])
+    bits = values_BS.cpu().numpy()[..., None] >> np.arange(tokens.group)[::-1] & 1
+    # From clips of sub-tokens to sub-tokens of clips, as the decoder meets them.
+    for bit, chance in zip(
+        bits.swapaxes(0, 1).ravel().tolist(), chances.swapaxes(0, 1).ravel().tolist(), strict=True
+    ):
+        encoder.encode(bit, chance)
     header = HEADER.pack(
         *(MAGIC, VERSION, tokens.bits, rows, columns, frames, batch),
         *(_weights_checksum(prior), _checksum(values_BS), bytes.fromhex(prior.tokenizer_id)),
@@ -68,13 +66,12 @@ def compress(prior: ARPrior, indices: Tensor) -> bytes:
 def decompress(
     prior: ARPrior, data: bytes, *, memory: int = MAX_MEMORY, tokenizer: nn.Module | None = None
 ) -> Tensor:
-    """The indices [B, T, H, W] of a stream that compress wrote with the same prior.
+    """The indices [B, T, H, W], of images [B, H, W], that compress wrote with the same prior.
 
     tokenizer: what the indices are for; it is compared with the one that they came from. memory:
     bytes that the cache of keys and values may take; more raises UsageError. Raises BitstreamError
-    for a stream that is damaged or whose tokens do not come out as they went in (another machine,
-    library, device or number of threads does that too), ModelError where it was written with
-    another prior or is for another tokenizer.
+    for a stream that is damaged, ModelError where it was written with another prior or is for
+    another tokenizer.
     """
     batch, length, checksum, tokenizer_id = _read_header(prior, data)
     if tokenizer is not None:
@@ -85,29 +82,25 @@ def decompress(
             f"{batch} clips of {length} sub-tokens need {needed >> 20} MiB of memory; allow that "
             "much, or code fewer clips in a stream"
         )
-    decoder, tokens = _core.RangeDecoder(data[HEADER.size :]), prior.config.tokens
+    decoder, group = _core.RangeDecoder(data[HEADER.size :]), prior.config.tokens.group
 
-    def read(s: int, logits_BV: Tensor) -> Tensor:
+    def read(s: int, weights_BV: Tensor) -> Tensor:
         if decoder.overrun:
             raise BitstreamError(f"the stream ends at sub-token {s} of {length}")
-        values = [_decode(decoder, chances, tokens.group) for chances in _chances(logits_BV)]
-        return torch.tensor(values, device=logits_BV.device)
+        values = [_decode(decoder, sums, group) for sums in _sums(weights_BV)]
+        return torch.tensor(values, device=weights_BV.device)
 
-    with _inference(prior):
-        values_BS = prior.unroll(batch, length, read)
+    values_BS = ExactPrior(prior).unroll(batch, length, read)
     decoder.check_end()
     if _checksum(values_BS) != checksum:
-        raise BitstreamError(
-            "the tokens are not those that were coded: the stream is damaged, or its prior was run "
-            "elsewhere than here or with another number of threads, where its sums differ"
-        )
+        raise BitstreamError("the tokens are not those that were coded: the stream is damaged")
     return prior.frames_of(values_BS)
 
 
 def cache_bytes(prior: ARPrior, batch: int, length: int) -> int:
     """Memory that the keys and values of some clips of some sub-tokens take."""
-    sizes, weight = prior.config.transformer, prior.start
-    return 2 * sizes.layers * batch * length * sizes.width * weight.element_size()
+    sizes = prior.config.transformer
+    return 2 * sizes.layers * batch * length * sizes.width * torch.float64.itemsize
 
 
 def _read_header(prior: ARPrior, data: bytes) -> tuple[int, int, int, str]:
@@ -136,46 +129,41 @@ def _read_header(prior: ARPrior, data: bytes) -> tuple[int, int, int, str]:
 # ---- sub-tokens by bits ----
 
 
-def _chances(logits_BV: Tensor) -> _Probabilities:
-    """Probabilities [B, V] in float64."""
-    chances: _Probabilities = logits_BV.double().softmax(-1).cpu().numpy()
-    return chances
+def _sums(weights: Tensor) -> _Sums:
+    """Of the weights [..., V] of values the sums of all before each, [..., V + 1], exact."""
+    sums = np.zeros((*weights.shape[:-1], weights.shape[-1] + 1))
+    np.cumsum(weights.cpu().numpy(), axis=-1, out=sums[..., 1:])
+    return sums
 
 
-def _probability(chances: _Probabilities) -> int:
-    """Of the upper half of the values against the lower, in units of 2^-16."""
-    half = len(chances) // 2
-    low, high = float(chances[:half].sum()), float(chances[half:].sum())
-    share = high / (low + high) if low + high > 0 else 0.5
-    return min(ONE - 1, max(1, round(share * ONE)))
+def _chances_of(exact: ExactPrior, values_S: Tensor, group: int) -> npt.NDArray[np.int64]:
+    """Probabilities [S, group] of a 1 for the bits of a clip's values, the highest first."""
+    sums = _sums(exact.weights_of(values_S[None])[0])
+    values, rows = values_S.cpu().numpy(), np.arange(len(values_S))
+    found = np.empty((len(values), group), np.int64)
+    for column, place in enumerate(reversed(range(group))):
+        first = values >> (place + 1) << (place + 1)
+        edges = (sums[rows, first + (step << place)] for step in range(3))
+        found[:, column] = _chance(*edges)
+    return found
 
 
-def _encode(encoder: _core.RangeEncoder, value: int, chances: _Probabilities, group: int) -> None:
+def _chance(a: _Sums, b: _Sums, c: _Sums) -> npt.NDArray[np.int64]:
+    """Of the upper half of the values against the lower, in units of 2^-16: sums at their edges."""
+    total = c - a
+    share = np.divide(c - b, total, out=np.full_like(total, 0.5), where=total > 0)
+    chance: npt.NDArray[np.int64] = np.rint(share * ONE).clip(1, ONE - 1).astype(np.int64)
+    return chance
+
+
+def _decode(decoder: _core.RangeDecoder, sums: _Sums, group: int) -> int:
     """One sub-token, its highest bit first, each under its probability given the ones before."""
-    for place in reversed(range(group)):
-        bit, half = value >> place & 1, len(chances) // 2
-        encoder.encode(bit, _probability(chances))
-        chances = chances[half:] if bit else chances[:half]
-
-
-def _decode(decoder: _core.RangeDecoder, chances: _Probabilities, group: int) -> int:
     value = 0
-    for _ in range(group):
-        bit, half = decoder.decode(_probability(chances)), len(chances) // 2
-        value = value << 1 | bit
-        chances = chances[half:] if bit else chances[:half]
+    for place in reversed(range(group)):
+        edges = sums[[value, value + (1 << place), value + (2 << place)]]
+        bit = decoder.decode(int(_chance(*edges[:, None])[0]))
+        value |= bit << place
     return value
-
-
-@contextmanager
-def _inference(prior: ARPrior) -> Iterator[None]:
-    """Evaluation mode, and back to what was."""
-    before = prior.training
-    prior.eval()
-    try:
-        yield
-    finally:
-        prior.train(before)
 
 
 def _weights_checksum(prior: ARPrior) -> int:
