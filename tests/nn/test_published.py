@@ -16,8 +16,9 @@ pytest.importorskip("torch")
 import torch
 from torch import Tensor
 
+from bsqav.cli.main import main
 from bsqav.errors import BsqError, ModelError, UnsupportedError
-from bsqav.nn import BSQConfig
+from bsqav.nn import BSQConfig, BSQViT, load_model
 from bsqav.nn.paper.bsqvit import sized
 from bsqav.nn.paper.published import from_published, load_published, read_published
 from tests.nn import published_vectors as recorded
@@ -156,3 +157,29 @@ def test_the_published_sizes_are_the_papers(bits: int) -> None:
     paper = sized("base", bits)
     assert model.config.transformer == paper.transformer
     assert (model.config.size, model.config.head) == (paper.size, paper.head)
+
+
+def test_converted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder that any loader reads, with the program's conventions."""
+    checkpoint, folder = saved(tmp_path), tmp_path / "folder"
+    assert main(["train", "convert", str(checkpoint), str(folder)]) == 0
+    assert "tokenizer of images, 16 x 16, 18 bits a token" in capsys.readouterr().out
+    found, expected = BSQViT.from_pretrained(folder), load_published(checkpoint)
+    assert found.config == expected.config
+    x = recorded.picture()
+    assert torch.equal(found.tokenize(x), expected.tokenize(x))
+    assert main(["train", "convert", str(checkpoint), str(tmp_path / "last"), "--last"]) == 0
+    last = BSQViT.from_pretrained(tmp_path / "last")
+    assert torch.equal(last.to_latent.bias, load_published(checkpoint, ema=False).to_latent.bias)
+    assert main(["train", "convert", str(tmp_path / "none.pt"), str(tmp_path / "x")]) == 1
+    assert not (tmp_path / "x").exists()
+
+
+def test_converted_codebook(tmp_path: Path) -> None:
+    """The program's other quantizer, a fixed codebook on the sphere."""
+    codes = next(key for key in recorded.GIVEN if key[1])
+    torch.save(recorded.weights(*codes), tmp_path / "a.pt")
+    assert main(["train", "convert", str(tmp_path / "a.pt"), str(tmp_path / "folder")]) == 0
+    found, expected = load_model(tmp_path / "folder", BSQViT), load_published(tmp_path / "a.pt")
+    assert torch.equal(found.tokenize(recorded.picture()), expected.tokenize(recorded.picture()))
+    assert not found.quantizer.get_parameter("codebook").requires_grad

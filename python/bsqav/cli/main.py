@@ -32,6 +32,10 @@ COMMANDS = (
     ("models", "bsqav.cli.models", "list, show, import and export models"),
     ("train", "bsqav.cli.train", "train the codec's and the paper's networks (extra train)"),
     ("eval", "bsqav.cli.eval", "measure the paper's networks (extra train)"),
+    ("tokenize", "bsqav.cli.tokenize", "turn images or videos into tokens (extra train)"),
+    ("detokenize", "bsqav.cli.detokenize", "turn tokens into images or videos (extra train)"),
+    ("compress", "bsqav.cli.compress", "code images or videos by the paper's networks (train)"),
+    ("decompress", "bsqav.cli.decompress", "decode what compress wrote (extra train)"),
     ("generate", "bsqav.cli.generate", "draw pictures with a masked LM (extra train)"),
 )
 

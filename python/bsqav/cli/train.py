@@ -74,6 +74,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "the run's networks code all frames",
     )
     export.add_argument("--card", type=Path, help="JSON object to store with the name")
+    convert = jobs.add_parser(
+        "convert", help="turn a checkpoint of the paper's authors into a folder for load_model"
+    )
+    convert.add_argument("checkpoint", type=Path, help="file of their program (.pt)")
+    convert.add_argument("out", type=Path, help="folder to write")
+    convert.add_argument(
+        "--last", action="store_true", help="weights of the last step instead of the average"
+    )
     parser.set_defaults(run=run)
 
 
@@ -170,6 +178,7 @@ def run(args: argparse.Namespace) -> int:
         "prior": train_paper.run,
         "masked-lm": train_paper.run,
         "export": _export,
+        "convert": _convert,
     }
     return jobs[args.job](args)
 
@@ -260,6 +269,13 @@ def _export(args: argparse.Namespace) -> int:
     text = {**(_card(args.card) if args.card else {}), "name": args.name}
     model_id = export_run(args.folder, args.out, text, args.weights, args.keyframes)
     print(f"{args.out}: model {model_id}")
+    return 0
+
+
+def _convert(args: argparse.Namespace) -> int:
+    from bsqav.export.published import convert
+
+    print(f"{args.out}: {convert(args.checkpoint, args.out, last=args.last)}")
     return 0
 
 

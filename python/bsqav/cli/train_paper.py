@@ -109,10 +109,14 @@ def add_token_jobs(
     for name, words in helps.items():
         job = jobs.add_parser(name, help=words)
         job.add_argument("recipe", help=f"name of a recipe, e.g. small-{name}")
-        job.add_argument("--data", type=Path, required=True, help="folder of pictures or videos")
+        data = job.add_mutually_exclusive_group(required=True)
+        data.add_argument("--data", type=Path, help="folder of pictures or videos")
+        data.add_argument("--tokens", type=Path, help="folder of shards of `bsqav tokenize`")
         job.add_argument("--run", dest="folder", type=Path, required=True, help="folder of the run")
         job.add_argument(
-            "--tokenizer", type=Path, required=True, help="weights.pt of a tokenizer's run"
+            "--tokenizer",
+            type=Path,
+            help="weights.pt, folder or name of a tokenizer; with --tokens it may be omitted",
         )
         add_common_options(job)
         add_machine_options(job)
@@ -144,6 +148,9 @@ def run(args: argparse.Namespace) -> int:
         if getattr(args, name, None) is not None:
             raise UsageError(f"--{name.replace('_', '-')} is for the codec's own recipes")
     changes = changes_of(args, CONFIGURED)
+    tokens: Path | None = getattr(args, "tokens", None)
+    if tokens is not None and (args.listed or args.skip_damaged or args.matrix):
+        raise UsageError("--list, --skip-damaged and --matrix are for --data, not for --tokens")
     opponent = getattr(args, "discriminator", None)
     lpips = not getattr(args, "no_lpips", False)
     recipe = configured(
@@ -151,10 +158,11 @@ def run(args: argparse.Namespace) -> int:
     )
     trainer = start(
         recipe,
-        args.data,
+        tokens or args.data,
         args.folder,
         device=args.device or "auto",
         tokenizer=getattr(args, "tokenizer", None),
+        tokens=tokens is not None,
         weights=getattr(args, "start", None),
         lpips=tuple(getattr(args, "lpips", ())),
         listed=args.listed,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -17,14 +17,16 @@ from bsqav.nn.paper.discriminators import (
     PatchDiscriminator,
     StyleDiscriminator,
 )
+from bsqav.nn.paper.fingerprints import check_tokenizer
 from bsqav.nn.paper.lpips import LPIPS
 from bsqav.nn.paper.maskedlm import MaskedLM, MaskedLMConfig
+from bsqav.nn.paper.pretrained import model_path
 from bsqav.nn.paper.store import load_model
 from bsqav.recipes.paper import Recipe
 from bsqav.training.common.placement import place
 from bsqav.training.common.setup import START, Setting, digest_of_file, settings_of
 from bsqav.training.paper.image_sources import Matrix
-from bsqav.training.paper.images import PictureFolder
+from bsqav.training.paper.images import DataFolder, PictureFolder
 from bsqav.training.paper.loop import PhaseTrainer
 from bsqav.training.paper.phases import (
     MaskedPhase,
@@ -33,8 +35,23 @@ from bsqav.training.paper.phases import (
     TokenizerPhase,
     TokenPhase,
 )
+from bsqav.training.paper.token_shards import TokenFolder
 
-__all__ = ["following", "start"]
+__all__ = ["TokenKind", "following", "start"]
+
+
+@dataclass(frozen=True)
+class TokenKind:
+    """What the tokens of a tokenizer are like.
+
+    bits: of an index. grid: rows and columns of tokens. frames: of a clip, 1 of images. patch:
+    pixels each way of a token, 0 where there are tokens alone.
+    """
+
+    bits: int
+    grid: tuple[int, int]
+    frames: int
+    patch: int = 0
 
 
 def start(
@@ -44,6 +61,7 @@ def start(
     *,
     device: str = "auto",
     tokenizer: Path | None = None,
+    tokens: bool = False,
     weights: Path | None = None,
     lpips: tuple[Path, ...] = (),
     listed: Path | None = None,
@@ -53,19 +71,29 @@ def start(
     """The trainer of a recipe, ready to resume or to train.
 
     pictures: folder of pictures or videos. folder: of the run. tokenizer: a tokenizer's file, for
-    the phases on tokens. weights: what a tokenizer starts from; one of pictures is inflated to
-    videos. lpips: files of its weights, where it is in the loss. listed, skip_damaged, matrix: see
-    PictureFolder. Raises UsageError and ModelError for what does not fit.
+    the phases on tokens. tokens: `pictures` holds shards of tokens (see
+    bsqav.training.paper.token_shards), and a tokenizer is compared with them. weights: what a
+    tokenizer starts from; one of pictures is inflated to videos. lpips: files of its weights, where
+    it is in the loss. listed, skip_damaged, matrix: see PictureFolder. Raises UsageError and
+    ModelError for what does not fit.
     """
     _check_lpips(recipe, lpips)
     where = place(device)
-    known = None
+    known: BSQViT | str | None = None
+    source: DataFolder | None = None
     if recipe.job != "tokenizer":
-        known = _finished_tokenizer(recipe, tokenizer, weights)
-        recipe = following(recipe, known)
-    source = PictureFolder(
-        pictures, recipe.data.frames, listed, skip_damaged=skip_damaged, matrix=matrix
-    )
+        if weights is not None:
+            raise UsageError("weights to start from are for tokenizers")
+        if tokens:
+            source = TokenFolder(pictures)
+            known = _tokens_of(source, recipe, tokenizer)
+            recipe = following(recipe, _kind_of_tokens(source))
+        else:
+            known = _finished_tokenizer(recipe, tokenizer)
+            recipe = following(recipe, _kind_of(known, recipe))
+    if source is None:
+        frames = recipe.data.frames
+        source = PictureFolder(pictures, frames, listed, skip_damaged=skip_damaged, matrix=matrix)
     phase = _phase(recipe, len(source.classes), known, weights, lpips)
     inputs = _inputs(recipe, phase, weights, lpips)
     return PhaseTrainer(phase, recipe.run, recipe.data, source, folder, where, inputs)
@@ -95,38 +123,62 @@ def _inputs(
         "channels": recipe.channels,
         "lpips": " ".join(digest_of_file(path) for path in lpips),
     }
-    return found if weights is None else {**found, START: digest_of_file(weights)}
+    return found if weights is None else {**found, START: digest_of_file(model_path(weights))}
 
 
-def _finished_tokenizer(recipe: Recipe, path: Path | None, weights: Path | None) -> BSQViT:
-    if weights is not None:
-        raise UsageError("weights to start from are for tokenizers")
+def _finished_tokenizer(recipe: Recipe, path: Path | None) -> BSQViT:
     if path is None:
-        raise UsageError(f"a {recipe.job} is trained on a tokenizer's tokens: name its file")
+        raise UsageError(
+            f"a {recipe.job} is trained on a tokenizer's tokens: name its file, or shards of them"
+        )
     return load_model(path, BSQViT)
 
 
-def following(recipe: Recipe, tokenizer: BSQViT) -> Recipe:
+def _tokens_of(shards: TokenFolder, recipe: Recipe, tokenizer: Path | None) -> str:
+    """The fingerprint of the tokenizer of shards, which one that is named must have."""
+    if tokenizer is not None:
+        check_tokenizer(shards.tokenizer, load_model(tokenizer, BSQViT), str(shards.root))
+    if recipe.data.flip and not shards.flips:
+        raise UsageError(
+            f"the recipe mirrors half of its images, and {shards.root} has none that are: "
+            "`bsqav tokenize --flips`, or --set data.flip=false"
+        )
+    return shards.tokenizer
+
+
+def _kind_of(tokenizer: BSQViT, recipe: Recipe) -> TokenKind:
+    known = tokenizer.config
+    rows, columns = known.size
+    if "data.side" in recipe.given:
+        rows = columns = recipe.data.side
+    if rows != columns:
+        raise UsageError(f"the tokenizer is for {rows} x {columns} pixels: --set data.side=...")
+    bits = math.ceil(tokenizer.quantizer.bits)
+    grid = (rows // known.patch, columns // known.patch)
+    return TokenKind(bits, grid, known.frames, known.patch)
+
+
+def _kind_of_tokens(shards: TokenFolder) -> TokenKind:
+    *frames, rows, columns = shards.shape
+    return TokenKind(shards.bits, (rows, columns), *(frames or [1]))
+
+
+def following(recipe: Recipe, kind: TokenKind) -> Recipe:
     """The recipe of a prior or masked LM for a tokenizer's tokens.
 
     Bits, grid, frames and the size of the data are the tokenizer's, except for a size of the data
     that was set, from which the grid follows. Raises UsageError for other settings that contradict
     the tokenizer, groups of bits that do not divide its tokens, and masked LMs of videos.
     """
-    network, known, given = recipe.network, tokenizer.config, recipe.given
+    network, given = recipe.network, recipe.given
     assert not isinstance(network, ViTConfig)
-    if isinstance(network, MaskedLMConfig) and known.frames > 1:
+    if isinstance(network, MaskedLMConfig) and kind.frames > 1:
         raise UsageError("a masked LM takes tokenizers of images, not of videos")
-    rows, columns = known.size
-    if rows != columns and "data.side" not in given:
-        raise UsageError(f"the tokenizer is for {rows} x {columns} pixels: --set data.side=...")
-    side = recipe.data.side if "data.side" in given else rows
-    bits = math.ceil(tokenizer.quantizer.bits)
     expected: dict[str, object] = {
-        "data.frames": known.frames,
-        "network.frames": known.frames,
-        "network.grid": (side // known.patch, side // known.patch),
-        "network.tokens.bits": bits,
+        "data.frames": kind.frames,
+        "network.frames": kind.frames,
+        "network.grid": kind.grid,
+        "network.tokens.bits": kind.bits,
     }
     now = {"data.frames": recipe.data.frames, "network.grid": network.grid}
     now["network.tokens.bits"] = network.tokens.bits
@@ -136,24 +188,25 @@ def following(recipe: Recipe, tokenizer: BSQViT) -> Recipe:
             raise UsageError(
                 f"--set {name}={now[name]}: with this tokenizer it is {expected[name]}"
             )
-    tokens = replace(network.tokens, bits=bits)
-    if bits % tokens.group:
+    tokens = replace(network.tokens, bits=kind.bits)
+    if kind.bits % tokens.group:
         raise UsageError(
-            f"tokens of {bits} bits do not divide into groups of {tokens.group}: "
+            f"tokens of {kind.bits} bits do not divide into groups of {tokens.group}: "
             "--set network.tokens.group=..."
         )
-    grid = (side // known.patch, side // known.patch)
-    network = replace(network, tokens=tokens, grid=grid)
+    network = replace(network, tokens=tokens, grid=kind.grid)
     if isinstance(network, ARPriorConfig):
-        network = replace(network, frames=known.frames)
-    data = replace(recipe.data, side=side, frames=known.frames)
+        network = replace(network, frames=kind.frames)
+    data = replace(recipe.data, frames=kind.frames)
+    if kind.patch:
+        data = replace(data, side=kind.grid[0] * kind.patch)
     return replace(recipe, network=network, data=data)
 
 
 def _phase(
     recipe: Recipe,
     classes: int,
-    tokenizer: BSQViT | None,
+    tokenizer: BSQViT | str | None,
     weights: Path | None,
     lpips: tuple[Path, ...],
 ) -> Phase:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar, Self, cast
 
@@ -22,11 +23,13 @@ from bsqav.errors import MissingDependencyError, ModelError, UsageError
 from bsqav.nn.common.configs import config_from, plain
 from bsqav.nn.paper.fingerprints import DIGITS
 
-__all__ = ["Pretrained", "described", "read_folder", "restored"]
+__all__ = ["Pretrained", "described", "model_path", "read_folder", "restored"]
 
 FORMAT = 2
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 MAX_LABELS, MAX_LABEL = 100_000, 200
+# Small trained models by name, a package of its own.
+ADD_ON, NAME = "bsqav_paper_models", re.compile("[a-z0-9-]+")
 MAX_CONFIG = 16 << 20  # characters
 
 
@@ -55,7 +58,7 @@ class Pretrained(nn.Module):
         stay. Raises UsageError for a tokenizer with a quantizer of a class of your own,
         MissingDependencyError without safetensors.
         """
-        save_file = _safetensors().save_file
+        library = _safetensors()
         text, folder = described(self), Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         weights = {}
@@ -66,7 +69,7 @@ class Pretrained(nn.Module):
         # Without its configuration a folder is no model: weights and sizes of two do not mix.
         (folder / CONFIG).unlink(missing_ok=True)
         with written_whole(folder / WEIGHTS) as partial:
-            save_file(weights, partial)
+            partial.write_bytes(library.save(weights))
         with written_whole(folder / CONFIG) as partial:
             partial.write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
 
@@ -74,11 +77,30 @@ class Pretrained(nn.Module):
     def from_pretrained(cls, folder: str | Path) -> Self:
         """The model of a folder, in evaluation mode, on the CPU and in float32.
 
+        folder: or the name of a model of the package bsqav-paper-models.
+
         Raises FileNotFoundError where a file is missing, ModelError for what is damaged, of
         another class or version, or does not fit together, MissingDependencyError without
         safetensors.
         """
-        return cast(Self, read_folder(Path(folder), [cls]))
+        return cast(Self, read_folder(model_path(folder), [cls]))
+
+
+def model_path(path: str | Path) -> Path:
+    """A file or folder, or the folder of a model of the package bsqav-paper-models by its name.
+
+    Raises FileNotFoundError where there is neither.
+    """
+    given = Path(path)
+    if given.exists():
+        return given
+    spec = find_spec(ADD_ON) if NAME.fullmatch(str(path)) else None
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        if (Path(folder) / given / CONFIG).is_file():
+            return Path(folder) / given
+        known = ", ".join(sorted(file.parent.name for file in Path(folder).glob(f"*/{CONFIG}")))
+        raise FileNotFoundError(f"there is no file, folder or model {path}; models are {known}")
+    raise FileNotFoundError(f"there is no file or folder {path}")
 
 
 def read_folder(folder: Path, classes: Sequence[type[Pretrained]]) -> Pretrained:

@@ -18,7 +18,7 @@ from bsqav.nn.common.safeload import read_checkpoint, tensors_of
 from bsqav.nn.paper.arprior import ARPrior
 from bsqav.nn.paper.bsqvit import BSQViT
 from bsqav.nn.paper.maskedlm import MaskedLM
-from bsqav.nn.paper.pretrained import Pretrained, described, read_folder, restored
+from bsqav.nn.paper.pretrained import Pretrained, described, model_path, read_folder, restored
 
 __all__ = ["CLASSES", "load_model", "save_model"]
 
@@ -50,11 +50,12 @@ def load_model(path: str | Path, kind: type[Model]) -> Model: ...
 def load_model(path: str | Path, kind: type[Pretrained] = Pretrained) -> Pretrained:
     """The model of a file or of a folder of `save_pretrained`, in evaluation mode on the CPU.
 
+    path: or the name of a model of the package bsqav-paper-models, photos-image say.
     kind: BSQViT, ARPrior or MaskedLM; without it any of them. Raises ModelError for what is
     damaged, of another version or kind, or whose weights do not fit its configuration;
     FileNotFoundError where there is none.
     """
-    path = Path(path)
+    path = model_path(path)
     classes = CLASSES if kind is Pretrained else (kind,)
     if path.is_dir():
         return read_folder(path, classes)

@@ -43,7 +43,12 @@ def settings_of(config: object, prefix: str = "") -> dict[str, Setting]:
 
 
 def digest_of_file(path: Path) -> str:
-    """The first 16 digits of a file's SHA-256. Raises OSError where it cannot be read."""
+    """The first 16 digits of a file's SHA-256. Raises OSError where it cannot be read.
+
+    Of a folder: of the largest of its files.
+    """
+    if path.is_dir():
+        path = max(path.iterdir(), key=lambda file: file.stat().st_size, default=path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 

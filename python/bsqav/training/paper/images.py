@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import av
 import numpy as np
@@ -35,6 +36,8 @@ from bsqav.training.paper.image_sources import (
 
 __all__ = [
     "Batch",
+    "Batches",
+    "DataFolder",
     "PictureConfig",
     "PictureFolder",
     "StepBatches",
@@ -130,6 +133,10 @@ class PictureFolder:
             raise MediaError(
                 f"{len(gone)} of {len(self.sources)} files are missing or empty: {shown}"
             )
+
+    def batches(self, config: PictureConfig, seed: int, rank: int, world: int) -> StepBatches:
+        """The batch of every step."""
+        return StepBatches(self, config, seed, rank, world)
 
     def matrices(self) -> str:
         """How many raw videos are read by which matrix; empty where there are none.
@@ -339,17 +346,51 @@ class StepBatches(Dataset[Batch]):
         )
 
 
+class Batches(Protocol):
+    """Batches by step."""
+
+    config: PictureConfig
+
+    def draw(self, step: int) -> Drawn:
+        """The batch of a step."""
+
+
+class DataFolder(Protocol):
+    """What a trainer reads: PictureFolder, or TokenFolder of tokens.
+
+    In Drawn pixels are then indices [B, (T,) H, W] int64.
+    """
+
+    classes: list[str]
+    skip_damaged: bool
+
+    @property
+    def sources(self) -> Sequence[object]:
+        """What can be drawn, by place; as text, its name."""
+
+    def __len__(self) -> int: ...
+
+    def digest(self) -> str:
+        """What names and sizes of its files say of the data."""
+
+    def matrices(self) -> str:
+        """How raw videos are read, in words; empty where there are none."""
+
+    def batches(self, config: PictureConfig, seed: int, rank: int, world: int) -> Batches:
+        """The batch of every step, of a process its part."""
+
+
 class _DrawnBatches(Dataset[Drawn]):
     """The batches of steps with what was skipped for them."""
 
-    def __init__(self, batches: StepBatches) -> None:
+    def __init__(self, batches: Batches) -> None:
         self.batches = batches
 
     def __getitem__(self, step: int) -> Drawn:
         return self.batches.draw(step)
 
 
-def loader(batches: StepBatches, steps: Sequence[int]) -> DataLoader[Drawn]:
+def loader(batches: Batches, steps: Sequence[int]) -> DataLoader[Drawn]:
     """Iterates the batches of the steps, read ahead by the configuration's workers."""
     workers = batches.config.workers
     return DataLoader(

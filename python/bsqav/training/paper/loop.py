@@ -24,7 +24,7 @@ from bsqav.training.common.placement import Placement
 from bsqav.training.common.run import Report, Run, RunConfig
 from bsqav.training.common.setup import Setting, Setup, changes_between, settings_of
 from bsqav.training.paper import sharding
-from bsqav.training.paper.images import Drawn, PictureConfig, PictureFolder, StepBatches, loader
+from bsqav.training.paper.images import DataFolder, Drawn, PictureConfig, loader
 from bsqav.training.paper.phases import Phase
 
 __all__ = ["PhaseConfig", "PhaseTrainer"]
@@ -104,7 +104,7 @@ class PhaseTrainer:
         phase: Phase,
         config: PhaseConfig,
         data: PictureConfig,
-        pictures: PictureFolder,
+        pictures: DataFolder,
         folder: Path,
         place: Placement,
         inputs: Setup = MappingProxyType({}),
@@ -138,7 +138,7 @@ class PhaseTrainer:
         if phase.opponent is not None:
             place.share_weights(phase.opponent)
             self.optimizers.append(_optimizer(phase.opponent, config))
-        self.batches = StepBatches(pictures, data, config.seed, place.rank, place.world)
+        self.batches = pictures.batches(data, config.seed, place.rank, place.world)
         self.stream: Iterator[Drawn] = iter(())
         self.pictures = pictures
         # By place in the folder's sources: 1 for what this session could not read.
@@ -218,8 +218,12 @@ class PhaseTrainer:
         if words := self.pictures.matrices():
             self.run.say(f"raw videos: {words}")
         self.net.train()
-        self.stream = iter(loader(self.batches, range(self.progress.step, self.config.steps)))
+        self.open_stream()
         self.run.loop(self, report)
+
+    def open_stream(self) -> None:
+        """Begins to read the batches of the steps that are left."""
+        self.stream = iter(loader(self.batches, range(self.progress.step, self.config.steps)))
 
     def advance(self) -> None:
         """Trains one step."""

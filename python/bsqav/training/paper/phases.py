@@ -141,10 +141,15 @@ class TokenizerPhase(Phase):
 class TokenPhase(Phase):
     """A phase on the tokens of a finished tokenizer.
 
-    tokenizer_id: its fingerprint, which the network keeps. Raises UsageError where the bits differ.
+    tokenizer: the tokenizer, or, where the data are tokens already, its fingerprint alone.
+    tokenizer_id: the fingerprint, which the network keeps. Raises UsageError where the bits differ.
     """
 
-    def __init__(self, net: ARPrior | MaskedLM, tokenizer: BSQViT) -> None:
+    def __init__(self, net: ARPrior | MaskedLM, tokenizer: BSQViT | str) -> None:
+        self.tokenizer: BSQViT | None = None
+        if isinstance(tokenizer, str):
+            self.tokenizer_id = net.tokenizer_id = tokenizer
+            return
         quantizer, bits = tokenizer.quantizer, net.config.tokens.bits
         if not isinstance(quantizer, BinarySphericalQuantizer) or quantizer.dim != bits:
             raise UsageError(f"the model is for tokens of {bits} bits, the tokenizer's are others")
@@ -152,14 +157,16 @@ class TokenPhase(Phase):
         self.tokenizer = tokenizer.eval().requires_grad_(False)
 
     def indices(self, pixels: Tensor) -> Tensor:
-        """[B, (T,) H, W] of a batch of pixels."""
+        """[B, (T,) H, W] of a batch of pixels, or of indices themselves."""
+        if self.tokenizer is None:
+            return pixels
         return self.tokenizer.tokenize(to_unit(pixels))
 
 
 class PriorPhase(TokenPhase):
     """Cross-entropy of the autoregressive prior. Raises UsageError where the bits differ."""
 
-    def __init__(self, net: ARPrior, tokenizer: BSQViT) -> None:
+    def __init__(self, net: ARPrior, tokenizer: BSQViT | str) -> None:
         super().__init__(net, tokenizer)
         self.net = net
         self.prior = net
@@ -178,7 +185,7 @@ class MaskedPhase(TokenPhase):
     seed: of masks and dropped labels.
     """
 
-    def __init__(self, net: MaskedLM, tokenizer: BSQViT, seed: int = 0) -> None:
+    def __init__(self, net: MaskedLM, tokenizer: BSQViT | str, seed: int = 0) -> None:
         super().__init__(net, tokenizer)
         self.net, self.seed = net, seed
         self.model = net
