@@ -46,6 +46,11 @@ def add_tokenizer_options(train: argparse.ArgumentParser) -> None:
     )
     lpips.add_argument("--no-lpips", action="store_true", help="leave LPIPS out of the loss")
     paper.add_argument(
+        "--published",
+        **SWITCH,
+        help="--start is a checkpoint of the authors' program, whose network is taken as it is",
+    )
+    paper.add_argument(
         "--discriminator",
         choices=("style", "patch", "clip"),
         help="of recipes with an adversary: StyleGAN2's (default), PatchGAN, or of videos "
@@ -57,7 +62,7 @@ def add_tokenizer_options(train: argparse.ArgumentParser) -> None:
 def refuse_options(args: argparse.Namespace) -> None:
     """Raises UsageError where the codec's own recipes are given what only the paper's take."""
     names = {"listed": "list", "sharded": "fsdp"}
-    tokenizers = ("lpips", "no_lpips", "discriminator")
+    tokenizers = ("lpips", "no_lpips", "discriminator", "published", "validate")
     for dest in (*tokenizers, "listed", "sharded", "attention", "skip_damaged", "matrix"):
         if getattr(args, dest):
             name = names.get(dest, dest).replace("_", "-")
@@ -77,6 +82,13 @@ def add_common_options(train: Any) -> None:
         choices=("sdpa", "flex"),
         help="of tokenizers of videos: scaled_dot_product_attention (default), or flex attention, "
         "which skips what the mask hides (training needs a GPU)",
+    )
+    train.add_argument(
+        "--validate",
+        type=Path,
+        metavar="DATA",
+        help="data like those of the run, held out: figures in validation.jsonl every "
+        "run.validate_steps, and the best weights as best.pt",
     )
     train.add_argument(
         "--list",
@@ -163,6 +175,8 @@ def run(args: argparse.Namespace) -> int:
         device=args.device or "auto",
         tokenizer=getattr(args, "tokenizer", None),
         tokens=tokens is not None,
+        validate=args.validate,
+        published=bool(getattr(args, "published", None)),
         weights=getattr(args, "start", None),
         lpips=tuple(getattr(args, "lpips", ())),
         listed=args.listed,

@@ -21,6 +21,7 @@ from bsqav.nn.paper.fingerprints import check_tokenizer
 from bsqav.nn.paper.lpips import LPIPS
 from bsqav.nn.paper.maskedlm import MaskedLM, MaskedLMConfig
 from bsqav.nn.paper.pretrained import model_path
+from bsqav.nn.paper.published import load_published
 from bsqav.nn.paper.store import load_model
 from bsqav.recipes.paper import Recipe
 from bsqav.training.common.placement import place
@@ -38,6 +39,9 @@ from bsqav.training.paper.phases import (
 from bsqav.training.paper.token_shards import TokenFolder
 
 __all__ = ["TokenKind", "following", "start"]
+
+# What a tokenizer of videos has of its own, when it starts from one of images.
+VIDEO_SETTINGS = frozenset({"network.frames", "network.size"})
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,8 @@ def start(
     listed: Path | None = None,
     skip_damaged: bool = False,
     matrix: Matrix = "auto",
+    validate: Path | None = None,
+    published: bool = False,
 ) -> PhaseTrainer:
     """The trainer of a recipe, ready to resume or to train.
 
@@ -74,9 +80,13 @@ def start(
     the phases on tokens. tokens: `pictures` holds shards of tokens (see
     bsqav.training.paper.token_shards), and a tokenizer is compared with them. weights: what a
     tokenizer starts from; one of pictures is inflated to videos. lpips: files of its weights, where
-    it is in the loss. listed, skip_damaged, matrix: see PictureFolder. Raises UsageError and
-    ModelError for what does not fit.
+    it is in the loss. listed, skip_damaged, matrix: see PictureFolder. validate: data like
+    `pictures` that are held out. published: the weights are a checkpoint of the authors' program,
+    whose network is taken with its conventions. Raises UsageError and ModelError for what does not
+    fit.
     """
+    if published:
+        recipe = _of_published(recipe, weights)
     _check_lpips(recipe, lpips)
     where = place(device)
     known: BSQViT | str | None = None
@@ -94,9 +104,43 @@ def start(
     if source is None:
         frames = recipe.data.frames
         source = PictureFolder(pictures, frames, listed, skip_damaged=skip_damaged, matrix=matrix)
-    phase = _phase(recipe, len(source.classes), known, weights, lpips)
+    held_out: DataFolder | None = None
+    if validate is not None and tokens:
+        held_out = TokenFolder(validate)
+        _same_tokens(source, held_out)
+    elif validate is not None:
+        held_out = PictureFolder(validate, recipe.data.frames, matrix=matrix)
+    if held_out is not None and recipe.job == "masked-lm" and held_out.classes != source.classes:
+        raise UsageError(f"{validate} has other classes than {pictures}")
+    phase = _phase(recipe, len(source.classes), known, weights, lpips, published=published)
     inputs = _inputs(recipe, phase, weights, lpips)
-    return PhaseTrainer(phase, recipe.run, recipe.data, source, folder, where, inputs)
+    return PhaseTrainer(phase, recipe.run, recipe.data, source, folder, where, inputs, held_out)
+
+
+def _same_tokens(source: DataFolder, held_out: DataFolder) -> None:
+    """Raises UsageError where two folders of tokens are not of one kind."""
+    assert isinstance(source, TokenFolder)
+    assert isinstance(held_out, TokenFolder)
+    kinds = [(data.tokenizer, data.bits, data.shape) for data in (source, held_out)]
+    if kinds[0] != kinds[1]:
+        raise UsageError(f"{held_out.root} holds tokens of another kind than {source.root}")
+
+
+def _of_published(recipe: Recipe, weights: Path | None) -> Recipe:
+    """The recipe with the network of a checkpoint of the authors' program."""
+    if recipe.job != "tokenizer" or weights is None:
+        raise UsageError("--published is for tokenizers that start from a checkpoint")
+    assert isinstance(recipe.network, ViTConfig)
+    known, network = load_published(weights).config, recipe.network
+    odd = sorted(n for n in recipe.given if n.startswith("network.") and n not in VIDEO_SETTINGS)
+    if odd:
+        raise UsageError(f"--set {odd[0]}: the network is that of the checkpoint {weights}")
+    size = network.size if network.frames > 1 else known.size
+    if size != network.size and recipe.given & {"data.side", "network.size"}:
+        raise UsageError(f"{weights} is for {known.size[0]} x {known.size[1]} pixels")
+    data = replace(recipe.data, side=size[0])
+    network = replace(known, frames=network.frames, size=size)
+    return replace(recipe, network=network, data=data)
 
 
 def _check_lpips(recipe: Recipe, lpips: tuple[Path, ...]) -> None:
@@ -209,11 +253,13 @@ def _phase(
     tokenizer: BSQViT | str | None,
     weights: Path | None,
     lpips: tuple[Path, ...],
+    *,
+    published: bool = False,
 ) -> Phase:
     torch.manual_seed(recipe.run.seed)
     network = recipe.network
     if isinstance(network, ViTConfig):
-        net = BSQViT(network) if weights is None else _started(weights, network)
+        net = BSQViT(network) if weights is None else _started(weights, network, published)
         opponent = _discriminator(recipe) if recipe.loss.gan > 0 else None
         return TokenizerPhase(net, recipe.loss, opponent, LPIPS(*lpips) if lpips else None)
     assert tokenizer is not None
@@ -235,9 +281,9 @@ def _discriminator(recipe: Recipe) -> nn.Module:
     return ClipDiscriminator(side, frames, channels=recipe.channels)
 
 
-def _started(path: Path, network: ViTConfig) -> BSQViT:
+def _started(path: Path, network: ViTConfig, published: bool) -> BSQViT:
     """A tokenizer of the configuration from a file's weights."""
-    model = load_model(path, BSQViT)
+    model = load_published(path) if published else load_model(path, BSQViT)
     if model.config.frames == 1 and network.frames > 1:
         model = inflate(model, network.frames, network.size)
     if model.config != network:

@@ -12,6 +12,7 @@ from bsqav.errors import ModelError
 
 CHECKPOINT = "checkpoint.pt"
 WEIGHTS = "weights.pt"
+BEST = "best.pt"
 
 
 def write(state: Mapping[str, object], path: Path) -> None:

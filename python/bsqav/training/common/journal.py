@@ -1,4 +1,4 @@
-"""The log of a run: log.jsonl, checks.jsonl, and TensorBoard where that is installed."""
+"""The log of a run: log.jsonl, checks.jsonl, validation.jsonl, and TensorBoard where it is."""
 
 from __future__ import annotations
 
@@ -40,6 +40,11 @@ class Journal:
         """Adds an evaluation's figures to checks.jsonl and the board."""
         self._append("checks.jsonl", [{"step": step, **figures}])
         self.scalars(step, figures)
+
+    def validation(self, step: int, figures: Mapping[str, float]) -> None:
+        """Adds figures of held-out data to validation.jsonl and the board."""
+        self._append("validation.jsonl", [{"step": step, **figures}])
+        self.scalars(step, {f"validation/{name}": value for name, value in figures.items()})
 
     def scalars(self, step: int, figures: Mapping[str, float]) -> None:
         """Adds figures to the board."""

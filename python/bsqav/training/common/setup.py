@@ -22,7 +22,13 @@ ALL = "all"
 FREE = frozenset(
     {"steps", "minutes", "checkpoint_minutes", "check_minutes", "log_seconds", "log_steps"}
     | {"max_skipped", "board", "threads", "device", "batched", "graphs", "compiled", "sharded"}
-    | {"attention", "workers", "model"}  # the networks' configuration is compared by itself
+    | {
+        "attention",
+        "workers",
+        "validate_steps",
+        "keep",
+        "model",
+    }  # the networks' configuration is compared by itself
 )
 
 

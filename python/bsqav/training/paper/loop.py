@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import NotRequired, TypedDict, cast
@@ -13,19 +15,23 @@ from typing import NotRequired, TypedDict, cast
 import torch
 from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import OptimizerStateType, ValueType
+from torch.nn.parallel import DistributedDataParallel
 
 from bsqav.errors import BsqError, ModelError, UsageError
 from bsqav.nn.paper.attention import Attention, choose_attention
 from bsqav.nn.paper.pretrained import Pretrained
 from bsqav.nn.paper.quantizers import BinarySphericalQuantizer
 from bsqav.nn.paper.store import save_model
-from bsqav.training.common.checkpoint import WEIGHTS
+from bsqav.training.common.checkpoint import BEST, WEIGHTS
 from bsqav.training.common.placement import Placement
 from bsqav.training.common.run import Report, Run, RunConfig
 from bsqav.training.common.setup import Setting, Setup, changes_between, settings_of
 from bsqav.training.paper import sharding
+from bsqav.training.paper.accumulation import entropy_of_all
 from bsqav.training.paper.images import DataFolder, Drawn, PictureConfig, loader
 from bsqav.training.paper.phases import Phase
+from bsqav.training.paper.sharding import averaged_while_computed
+from bsqav.training.paper.validation import Validation
 
 __all__ = ["PhaseConfig", "PhaseTrainer"]
 
@@ -38,7 +44,9 @@ class PhaseConfig(RunConfig):
     half a cosine. clip: largest norm of gradients. ema: of the averaged weights. bf16: matrix
     products in bfloat16. compiled: by torch.compile. sharded: spread over several processes by
     FSDP2. attention: of tokenizers of videos, see choose_attention.
-    log_steps: steps between lines of log.jsonl.
+    log_steps: steps between lines of log.jsonl. accumulate: parts of a batch that are computed one
+    after the other, with the gradients of the whole. validate_steps: steps between validations,
+    where there are data for it. keep: so many weights by their step stay besides weights.pt.
     """
 
     steps: int = 1_000_000
@@ -55,6 +63,9 @@ class PhaseConfig(RunConfig):
     sharded: bool = False
     attention: Attention = "sdpa"
     log_steps: int = 50
+    accumulate: int = 1
+    validate_steps: int = 1000
+    keep: int = 0
 
     def check(self) -> None:
         """Raises UsageError for values out of range."""
@@ -63,6 +74,8 @@ class PhaseConfig(RunConfig):
             raise UsageError(
                 f"lr {self.lr}: more than 0; lr_start, lr_end, weight_decay: 0 or more"
             )
+        if min(self.accumulate, self.validate_steps) < 1 or self.keep < 0:
+            raise UsageError("accumulate and validate_steps are 1 or more, keep 0 or more")
         if self.warmup < 0 or self.log_steps < 1 or not self.clip > 0:
             raise UsageError("warmup is 0 or more, log_steps 1 or more, clip more than 0")
         if not 0 <= self.ema < 1 or not all(0 <= beta < 1 for beta in self.betas):
@@ -87,6 +100,7 @@ class PhaseState(TypedDict):
     step: int
     elapsed: float
     skipped: NotRequired[int]
+    best: NotRequired[float]
     setup: NotRequired[dict[str, Setting]]
 
 
@@ -96,7 +110,7 @@ class PhaseTrainer:
     checkpoint.pt resumes the run as if nobody had stopped it; weights.pt is the averaged model, as
     bsqav.nn.paper.store reads it. Several processes share every batch and average their gradients.
     inputs: settings of the phase and digests of other files that decide the result, which a
-    checkpoint keeps (see bsqav.training.common.setup).
+    checkpoint keeps (see bsqav.training.common.setup). held_out: data to validate on.
     """
 
     def __init__(
@@ -108,11 +122,18 @@ class PhaseTrainer:
         folder: Path,
         place: Placement,
         inputs: Setup = MappingProxyType({}),
+        held_out: DataFolder | None = None,
     ) -> None:
         self.phase, self.config, self.place = phase, config, place
         self.run = Run(config, folder, place)
         config.check()
         data.check()
+        if data.batch % (config.accumulate * place.world):
+            raise UsageError(
+                f"a batch of {data.batch} does not divide into {config.accumulate} parts of "
+                f"{place.world} processes"
+            )
+        self.validation = None if held_out is None else Validation(held_out, data, place)
         network = settings_of(phase.net.config, "network.")
         known = {**settings_of(config), **settings_of(data, "data."), **network}
         self.run.setup = {**known, "files": pictures.digest(), **inputs}
@@ -145,6 +166,9 @@ class PhaseTrainer:
         self.damaged = torch.zeros(len(pictures), device=place.device)
         self.figures: dict[str, Tensor] = {}
         self.loss: Callable[..., tuple[Tensor, dict[str, Tensor]]] = phase.loss
+        self.overlapped: DistributedDataParallel | None = None
+        if place.world > 1 and not config.sharded:
+            self.loss = self.overlapped = averaged_while_computed(self.net, phase.loss, place)
         if config.compiled:
             self.net.compile()
 
@@ -167,11 +191,21 @@ class PhaseTrainer:
             "elapsed": self.progress.elapsed,
             "skipped": self.progress.skipped,
             "setup": self.run.saved_setup(),
+            "best": self.validation.best if self.validation else math.nan,
         }
         if self.place.leads and self.run.may_save(*state["nets"], state["average"]):
             self.run.write_checkpoint(state)
             average = cast(dict[str, Tensor], state["average"])
             save_model(self.run.folder / WEIGHTS, self.average, average)
+            self._keep(average)
+
+    def _keep(self, weights: dict[str, Tensor]) -> None:
+        """Weights by their step, of which the last few stay."""
+        if self.config.keep:
+            path = self.run.folder / f"weights-{self.progress.step:08d}.pt"
+            save_model(path, self.average, weights)
+            for old in sorted(self.run.folder.glob("weights-*.pt"))[: -self.config.keep]:
+                old.unlink()
 
     @property
     def nets(self) -> list[nn.Module]:
@@ -201,6 +235,8 @@ class PhaseTrainer:
             sharding.load_state(self.average, state["average"])
             self.progress.step, self.progress.elapsed = state["step"], state["elapsed"]
             self.progress.skipped = state.get("skipped", 0)
+            if self.validation is not None:
+                self.validation.best = state.get("best", math.nan)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             if isinstance(error, BsqError):
                 raise
@@ -232,19 +268,51 @@ class PhaseTrainer:
         pixels, labels = batch.to(self.place.device), labels.to(self.place.device)
         step = self.progress.step
         rate = self.config.rate(step) * self.config.lr
-        with self.place.autocast(self.config.bf16):
-            loss, figures = self.loss(pixels, labels, step)
-        done = self._update(self.net, self.optimizers[0], loss, rate)
+        parts = list(zip(*(x.chunk(self.config.accumulate) for x in (pixels, labels)), strict=True))
+        autocast = partial(self.place.autocast, self.config.bf16)
+        self.optimizers[0].zero_grad(set_to_none=True)
+        self.figures = {}
+        with entropy_of_all(self.net, [x for x, _ in parts], self.place, autocast):
+            for number, (x, y) in enumerate(parts):
+                with self._alone(number + 1 < len(parts)):
+                    with autocast():
+                        loss, figures = self.loss(x, y, step)
+                    self._backward({"loss": loss, **figures}, "loss", len(parts))
+        done = self._update(self.net, self.optimizers[0], self.figures["loss"], rate)
         self._average()
-        with self.place.autocast(self.config.bf16):
-            other = self.phase.opponent_loss(pixels, step)
-        if other is not None and self.phase.opponent is not None:
-            done &= self._update(self.phase.opponent, self.optimizers[1], other[0], rate)
-            figures = {**figures, **other[1]}
-        self.figures = {"loss": loss.detach(), **{name: x.detach() for name, x in figures.items()}}
+        if self.phase.opponent is not None and self._opponent_gradients(parts, step, autocast):
+            loss = self.figures.pop("opponent")
+            done &= self._update(self.phase.opponent, self.optimizers[1], loss, rate)
         self.progress.step += 1
         in_row = 0 if done else self.run.skipped_in_row + 1
         self.run.note_skipped(self.progress.skipped + (not done), in_row)
+
+    def _alone(self, more: bool) -> AbstractContextManager[None]:
+        """Whether gradients of a part stay in this process, since those of others follow."""
+        overlapped = self.overlapped
+        return overlapped.no_sync() if overlapped is not None and more else nullcontext()
+
+    def _backward(self, figures: dict[str, Tensor], loss: str, parts: int) -> None:
+        """Adds the gradients of one of several parts, and its share of the figures."""
+        (figures[loss] / parts).backward()
+        for name, value in figures.items():
+            self.figures[name] = self.figures.get(name, 0) + value.detach() / parts
+
+    def _opponent_gradients(
+        self,
+        parts: Sequence[tuple[Tensor, ...]],
+        step: int,
+        autocast: Callable[[], AbstractContextManager[None]],
+    ) -> bool:
+        """Of the opponent on all parts; False where it has no step now."""
+        self.optimizers[1].zero_grad(set_to_none=True)
+        for x, _ in parts:
+            with autocast():
+                other = self.phase.opponent_loss(x, step)
+            if other is None:
+                return False
+            self._backward({**other[1], "opponent": other[0]}, "opponent", len(parts))
+        return True
 
     def _note_damaged(self, damaged: Tensor) -> None:
         """Says once of each source, by its place, that it was skipped."""
@@ -260,10 +328,8 @@ class PhaseTrainer:
 
         The answer is the same in all processes.
         """
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
         trained = [weight for weight in net.parameters() if weight.requires_grad]
-        if not (self.config.sharded and net is self.net):  # FSDP2 has averaged its own
+        if net is not self.net:  # whose gradients FSDP2 or DDP has averaged
             self.place.average_gradients(trained)
         norm = sharding.whole(nn.utils.clip_grad_norm_(trained, self.config.clip))
         for group in optimizer.param_groups:
@@ -283,6 +349,8 @@ class PhaseTrainer:
     def tell(self, last: bool) -> None:
         """Logs and reports the last step's figures, the mean over processes."""
         step = self.progress.step
+        if self.validation is not None and not last and step % self.config.validate_steps == 0:
+            self._validate(self.validation)
         if last or step % self.config.log_steps:
             return
         names = sorted(self.figures)
@@ -299,6 +367,18 @@ class PhaseTrainer:
         self.run.journal.scalars(step, figures)
         shown = " ".join(f"{name} {value:.4g}" for name, value in figures.items())
         self.run.say(f"step {step}, {self.run.time_left()}: {shown}")
+
+    def _validate(self, validation: Validation) -> None:
+        """Measures the averaged weights, and keeps them where they are the best so far."""
+        figures = validation.figures(self.phase, self.average, self.config.bf16)
+        step, metric = self.progress.step, self.phase.metric
+        better = validation.improves(self.phase, figures)
+        weights = cast(dict[str, Tensor], sharding.weights_state(self.average))
+        if better and self.place.leads:
+            save_model(self.run.folder / BEST, self.average, weights)
+        self.run.journal.validation(step, figures)
+        mark = f", the best so far: {BEST}" if better else f" (best {validation.best:.5g})"
+        self.run.say(f"step {step}, validation: {metric} {figures[metric]:.5g}{mark}")
 
 
 def _optimizer(net: nn.Module, config: PhaseConfig) -> torch.optim.Optimizer:

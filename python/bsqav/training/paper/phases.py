@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -41,19 +41,31 @@ def to_unit(pixels: Tensor) -> Tensor:
 
 
 class Phase(ABC):
-    """A network to train, what it minimizes, and an opponent where it has one."""
+    """A network to train, what it minimizes, and an opponent where it has one.
+
+    metric: the figure that tells weights apart in validation.
+    """
 
     net: nn.Module
     opponent: nn.Module | None = None
+    metric = "loss"
+    larger_is_better = False
 
     @abstractmethod
     def loss(self, pixels: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Figures]:
         """Of a batch: a scalar, and figures to log."""
 
     def opponent_loss(self, pixels: Tensor, step: int) -> tuple[Tensor, Figures] | None:
-        """What the opponent minimizes on the last batch of `loss`; None: no step of it now."""
+        """What the opponent minimizes on a batch of `loss`; None: no step of it now.
+
+        Where `loss` was called several times, this is called as often, in the same order.
+        """
         del pixels, step
         return None
+
+    @abstractmethod
+    def measuring(self, net: nn.Module) -> Phase:
+        """The same with other weights, without an opponent, to measure them."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +91,9 @@ class TokenizerLoss:
 class TokenizerPhase(Phase):
     """Reconstruction, LPIPS, an adversary and the quantizer's entropy."""
 
+    metric = "psnr"
+    larger_is_better = True
+
     def __init__(
         self,
         net: BSQViT,
@@ -92,7 +107,13 @@ class TokenizerPhase(Phase):
             raise UsageError("a weight of lpips above 0 needs its network")
         self.net, self.weights, self.opponent, self.lpips = net, weights, opponent, lpips
         self.tokenizer = net
-        self._fake: Tensor | None = None
+        self._fakes: list[Tensor] = []
+
+    def measuring(self, net: nn.Module) -> Phase:
+        """See Phase."""
+        assert isinstance(net, BSQViT)
+        weights = replace(self.weights, gan=0.0, ramp=1.0)
+        return TokenizerPhase(net, weights, None, self.lpips)
 
     def loss(self, pixels: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Figures]:
         """See Phase; psnr is in dB, of values clamped to the range; entropies are in bits."""
@@ -114,9 +135,8 @@ class TokenizerPhase(Phase):
         if self.lpips is not None and weights.lpips > 0:
             figures["lpips"] = self.lpips(x, y).mean()
             total = total + weights.lpips * figures["lpips"]
-        self._fake = None
         if self.opponent is not None and weights.gan > 0 and step >= weights.gan_from:
-            self._fake = y.detach()
+            self._fakes.append(y.detach())
             self.opponent.requires_grad_(False)
             figures["gan"] = generator_loss(self.opponent(y))
             self.opponent.requires_grad_(True)
@@ -125,10 +145,10 @@ class TokenizerPhase(Phase):
 
     def opponent_loss(self, pixels: Tensor, step: int) -> tuple[Tensor, Figures] | None:
         """See Phase."""
-        if self.opponent is None or self._fake is None:
+        if self.opponent is None or not self._fakes:
             return None
         x, weights = to_unit(pixels), self.weights
-        real, fake = self.opponent(x), self.opponent(self._fake)
+        real, fake = self.opponent(x), self.opponent(self._fakes.pop(0))
         loss = discriminator_loss(real, fake)
         figures = {"discriminator": loss, "real": real.mean(), "fake": fake.mean()}
         if weights.r1 > 0 and (step + 1) % weights.r1_every == 0:
@@ -166,10 +186,17 @@ class TokenPhase(Phase):
 class PriorPhase(TokenPhase):
     """Cross-entropy of the autoregressive prior. Raises UsageError where the bits differ."""
 
+    metric = "bits_per_token"
+
     def __init__(self, net: ARPrior, tokenizer: BSQViT | str) -> None:
         super().__init__(net, tokenizer)
         self.net = net
         self.prior = net
+
+    def measuring(self, net: nn.Module) -> Phase:
+        """See Phase."""
+        assert isinstance(net, ARPrior)
+        return PriorPhase(net, self.tokenizer or self.tokenizer_id)
 
     def loss(self, pixels: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Figures]:
         """See Phase."""
@@ -189,6 +216,11 @@ class MaskedPhase(TokenPhase):
         super().__init__(net, tokenizer)
         self.net, self.seed = net, seed
         self.model = net
+
+    def measuring(self, net: nn.Module) -> Phase:
+        """See Phase."""
+        assert isinstance(net, MaskedLM)
+        return MaskedPhase(net, self.tokenizer or self.tokenizer_id, self.seed)
 
     def loss(self, pixels: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Figures]:
         """See Phase."""

@@ -7,6 +7,9 @@ checkpoint, sharded or not.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import (
@@ -18,12 +21,20 @@ from torch.distributed.checkpoint.state_dict import (
     set_model_state_dict,
     set_optimizer_state_dict,
 )
+from torch.nn.parallel import DistributedDataParallel
 
 from bsqav.errors import UsageError
 from bsqav.nn.paper.attention import TransformerBlock
 from bsqav.training.common.placement import Placement
 
-__all__ = ["load_state", "optimizer_state", "shard", "weights_state", "whole"]
+__all__ = [
+    "averaged_while_computed",
+    "load_state",
+    "optimizer_state",
+    "shard",
+    "weights_state",
+    "whole",
+]
 
 _WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 _LOADED = StateDictOptions(full_state_dict=True)
@@ -41,6 +52,29 @@ def shard(net: nn.Module, place: Placement) -> None:
         if isinstance(module, TransformerBlock):
             fully_shard(module, mesh=mesh)
     fully_shard(net, mesh=mesh)
+
+
+class _Objective(nn.Module):
+    """A loss of a network, as a module that DistributedDataParallel can wrap."""
+
+    def __init__(self, net: nn.Module, loss: Callable[..., Any]) -> None:
+        super().__init__()
+        self.net, self.loss = net, loss
+
+    def forward(self, *given: Any) -> Any:
+        return self.loss(*given)
+
+
+def averaged_while_computed(
+    net: nn.Module, loss: Callable[..., Any], place: Placement
+) -> DistributedDataParallel:
+    """The loss, whose backward pass averages the network's gradients over the processes.
+
+    DistributedDataParallel exchanges the gradients of the last layers while those of the first are
+    computed.
+    """
+    devices = [place.device] if place.device.type == "cuda" else None
+    return DistributedDataParallel(_Objective(net, loss), devices, broadcast_buffers=False)
 
 
 def whole(value: Tensor) -> Tensor:
