@@ -1,4 +1,4 @@
-"""`bsqav eval generation`: networks by the files of their weights, sets of pictures and videos."""
+"""`bsqav eval generation`: networks by the files of their weights, sets of images and videos."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ one_thread = pytest.fixture(autouse=True, scope="module")(one_torch_thread)
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The network for pictures may give vectors of 16 numbers."""
+    """The network for images may give vectors of 16 numbers."""
     monkeypatch.setattr("bsqav.nn.paper.inception.FEATURES", 16)
 
 
-class Pictures(nn.Module):
+class Images(nn.Module):
     """A TorchScript with the arguments of StyleGAN2-ADA's Inception-v3."""
 
     def forward(
@@ -91,11 +91,11 @@ def film(path: Path, frames: int, level: int) -> None:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two sets of pictures and a TorchScript for them."""
+    """Two sets of images and a TorchScript for them."""
     root = tmp_path_factory.mktemp("generated")
     paint(root / "fake", 12, 32, 1)
     paint(root / "real", 15, 40, 2)
-    script(Pictures(), root / "pictures.pt")
+    script(Images(), root / "images.pt")
     return root
 
 
@@ -107,12 +107,12 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> dict[str
 
 @pytest.mark.usefixtures("small")
 def test_figures_are_those_of_the_features(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    network = load_features(root / "pictures.pt")
+    network = load_features(root / "images.pt")
     fake, real = (gather(network, centre_squares(root / name, 32, 8)) for name in ("fake", "real"))
     assert fake.features.shape == (12, 16) and fake.logits is not None
     level = np.asarray(Image.open(root / "fake" / "00.png"))[0, 0] / 64
     np.testing.assert_allclose(fake.features[0, :3], level, rtol=1e-6)
-    paths = root / "fake", root / "real", "--features", root / "pictures.pt"
+    paths = root / "fake", root / "real", "--features", root / "images.pt"
     found = told(capsys, *paths)
     assert found["samples"] == 12 and found["reference"] == 15
     expected = frechet_distance(moments(fake.features), moments(real.features))
@@ -121,7 +121,7 @@ def test_figures_are_those_of_the_features(root: Path, capsys: pytest.CaptureFix
     assert 0 <= found["precision"] <= 1 and 0 < found["recall"] <= 1
     assert main(["eval", "generation", *map(str, paths)]) == 0
     out, err = capsys.readouterr()
-    assert "FID" in out and "recall" in out and "pictures.pt, SHA-256" in out
+    assert "FID" in out and "recall" in out and "images.pt, SHA-256" in out
     assert "12 for 16 dimensions" in err and "15 for 16" in err
 
 
@@ -129,7 +129,7 @@ def test_figures_are_those_of_the_features(root: Path, capsys: pytest.CaptureFix
 def test_statistics_can_be_kept(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    paths = root / "fake", root / "real", "--features", root / "pictures.pt"
+    paths = root / "fake", root / "real", "--features", root / "images.pt"
     kept = tmp_path / "real.npz"
     first = told(capsys, *paths, "--save", kept)
     again = told(capsys, paths[0], kept, *paths[2:])
@@ -170,7 +170,7 @@ def test_sizes_and_kinds_that_do_not_fit(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mixed = paint(tmp_path / "mixed", 3, 32, 3)
-    weights = ["--features", str(root / "pictures.pt")]
+    weights = ["--features", str(root / "images.pt")]
     Image.new("RGB", (32, 48)).save(mixed / "02.png")
     command = ["eval", "generation", str(mixed), str(root / "real"), *weights]
     assert main(command) == 2
@@ -185,7 +185,7 @@ def test_sizes_and_kinds_that_do_not_fit(
     assert main([*command, "--save", "x.npy"]) == 2
     (tmp_path / "empty").mkdir()
     assert main(["eval", "generation", str(tmp_path / "empty"), str(root), *weights]) == 1
-    assert "holds no pictures" in capsys.readouterr().err
+    assert "holds no images" in capsys.readouterr().err
 
 
 def test_files_of_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,7 +257,7 @@ def test_reconstructions_have_a_distance_too(
     torch.manual_seed(1)
     save_model(tmp_path / "t.pt", BSQViT(ViTConfig(nets, BSQConfig(6), (16, 16), head=32)))
     common = ["eval", "reconstruction", str(root / "real"), "--tokenizer", str(tmp_path / "t.pt")]
-    common += ["--features", str(root / "pictures.pt")]
+    common += ["--features", str(root / "images.pt")]
     assert main([*common, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["rfid"] > 0 and "15 for 16" in found["warnings"][0]
@@ -265,4 +265,4 @@ def test_reconstructions_have_a_distance_too(
     assert "rFID" in capsys.readouterr().out
     clips = script(Clips(), tmp_path / "i3d.pt")
     assert main([*common[:-1], str(clips)]) == 2
-    assert "for videos, the tokenizer for pictures" in capsys.readouterr().err
+    assert "for videos, the tokenizer for images" in capsys.readouterr().err

@@ -120,12 +120,12 @@ def elsewhere(threads: int, capability: str, *words: str | Path) -> None:
 def test_files_decode_elsewhere(tmp_path: Path) -> None:
     """The same bytes under one thread and two, and whichever kernels PyTorch takes."""
     models = networks(tmp_path)
-    picture = photo(tmp_path / "a.png", 64, 48)
-    assert call("compress", picture, tmp_path / "a.bsqt", *models) == 0
+    image = photo(tmp_path / "a.png", 64, 48)
+    assert call("compress", image, tmp_path / "a.bsqt", *models) == 0
     assert call("decompress", tmp_path / "a.bsqt", tmp_path / "here.png", *models) == 0
     for threads, capability in ((1, "default"), (2, "avx2")):
         name = f"{capability}.bsqt"
-        elsewhere(threads, capability, "compress", picture, tmp_path / name, *models)
+        elsewhere(threads, capability, "compress", image, tmp_path / name, *models)
         assert (tmp_path / name).read_bytes() == (tmp_path / "a.bsqt").read_bytes()
         out = tmp_path / f"{capability}.png"
         elsewhere(threads, capability, "decompress", tmp_path / "a.bsqt", out, *models)
@@ -136,8 +136,8 @@ def test_files_decode_elsewhere(tmp_path: Path) -> None:
 
 def test_damaged_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     models = networks(tmp_path)
-    picture, out = photo(tmp_path / "a.png", 40, 33), tmp_path / "b.png"
-    assert call("compress", picture, tmp_path / "a.bsqt", *models) == 0
+    image, out = photo(tmp_path / "a.png", 40, 33), tmp_path / "b.png"
+    assert call("compress", image, tmp_path / "a.bsqt", *models) == 0
     good = (tmp_path / "a.bsqt").read_bytes()
     bad = tmp_path / "bad.bsqt"
     spoilt = [
@@ -157,7 +157,7 @@ def test_damaged_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert call("decompress", tmp_path / "a.bsqt", out, *others) == 1
     assert "holds an image" in capsys.readouterr().err
     mixed = [*models[:2], *others[2:]]
-    assert call("compress", picture, tmp_path / "c.bsqt", *mixed) == 1
+    assert call("compress", image, tmp_path / "c.bsqt", *mixed) == 1
     assert "another tokenizer" in capsys.readouterr().err
     assert call("decompress", tmp_path, tmp_path / "x", *models) == 1  # a damaged one among them
     assert call("decompress", video, tmp_path / "x", *models) == 1

@@ -27,7 +27,7 @@ from bsqav.nn.paper.bsqvit import BSQViT, ViTConfig
 from bsqav.nn.paper.quantizers import BSQConfig
 from bsqav.nn.paper.store import save_model
 from bsqav.nn.paper.subtokens import SubTokens
-from bsqav.training.paper.images import centre_squares, whole_pictures
+from bsqav.training.paper.images import centre_squares, whole_images
 from tests.media.clips import write_frames
 from tests.support import one_torch_thread
 
@@ -37,13 +37,13 @@ NETS = TransformerConfig(width=32, layers=1, heads=2, hidden=64)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five pictures, a tokenizer of 6 bits and its prior."""
+    """Five images, a tokenizer of 6 bits and its prior."""
     root = tmp_path_factory.mktemp("evaluated")
-    (root / "pictures").mkdir()
+    (root / "images").mkdir()
     rng = np.random.default_rng(3)
     for index in range(5):
-        picture = Image.fromarray(rng.integers(0, 256, (4, 6, 3)).astype(np.uint8))
-        picture.resize((50, 40)).save(root / "pictures" / f"{index}.png")
+        image = Image.fromarray(rng.integers(0, 256, (4, 6, 3)).astype(np.uint8))
+        image.resize((50, 40)).save(root / "images" / f"{index}.png")
     torch.manual_seed(4)
     save_model(root / "tokenizer.pt", BSQViT(ViTConfig(NETS, BSQConfig(6), (16, 16), head=32)))
     save_model(root / "prior.pt", ARPrior(ARPriorConfig(NETS, SubTokens(6, 3), (2, 2))))
@@ -53,13 +53,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_reconstruction_against_definitions(folder: Path) -> None:
     torch.manual_seed(4)
     model = BSQViT(ViTConfig(NETS, BSQConfig(6), (16, 16), head=32)).eval()
-    found = reconstruction(model, centre_squares(folder / "pictures", 16, 2))
-    (x,) = centre_squares(folder / "pictures", 16, 5)
+    found = reconstruction(model, centre_squares(folder / "images", 16, 2))
+    (x,) = centre_squares(folder / "images", 16, 5)
     with torch.no_grad():
         pixels, tokens = model(x)
     gap = (pixels.clamp(-1, 1) - x).double() * 127.5
     psnr = (20 * torch.log10(255 / gap.square().mean((1, 2, 3)).sqrt())).mean().item()
-    assert found.pictures == 5 and found.psnr == pytest.approx(psnr, rel=1e-5)
+    assert found.images == 5 and found.psnr == pytest.approx(psnr, rel=1e-5)
     assert found.bpp == pytest.approx(6 / 64)
     counts = torch.bincount(tokens.indices.flatten())
     share = counts[counts > 0] / counts.sum()
@@ -68,35 +68,35 @@ def test_reconstruction_against_definitions(folder: Path) -> None:
     entropy = -(share * share.log2()).sum().item()
     assert found.use.perplexity == pytest.approx(2**entropy, rel=1e-5)
     assert found.ms_ssim is None and found.lpips is None and -1 < found.ssim < 1
-    with pytest.raises(UsageError, match="no picture"):
+    with pytest.raises(UsageError, match="no image"):
         reconstruction(model, iter(()))
 
 
 def test_ms_ssim_of_large_pictures(folder: Path) -> None:
     model = BSQViT(ViTConfig(NETS, BSQConfig(6), (16, 16), head=32)).eval()
-    found = reconstruction(model, centre_squares(folder / "pictures", 168, 1, limit=1))
-    assert found.pictures == 1 and found.ms_ssim is not None and math.isfinite(found.ms_ssim)
+    found = reconstruction(model, centre_squares(folder / "images", 168, 1, limit=1))
+    assert found.images == 1 and found.ms_ssim is not None and math.isfinite(found.ms_ssim)
 
 
 def test_pictures_of_any_size(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """50 x 40 in tiles of 16 x 16: four by three of them, cut off at the edges."""
     torch.manual_seed(4)
     model = BSQViT(ViTConfig(NETS, BSQConfig(6), (16, 16), head=32)).eval()
-    pictures = list(whole_pictures(folder / "pictures"))
-    assert [tuple(x.shape) for x in pictures] == [(1, 3, 40, 50)] * 5
-    found = reconstruction(model, iter(pictures), way="tiles")
-    assert found.bpp == pytest.approx(4 * 3 * 4 * 6 / 2000) and found.pictures == 5
-    alone = model.tokenize(pictures[0][..., 16:32, :16])
-    every = anysize.tiles_of(model, anysize.tokenize(model, pictures[0], "tiles"))
+    images = list(whole_images(folder / "images"))
+    assert [tuple(x.shape) for x in images] == [(1, 3, 40, 50)] * 5
+    found = reconstruction(model, iter(images), way="tiles")
+    assert found.bpp == pytest.approx(4 * 3 * 4 * 6 / 2000) and found.images == 5
+    alone = model.tokenize(images[0][..., 16:32, :16])
+    every = anysize.tiles_of(model, anysize.tokenize(model, images[0], "tiles"))
     assert every.shape == (12, 2, 2) and torch.equal(every[4:5], alone)
     prior = ARPrior(ARPriorConfig(NETS, SubTokens(6, 3), (2, 2)))
-    coded = compression(model, prior, iter(pictures), tiles=True)
+    coded = compression(model, prior, iter(images), tiles=True)
     assert coded.bpp_plain == pytest.approx(found.bpp) and coded.psnr == pytest.approx(found.psnr)
-    assert reconstruction(model, iter(pictures), way="whole").bpp == pytest.approx(5 * 7 * 6 / 2000)
-    odd = [pictures[0][..., :31, :41]]
+    assert reconstruction(model, iter(images), way="whole").bpp == pytest.approx(5 * 7 * 6 / 2000)
+    odd = [images[0][..., :31, :41]]
     measured = integer_prior(odd, default_model(), 20)
     assert measured.psnr > 20 and measured.clips == 1
-    common = [str(folder / "pictures"), "--tokenizer", str(folder / "tokenizer.pt")]
+    common = [str(folder / "images"), "--tokenizer", str(folder / "tokenizer.pt")]
     assert main(["eval", "reconstruction", *common, "--fit", "tiles", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["bpp"] == pytest.approx(found.bpp)
     assert main(["eval", "reconstruction", *common, "--fit", "whole", "--side", "16"]) == 2
@@ -108,7 +108,7 @@ def test_compression(folder: Path) -> None:
     torch.manual_seed(4)
     model = BSQViT(ViTConfig(NETS, BSQConfig(6), (16, 16), head=32))
     prior = ARPrior(ARPriorConfig(NETS, SubTokens(6, 3), (2, 2)))
-    found = compression(model, prior, centre_squares(folder / "pictures", 16, 5))
+    found = compression(model, prior, centre_squares(folder / "images", 16, 5))
     assert found.clips == 5 and found.bpp_plain == pytest.approx(6 / 64)
     # A fresh prior has even chances, so that all there is besides is the header of 30 bytes.
     assert found.bits_per_token == pytest.approx(6, abs=8 * 3 / 20)
@@ -127,7 +127,7 @@ def test_clips(tmp_path: Path) -> None:
     levels = (x.mean((0, 1, 3, 4)) + 1) * 127.5
     torch.testing.assert_close(levels, torch.tensor([20.0, 60.0, 100.0]), atol=4, rtol=0)
     found = reconstruction(model, iter([x]))
-    assert found.pictures == 3 and found.bpp == pytest.approx(6 / 64)
+    assert found.images == 3 and found.bpp == pytest.approx(6 / 64)
     prior = ARPrior(ARPriorConfig(NETS, SubTokens(6, 3), (2, 2), 3))
     assert compression(model, prior, iter([x])).bpp_plain == pytest.approx(6 / 64)
     measured = integer_prior([x], default_model(), 30)
@@ -135,9 +135,9 @@ def test_clips(tmp_path: Path) -> None:
 
 
 def test_from_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    common = [str(folder / "pictures"), "--tokenizer", str(folder / "tokenizer.pt")]
+    common = [str(folder / "images"), "--tokenizer", str(folder / "tokenizer.pt")]
     assert main(["eval", "reconstruction", *common, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["pictures"] == 5
+    assert json.loads(capsys.readouterr().out)["images"] == 5
     prior = ["--prior", str(folder / "prior.pt")]
     assert main(["eval", "compression", *common, *prior, "--limit", "2"]) == 0
     out = capsys.readouterr().out
@@ -153,7 +153,7 @@ def test_from_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str])
     listed = folder / "list.txt"
     listed.write_text("1.png 4\n3.png 4\n", encoding="utf-8")
     assert main(["eval", "reconstruction", *common, "--json", "--list", str(listed)]) == 0
-    assert json.loads(capsys.readouterr().out)["pictures"] == 2
+    assert json.loads(capsys.readouterr().out)["images"] == 2
     assert main(["eval", "reconstruction", *common, "--side", "17"]) == 2
     assert main(["eval", "compression", *common, "--prior", str(folder / "tokenizer.pt")]) == 1
     assert "no autoregressive prior" in capsys.readouterr().err

@@ -72,7 +72,7 @@ def weights(dim: int, codes: int = 0) -> dict[str, Tensor]:
     return state
 
 
-def picture() -> Tensor:
+def image() -> Tensor:
     """The input, [1, 3, 16, 16]."""
     at = torch.arange(3 * SIDE * SIDE, dtype=torch.float64)
     return torch.sin(at**1.2 * 0.11).float().view(1, 3, SIDE, SIDE)

@@ -20,7 +20,7 @@ from bsqav.nn.paper.discriminators import (
 from bsqav.nn.paper.lpips import LPIPS, Trunk, _alex, _vgg
 
 
-def pictures(*shape: int) -> Tensor:
+def images(*shape: int) -> Tensor:
     return torch.rand(shape, generator=torch.Generator().manual_seed(5)) * 2 - 1
 
 
@@ -33,33 +33,33 @@ def test_the_style_discriminator_has_the_known_size() -> None:
 def test_style_discriminator() -> None:
     torch.manual_seed(2)
     net = StyleDiscriminator(16, channels=128, most=16)
-    x = pictures(4, 3, 16, 16)
+    x = images(4, 3, 16, 16)
     logits = net(x)
     assert logits.shape == (4, 1) and logits.isfinite().all()
     (logits**2).mean().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
-    video = pictures(2, 3, 2, 16, 16)
+    video = images(2, 3, 2, 16, 16)
     frames = torch.stack([video[0, :, 0], video[0, :, 1], video[1, :, 0], video[1, :, 1]])
     assert torch.equal(net(video), net(frames))
     with pytest.raises(UsageError, match="power of two"):
         StyleDiscriminator(24)
     with pytest.raises(UsageError, match="16 x 16 pixels"):
-        net(pictures(4, 3, 8, 16))
+        net(images(4, 3, 8, 16))
 
 
 def test_downsampling_is_centred() -> None:
-    """A mirrored picture gives the mirrored result where the kernels are symmetric."""
+    """A mirrored image gives the mirrored result where the kernels are symmetric."""
     block = StyleDiscriminator(16, channels=64, most=4).blocks[0]
     for part in (block.conv0, block.conv1, block.skip):
         assert isinstance(part, nn.Module) and isinstance(part.weight, Tensor)
         part.weight.data = part.weight.data + part.weight.data.flip(-1)
-    x = pictures(1, 4, 16, 16)
+    x = images(1, 4, 16, 16)
     torch.testing.assert_close(block(x).flip(-1), block(x.flip(-1)))
     assert block(x).shape[-2:] == (8, 8)
 
 
 def test_minibatch_deviation() -> None:
-    x = pictures(6, 4, 3, 3)
+    x = images(6, 4, 3, 3)
     found = minibatch_deviation(x, 4)  # groups of 3: samples 0, 2, 4 and 1, 3, 5
     assert found.shape == (6, 5, 3, 3)
     even = x[::2].std(0, unbiased=False).mean()
@@ -70,11 +70,11 @@ def test_minibatch_deviation() -> None:
 
 def test_patch_discriminator() -> None:
     net = PatchDiscriminator(8)
-    assert net(pictures(2, 3, 64, 64)).shape == (2, 1, 6, 6)
-    assert net(pictures(1, 3, 2, 64, 64)).shape == (2, 1, 6, 6)
+    assert net(images(2, 3, 64, 64)).shape == (2, 1, 6, 6)
+    assert net(images(1, 3, 2, 64, 64)).shape == (2, 1, 6, 6)
     assert sum(p.numel() for p in PatchDiscriminator().parameters()) == 2_765_633
     with pytest.raises(UsageError):
-        net(pictures(2, 4, 64, 64))
+        net(images(2, 4, 64, 64))
 
 
 @pytest.mark.parametrize("frames", [2, 3, 4, 6])
@@ -82,7 +82,7 @@ def test_clip_discriminator(frames: int) -> None:
     """One logit for a clip, of all its frames and of their order."""
     torch.manual_seed(2)
     net = ClipDiscriminator(16, frames, channels=128, most=16)
-    x = pictures(4, 3, frames, 16, 16)
+    x = images(4, 3, frames, 16, 16)
     logits = net(x)
     assert logits.shape == (4, 1)
     assert logits.isfinite().all()
@@ -125,12 +125,12 @@ def test_losses() -> None:
 def test_r1_penalty() -> None:
     """Of a linear discriminator: the squared norm of its weights, and its gradient."""
     net = nn.Linear(12, 1)
-    found = r1_penalty(lambda x: net(x.flatten(1)), pictures(5, 3, 2, 2))
+    found = r1_penalty(lambda x: net(x.flatten(1)), images(5, 3, 2, 2))
     torch.testing.assert_close(found, net.weight.square().sum())
     found.backward()
     torch.testing.assert_close(net.weight.grad, 2 * net.weight)
     style = StyleDiscriminator(8, channels=64, most=8)
-    r1_penalty(style, pictures(2, 3, 8, 8)).backward()
+    r1_penalty(style, images(2, 3, 8, 8)).backward()
     assert style.conv.weight.grad is not None and style.conv.weight.grad.any()
 
 
@@ -153,7 +153,7 @@ def lpips_files(folder: Path, trunk: Trunk) -> tuple[Path, Path]:
 def test_lpips_against_its_definition(tmp_path: Path, trunk: Trunk) -> None:
     trunk_file, heads_file = lpips_files(tmp_path, trunk)
     net = LPIPS(trunk_file, heads_file, trunk=trunk)
-    x, y = pictures(2, 3, 32, 32), pictures(3, 3, 32, 32)[1:]
+    x, y = images(2, 3, 32, 32), images(3, 3, 32, 32)[1:]
     assert (net(x, x) == 0).all()
     found = net(x, y)
     torch.testing.assert_close(found, net(y, x))

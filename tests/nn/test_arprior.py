@@ -88,7 +88,7 @@ def test_tokens_come_back_exactly(bits: int, group: int) -> None:
     net, x = prior(bits, group), tokens(bits)
     data = compress(net, x)
     assert torch.equal(decompress(net, data), x)
-    single = compress(net, x[:, 0])  # pictures, or clips shorter than the prior's
+    single = compress(net, x[:, 0])  # images, or clips shorter than the prior's
     assert torch.equal(decompress(net, single)[:, 0], x[:, 0])
     # The bytes cost what the prior says.
     cost = net.bits_per_token(x) * x.numel() / 8

@@ -1,4 +1,4 @@
-"""The paper's tokenizer: sizes, causality, streaming, inflation, other sizes of pictures."""
+"""The paper's tokenizer: sizes, causality, streaming, inflation, other sizes of images."""
 
 import itertools
 from dataclasses import replace
@@ -43,7 +43,7 @@ def video(frames: int = FRAMES, rows: int = 16, columns: int = 24) -> Tensor:
 
 @pytest.mark.parametrize("bits", [18, 36])
 def test_the_papers_size(bits: int) -> None:
-    """174 M parameters, 32 x 32 tokens from a picture of 256 x 256."""
+    """174 M parameters, 32 x 32 tokens from an image of 256 x 256."""
     with torch.device("meta"):
         model = BSQViT(sized("base", bits))
         assert sum(weight.numel() for weight in model.parameters()) // 10**6 == 174
@@ -69,9 +69,9 @@ def test_shapes_and_gradients(frames: int) -> None:
         if weight.grad is None or not weight.grad.isfinite().all() or not weight.grad.any()
     ]
     assert not weak
-    picture = model(x[:, :, 0])
-    assert picture.pixels.shape == (2, 3, 16, 24)
-    assert picture.tokens.vectors.shape == (2, 2, 3, 18)
+    image = model(x[:, :, 0])
+    assert image.pixels.shape == (2, 3, 16, 24)
+    assert image.tokens.vectors.shape == (2, 2, 3, 18)
     pixels = model.detokenize(found.tokens.indices)
     torch.testing.assert_close(pixels, found.pixels.detach().clamp(-1, 1))
 

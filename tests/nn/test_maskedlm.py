@@ -80,7 +80,7 @@ def test_guidance() -> None:
 
 
 def test_sampling_follows_what_was_learned() -> None:
-    """Two classes of pictures, each of one pattern or another: samples are of the asked class."""
+    """Two classes of images, each of one pattern or another: samples are of the asked class."""
     net = model(replace(SMALL, smoothing=0.0)).train()
     generator = torch.Generator().manual_seed(4)
     patterns = torch.randint(0, 64, (2, 2, 3), generator=generator)

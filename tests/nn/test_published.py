@@ -29,7 +29,7 @@ def test_outputs_are_those_of_the_program(dim: int, codes: int) -> None:
     model = from_published(recorded.weights(dim, codes))
     given = recorded.GIVEN[dim, codes]
     indices, samples = [int(x) for x in given[0].split()], [float(x) for x in given[1].split()]
-    found = model(recorded.picture())
+    found = model(recorded.image())
     assert found.tokens.indices.flatten().tolist() == indices
     pixels = found.pixels.clamp(-1, 1).flatten()[recorded.RECORDED]
     torch.testing.assert_close(pixels, torch.tensor(samples), atol=1e-5, rtol=0)
@@ -166,7 +166,7 @@ def test_converted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "tokenizer of images, 16 x 16, 18 bits a token" in capsys.readouterr().out
     found, expected = BSQViT.from_pretrained(folder), load_published(checkpoint)
     assert found.config == expected.config
-    x = recorded.picture()
+    x = recorded.image()
     assert torch.equal(found.tokenize(x), expected.tokenize(x))
     assert main(["train", "convert", str(checkpoint), str(tmp_path / "last"), "--last"]) == 0
     last = BSQViT.from_pretrained(tmp_path / "last")
@@ -181,5 +181,5 @@ def test_converted_codebook(tmp_path: Path) -> None:
     torch.save(recorded.weights(*codes), tmp_path / "a.pt")
     assert main(["train", "convert", str(tmp_path / "a.pt"), str(tmp_path / "folder")]) == 0
     found, expected = load_model(tmp_path / "folder", BSQViT), load_published(tmp_path / "a.pt")
-    assert torch.equal(found.tokenize(recorded.picture()), expected.tokenize(recorded.picture()))
+    assert torch.equal(found.tokenize(recorded.image()), expected.tokenize(recorded.image()))
     assert not found.quantizer.get_parameter("codebook").requires_grad

@@ -1,4 +1,4 @@
-"""Small shards and pictures that training tests share."""
+"""Small shards and images that training tests share."""
 
 from pathlib import Path
 
@@ -20,9 +20,9 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six pictures in two classes: smooth bright and dark ones of odd sizes."""
-    root = tmp_path_factory.mktemp("pictures")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six images in two classes: smooth bright and dark ones of odd sizes."""
+    root = tmp_path_factory.mktemp("images")
     rng = np.random.default_rng(2)
     for name, level in (("bright", 200), ("dark", 50)):
         (root / name).mkdir()

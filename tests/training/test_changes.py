@@ -76,12 +76,10 @@ def test_values_are_typed() -> None:
         ("network.size=32,16", "for 32 x 16 pixels"),
     ],
 )
-def test_what_does_not_fit_is_said(
-    change: str, message: str, pictures: Path, tmp_path: Path
-) -> None:
+def test_what_does_not_fit_is_said(change: str, message: str, images: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         recipe = paper.configured("small-image", "tokenizer", lpips=False, sets=[change])
-        start(recipe, pictures, tmp_path, device="cpu")
+        start(recipe, images, tmp_path, device="cpu")
     assert message in str(caught.value)
 
 
@@ -121,19 +119,19 @@ def train(task: str, recipe: str, run: Path, data: Path, *more: str) -> int:
 
 
 def test_36_bits_through_every_stage(
-    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """By --set alone: tokenizer, prior, masked LM, compression, the table of Kodak."""
     image, prior, lm = tmp_path / "image", tmp_path / "prior", tmp_path / "lm"
     bits = ("--set", "network.quantizer.bits=36", "--set", "data.side=32")
-    assert train("tokenizer", "small-image", image, pictures, *bits, "--no-lpips") == 0
+    assert train("tokenizer", "small-image", image, images, *bits, "--no-lpips") == 0
     assert "network.quantizer.bits=36" in capsys.readouterr().err
     weights = image / "weights.pt"
     assert load_model(weights, BSQViT).config.grid == (4, 4)
     tokens = ("--tokenizer", str(weights))
     group = ("--set", "network.tokens.group=9")
-    assert train("prior", "paper-prior-image", prior, pictures, *tokens, *group) == 0
-    assert train("masked-lm", "small-masked-lm", lm, pictures, *tokens) == 0
+    assert train("prior", "paper-prior-image", prior, images, *tokens, *group) == 0
+    assert train("masked-lm", "small-masked-lm", lm, images, *tokens) == 0
     found = load_model(prior / "weights.pt", ARPrior).config
     assert (found.grid, found.tokens.bits, found.tokens.group) == ((4, 4), 36, 9)
     assert load_model(lm / "weights.pt", MaskedLM).config.tokens.group == 6
@@ -142,14 +140,14 @@ def test_36_bits_through_every_stage(
     assert settings["run.lr" if "run.lr" in settings else "lr"] == 1e-4
     priors = ("--prior", str(prior / "weights.pt"))
     small = ("--limit", "2", "--batch", "2")
-    assert main(["eval", "compression", str(pictures), *tokens, *priors, *small]) == 0
+    assert main(["eval", "compression", str(images), *tokens, *priors, *small]) == 0
     capsys.readouterr()
-    table = ["eval", "table", "kodak", str(pictures), *tokens, *priors, "--codecs", "jpeg2000"]
+    table = ["eval", "table", "kodak", str(images), *tokens, *priors, "--codecs", "jpeg2000"]
     assert main([*table, "--limit", "2"]) == 0
     assert "36" in capsys.readouterr().out
 
 
-def test_a_prior_follows_its_tokenizer(pictures: Path, tmp_path: Path) -> None:
+def test_a_prior_follows_its_tokenizer(images: Path, tmp_path: Path) -> None:
     sizes = TransformerConfig(16, 1, 2, 32)
     videos = BSQViT(ViTConfig(sizes, size=(16, 16), frames=4, head=16))
     file = tmp_path / "video"
@@ -157,7 +155,7 @@ def test_a_prior_follows_its_tokenizer(pictures: Path, tmp_path: Path) -> None:
 
     def made(task: str, name: str, *sets: str) -> None:
         recipe = paper.configured(name, task, sets=sets)
-        start(recipe, pictures, tmp_path / "run", device="cpu", tokenizer=file)
+        start(recipe, images, tmp_path / "run", device="cpu", tokenizer=file)
 
     with pytest.raises(UsageError, match="masked LM takes tokenizers of images"):
         made("masked-lm", "small-masked-lm")

@@ -111,11 +111,11 @@ def test_gradients_alone_that_are_no_numbers(shards: Path, tmp_path: Path) -> No
 
 
 def test_weights_that_are_no_numbers_replace_no_file(
-    shards: Path, pictures: Path, tmp_path: Path
+    shards: Path, images: Path, tmp_path: Path
 ) -> None:
     trainers: list[Trainer | PhaseTrainer] = [
         Trainer(smoke(), shards, tmp_path / "codec"),
-        start(tokenizer_recipe(), pictures, tmp_path / "paper", device="cpu"),
+        start(tokenizer_recipe(), images, tmp_path / "paper", device="cpu"),
     ]
     for trainer in trainers:
         folder, said = trainer.run.folder, list[str]()
@@ -131,7 +131,7 @@ def test_weights_that_are_no_numbers_replace_no_file(
 
 
 def test_a_phase_counts_and_ends(
-    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = TokenizerPhase.loss
 
@@ -142,7 +142,7 @@ def test_a_phase_counts_and_ends(
 
     monkeypatch.setattr(TokenizerPhase, "loss", loss)
     run = replace(RUN, log_steps=1, max_skipped=5)
-    trainer = start(tokenizer_recipe(run=run), pictures, tmp_path, device="cpu")
+    trainer = start(tokenizer_recipe(run=run), images, tmp_path, device="cpu")
     with pytest.raises(DivergedError, match=r"5 steps in a row, up to step 15"):
         trainer.train(lambda _: None)
     log = records(tmp_path)
@@ -152,7 +152,7 @@ def test_a_phase_counts_and_ends(
     model = load_model(tmp_path / "weights.pt")
     assert isinstance(model, nn.Module)
     assert all(torch.isfinite(weight).all() for weight in model.parameters())
-    again = start(tokenizer_recipe(run=run), pictures, tmp_path, device="cpu")
+    again = start(tokenizer_recipe(run=run), images, tmp_path, device="cpu")
     assert again.resume() and again.progress.skipped == 7
 
 

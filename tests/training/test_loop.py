@@ -136,10 +136,10 @@ def test_the_layers_of_a_clip_follow_each_other(shards: Path) -> None:
     first = [place for place in places if place.intra]
     assert first == places[:1] and not places[0].later
     last = [place for place in places if place.above == 0]
-    assert len(last) == config.data.frames  # every picture ends at its own step
+    assert len(last) == config.data.frames  # every image ends at its own step
     for index, place in enumerate(places[:-1]):
         following = places[index + 1]
-        if place.above == 0:  # the next picture
+        if place.above == 0:  # the next image
             assert not torch.as_tensor(following.later).any()
             continue
         assert following.above < place.above

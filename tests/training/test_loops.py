@@ -25,7 +25,7 @@ from bsqav.nn import (
 )
 from bsqav.recipes.paper import Recipe
 from bsqav.recipes.starting import start
-from bsqav.training.paper.images import PictureConfig
+from bsqav.training.paper.images import BatchConfig
 from bsqav.training.paper.loop import PhaseConfig, PhaseTrainer
 from bsqav.training.paper.phases import TokenizerLoss
 from tests.nn import published_vectors as recorded
@@ -39,7 +39,7 @@ LOSS = TokenizerLoss(lpips=0.0, gan=0.0, ramp_steps=5)
 
 def recipe(**changes: object) -> Recipe:
     network = ViTConfig(NETS, BSQConfig(12, group_size=3), (16, 16), head=64)
-    made = Recipe(network, PictureConfig(16, batch=8), RUN, LOSS)
+    made = Recipe(network, BatchConfig(16, batch=8), RUN, LOSS)
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
@@ -57,12 +57,12 @@ def gradients(trainer: PhaseTrainer) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("accumulate", [2, 4, 8])
 def test_a_batch_in_parts_has_the_gradients_of_the_whole(
-    accumulate: int, pictures: Path, tmp_path: Path
+    accumulate: int, images: Path, tmp_path: Path
 ) -> None:
     """That of the batch's entropy too, which is no mean over parts."""
-    whole = start(recipe(), pictures, tmp_path / "whole", device="cpu")
+    whole = start(recipe(), images, tmp_path / "whole", device="cpu")
     run = replace(RUN, accumulate=accumulate)
-    parts = start(recipe(run=run), pictures, tmp_path / "parts", device="cpu")
+    parts = start(recipe(run=run), images, tmp_path / "parts", device="cpu")
     expected, found = gradients(whole), gradients(parts)
     assert expected.keys() == found.keys()
     for name, value in expected.items():
@@ -71,35 +71,35 @@ def test_a_batch_in_parts_has_the_gradients_of_the_whole(
         torch.testing.assert_close(parts.figures[name], whole.figures[name])
 
 
-def test_priors_in_parts(pictures: Path, tmp_path: Path) -> None:
+def test_priors_in_parts(images: Path, tmp_path: Path) -> None:
     BSQViT(ViTConfig(NETS, BSQConfig(12), (16, 16), head=64)).save_pretrained(tmp_path / "t")
     network = ARPriorConfig(NETS, SubTokens(12, 4), (2, 2))
     found = []
     for accumulate in (1, 4):
         made = recipe(network=network, run=replace(RUN, accumulate=accumulate))
         folder = tmp_path / str(accumulate)
-        trainer = start(made, pictures, folder, device="cpu", tokenizer=tmp_path / "t")
+        trainer = start(made, images, folder, device="cpu", tokenizer=tmp_path / "t")
         found.append(gradients(trainer))
     for name, value in found[0].items():
         torch.testing.assert_close(found[1][name], value, rtol=1e-3, atol=1e-6)
 
 
-def test_adversaries_in_parts(pictures: Path, tmp_path: Path) -> None:
+def test_adversaries_in_parts(images: Path, tmp_path: Path) -> None:
     loss = replace(LOSS, gan=0.1, r1_every=2)
     made = recipe(loss=loss, run=replace(RUN, accumulate=4), channels=64)
-    start(made, pictures, tmp_path, device="cpu").train(lambda _: None)
+    start(made, images, tmp_path, device="cpu").train(lambda _: None)
     found = lines(tmp_path / "log.jsonl")
     assert len(found) == 6
     assert all(line["gan"] > 0 and line["discriminator"] > 0 for line in found)
     assert sum("r1" in line for line in found) == 3
     with pytest.raises(UsageError, match="does not divide into 3 parts"):
-        start(recipe(run=replace(RUN, accumulate=3)), pictures, tmp_path / "x", device="cpu")
+        start(recipe(run=replace(RUN, accumulate=3)), images, tmp_path / "x", device="cpu")
 
 
-def test_validation_keeps_the_best(pictures: Path, tmp_path: Path) -> None:
+def test_validation_keeps_the_best(images: Path, tmp_path: Path) -> None:
     run = replace(RUN, steps=12, validate_steps=3, keep=2)
     said: list[str] = []
-    trainer = start(recipe(run=run), pictures, tmp_path, device="cpu", validate=pictures)
+    trainer = start(recipe(run=run), images, tmp_path, device="cpu", validate=images)
     trainer.train(said.append)
     found = lines(tmp_path / "validation.jsonl")
     assert [line["step"] for line in found] == [3, 6, 9, 12]
@@ -112,7 +112,7 @@ def test_validation_keeps_the_best(pictures: Path, tmp_path: Path) -> None:
     )
     assert figures["psnr"] == pytest.approx(best, abs=1e-4)
     longer = replace(run, steps=15, validate_steps=100)
-    again = start(recipe(run=longer), pictures, tmp_path, device="cpu", validate=pictures)
+    again = start(recipe(run=longer), images, tmp_path, device="cpu", validate=images)
     assert again.resume()
     assert again.validation is not None
     assert again.validation.best == pytest.approx(best)
@@ -124,32 +124,32 @@ def test_validation_keeps_the_best(pictures: Path, tmp_path: Path) -> None:
 
 
 def test_validation_from_the_command_line(
-    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     BSQViT(ViTConfig(NETS, BSQConfig(12), (16, 16), head=64)).save_pretrained(tmp_path / "t")
     options = ["--steps", "4", "--batch", "2", "--device", "cpu", "--threads", "1"]
     options += ["--set", "run.validate_steps=2", "--set", "network.transformer.layers=1"]
     prior = ["train", "prior", "small-prior", "--run", str(tmp_path / "p"), *options]
     model = ["--tokenizer", str(tmp_path / "t")]
-    data = ["--data", str(pictures), "--validate", str(pictures)]
+    data = ["--data", str(images), "--validate", str(images)]
     assert main([*prior, *data, *model]) == 0
     assert "validation: bits_per_token" in capsys.readouterr().err
     assert load_model(tmp_path / "p" / "best.pt", ARPrior).tokenizer_id
     for name in ("a", "b"):
-        assert main(["tokenize", str(pictures), str(tmp_path / name), *model]) == 0
+        assert main(["tokenize", str(images), str(tmp_path / name), *model]) == 0
     tokens = ["--tokens", str(tmp_path / "a"), "--validate", str(tmp_path / "b")]
     prior[4] = str(tmp_path / "q")
     assert main([*prior, *tokens]) == 0
     assert len(lines(tmp_path / "q" / "validation.jsonl")) == 2
     one = tmp_path / "one" / "bright"
     one.mkdir(parents=True)
-    (one / "a.png").write_bytes((pictures / "bright" / "0.png").read_bytes())
+    (one / "a.png").write_bytes((images / "bright" / "0.png").read_bytes())
     lm = ["train", "masked-lm", "small-masked-lm", "--run", str(tmp_path / "lm"), *options, *model]
-    assert main([*lm, "--data", str(pictures), "--validate", str(tmp_path / "one")]) == 2
+    assert main([*lm, "--data", str(images), "--validate", str(tmp_path / "one")]) == 2
     assert "has other classes" in capsys.readouterr().err
 
 
-def test_fine_tuning_a_public_checkpoint(pictures: Path, tmp_path: Path) -> None:
+def test_fine_tuning_a_public_checkpoint(images: Path, tmp_path: Path) -> None:
     """With the program's conventions: its order of bits, its sign of zero, its gradients."""
     checkpoint = tmp_path / "public.pt"
     torch.save({"state_dict": recorded.weights(18)}, checkpoint)
@@ -157,11 +157,11 @@ def test_fine_tuning_a_public_checkpoint(pictures: Path, tmp_path: Path) -> None
 
     def begun(made: Recipe, folder: str) -> PhaseTrainer:
         given = {"device": "cpu", "weights": checkpoint, "published": True}
-        return start(made, pictures, tmp_path / folder, **given)  # type: ignore[arg-type]
+        return start(made, images, tmp_path / folder, **given)  # type: ignore[arg-type]
 
     trainer = begun(recipe(), "run")
     assert trainer.net.config == known.config
-    x = recorded.picture()
+    x = recorded.image()
     assert isinstance(trainer.net, BSQViT)
     assert torch.equal(trainer.net.tokenize(x), known.tokenize(x))
     trainer.train(lambda _: None)
@@ -172,4 +172,4 @@ def test_fine_tuning_a_public_checkpoint(pictures: Path, tmp_path: Path) -> None
     with pytest.raises(UsageError, match="the network is that of the checkpoint"):
         begun(recipe(given=frozenset({"network.head"})), "x")
     with pytest.raises(UsageError, match="--published is for"):
-        start(recipe(), pictures, tmp_path / "y", device="cpu", published=True)
+        start(recipe(), images, tmp_path / "y", device="cpu", published=True)

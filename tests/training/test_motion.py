@@ -17,10 +17,10 @@ def textured(rng: np.random.Generator, side: int) -> npt.NDArray[np.uint8]:
     """Smooth noise of two scales, [side, side] uint8."""
     coarse = np.kron(rng.normal(0, 40, (side // 16 + 1, side // 16 + 1)), np.ones((16, 16)))
     fine = np.kron(rng.normal(0, 12, (side // 4 + 4, side // 4 + 4)), np.ones((4, 4)))
-    picture = coarse[:side, :side] + fine[:side, :side]
+    image = coarse[:side, :side] + fine[:side, :side]
     for axis in (0, 1):
-        picture = np.mean([np.roll(picture, i, axis) for i in range(-2, 3)], axis=0)
-    return (128 + picture).clip(0, 255).astype(np.uint8)
+        image = np.mean([np.roll(image, i, axis) for i in range(-2, 3)], axis=0)
+    return (128 + image).clip(0, 255).astype(np.uint8)
 
 
 @pytest.mark.parametrize("height,width", [(64, 64), (40, 72), (8, 136)])

@@ -33,7 +33,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with av.open(str(source / "photo.mkv")) as container:
         next(container.decode(video=0)).to_image().save(source / "photo.png")
     (source / "photo.mkv").unlink()
-    (source / "notes.txt").write_text("not a picture")
+    (source / "notes.txt").write_text("not an image")
     out = tmp_path_factory.mktemp("shards")
     config = PackConfig(size=64, frames=4, squares_per_clip=6, squares_per_photo=3)
     counts = pack(source, out, config)

@@ -35,8 +35,8 @@ from bsqav.nn.paper.tokencoding import compress, decompress
 from bsqav.recipes.paper import RECIPES, Recipe, configured
 from bsqav.recipes.starting import start
 from bsqav.training.paper.images import (
-    PictureConfig,
-    PictureFolder,
+    BatchConfig,
+    MediaFolder,
     StepBatches,
 )
 from bsqav.training.paper.loop import PhaseConfig
@@ -51,14 +51,14 @@ LOSS = TokenizerLoss(lpips=0.0, gan=0.0, ramp_steps=5)
 
 def tokenizer_recipe(**changes: Any) -> Recipe:
     network = ViTConfig(NETS, BSQConfig(12), (16, 16), head=64)
-    return replace(Recipe(network, PictureConfig(16, batch=4), RUN, LOSS), **changes)
+    return replace(Recipe(network, BatchConfig(16, batch=4), RUN, LOSS), **changes)
 
 
 @pytest.fixture(scope="module")
-def tokenizer(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tokenizer(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tokenizer's file."""
     folder = tmp_path_factory.mktemp("tokenizer")
-    start(tokenizer_recipe(), pictures, folder, device="cpu").train(lambda _: None)
+    start(tokenizer_recipe(), images, folder, device="cpu").train(lambda _: None)
     return folder / "weights.pt"
 
 
@@ -70,30 +70,30 @@ def logged(folder: Path, name: str) -> list[float]:
 # ---- phases ----
 
 
-def test_a_tokenizer_learns(tokenizer: Path, pictures: Path) -> None:
+def test_a_tokenizer_learns(tokenizer: Path, images: Path) -> None:
     folder = tokenizer.parent
     pixel = logged(folder, "pixel")
     assert len(pixel) == 6 and pixel[-1] < 0.5 * pixel[0]
     model = load_model(tokenizer)
     assert isinstance(model, BSQViT)
     assert model.labels == ("bright", "dark")
-    pixels, _ = StepBatches(PictureFolder(pictures), PictureConfig(16, batch=4), 1)[0]
+    pixels, _ = StepBatches(MediaFolder(images), BatchConfig(16, batch=4), 1)[0]
     x = pixels.float() / 127.5 - 1
     assert (model(x).pixels - x).square().mean() < x.square().mean()
 
 
-def test_an_interrupted_run_goes_on_as_if_it_were_not(pictures: Path, tmp_path: Path) -> None:
+def test_an_interrupted_run_goes_on_as_if_it_were_not(images: Path, tmp_path: Path) -> None:
     recipe = tokenizer_recipe(loss=replace(LOSS, gan=0.1, r1_every=4), channels=64)
-    whole = start(recipe, pictures, tmp_path / "whole", device="cpu")
+    whole = start(recipe, images, tmp_path / "whole", device="cpu")
     whole.train(lambda _: None)
     short = replace(recipe, run=replace(RUN, minutes=1e-9))
     for step in range(1, 3):  # a step a session
-        part = start(short, pictures, tmp_path / "parts", device="cpu")
+        part = start(short, images, tmp_path / "parts", device="cpu")
         assert part.resume() == (step > 1)
         part.progress.elapsed = 0.0
         part.train(lambda _: None)
         assert part.progress.step == step
-    rest = start(recipe, pictures, tmp_path / "parts", device="cpu")
+    rest = start(recipe, images, tmp_path / "parts", device="cpu")
     assert rest.resume()
     rest.train(lambda _: None)
     for left, right in ((whole.net, rest.net), (whole.average, rest.average)):
@@ -102,39 +102,41 @@ def test_an_interrupted_run_goes_on_as_if_it_were_not(pictures: Path, tmp_path: 
     assert len(logged(tmp_path / "whole", "discriminator")) == 6
     other = tokenizer_recipe(network=ViTConfig(NETS, BSQConfig(6), (16, 16), head=64))
     with pytest.raises(ModelError, match=r"another configuration: .*bits was 12, is now 6"):
-        start(other, pictures, tmp_path / "parts", device="cpu").resume()
+        start(other, images, tmp_path / "parts", device="cpu").resume()
 
 
-def test_bfloat16_and_checkpointing(pictures: Path, tmp_path: Path) -> None:
+def test_bfloat16_and_checkpointing(images: Path, tmp_path: Path) -> None:
     """The number format and memory of large runs, with an adversary and R1."""
     network = ViTConfig(replace(NETS, checkpointing=True), BSQConfig(12), (16, 16), head=64)
     run = replace(RUN, steps=12, bf16=True, log_steps=4)
     loss = replace(LOSS, gan=0.1, r1_every=4)
     recipe = tokenizer_recipe(network=network, run=run, loss=loss, channels=64)
-    start(recipe, pictures, tmp_path, device="cpu").train(lambda _: None)
+    start(recipe, images, tmp_path, device="cpu").train(lambda _: None)
     assert len(logged(tmp_path, "r1")) == 3
     assert all(np.isfinite(logged(tmp_path, name)).all() for name in ("pixel", "gan", "real"))
     assert logged(tmp_path, "pixel")[-1] < logged(tmp_path, "pixel")[0]
 
 
-def test_patchgan_as_the_adversary(pictures: Path, tmp_path: Path) -> None:
+def test_patchgan_as_the_adversary(images: Path, tmp_path: Path) -> None:
     network = ViTConfig(NETS, BSQConfig(12), (32, 32), head=64)
     loss, run = replace(LOSS, gan=0.1, r1_every=2), replace(RUN, steps=4, log_steps=2)
-    data = PictureConfig(32, batch=2)
-    recipe = tokenizer_recipe(network=network, data=data, run=run, loss=loss, opponent="patch")
-    trainer = start(recipe, pictures, tmp_path, device="cpu")
-    assert isinstance(trainer.phase.opponent, PatchDiscriminator)
-    weight = next(trainer.phase.opponent.parameters())
+    data = BatchConfig(32, batch=2)
+    recipe = tokenizer_recipe(network=network, data=data, run=run, loss=loss, discriminator="patch")
+    trainer = start(recipe, images, tmp_path, device="cpu")
+    assert isinstance(trainer.phase.discriminator, PatchDiscriminator)
+    weight = next(trainer.phase.discriminator.parameters())
     before = weight.detach().clone()
     trainer.train(lambda _: None)
     assert not torch.equal(weight, before)
     assert np.isfinite(logged(tmp_path, "r1")).all()
-    assert configured("small-image-gan", "tokenizer", opponent="patch").opponent == "patch"
+    assert (
+        configured("small-image-gan", "tokenizer", discriminator="patch").discriminator == "patch"
+    )
     with pytest.raises(UsageError, match="no adversary"):
-        configured("small-image", "tokenizer", opponent="patch")
+        configured("small-image", "tokenizer", discriminator="patch")
 
 
-def test_a_discriminator_of_clips_as_the_adversary(pictures: Path, tmp_path: Path) -> None:
+def test_a_discriminator_of_clips_as_the_adversary(images: Path, tmp_path: Path) -> None:
     videos = tmp_path / "videos"
     videos.mkdir()
     samples = np.random.default_rng(4).integers(0, 256, (4, 6, 16 * 16 * 3 // 2), np.uint8)
@@ -142,54 +144,54 @@ def test_a_discriminator_of_clips_as_the_adversary(pictures: Path, tmp_path: Pat
         clip.tofile(videos / f"{number}_16x16_25fps.yuv")
     network = ViTConfig(NETS, BSQConfig(12), (16, 16), frames=4, head=64)
     loss, run = replace(LOSS, gan=0.1, r1_every=2), replace(RUN, steps=4, log_steps=2)
-    data = PictureConfig(16, frames=4, batch=2)
-    recipe = tokenizer_recipe(network=network, data=data, run=run, loss=loss, opponent="clip")
+    data = BatchConfig(16, frames=4, batch=2)
+    recipe = tokenizer_recipe(network=network, data=data, run=run, loss=loss, discriminator="clip")
     trainer = start(replace(recipe, channels=128), videos, tmp_path, device="cpu")
-    assert isinstance(trainer.phase.opponent, ClipDiscriminator)
+    assert isinstance(trainer.phase.discriminator, ClipDiscriminator)
     trainer.train(lambda _: None)
     assert np.isfinite(logged(tmp_path, "r1") + logged(tmp_path, "gan")).all()
-    images = tokenizer_recipe(loss=loss, opponent="clip")
+    of_images = tokenizer_recipe(loss=loss, discriminator="clip")
     with pytest.raises(UsageError, match="for tokenizers of videos"):
-        start(images, pictures, tmp_path / "images", device="cpu")
+        start(of_images, images, tmp_path / "images", device="cpu")
 
 
 def test_a_video_tokenizer_starts_from_an_image_tokenizer(
-    tokenizer: Path, tmp_path: Path, pictures: Path
+    tokenizer: Path, tmp_path: Path, images: Path
 ) -> None:
     recipe = tokenizer_recipe()
     assert isinstance(recipe.network, ViTConfig)
     video = replace(recipe, network=replace(recipe.network, frames=3))
-    trainer = start(video, pictures, tmp_path, device="cpu", weights=tokenizer)
+    trainer = start(video, images, tmp_path, device="cpu", weights=tokenizer)
     image = load_model(tokenizer)
     x = torch.rand(2, 3, 16, 16) * 2 - 1
     assert isinstance(trainer.net, BSQViT) and isinstance(image, BSQViT)
     torch.testing.assert_close(trainer.net.latents(x), image.latents(x))
     wrong = replace(recipe, network=ViTConfig(NETS, BSQConfig(6), (16, 16)))
     with pytest.raises(ModelError, match="another configuration"):
-        start(wrong, pictures, tmp_path, device="cpu", weights=tokenizer)
+        start(wrong, images, tmp_path, device="cpu", weights=tokenizer)
 
 
-def test_a_prior_saves_bits(tokenizer: Path, pictures: Path, tmp_path: Path) -> None:
-    recipe = Recipe(ARPriorConfig(NETS, SubTokens(12, 4)), PictureConfig(16, batch=4), RUN)
-    start(recipe, pictures, tmp_path, device="cpu", tokenizer=tokenizer).train(lambda _: None)
+def test_a_prior_saves_bits(tokenizer: Path, images: Path, tmp_path: Path) -> None:
+    recipe = Recipe(ARPriorConfig(NETS, SubTokens(12, 4)), BatchConfig(16, batch=4), RUN)
+    start(recipe, images, tmp_path, device="cpu", tokenizer=tokenizer).train(lambda _: None)
     bits = logged(tmp_path, "bits_per_token")
     assert bits[-1] < 0.8 * 12 and bits[-1] < bits[0]
     prior = load_model(tmp_path / "weights.pt")
     model = load_model(tokenizer)
     assert isinstance(model, BSQViT)
     assert isinstance(prior, ARPrior) and prior.config.grid == (2, 2)
-    pixels, _ = StepBatches(PictureFolder(pictures), PictureConfig(16, batch=8), 7)[0]
+    pixels, _ = StepBatches(MediaFolder(images), BatchConfig(16, batch=8), 7)[0]
     indices = model.tokenize(pixels.float() / 127.5 - 1)
     data = compress(prior, indices)
     assert torch.equal(decompress(prior, data), indices)
     with pytest.raises(UsageError, match="name its file"):
-        start(recipe, pictures, tmp_path, device="cpu")
+        start(recipe, images, tmp_path, device="cpu")
     other = replace(recipe, network=ARPriorConfig(NETS, SubTokens(18, 9)))
     with pytest.raises(UsageError, match="tokens of 12 bits do not divide into groups of 9"):
-        start(other, pictures, tmp_path, device="cpu", tokenizer=tokenizer)
+        start(other, images, tmp_path, device="cpu", tokenizer=tokenizer)
 
 
-def test_models_know_their_tokenizer(tokenizer: Path, pictures: Path, tmp_path: Path) -> None:
+def test_models_know_their_tokenizer(tokenizer: Path, images: Path, tmp_path: Path) -> None:
     """And refuse another of the same size, when resumed, in streams and where both are used."""
     model = load_model(tokenizer)
     assert isinstance(model, BSQViT)
@@ -199,33 +201,33 @@ def test_models_know_their_tokenizer(tokenizer: Path, pictures: Path, tmp_path: 
     save_model(other, model)
     networks = (ARPriorConfig(NETS, SubTokens(12, 4)), MaskedLMConfig(NETS, SubTokens(12, 4)))
     for network in networks:
-        recipe = Recipe(network, PictureConfig(16, batch=4), replace(RUN, steps=1))
+        recipe = Recipe(network, BatchConfig(16, batch=4), replace(RUN, steps=1))
         folder = tmp_path / type(network).__name__
-        start(recipe, pictures, folder, device="cpu", tokenizer=tokenizer).train(lambda _: None)
+        start(recipe, images, folder, device="cpu", tokenizer=tokenizer).train(lambda _: None)
         found = load_model(folder / "weights.pt")
         assert isinstance(found, ARPrior | MaskedLM)
         assert found.tokenizer_id == fingerprint(load_model(tokenizer))
-        assert start(recipe, pictures, folder, device="cpu", tokenizer=tokenizer).resume()
+        assert start(recipe, images, folder, device="cpu", tokenizer=tokenizer).resume()
         with pytest.raises(UsageError, match=r"tokenizer was .*, is now"):
-            start(recipe, pictures, folder, device="cpu", tokenizer=other).resume()
+            start(recipe, images, folder, device="cpu", tokenizer=other).resume()
     lm, prior = tmp_path / "MaskedLMConfig", tmp_path / "ARPriorConfig"
     Generator(lm / "weights.pt", tokenizer)
     with pytest.raises(ModelError, match=r"weights\.pt is of the tokens of another tokenizer"):
         Generator(lm / "weights.pt", other)
-    words = ["eval", "compression", str(pictures), "--prior", str(prior / "weights.pt")]
+    words = ["eval", "compression", str(images), "--prior", str(prior / "weights.pt")]
     words += ["--crf", "--limit", "1", "--tokenizer"]
     assert main([*words, str(tokenizer)]) == 0
     assert main([*words, str(other)]) == 1
 
 
 def test_generate(
-    tokenizer: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tokenizer: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Pictures of a class are of the class, from the command line."""
+    """Images of a class are of the class, from the command line."""
     network = MaskedLMConfig(replace(NETS, pre_norm=False), SubTokens(12, 4))
     run = replace(RUN, steps=150, lr=5e-3)
-    recipe = Recipe(network, PictureConfig(16, batch=8), run)
-    start(recipe, pictures, tmp_path, device="cpu", tokenizer=tokenizer).train(lambda _: None)
+    recipe = Recipe(network, BatchConfig(16, batch=8), run)
+    start(recipe, images, tmp_path, device="cpu", tokenizer=tokenizer).train(lambda _: None)
     assert logged(tmp_path, "loss")[-1] < logged(tmp_path, "loss")[0]
     weights, out = str(tmp_path / "weights.pt"), tmp_path / "out"
     common = ["generate", weights, "--tokenizer", str(tokenizer), "--steps", "4"]
@@ -247,12 +249,12 @@ def test_generate(
     assert "no masked language model" in capsys.readouterr().err
 
 
-def test_a_phase_skips_damaged_pictures_and_counts_them(pictures: Path, tmp_path: Path) -> None:
+def test_a_phase_skips_damaged_pictures_and_counts_them(images: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
-    for path in pictures.glob("dark/*.png"):
+    for path in images.glob("dark/*.png"):
         (data / path.name).write_bytes(path.read_bytes())
-    (data / "9.png").write_bytes(b"no picture")
+    (data / "9.png").write_bytes(b"no image")
     recipe = tokenizer_recipe(run=replace(RUN, steps=10))
     run = tmp_path / "run"
     with pytest.raises(MediaError, match=r"9\.png"):
@@ -265,10 +267,10 @@ def test_a_phase_skips_damaged_pictures_and_counts_them(pictures: Path, tmp_path
     assert [line for line in said if "cannot be read: skipped" in line] == [said[0]]
 
 
-def test_a_phase_says_the_matrix_of_raw_videos(pictures: Path, tmp_path: Path) -> None:
+def test_a_phase_says_the_matrix_of_raw_videos(images: Path, tmp_path: Path) -> None:
     for lines in (16, 720):
         (tmp_path / f"a_16x{lines}_25fps.yuv").write_bytes(bytes(4 * 16 * lines * 3 // 2))
-    recipe = tokenizer_recipe(data=PictureConfig(16, frames=2, batch=1))
+    recipe = tokenizer_recipe(data=BatchConfig(16, frames=2, batch=1))
     assert isinstance(recipe.network, ViTConfig)
     recipe = replace(recipe, network=replace(recipe.network, frames=2), run=replace(RUN, steps=1))
     said: list[str] = []
@@ -317,12 +319,12 @@ def test_recipes(name: str) -> None:
     """Every recipe's networks can be made; the paper's rates follow the batch."""
     recipe = RECIPES[name]()
     recipe.network.check()
-    made = configured(name, recipe.job, 2 * recipe.data.batch, {"steps": 7})
+    made = configured(name, recipe.task, 2 * recipe.data.batch, {"steps": 7})
     assert made.run.steps == 7 and made.data.batch == 2 * recipe.data.batch
     if recipe.base_lr:
         assert made.run.lr == pytest.approx(2 * recipe.base_lr * recipe.data.batch)
     with pytest.raises(UsageError, match="no recipe"):
-        configured(name, "prior" if recipe.job != "prior" else "tokenizer")
+        configured(name, "prior" if recipe.task != "prior" else "tokenizer")
 
 
 def test_the_rate_is_half_a_cosine() -> None:
@@ -332,9 +334,9 @@ def test_the_rate_is_half_a_cosine() -> None:
 
 
 def test_train_from_the_command_line(
-    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    common = ["--data", str(pictures), "--device", "cpu", "--threads", "1"]
+    common = ["--data", str(images), "--device", "cpu", "--threads", "1"]
     run = str(tmp_path / "image")
     small = ["--steps", "2", "--batch", "2"]
     words = ["train", "tokenizer", "small-image", "--run", run, *common, *small]
@@ -354,7 +356,7 @@ def test_train_from_the_command_line(
     assert main([*words, "--no-lpips"]) == 2
     assert "--no-lpips is for recipes of the paper" in capsys.readouterr().err
     with pytest.raises(UsageError, match="no part of this recipe's loss"):
-        start(tokenizer_recipe(), pictures, tmp_path / "x", device="cpu", lpips=(Path(weights),))
+        start(tokenizer_recipe(), images, tmp_path / "x", device="cpu", lpips=(Path(weights),))
 
 
 LONG = replace(RUN, steps=100, lr=1e-3, log_steps=10)
@@ -390,15 +392,15 @@ def processes(count: int, *arguments: str | Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["ddp", "fsdp"])
-def test_two_processes_follow_one(pictures: Path, tmp_path: Path, way: str) -> None:
+def test_two_processes_follow_one(images: Path, tmp_path: Path, way: str) -> None:
     """Over gloo: the same losses over 100 steps at an equal global batch, and one goes on."""
-    processes(1, pictures, tmp_path / "one", "100", "ddp")
-    processes(2, pictures, tmp_path / "two", "100", way)
-    for name in ("pixel", "sample_bits"):  # the opponent looks at a process's batch
+    processes(1, images, tmp_path / "one", "100", "ddp")
+    processes(2, images, tmp_path / "two", "100", way)
+    for name in ("pixel", "sample_bits"):  # the discriminator looks at a process's batch
         np.testing.assert_allclose(
             logged(tmp_path / "two", name), logged(tmp_path / "one", name), rtol=0.01
         )
-    processes(1, pictures, tmp_path / "two", "120", "ddp")
+    processes(1, images, tmp_path / "two", "120", "ddp")
     assert len(logged(tmp_path / "two", "pixel")) == 12
     model = load_model(tmp_path / "two" / "weights.pt")
     assert isinstance(model, BSQViT)

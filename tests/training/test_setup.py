@@ -21,7 +21,7 @@ from bsqav.recipes.starting import start
 from bsqav.training.codec.engine import Engine
 from bsqav.training.codec.loop import TrainConfig, Trainer
 from bsqav.training.common.setup import Setting, digest_of_data, reconcile, settings_of
-from bsqav.training.paper.images import PictureConfig
+from bsqav.training.paper.images import BatchConfig
 from tests.support import one_torch_thread
 from tests.training.models import smoke, train
 from tests.training.test_phases import LOSS, RUN, tokenizer_recipe
@@ -172,29 +172,29 @@ def test_start_beside_a_checkpoint(
 # ---- the paper's trainer ----
 
 
-def test_a_phase_compares_too(pictures: Path, tmp_path: Path) -> None:
+def test_a_phase_compares_too(images: Path, tmp_path: Path) -> None:
     recipe = tokenizer_recipe(run=replace(RUN, steps=2))
-    start(recipe, pictures, tmp_path / "run", device="cpu").train(lambda _: None)
-    data = replace(recipe, data=PictureConfig(16, batch=2, workers=1))
+    start(recipe, images, tmp_path / "run", device="cpu").train(lambda _: None)
+    data = replace(recipe, data=BatchConfig(16, batch=2, workers=1))
     loss = replace(recipe, loss=replace(LOSS, pixel="l1"))
     decay = replace(recipe, run=replace(RUN, weight_decay=0.5))
     cases = (
-        (data, pictures, "settings: data.batch was 4, is now 2. Resume"),
-        (loss, pictures, "loss.pixel was l2, is now l1"),
-        (decay, pictures, "weight_decay was 0.0001, is now 0.5"),
-        (recipe, pictures / "dark", "files was 6 files of .* is now 3 files of"),
+        (data, images, "settings: data.batch was 4, is now 2. Resume"),
+        (loss, images, "loss.pixel was l2, is now l1"),
+        (decay, images, "weight_decay was 0.0001, is now 0.5"),
+        (recipe, images / "dark", "files was 6 files of .* is now 3 files of"),
     )
     for other, folder, words in cases:
         with pytest.raises(UsageError, match=words):
             start(other, folder, tmp_path / "run", device="cpu").resume()
-    trainer = start(decay, pictures, tmp_path / "run", device="cpu")
+    trainer = start(decay, images, tmp_path / "run", device="cpu")
     trainer.run.override = ["weight_decay"]
     assert trainer.resume()
     assert trainer.optimizers[0].param_groups[0]["weight_decay"] == 0.5
     weights = tmp_path / "run" / "weights.pt"
     with pytest.raises(UsageError, match="without --start"):
-        start(recipe, pictures, tmp_path / "run", device="cpu", weights=weights).resume()
-    begun = start(recipe, pictures, tmp_path / "begun", device="cpu", weights=weights)
+        start(recipe, images, tmp_path / "run", device="cpu", weights=weights).resume()
+    begun = start(recipe, images, tmp_path / "begun", device="cpu", weights=weights)
     begun.train(lambda _: None)
-    assert start(recipe, pictures, tmp_path / "begun", device="cpu", weights=weights).resume()
-    assert start(recipe, pictures, tmp_path / "begun", device="cpu").resume()
+    assert start(recipe, images, tmp_path / "begun", device="cpu", weights=weights).resume()
+    assert start(recipe, images, tmp_path / "begun", device="cpu").resume()

@@ -28,7 +28,7 @@ from bsqav.nn import (
     save_model,
 )
 from bsqav.nn.paper.fingerprints import fingerprint
-from bsqav.training.paper.images import PictureConfig
+from bsqav.training.paper.images import BatchConfig
 from bsqav.training.paper.token_shards import TokenFolder, read_shard
 from bsqav.training.paper.tokenizing import TokenizeConfig, sources_of, tokenize
 from tests.media.clips import ClipSpec, make_clip
@@ -52,10 +52,10 @@ def call(*words: str | Path) -> int:
 
 
 @pytest.mark.parametrize("bits", [18, 36])
-def test_webdataset_reads_them(bits: int, pictures: Path, tmp_path: Path) -> None:
+def test_webdataset_reads_them(bits: int, images: Path, tmp_path: Path) -> None:
     model, out = tokenizer(tmp_path / "t.pt", bits), tmp_path / "tokens"
     options = ("--crops", "3", "--flips", "--per-shard", "4")
-    assert call("tokenize", pictures, out, "--tokenizer", tmp_path / "t.pt", *options) == 0
+    assert call("tokenize", images, out, "--tokenizer", tmp_path / "t.pt", *options) == 0
     shards = sorted(out.glob("*.tar"))
     assert [path.name for path in shards] == ["tokens-000000.tar", "tokens-000001.tar"]
     files = [str(path) for path in shards]
@@ -71,7 +71,7 @@ def test_webdataset_reads_them(bits: int, pictures: Path, tmp_path: Path) -> Non
     assert len({sample["__key__"] for sample in found}) == len(found)
 
 
-def test_the_middle_square_is_that_of_the_tokenizer(pictures: Path, tmp_path: Path) -> None:
+def test_the_middle_square_is_that_of_the_tokenizer(images: Path, tmp_path: Path) -> None:
     model, out = tokenizer(tmp_path / "t.pt"), tmp_path / "tokens"
     small = tmp_path / "small"
     small.mkdir()
@@ -84,10 +84,10 @@ def test_the_middle_square_is_that_of_the_tokenizer(pictures: Path, tmp_path: Pa
     assert (sample.key, sample.label, sample.size, sample.times) == ("a_b", "", (16, 16), ())
 
 
-def test_parquet_is_the_same(pictures: Path, tmp_path: Path) -> None:
+def test_parquet_is_the_same(images: Path, tmp_path: Path) -> None:
     tokenizer(tmp_path / "t.pt")
     for form in ("webdataset", "parquet"):
-        words = ("tokenize", pictures, tmp_path / form, "--tokenizer", tmp_path / "t.pt")
+        words = ("tokenize", images, tmp_path / form, "--tokenizer", tmp_path / "t.pt")
         assert call(*words, "--format", form, "--crops", "2") == 0
     table = pyarrow.parquet.read_table(tmp_path / "parquet" / "tokens-000000.parquet")
     samples = list(read_shard(tmp_path / "webdataset" / "tokens-000000.tar"))
@@ -128,11 +128,11 @@ def test_videos_have_times_and_come_back(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fit", ["whole", "tiles"])
 def test_images_of_any_size_come_back(
-    fit: str, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    fit: str, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tokenizer(tmp_path / "t.pt")
     out, back, data = tmp_path / "tokens", tmp_path / "back", tmp_path / "data"
-    shutil.copytree(pictures, data)
+    shutil.copytree(images, data)
     Image.new("RGB", (70, 20), "green").save(data / "dark" / "wide.png")
     model = ("--tokenizer", tmp_path / "t.pt")
     assert call("tokenize", data, out, *model, "--fit", fit) == 0
@@ -149,9 +149,9 @@ def test_images_of_any_size_come_back(
         TokenFolder(out)
 
 
-def test_an_interrupted_call_goes_on(pictures: Path, tmp_path: Path) -> None:
+def test_an_interrupted_call_goes_on(images: Path, tmp_path: Path) -> None:
     model = tokenizer(tmp_path / "t.pt")
-    sources = sources_of([pictures], videos=False)
+    sources = sources_of([images], videos=False)
     config = TokenizeConfig(crops=2, per_shard=2)
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert tokenize(model, sources, whole, config) == 12
@@ -177,14 +177,14 @@ def test_an_interrupted_call_goes_on(pictures: Path, tmp_path: Path) -> None:
         tokenize(model, sources, other, config)
 
 
-def test_damaged_images(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_damaged_images(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tokenizer(tmp_path / "t.pt")
     data, out = tmp_path / "data", tmp_path / "tokens"
-    shutil.copytree(pictures, data)
-    (data / "dark" / "1.png").write_bytes(b"no picture")
+    shutil.copytree(images, data)
+    (data / "dark" / "1.png").write_bytes(b"no image")
     words = ("tokenize", data, out, "--tokenizer", tmp_path / "t.pt")
     assert call(*words) == 1
-    assert "cannot be read as a picture" in capsys.readouterr().err
+    assert "cannot be read as an image" in capsys.readouterr().err
     assert call(*words, "--skip-damaged") == 0
     said = capsys.readouterr()
     assert "skipped: " in said.err
@@ -193,10 +193,10 @@ def test_damaged_images(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert len(TokenFolder(out)) == 5
 
 
-def test_damaged_shards(pictures: Path, tmp_path: Path) -> None:
+def test_damaged_shards(images: Path, tmp_path: Path) -> None:
     tokenizer(tmp_path / "t.pt")
     out = tmp_path / "tokens"
-    assert call("tokenize", pictures, out, "--tokenizer", tmp_path / "t.pt") == 0
+    assert call("tokenize", images, out, "--tokenizer", tmp_path / "t.pt") == 0
     shard, index = out / "tokens-000000.tar", json.loads((out / "index.json").read_text())
     good = shard.read_bytes()
     for spoilt in (good[:700], good.replace(b'"bits": 18', b'"bits": 17'), b""):
@@ -209,16 +209,16 @@ def test_damaged_shards(pictures: Path, tmp_path: Path) -> None:
         with pytest.raises(MediaError):
             TokenFolder(out)
     with pytest.raises(MediaError, match="holds no shards of tokens"):
-        TokenFolder(pictures)
+        TokenFolder(images)
 
 
 def test_priors_train_on_them(
-    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The same in two sessions as in one; the weights know their tokenizer and their classes."""
     model, out = tokenizer(tmp_path / "t.pt"), tmp_path / "tokens"
     options = ("--crops", "4", "--flips")
-    assert call("tokenize", pictures, out, "--tokenizer", tmp_path / "t.pt", *options) == 0
+    assert call("tokenize", images, out, "--tokenizer", tmp_path / "t.pt", *options) == 0
     sets = ["width=16", "layers=1", "heads=2", "hidden=32"]
     small = [w for s in sets for w in ("--set", f"network.transformer.{s}")]
     small += ["--device", "cpu", "--threads", "1", "--batch", "4"]
@@ -241,23 +241,23 @@ def test_priors_train_on_them(
     assert train("prior", "x", "--skip-damaged") == 2
     assert train("prior", "x", "--set", "network.grid=4,4") == 2
     assert "with this tokenizer it is (2, 2)" in capsys.readouterr().err
-    batches = TokenFolder(out).batches(PictureConfig(batch=4), 7, 0, 1)
-    halves = [TokenFolder(out).batches(PictureConfig(batch=4), 7, rank, 2) for rank in (0, 1)]
+    batches = TokenFolder(out).batches(BatchConfig(batch=4), 7, 0, 1)
+    halves = [TokenFolder(out).batches(BatchConfig(batch=4), 7, rank, 2) for rank in (0, 1)]
     both = torch.cat([half.draw(3)[0] for half in halves])
     assert torch.equal(batches.draw(3)[0], both)
     assert not torch.equal(batches.draw(3)[0], batches.draw(4)[0])
 
 
-def test_mirrored_images_are_asked_for(pictures: Path, tmp_path: Path) -> None:
+def test_mirrored_images_are_asked_for(images: Path, tmp_path: Path) -> None:
     tokenizer(tmp_path / "t.pt")
     out = tmp_path / "tokens"
-    assert call("tokenize", pictures, out, "--tokenizer", tmp_path / "t.pt") == 0
+    assert call("tokenize", images, out, "--tokenizer", tmp_path / "t.pt") == 0
     words = ("train", "masked-lm", "small-masked-lm", "--tokens", out, "--run", tmp_path / "r")
     assert call(*words, "--set", "data.flip=true") == 2
 
 
-def test_two_sources_of_one_key_are_refused(pictures: Path) -> None:
+def test_two_sources_of_one_key_are_refused(images: Path) -> None:
     with pytest.raises(UsageError, match="would have one key"):
-        sources_of([pictures, pictures], videos=False)
+        sources_of([images, images], videos=False)
     with pytest.raises(FileNotFoundError, match="does not exist"):
-        sources_of([pictures / "none"], videos=False)
+        sources_of([images / "none"], videos=False)

@@ -30,8 +30,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "eval", help="measure the paper's networks (needs PyTorch)", description=__doc__
     )
-    jobs = parser.add_subparsers(dest="job", required=True, metavar="JOB")
-    reconstruction = jobs.add_parser("reconstruction", help="a tokenizer's pictures and codes")
+    jobs = parser.add_subparsers(dest="task", required=True, metavar="TASK")
+    reconstruction = jobs.add_parser("reconstruction", help="a tokenizer's images and codes")
     add_figure_options(reconstruction)
     compression = jobs.add_parser(
         "compression", help="bits of tokens with and without a prior, compared with the codec's"
@@ -64,9 +64,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def _add_generation(jobs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     generation = jobs.add_parser(
-        "generation", help="FID, IS, precision and recall of pictures, FVD of videos"
+        "generation", help="FID, IS, precision and recall of images, FVD of videos"
     )
-    generation.add_argument("data", type=Path, help="folder of generated pictures or videos")
+    generation.add_argument("data", type=Path, help="folder of generated images or videos")
     generation.add_argument(
         "reference", type=Path, help="folder of real ones, or an .npz of their statistics"
     )
@@ -78,7 +78,7 @@ def _add_generation(jobs: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "must be squares of one size then)",
     )
     generation.add_argument(
-        "--frames", type=int, default=1, help="of each video, the first ones (default: pictures)"
+        "--frames", type=int, default=1, help="of each video, the first ones (default: images)"
     )
     generation.add_argument(
         "--neighbours", type=int, default=3, help="of precision and recall (default: 3)"
@@ -108,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
         "table": eval_table.measure,
         "generation": _generation,
     }
-    figures, text, warnings = jobs[args.job](args)
+    figures, text, warnings = jobs[args.task](args)
     for warning in warnings:
         warn(warning)
     if args.json:
@@ -124,7 +124,7 @@ Outcome = tuple[dict[str, Any], str, list[str]]
 
 def _model_and_batches(args: argparse.Namespace) -> tuple[Any, list[Any] | Iterator[Any]]:
     from bsqav.evaluation.research import tokens
-    from bsqav.training.paper.images import centre_squares, whole_pictures
+    from bsqav.training.paper.images import centre_squares, whole_images
 
     if args.fit != "squares" and args.side is not None:
         raise UsageError("--side is for squares only: omit it, or --fit")
@@ -138,7 +138,7 @@ def _model_and_batches(args: argparse.Namespace) -> tuple[Any, list[Any] | Itera
     listed, matrix = args.listed, args.matrix
     _say_matrix(args, args.data, frames, listed)
     if args.fit != "squares":
-        return model, whole_pictures(args.data, frames, limit, listed, matrix)
+        return model, whole_images(args.data, frames, limit, listed, matrix)
     batches = centre_squares(
         args.data, side, args.batch, frames, limit, listed=listed, matrix=matrix
     )
@@ -149,9 +149,9 @@ def _say_matrix(
     args: argparse.Namespace, root: Path, frames: int, listed: Path | None = None
 ) -> None:
     """Says by which matrix raw videos are read, where there are any."""
-    from bsqav.training.paper.images import PictureFolder
+    from bsqav.training.paper.images import MediaFolder
 
-    if frames > 1 and (words := PictureFolder(root, frames, listed, matrix=args.matrix).matrices()):
+    if frames > 1 and (words := MediaFolder(root, frames, listed, matrix=args.matrix).matrices()):
         say(f"raw videos: {words}")
 
 
@@ -190,7 +190,7 @@ def _compression(args: argparse.Namespace) -> Outcome:
     name = codec.name if codec else ""
     patch = model.config.patch
     what = f"{found.bits:g} bits, {patch} x {patch}"
-    unit = "pictures" if model.config.frames == 1 else "clips"
+    unit = "images" if model.config.frames == 1 else "clips"
     text = research_tables.compression_text(found, compared, name, what, unit)
     rows = [{"model": name, **asdict(row)} for row in compared]
     return {**asdict(found), "integer_prior": rows}, text, []
@@ -238,7 +238,7 @@ def _gathered(args: argparse.Namespace, network: Any, root: Path, side: int) -> 
     Samples have one size where none is asked for; the reference is brought to it.
     """
     from bsqav.evaluation.research.generated import gather
-    from bsqav.training.paper.images import PictureFolder, centre_squares
+    from bsqav.training.paper.images import MediaFolder, centre_squares
 
     strict = args.side is None and root == args.data
     limit, frames = args.limit, args.frames
@@ -247,6 +247,6 @@ def _gathered(args: argparse.Namespace, network: Any, root: Path, side: int) -> 
         root, side, args.batch, frames, limit, strict=strict, matrix=args.matrix
     )
     found = gather(network, batches, args.device)
-    short = len(PictureFolder(root, frames).sources[:limit]) - len(found.features)
+    short = len(MediaFolder(root, frames).sources[:limit]) - len(found.features)
     words = f"{root}: {short} of the videos have fewer than {frames} frames and were left out"
     return found, [words] if short else []

@@ -9,14 +9,14 @@ from pathlib import Path
 __all__ = ["FEATURES", "add_common", "add_figure_options", "add_tokenizer_options"]
 
 FEATURES = (
-    "weights of Inception-v3 (pictures) or I3D (videos) as they are commonly distributed: "
+    "weights of Inception-v3 (images) or I3D (videos) as they are commonly distributed: "
     "pt_inception-2015-12-05-6726825d.pth, inception-2015-12-05.pt, i3d_pretrained_400.pt, "
     "rgb_imagenet.pt or i3d_torchscript.pt; or st-lpips, a substitute that stlpips-pytorch carries"
 )
 FITS = {
-    "squares": "the middle of each picture, scaled to --side",
-    "tiles": "pictures of any size, cut into squares of the tokenizer's size",
-    "whole": "pictures of any size in one piece, positions interpolated",
+    "squares": "the middle of each image, scaled to --side",
+    "tiles": "images of any size, cut into squares of the tokenizer's size",
+    "whole": "images of any size in one piece, positions interpolated",
 }
 
 
@@ -42,7 +42,7 @@ def add_tokenizer_options(job: argparse.ArgumentParser, fits: Sequence[str]) -> 
     job.add_argument(
         "data",
         type=Path,
-        help="folder of pictures, or of videos for a tokenizer of videos; or of .tar shards",
+        help="folder of images, or of videos for a tokenizer of videos; or of .tar shards",
     )
     job.add_argument("--tokenizer", type=Path, required=True, help="weights.pt of a tokenizer")
     job.add_argument(
@@ -50,7 +50,7 @@ def add_tokenizer_options(job: argparse.ArgumentParser, fits: Sequence[str]) -> 
         action="store_true",
         help="the tokenizer is a checkpoint of the authors' program",
     )
-    job.add_argument("--side", type=int, help="of the pictures (default: the tokenizer's)")
+    job.add_argument("--side", type=int, help="of the images (default: the tokenizer's)")
     job.add_argument(
         "--list",
         dest="listed",
@@ -68,7 +68,7 @@ def add_tokenizer_options(job: argparse.ArgumentParser, fits: Sequence[str]) -> 
 
 def add_common(job: argparse.ArgumentParser) -> None:
     """How much of the data, on which device, and JSON."""
-    job.add_argument("--limit", type=int, help="pictures or videos at most, the first by name")
+    job.add_argument("--limit", type=int, help="images or videos at most, the first by name")
     job.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     job.add_argument(
         "--matrix",

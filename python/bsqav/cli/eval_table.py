@@ -54,7 +54,7 @@ def measure(args: argparse.Namespace) -> tuple[dict[str, Any], str, list[str]]:
     from bsqav.evaluation.research.tables.protocols import PROTOCOLS
     from bsqav.evaluation.research.tables.table import Choices, make_table
     from bsqav.evaluation.research.tables.text import table_text
-    from bsqav.training.paper.images import PictureFolder
+    from bsqav.training.paper.images import MediaFolder
 
     protocol = PROTOCOLS[args.table]
     names = protocol.peers
@@ -85,7 +85,7 @@ def measure(args: argparse.Namespace) -> tuple[dict[str, Any], str, list[str]]:
     prior = tokens.load_prior(args.prior) if args.prior else None
     lpips = tokens.load_lpips(args.lpips, args.trunk) if args.lpips else None
     network = load_features(args.features, args.device) if args.features else None
-    folder = PictureFolder(args.data, 2 if protocol.videos else 1, args.listed, matrix=args.matrix)
+    folder = MediaFolder(args.data, 2 if protocol.videos else 1, args.listed, matrix=args.matrix)
     sources = folder.sources[: args.limit]
     name = f"BSQ-ViT, {model.quantizer.bits:g} bits"
     table = make_table(protocol, folder, sources, model, name, choices, prior, lpips, network, say)

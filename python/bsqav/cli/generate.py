@@ -1,4 +1,4 @@
-"""`bsqav generate`: pictures drawn by a masked language model, by class or without one."""
+"""`bsqav generate`: images drawn by a masked language model, by class or without one."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Adds the subcommand."""
     parser = subparsers.add_parser(
         "generate",
-        help="draw pictures with a masked language model (needs PyTorch)",
+        help="draw images with a masked language model (needs PyTorch)",
         description=__doc__,
     )
     parser.add_argument("model", type=Path, help="weights.pt of a run of `train masked-lm`")
-    parser.add_argument("out", type=Path, help="a picture file for a grid of all, or a folder")
+    parser.add_argument("out", type=Path, help="an image file for a grid of all, or a folder")
     parser.add_argument(
         "--tokenizer", type=Path, required=True, help="weights.pt of the tokenizer it learned from"
     )
-    parser.add_argument("--count", type=int, default=16, help="pictures (default: 16)")
+    parser.add_argument("--count", type=int, default=16, help="images (default: 16)")
     parser.add_argument("--columns", type=int, default=8, help="of the grid (default: 8)")
     parser.add_argument(
         "--class",
@@ -47,14 +47,14 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError(f"--{name} {getattr(args, name)}: at least 1")
     if find_spec("torch") is None or find_spec("PIL") is None:
         raise MissingDependencyError("generating needs PyTorch: pip install 'bsqav[train]'")
-    from bsqav.evaluation.research.generation import Generator, SamplingConfig, write_pictures
+    from bsqav.evaluation.research.generation import Generator, SamplingConfig, write_images
 
     generator = Generator(args.model, args.tokenizer, args.device)
     classes = [generator.label(name) for name in args.classes if name != "all"]
     if "all" in args.classes:
         classes = list(range(generator.net.config.classes))
     config = SamplingConfig(args.steps, args.guidance, args.temperature)
-    pictures = generator.draw(args.count, classes, config, args.seed)
-    for path in write_pictures(pictures, args.out, min(args.columns, args.count)):
+    images = generator.draw(args.count, classes, config, args.seed)
+    for path in write_images(images, args.out, min(args.columns, args.count)):
         show(path)
     return 0

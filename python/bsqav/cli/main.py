@@ -36,7 +36,7 @@ COMMANDS = (
     ("detokenize", "bsqav.cli.detokenize", "turn tokens into images or videos (extra train)"),
     ("compress", "bsqav.cli.compress", "code images or videos by the paper's networks (train)"),
     ("decompress", "bsqav.cli.decompress", "decode what compress wrote (extra train)"),
-    ("generate", "bsqav.cli.generate", "draw pictures with a masked LM (extra train)"),
+    ("generate", "bsqav.cli.generate", "draw images with a masked LM (extra train)"),
 )
 
 EXIT_FAILED = 1

@@ -37,7 +37,7 @@ HELP = "train the codec's or the paper's networks (needs PyTorch: pip install 'b
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds the subcommand and its own subcommands."""
     parser = subparsers.add_parser("train", help=HELP, description=__doc__)
-    jobs = parser.add_subparsers(dest="job", required=True, metavar="JOB")
+    jobs = parser.add_subparsers(dest="task", required=True, metavar="TASK")
     _add_data_jobs(jobs)
     train = jobs.add_parser("tokenizer", help="train tokenizer and prior jointly")
     train.add_argument("recipe", help="name of a recipe, e.g. codec-v1 or small-image")
@@ -45,7 +45,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--data",
         type=Path,
         required=True,
-        help="folder of shards; of pictures or videos for recipes of the paper",
+        help="folder of shards; of images or videos for recipes of the paper",
     )
     train.add_argument(
         "--run", dest="folder", type=Path, required=True, help="folder of the run; resumes there"
@@ -99,7 +99,7 @@ def _add_data_jobs(jobs: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     settings = jobs.add_parser("settings", help="list the settings of a recipe, for --set")
     settings.add_argument("recipe", help="name of a recipe, e.g. small-image")
     settings.add_argument("--set", dest="sets", action="append", default=[], metavar="NAME=VALUE")
-    check = jobs.add_parser("check", help="list pictures, videos and shards that cannot be read")
+    check = jobs.add_parser("check", help="list images, videos and shards that cannot be read")
     check.add_argument("data", type=Path, help="folder of them, as training takes it")
     check.add_argument(
         "--list",
@@ -180,7 +180,7 @@ def run(args: argparse.Namespace) -> int:
         "export": _export,
         "convert": _convert,
     }
-    return jobs[args.job](args)
+    return jobs[args.task](args)
 
 
 def _pack(args: argparse.Namespace) -> int:
@@ -221,7 +221,7 @@ def _settings(args: argparse.Namespace) -> int:
 
     config: object
     if args.recipe in paper.RECIPES:
-        job = paper.RECIPES[args.recipe]().job
+        job = paper.RECIPES[args.recipe]().task
         config = paper.configured(args.recipe, job, sets=args.sets)
     elif args.recipe in codec.RECIPES:
         config = codec.configured(args.recipe, None, {}, args.sets)

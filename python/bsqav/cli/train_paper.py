@@ -100,7 +100,7 @@ def add_common_options(train: Any) -> None:
     train.add_argument(
         "--skip-damaged",
         **SWITCH,
-        help="take others in place of pictures and videos that cannot be read, and count them",
+        help="take others in place of images and videos that cannot be read, and count them",
     )
     train.add_argument(
         "--matrix",
@@ -116,13 +116,13 @@ def add_token_jobs(
     """Adds the jobs on the tokens of a finished tokenizer."""
     helps = {
         "prior": "train the paper's autoregressive prior over tokens",
-        "masked-lm": "train the masked language model that generates pictures",
+        "masked-lm": "train the masked language model that generates images",
     }
     for name, words in helps.items():
         job = jobs.add_parser(name, help=words)
         job.add_argument("recipe", help=f"name of a recipe, e.g. small-{name}")
         data = job.add_mutually_exclusive_group(required=True)
-        data.add_argument("--data", type=Path, help="folder of pictures or videos")
+        data.add_argument("--data", type=Path, help="folder of images or videos")
         data.add_argument("--tokens", type=Path, help="folder of shards of `bsqav tokenize`")
         job.add_argument("--run", dest="folder", type=Path, required=True, help="folder of the run")
         job.add_argument(
@@ -163,10 +163,10 @@ def run(args: argparse.Namespace) -> int:
     tokens: Path | None = getattr(args, "tokens", None)
     if tokens is not None and (args.listed or args.skip_damaged or args.matrix):
         raise UsageError("--list, --skip-damaged and --matrix are for --data, not for --tokens")
-    opponent = getattr(args, "discriminator", None)
+    discriminator = getattr(args, "discriminator", None)
     lpips = not getattr(args, "no_lpips", False)
     recipe = configured(
-        args.recipe, args.job, args.batch, changes, opponent, lpips=lpips, sets=args.sets
+        args.recipe, args.task, args.batch, changes, discriminator, lpips=lpips, sets=args.sets
     )
     trainer = start(
         recipe,

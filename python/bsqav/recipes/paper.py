@@ -17,7 +17,7 @@ from bsqav.nn.paper.bsqvit import ViTConfig, sized
 from bsqav.nn.paper.maskedlm import MaskedLMConfig
 from bsqav.nn.paper.subtokens import SubTokens
 from bsqav.training.common.changes import NO_SETTING, changed, refuse_twice
-from bsqav.training.paper.images import PictureConfig
+from bsqav.training.paper.images import BatchConfig
 from bsqav.training.paper.loop import PhaseConfig
 from bsqav.training.paper.phases import (
     TokenizerLoss,
@@ -26,44 +26,44 @@ from bsqav.training.paper.phases import (
 __all__ = ["RECIPES", "Recipe", "configured"]
 
 Network = ViTConfig | ARPriorConfig | MaskedLMConfig
-Opponent = Literal["style", "patch", "clip"]
+Discriminator = Literal["style", "patch", "clip"]
 
 
 @dataclass(frozen=True)
 class Recipe:
     """A phase whole.
 
-    network: decides which phase it is. loss: of a tokenizer. opponent: StyleGAN2's discriminator,
+    network: decides which phase it is. loss: of a tokenizer. discriminator: StyleGAN2's,
     PatchGAN, or of videos StyleGAN2's over whole clips. channels: of StyleGAN2's layer at one
-    pixel. base_lr: rate for a batch of one picture, which the batch multiplies, as the paper has
+    pixel. base_lr: rate for a batch of one image, which the batch multiplies, as the paper has
     it; 0: the run's own lr. given: names of settings that were set, which others then follow or
     are checked against.
     """
 
     network: Network
-    data: PictureConfig
+    data: BatchConfig
     run: PhaseConfig
     loss: TokenizerLoss = field(default_factory=TokenizerLoss)
-    opponent: Opponent = "style"
+    discriminator: Discriminator = "style"
     channels: int = 32768
     base_lr: float = 0.0
     given: frozenset[str] = field(default=frozenset(), metadata=NO_SETTING)
 
     @property
-    def job(self) -> str:
+    def task(self) -> str:
         """The word of the command line for it: tokenizer, prior or masked-lm."""
         kinds = {ViTConfig: "tokenizer", ARPriorConfig: "prior", MaskedLMConfig: "masked-lm"}
         return kinds[type(self.network)]
 
 
 def _image(bits: int, side: int = 256) -> Recipe:
-    """ImageNet at 256 x 256, 8 GPUs with 32 pictures each, a million steps.
+    """ImageNet at 256 x 256, 8 GPUs with 32 images each, a million steps.
 
     At 128 x 128 what the paper's videos and masked LM begin from.
     """
     return Recipe(
         sized("base", bits, (side, side)),
-        PictureConfig(side, batch=256, workers=8),
+        BatchConfig(side, batch=256, workers=8),
         PhaseConfig(lr_end=0.5),
         TokenizerLoss(pixel="l1"),
         base_lr=4e-7,
@@ -74,7 +74,7 @@ def _video(bits: int) -> Recipe:
     """UCF-101 in clips of 16 x 128 x 128, from the weights of an image tokenizer, 500k steps."""
     return Recipe(
         sized("base", bits, (128, 128), 16),
-        PictureConfig(128, frames=16, batch=64, workers=8),
+        BatchConfig(128, frames=16, batch=64, workers=8),
         PhaseConfig(steps=500_000, lr_end=0.5),
         TokenizerLoss(pixel="l1"),
         base_lr=4e-7,
@@ -85,7 +85,7 @@ def _prior(frames: int) -> Recipe:
     """The prior of 24 layers; batches of 64 on 8 GPUs."""
     return Recipe(
         ARPriorConfig(frames=frames),
-        PictureConfig(128, frames=frames, batch=64, workers=8),
+        BatchConfig(128, frames=frames, batch=64, workers=8),
         PhaseConfig(lr=1e-4, betas=(0.9, 0.96), weight_decay=0.045),
     )
 
@@ -94,7 +94,7 @@ def _masked() -> Recipe:
     """ImageNet at 128 x 128, batches of 1024, a million steps."""
     return Recipe(
         MaskedLMConfig(classes=1000),
-        PictureConfig(128, batch=1024, flip=True, workers=8),
+        BatchConfig(128, batch=1024, flip=True, workers=8),
         PhaseConfig(lr=1e-4, betas=(0.9, 0.96), weight_decay=0.045),
     )
 
@@ -106,10 +106,10 @@ _TINY_LM = replace(_TINY, layers=4, dropout=0.0)
 
 
 def small_image() -> Recipe:
-    """A tokenizer of pictures of 64 x 64 with 18 bits, on a CPU."""
+    """A tokenizer of images of 64 x 64 with 18 bits, on a CPU."""
     config = replace(sized("tiny", 18, (64, 64)), transformer=_TINY)
     loss = TokenizerLoss(gan=0.0, ramp_steps=200)
-    return Recipe(config, PictureConfig(64, batch=8), _SMALL_RUN, loss)
+    return Recipe(config, BatchConfig(64, batch=8), _SMALL_RUN, loss)
 
 
 def small_image_gan() -> Recipe:
@@ -125,7 +125,7 @@ def small_video() -> Recipe:
     return replace(
         recipe,
         network=replace(recipe.network, frames=4),
-        data=PictureConfig(64, frames=4, batch=4),
+        data=BatchConfig(64, frames=4, batch=4),
         run=replace(_SMALL_RUN, lr=3e-4),
         loss=replace(recipe.loss, ramp=1.0),
     )
@@ -134,7 +134,7 @@ def small_video() -> Recipe:
 def small_prior() -> Recipe:
     """The autoregressive prior over the tokens of small-image."""
     return Recipe(
-        ARPriorConfig(_TINY_LM, SubTokens(18, 6), (8, 8)), PictureConfig(64, batch=8), _SMALL_RUN
+        ARPriorConfig(_TINY_LM, SubTokens(18, 6), (8, 8)), BatchConfig(64, batch=8), _SMALL_RUN
     )
 
 
@@ -142,7 +142,7 @@ def small_video_prior() -> Recipe:
     """The same over clips of small-video."""
     return Recipe(
         ARPriorConfig(_TINY_LM, SubTokens(18, 6), (8, 8), 4),
-        PictureConfig(64, frames=4, batch=4),
+        BatchConfig(64, frames=4, batch=4),
         _SMALL_RUN,
     )
 
@@ -150,7 +150,7 @@ def small_video_prior() -> Recipe:
 def small_masked() -> Recipe:
     """The masked LM over the tokens of small-image; classes are those of the folder."""
     config = MaskedLMConfig(replace(_TINY_LM, pre_norm=False), SubTokens(18, 6), (8, 8))
-    return Recipe(config, PictureConfig(64, batch=16), replace(_SMALL_RUN, lr=5e-4))
+    return Recipe(config, BatchConfig(64, batch=16), replace(_SMALL_RUN, lr=5e-4))
 
 
 RECIPES: Mapping[str, Callable[[], Recipe]] = {
@@ -177,7 +177,7 @@ def configured(
     job: str,
     batch: int | None = None,
     changes: Mapping[str, Any] | None = None,
-    opponent: Opponent | None = None,
+    discriminator: Discriminator | None = None,
     *,
     lpips: bool = True,
     sets: Sequence[str] = (),
@@ -188,27 +188,27 @@ def configured(
     sets: `name=value` texts for any setting, see bsqav.training.common.changes. Size and frames
     of a tokenizer and of its data follow each other; the rate follows the batch where the recipe's
     does and run.lr is not set. Raises UsageError for a name that is not known, or one of another
-    job, for an opponent where the recipe has none, and for what contradicts itself.
+    job, for an discriminator where the recipe has none, and for what contradicts itself.
     """
-    known = {n for n, made in RECIPES.items() if made().job == job}
+    known = {n for n, made in RECIPES.items() if made().task == job}
     if name not in known:
         raise UsageError(f"no recipe {name!r} for {job}; there are {', '.join(sorted(known))}")
     recipe, given = changed(RECIPES[name](), sets)
-    if recipe.job != job:
-        raise UsageError(f"--set network: that is a {recipe.job}, not a {job}")
+    if recipe.task != job:
+        raise UsageError(f"--set network: that is a {recipe.task}, not a {job}")
     options = {"data.batch": batch, **{f"run.{field}": v for field, v in (changes or {}).items()}}
     refuse_twice(given, options)
     data = recipe.data if batch is None else replace(recipe.data, batch=batch)
     run = replace(recipe.run, **(changes or {}))
     recipe = replace(recipe, data=data, given=given)
-    if recipe.job == "tokenizer":
+    if recipe.task == "tokenizer":
         recipe = _same_size(recipe)
     if recipe.base_lr and "run.lr" not in given:
         run = replace(run, lr=recipe.base_lr * recipe.data.batch)
-    if opponent is not None and (recipe.job != "tokenizer" or not recipe.loss.gan):
+    if discriminator is not None and (recipe.task != "tokenizer" or not recipe.loss.gan):
         raise UsageError(f"{name} has no adversary: take a recipe with one, small-image-gan say")
     loss = recipe.loss if lpips else replace(recipe.loss, lpips=0.0)
-    return replace(recipe, run=run, loss=loss, opponent=opponent or recipe.opponent)
+    return replace(recipe, run=run, loss=loss, discriminator=discriminator or recipe.discriminator)
 
 
 def _same_size(recipe: Recipe) -> Recipe:

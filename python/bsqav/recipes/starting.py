@@ -27,7 +27,7 @@ from bsqav.recipes.paper import Recipe
 from bsqav.training.common.placement import place
 from bsqav.training.common.setup import START, Setting, digest_of_file, settings_of
 from bsqav.training.paper.image_sources import Matrix
-from bsqav.training.paper.images import DataFolder, PictureFolder
+from bsqav.training.paper.images import DataFolder, MediaFolder
 from bsqav.training.paper.loop import PhaseTrainer
 from bsqav.training.paper.phases import (
     MaskedPhase,
@@ -60,7 +60,7 @@ class TokenKind:
 
 def start(
     recipe: Recipe,
-    pictures: Path,
+    images: Path,
     folder: Path,
     *,
     device: str = "auto",
@@ -76,12 +76,12 @@ def start(
 ) -> PhaseTrainer:
     """The trainer of a recipe, ready to resume or to train.
 
-    pictures: folder of pictures or videos. folder: of the run. tokenizer: a tokenizer's file, for
-    the phases on tokens. tokens: `pictures` holds shards of tokens (see
+    images: folder of images or videos. folder: of the run. tokenizer: a tokenizer's file, for
+    the phases on tokens. tokens: `images` holds shards of tokens (see
     bsqav.training.paper.token_shards), and a tokenizer is compared with them. weights: what a
-    tokenizer starts from; one of pictures is inflated to videos. lpips: files of its weights, where
-    it is in the loss. listed, skip_damaged, matrix: see PictureFolder. validate: data like
-    `pictures` that are held out. published: the weights are a checkpoint of the authors' program,
+    tokenizer starts from; one of images is inflated to videos. lpips: files of its weights, where
+    it is in the loss. listed, skip_damaged, matrix: see MediaFolder. validate: data like
+    `images` that are held out. published: the weights are a checkpoint of the authors' program,
     whose network is taken with its conventions. Raises UsageError and ModelError for what does not
     fit.
     """
@@ -91,11 +91,11 @@ def start(
     where = place(device)
     known: BSQViT | str | None = None
     source: DataFolder | None = None
-    if recipe.job != "tokenizer":
+    if recipe.task != "tokenizer":
         if weights is not None:
             raise UsageError("weights to start from are for tokenizers")
         if tokens:
-            source = TokenFolder(pictures)
+            source = TokenFolder(images)
             known = _tokens_of(source, recipe, tokenizer)
             recipe = following(recipe, _kind_of_tokens(source))
         else:
@@ -103,15 +103,15 @@ def start(
             recipe = following(recipe, _kind_of(known, recipe))
     if source is None:
         frames = recipe.data.frames
-        source = PictureFolder(pictures, frames, listed, skip_damaged=skip_damaged, matrix=matrix)
+        source = MediaFolder(images, frames, listed, skip_damaged=skip_damaged, matrix=matrix)
     held_out: DataFolder | None = None
     if validate is not None and tokens:
         held_out = TokenFolder(validate)
         _same_tokens(source, held_out)
     elif validate is not None:
-        held_out = PictureFolder(validate, recipe.data.frames, matrix=matrix)
-    if held_out is not None and recipe.job == "masked-lm" and held_out.classes != source.classes:
-        raise UsageError(f"{validate} has other classes than {pictures}")
+        held_out = MediaFolder(validate, recipe.data.frames, matrix=matrix)
+    if held_out is not None and recipe.task == "masked-lm" and held_out.classes != source.classes:
+        raise UsageError(f"{validate} has other classes than {images}")
     phase = _phase(recipe, len(source.classes), known, weights, lpips, published=published)
     inputs = _inputs(recipe, phase, weights, lpips)
     return PhaseTrainer(phase, recipe.run, recipe.data, source, folder, where, inputs, held_out)
@@ -128,7 +128,7 @@ def _same_tokens(source: DataFolder, held_out: DataFolder) -> None:
 
 def _of_published(recipe: Recipe, weights: Path | None) -> Recipe:
     """The recipe with the network of a checkpoint of the authors' program."""
-    if recipe.job != "tokenizer" or weights is None:
+    if recipe.task != "tokenizer" or weights is None:
         raise UsageError("--published is for tokenizers that start from a checkpoint")
     assert isinstance(recipe.network, ViTConfig)
     known, network = load_published(weights).config, recipe.network
@@ -145,7 +145,7 @@ def _of_published(recipe: Recipe, weights: Path | None) -> Recipe:
 
 def _check_lpips(recipe: Recipe, lpips: tuple[Path, ...]) -> None:
     """Raises UsageError where a loss with LPIPS has no weights of it, or there is no such term."""
-    wanted = recipe.job == "tokenizer" and recipe.loss.lpips > 0
+    wanted = recipe.task == "tokenizer" and recipe.loss.lpips > 0
     if wanted and not lpips:
         raise UsageError(
             f"LPIPS is a part of this recipe's loss (weight {recipe.loss.lpips:g}): give its "
@@ -163,7 +163,7 @@ def _inputs(
         return {"tokenizer": phase.tokenizer_id}
     found = {
         **settings_of(recipe.loss, "loss."),
-        "opponent": recipe.opponent,
+        "discriminator": recipe.discriminator,
         "channels": recipe.channels,
         "lpips": " ".join(digest_of_file(path) for path in lpips),
     }
@@ -173,7 +173,7 @@ def _inputs(
 def _finished_tokenizer(recipe: Recipe, path: Path | None) -> BSQViT:
     if path is None:
         raise UsageError(
-            f"a {recipe.job} is trained on a tokenizer's tokens: name its file, or shards of them"
+            f"a {recipe.task} is trained on a tokenizer's tokens: name its file, or shards of them"
         )
     return load_model(path, BSQViT)
 
@@ -260,8 +260,8 @@ def _phase(
     network = recipe.network
     if isinstance(network, ViTConfig):
         net = BSQViT(network) if weights is None else _started(weights, network, published)
-        opponent = _discriminator(recipe) if recipe.loss.gan > 0 else None
-        return TokenizerPhase(net, recipe.loss, opponent, LPIPS(*lpips) if lpips else None)
+        discriminator = _discriminator(recipe) if recipe.loss.gan > 0 else None
+        return TokenizerPhase(net, recipe.loss, discriminator, LPIPS(*lpips) if lpips else None)
     assert tokenizer is not None
     if isinstance(network, ARPriorConfig):
         return PriorPhase(ARPrior(network), tokenizer)
@@ -271,10 +271,10 @@ def _phase(
 
 
 def _discriminator(recipe: Recipe) -> nn.Module:
-    if recipe.opponent == "patch":
+    if recipe.discriminator == "patch":
         return PatchDiscriminator()
     side, frames = recipe.data.side, recipe.data.frames
-    if recipe.opponent == "style":
+    if recipe.discriminator == "style":
         return StyleDiscriminator(side, channels=recipe.channels)
     if frames < 2:
         raise UsageError("the discriminator of clips is for tokenizers of videos")

@@ -26,7 +26,7 @@ __all__ = ["STAND_IN", "UNDERSTOOD", "FeatureNetwork", "load_features"]
 # The substitute, as the command line names it.
 STAND_IN = "st-lpips"
 UNDERSTOOD = (
-    "for pictures pt_inception-2015-12-05-6726825d.pth (pytorch-fid's, torch-fidelity's) or "
+    "for images pt_inception-2015-12-05-6726825d.pth (pytorch-fid's, torch-fidelity's) or "
     "inception-2015-12-05.pt (StyleGAN2-ADA's TorchScript); for videos i3d_pretrained_400.pt "
     "(VideoGPT's, TATS's), rgb_imagenet.pt (pytorch-i3d's) or i3d_torchscript.pt (StyleGAN-V's)"
 )
@@ -38,11 +38,11 @@ Features = tuple[Tensor, Tensor | None]
 
 @dataclass(frozen=True)
 class FeatureNetwork:
-    """A network for pictures, or for clips.
+    """A network for images, or for clips.
 
     title, key: of its Frechet distance, in tables and in JSON. source: the network and its weights.
     clips: it takes [B, 3, T, rows, columns], others [B, 3, rows, columns]; from -1 to 1. run: gives
-    features [B, dimensions], and logits [B, classes] where it classifies pictures.
+    features [B, dimensions], and logits [B, classes] where it classifies images.
     """
 
     title: str
@@ -151,7 +151,7 @@ def _program(path: Path, named: str, device: str) -> FeatureNetwork:
     except (RuntimeError, ValueError, AttributeError) as error:
         raise ModelError(f"{path} cannot be read as TorchScript: {error}") from error
 
-    def pictures(x: Tensor) -> Features:
+    def images(x: Tensor) -> Features:
         whole = ((x + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
         chances = module(whole, no_output_bias=True)  # after the softmax
         return module(whole, return_features=True), chances.clamp_min(1e-30).log()
@@ -161,7 +161,7 @@ def _program(path: Path, named: str, device: str) -> FeatureNetwork:
 
     if {"no_output_bias", "return_features"} <= arguments:
         return FeatureNetwork(
-            "FID", "fid", f"Inception-v3, {named}", inception.FEATURES, False, pictures
+            "FID", "fid", f"Inception-v3, {named}", inception.FEATURES, False, images
         )
     if {"rescale", "resize", "return_features"} <= arguments:
         return FeatureNetwork("FVD", "fvd", f"I3D, {named}", i3d.CLASSES, True, clips)

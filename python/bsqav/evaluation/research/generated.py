@@ -1,4 +1,4 @@
-"""How good generated pictures or videos are, as a set, compared with real ones."""
+"""How good generated images or videos are, as a set, compared with real ones."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Gathered:
     def features(self) -> Vectors:
         """[N, D]. Raises UsageError where there is none."""
         if not self.parts:
-            raise UsageError("nothing to measure on: no picture, or no video that is long enough")
+            raise UsageError("nothing to measure on: no image, or no video that is long enough")
         return np.concatenate(self.parts)
 
     @property
@@ -78,9 +78,9 @@ class Generation:
 
 
 def check_kind(network: FeatureNetwork, frames: int) -> None:
-    """Raises UsageError where the network is for clips and these are pictures, or the like."""
+    """Raises UsageError where the network is for clips and these are images, or the like."""
     if network.clips != (frames > 1):
-        kind = "videos" if network.clips else "pictures"
+        kind = "videos" if network.clips else "images"
         raise UsageError(
             f"{network.source} is for {kind}: "
             + ("say --frames, 16 for instance" if network.clips else "leave --frames away")

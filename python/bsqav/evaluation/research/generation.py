@@ -1,4 +1,4 @@
-"""Pictures drawn by a masked language model and its tokenizer."""
+"""Images drawn by a masked language model and its tokenizer."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from bsqav.nn.paper.fingerprints import check_tokenizer
 from bsqav.nn.paper.maskedlm import MaskedLM, SamplingConfig
 from bsqav.nn.paper.store import load_model
 
-__all__ = ["Generator", "SamplingConfig", "grid", "write_pictures"]
+__all__ = ["Generator", "SamplingConfig", "grid", "write_images"]
 
 Pixels = npt.NDArray[np.uint8]
 BATCH = 64
 
 
 class Generator:
-    """Draws pictures with the models of two files. Raises ModelError where they do not fit."""
+    """Draws images with the models of two files. Raises ModelError where they do not fit."""
 
     def __init__(self, model: Path, tokenizer: Path, device: str = "cpu") -> None:
         net, decoder = load_model(model, MaskedLM), load_model(tokenizer, BSQViT)
@@ -54,7 +54,7 @@ class Generator:
         config: SamplingConfig | None = None,
         seed: int = 0,
     ) -> Pixels:
-        """`count` pictures [count, rows, columns, 3] of the classes in turn; of none without."""
+        """`count` images [count, rows, columns, 3] of the classes in turn; of none without."""
         none = self.net.config.classes
         wanted = [classes[i % len(classes)] if classes else none for i in range(count)]
         random, parts = torch.Generator(self.device).manual_seed(seed), []
@@ -66,23 +66,23 @@ class Generator:
         return np.concatenate(parts)
 
 
-def grid(pictures: Pixels, columns: int) -> Pixels:
-    """Pictures [N, rows, columns, 3] side by side in one; white where one is missing."""
-    n, height, width, _ = pictures.shape
+def grid(images: Pixels, columns: int) -> Pixels:
+    """Images [N, rows, columns, 3] side by side in one; white where one is missing."""
+    n, height, width, _ = images.shape
     rows = -(-n // columns)
     mosaic = np.full((rows * columns, height, width, 3), 255, np.uint8)
-    mosaic[:n] = pictures
+    mosaic[:n] = images
     mosaic = mosaic.reshape(rows, columns, height, width, 3).transpose(0, 2, 1, 3, 4)
     return mosaic.reshape(rows * height, columns * width, 3)
 
 
-def write_pictures(pictures: Pixels, out: Path, columns: int) -> list[Path]:
-    """One grid where `out` names a picture file, otherwise a file each in that folder."""
+def write_images(images: Pixels, out: Path, columns: int) -> list[Path]:
+    """One grid where `out` names an image file, otherwise a file each in that folder."""
     if out.suffix:
-        Image.fromarray(grid(pictures, columns)).save(out)
+        Image.fromarray(grid(images, columns)).save(out)
         return [out]
     out.mkdir(parents=True, exist_ok=True)
-    paths = [out / f"{index:05d}.png" for index in range(len(pictures))]
-    for path, picture in zip(paths, pictures, strict=True):
-        Image.fromarray(picture).save(path)
+    paths = [out / f"{index:05d}.png" for index in range(len(images))]
+    for path, image in zip(paths, images, strict=True):
+        Image.fromarray(image).save(path)
     return paths

@@ -1,4 +1,4 @@
-"""What the codec's integer prior saves on the pictures that a research prior is measured on.
+"""What the codec's integer prior saves on the images that a research prior is measured on.
 
 The two have tokenizers of their own: bits per token and per cent tell how much a prior knows of its
 tokens, bits per pixel at a PSNR what that is worth.
@@ -39,7 +39,7 @@ class IntegerPrior:
     bits: of a token without a prior: flags of superblocks and stages, and bits, of all
     layers; bits_per_token: the same through the prior and the range coder. A token is a square of
     8 x 8 luma samples of one frame. bpp: of whole packets. psnr: of RGB, in dB, the mean over
-    pictures or frames.
+    images or frames.
     """
 
     crf: float
@@ -52,7 +52,7 @@ class IntegerPrior:
 
 
 def integer_prior(batches: Iterable[Tensor], model: _core.Model, crf: float) -> IntegerPrior:
-    """Codes pictures [B, 3, rows, columns] or clips [B, 3, T, rows, columns] from -1 to 1.
+    """Codes images [B, 3, rows, columns] or clips [B, 3, T, rows, columns] from -1 to 1.
 
     In 4:2:0 of 8 bits, a stream for each, decoded again for the PSNR; an odd last row or column is
     coded twice. Raises UsageError where there is none.
@@ -81,7 +81,7 @@ def integer_prior(batches: Iterable[Tensor], model: _core.Model, crf: float) -> 
             rows, columns = (-(-side // TOKEN) for side in frames.shape[1:3])
             tokens += len(frames) * rows * columns
     if not clips:
-        raise UsageError("there is no picture to measure on")
+        raise UsageError("there is no image to measure on")
     return IntegerPrior(
         crf=crf,
         clips=clips,
@@ -113,11 +113,11 @@ def _planes(rgb: Pixels) -> Planes:
 
 
 def _received(decoder: _core.Decoder) -> list[Pixels]:
-    """The pictures that are ready, [rows, columns, 3]."""
+    """The images that are ready, [rows, columns, 3]."""
     found = []
-    while (picture := decoder.receive()) is not None:
-        flat = np.concatenate([np.asarray(plane).ravel() for plane in picture.planes])
-        array = flat.astype(np.uint8, copy=False).reshape(-1, picture.width)
+    while (image := decoder.receive()) is not None:
+        flat = np.concatenate([np.asarray(plane).ravel() for plane in image.planes])
+        array = flat.astype(np.uint8, copy=False).reshape(-1, image.width)
         frame = av.VideoFrame.from_ndarray(array, format="yuv420p")
         found.append(frame.reformat(format="rgb24").to_ndarray().astype(np.uint8, copy=False))
     return found

@@ -31,7 +31,7 @@ def reconstruction_text(found: Reconstruction, network: FeatureNetwork | None) -
         row.append(_or_dash(distance, ".4g"))
     head.append("images/s")
     row.append(f"{found.images_per_second:.1f}")
-    lines = [f"{found.pictures} pictures", *align([head, row])]
+    lines = [f"{found.images} images", *align([head, row])]
     lines.append(f"  {_use_text(found.use)}")
     if network is not None:
         lines.append(f"  r{network.title} with {network.source}")
@@ -53,7 +53,7 @@ def compression_text(
 ) -> str:
     """The prior's row, and the codec's at each quality; see integer_prior.
 
-    name: of the codec's model. what: the tokenizer's tokens. unit: pictures or clips.
+    name: of the codec's model. what: the tokenizer's tokens. unit: images or clips.
     """
     head = ["tokens", "prior", "bits", "with prior", "saved", "bpp", "PSNR"]
     rows = [

@@ -3,7 +3,7 @@
 A file is a header of 30 bytes, little-endian, and streams of bsqav.nn.paper.tokencoding, each after
 its length (4 bytes): "BSQF", version (1 byte, 1), 0 (1), rows and columns of pixels (4 each),
 frames (4, 0 for an image), frames per second as a fraction (4 each), and the number of streams (4).
-The picture is padded to whole squares of the tokenizer's size by repeating its last row and column,
+The image is padded to whole squares of the tokenizer's size by repeating its last row and column,
 a video to whole clips by repeating its last frame. Squares are tokens of their own, row by row, in
 clips one after the other; a stream holds up to 256 of them.
 """
@@ -30,7 +30,7 @@ from bsqav.nn.paper.arprior import ARPrior
 from bsqav.nn.paper.bsqvit import BSQViT
 from bsqav.nn.paper.fingerprints import check_tokenizer
 from bsqav.nn.paper.store import load_model
-from bsqav.training.paper.image_sources import Source, frames_of, open_picture, open_video
+from bsqav.training.paper.image_sources import Source, frames_of, open_image, open_video
 
 __all__ = ["SUFFIX", "TokenCodec"]
 
@@ -123,7 +123,7 @@ class TokenCodec:
     def _clips(self, source: Source) -> Iterator[tuple[Pixels, int, Fraction]]:
         """Frames [T, rows, columns, 3], how many of them are the source's own, and the rate."""
         if not self.videos:
-            yield np.asarray(open_picture(source))[None], 1, Fraction(0)
+            yield np.asarray(open_image(source))[None], 1, Fraction(0)
             return
         length, held, some = self.model.config.frames, list[Pixels](), False
         with open_video(source) as container:
@@ -221,7 +221,7 @@ def _write_video(clips: Iterator[Pixels], head: _Head, path: Path) -> None:
         stream = container.add_stream("ffv1", rate=head.rate)
         stream.width, stream.height, stream.pix_fmt = head.columns, head.rows, "bgr0"
         for clip in clips:
-            for picture in clip:
-                frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            for image in clip:
+                frame = av.VideoFrame.from_ndarray(image, format="rgb24")
                 container.mux(stream.encode(frame))
         container.mux(stream.encode(None))

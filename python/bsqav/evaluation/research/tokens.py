@@ -1,7 +1,7 @@
 """What the paper measures of its tokenizers: reconstruction, codes in use, bits with a prior.
 
-PSNR, SSIM, MS-SSIM and LPIPS are means over pictures of pixels that are not rounded, as the
-published program has them; throughput is pictures through encoder, quantizer and decoder.
+PSNR, SSIM, MS-SSIM and LPIPS are means over images of pixels that are not rounded, as the
+published program has them; throughput is images through encoder, quantizer and decoder.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ MS_SSIM_SIDE = 161
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """Means over pictures, or frames of clips; None where a figure is not to be had.
+    """Means over images, or frames of clips; None where a figure is not to be had.
 
     psnr in dB; ms_ssim from 161 pixels a side; lpips where weights were given. use: of the
     codebook. images_per_second: on this machine. distances: rFID or
     rFVD, by the key of the network that was given. warnings: what is to be known of them.
     """
 
-    pictures: int
+    images: int
     bits: float
     bpp: float
     psnr: float
@@ -73,7 +73,7 @@ class Compression:
     """Bits with and without the prior, of streams that were decoded again.
 
     bpp_plain: tokens as they are; bpp: the streams' bytes. bits_per_token: of the streams without
-    their headers. psnr: of the decoded tokens' pixels, in dB, the mean over pictures or frames.
+    their headers. psnr: of the decoded tokens' pixels, in dB, the mean over images or frames.
     tokens_per_second: of decoding, one by one.
     """
 
@@ -112,7 +112,7 @@ def _check_network(model: BSQViT, network: FeatureNetwork | None) -> None:
     if find_spec("pytorch_msssim") is None:
         raise MissingDependencyError("SSIM needs pytorch-msssim: pip install 'bsqav[train]'")
     if network is not None and network.clips and model.config.frames == 1:
-        raise UsageError(f"{network.source} is for videos, the tokenizer for pictures")
+        raise UsageError(f"{network.source} is for videos, the tokenizer for images")
 
 
 def reconstruction(
@@ -123,12 +123,12 @@ def reconstruction(
     network: FeatureNetwork | None = None,
     way: Way | None = None,
 ) -> Reconstruction:
-    """Measures a tokenizer on pictures, or on clips frame by frame.
+    """Measures a tokenizer on images, or on clips frame by frame.
 
     way: how frames of any size go through, see bsqav.nn.paper.anysize; None: their size fits.
-    network: for the Frechet distance of what comes out to what went in; one for pictures looks at
+    network: for the Frechet distance of what comes out to what went in; one for images looks at
     clips frame by frame. Raises MissingDependencyError without pytorch-msssim, UsageError where
-    there is no picture or the network is for clips and the tokenizer is not.
+    there is no image or the network is for clips and the tokenizer is not.
     """
     _check_network(model, network)
     model = model.to(device).eval()
@@ -153,13 +153,13 @@ def reconstruction(
         for name, values in likeness(x, y, lpips).items():
             figures[name].append(values)
     if not indices:
-        raise UsageError("there is no picture to measure on")
+        raise UsageError("there is no image to measure on")
     means = {n: torch.cat(v).double().mean().item() if v else None for n, v in figures.items()}
-    pictures, every = sum(len(part) for part in figures["psnr"]), torch.cat(indices)
+    images, every = sum(len(part) for part in figures["psnr"]), torch.cat(indices)
     bits = model.quantizer.bits
     distances, warnings = ({}, []) if network is None else frechet_of(network, fake, real)
     return Reconstruction(
-        pictures=pictures,
+        images=images,
         bits=bits,
         bpp=bits * len(every) / pixels,
         psnr=means["psnr"] or 0.0,
@@ -167,24 +167,24 @@ def reconstruction(
         ms_ssim=means["ms_ssim"],
         lpips=means["lpips"],
         use=codebook_use(every, model.quantizer.codes),
-        images_per_second=pictures / seconds,
+        images_per_second=images / seconds,
         distances=distances,
         warnings=warnings,
     )
 
 
 def frames_of(x: Tensor) -> Tensor:
-    """Clips [B, 3, T, rows, columns] as pictures [B T, 3, rows, columns]; pictures as they are."""
+    """Clips [B, 3, T, rows, columns] as images [B T, 3, rows, columns]; images as they are."""
     return x.transpose(1, 2).flatten(0, 1) if x.dim() == 5 else x
 
 
 def psnr_of(x: Tensor, y: Tensor) -> Tensor:
-    """PSNR [B] in dB, at most 106, of pictures [B, 3, rows, columns] from -1 to 1."""
+    """PSNR [B] in dB, at most 106, of images [B, 3, rows, columns] from -1 to 1."""
     return 10 * torch.log10(4 / (x - y).square().mean((1, 2, 3)).clamp_min(1e-10))
 
 
 def _through(model: BSQViT, x: Tensor, way: Way | None) -> tuple[Tensor, Tensor]:
-    """Pixels from -1 to 1 of pictures or clips, and indices."""
+    """Pixels from -1 to 1 of images or clips, and indices."""
     if way is None:
         found = model(x)
         return found.pixels.float().clamp(-1, 1), found.tokens.indices
@@ -193,7 +193,7 @@ def _through(model: BSQViT, x: Tensor, way: Way | None) -> tuple[Tensor, Tensor]
 
 
 def likeness(x: Tensor, y: Tensor, lpips: LPIPS | None) -> dict[str, Tensor]:
-    """Figures [B] of pictures [B, 3, rows, columns] from -1 to 1 against others."""
+    """Figures [B] of images [B, 3, rows, columns] from -1 to 1 against others."""
     from pytorch_msssim import ms_ssim, ssim
 
     a, b = (x + 1) * 127.5, (y + 1) * 127.5
@@ -217,9 +217,9 @@ def compression(
     *,
     tiles: bool = False,
 ) -> Compression:
-    """Codes pictures or clips, decodes the streams again, and counts their bytes.
+    """Codes images or clips, decodes the streams again, and counts their bytes.
 
-    tiles: pictures are of any size and cut into tiles, each of which the prior sees alone.
+    tiles: images are of any size and cut into tiles, each of which the prior sees alone.
 
     Raises UsageError where there is none or the prior is for other tokens, ModelError where it is
     for those of another tokenizer, BitstreamError where a stream did not come back.
@@ -241,7 +241,7 @@ def compression(
         clips, tokens, size = clips + len(x), tokens + indices.numel(), size + len(data)
         streams, pixels = streams + 1, pixels + x.numel() // 3
     if not clips:
-        raise UsageError("there is no picture to measure on")
+        raise UsageError("there is no image to measure on")
     bits = prior.config.tokens.bits
     return Compression(
         clips=clips,

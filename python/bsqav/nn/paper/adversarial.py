@@ -23,14 +23,14 @@ def generator_loss(fake: Tensor, kind: GanLoss = "logistic") -> Tensor:
 
 
 def discriminator_loss(real: Tensor, fake: Tensor, kind: GanLoss = "logistic") -> Tensor:
-    """Of logits on pictures and on reconstructions -> a scalar, half the sum of both sides."""
+    """Of logits on images and on reconstructions -> a scalar, half the sum of both sides."""
     if kind == "logistic":
         return (F.softplus(-real).mean() + F.softplus(fake).mean()) / 2
     return (F.relu(1 - real).mean() + F.relu(1 + fake).mean()) / 2
 
 
 def r1_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
-    """Mean squared norm of the gradient at real pictures [B, ...] (R1, arXiv 1801.04406).
+    """Mean squared norm of the gradient at real images [B, ...] (R1, arXiv 1801.04406).
 
     A scalar that can be differentiated by the discriminator's weights. The loss takes gamma / 2 of
     it; where it is computed every 16 steps only, as in the paper's recipe, 16 times that.

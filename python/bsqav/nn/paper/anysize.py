@@ -1,4 +1,4 @@
-"""Pictures and videos of any size through a tokenizer that was trained on one.
+"""Images and videos of any size through a tokenizer that was trained on one.
 
 Two ways: whole, with interpolated position embeddings (attention grows with the square of the
 area, and sizes far from the trained one come out worse), or in tiles of the trained size, each on
@@ -57,7 +57,7 @@ def _unit(model: BSQViT, way: Way) -> tuple[int, int]:
 
 @torch.no_grad()
 def tokenize(model: BSQViT, x: Tensor, way: Way = "whole") -> Tensor:
-    """Pictures [B, 3, rows, columns] or videos [B, 3, T, rows, columns] of any size -> indices.
+    """Images [B, 3, rows, columns] or videos [B, 3, T, rows, columns] of any size -> indices.
 
     [B, (T,) H, W] in int64: with "whole" H is rows over the patch, rounded up; with "tiles" it
     covers whole tiles. Raises UsageError for another way or another shape.
@@ -84,7 +84,7 @@ def of_tiles(indices: Tensor, tiles: tuple[int, int]) -> Tensor:
 def detokenize(model: BSQViT, indices: Tensor, size: tuple[int, int], way: Way = "whole") -> Tensor:
     """Indices of tokenize -> pixels [B, 3, (T,) rows, columns] of the size given, in [-1, 1].
 
-    Raises UsageError where the indices are not those of a picture of that size.
+    Raises UsageError where the indices are not those of an image of that size.
     """
     unit, grid, p = _unit(model, way), model.config.grid, model.config.patch
     padded = [side + -side % step for side, step in zip(size, unit, strict=True)]

@@ -5,7 +5,7 @@ latents, the quantizer, a linear layer back, a decoder Transformer and a Linear-
 give the pixels again. In videos attention is block-wise causal: a token sees all tokens of its own
 and of earlier frames.
 
-Shape suffixes: B batch, T frames, H rows and W columns of tokens, C channels; pictures are
+Shape suffixes: B batch, T frames, H rows and W columns of tokens, C channels; images are
 [B, 3, rows, columns] and videos [B, 3, T, rows, columns], from -1 to 1.
 """
 
@@ -165,7 +165,7 @@ class BSQViT(Pretrained):
             init_linear(cast(nn.Linear, linear))
 
     def forward(self, x: Tensor) -> Reconstruction:
-        """Pictures [B, 3, rows, columns] or videos [B, 3, T, rows, columns] -> pixels and tokens.
+        """Images [B, 3, rows, columns] or videos [B, 3, T, rows, columns] -> pixels and tokens.
 
         Rows and columns are multiples of the patch. Raises UsageError for other shapes.
         """
@@ -182,7 +182,7 @@ class BSQViT(Pretrained):
         return z.squeeze(1) if x.dim() == 4 else z
 
     def encode(self, x: Tensor, cache: KeyValueCache | None = None) -> Quantized:
-        """Pictures or videos -> vectors [B, (T,) H, W, L], indices [B, (T,) H, W] and loss."""
+        """Images or videos -> vectors [B, (T,) H, W, L], indices [B, (T,) H, W] and loss."""
         return cast(Quantized, self.quantizer(self.latents(x, cache)))
 
     def decode(self, vectors: Tensor, cache: KeyValueCache | None = None) -> Tensor:
@@ -197,7 +197,7 @@ class BSQViT(Pretrained):
 
     @torch.no_grad()
     def tokenize(self, x: Tensor) -> Tensor:
-        """Pictures or videos -> indices [B, (T,) H, W], int64."""
+        """Images or videos -> indices [B, (T,) H, W], int64."""
         return self.encode(x).indices
 
     @torch.no_grad()
@@ -251,7 +251,7 @@ def inflate(image: BSQViT, frames: int, size: tuple[int, int] | None = None) -> 
     """A video tokenizer with an image tokenizer's weights (section 4.2 of the paper).
 
     Its embedding of time is zero, so that at first every frame of a clip of one frame comes out as
-    the picture did. size: pixels, where it is to be another one; positions are interpolated.
+    the image did. size: pixels, where it is to be another one; positions are interpolated.
     Raises UsageError where `image` is one of videos already.
     """
     if image.config.frames != 1:

@@ -1,6 +1,6 @@
 """Discriminators for adversarial training: StyleGAN2's, as the paper has it, and PatchGAN.
 
-Both take pictures [B, 3, rows, columns], or videos [B, 3, T, rows, columns] frame by frame.
+Both take images [B, 3, rows, columns], or videos [B, 3, T, rows, columns] frame by frame.
 ClipDiscriminator takes videos as a whole.
 """
 
@@ -27,7 +27,7 @@ LAST_SIDE = 4
 
 
 def _frames(x: Tensor) -> Tensor:
-    """Videos as pictures, [B T, 3, rows, columns]. Raises UsageError for other shapes."""
+    """Videos as images, [B T, 3, rows, columns]. Raises UsageError for other shapes."""
     if x.dim() == 5:
         x = x.transpose(1, 2).flatten(0, 1)
     if x.dim() != 4 or x.shape[1] != COLOURS:
@@ -38,7 +38,7 @@ def _frames(x: Tensor) -> Tensor:
 class _EqualConv(nn.Module):
     """A convolution of unit-variance weights that are scaled at run time (equalized rate).
 
-    down: halves the picture after a low-pass filter. gain: of the output. linear: without bias and
+    down: halves the image after a low-pass filter. gain: of the output. linear: without bias and
     activation.
     """
 
@@ -124,9 +124,9 @@ def _widths(side: int, channels: int, most: int) -> list[int]:
 
 
 class StyleDiscriminator(nn.Module):
-    """StyleGAN2's residual discriminator (arXiv 1912.04958), one logit for a picture.
+    """StyleGAN2's residual discriminator (arXiv 1912.04958), one logit for an image.
 
-    side: rows and columns of the pictures, a power of two from 8. channels: of the layer at one
+    side: rows and columns of the images, a power of two from 8. channels: of the layer at one
     pixel, halved with every doubling of the side; most: limit of channels. group: samples whose
     deviation is looked at together. Raises UsageError for another side.
     """
@@ -235,7 +235,7 @@ class ClipDiscriminator(nn.Module):
 
 
 class PatchDiscriminator(nn.Sequential):
-    """pix2pix's PatchGAN (arXiv 1611.07004): a logit for every patch of a picture.
+    """pix2pix's PatchGAN (arXiv 1611.07004): a logit for every patch of an image.
 
     width: channels of the first layer, doubled up to eight times. layers: with stride 2.
     """

@@ -1,7 +1,7 @@
 """Which tokenizer's tokens a prior, a masked LM or a stream is of.
 
 Models learn the tokens of one tokenizer. Those of another of the same size have the same shape and
-another meaning: nothing fails, and pictures or bits are wrong.
+another meaning: nothing fails, and images or bits are wrong.
 """
 
 from __future__ import annotations

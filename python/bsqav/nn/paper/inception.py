@@ -199,14 +199,14 @@ class InceptionV3(nn.Module):
         self.fc = nn.Linear(FEATURES, CLASSES)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Pictures [B, 3, rows, columns] from -1 to 1 -> features [B, 2048], logits [B, 1008].
+        """Images [B, 3, rows, columns] from -1 to 1 -> features [B, 2048], logits [B, 1008].
 
         They are brought to 299 x 299 by bilinear interpolation, as pytorch-fid and the paper's
         program have it; logits are without their bias, as the inception score has them. Raises
         UsageError for another shape.
         """
         if x.dim() != 4 or x.shape[1] != 3:
-            raise UsageError(f"pictures must be [B, 3, rows, columns], not {tuple(x.shape)}")
+            raise UsageError(f"images must be [B, 3, rows, columns], not {tuple(x.shape)}")
         x = F.interpolate(x, size=(SIDE, SIDE), mode="bilinear", align_corners=False)
         for part in STEM:
             x = F.max_pool2d(x, 3, 2) if part is None else self.get_submodule(part[0])(x)

@@ -1,4 +1,4 @@
-"""LPIPS (arXiv 1801.03924): distance of pictures by the features of a trained network.
+"""LPIPS (arXiv 1801.03924): distance of images by the features of a trained network.
 
 No weights come with the package: the user gives files of the trunk (torchvision's vgg16 or alexnet)
 and of the heads (the authors' lpips weights, version 0.1), or one file with both.
@@ -83,7 +83,7 @@ class LPIPS(nn.Module):
         self.requires_grad_(False).eval()
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Two batches of pictures [B, 3, rows, columns] or videos [B, 3, T, rows, columns].
+        """Two batches of images [B, 3, rows, columns] or videos [B, 3, T, rows, columns].
 
         From -1 to 1. Returns distances [B] or [B T], 0 where they are equal. Raises UsageError for
         different shapes.

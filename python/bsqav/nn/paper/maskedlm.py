@@ -3,7 +3,7 @@
 A post-LN Transformer sees all tokens, some of whose sub-tokens are masked, and predicts those
 (arXiv 2406.07548, section 4.4; MaskGIT, arXiv 2202.04200). Here each sub-token is masked on its
 own, so that a token's groups may follow one another. Shape suffixes: B batch, N tokens of a
-picture, G groups, V values of a sub-token, C channels.
+image, G groups, V values of a sub-token, C channels.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class MaskedLMConfig:
 
     tokens: bits of a token and of a sub-token. grid: rows and columns of tokens. classes: of the
     labels, 0 where there are none. class_drop: share of labels that training leaves out, so that
-    the model knows pictures of no class too. smoothing: of the targets.
+    the model knows images of no class too. smoothing: of the targets.
     """
 
     transformer: TransformerConfig = field(
@@ -112,7 +112,7 @@ class MaskedLM(Pretrained):
 
     @property
     def count(self) -> int:
-        """N, tokens of a picture."""
+        """N, tokens of an image."""
         return self.config.grid[0] * self.config.grid[1]
 
     def forward(
@@ -147,7 +147,7 @@ class MaskedLM(Pretrained):
     ) -> Tensor:
         """Mean cross-entropy in nats of masked sub-tokens, for one draw of masks, a scalar.
 
-        indices: [B, H, W], int64. A picture's share of masks is mask_share of a uniform number; at
+        indices: [B, H, W], int64. An image's share of masks is mask_share of a uniform number; at
         least one is masked. Labels are dropped with class_drop. generator: of both, on the CPU.
         """
         values_BNG = self.config.tokens.split(indices).flatten(1, 2)
@@ -170,7 +170,7 @@ class MaskedLM(Pretrained):
         config: SamplingConfig | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Draws pictures: indices [B, H, W] for labels [B] (`classes` for none).
+        """Draws images: indices [B, H, W] for labels [B] (`classes` for none).
 
         All sub-tokens are masked at first. Each step draws the masked ones from the guided logits
         and keeps those it is surest of, so many that mask_share stays masked. The model should be

@@ -16,7 +16,7 @@ class SpaceTimePosition(nn.Module):
     """Learned embedding of a token's place, factorised (section 4.2 of the paper).
 
     One of its place in the frame plus, for videos, one of the frame's index that starts at zero.
-    grid: rows and columns of tokens it is learned for. frames: of a clip, 1 for pictures.
+    grid: rows and columns of tokens it is learned for. frames: of a clip, 1 for images.
     """
 
     temporal: nn.Parameter | None

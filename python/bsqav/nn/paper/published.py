@@ -143,7 +143,7 @@ def _config(state: Mapping[str, Tensor]) -> ViTConfig:
     tokens = _shape(state, "encoder.positional_embedding", 2)[0]
     patch, side = math.isqrt(pixels // 3), math.isqrt(tokens)
     if 3 * patch * patch != pixels or side * side != tokens or not patch or not side:
-        raise ModelError(f"{pixels} samples a patch and {tokens} tokens are no square pictures")
+        raise ModelError(f"{pixels} samples a patch and {tokens} tokens are no square images")
     layers = {int(at[2]) for name in state if (at := _BLOCK.fullmatch(name))}
     if not 1 <= len(layers) <= MAX_LAYERS or not HEAD_WIDTH <= width <= MAX_WIDTH:
         raise ModelError(f"a tokenizer of {len(layers)} layers, {width} wide, is out of range")

@@ -1,4 +1,4 @@
-"""Where pictures and videos lie: files of a folder, raw YUV, and WebDataset's tar shards."""
+"""Where images and videos lie: files of a folder, raw YUV, and WebDataset's tar shards."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bsqav.errors import MediaError
 from bsqav.media.demux.tag_encoding import open_av
 
 __all__ = [
-    "PICTURES",
+    "IMAGES",
     "VIDEOS",
     "Matrix",
     "Source",
@@ -29,15 +29,15 @@ __all__ = [
     "find_sources",
     "frames_of",
     "matrix_of",
-    "open_picture",
+    "open_image",
     "open_video",
 ]
 
-PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff"})
+IMAGES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff"})
 VIDEOS = frozenset(
     {".avi", ".mp4", ".mkv", ".mov", ".webm", ".m4v", ".y4m", ".mpg", ".nut", ".yuv"}
 )
-# A picture or a video in a shard may be that large, in bytes: it is read whole.
+# An image or a video in a shard may be that large, in bytes: it is read whole.
 MAX_MEMBER = 1 << 30
 MAX_CLASS_DIGITS = 12
 # Where the class of a sample is: a .cls with its number, or one of these fields of a .json.
@@ -53,7 +53,7 @@ HD_LINES = 720
 
 @dataclass(frozen=True)
 class Source:
-    """A picture or a video: a file, or a part of one (offset and size in bytes, in a shard).
+    """An image or a video: a file, or a part of one (offset and size in bytes, in a shard).
 
     label: name of its class, empty where it has none. member: its name in the shard. matrix: of
     raw video, see matrix_of.
@@ -98,13 +98,13 @@ class Source:
 def find_sources(
     root: Path, videos: bool, listed: Path | None = None, matrix: Matrix = "auto"
 ) -> list[Source]:
-    """The pictures or videos under a folder, or of its .tar shards, by name.
+    """The images or videos under a folder, or of its .tar shards, by name.
 
     Classes are the subfolders of the first level where all files lie in one, in shards what the
-    .cls or .json of a sample says. listed: see PictureFolder. matrix: see matrix_of. Raises
+    .cls or .json of a sample says. listed: see MediaFolder. matrix: see matrix_of. Raises
     MediaError where there are none or a shard is damaged.
     """
-    suffixes = VIDEOS if videos else PICTURES
+    suffixes = VIDEOS if videos else IMAGES
     if listed is not None:
         lines = listed.read_text(encoding="utf-8").splitlines()
         paths = [root / line.split()[0] for line in lines if line.strip()]
@@ -116,7 +116,7 @@ def find_sources(
         if found:
             return [replace(source, matrix=matrix) for source in found]
     if not paths:
-        kind = "videos" if videos else "pictures"
+        kind = "videos" if videos else "images"
         raise MediaError(
             f"{root} holds no {kind} ({', '.join(sorted(suffixes))}), nor .tar shards of them: put "
             "them in it, or, where they have classes, in a subfolder for each class"
@@ -130,13 +130,13 @@ def find_sources(
 
 
 def checked_sources(root: Path, listed: Path | None = None) -> Iterator[tuple[str, str]]:
-    """Each picture and video of a folder, a list or .tar shards, read whole.
+    """Each image and video of a folder, a list or .tar shards, read whole.
 
     Yields its name and why it cannot be read, empty where it can. A shard that is damaged counts as
     one. Raises MediaError where there is nothing to read.
     """
     found = False
-    suffixes = PICTURES | VIDEOS
+    suffixes = IMAGES | VIDEOS
     if listed is not None:
         paths = [source.path for source in find_sources(root, False, listed)]
     elif root.suffix == ".tar":
@@ -147,21 +147,21 @@ def checked_sources(root: Path, listed: Path | None = None) -> Iterator[tuple[st
         found = True
         sources = [Source(path)]
         if path.suffix == ".tar":
-            try:  # a picture and a video may be of one sample
-                sources = [s for kind in (PICTURES, VIDEOS) for s in _members(path, kind)]
+            try:  # an image and a video may be of one sample
+                sources = [s for kind in (IMAGES, VIDEOS) for s in _members(path, kind)]
             except MediaError as error:
                 sources = []
                 yield str(path), str(error)
         yield from ((str(source), _reason(source)) for source in sources)
     if not found:
-        raise MediaError(f"{root} holds no pictures, videos or .tar shards of them")
+        raise MediaError(f"{root} holds no images, videos or .tar shards of them")
 
 
 def _reason(source: Source) -> str:
-    """Why a picture or video cannot be read, empty where it can."""
+    """Why an image or video cannot be read, empty where it can."""
     try:
         if PurePosixPath(source.name).suffix.lower() not in VIDEOS:
-            open_picture(source)
+            open_image(source)
             return ""
         with open_video(source) as container:
             frames = sum(1 for _ in frames_of(source, container))
@@ -171,7 +171,7 @@ def _reason(source: Source) -> str:
 
 
 def _members(shard: Path, suffixes: frozenset[str]) -> Iterator[Source]:
-    """The pictures or videos of a WebDataset shard: files of one name are one sample."""
+    """The images or videos of a WebDataset shard: files of one name are one sample."""
     samples: dict[str, tarfile.TarInfo] = {}
     classes: dict[str, str] = {}
     try:
@@ -219,16 +219,16 @@ def _label(data: bytes, suffix: str, place: str) -> str:
     return ""
 
 
-def open_picture(source: Source) -> Image.Image:
-    """A picture upright in RGB. Raises MediaError for what is none."""
+def open_image(source: Source) -> Image.Image:
+    """An image upright in RGB. Raises MediaError for what is none."""
     try:
-        with Image.open(source.read()) as picture:
-            return ImageOps.exif_transpose(picture).convert("RGB")
+        with Image.open(source.read()) as image:
+            return ImageOps.exif_transpose(image).convert("RGB")
     except (
         *(OSError, EOFError, SyntaxError, ValueError, struct.error),
         Image.DecompressionBombError,
     ) as error:
-        raise MediaError(f"{source} cannot be read as a picture: {error}") from error
+        raise MediaError(f"{source} cannot be read as an image: {error}") from error
 
 
 @contextmanager

@@ -1,6 +1,6 @@
-"""Pictures and clips for the research models, from folders, by step.
+"""Images and clips for the research models, from folders, by step.
 
-Folders are read as they come: pictures or video files at any depth, or WebDataset's shards. Where
+Folders are read as they come: images or video files at any depth, or WebDataset's shards. Where
 all files lie in subfolders, those of the first level are classes (ImageNet's train/, UCF-101).
 What a step draws depends on the seed and the step alone, so that a run resumes where it was, and
 any number of processes shares one batch.
@@ -30,27 +30,27 @@ from bsqav.training.paper.image_sources import (
     find_sources,
     frames_of,
     matrix_of,
-    open_picture,
+    open_image,
     open_video,
 )
 
 __all__ = [
     "Batch",
+    "BatchConfig",
     "Batches",
     "DataFolder",
-    "PictureConfig",
-    "PictureFolder",
+    "MediaFolder",
     "StepBatches",
     "centre_squares",
     "loader",
     "own_side",
-    "whole_pictures",
+    "whole_images",
 ]
 
 CACHE_BYTES = 1 << 30
 # Missing files that an error names.
 SHOWN = 5
-# So many pictures or videos drawn one after the other that cannot be read end a run all the same.
+# So many images or videos drawn one after the other that cannot be read end a run all the same.
 MAX_DAMAGED = 20
 WORDS = {"bt709": "BT.709", "bt601": "BT.601"}
 
@@ -62,10 +62,10 @@ Drawn = tuple[Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True)
-class PictureConfig:
+class BatchConfig:
     """What a batch is.
 
-    side: rows and columns of pixels. frames: of a clip, 1 for pictures. batch: over all processes.
+    side: rows and columns of pixels. frames: of a clip, 1 for images. batch: over all processes.
     flip: mirror half of them. workers: processes that read ahead, 0 for none.
     """
 
@@ -81,8 +81,8 @@ class PictureConfig:
             raise UsageError("side, frames and batch of the data are at least 1, workers 0")
 
 
-class PictureFolder:
-    """The pictures (frames = 1) or videos of a folder, or of its .tar shards.
+class MediaFolder:
+    """The images (frames = 1) or videos of a folder, or of its .tar shards.
 
     listed: only those that a text file names, a path a line relative to the folder (the first word
     counts, so that UCF-101's trainlist01.txt does). skip_damaged: StepBatches draws others in
@@ -134,7 +134,7 @@ class PictureFolder:
                 f"{len(gone)} of {len(self.sources)} files are missing or empty: {shown}"
             )
 
-    def batches(self, config: PictureConfig, seed: int, rank: int, world: int) -> StepBatches:
+    def batches(self, config: BatchConfig, seed: int, rank: int, world: int) -> StepBatches:
         """The batch of every step."""
         return StepBatches(self, config, seed, rank, world)
 
@@ -155,16 +155,16 @@ class PictureFolder:
         return ", ".join(words)
 
     def read(self, index: int, side: int, rng: np.random.Generator) -> Pixels:
-        """A random square of a picture, or of frames that follow each other: [T, side, side, 3]."""
+        """A random square of an image, or of frames that follow each other: [T, side, side, 3]."""
         if self.frames > 1:
             return self._clip(self.sources[index], side, rng)
-        return _random_square(self._picture(index, side), side, rng)[None]
+        return _random_square(self._image(index, side), side, rng)[None]
 
-    def _picture(self, index: int, side: int) -> Pixels:
-        """The picture with its shorter side at `side`, [rows, columns, 3], kept while they fit."""
+    def _image(self, index: int, side: int) -> Pixels:
+        """The image with its shorter side at `side`, [rows, columns, 3], kept while they fit."""
         if index in self._cache:
             return self._cache[index]
-        array = np.asarray(_short_side(open_picture(self.sources[index]), side))
+        array = np.asarray(_short_side(open_image(self.sources[index]), side))
         if self._cached + array.nbytes <= CACHE_BYTES:
             self._cache[index], self._cached = array, self._cached + array.nbytes
         return array
@@ -185,25 +185,25 @@ class PictureFolder:
 
 
 def _short_side(
-    picture: Image.Image, side: int, how: Image.Resampling = Image.Resampling.BICUBIC
+    image: Image.Image, side: int, how: Image.Resampling = Image.Resampling.BICUBIC
 ) -> Image.Image:
-    scale = side / min(picture.size)
-    size = tuple(max(side, round(length * scale)) for length in picture.size)
-    return picture if size == picture.size else picture.resize((size[0], size[1]), how)
+    scale = side / min(image.size)
+    size = tuple(max(side, round(length * scale)) for length in image.size)
+    return image if size == image.size else image.resize((size[0], size[1]), how)
 
 
-def centre_square(picture: Image.Image, side: int) -> Pixels:
-    """The middle of a picture for evaluation: Lanczos to the side, as the paper has it."""
-    small = _short_side(picture, side, Image.Resampling.LANCZOS)
+def centre_square(image: Image.Image, side: int) -> Pixels:
+    """The middle of an image for evaluation: Lanczos to the side, as the paper has it."""
+    small = _short_side(image, side, Image.Resampling.LANCZOS)
     left, top = (small.width - side) // 2, (small.height - side) // 2
     return np.asarray(small.crop((left, top, left + side, top + side)))
 
 
 def own_side(root: Path, frames: int = 1) -> int:
-    """Rows and columns of a folder's first picture or video. UsageError where they differ."""
-    source = PictureFolder(root, frames).sources[0]
+    """Rows and columns of a folder's first image or video. UsageError where they differ."""
+    source = MediaFolder(root, frames).sources[0]
     if frames == 1:
-        width, height = open_picture(source).size
+        width, height = open_image(source).size
     else:
         with open_video(source) as container:
             width, height = container.streams.video[0].width, container.streams.video[0].height
@@ -223,22 +223,22 @@ def centre_squares(
     listed: Path | None = None,
     matrix: Matrix = "auto",
 ) -> Iterator[Tensor]:
-    """Batches from -1 to 1, in order of names: the middle of each picture, [B, 3, side, side].
+    """Batches from -1 to 1, in order of names: the middle of each image, [B, 3, side, side].
 
     With more frames than one: of the first frames of each video, [B, 3, T, side, side]; videos
     that are shorter are left out. strict: UsageError where one has another size than that. listed,
-    matrix: see PictureFolder.
+    matrix: see MediaFolder.
     """
     held: list[Pixels] = []
-    for source in PictureFolder(root, frames, listed, matrix=matrix).sources[:limit]:
-        pictures = [open_picture(source)] if frames == 1 else _first_frames(source, frames)
-        for picture in pictures:
-            if strict and picture.size != (side, side):
+    for source in MediaFolder(root, frames, listed, matrix=matrix).sources[:limit]:
+        images = [open_image(source)] if frames == 1 else _first_frames(source, frames)
+        for image in images:
+            if strict and image.size != (side, side):
                 raise UsageError(
-                    f"{source} is {picture.width} x {picture.height}, others are {side} x {side}: "
+                    f"{source} is {image.width} x {image.height}, others are {side} x {side}: "
                     "say which --side to bring all to"
                 )
-        clip = [centre_square(picture, side) for picture in pictures]
+        clip = [centre_square(image, side) for image in images]
         if len(clip) == frames:
             held.append(np.stack(clip))
         if len(held) == batch:
@@ -248,21 +248,21 @@ def centre_squares(
         yield _unit_batch(held)
 
 
-def whole_pictures(
+def whole_images(
     root: Path,
     frames: int = 1,
     limit: int | None = None,
     listed: Path | None = None,
     matrix: Matrix = "auto",
 ) -> Iterator[Tensor]:
-    """Each picture [1, 3, rows, columns] or clip [1, 3, T, rows, columns] as it is, from -1 to 1.
+    """Each image [1, 3, rows, columns] or clip [1, 3, T, rows, columns] as it is, from -1 to 1.
 
     In order of names; see centre_squares for clips, listed and matrix.
     """
-    for source in PictureFolder(root, frames, listed, matrix=matrix).sources[:limit]:
-        pictures = [open_picture(source)] if frames == 1 else _first_frames(source, frames)
-        if len(pictures) == frames:
-            yield _unit_batch([np.stack([np.asarray(picture) for picture in pictures])])
+    for source in MediaFolder(root, frames, listed, matrix=matrix).sources[:limit]:
+        images = [open_image(source)] if frames == 1 else _first_frames(source, frames)
+        if len(images) == frames:
+            yield _unit_batch([np.stack([np.asarray(image) for image in images])])
 
 
 def _unit_batch(clips: list[Pixels]) -> Tensor:
@@ -299,7 +299,7 @@ class StepBatches(Dataset[Batch]):
     """
 
     def __init__(
-        self, folder: PictureFolder, config: PictureConfig, seed: int, rank: int = 0, world: int = 1
+        self, folder: MediaFolder, config: BatchConfig, seed: int, rank: int = 0, world: int = 1
     ) -> None:
         if config.batch % world or config.batch < 1:
             raise UsageError(f"a batch of {config.batch} does not divide among {world} processes")
@@ -341,7 +341,7 @@ class StepBatches(Dataset[Batch]):
             damaged.append(index)
             index = int(rng.integers(len(self.folder)))
         raise MediaError(
-            f"{MAX_DAMAGED} pictures or videos of {self.folder.root}, drawn one after the other, "
+            f"{MAX_DAMAGED} images or videos of {self.folder.root}, drawn one after the other, "
             "cannot be read: `bsqav train check` lists them"
         )
 
@@ -349,14 +349,14 @@ class StepBatches(Dataset[Batch]):
 class Batches(Protocol):
     """Batches by step."""
 
-    config: PictureConfig
+    config: BatchConfig
 
     def draw(self, step: int) -> Drawn:
         """The batch of a step."""
 
 
 class DataFolder(Protocol):
-    """What a trainer reads: PictureFolder, or TokenFolder of tokens.
+    """What a trainer reads: MediaFolder, or TokenFolder of tokens.
 
     In Drawn pixels are then indices [B, (T,) H, W] int64.
     """
@@ -376,7 +376,7 @@ class DataFolder(Protocol):
     def matrices(self) -> str:
         """How raw videos are read, in words; empty where there are none."""
 
-    def batches(self, config: PictureConfig, seed: int, rank: int, world: int) -> Batches:
+    def batches(self, config: BatchConfig, seed: int, rank: int, world: int) -> Batches:
         """The batch of every step, of a process its part."""
 
 

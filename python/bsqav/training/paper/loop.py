@@ -28,7 +28,7 @@ from bsqav.training.common.run import Report, Run, RunConfig
 from bsqav.training.common.setup import Setting, Setup, changes_between, settings_of
 from bsqav.training.paper import sharding
 from bsqav.training.paper.accumulation import entropy_of_all
-from bsqav.training.paper.images import DataFolder, Drawn, PictureConfig, loader
+from bsqav.training.paper.images import BatchConfig, DataFolder, Drawn, loader
 from bsqav.training.paper.phases import Phase
 from bsqav.training.paper.sharding import averaged_while_computed
 from bsqav.training.paper.validation import Validation
@@ -90,8 +90,12 @@ class PhaseConfig(RunConfig):
         return self.lr_end + (1 - self.lr_end) * fall
 
 
+# The discriminator's whole loss, R1 included, among the figures of a step.
+TOTAL = "discriminator_total"
+
+
 class PhaseState(TypedDict):
-    """checkpoint.pt of a run; `nets` and `optimizers` are those of the network and its opponent."""
+    """checkpoint.pt of a run; of the network and its discriminator `nets` and `optimizers`."""
 
     config: dict[str, object]
     nets: list[dict[str, ValueType]]
@@ -105,7 +109,7 @@ class PhaseState(TypedDict):
 
 
 class PhaseTrainer:
-    """Trains a phase on a folder of pictures or clips, in the folder of a run.
+    """Trains a phase on a folder of images or clips, in the folder of a run.
 
     checkpoint.pt resumes the run as if nobody had stopped it; weights.pt is the averaged model, as
     bsqav.nn.paper.store reads it. Several processes share every batch and average their gradients.
@@ -117,8 +121,8 @@ class PhaseTrainer:
         self,
         phase: Phase,
         config: PhaseConfig,
-        data: PictureConfig,
-        pictures: DataFolder,
+        data: BatchConfig,
+        images: DataFolder,
         folder: Path,
         place: Placement,
         inputs: Setup = MappingProxyType({}),
@@ -136,8 +140,8 @@ class PhaseTrainer:
         self.validation = None if held_out is None else Validation(held_out, data, place)
         network = settings_of(phase.net.config, "network.")
         known = {**settings_of(config), **settings_of(data, "data."), **network}
-        self.run.setup = {**known, "files": pictures.digest(), **inputs}
-        self.run.setup["matrix"] = pictures.matrices()
+        self.run.setup = {**known, "files": images.digest(), **inputs}
+        self.run.setup["matrix"] = images.matrices()
         self.progress = self.run.progress
         torch.manual_seed(config.seed + place.rank)
         self.net = phase.net.to(place.device)
@@ -146,7 +150,7 @@ class PhaseTrainer:
                 choose_attention(part.to(place.device), config.attention)
         self.average = copy.deepcopy(self.net).eval().requires_grad_(False)
         if isinstance(self.average, Pretrained):
-            self.average.labels = tuple(pictures.classes)
+            self.average.labels = tuple(images.classes)
         quantizer = getattr(self.net, "quantizer", None)
         if isinstance(quantizer, BinarySphericalQuantizer) and place.world > 1:
             quantizer.average = place.mean_of_batch
@@ -156,14 +160,14 @@ class PhaseTrainer:
             sharding.shard(self.net, place)
             sharding.shard(self.average, place)
         self.optimizers = [_optimizer(self.net, config)]
-        if phase.opponent is not None:
-            place.share_weights(phase.opponent)
-            self.optimizers.append(_optimizer(phase.opponent, config))
-        self.batches = pictures.batches(data, config.seed, place.rank, place.world)
+        if phase.discriminator is not None:
+            place.share_weights(phase.discriminator)
+            self.optimizers.append(_optimizer(phase.discriminator, config))
+        self.batches = images.batches(data, config.seed, place.rank, place.world)
         self.stream: Iterator[Drawn] = iter(())
-        self.pictures = pictures
+        self.images = images
         # By place in the folder's sources: 1 for what this session could not read.
-        self.damaged = torch.zeros(len(pictures), device=place.device)
+        self.damaged = torch.zeros(len(images), device=place.device)
         self.figures: dict[str, Tensor] = {}
         self.loss: Callable[..., tuple[Tensor, dict[str, Tensor]]] = phase.loss
         self.overlapped: DistributedDataParallel | None = None
@@ -209,8 +213,10 @@ class PhaseTrainer:
 
     @property
     def nets(self) -> list[nn.Module]:
-        """The network and its opponent, as far as there is one."""
-        return [self.net] if self.phase.opponent is None else [self.net, self.phase.opponent]
+        """The network and its discriminator, as far as there is one."""
+        return (
+            [self.net] if self.phase.discriminator is None else [self.net, self.phase.discriminator]
+        )
 
     def resume(self) -> bool:
         """Continues from the run's checkpoint, if there is one.
@@ -251,7 +257,7 @@ class PhaseTrainer:
     def train(self, report: Report = print) -> None:
         """Runs to the end of the budget, saving on the way and at the end."""
         self.run.report = report
-        if words := self.pictures.matrices():
+        if words := self.images.matrices():
             self.run.say(f"raw videos: {words}")
         self.net.train()
         self.open_stream()
@@ -280,9 +286,11 @@ class PhaseTrainer:
                     self._backward({"loss": loss, **figures}, "loss", len(parts))
         done = self._update(self.net, self.optimizers[0], self.figures["loss"], rate)
         self._average()
-        if self.phase.opponent is not None and self._opponent_gradients(parts, step, autocast):
-            loss = self.figures.pop("opponent")
-            done &= self._update(self.phase.opponent, self.optimizers[1], loss, rate)
+        if self.phase.discriminator is not None and self._discriminator_gradients(
+            parts, step, autocast
+        ):
+            loss = self.figures.pop(TOTAL)
+            done &= self._update(self.phase.discriminator, self.optimizers[1], loss, rate)
         self.progress.step += 1
         in_row = 0 if done else self.run.skipped_in_row + 1
         self.run.note_skipped(self.progress.skipped + (not done), in_row)
@@ -298,27 +306,27 @@ class PhaseTrainer:
         for name, value in figures.items():
             self.figures[name] = self.figures.get(name, 0) + value.detach() / parts
 
-    def _opponent_gradients(
+    def _discriminator_gradients(
         self,
         parts: Sequence[tuple[Tensor, ...]],
         step: int,
         autocast: Callable[[], AbstractContextManager[None]],
     ) -> bool:
-        """Of the opponent on all parts; False where it has no step now."""
+        """Of the discriminator on all parts; False where it has no step now."""
         self.optimizers[1].zero_grad(set_to_none=True)
         for x, _ in parts:
             with autocast():
-                other = self.phase.opponent_loss(x, step)
+                other = self.phase.discriminator_loss_of(x, step)
             if other is None:
                 return False
-            self._backward({**other[1], "opponent": other[0]}, "opponent", len(parts))
+            self._backward({**other[1], TOTAL: other[0]}, TOTAL, len(parts))
         return True
 
     def _note_damaged(self, damaged: Tensor) -> None:
         """Says once of each source, by its place, that it was skipped."""
         for index in damaged.tolist():
             if not self.damaged[index]:
-                self.run.say(f"{self.pictures.sources[index]} cannot be read: skipped")
+                self.run.say(f"{self.images.sources[index]} cannot be read: skipped")
             self.damaged[index] = 1
 
     def _update(
@@ -358,7 +366,7 @@ class PhaseTrainer:
         values = self.place.mean(values)
         figures = {name: round(x, 5) for name, x in zip(names, values.tolist(), strict=True)}
         counts = {"skipped": self.progress.skipped}
-        if self.pictures.skip_damaged:
+        if self.images.skip_damaged:
             self.place.widest([self.damaged])  # of all processes
             counts["damaged"] = int(self.damaged.sum())
         self.run.journal.log(

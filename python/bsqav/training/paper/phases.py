@@ -41,13 +41,13 @@ def to_unit(pixels: Tensor) -> Tensor:
 
 
 class Phase(ABC):
-    """A network to train, what it minimizes, and an opponent where it has one.
+    """A network to train, what it minimizes, and an discriminator where it has one.
 
     metric: the figure that tells weights apart in validation.
     """
 
     net: nn.Module
-    opponent: nn.Module | None = None
+    discriminator: nn.Module | None = None
     metric = "loss"
     larger_is_better = False
 
@@ -55,8 +55,8 @@ class Phase(ABC):
     def loss(self, pixels: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Figures]:
         """Of a batch: a scalar, and figures to log."""
 
-    def opponent_loss(self, pixels: Tensor, step: int) -> tuple[Tensor, Figures] | None:
-        """What the opponent minimizes on a batch of `loss`; None: no step of it now.
+    def discriminator_loss_of(self, pixels: Tensor, step: int) -> tuple[Tensor, Figures] | None:
+        """What the discriminator minimizes on a batch of `loss`; None: no step of it now.
 
         Where `loss` was called several times, this is called as often, in the same order.
         """
@@ -65,7 +65,7 @@ class Phase(ABC):
 
     @abstractmethod
     def measuring(self, net: nn.Module) -> Phase:
-        """The same with other weights, without an opponent, to measure them."""
+        """The same with other weights, without an discriminator, to measure them."""
 
 
 @dataclass(frozen=True)
@@ -98,14 +98,14 @@ class TokenizerPhase(Phase):
         self,
         net: BSQViT,
         weights: TokenizerLoss,
-        opponent: nn.Module | None = None,
+        discriminator: nn.Module | None = None,
         lpips: LPIPS | None = None,
     ) -> None:
-        if weights.gan > 0 and opponent is None:
+        if weights.gan > 0 and discriminator is None:
             raise UsageError("a weight of gan above 0 needs a discriminator")
         if weights.lpips > 0 and lpips is None:
             raise UsageError("a weight of lpips above 0 needs its network")
-        self.net, self.weights, self.opponent, self.lpips = net, weights, opponent, lpips
+        self.net, self.weights, self.discriminator, self.lpips = net, weights, discriminator, lpips
         self.tokenizer = net
         self._fakes: list[Tensor] = []
 
@@ -135,25 +135,25 @@ class TokenizerPhase(Phase):
         if self.lpips is not None and weights.lpips > 0:
             figures["lpips"] = self.lpips(x, y).mean()
             total = total + weights.lpips * figures["lpips"]
-        if self.opponent is not None and weights.gan > 0 and step >= weights.gan_from:
+        if self.discriminator is not None and weights.gan > 0 and step >= weights.gan_from:
             self._fakes.append(y.detach())
-            self.opponent.requires_grad_(False)
-            figures["gan"] = generator_loss(self.opponent(y))
-            self.opponent.requires_grad_(True)
+            self.discriminator.requires_grad_(False)
+            figures["gan"] = generator_loss(self.discriminator(y))
+            self.discriminator.requires_grad_(True)
             total = total + weights.gan * figures["gan"]
         return total, figures
 
-    def opponent_loss(self, pixels: Tensor, step: int) -> tuple[Tensor, Figures] | None:
+    def discriminator_loss_of(self, pixels: Tensor, step: int) -> tuple[Tensor, Figures] | None:
         """See Phase."""
-        if self.opponent is None or not self._fakes:
+        if self.discriminator is None or not self._fakes:
             return None
         x, weights = to_unit(pixels), self.weights
-        real, fake = self.opponent(x), self.opponent(self._fakes.pop(0))
+        real, fake = self.discriminator(x), self.discriminator(self._fakes.pop(0))
         loss = discriminator_loss(real, fake)
         figures = {"discriminator": loss, "real": real.mean(), "fake": fake.mean()}
         if weights.r1 > 0 and (step + 1) % weights.r1_every == 0:
             with torch.autocast(x.device.type, enabled=False):
-                figures["r1"] = r1_penalty(self.opponent, x)
+                figures["r1"] = r1_penalty(self.discriminator, x)
             loss = loss + weights.r1 / 2 * weights.r1_every * figures["r1"]
         return loss, figures
 

@@ -24,7 +24,7 @@ from torch.utils.data import Dataset
 from bsqav.codec.files import written_whole
 from bsqav.errors import MediaError, MissingDependencyError, UsageError
 from bsqav.training.common.setup import digest_of_data
-from bsqav.training.paper.images import Drawn, PictureConfig
+from bsqav.training.paper.images import BatchConfig, Drawn
 
 __all__ = [
     "INDEX",
@@ -200,7 +200,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[Mapping[str, Any], Indices]]:
 
 
 class TokenFolder:
-    """Shards as training data, all in memory: what PictureFolder is for pixels.
+    """Shards as training data, all in memory: what MediaFolder is for pixels.
 
     Attributes:
         tokenizer: fingerprint. bits: of an index. shape: (T, H, W) or (H, W) of every sample.
@@ -245,7 +245,7 @@ class TokenFolder:
         """Nothing: tokens are no raw video."""
         return ""
 
-    def batches(self, config: PictureConfig, seed: int, rank: int, world: int) -> TokenBatches:
+    def batches(self, config: BatchConfig, seed: int, rank: int, world: int) -> TokenBatches:
         """The batch of every step, see StepBatches."""
         return TokenBatches(self, config, seed, rank, world)
 
@@ -257,7 +257,7 @@ class TokenBatches(Dataset[Drawn]):
     """
 
     def __init__(
-        self, folder: TokenFolder, config: PictureConfig, seed: int, rank: int = 0, world: int = 1
+        self, folder: TokenFolder, config: BatchConfig, seed: int, rank: int = 0, world: int = 1
     ) -> None:
         if config.batch % world or config.batch < 1:
             raise UsageError(f"a batch of {config.batch} does not divide among {world} processes")

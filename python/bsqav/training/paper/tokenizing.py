@@ -22,13 +22,13 @@ from bsqav.nn.paper.fingerprints import check_tokenizer, fingerprint
 from bsqav.nn.paper.store import load_model
 from bsqav.training.common.setup import digest_of_data
 from bsqav.training.paper.image_sources import (
-    PICTURES,
+    IMAGES,
     VIDEOS,
     Matrix,
     Source,
     find_sources,
     frames_of,
-    open_picture,
+    open_image,
     open_video,
 )
 from bsqav.training.paper.token_shards import (
@@ -90,7 +90,7 @@ def sources_of(
     """
     found: dict[str, Source] = {}
     for given in inputs:
-        if given.is_file() and given.suffix.lower() in (VIDEOS if videos else PICTURES):
+        if given.is_file() and given.suffix.lower() in (VIDEOS if videos else IMAGES):
             sources = [Source(given, matrix=matrix)]
         elif given.exists():
             sources = find_sources(given, videos, listed, matrix)
@@ -283,7 +283,7 @@ def _clips(
 ) -> Iterator[tuple[str, Pixels, tuple[float, ...], float]]:
     """Key, frames [T, rows, columns, 3], their times and the rate: of an image, or of each clip."""
     if frames == 1:
-        yield key, np.asarray(open_picture(source))[None], (), 0.0
+        yield key, np.asarray(open_image(source))[None], (), 0.0
         return
     held: list[Pixels] = []
     times: list[float] = []
@@ -340,7 +340,7 @@ def _write(rgb: Pixels, path: Path, sample: Sample) -> Path:
             "ffv1", rate=Fraction(sample.rate or 25).limit_denominator(1001)
         )
         stream.width, stream.height, stream.pix_fmt = rgb.shape[2], rgb.shape[1], "bgr0"
-        for picture in rgb:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        for image in rgb:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode(None))
     return path

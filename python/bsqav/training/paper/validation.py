@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from bsqav.training.common.placement import Placement
-from bsqav.training.paper.images import DataFolder, PictureConfig, loader
+from bsqav.training.paper.images import BatchConfig, DataFolder, loader
 from bsqav.training.paper.phases import Phase
 
 __all__ = ["Validation"]
@@ -25,7 +25,7 @@ class Validation:
         best: the phase's figure `metric` at its best so far, as `better` compares it.
     """
 
-    def __init__(self, data: DataFolder, config: PictureConfig, place: Placement) -> None:
+    def __init__(self, data: DataFolder, config: BatchConfig, place: Placement) -> None:
         # No batch is larger than the data: a few images are not counted many times over.
         batch = max(place.world, min(config.batch, len(data)) // place.world * place.world)
         config = replace(config, batch=batch, flip=False, workers=0)

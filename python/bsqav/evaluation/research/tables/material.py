@@ -29,7 +29,7 @@ from bsqav.training.paper.image_sources import (
     Source,
     frames_of,
     matrix_of,
-    open_picture,
+    open_image,
     open_video,
 )
 from bsqav.training.paper.images import centre_square
@@ -116,7 +116,7 @@ def _clip(held: list[Tensor], frames: int) -> Tensor:
 
 def still_of(source: Source, side: int | None) -> Still:
     """An image whole, or its central square scaled to a side. MediaError for what is none."""
-    image = open_picture(source)
+    image = open_image(source)
     return Still(source.name, np.asarray(image) if side is None else centre_square(image, side))
 
 

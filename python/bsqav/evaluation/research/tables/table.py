@@ -27,7 +27,7 @@ from bsqav.nn.paper.arprior import ARPrior
 from bsqav.nn.paper.bsqvit import BSQViT
 from bsqav.nn.paper.lpips import LPIPS
 from bsqav.training.paper.image_sources import Source
-from bsqav.training.paper.images import PictureFolder
+from bsqav.training.paper.images import MediaFolder
 
 __all__ = ["Choices", "Table", "make_table"]
 
@@ -68,7 +68,7 @@ class Table:
 
 def make_table(
     protocol: Protocol,
-    data: PictureFolder,
+    data: MediaFolder,
     sources: Sequence[Source],
     model: BSQViT,
     name: str,
@@ -138,7 +138,7 @@ def _peers(protocol: Protocol, choices: Choices) -> Iterator[Peer]:
     yield BsqPeer(choices.codec, CRFS)
 
 
-def _notes(protocol: Protocol, data: PictureFolder, choices: Choices, model: BSQViT) -> list[str]:
+def _notes(protocol: Protocol, data: MediaFolder, choices: Choices, model: BSQViT) -> list[str]:
     """How it was measured, in sentences."""
     side = choices.side or model.config.size[0]
     if protocol.fit == "squares":

@@ -66,7 +66,7 @@ class BinarySphericalQuantizer(Quantizer):
         config: a configuration, or its number of bits alone.
         dim: channels of the features around it: a linear layer leads to L latents and another one
             back, as in other libraries' quantizers. None: latents are L long, without layers.
-        channel_first: features are [B, dim, ...] (pictures [B, C, H, W], videos [B, C, T, H, W])
+        channel_first: features are [B, dim, ...] (images [B, C, H, W], videos [B, C, T, H, W])
             instead of [..., dim].
 
     Raises UsageError for a configuration out of range.

@@ -1,4 +1,4 @@
-"""Pictures and videos for training and evaluation: folders, shards, raw files, and damaged ones."""
+"""Images and videos for training and evaluation: folders, shards, raw files, and damaged ones."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from bsqav.errors import MediaError, UsageError
 from bsqav.training.codec.data import load_shards
 from bsqav.training.paper.image_sources import Matrix, raw_options
 from bsqav.training.paper.images import (
-    PictureConfig,
-    PictureFolder,
+    BatchConfig,
+    MediaFolder,
     StepBatches,
     centre_squares,
-    whole_pictures,
+    whole_images,
 )
 from tests.media.clips import write_frames
 from tests.support import one_torch_thread
@@ -42,14 +42,14 @@ def add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
     archive.addfile(member, io.BytesIO(data))
 
 
-def test_a_folder_of_classes(pictures: Path, tmp_path: Path) -> None:
-    folder = PictureFolder(pictures)
+def test_a_folder_of_classes(images: Path, tmp_path: Path) -> None:
+    folder = MediaFolder(images)
     assert folder.classes == ["bright", "dark"] and len(folder) == 6
-    config = PictureConfig(16, batch=8, flip=True)
+    config = BatchConfig(16, batch=8, flip=True)
     pixels, labels = StepBatches(folder, config, 1)[3]
     assert pixels.shape == (8, 3, 16, 16) and pixels.dtype == torch.uint8
     assert torch.equal(pixels.float().mean((1, 2, 3)) < 128, labels == 1)
-    again, _ = StepBatches(PictureFolder(pictures), config, 1)[3]
+    again, _ = StepBatches(MediaFolder(images), config, 1)[3]
     assert torch.equal(again, pixels)
     other, _ = StepBatches(folder, config, 1)[4]
     assert not torch.equal(other, pixels)
@@ -57,37 +57,37 @@ def test_a_folder_of_classes(pictures: Path, tmp_path: Path) -> None:
     assert torch.equal(torch.cat(halves), pixels)  # processes share one batch
     listed = tmp_path / "list.txt"
     listed.write_text("bright/0.png 1\ndark/2.png 2\n", encoding="utf-8")
-    assert len(PictureFolder(pictures, listed=listed)) == 2
+    assert len(MediaFolder(images, listed=listed)) == 2
     with pytest.raises(UsageError, match="divide"):
         StepBatches(folder, config, 1, 0, 3)
-    with pytest.raises(MediaError, match=r"no pictures \(.*subfolder"):
-        PictureFolder(tmp_path / "none")
-    (tmp_path / "x.png").write_bytes(b"no picture")
+    with pytest.raises(MediaError, match=r"no images \(.*subfolder"):
+        MediaFolder(tmp_path / "none")
+    (tmp_path / "x.png").write_bytes(b"no image")
     with pytest.raises(MediaError, match=r"x\.png"):
-        StepBatches(PictureFolder(tmp_path), config, 1)[0]
+        StepBatches(MediaFolder(tmp_path), config, 1)[0]
 
 
 def test_a_folder_of_videos(tmp_path: Path) -> None:
     film(tmp_path / "a.mp4", 0)
-    folder = PictureFolder(tmp_path, frames=4)
-    pixels, _ = StepBatches(folder, PictureConfig(16, frames=4, batch=3), 1)[0]
+    folder = MediaFolder(tmp_path, frames=4)
+    pixels, _ = StepBatches(folder, BatchConfig(16, frames=4, batch=3), 1)[0]
     assert pixels.shape == (3, 3, 4, 16, 16)
     levels = pixels.float().mean((1, 3, 4))
     torch.testing.assert_close(levels.diff(dim=1), torch.full((3, 3), 10.0), atol=3, rtol=0)
 
 
-def test_shards(pictures: Path, tmp_path: Path) -> None:
-    """WebDataset's: pictures with a class each, the same samples as from the folder."""
+def test_shards(images: Path, tmp_path: Path) -> None:
+    """WebDataset's: images with a class each, the same samples as from the folder."""
     with tarfile.open(tmp_path / "a-000.tar", "w") as archive:
-        for index, path in enumerate(sorted(pictures.rglob("*.png"))):
+        for index, path in enumerate(sorted(images.rglob("*.png"))):
             archive.add(path, f"{index:03d}.png")
             label = io.BytesIO(b"1" if path.parent.name == "dark" else b"0")
             member = tarfile.TarInfo(f"{index:03d}.cls")
             member.size = 1
             archive.addfile(member, label)
-    folder, shards = PictureFolder(pictures), PictureFolder(tmp_path)
+    folder, shards = MediaFolder(images), MediaFolder(tmp_path)
     assert shards.classes == ["0", "1"] and shards.labels == folder.labels
-    config = PictureConfig(16, batch=6)
+    config = BatchConfig(16, batch=6)
     for left, right in zip(
         StepBatches(folder, config, 1)[2], StepBatches(shards, config, 1)[2], strict=True
     ):
@@ -95,7 +95,7 @@ def test_shards(pictures: Path, tmp_path: Path) -> None:
     data = (tmp_path / "a-000.tar").read_bytes()
     (tmp_path / "a-000.tar").write_bytes(b"no tar file" + data[11:])
     with pytest.raises(MediaError, match="tar file"):
-        PictureFolder(tmp_path)
+        MediaFolder(tmp_path)
 
 
 def test_shards_of_videos(tmp_path: Path) -> None:
@@ -114,11 +114,11 @@ def test_shards_of_videos(tmp_path: Path) -> None:
             else:
                 said = {"label": int(path.parent.name), "text": "gray"}
                 add(archive, f"{path.stem}.json", json.dumps(said).encode())
-        add(archive, "0.jpg", b"a picture of it, which nobody looks at")
-    found = PictureFolder(shards, frames=4)
+        add(archive, "0.jpg", b"an image of it, which nobody looks at")
+    found = MediaFolder(shards, frames=4)
     assert found.classes == ["3", "10"] and found.labels == [0, 1, 0]
     for index, path in enumerate(order):
-        alone = PictureFolder(path.parent, frames=4)
+        alone = MediaFolder(path.parent, frames=4)
         place = [source.path for source in alone.sources].index(path)
         left, right = (
             folder.read(at, 16, np.random.default_rng(index))
@@ -127,7 +127,7 @@ def test_shards_of_videos(tmp_path: Path) -> None:
         assert np.array_equal(left, right) and left.shape == (4, 16, 16, 3)
     clips = list(centre_squares(shards, 16, 2, 4))
     assert [tuple(x.shape) for x in clips] == [(2, 3, 4, 16, 16), (1, 3, 4, 16, 16)]
-    pixels, labels = StepBatches(found, PictureConfig(16, 4, 3), 1)[0]
+    pixels, labels = StepBatches(found, BatchConfig(16, 4, 3), 1)[0]
     assert pixels.shape == (3, 3, 4, 16, 16) and set(labels.tolist()) <= {0, 1}
 
 
@@ -156,14 +156,14 @@ def test_a_shard_that_is_cut_short(tmp_path: Path) -> None:
     shard.parent.mkdir()
     with tarfile.open(shard, "w") as archive:
         add(archive, "a.avi", (tmp_path / "a.avi").read_bytes())
-    folder = PictureFolder(shard.parent, frames=4)
+    folder = MediaFolder(shard.parent, frames=4)
     shard.write_bytes(shard.read_bytes()[:2000])
     with pytest.raises(
         MediaError, match=r"a\.avi in .*a\.tar cannot be read as a video: the shard"
     ):
-        StepBatches(folder, PictureConfig(16, 4, 1), 1)[0]
+        StepBatches(folder, BatchConfig(16, 4, 1), 1)[0]
     with pytest.raises(MediaError, match="tar file"):
-        PictureFolder(shard.parent, frames=4)
+        MediaFolder(shard.parent, frames=4)
 
 
 def test_raw_videos_say_their_size_by_name(tmp_path: Path) -> None:
@@ -175,13 +175,13 @@ def test_raw_videos_say_their_size_by_name(tmp_path: Path) -> None:
     assert raw_options(path)["framerate"] == "50"
     assert raw_options(Path("videoSRC01_1920x1080_30.yuv"))["framerate"] == "30"
     assert raw_options(Path("a_640x360_10bit.yuv"))["pixel_format"] == "yuv420p10le"
-    pixels, _ = StepBatches(PictureFolder(tmp_path, 6), PictureConfig(16, 6, 1), 1)[0]
+    pixels, _ = StepBatches(MediaFolder(tmp_path, 6), BatchConfig(16, 6, 1), 1)[0]
     steps = pixels.float().mean((0, 1, 3, 4)).diff()
     torch.testing.assert_close(steps, torch.full((5,), 20 * 255 / 219), atol=1.5, rtol=0)
-    assert PictureFolder(tmp_path, 6).matrices() == "1 by BT.601"
+    assert MediaFolder(tmp_path, 6).matrices() == "1 by BT.601"
     path.rename(tmp_path / "unnamed.yuv")
     with pytest.raises(MediaError, match="does not say its size"):
-        StepBatches(PictureFolder(tmp_path, 6), PictureConfig(16, 6, 1), 1)[0]
+        StepBatches(MediaFolder(tmp_path, 6), BatchConfig(16, 6, 1), 1)[0]
 
 
 @pytest.mark.parametrize(
@@ -200,12 +200,12 @@ def test_the_matrix_of_raw_videos(
     planes = [np.full(lines * 32, 100), np.full(lines * 8, 90), np.full(lines * 8, 200)]
     frame = np.concatenate(planes).astype(np.uint8).tobytes()
     (tmp_path / f"a_32x{lines}_25fps.yuv").write_bytes(2 * frame)
-    folder = PictureFolder(tmp_path, 2, matrix=matrix)
+    folder = MediaFolder(tmp_path, 2, matrix=matrix)
     name = "BT.709" if rgb[0] == 226 else "BT.601"
     assert folder.matrices() == f"1 by {name}"
-    pixels, _ = StepBatches(folder, PictureConfig(16, 2, 1), 1)[0]
+    pixels, _ = StepBatches(folder, BatchConfig(16, 2, 1), 1)[0]
     assert pixels[0, :, 0, 8, 8].tolist() == pytest.approx(rgb, abs=2)
-    whole = next(iter(whole_pictures(tmp_path, 2, matrix=matrix)))
+    whole = next(iter(whole_images(tmp_path, 2, matrix=matrix)))
     square = next(iter(centre_squares(tmp_path, 16, 1, 2, matrix=matrix)))
     for x in (whole[0, :, 0, 8, 8], square[0, :, 0, 8, 8]):
         assert ((x + 1) * 127.5).tolist() == pytest.approx(rgb, abs=2)
@@ -215,21 +215,21 @@ def test_the_matrix_of_raw_videos(
 
 
 @pytest.fixture
-def damaged(pictures: Path, tmp_path: Path) -> Path:
-    """The six pictures and one that ends early."""
+def damaged(images: Path, tmp_path: Path) -> Path:
+    """The six images and one that ends early."""
     root = tmp_path / "damaged"
-    for path in pictures.rglob("*.png"):
+    for path in images.rglob("*.png"):
         (root / path.parent.name).mkdir(parents=True, exist_ok=True)
         (root / path.parent.name / path.name).write_bytes(path.read_bytes())
-    (root / "dark" / "9.png").write_bytes((pictures / "dark" / "0.png").read_bytes()[:60])
+    (root / "dark" / "9.png").write_bytes((images / "dark" / "0.png").read_bytes()[:60])
     return root
 
 
 def test_damaged_pictures_are_skipped_where_that_is_asked_for(damaged: Path) -> None:
-    config = PictureConfig(16, batch=16)
+    config = BatchConfig(16, batch=16)
     with pytest.raises(MediaError, match=r"9\.png"):
-        StepBatches(PictureFolder(damaged), config, 1)[0]
-    batches = StepBatches(PictureFolder(damaged, skip_damaged=True), config, 1)
+        StepBatches(MediaFolder(damaged), config, 1)[0]
+    batches = StepBatches(MediaFolder(damaged, skip_damaged=True), config, 1)
     pixels, labels, skipped = batches.draw(0)
     assert pixels.shape[0] == 16 and set(skipped.tolist()) == {6}
     assert torch.equal(pixels.float().mean((1, 2, 3)) < 128, labels == 1)
@@ -237,8 +237,8 @@ def test_damaged_pictures_are_skipped_where_that_is_asked_for(damaged: Path) -> 
     assert all(torch.equal(a, b) for a, b in zip(again, (pixels, labels, skipped), strict=True))
     for path in damaged.rglob("*.png"):
         path.write_bytes(b"nothing")
-    batches = StepBatches(PictureFolder(damaged, skip_damaged=True), config, 1)
-    with pytest.raises(MediaError, match="20 pictures or videos"):
+    batches = StepBatches(MediaFolder(damaged, skip_damaged=True), config, 1)
+    with pytest.raises(MediaError, match="20 images or videos"):
         batches.draw(0)
 
 
@@ -246,25 +246,25 @@ def test_missing_and_empty_files_are_found_at_the_start(damaged: Path, tmp_path:
     listed = tmp_path / "list.txt"
     listed.write_text("bright/0.png\nbright/7.png\ndark/1.png\n", encoding="utf-8")
     with pytest.raises(MediaError, match=r"1 of 3 files are missing or empty: .*7\.png"):
-        PictureFolder(damaged, listed=listed)
-    folder = PictureFolder(damaged, listed=listed, skip_damaged=True)
-    assert set(StepBatches(folder, PictureConfig(16, batch=16), 1).draw(0)[2].tolist()) == {1}
+        MediaFolder(damaged, listed=listed)
+    folder = MediaFolder(damaged, listed=listed, skip_damaged=True)
+    assert set(StepBatches(folder, BatchConfig(16, batch=16), 1).draw(0)[2].tolist()) == {1}
     (damaged / "dark" / "9.png").write_bytes(b"")
     with pytest.raises(MediaError, match=r"1 of 7 files are missing or empty: .*9\.png"):
-        PictureFolder(damaged)
+        MediaFolder(damaged)
 
 
 def test_train_check_lists_what_cannot_be_read(
-    damaged: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    damaged: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["train", "check", str(pictures)]) == 0
+    assert main(["train", "check", str(images)]) == 0
     assert capsys.readouterr().out == "0 of 6 cannot be read\n"
     film(damaged / "a.avi", 20)
     (damaged / "b.mp4").write_bytes(b"no video at all" * 9)
     (damaged / "bad.tar").write_bytes(b"no tar file" * 99)
     with tarfile.open(damaged / "c.tar", "w") as archive:
         add(archive, "a.avi", (damaged / "a.avi").read_bytes())
-        add(archive, "a.jpg", b"no picture")
+        add(archive, "a.jpg", b"no image")
     assert main(["train", "check", str(damaged)]) == 1
     lines = capsys.readouterr().out.splitlines()
     names = ("b.mp4", "bad.tar", "a.jpg in", "9.png")
