@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("torch")
 
+import numpy as np
 import torch
 
 from bsqav.cli.main import main
@@ -173,3 +174,30 @@ def test_fine_tuning_a_public_checkpoint(images: Path, tmp_path: Path) -> None:
         begun(recipe(given=frozenset({"network.head"})), "x")
     with pytest.raises(UsageError, match="--published is for"):
         start(recipe(), images, tmp_path / "y", device="cpu", published=True)
+
+
+def test_images_and_videos_in_one_run(images: Path, tmp_path: Path) -> None:
+    """Steps of either kind by the seed alone; a video tokenizer takes both."""
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    samples = np.random.default_rng(4).integers(0, 256, (4, 6, 16 * 16 * 3 // 2), np.uint8)
+    for number, clip in enumerate(samples):
+        clip.tofile(videos / f"{number}_16x16_25fps.yuv")
+    network = ViTConfig(NETS, BSQConfig(12), (16, 16), frames=4, head=64)
+    data = BatchConfig(16, frames=4, batch=2, image_share=0.5)
+    made = recipe(network=network, data=data, run=replace(RUN, steps=16))
+    trainer = start(made, videos, tmp_path / "run", device="cpu", stills=images)
+    frames = [trainer.batches.draw(step)[0].shape[2] for step in range(200)]
+    assert set(frames) == {1, 4}
+    assert 70 < frames.count(1) < 130
+    assert torch.equal(trainer.batches.draw(7)[0], trainer.batches.draw(7)[0])
+    trainer.train(lambda _: None)
+    assert len(lines(tmp_path / "run" / "log.jsonl")) == 16
+    for wrong, message in (
+        (replace(made, data=replace(data, image_share=0.0)), "between 0 and 1"),
+        (replace(made, loss=replace(LOSS, gan=0.1), discriminator="clip"), "takes no images"),
+        (recipe(), "for tokenizers of videos"),
+    ):
+        folder = images if wrong.data.frames == 1 else videos
+        with pytest.raises(UsageError, match=message):
+            start(wrong, folder, tmp_path / "x", device="cpu", stills=images)

@@ -1,7 +1,9 @@
 """Tokens as data: shards that others read, training on them, and back to images and videos."""
 
+import io
 import json
 import shutil
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +31,7 @@ from bsqav.nn import (
 )
 from bsqav.nn.paper.fingerprints import fingerprint
 from bsqav.training.paper.images import BatchConfig
-from bsqav.training.paper.token_shards import TokenFolder, read_shard
+from bsqav.training.paper.token_shards import Indices, Sample, TokenFolder, read_shard
 from bsqav.training.paper.tokenizing import TokenizeConfig, sources_of, tokenize
 from tests.media.clips import ClipSpec, make_clip
 from tests.support import one_torch_thread
@@ -193,6 +195,24 @@ def test_damaged_images(images: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert len(TokenFolder(out)) == 5
 
 
+def read_good(out: Path, good: bytes) -> list[Sample]:
+    (out / "good.tar").write_bytes(good)
+    found = list(read_shard(out / "good.tar"))
+    (out / "good.tar").unlink()
+    return found
+
+
+def write_tar(path: Path, key: str, indices: Indices, fields: dict[str, object]) -> None:
+    """A shard as anybody may write one."""
+    array = io.BytesIO()
+    np.save(array, indices)
+    with tarfile.open(path, "w") as archive:
+        for suffix, data in (("npy", array.getvalue()), ("json", json.dumps(fields).encode())):
+            member = tarfile.TarInfo(f"{key}.{suffix}")
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+
+
 def test_damaged_shards(images: Path, tmp_path: Path) -> None:
     tokenizer(tmp_path / "t.pt")
     out = tmp_path / "tokens"
@@ -203,6 +223,18 @@ def test_damaged_shards(images: Path, tmp_path: Path) -> None:
         shard.write_bytes(spoilt)
         with pytest.raises(MediaError, match=r"tokens"):
             TokenFolder(out)
+    for field, value in (
+        ("key", "../up"),
+        ("rate", float("nan")),
+        ("times", [1e400]),
+        ("size", [1]),
+    ):
+        (sample, *_) = read_good(out, good)
+        fields = {**sample.fields(), field: value}
+        key = fields.pop("key")
+        write_tar(shard, key, sample.indices, fields)
+        with pytest.raises(MediaError, match="cannot be read as a shard"):
+            list(read_shard(shard))
     shard.write_bytes(good)
     for wrong in ({}, {**index, "format": 9}, {**index, "samples": 4}, {**index, "bits": 12}):
         (out / "index.json").write_text(json.dumps(wrong))

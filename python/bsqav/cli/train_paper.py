@@ -46,6 +46,13 @@ def add_tokenizer_options(train: argparse.ArgumentParser) -> None:
     )
     lpips.add_argument("--no-lpips", action="store_true", help="leave LPIPS out of the loss")
     paper.add_argument(
+        "--images",
+        dest="stills",
+        type=Path,
+        metavar="FOLDER",
+        help="images for a tokenizer of videos besides those, in data.image_share of the steps",
+    )
+    paper.add_argument(
         "--published",
         **SWITCH,
         help="--start is a checkpoint of the authors' program, whose network is taken as it is",
@@ -61,8 +68,8 @@ def add_tokenizer_options(train: argparse.ArgumentParser) -> None:
 
 def refuse_options(args: argparse.Namespace) -> None:
     """Raises UsageError where the codec's own recipes are given what only the paper's take."""
-    names = {"listed": "list", "sharded": "fsdp"}
-    tokenizers = ("lpips", "no_lpips", "discriminator", "published", "validate")
+    names = {"listed": "list", "sharded": "fsdp", "stills": "images"}
+    tokenizers = ("lpips", "no_lpips", "discriminator", "published", "validate", "stills")
     for dest in (*tokenizers, "listed", "sharded", "attention", "skip_damaged", "matrix"):
         if getattr(args, dest):
             name = names.get(dest, dest).replace("_", "-")
@@ -176,6 +183,7 @@ def run(args: argparse.Namespace) -> int:
         tokenizer=getattr(args, "tokenizer", None),
         tokens=tokens is not None,
         validate=args.validate,
+        stills=getattr(args, "stills", None),
         published=bool(getattr(args, "published", None)),
         weights=getattr(args, "start", None),
         lpips=tuple(getattr(args, "lpips", ())),

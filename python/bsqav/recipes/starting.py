@@ -28,6 +28,7 @@ from bsqav.training.common.placement import place
 from bsqav.training.common.setup import START, Setting, digest_of_file, settings_of
 from bsqav.training.paper.image_sources import Matrix
 from bsqav.training.paper.images import DataFolder, MediaFolder
+from bsqav.training.paper.joint import JointFolder
 from bsqav.training.paper.loop import PhaseTrainer
 from bsqav.training.paper.phases import (
     MaskedPhase,
@@ -72,6 +73,7 @@ def start(
     skip_damaged: bool = False,
     matrix: Matrix = "auto",
     validate: Path | None = None,
+    stills: Path | None = None,
     published: bool = False,
 ) -> PhaseTrainer:
     """The trainer of a recipe, ready to resume or to train.
@@ -81,7 +83,8 @@ def start(
     bsqav.training.paper.token_shards), and a tokenizer is compared with them. weights: what a
     tokenizer starts from; one of images is inflated to videos. lpips: files of its weights, where
     it is in the loss. listed, skip_damaged, matrix: see MediaFolder. validate: data like
-    `images` that are held out. published: the weights are a checkpoint of the authors' program,
+    `images` that are held out. stills: images that a tokenizer of videos is trained on as well, in
+    data.image_share of the steps. published: the weights are a checkpoint of the authors' program,
     whose network is taken with its conventions. Raises UsageError and ModelError for what does not
     fit.
     """
@@ -103,7 +106,12 @@ def start(
             recipe = following(recipe, _kind_of(known, recipe))
     if source is None:
         frames = recipe.data.frames
-        source = MediaFolder(images, frames, listed, skip_damaged=skip_damaged, matrix=matrix)
+        source = videos = MediaFolder(
+            images, frames, listed, skip_damaged=skip_damaged, matrix=matrix
+        )
+        if stills is not None:
+            _check_joint(recipe)
+            source = JointFolder(videos, MediaFolder(stills, skip_damaged=skip_damaged))
     held_out: DataFolder | None = None
     if validate is not None and tokens:
         held_out = TokenFolder(validate)
@@ -115,6 +123,13 @@ def start(
     phase = _phase(recipe, len(source.classes), known, weights, lpips, published=published)
     inputs = _inputs(recipe, phase, weights, lpips)
     return PhaseTrainer(phase, recipe.run, recipe.data, source, folder, where, inputs, held_out)
+
+
+def _check_joint(recipe: Recipe) -> None:
+    if recipe.task != "tokenizer" or recipe.data.frames < 2:
+        raise UsageError("images besides videos are for tokenizers of videos")
+    if recipe.loss.gan > 0 and recipe.discriminator == "clip":
+        raise UsageError("the discriminator of clips takes no images: take style or patch")
 
 
 def _same_tokens(source: DataFolder, held_out: DataFolder) -> None:

@@ -5,7 +5,7 @@ its length (4 bytes): "BSQF", version (1 byte, 1), 0 (1), rows and columns of pi
 frames (4, 0 for an image), frames per second as a fraction (4 each), and the number of streams (4).
 The image is padded to whole squares of the tokenizer's size by repeating its last row and column,
 a video to whole clips by repeating its last frame. Squares are tokens of their own, row by row, in
-clips one after the other; a stream holds up to 256 of them.
+clips one after the other; a stream holds up to 256 of them, fewer of large priors.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ SUFFIX = ".bsqt"
 MAGIC, VERSION = b"BSQF", 1
 HEADER = struct.Struct("<4sBBIIIIII")
 LENGTH = struct.Struct("<I")
-SQUARES = 256  # in a stream
+# Squares of a stream at most, and bytes of their keys and values: what decompressing takes.
+SQUARES, CACHE = 256, 1 << 30
 MAX_SIDE, MAX_FRAMES = 1 << 14, 1 << 24
 
 Pixels = npt.NDArray[np.uint8]
@@ -71,6 +72,8 @@ class TokenCodec:
                 f"{expected.grid[1]}"
             )
         self.device = device
+        each = tokencoding.cache_bytes(self.prior, 1, known.length)
+        self.squares = max(1, min(SQUARES, CACHE // each))
 
     @property
     def videos(self) -> bool:
@@ -88,9 +91,9 @@ class TokenCodec:
         for pixels, count, found in self._clips(source):
             size, frames, rate = (pixels.shape[1], pixels.shape[2]), frames + count, found
             held += self._squares(pixels)
-            while len(held) >= SQUARES:
-                streams.append(tokencoding.compress(self.prior, torch.stack(held[:SQUARES])))
-                held = held[SQUARES:]
+            while len(held) >= self.squares:
+                part, held = held[: self.squares], held[self.squares :]
+                streams.append(tokencoding.compress(self.prior, torch.stack(part)))
         if held:
             streams.append(tokencoding.compress(self.prior, torch.stack(held)))
         head = HEADER.pack(
@@ -114,7 +117,8 @@ class TokenCodec:
         clips = self._pixels(head, streams, path)
         with written_whole(out) as partial:
             if not head.frames:
-                Image.fromarray(next(clips)[0]).save(partial, "PNG")
+                (clip,) = clips  # to its end, where what is too much is found
+                Image.fromarray(clip[0]).save(partial, "PNG")
             else:
                 _write_video(clips, head, partial)
 
@@ -156,11 +160,6 @@ class TokenCodec:
         """Clips [T, rows, columns, 3] of a file; the last one without its padding."""
         side, length = self.model.config.size, self.model.config.frames
         down, right = -(-head.rows // side[0]), -(-head.columns // side[1])
-        clips = -(-head.frames // length) if head.frames else 1
-        if len(streams) != -(-clips * down * right // SQUARES):
-            raise BitstreamError(
-                f"{path} has {len(streams)} streams, not those that its size needs"
-            )
         held: list[Tensor] = []
         left = head.frames or 1
         for stream in streams:
@@ -175,7 +174,7 @@ class TokenCodec:
                 left -= min(left, length)
         if left or held:
             raise BitstreamError(
-                f"{path} has {len(held)} squares too many or {left} frames too few"
+                f"{path} holds {len(held)} squares too many, {left} frames too few"
             )
 
     def _clip(self, indices: Tensor, head: _Head) -> Pixels:

@@ -66,7 +66,8 @@ class BatchConfig:
     """What a batch is.
 
     side: rows and columns of pixels. frames: of a clip, 1 for images. batch: over all processes.
-    flip: mirror half of them. workers: processes that read ahead, 0 for none.
+    flip: mirror half of them. workers: processes that read ahead, 0 for none. image_share: of the
+    steps of a tokenizer of videos that have images, where there are both.
     """
 
     side: int = 256
@@ -74,6 +75,7 @@ class BatchConfig:
     batch: int = 32
     flip: bool = False
     workers: int = 0
+    image_share: float = 0.0
 
     def check(self) -> None:
         """Raises UsageError for values out of range."""

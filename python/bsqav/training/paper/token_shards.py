@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 import numpy as np
@@ -41,6 +42,7 @@ FORMAT = 1
 MAX_INDEX = 64 << 20  # characters
 ShardFormat = Literal["webdataset", "parquet"]
 SUFFIXES: dict[ShardFormat, str] = {"webdataset": ".tar", "parquet": ".parquet"}
+MAX_RATE = 1000.0  # frames per second
 WIDE = 31  # bits from which indices are int64
 
 Indices = npt.NDArray[np.integer[Any]]
@@ -111,7 +113,10 @@ def read_shard(path: Path) -> Iterator[Sample]:
         rows = _parquet_rows(path) if path.suffix == ".parquet" else _tar_rows(path)
         for fields, indices in rows:
             yield _sample(fields, indices)
-    except (tarfile.TarError, OSError, ValueError, KeyError, TypeError, EOFError) as error:
+    except (
+        *(tarfile.TarError, OSError, ValueError, KeyError, TypeError, EOFError),
+        *(RecursionError, MemoryError),
+    ) as error:
         raise MediaError(f"{path} cannot be read as a shard of tokens: {error}") from error
 
 
@@ -127,17 +132,28 @@ def _sample(fields: Mapping[str, Any], indices: Indices) -> Sample:
     if bits < 64 and (top >> bits or int(indices.min(initial=0)) < 0):
         raise ValueError(f"{fields['key']} has an index of more than {bits} bits")
     rows, columns = fields["size"]
+    rate, times = float(fields["rate"]), tuple(float(time) for time in fields["times"])
+    if not 0 <= rate <= MAX_RATE or not all(map(math.isfinite, times)):
+        raise ValueError(f"{fields['key']} has no frame rate or times that a video may have")
     return Sample(
-        str(fields["key"]),
+        _key(str(fields["key"])),
         indices.reshape(shape),
         bits,
         str(fields["tokenizer"]),
         (int(rows), int(columns)),
         str(fields["label"]),
         int(fields["cls"]),
-        tuple(float(time) for time in fields["times"]),
-        float(fields["rate"]),
+        times,
+        rate,
     )
+
+
+def _key(text: str) -> str:
+    """A key that names a file below a folder, whoever wrote it. Raises ValueError for others."""
+    parts = PurePosixPath(text).parts
+    if not parts or ".." in parts or parts[0] == "/" or "\0" in text:
+        raise ValueError(f"{text!r:.60} is no key")
+    return text
 
 
 def _tar_rows(path: Path) -> Iterator[tuple[Mapping[str, Any], Indices]]:
