@@ -16,6 +16,10 @@ NAMES = ("image_tokens", "where_bits_went")
 PICTURES = 4  # at least that many in each
 
 
+def test_every_notebook_is_run_here() -> None:
+    assert sorted(path.stem for path in (ROOT / "examples").glob("*.ipynb")) == sorted(NAMES)
+
+
 def path_of(name: str) -> Path:
     return ROOT / "examples" / f"{name}.ipynb"
 

@@ -108,7 +108,7 @@ def test_settings_that_belong_together() -> None:
 SMALL = [
     *("network.transformer.width=16", "network.transformer.layers=1"),
     *("network.transformer.heads=2", "network.transformer.hidden=32"),
-    *("run.steps=3", "run.threads=1", "run.log_steps=1", "data.batch=2"),
+    *("run.steps=3", "run.threads=1", "run.log_steps=1", "data.batch=2", "data.workers=0"),
 ]
 
 
